@@ -1,0 +1,7 @@
+/** What the product knows of time; tests pass their own. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+}
+
+export const systemClock: Clock = { now: () => Date.now() };
