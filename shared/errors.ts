@@ -1,0 +1,68 @@
+/** Every failure that a caller may see. The HTTP status of each lives in http/respond.ts. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/**
+ * Code to "may the same request succeed later without being changed?".
+ * A caller, a queue and our own retry policy all decide by this one column.
+ */
+const ERROR_CODES = {
+  invalid_json: false,
+  invalid_encoding: false,
+  invalid_request: false,
+  unauthorized: false,
+  not_found: false,
+  request_timeout: true,
+  payload_too_large: false,
+  context_too_long: false,
+  unsupported_media_type: false,
+  content_filtered: false,
+  rate_limited: true,
+  upstream_rate_limited: true,
+  internal: false,
+  upstream_invalid: true,
+  upstream_interrupted: true,
+  upstream_misconfigured: false,
+  upstream_unavailable: true,
+  upstream_quota: false,
+  upstream_auth: false,
+  overloaded: true,
+  config_unavailable: true,
+  upstream_timeout: true,
+} as const satisfies Record<string, boolean>;
+
+export interface ServiceErrorOptions {
+  /** What really happened: for the log, never for the caller. */
+  readonly cause?: unknown;
+  /** Whole seconds after which a retry makes sense. */
+  readonly retryAfterSeconds?: number | undefined;
+  /** The field of the request that is at fault, as a dotted path. */
+  readonly param?: string | undefined;
+}
+
+/** A failure with a stable code and a message that is safe to show to the caller. */
+export class ServiceError extends Error {
+  readonly code: ErrorCode;
+  readonly retryAfterSeconds: number | undefined;
+  readonly param: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ServiceErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'ServiceError';
+    this.code = code;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+    this.param = options.param;
+  }
+}
+
+/** Whether the same request may succeed later without being changed. */
+export function isRetryable(code: ErrorCode): boolean {
+  return ERROR_CODES[code];
+}
+
+/** Any thrown value as a ServiceError: what nobody foresaw becomes `internal` with fixed text. */
+export function toServiceError(thrown: unknown): ServiceError {
+  if (thrown instanceof ServiceError) return thrown;
+  return new ServiceError('internal', 'The service failed to handle this request', {
+    cause: thrown,
+  });
+}

@@ -1,0 +1,63 @@
+import type { Telemetry } from '../telemetry/telemetry.ts';
+
+/** One message of a conversation as the model sees it. */
+export type ModelMessage =
+  | { readonly role: 'system' | 'user' | 'assistant'; readonly content: string }
+  | {
+      readonly role: 'assistant';
+      readonly content: string | null;
+      readonly toolCalls: readonly ModelToolCall[];
+    }
+  | { readonly role: 'tool'; readonly toolCallId: string; readonly content: string };
+
+export interface ModelToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON text, as the model wrote it. Not yet parsed and not to be trusted. */
+  readonly arguments: string;
+}
+
+export interface ModelRequest {
+  readonly messages: readonly ModelMessage[];
+  /** Upper bound of tokens in the answer; the model's own bound when absent. */
+  readonly maxOutputTokens?: number | undefined;
+}
+
+/** Why the model stopped. An answer without a reason is no answer. */
+export type FinishReason = 'stop' | 'length' | 'tool_calls';
+
+export interface TokenUsage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly totalTokens: number;
+}
+
+/** A whole answer: only ever made when the upstream said why it stopped. */
+export interface ModelAnswer {
+  readonly text: string;
+  readonly toolCalls: readonly ModelToolCall[];
+  readonly finishReason: FinishReason;
+  readonly usage: TokenUsage;
+  /** The model's public name as it called itself, or as configured. Never a deployment name. */
+  readonly model: string;
+}
+
+/** Text as it comes, then exactly one whole answer. A stream that ends otherwise throws. */
+export type ModelEvent =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'answer'; readonly answer: ModelAnswer };
+
+/** What goes with one call and is not part of the question. */
+export interface ModelCall {
+  /** Aborts when the client left or the whole deadline passed; its reason is thrown as it is. */
+  readonly signal: AbortSignal;
+  readonly telemetry: Telemetry;
+  /** W3C trace context to send on to the upstream. */
+  readonly traceparent?: string | undefined;
+}
+
+/** A chat model behind a network: every failure is a ServiceError, or the signal's own reason. */
+export interface Model {
+  complete(request: ModelRequest, call: ModelCall): Promise<ModelAnswer>;
+  stream(request: ModelRequest, call: ModelCall): AsyncIterable<ModelEvent>;
+}

@@ -1,0 +1,53 @@
+import type { Clock } from '../clock.ts';
+import type { LogFields, LogLevel, Telemetry } from './telemetry.ts';
+
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+const MAX_FIELD_CHARS = 2_000;
+
+export interface ConsoleTelemetryOptions {
+  readonly clock: Clock;
+  /** Lines below this level are dropped. */
+  readonly minLevel: LogLevel;
+  /** Receives one whole line without its line feed. */
+  readonly write: (line: string, level: LogLevel) => void;
+}
+
+/** Structured logs: one JSON object per line, whatever characters the values hold. */
+export function createConsoleTelemetry(options: ConsoleTelemetryOptions): Telemetry {
+  return bind(options, {});
+}
+
+function bind(options: ConsoleTelemetryOptions, bound: LogFields): Telemetry {
+  const lowest = LEVELS.indexOf(options.minLevel);
+  function log(level: LogLevel, message: string, fields: LogFields = {}): void {
+    if (LEVELS.indexOf(level) < lowest) return;
+    const time = new Date(options.clock.now()).toISOString();
+    options.write(toLine({ time, level, message, ...bound, ...fields }), level);
+  }
+  return {
+    debug: (message, fields) => log('debug', message, fields),
+    info: (message, fields) => log('info', message, fields),
+    warn: (message, fields) => log('warn', message, fields),
+    error: (message, fields) => log('error', message, fields),
+    with: (fields) => bind(options, { ...bound, ...fields }),
+  };
+}
+
+function toLine(record: LogFields): string {
+  const capped: Record<string, LogFields[string]> = {};
+  for (const [name, value] of Object.entries(record)) {
+    capped[name] = typeof value === 'string' ? value.slice(0, MAX_FIELD_CHARS) : value;
+  }
+  return escapeForTerminals(JSON.stringify(capped));
+}
+
+/**
+ * JSON escapes control characters below U+0020 only. C1 controls, line separators and the
+ * bidirectional overrides can still forge or hide text in a viewer, so they are escaped too.
+ */
+function escapeForTerminals(json: string): string {
+  return json.replaceAll(
+    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
