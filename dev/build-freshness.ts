@@ -1,0 +1,39 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Everything that a build reads. A folder counts with all that is in it. */
+const INPUTS = [
+  'functions',
+  'shared',
+  'host.json',
+  'package.json',
+  'package-lock.json',
+  'agent.toml',
+  'dev/build.ts',
+] as const;
+
+/** Whether the last build is newer than everything it was made from. */
+export async function isBuildFresh(options: {
+  readonly root: string;
+  readonly outDir: string;
+}): Promise<boolean> {
+  // The build writes this file with the time at which it started, and puts it in place last.
+  const built = await modifiedAt(join(options.outDir, 'package.json'));
+  if (built === 0) return false;
+  const times = await Promise.all(INPUTS.map((input) => newestIn(join(options.root, input))));
+  return Math.max(...times) <= built;
+}
+
+/** A folder's own time is part of it: it changes when a file is deleted. */
+async function newestIn(path: string): Promise<number> {
+  const own = await modifiedAt(path);
+  if (own === 0) return 0;
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  const times = await Promise.all(entries.map((entry) => newestIn(join(path, entry.name))));
+  return Math.max(own, ...times);
+}
+
+async function modifiedAt(path: string): Promise<number> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.mtimeMs ?? 0;
+}

@@ -1,0 +1,146 @@
+import {
+  copyFile,
+  mkdir,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { build as bundle } from 'esbuild';
+import { z } from 'zod';
+import { PlainFailure, describeFailure } from './plain-failure.ts';
+import { PROJECT_ROOT, isMain } from './project-root.ts';
+
+export interface BuildOptions {
+  /** Where `functions/` and `host.json` are. */
+  readonly root?: string;
+  readonly outDir?: string;
+}
+
+/** Code in a bundle may still ask for `require` and `__dirname`, which an ES module does not have. */
+const BANNER =
+  "import{createRequire}from'node:module';const require=createRequire(import.meta.url),bundleDirname=import.meta.dirname;";
+
+/** Copied as they are; the second only exists once a team has its own agent. */
+const COPIED = ['host.json', 'agent.toml'] as const;
+
+/**
+ * Makes `dist/` a package that runs by itself: bundled code, host.json, its own package.json and
+ * nothing else. It is made aside and swapped in, so a failed build leaves the last good one.
+ */
+export async function build(options: BuildOptions = {}): Promise<{ readonly outDir: string }> {
+  const root = options.root ?? PROJECT_ROOT;
+  const outDir = resolve(root, options.outDir ?? 'dist');
+  const startedAt = new Date();
+  const staging = `${outDir}.new-${process.pid}`;
+  try {
+    await mkdir(staging, { recursive: true });
+    await bundleTriggers(root, staging);
+    for (const name of COPIED) {
+      if (existsSync(join(root, name))) await copyFile(join(root, name), join(staging, name));
+    }
+    await writeManifest(root, staging);
+    await utimes(join(staging, 'package.json'), startedAt, startedAt);
+    await swapIn(staging, outDir);
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+  return { outDir };
+}
+
+async function bundleTriggers(root: string, outDir: string): Promise<void> {
+  const entryPoints = await findTriggers(root);
+  try {
+    await bundle({
+      absWorkingDir: root,
+      entryPoints,
+      outdir: outDir,
+      outbase: root,
+      chunkNames: 'chunks/[name]-[hash]',
+      bundle: true,
+      splitting: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node22',
+      // The worker supplies this module at run time; no package of that name exists.
+      external: ['@azure/functions-core'],
+      // A banner constant named `__dirname` would collide with packages that declare one themselves.
+      define: { __dirname: 'bundleDirname' },
+      banner: { js: BANNER },
+      // Identifiers stay: stack traces and log lines keep the names that the source has.
+      minifySyntax: true,
+      minifyWhitespace: true,
+      sourcemap: 'linked',
+      sourcesContent: false,
+      legalComments: 'none',
+      logLevel: 'silent',
+    });
+  } catch (error) {
+    throw new PlainFailure(`Cannot build: ${firstProblem(error)}`, { cause: error });
+  }
+}
+
+async function findTriggers(root: string): Promise<string[]> {
+  const names = await readdir(join(root, 'functions')).catch(() => []);
+  const triggers = names.filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'));
+  if (triggers.length === 0) {
+    throw new PlainFailure(
+      "Cannot build as 'functions/' must hold at least one trigger file: none found",
+    );
+  }
+  return triggers.toSorted().map((name) => join(root, 'functions', name));
+}
+
+async function writeManifest(root: string, outDir: string): Promise<void> {
+  const text = await readFile(join(root, 'package.json'), 'utf8');
+  const { name, version } = z
+    .object({ name: z.string(), version: z.string() })
+    .parse(JSON.parse(text));
+  const content = { name, version, type: 'module', main: 'functions/*.js' };
+  await writeFile(join(outDir, 'package.json'), `${JSON.stringify(content, undefined, 2)}\n`);
+}
+
+async function swapIn(staging: string, outDir: string): Promise<void> {
+  const retired = `${outDir}.old-${process.pid}`;
+  const hadOne = existsSync(outDir);
+  if (hadOne) await rename(outDir, retired);
+  await rename(staging, outDir);
+  if (hadOne) await rm(retired, { recursive: true, force: true });
+}
+
+/** esbuild lists its findings with their place; its message alone only counts them. */
+const findings = z.object({
+  errors: z.tuple(
+    [
+      z.object({
+        text: z.string(),
+        location: z.object({ file: z.string(), line: z.number() }).nullish(),
+      }),
+    ],
+    z.unknown(),
+  ),
+});
+
+function firstProblem(error: unknown): string {
+  const found = findings.safeParse(error);
+  if (!found.success) return error instanceof Error ? error.message : String(error);
+  const [{ text, location }] = found.data.errors;
+  return location ? `${location.file}:${location.line}: ${text}` : text;
+}
+
+async function runBuild(): Promise<void> {
+  const startedAt = performance.now();
+  const { outDir } = await build();
+  console.log(`built ${outDir} in ${Math.round(performance.now() - startedAt)} ms`);
+}
+
+if (isMain(import.meta.filename)) {
+  runBuild().catch((error: unknown) => {
+    console.error(describeFailure(error));
+    process.exitCode = 1;
+  });
+}

@@ -1,0 +1,15 @@
+/**
+ * Preloaded into a child process (`node --import`), so that it never outlives its parent: the channel
+ * to the parent closes however the parent ends, kill -9 included.
+ */
+
+/** How long the child may take to close by itself once its parent has let go of it. */
+const GRACE_MS = 8_000;
+
+process.once('disconnect', () => {
+  setTimeout(() => process.exit(1), GRACE_MS).unref();
+  process.kill(process.pid, 'SIGTERM');
+});
+
+// A parent that ended before this line has closed the channel already: no event will follow.
+if (process.send !== undefined && !process.connected) process.exit(1);

@@ -1,0 +1,14 @@
+/** A failure that the person at the terminal can act on: told in one line, without a stack. */
+export class PlainFailure extends Error {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'PlainFailure';
+  }
+}
+
+/** The text of a failure as one line of the terminal; only what nobody foresaw keeps its stack. */
+export function describeFailure(thrown: unknown): string {
+  if (thrown instanceof PlainFailure) return thrown.message;
+  if (thrown instanceof Error) return thrown.stack ?? thrown.message;
+  return String(thrown);
+}

@@ -1,0 +1,40 @@
+import { BlobServiceClient } from '@azure/storage-blob';
+import { QueueServiceClient } from '@azure/storage-queue';
+import {
+  INPUT_CONTAINER,
+  JOB_QUEUE,
+  POISON_QUEUE,
+  RESULT_CONTAINER,
+} from '../shared/batch/storage-names.ts';
+import { PlainFailure } from './plain-failure.ts';
+
+/** A storage that does not answer at once on a laptop is away: no long series of retries. */
+const RETRY = { maxTries: 2, tryTimeoutInMs: 10_000, maxRetryDelayInMs: 500 } as const;
+
+/** Creates the queues and containers that triggers expect to exist; those that exist stay as they are. */
+export async function prepareStorage(connectionString: string): Promise<void> {
+  try {
+    const queues = QueueServiceClient.fromConnectionString(connectionString, {
+      retryOptions: RETRY,
+    });
+    const blobs = BlobServiceClient.fromConnectionString(connectionString, { retryOptions: RETRY });
+    await Promise.all([
+      ...[JOB_QUEUE, POISON_QUEUE].map((name) => queues.getQueueClient(name).createIfNotExists()),
+      ...[INPUT_CONTAINER, RESULT_CONTAINER].map((name) =>
+        blobs.getContainerClient(name).createIfNotExists(),
+      ),
+    ]);
+  } catch (error) {
+    throw new PlainFailure(
+      `Cannot prepare the storage of AzureWebJobsStorage: ${firstLine(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message || error.name : String(error);
+  return text.split('\n')[0] ?? text;
+}
