@@ -1,0 +1,4 @@
+import { app } from '@azure/functions';
+import { closeService } from '../shared/composition-root.ts';
+
+app.hook.appTerminate(closeService);

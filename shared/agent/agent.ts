@@ -1,0 +1,81 @@
+import type { FinishReason, Model, ModelRequest, TokenUsage } from '../model/model.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { ChatRequest } from './chat-request.ts';
+
+/** What goes with one turn and is not part of the question. */
+export interface TurnContext {
+  /** Aborts when the caller left or the time is up. */
+  readonly signal: AbortSignal;
+  /** When the time is up, in milliseconds since the epoch: waits that do not fit are not begun. */
+  readonly deadlineAt: number;
+  readonly traceparent: string;
+  readonly telemetry: Telemetry;
+}
+
+/** The whole answer of one turn. */
+export interface Reply {
+  readonly response: string;
+  readonly model: string;
+  readonly finishReason: FinishReason;
+  readonly cached: boolean;
+  readonly usage: TokenUsage;
+  readonly toolCalls: readonly ToolOutcome[];
+}
+
+export interface ToolOutcome {
+  readonly name: string;
+  readonly status: 'ok' | 'failed';
+  readonly durationMs: number;
+}
+
+/** Text as it comes, then exactly one whole reply. A turn that ends otherwise throws. */
+export type AgentEvent =
+  | { readonly type: 'delta'; readonly text: string }
+  | { readonly type: 'done'; readonly reply: Reply };
+
+/** Answers people and batch items alike. Every failure is a ServiceError or the signal's reason. */
+export interface Agent {
+  answer(request: ChatRequest, context: TurnContext): Promise<Reply>;
+  stream(request: ChatRequest, context: TurnContext): AsyncIterable<AgentEvent>;
+}
+
+export interface AgentOptions {
+  readonly model: Model;
+  /** The system prompt. */
+  readonly instructions: string;
+}
+
+export function createAgent({ model, instructions }: AgentOptions): Agent {
+  function toModelRequest(request: ChatRequest): ModelRequest {
+    return {
+      messages: [
+        { role: 'system', content: instructions },
+        { role: 'user', content: request.message },
+      ],
+      maxOutputTokens: request.maxOutputTokens,
+    };
+  }
+  return {
+    async answer(request, context) {
+      const answer = await model.complete(toModelRequest(request), context);
+      return toReply(answer);
+    },
+    async *stream(request, context) {
+      for await (const event of model.stream(toModelRequest(request), context)) {
+        if (event.type === 'text') yield { type: 'delta', text: event.text };
+        else yield { type: 'done', reply: toReply(event.answer) };
+      }
+    },
+  };
+}
+
+function toReply(answer: Awaited<ReturnType<Model['complete']>>): Reply {
+  return {
+    response: answer.text,
+    model: answer.model,
+    finishReason: answer.finishReason,
+    cached: false,
+    usage: answer.usage,
+    toolCalls: [],
+  };
+}

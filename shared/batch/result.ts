@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import type { ErrorCode } from '../errors.ts';
+
+/** Why an item has no answer: a code of the chat, or one that only a batch knows. */
+export type ItemFailureCode = ErrorCode | 'invalid_item' | 'duplicate_custom_id' | 'exhausted';
+
+const resultLineSchema = z.object({
+  id: z.string(),
+  custom_id: z.string().nullable(),
+  response: z
+    .object({ status_code: z.int(), request_id: z.string(), body: z.unknown() })
+    .nullable(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+});
+
+/** One line of output in the format of OpenAI's batch files: an answer or an error, never both. */
+export type ResultLine = z.infer<typeof resultLineSchema>;
+
+const entrySchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('job'), digest: z.string(), total: z.int(), createdAt: z.string() }),
+  z.object({ type: z.literal('result'), index: z.int(), line: resultLineSchema }),
+  z.object({ type: z.literal('attempt'), index: z.int(), code: z.string() }),
+]);
+
+/** One line of a job's journal. */
+export type JournalEntry = z.infer<typeof entrySchema>;
+
+/** What a journal says about its job so far. */
+export interface JobView {
+  readonly jobId: string;
+  readonly digest: string;
+  readonly createdAt: string;
+  readonly total: number;
+  /** By the item's place in the job. The first result of an item counts; there is no second. */
+  readonly results: ReadonlyMap<number, ResultLine>;
+  /** Failed tries of items that have no result yet, and the code of the last one. */
+  readonly attempts: ReadonlyMap<number, { readonly count: number; readonly lastCode: string }>;
+}
+
+export interface ItemPlace {
+  readonly jobId: string;
+  readonly index: number;
+  readonly customId: string | null;
+}
+
+export function answered(place: ItemPlace, requestId: string, body: unknown): ResultLine {
+  return {
+    id: lineId(place),
+    custom_id: place.customId,
+    response: { status_code: 200, request_id: requestId, body },
+    error: null,
+  };
+}
+
+export function failed(place: ItemPlace, code: ItemFailureCode, message: string): ResultLine {
+  return { id: lineId(place), custom_id: place.customId, response: null, error: { code, message } };
+}
+
+function lineId({ jobId, index }: ItemPlace): string {
+  return `batch_req_${jobId}_${index}`;
+}
+
+/** Reads a journal. `undefined` while it has no first line: the job was never begun. */
+export function readJournal(jobId: string, text: string): JobView | undefined {
+  const results = new Map<number, ResultLine>();
+  const attempts = new Map<number, { count: number; lastCode: string }>();
+  let head: Extract<JournalEntry, { type: 'job' }> | undefined;
+  for (const line of text.split('\n')) {
+    if (line === '') continue;
+    const entry = entrySchema.parse(JSON.parse(line));
+    if (entry.type === 'job') head ??= entry;
+    else if (entry.type === 'result') {
+      if (!results.has(entry.index)) results.set(entry.index, entry.line);
+    } else {
+      const count = (attempts.get(entry.index)?.count ?? 0) + 1;
+      attempts.set(entry.index, { count, lastCode: entry.code });
+    }
+  }
+  if (head === undefined) return undefined;
+  const { digest, createdAt, total } = head;
+  return { jobId, digest, createdAt, total, results, attempts };
+}

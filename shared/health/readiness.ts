@@ -1,0 +1,78 @@
+import type { Clock } from '../clock.ts';
+import { describeCause } from '../telemetry/describe-cause.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+
+export type Status = 'ready' | 'degraded' | 'unready';
+
+/** What one part of the service can do right now. `reason` is fixed text, safe for anybody. */
+export interface PartStatus {
+  readonly status: Status;
+  readonly reason?: string;
+}
+
+export interface ReadinessReport {
+  /** unready while chat is impossible; degraded while anything else is not as it should be. */
+  readonly status: Status;
+  readonly chat: PartStatus;
+  readonly batch: PartStatus;
+}
+
+export interface Readiness {
+  report(): Promise<ReadinessReport>;
+}
+
+/** Looks at one part; may fail or hang, and never makes a paid call. */
+export type Check = (signal: AbortSignal) => Promise<PartStatus>;
+
+export interface ReadinessOptions {
+  readonly checks: { readonly chat: Check; readonly batch: Check };
+  /** How long a report is given out again, so that probes cost nothing. */
+  readonly cacheMs: number;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+}
+
+export function createReadiness(options: ReadinessOptions): Readiness {
+  const { checks, cacheMs, clock } = options;
+  let latest: { readonly at: number; readonly report: Promise<ReadinessReport> } | undefined;
+  async function look(): Promise<ReadinessReport> {
+    const [chat, batch] = await Promise.all([
+      inTime('chat', { check: checks.chat, options }),
+      inTime('batch', { check: checks.batch, options }),
+    ]);
+    return { status: overall(chat, batch), chat, batch };
+  }
+  return {
+    report() {
+      const now = clock.now();
+      if (latest === undefined || now - latest.at >= cacheMs) latest = { at: now, report: look() };
+      return latest.report;
+    },
+  };
+}
+
+function overall(chat: PartStatus, batch: PartStatus): Status {
+  if (chat.status === 'unready') return 'unready';
+  return chat.status === 'ready' && batch.status === 'ready' ? 'ready' : 'degraded';
+}
+
+async function inTime(
+  part: string,
+  { check, options }: { check: Check; options: ReadinessOptions },
+): Promise<PartStatus> {
+  const abort = new AbortController();
+  const late = Promise.withResolvers<PartStatus>();
+  const timer = setTimeout(() => {
+    abort.abort();
+    late.resolve({ status: 'unready', reason: 'the check did not answer in time' });
+  }, options.timeoutMs);
+  try {
+    return await Promise.race([check(abort.signal), late.promise]);
+  } catch (error) {
+    options.telemetry.warn('readiness check failed', { part, cause: describeCause(error) });
+    return { status: 'unready', reason: 'the check failed' };
+  } finally {
+    clearTimeout(timer);
+  }
+}

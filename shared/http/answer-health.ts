@@ -1,0 +1,14 @@
+import type { HttpResponseInit } from '@azure/functions';
+import { silentTelemetry } from '../telemetry/silent-telemetry.ts';
+import type { PipelineNeeds } from './exchange.ts';
+import { jsonResponse } from './respond.ts';
+
+/** Liveness needs no service: it must answer while settings, secrets and every dependency fail. */
+export async function withoutService(): Promise<PipelineNeeds> {
+  return { telemetry: silentTelemetry, maxRequestBytes: 0 };
+}
+
+/** GET /health: this process serves. */
+export async function answerHealth(): Promise<HttpResponseInit> {
+  return jsonResponse({ status: 'healthy' });
+}

@@ -1,0 +1,10 @@
+import type { Telemetry } from './telemetry.ts';
+
+/** Says nothing: for parts whose every call would be noise, such as liveness probes. */
+export const silentTelemetry: Telemetry = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  with: () => silentTelemetry,
+};
