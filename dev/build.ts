@@ -35,7 +35,8 @@ const COPIED = ['host.json', 'agent.toml'] as const;
 export async function build(options: BuildOptions = {}): Promise<{ readonly outDir: string }> {
   const root = options.root ?? PROJECT_ROOT;
   const outDir = resolve(root, options.outDir ?? 'dist');
-  const startedAt = new Date();
+  // A file's time is finer than a Date: what was written just before must not look newer.
+  const startedAt = new Date(Date.now() + 1);
   const staging = `${outDir}.new-${process.pid}`;
   try {
     await mkdir(staging, { recursive: true });

@@ -1,0 +1,21 @@
+import { runGate } from './gate/run-gate.ts';
+import type { Step } from './gate/run-step.ts';
+import { isMain } from './project-root.ts';
+
+const FOLDERS = ['functions', 'shared', 'dev', 'test'] as const;
+
+/** What `npm test` checks before it runs the tests: cheap things first. */
+export const STEPS: readonly Step[] = [
+  { name: 'format', command: 'oxfmt', args: ['--check', ...FOLDERS, 'vitest.config.ts'] },
+  { name: 'lint', command: 'oxlint', args: ['--type-aware', '--deny-warnings', ...FOLDERS] },
+  { name: 'types', command: 'tsc', args: ['--noEmit'] },
+  { name: 'build', command: process.execPath, args: ['dev/build.ts'] },
+];
+
+if (isMain(import.meta.filename)) {
+  process.exitCode = await runGate({
+    steps: STEPS,
+    testArgs: process.argv.slice(2),
+    say: (line) => console.log(line),
+  });
+}
