@@ -1,0 +1,87 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+
+const captureSchema = z.object({
+  registered: z.array(
+    z.object({
+      name: z.string(),
+      bindings: z.record(z.string(), z.record(z.string(), z.unknown())),
+    }),
+  ),
+  hooks: z.array(z.string()),
+  loaded: z.array(z.string()),
+});
+
+/** Packages that cost a cold start tens of milliseconds and that no trigger needs to register. */
+const LAZY = [
+  'applicationinsights',
+  '@azure/identity',
+  '@azure/keyvault-secrets',
+  '@azure/storage-',
+];
+
+function capture(glob: string): z.infer<typeof captureSchema> {
+  const script = fileURLToPath(new URL('./capture-registrations.ts', import.meta.url));
+  const output = execFileSync(process.execPath, [script, glob], { env: {}, encoding: 'utf8' });
+  return captureSchema.parse(JSON.parse(output));
+}
+
+function describeTrigger(bindings: Record<string, Record<string, unknown>>): string {
+  const trigger =
+    Object.values(bindings).find(({ type }) => String(type).endsWith('Trigger')) ?? {};
+  if (trigger['type'] === 'queueTrigger') return `queue ${String(trigger['queueName'])}`;
+  return `${String(trigger['methods'])} /${String(trigger['route'])} ${String(trigger['authLevel'])}`;
+}
+
+const EXPECTED = {
+  batch: 'queue batch-jobs',
+  batchPoison: 'queue batch-jobs-poison',
+  chat: 'POST /api/chat function',
+  health: 'GET /health anonymous',
+  healthReady: 'GET /health/ready anonymous',
+  ready: 'GET /ready anonymous',
+};
+
+describe.each([
+  { what: 'the sources', glob: 'functions/*.ts' },
+  { what: 'the built package', glob: 'dist/functions/*.js' },
+])('$what in a bare process with an empty environment', ({ glob }) => {
+  let captured: z.infer<typeof captureSchema>;
+
+  beforeAll(() => {
+    captured = capture(glob);
+  });
+
+  it('register exactly the planned triggers', () => {
+    const triggers = captured.registered.map(({ name, bindings }) => [
+      name,
+      describeTrigger(bindings),
+    ]);
+
+    expect(Object.fromEntries(triggers)).toEqual(EXPECTED);
+    expect(captured.hooks).toContain('appTerminate');
+  });
+
+  it('load none of the packages that only some installations need', () => {
+    const sources = captured.loaded.flatMap((url) => [url, ...sourcesOf(url)]);
+
+    const heavy = sources.filter((path) =>
+      LAZY.some((name) => path.includes(`node_modules/${name}`)),
+    );
+
+    expect(heavy).toEqual([]);
+    expect(sources.some((path) => path.includes('node_modules/@azure/functions'))).toBe(true);
+  });
+});
+
+/** A bundled file names in its source map what went into it. */
+function sourcesOf(url: string): string[] {
+  if (!url.startsWith('file:') || !url.includes('/dist/')) return [];
+  const map = `${fileURLToPath(url)}.map`;
+  if (!existsSync(map)) return [];
+  return z.object({ sources: z.array(z.string()) }).parse(JSON.parse(readFileSync(map, 'utf8')))
+    .sources;
+}

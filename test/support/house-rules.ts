@@ -1,0 +1,89 @@
+/** One source file, by its path from the project's root. */
+export interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Who may import whom. Every room may also import itself and the two files at the ground. */
+export const DOORS: Readonly<Record<string, readonly string[]>> = {
+  functions: ['composition-root', 'http', 'batch'],
+  'composition-root': [
+    ...['agent', 'batch', 'config', 'health', 'http', 'model', 'resilience', 'telemetry'],
+  ],
+  http: ['agent', 'batch', 'health', 'telemetry'],
+  batch: ['agent', 'telemetry'],
+  agent: ['model', 'telemetry'],
+  model: ['resilience', 'telemetry'],
+  resilience: ['telemetry'],
+  health: ['telemetry'],
+  telemetry: [],
+  config: [],
+  errors: [],
+  clock: [],
+};
+
+const GROUND = ['errors', 'clock'];
+const IMPORT = /(?:from|import)\s*\(?\s*'([^']+)'/g;
+
+/** Every way in which the files break the rules of the house, as sentences. */
+export function violations(files: readonly SourceFile[]): string[] {
+  return files.flatMap((file) => [
+    ...doorViolations(file),
+    ...triggerViolations(file),
+    ...environmentViolations(file),
+    ...sizeViolations(file),
+  ]);
+}
+
+function doorViolations({ path, text }: SourceFile): string[] {
+  const room = roomOf(path);
+  const doors = DOORS[room];
+  if (doors === undefined) return [`${path} stands in the room ${room}, which has no doors`];
+  const allowed = new Set([
+    room,
+    ...doors,
+    ...(doors.length > 0 || room !== 'errors' ? GROUND : []),
+  ]);
+  return importsOf({ path, text })
+    .filter((target) => !allowed.has(roomOf(target)))
+    .map((target) => `${path} may not import ${target}`);
+}
+
+function triggerViolations({ path, text }: SourceFile): string[] {
+  if (!path.startsWith('functions/')) return [];
+  const calls = text.match(/\bapp(?:\.\w+)+\(/g)?.length ?? 0;
+  const lines = lineCount(text);
+  return [
+    ...(calls === 1 ? [] : [`${path} registers ${calls} times instead of once`]),
+    ...(lines <= 40 ? [] : [`${path} has ${lines} lines; a trigger has at most 40`]),
+    ...(/\bif\s*\(/.test(text) ? [`${path} decides something; a trigger has no logic`] : []),
+  ];
+}
+
+function environmentViolations({ path, text }: SourceFile): string[] {
+  if (path === 'shared/composition-root.ts' || !/\bprocess\.env\b/.test(text)) return [];
+  return [`${path} reads process.env; only the composition root does`];
+}
+
+function sizeViolations({ path, text }: SourceFile): string[] {
+  const lines = lineCount(text);
+  return lines <= 300 ? [] : [`${path} has ${lines} lines; a file has at most 300`];
+}
+
+/** The paths, from the root, of what a file imports by a relative path. */
+function importsOf({ path, text }: SourceFile): string[] {
+  const base = new URL(path, 'file:///');
+  return [...text.matchAll(IMPORT)]
+    .map(([, specifier = '']) => specifier)
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => new URL(specifier, base).pathname.slice(1));
+}
+
+function roomOf(path: string): string {
+  const [top = '', second = ''] = path.split('/');
+  return top === 'shared' ? second.replace(/\.ts$/, '') : top;
+}
+
+function lineCount(text: string): number {
+  return text.split('\n').length - 1;
+}
