@@ -1,0 +1,43 @@
+import { readBatchOptions } from './batch/batch-options.ts';
+import { createBatchService } from './batch/batch-service.ts';
+import { findStorage } from './batch/find-storage.ts';
+import { runBatch } from './batch/run-batch.ts';
+import { PlainFailure } from './plain-failure.ts';
+import { PROJECT_ROOT } from './project-root.ts';
+
+const CONNECTION_CODES = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ETIMEDOUT', 'REQUEST_SEND_ERROR']);
+
+process.exitCode = await main();
+
+/** `npm run batch`: 0 when every item succeeded, 2 when some failed, 1 when the run itself did. */
+async function main(): Promise<number> {
+  const interrupt = new AbortController();
+  let jobId: string | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => interrupt.abort());
+  }
+  try {
+    const options = readBatchOptions(process.argv.slice(2));
+    jobId = options.jobId;
+    const storage = await findStorage(PROJECT_ROOT, process.env);
+    const service = createBatchService(storage);
+    return await runBatch(options, { service, output: process.stdout, signal: interrupt.signal });
+  } catch (error) {
+    process.stderr.write(`${describe(error, { interrupted: interrupt.signal.aborted, jobId })}\n`);
+    return 1;
+  }
+}
+
+function describe(
+  error: unknown,
+  state: { readonly interrupted: boolean; readonly jobId: string | undefined },
+): string {
+  if (state.interrupted) {
+    return `Interrupted: the job goes on; the same command with --job ${state.jobId} picks it up`;
+  }
+  if (error instanceof PlainFailure) return error.message;
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (CONNECTION_CODES.has(code)) return `Cannot reach the storage of the app: ${message}`;
+  return `Cannot run the batch: ${message.split('\n')[0]}`;
+}

@@ -1,0 +1,27 @@
+import { readLocalSettings } from '../host/settings-file.ts';
+import { PlainFailure } from '../plain-failure.ts';
+import { readStartRecord } from '../start/start-record.ts';
+
+const NAME = 'AzureWebJobsStorage';
+
+/**
+ * The storage that the app uses: as the shell says, else that of a running `npm start`, which knows
+ * better than local.settings.json whether it had to bring an emulator of its own.
+ */
+export async function findStorage(
+  root: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<string> {
+  const found =
+    nonEmpty(environment[NAME]) ??
+    nonEmpty((await readStartRecord(root))?.storage) ??
+    nonEmpty(readLocalSettings(root)[NAME]);
+  if (found !== undefined) return found;
+  throw new PlainFailure(
+    `Cannot find the storage of the app: run 'npm start' in another shell, or set ${NAME}`,
+  );
+}
+
+function nonEmpty(value: string | undefined): string | undefined {
+  return value === undefined || value.trim() === '' ? undefined : value;
+}

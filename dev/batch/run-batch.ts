@@ -1,0 +1,101 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import type { ResultLine } from '../../shared/batch/result.ts';
+import { PlainFailure } from '../plain-failure.ts';
+import type { BatchOptions } from './batch-options.ts';
+import type { BatchService } from './batch-service.ts';
+import { collectResults } from './collect-results.ts';
+import { planJobs } from './plan-jobs.ts';
+import { createProgress, describeSeconds } from './progress.ts';
+import type { ProgressOutput } from './progress.ts';
+import { readItems } from './read-items.ts';
+
+export interface RunBatchNeeds {
+  readonly service: BatchService;
+  readonly output: ProgressOutput;
+  readonly signal: AbortSignal;
+  readonly pollMs?: number;
+  readonly idleLimitMs?: number;
+}
+
+/** Every item succeeded; some failed and the results say which. Anything else is a PlainFailure. */
+export type BatchExitCode = 0 | 2;
+
+/** Submits the lines of a file, waits for their results and writes them in the order of the input. */
+export async function runBatch(
+  options: BatchOptions,
+  needs: RunBatchNeeds,
+): Promise<BatchExitCode> {
+  const { output, signal } = needs;
+  const { sent, failures } = readItems(await readInput(options.input));
+  const plan = planJobs(sent, {
+    jobId: options.jobId,
+    ...(options.itemsPerMessage === undefined ? {} : { itemsPerMessage: options.itemsPerMessage }),
+  });
+  const local = [...failures, ...plan.failures];
+  const total = sent.length + failures.length;
+  if (total === 0) throw new PlainFailure(`Cannot run a batch as ${options.input} must have items`);
+  output.write(`job ${options.jobId}: ${describePlan(total, plan.jobs.length)}\n`);
+
+  const startedAt = performance.now();
+  const progress = createProgress(output);
+  const results = await collectResults({
+    ...needs,
+    jobs: plan.jobs,
+    onProgress: (done) =>
+      progress.show({
+        done: done + local.length,
+        total,
+        elapsedMs: performance.now() - startedAt,
+      }),
+  }).finally(() => progress.finish());
+  signal.throwIfAborted();
+  for (const { line, result } of local) results.set(line, result);
+  const ordered = [...results].sort(([a], [b]) => a - b).map(([, result]) => result);
+  await writeResults(options.out, ordered);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  output.write(`${summarize(ordered, seconds)} -> ${options.out}\n`);
+  return ordered.every(isSuccess) ? 0 : 2;
+}
+
+/** `25 results: 23 succeeded, 2 failed (content_filtered 1, invalid_item 1) in 4 s`. */
+export function summarize(results: readonly ResultLine[], seconds: number): string {
+  const failed = results.filter((result) => !isSuccess(result));
+  const byCode = Object.groupBy(failed, (result) => result.error?.code ?? 'unknown');
+  const codes = Object.entries(byCode).map(([code, lines]) => `${code} ${lines?.length ?? 0}`);
+  const reasons = codes.length === 0 ? '' : ` (${codes.toSorted().join(', ')})`;
+  const succeeded = results.length - failed.length;
+  const counts = `${succeeded} succeeded, ${failed.length} failed${reasons}`;
+  return `${results.length} results: ${counts} in ${describeSeconds(seconds)}`;
+}
+
+function isSuccess({ error, response }: ResultLine): boolean {
+  return error === null && response !== null && response.status_code < 400;
+}
+
+function describePlan(items: number, messages: number): string {
+  const plural = (count: number, noun: string): string =>
+    `${count} ${noun}${count === 1 ? '' : 's'}`;
+  return `${plural(items, 'item')} in ${plural(messages, 'message')}`;
+}
+
+async function readInput(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new PlainFailure(`Cannot read the items: ${reason}`, { cause: error });
+  }
+}
+
+/** Written aside and renamed: a file of results is complete or not there. */
+async function writeResults(path: string, results: readonly ResultLine[]): Promise<void> {
+  const lines = results.map((result) => `${JSON.stringify(result)}\n`).join('');
+  const staging = `${path}.${process.pid}.new`;
+  try {
+    await writeFile(staging, lines);
+    await rename(staging, path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new PlainFailure(`Cannot write the results: ${reason}`, { cause: error });
+  }
+}
