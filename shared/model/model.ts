@@ -21,6 +21,18 @@ export interface ModelRequest {
   readonly messages: readonly ModelMessage[];
   /** Upper bound of tokens in the answer; the model's own bound when absent. */
   readonly maxOutputTokens?: number | undefined;
+  /** Sent only when given: reasoning models refuse it. */
+  readonly temperature?: number | undefined;
+  /** What the model may call instead of answering. */
+  readonly tools?: readonly ModelTool[] | undefined;
+}
+
+/** A function that the model may ask for. */
+export interface ModelTool {
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema of the arguments. */
+  readonly parameters: Readonly<Record<string, unknown>>;
 }
 
 /** Why the model stopped. An answer without a reason is no answer. */
@@ -38,6 +50,8 @@ export interface ModelAnswer {
   readonly toolCalls: readonly ModelToolCall[];
   readonly finishReason: FinishReason;
   readonly usage: TokenUsage;
+  /** True where the upstream did not count and the usage is four characters to a token. */
+  readonly usageEstimated?: boolean;
   /** The model's public name as it called itself, or as configured. Never a deployment name. */
   readonly model: string;
 }
@@ -54,6 +68,11 @@ export interface ModelCall {
   readonly telemetry: Telemetry;
   /** W3C trace context to send on to the upstream. */
   readonly traceparent?: string | undefined;
+  /**
+   * When the caller stops waiting, in milliseconds since the epoch. A wait that an upstream asks for
+   * is taken only where it fits; without this it fits up to the time of one attempt.
+   */
+  readonly deadlineAt?: number | undefined;
 }
 
 /** A chat model behind a network: every failure is a ServiceError, or the signal's own reason. */

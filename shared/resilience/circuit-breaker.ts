@@ -72,14 +72,6 @@ export function createCircuitBreaker(options: CircuitBreakerOptions): CircuitBre
     become({ name: 'open', until: clock.now() + halfOpenAfterMs });
   }
 
-  function record(outcomes: boolean[], failed: boolean): void {
-    outcomes.push(failed);
-    if (outcomes.length > options.windowSize) outcomes.shift();
-    if (!failed) return;
-    const failures = outcomes.filter(Boolean).length;
-    if (failures >= options.failures && failures >= FAILED_PART * outcomes.length) open();
-  }
-
   function createPass(enteredIn: Stage): BreakerPass {
     let given = enteredIn;
     let pending = true;
@@ -97,7 +89,8 @@ export function createCircuitBreaker(options: CircuitBreakerOptions): CircuitBre
         if (verdict === 'bad') open();
         else given.probing = false;
       } else if (given.name === 'closed' && verdict !== 'none') {
-        record(given.outcomes, verdict === 'bad');
+        remember(given.outcomes, verdict === 'bad', options.windowSize);
+        if (verdict === 'bad' && isOutage(given.outcomes, options.failures)) open();
       }
     }
     return {
@@ -119,4 +112,14 @@ export function createCircuitBreaker(options: CircuitBreakerOptions): CircuitBre
       return createPass(stage);
     },
   };
+}
+
+function remember(outcomes: boolean[], failed: boolean, windowSize: number): void {
+  outcomes.push(failed);
+  if (outcomes.length > windowSize) outcomes.shift();
+}
+
+function isOutage(outcomes: readonly boolean[], leastFailures: number): boolean {
+  const failures = outcomes.filter(Boolean).length;
+  return failures >= leastFailures && failures >= FAILED_PART * outcomes.length;
 }

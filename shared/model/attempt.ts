@@ -1,0 +1,81 @@
+import { reasonOf } from '../resilience/waiting.ts';
+import { createWatchdog, type Watchdog } from '../resilience/watchdog.ts';
+import type { EndpointGate } from './endpoint-gate.ts';
+import { timedOutAnswer, toUpstreamFailure } from './failures.ts';
+import type { UpstreamFailure } from './upstream-failure.ts';
+
+/** One call under way: its slot, its leave to call, its time limit. Exactly one ending counts. */
+export interface Attempt {
+  readonly gate: EndpointGate;
+  /** Aborts when the caller leaves or the watchdog bites. */
+  readonly signal: AbortSignal;
+  readonly watchdog: Watchdog;
+  /** The endpoint is alive though the answer is not whole yet. */
+  progress(): void;
+  succeed(): void;
+  /** Ends the call for what was thrown, and says what that means. */
+  fail(thrown: unknown): UpstreamFailure;
+  /** Ends the call without a verdict; nothing happens after another ending. */
+  close(): void;
+}
+
+/**
+ * Waits for a slot, then asks the breaker, then starts the clock: a call that queued does not lose
+ * its time limit, and a circuit that opened meanwhile is seen. Undefined where it may not go on.
+ */
+export async function startAttempt(
+  gate: EndpointGate,
+  callerSignal: AbortSignal,
+): Promise<Attempt | undefined> {
+  const leave = await gate.bulkhead.enter(callerSignal);
+  if (leave === undefined) return undefined;
+  const pass = gate.breaker.enter();
+  if (pass === undefined) {
+    leave();
+    return undefined;
+  }
+  const controller = new AbortController();
+  const watchdog = createWatchdog(() => controller.abort(new Error('The time limit has passed')));
+  let isOpen = true;
+
+  function release(): void {
+    isOpen = false;
+    callerSignal.removeEventListener('abort', giveUp);
+    watchdog.stop();
+    pass?.leave();
+    leave?.();
+  }
+  function close(): void {
+    if (!isOpen) return;
+    release();
+    controller.abort(new Error('The call has ended'));
+  }
+  // Here rather than in a `finally`: a stream that nobody reads any more never comes to one.
+  function giveUp(): void {
+    controller.abort(reasonOf(callerSignal));
+    close();
+  }
+  callerSignal.addEventListener('abort', giveUp, { once: true });
+
+  return {
+    gate,
+    signal: controller.signal,
+    watchdog,
+    progress: () => pass.progress(),
+    succeed() {
+      pass.succeed();
+      gate.noteSuccess();
+      release();
+    },
+    fail(thrown) {
+      const failure = watchdog.hasBitten()
+        ? timedOutAnswer('The time limit of the attempt has passed')
+        : toUpstreamFailure(thrown);
+      if (failure.unhealthy) pass.fail();
+      if (failure.remedy !== 'never' && failure.remedy !== 'again') gate.noteFailure(failure);
+      close();
+      return failure;
+    },
+    close,
+  };
+}

@@ -1,0 +1,41 @@
+import { stretchedDelayMs } from '../resilience/backoff.ts';
+import { reasonOf, waitFor } from '../resilience/waiting.ts';
+import { startAttempt, type Attempt } from './attempt.ts';
+import { explainBlocked } from './final-error.ts';
+import { chooseGate, findSoonestRested, fitsDeadline, type Journey } from './journey.ts';
+
+/** The next attempt of a call; throws at once where no endpoint can be had soon. */
+export async function beginAttempt(journey: Journey): Promise<Attempt> {
+  const { context, call } = journey;
+  if (journey.attempts === 0) context.budget.deposit();
+  for (;;) {
+    if (call.signal.aborted) throw reasonOf(call.signal);
+    const gate = chooseGate(journey);
+    if (gate === undefined) {
+      await waitForRested(journey);
+      continue;
+    }
+    const attempt = await startAttempt(gate, call.signal);
+    if (attempt === undefined) continue;
+    journey.preferred = undefined;
+    journey.tried.add(gate);
+    journey.attempts += 1;
+    return attempt;
+  }
+}
+
+/**
+ * An endpoint that rests no longer than a back-off would last is waited for: the caller is served
+ * where it would otherwise come back. For everything longer the caller decides.
+ */
+async function waitForRested(journey: Journey): Promise<void> {
+  const { context, call } = journey;
+  const until = findSoonestRested(journey)?.coolDown()?.until;
+  if (until === undefined) throw explainBlocked(journey);
+  const restMs = until - context.clock.now();
+  const delayMs = stretchedDelayMs(restMs, context.random);
+  if (restMs > context.settings.backoffMaxMs || !fitsDeadline(journey, delayMs)) {
+    throw explainBlocked(journey);
+  }
+  await waitFor(delayMs, call.signal);
+}

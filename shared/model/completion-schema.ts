@@ -1,0 +1,69 @@
+import { z } from 'zod';
+
+/** Only what is used is checked: upstreams may add whatever they like. */
+const count = z.number().int().nonnegative();
+const usage = z
+  .object({ prompt_tokens: count, completion_tokens: count, total_tokens: count.optional() })
+  .nullish()
+  // A wrong count is no reason to lose a good answer; it is estimated instead.
+  .catch(undefined);
+const publicName = z.string().max(200).optional().catch(undefined);
+const text = z.string().nullish();
+
+const toolCall = z.object({
+  id: z.string().min(1),
+  function: z.object({ name: z.string().min(1), arguments: z.string() }),
+});
+
+/** The body of a chat completion. */
+export const completionSchema = z.object({
+  model: publicName,
+  choices: z
+    .array(
+      z.object({
+        finish_reason: z.string(),
+        message: z.object({
+          content: text,
+          refusal: text,
+          tool_calls: z.array(toolCall).nullish(),
+        }),
+      }),
+    )
+    .min(1),
+  usage,
+});
+
+const toolCallDelta = z.object({
+  index: count,
+  id: z.string().nullish(),
+  function: z.object({ name: z.string().nullish(), arguments: z.string().nullish() }).nullish(),
+});
+
+const delta = z.object({
+  content: text,
+  refusal: text,
+  // Two spellings of thinking aloud among compatible servers: progress, but not shown.
+  reasoning_content: text.catch(undefined),
+  reasoning: text.catch(undefined),
+  tool_calls: z.array(toolCallDelta).nullish(),
+});
+
+/** One chunk of a streamed chat completion; the first of Azure's and the one with usage have no choices. */
+export const chunkSchema = z.object({
+  error: z.unknown().optional(),
+  model: publicName,
+  choices: z
+    .array(
+      z.object({
+        index: count.optional(),
+        delta: delta.nullish(),
+        finish_reason: z.string().nullish(),
+      }),
+    )
+    .default([]),
+  usage,
+});
+
+export type Completion = z.infer<typeof completionSchema>;
+export type CompletionChunk = z.infer<typeof chunkSchema>;
+export type CompletionUsage = Completion['usage'];

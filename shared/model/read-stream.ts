@@ -1,0 +1,96 @@
+import { chunkSchema, type CompletionChunk } from './completion-schema.ts';
+import { readErrorBody, safeCode } from './error-body.ts';
+import { filteredContent, interruptedAnswer, invalidAnswer } from './failures.ts';
+import type { ModelEvent } from './model.ts';
+import { parseJson } from './read-completion.ts';
+import { createSseParser, type SseEvent } from './sse-parser.ts';
+import { createStreamCollector, type CollectorOptions } from './stream-collector.ts';
+import { UpstreamCause } from './upstream-failure.ts';
+
+/** Besides what the model says: a token that is not shown, which still proves that it is alive. */
+export type EndpointEvent = ModelEvent | { readonly type: 'progress' };
+
+export interface ReadStreamOptions extends CollectorOptions {
+  readonly maxLineBytes: number;
+}
+
+const DRAIN_MS = 1_000;
+const PROGRESS: EndpointEvent = { type: 'progress' };
+
+/**
+ * The events of a streamed completion. It reads on only when asked, and it ends well only where the
+ * upstream said why it stopped: an end of the bytes, with or without `[DONE]`, proves nothing.
+ */
+export async function* readStream(
+  body: ReadableStream<Uint8Array>,
+  options: ReadStreamOptions,
+): AsyncGenerator<EndpointEvent, void> {
+  const parser = createSseParser(options);
+  const collector = createStreamCollector(options);
+  const reader = body.getReader();
+  let isWhole = false;
+  try {
+    for (let isOver = false; !isOver;) {
+      // Once the reason is there the answer is whole, however the connection ends.
+      const bytes = await readSome(reader).catch((thrown: unknown) => {
+        if (!collector.hasFinished()) throw thrown;
+      });
+      if (bytes === undefined) break;
+      for (const event of parser.push(bytes)) {
+        isOver = event.data === '[DONE]';
+        if (isOver) break;
+        const chunk = readChunk(event);
+        if (chunk === undefined) continue;
+        const { text, progress } = collector.add(chunk);
+        if (text !== '') yield { type: 'text', text };
+        else if (progress) yield PROGRESS;
+      }
+    }
+    if (!collector.hasFinished())
+      throw interruptedAnswer('The stream ended without a finish reason');
+    void drain(reader);
+    isWhole = true;
+    yield { type: 'answer', answer: collector.answer() };
+  } finally {
+    // A stream that failed or was left has nothing that is still wanted.
+    if (!isWhole) reader.cancel().catch(() => undefined);
+  }
+}
+
+/** Reads the end of the body, so that the connection can serve the next call. */
+async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  // An upstream that never ends its body loses the connection, without keeping the process alive.
+  const timer = setTimeout(() => void reader.cancel().catch(() => undefined), DRAIN_MS).unref();
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // The answer is whole: how its connection ends matters to nobody.
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readSome(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+): Promise<Uint8Array | undefined> {
+  try {
+    const { done, value } = await reader.read();
+    return done ? undefined : value;
+  } catch {
+    throw interruptedAnswer('The connection broke in the middle of the stream');
+  }
+}
+
+function readChunk({ name, data }: SseEvent): CompletionChunk | undefined {
+  // Events with names of their own (pings, vendor extensions) are not part of the completion.
+  if (name !== '' && name !== 'message' && name !== 'error') return undefined;
+  const parsed = chunkSchema.safeParse(parseJson(data));
+  if (!parsed.success) throw invalidAnswer('A chunk of the stream is no chat completion');
+  const { error } = parsed.data;
+  if (name !== 'error' && (error === undefined || error === null)) return parsed.data;
+  const { code, categories } = readErrorBody(error);
+  if (code === 'content_filter') {
+    throw filteredContent(categories, new UpstreamCause('The content filter ended the stream'));
+  }
+  throw interruptedAnswer('The upstream reported an error in the stream', safeCode(code));
+}

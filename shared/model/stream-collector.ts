@@ -1,0 +1,88 @@
+import { buildAnswer, type AnswerContext, type RawAnswer } from './build-answer.ts';
+import type { CompletionChunk, CompletionUsage } from './completion-schema.ts';
+import { invalidAnswer } from './failures.ts';
+import type { ModelAnswer, ModelToolCall } from './model.ts';
+
+/** What one chunk added: visible text, progress that is not shown, or nothing. */
+export interface ChunkEffect {
+  readonly text: string;
+  readonly progress: boolean;
+}
+
+/** Puts the chunks of a stream together. */
+export interface StreamCollector {
+  add(chunk: CompletionChunk): ChunkEffect;
+  /** Whether the upstream said why it stopped. */
+  hasFinished(): boolean;
+  answer(): ModelAnswer;
+}
+
+export interface CollectorOptions extends AnswerContext {
+  /** Text and arguments beyond this many characters are refused. */
+  readonly maxChars: number;
+}
+
+const NOTHING: ChunkEffect = { text: '', progress: false };
+
+type Delta = NonNullable<CompletionChunk['choices'][number]['delta']>;
+
+export function createStreamCollector(options: CollectorOptions): StreamCollector {
+  const calls = new Map<number, { id: string; name: string; arguments: string }>();
+  let text: string | undefined;
+  let chars = 0;
+  let finishReason: string | undefined;
+  let model: string | undefined;
+  let usage: CompletionUsage;
+
+  function count(added: number): void {
+    chars += added;
+    if (chars > options.maxChars) throw invalidAnswer('The answer is longer than the cap');
+  }
+
+  function addDelta(delta: Delta): ChunkEffect {
+    const added = delta.content ?? delta.refusal;
+    if (typeof added === 'string') text = (text ?? '') + added;
+    for (const part of delta.tool_calls ?? []) {
+      const call = calls.get(part.index) ?? { id: '', name: '', arguments: '' };
+      call.id ||= part.id ?? '';
+      call.name ||= part.function?.name ?? '';
+      call.arguments += part.function?.arguments ?? '';
+      calls.set(part.index, call);
+      // Empty parts count as well, or their number would not be bounded.
+      count((part.function?.arguments?.length ?? 0) + 1);
+    }
+    count(added?.length ?? 0);
+    const unseen = delta.tool_calls?.length ?? delta.reasoning_content ?? delta.reasoning;
+    return { text: added ?? '', progress: Boolean(added) || Boolean(unseen) };
+  }
+
+  function toolCalls(): ModelToolCall[] {
+    const inOrder = [...calls].sort(([left], [right]) => left - right).map(([, call]) => call);
+    if (finishReason !== 'length' && inOrder.some((call) => call.id === '' || call.name === '')) {
+      throw invalidAnswer('A tool call has no id or no name');
+    }
+    return inOrder;
+  }
+
+  return {
+    add(chunk) {
+      model ??= chunk.model;
+      if (chunk.usage !== null && chunk.usage !== undefined) usage = chunk.usage;
+      const choice = chunk.choices.find(({ index }) => index === undefined || index === 0);
+      if (choice === undefined) return NOTHING;
+      if (choice.finish_reason) finishReason = choice.finish_reason;
+      return choice.delta ? addDelta(choice.delta) : NOTHING;
+    },
+    hasFinished: () => finishReason !== undefined,
+    answer() {
+      const raw: RawAnswer = {
+        text,
+        toolCalls: toolCalls(),
+        finishReason: finishReason ?? '',
+        model,
+        usage,
+      };
+      return buildAnswer(raw, options);
+    },
+  };
+}
