@@ -12,3 +12,9 @@ export function describeFailure(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.stack ?? thrown.message;
   return String(thrown);
 }
+
+/** The first line of any thrown value: many messages go on with what is of no use here. */
+export function firstLine(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
+  return text.split('\n')[0] ?? text;
+}

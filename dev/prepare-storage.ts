@@ -6,7 +6,7 @@ import {
   POISON_QUEUE,
   RESULT_CONTAINER,
 } from '../shared/batch/storage-names.ts';
-import { PlainFailure } from './plain-failure.ts';
+import { PlainFailure, firstLine } from './plain-failure.ts';
 
 /** A storage that does not answer at once on a laptop is away: no long series of retries. */
 const RETRY = { maxTries: 2, tryTimeoutInMs: 10_000, maxRetryDelayInMs: 500 } as const;
@@ -32,9 +32,4 @@ export async function prepareStorage(connectionString: string): Promise<void> {
       },
     );
   }
-}
-
-function firstLine(error: unknown): string {
-  const text = error instanceof Error ? error.message || error.name : String(error);
-  return text.split('\n')[0] ?? text;
 }

@@ -1,5 +1,5 @@
-import { readLocalSettings } from '../host/settings-file.ts';
 import { PlainFailure } from '../plain-failure.ts';
+import { readSettingsFile } from '../start/local-settings.ts';
 import { readStartRecord } from '../start/start-record.ts';
 
 const NAME = 'AzureWebJobsStorage';
@@ -15,7 +15,7 @@ export async function findStorage(
   const found =
     nonEmpty(environment[NAME]) ??
     nonEmpty((await readStartRecord(root))?.storage) ??
-    nonEmpty(readLocalSettings(root)[NAME]);
+    nonEmpty(readSettingsFile(root)[NAME]);
   if (found !== undefined) return found;
   throw new PlainFailure(
     `Cannot find the storage of the app: run 'npm start' in another shell, or set ${NAME}`,

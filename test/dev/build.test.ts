@@ -56,6 +56,8 @@ describe('build', () => {
       'health.js.map',
       'settings.js',
       'settings.js.map',
+      'slow.js',
+      'slow.js.map',
     ]);
     expect(chunks.some((name) => name.endsWith('.js'))).toBe(true);
     expect(entry).toContain('//# sourceMappingURL=health.js.map');
@@ -75,7 +77,7 @@ describe('build', () => {
     await cp(outDir, elsewhere, { recursive: true });
 
     const script = `
-      await import('./functions/health.js'); await import('./functions/settings.js');
+      await import('./functions/health.js'); await import('./functions/settings.js'); await import('./functions/slow.js');
       process.stdout.write(JSON.stringify(globalThis.fixture));`;
     const run = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
       cwd: elsewhere,
@@ -141,7 +143,12 @@ describe('isBuildFresh', () => {
   it('is false once a trigger was deleted', async () => {
     await build({ root });
     const inputs = ['functions', 'shared', 'host.json', 'package.json'];
-    const files = ['functions/health.ts', 'functions/settings.ts', 'shared/calls.ts'];
+    const files = [
+      'functions/health.ts',
+      'functions/settings.ts',
+      'functions/slow.ts',
+      'shared/calls.ts',
+    ];
     await Promise.all([...inputs, ...files].map((path) => setAge(join(root, path), 60)));
     await setAge(join(outDir, 'package.json'), 30);
     const before = await isBuildFresh({ root, outDir });

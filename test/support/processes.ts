@@ -26,6 +26,26 @@ export function isAlive(pid: number): boolean {
   return stateOf(pid) !== undefined;
 }
 
+/** The command line of a process, to tell the children of one process apart. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+  } catch {
+    return '';
+  }
+}
+
+/** Waits until a process has a child whose command line holds the text, and returns its id. */
+export async function waitForChild(pid: number, text: string): Promise<number> {
+  const deadline = Date.now() + 15_000;
+  for (;;) {
+    const found = descendantsOf(pid).find((child) => commandOf(child).includes(text));
+    if (found !== undefined) return found;
+    if (Date.now() > deadline) throw new Error(`process ${pid} has no child with ${text}`);
+    await delay(10);
+  }
+}
+
 /** Waits until none of them is left; says which remain when that takes too long. */
 export async function waitUntilGone(pids: readonly number[]): Promise<void> {
   const deadline = Date.now() + 15_000;

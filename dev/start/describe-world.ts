@@ -1,0 +1,27 @@
+import type { LocalWorld } from './local-world.ts';
+import type { StartPlan } from './plan-start.ts';
+
+/** What the terminal shows once everything runs: the parts, and lines that can be pasted. */
+export function describeWorld(world: LocalWorld, plan: StartPlan): string[] {
+  const { url, model, storage } = world;
+  const chat = `${url}/api/chat -H 'content-type: application/json'`;
+  const body = `-d '{"message": "Hello, test message"}'`;
+  return [
+    '',
+    `functions  ${url}${plan.enableAuth ? ' (keys are asked for: add -H "x-functions-key: KEY")' : ''}`,
+    `model      ${model.ours ? `development model, ${model.where}` : model.where}`,
+    `storage    ${storage.ours ? `emulator ${storage.where}` : storage.where}${noteOnStorage(world, plan)}`,
+    '',
+    `  curl -f ${url}/health`,
+    `  curl -f ${url}/ready`,
+    `  curl ${chat} ${body}`,
+    `  curl -N ${chat} -H 'accept: text/event-stream' ${body}`,
+    `  echo '{"custom_id": "one", "body": {"message": "Hello"}}' > items.jsonl && npm run batch -- items.jsonl`,
+    '',
+  ];
+}
+
+function noteOnStorage(world: LocalWorld, plan: StartPlan): string {
+  if (plan.storage !== 'emulator' || !world.storage.ours) return '';
+  return ' (no emulator answered on port 10000, so this start runs its own)';
+}

@@ -1,0 +1,15 @@
+import { readLocalSettings } from '../host/settings-file.ts';
+import { PlainFailure, firstLine } from '../plain-failure.ts';
+
+/** The Values of local.settings.json; a file that cannot be read is one clear line. */
+export function readSettingsFile(root: string): Readonly<Record<string, string>> {
+  try {
+    return readLocalSettings(root);
+  } catch (error) {
+    const reason = firstLine(error);
+    const named = reason.includes('local.settings.json');
+    throw new PlainFailure(named ? reason : `Cannot read local.settings.json: ${reason}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,142 @@
+import { parseArgs } from 'node:util';
+import { ConfigError } from '../../shared/config/config-error.ts';
+import { readSettings } from '../../shared/config/settings.ts';
+import { PlainFailure } from '../plain-failure.ts';
+
+const DEFAULT_PORT = 7071;
+
+/** Any of these says that a model is configured, so the development model stays away. */
+const MODEL_SETTINGS = [
+  'OPENAI_BASE_URL',
+  'OPENAI_API_KEY',
+  'AZURE_OPENAI_ENDPOINT',
+  'AZURE_OPENAI_DEPLOYMENT',
+] as const;
+
+/** The model name that makes the development model answer without a scripted fault. */
+const PLAIN_MODEL = 'development-model';
+
+/** What the environment of `npm` itself adds: of no use to the app, and large. */
+const NPM_NOISE = /^npm_/i;
+
+export interface StartPlan {
+  readonly port: number;
+  readonly enableAuth: boolean;
+  /** Where the storage emulator keeps its contents; in memory without it. */
+  readonly storageFolder: string | undefined;
+  /** `own`: start an emulator. `emulator`: use the one on the well-known ports if it answers. */
+  readonly storage: 'own' | 'emulator' | 'given';
+  readonly model: 'development' | 'given';
+  /** The environment of the app, as far as it is known before anything runs. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+export interface StartInputs {
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The Values of local.settings.json; the shell's environment wins over them. */
+  readonly localSettings: Readonly<Record<string, string>>;
+}
+
+/** Decides what must run from flags and settings alone, so that mistakes show before anything starts. */
+export function planStart(inputs: StartInputs): StartPlan {
+  const flags = readFlags(inputs.argv);
+  const settings = mergeSettings(inputs);
+  const plan: StartPlan = {
+    port: readPort(flags.port ?? settings['PORT'], flags.port === undefined ? 'PORT' : '--port'),
+    enableAuth: flags['enable-auth'] ?? false,
+    storageFolder: flags.storage,
+    storage: chooseStorage(settings, flags.storage),
+    model: MODEL_SETTINGS.some((name) => isSet(settings[name])) ? 'given' : 'development',
+    settings,
+  };
+  requireGoodSettings(withModel(plan, 'http://127.0.0.1/v1'));
+  return plan;
+}
+
+/** The settings of the app once the development model, if there is to be one, has this URL. */
+export function withModel(plan: StartPlan, url: string | undefined): Record<string, string> {
+  if (plan.model === 'given' || url === undefined) return { ...plan.settings };
+  const wanted = plan.settings['OPENAI_MODEL'];
+  return {
+    ...plan.settings,
+    OPENAI_BASE_URL: url,
+    OPENAI_API_KEY: 'development',
+    // A name that somebody chose stays: that is how a scripted fault is asked for.
+    OPENAI_MODEL: isSet(wanted) ? wanted : PLAIN_MODEL,
+  };
+}
+
+/** The app would say the same, but only on the first request. */
+function requireGoodSettings(settings: Readonly<Record<string, string>>): void {
+  try {
+    readSettings(settings);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new PlainFailure(error.message, { cause: error });
+    throw error;
+  }
+}
+
+function readFlags(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        'enable-auth': { type: 'boolean' },
+        port: { type: 'string' },
+        storage: { type: 'string' },
+      },
+    }).values;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('. ')[0] : String(error);
+    throw new PlainFailure(
+      `Cannot start: ${reason}; known are --port N, --enable-auth and --storage FOLDER`,
+      { cause: error },
+    );
+  }
+}
+
+function mergeSettings(inputs: StartInputs): Record<string, string> {
+  const merged = { ...inputs.localSettings };
+  for (const [name, value] of Object.entries(inputs.environment)) {
+    if (value !== undefined && !NPM_NOISE.test(name)) merged[name] = value;
+  }
+  return merged;
+}
+
+function readPort(value: string | undefined, name: string): number {
+  if (!isSet(value)) return DEFAULT_PORT;
+  const port = Number(value);
+  if (!/^\d+$/.test(value) || port > 65_535) {
+    throw new PlainFailure(
+      `Cannot start as '${name}' must be a whole number from 0 to 65535: current value is ${value}`,
+    );
+  }
+  return port;
+}
+
+function chooseStorage(
+  settings: Readonly<Record<string, string>>,
+  folder: string | undefined,
+): StartPlan['storage'] {
+  const connection = settings['AzureWebJobsStorage'];
+  const isShortcut = connection?.trim().replace(/;$/, '') === 'UseDevelopmentStorage=true';
+  const hasIdentity = Object.keys(settings).some((name) =>
+    name.startsWith('AzureWebJobsStorage__'),
+  );
+  if (folder !== undefined) {
+    if ((isSet(connection) && !isShortcut) || hasIdentity) {
+      throw new PlainFailure(
+        "Cannot start as '--storage' must not be combined with 'AzureWebJobsStorage': both are given",
+      );
+    }
+    return 'own';
+  }
+  if (isShortcut) return 'emulator';
+  return isSet(connection) || hasIdentity ? 'given' : 'own';
+}
+
+/** An empty value is how the example file marks a setting that nobody has filled in yet. */
+function isSet(value: string | undefined): value is string {
+  return value !== undefined && value.trim() !== '';
+}
