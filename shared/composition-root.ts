@@ -166,6 +166,7 @@ async function createBatch(settings: Settings, parts: BatchParts): Promise<Batch
     concurrency: settings.batchConcurrency,
     jobDeadlineMs: settings.batchDeadlineMs,
     itemDeadlineMs: settings.answerDeadlineMs,
+    clock: parts.clock,
     telemetry: parts.telemetry,
   });
   return { store, processor };

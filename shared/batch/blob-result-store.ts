@@ -2,8 +2,9 @@ import { ContainerClient, RestError } from '@azure/storage-blob';
 import type { Clock } from '../clock.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { holdJournal } from './blob-journal.ts';
-import { digestOf, type Job } from './job.ts';
-import { readJournal, type JobView } from './result.ts';
+import { digestOf, isJobId } from './job.ts';
+import { readJournal } from './journal.ts';
+import type { JobView } from './result.ts';
 import type { DeadLetter, ResultStore } from './result-store.ts';
 import { STORAGE_RETRIES, type StorageConnection } from './storage-connection.ts';
 import { RESULT_CONTAINER } from './storage-names.ts';
@@ -14,15 +15,18 @@ export interface BlobResultStoreOptions {
   readonly connection: StorageConnection;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  /** How often a hold is renewed; storage lets go of it after 15 s. */
+  readonly renewEveryMs?: number;
 }
 
 /** Journals as append blobs: each append is atomic, and a lease keeps other writers out. */
 export function createBlobResultStore(options: BlobResultStoreOptions): ResultStore {
-  const { clock, telemetry } = options;
+  const { clock, telemetry, renewEveryMs } = options;
   const container = connect(options.connection);
   return {
     async open(job) {
-      const hold = await holdJournal(journalOf(container, job.jobId), { job, clock, telemetry });
+      const journal = journalOf(container, job.jobId);
+      const hold = await holdJournal(journal, { job, clock, telemetry, renewEveryMs });
       if (hold === 'busy') return 'busy';
       if (hold.view.digest === digestOf(job)) return hold;
       await hold.release();
@@ -52,10 +56,8 @@ function journalOf(container: ContainerClient, jobId: string) {
   return container.getAppendBlobClient(`${jobId}/journal.jsonl`);
 }
 
-async function readJob(
-  container: ContainerClient,
-  jobId: Job['jobId'],
-): Promise<JobView | undefined> {
+async function readJob(container: ContainerClient, jobId: string): Promise<JobView | undefined> {
+  if (!isJobId(jobId)) return undefined;
   try {
     const bytes = await journalOf(container, jobId).downloadToBuffer();
     return readJournal(jobId, bytes.toString('utf8'));
@@ -70,11 +72,20 @@ async function writeDeadLetter(
   { letter, clock }: { letter: DeadLetter; clock: Clock },
 ): Promise<void> {
   const at = new Date(clock.now()).toISOString();
-  const message = JSON.stringify(letter.message) ?? 'undefined';
-  const record = { ...letter, at, message: message.slice(0, MAX_DEAD_LETTER_CHARS) };
+  const message = writeDown(letter.message).slice(0, MAX_DEAD_LETTER_CHARS);
+  const record = { ...letter, at, message };
   const body = JSON.stringify(record);
   const name = `_dead-letters/${at.slice(0, 10)}/${crypto.randomUUID()}.json`;
   await container.getBlockBlobClient(name).upload(body, Buffer.byteLength(body), {
     blobHTTPHeaders: { blobContentType: 'application/json' },
   });
+}
+
+/** A letter must be kept even when its message is nested so deeply that it cannot be written. */
+function writeDown(message: unknown): string {
+  try {
+    return JSON.stringify(message) ?? 'undefined';
+  } catch (error) {
+    return `cannot be written: ${error instanceof Error ? error.message : typeof error}`;
+  }
 }

@@ -1,8 +1,7 @@
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { placeOf } from './answer-item.ts';
-import { parseJob, type Job } from './job.ts';
-import { failed } from './result.ts';
-import type { JobHold, ResultStore } from './result-store.ts';
+import { failUnfinished } from './fail-unfinished.ts';
+import { parseJob } from './job.ts';
+import type { ResultStore } from './result-store.ts';
 
 export interface PoisonNeeds {
   readonly store: ResultStore;
@@ -33,28 +32,16 @@ export async function explainPoison(message: unknown, needs: PoisonNeeds): Promi
   const hold = await store.open(job);
   if (hold === 'busy') throw new JobStillHeldError(job.jobId);
   if (hold === 'conflict') {
-    const reason = 'another job with other items has this jobId';
+    const reason = 'Another job with other items has this jobId';
     await store.recordDeadLetter({ reason, message, jobId: job.jobId });
     telemetry.error('batch message poisoned', { jobId: job.jobId, reason });
     return;
   }
   try {
-    const exhausted = await failUnfinished(job, hold);
+    const why = 'its message failed at each delivery';
+    const exhausted = await failUnfinished(job, { hold, why });
     telemetry.error('batch message poisoned', { jobId: job.jobId, exhausted });
   } finally {
     await hold.release();
   }
-}
-
-async function failUnfinished(job: Job, hold: JobHold): Promise<number> {
-  const appends: Promise<void>[] = [];
-  for (const [index, item] of job.items.entries()) {
-    if (hold.view.results.has(index)) continue;
-    const last = hold.view.attempts.get(index)?.lastCode ?? 'no answer before the process ended';
-    const message = `The item was given up after the last delivery of its job: ${last}`;
-    const line = failed(placeOf(job.jobId, index, item), 'exhausted', message);
-    appends.push(hold.append({ type: 'result', index, line }));
-  }
-  await Promise.all(appends);
-  return appends.length;
 }

@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
-/** A file name on every system and a blob name without tricks. */
-const JOB_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+/** A blob name without tricks: no separators, and no dot at the end, which readers cut off. */
+const JOB_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?$/;
+
+/** Far more than an honest message has; thousands of levels would exhaust the stack of a writer. */
+const MAX_DEPTH = 64;
+const MAX_REASON_CHARS = 300;
 
 const jobSchema = z.strictObject({
   v: z.literal(1),
@@ -29,17 +33,35 @@ export type ParsedJob =
  */
 export function parseJob(message: unknown): ParsedJob {
   const value = typeof message === 'string' ? decodeText(message) : message;
+  if (typeof message === 'string' && value === undefined) {
+    return refused('it is neither JSON nor base64 of JSON');
+  }
+  if (isDeeperThan(MAX_DEPTH, value)) return refused(`it is nested more than ${MAX_DEPTH} levels`);
   const result = jobSchema.safeParse(value);
   if (result.success) return { ok: true, job: result.data };
-  if (typeof message === 'string' && value === undefined) {
-    return { ok: false, reason: 'the message is neither JSON nor base64 of JSON' };
-  }
   const issue = result.error.issues[0];
   const field = issue?.path.join('.') ?? '';
-  return {
-    ok: false,
-    reason: `the message is not a job: ${field === '' ? 'its shape' : `"${field}"`} is wrong`,
-  };
+  return refused(`${field === '' ? 'its shape' : `"${field}"`} is wrong: ${issue?.message}`);
+}
+
+function refused(why: string): ParsedJob {
+  return { ok: false, reason: `The message is not a job: ${why}`.slice(0, MAX_REASON_CHARS) };
+}
+
+/** Level by level, because recursion would meet the very end of the stack that it looks for. */
+function isDeeperThan(levels: number, value: unknown): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > levels) return true;
+    level = level
+      .filter((inner) => typeof inner === 'object' && inner !== null)
+      .flatMap((inner): unknown[] => Object.values(inner));
+  }
+  return false;
+}
+
+export function isJobId(text: string): boolean {
+  return JOB_ID.test(text);
 }
 
 /** undefined when the item is not `{"custom_id", "body"}`. */
@@ -71,11 +93,13 @@ export function toMessageText(job: Job): string {
 }
 
 function decodeText(text: string): unknown {
-  const plain = parse(text);
+  const plain = parse(text.replace(/^\ufeff/, ''));
   if (plain !== undefined) return plain;
-  if (!/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(text)) return undefined;
+  // Encoders break lines; taken out first, so that the check below cannot be made slow.
+  const compact = text.replaceAll(/\s/g, '');
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(compact)) return undefined;
   try {
-    const bytes = Buffer.from(text, 'base64');
+    const bytes = Buffer.from(compact, 'base64');
     return parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
     return undefined;

@@ -1,5 +1,6 @@
 import type { Job } from './job.ts';
-import type { JobView, JournalEntry } from './result.ts';
+import type { JournalEntry, JournalView } from './journal.ts';
+import type { JobView } from './result.ts';
 
 /** Keeps one journal for each job: whatever is in it is never computed or paid for again. */
 export interface ResultStore {
@@ -17,7 +18,7 @@ export interface ResultStore {
 
 /** The sole right to write one job's journal, until released or lost. */
 export interface JobHold {
-  readonly view: JobView;
+  readonly view: JournalView;
   /** Aborts when the hold was lost: another delivery may write now, and we cannot. */
   readonly lost: AbortSignal;
   /** Resolves when the entry is durable. */

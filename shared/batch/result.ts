@@ -4,7 +4,8 @@ import type { ErrorCode } from '../errors.ts';
 /** Why an item has no answer: a code of the chat, or one that only a batch knows. */
 export type ItemFailureCode = ErrorCode | 'invalid_item' | 'duplicate_custom_id' | 'exhausted';
 
-const resultLineSchema = z.object({
+/** Reads a line of output that was written before. */
+export const resultLineSchema = z.object({
   id: z.string(),
   custom_id: z.string().nullable(),
   response: z
@@ -16,16 +17,7 @@ const resultLineSchema = z.object({
 /** One line of output in the format of OpenAI's batch files: an answer or an error, never both. */
 export type ResultLine = z.infer<typeof resultLineSchema>;
 
-const entrySchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('job'), digest: z.string(), total: z.int(), createdAt: z.string() }),
-  z.object({ type: z.literal('result'), index: z.int(), line: resultLineSchema }),
-  z.object({ type: z.literal('attempt'), index: z.int(), code: z.string() }),
-]);
-
-/** One line of a job's journal. */
-export type JournalEntry = z.infer<typeof entrySchema>;
-
-/** What a journal says about its job so far. */
+/** How far a job is. */
 export interface JobView {
   readonly jobId: string;
   readonly digest: string;
@@ -58,25 +50,4 @@ export function failed(place: ItemPlace, code: ItemFailureCode, message: string)
 
 function lineId({ jobId, index }: ItemPlace): string {
   return `batch_req_${jobId}_${index}`;
-}
-
-/** Reads a journal. `undefined` while it has no first line: the job was never begun. */
-export function readJournal(jobId: string, text: string): JobView | undefined {
-  const results = new Map<number, ResultLine>();
-  const attempts = new Map<number, { count: number; lastCode: string }>();
-  let head: Extract<JournalEntry, { type: 'job' }> | undefined;
-  for (const line of text.split('\n')) {
-    if (line === '') continue;
-    const entry = entrySchema.parse(JSON.parse(line));
-    if (entry.type === 'job') head ??= entry;
-    else if (entry.type === 'result') {
-      if (!results.has(entry.index)) results.set(entry.index, entry.line);
-    } else {
-      const count = (attempts.get(entry.index)?.count ?? 0) + 1;
-      attempts.set(entry.index, { count, lastCode: entry.code });
-    }
-  }
-  if (head === undefined) return undefined;
-  const { digest, createdAt, total } = head;
-  return { jobId, digest, createdAt, total, results, attempts };
 }

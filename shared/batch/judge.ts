@@ -1,0 +1,35 @@
+import type { ItemOutcome } from './answer-item.ts';
+import type { JournalEntry } from './journal.ts';
+import { failed, type ItemPlace } from './result.ts';
+import { retryAt } from './retry-times.ts';
+
+/** Tries of one item before it is given up; in each of them the model's own retries were used. */
+const MAX_ATTEMPTS = 5;
+
+interface JudgeOptions {
+  readonly place: ItemPlace;
+  readonly failedBefore: number;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** What the journal says about a try: an end, or when to try again. */
+export function judge(
+  outcome: Exclude<ItemOutcome, { kind: 'stopped' }>,
+  { place, failedBefore, now }: JudgeOptions,
+): Extract<JournalEntry, { type: 'result' | 'attempt' }> {
+  const { index } = place;
+  if (outcome.kind === 'result') return { type: 'result', index, line: outcome.line };
+  const { code, afterSeconds } = outcome;
+  const failures = failedBefore + 1;
+  if (failures < MAX_ATTEMPTS) {
+    return {
+      type: 'attempt',
+      index,
+      code,
+      retryAt: retryAt(failures, { now, askedSeconds: afterSeconds }),
+    };
+  }
+  const message = `The item failed ${failures} times, at last with ${code}`;
+  return { type: 'result', index, line: failed(place, 'exhausted', message) };
+}
