@@ -9,10 +9,11 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { build as bundle } from 'esbuild';
 import { z } from 'zod';
 import { PlainFailure, describeFailure } from './plain-failure.ts';
+import { isRunning } from './processes.ts';
 import { PROJECT_ROOT, isMain } from './project-root.ts';
 
 export interface BuildOptions {
@@ -24,6 +25,9 @@ export interface BuildOptions {
 /** Code in a bundle may still ask for `require` and `__dirname`, which an ES module does not have. */
 const BANNER =
   "import{createRequire}from'node:module';const require=createRequire(import.meta.url),bundleDirname=import.meta.dirname;";
+
+/** How often a build that meets another one tries to put its result in place. */
+const MAX_SWAPS = 5;
 
 /** Copied as they are; the second only exists once a team has its own agent. */
 const COPIED = ['host.json', 'agent.toml'] as const;
@@ -38,6 +42,7 @@ export async function build(options: BuildOptions = {}): Promise<{ readonly outD
   // A file's time is finer than a Date: what was written just before must not look newer.
   const startedAt = new Date(Date.now() + 1);
   const staging = `${outDir}.new-${process.pid}`;
+  await removeLeftovers(outDir);
   try {
     await mkdir(staging, { recursive: true });
     await bundleTriggers(root, staging);
@@ -105,12 +110,30 @@ async function writeManifest(root: string, outDir: string): Promise<void> {
   await writeFile(join(outDir, 'package.json'), `${JSON.stringify(content, undefined, 2)}\n`);
 }
 
+/** Two builds at once may meet here; the later one wins, and both end well. */
 async function swapIn(staging: string, outDir: string): Promise<void> {
   const retired = `${outDir}.old-${process.pid}`;
-  const hadOne = existsSync(outDir);
-  if (hadOne) await rename(outDir, retired);
-  await rename(staging, outDir);
-  if (hadOne) await rm(retired, { recursive: true, force: true });
+  for (let attempt = 1; ; attempt += 1) {
+    await rename(outDir, retired).catch(() => undefined);
+    try {
+      await rename(staging, outDir);
+      break;
+    } catch (error) {
+      if (attempt === MAX_SWAPS) throw error;
+    } finally {
+      await rm(retired, { recursive: true, force: true });
+    }
+  }
+}
+
+/** A build that was killed could not clean up; its folder carries the id of its process. */
+async function removeLeftovers(outDir: string): Promise<void> {
+  const prefix = `${basename(outDir)}.`;
+  const names = await readdir(dirname(outDir)).catch(() => []);
+  for (const name of names.filter((one) => one.startsWith(prefix))) {
+    const pid = Number(/\.(?:new|old)-(\d+)$/.exec(name)?.[1]);
+    if (pid > 0 && !isRunning(pid)) await rm(join(dirname(outDir), name), { recursive: true });
+  }
 }
 
 /** esbuild lists its findings with their place; its message alone only counts them. */

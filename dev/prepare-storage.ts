@@ -7,12 +7,14 @@ import {
   RESULT_CONTAINER,
 } from '../shared/batch/storage-names.ts';
 import { PlainFailure, firstLine } from './plain-failure.ts';
+import { requireConnectionString } from './require-connection-string.ts';
 
 /** A storage that does not answer at once on a laptop is away: no long series of retries. */
 const RETRY = { maxTries: 2, tryTimeoutInMs: 10_000, maxRetryDelayInMs: 500 } as const;
 
 /** Creates the queues and containers that triggers expect to exist; those that exist stay as they are. */
 export async function prepareStorage(connectionString: string): Promise<void> {
+  requireConnectionString(connectionString);
   try {
     const queues = QueueServiceClient.fromConnectionString(connectionString, {
       retryOptions: RETRY,

@@ -4,6 +4,7 @@ import { createQueueJobSender } from '../../shared/batch/queue-job-sender.ts';
 import type { JobView } from '../../shared/batch/result.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { requireConnectionString } from '../require-connection-string.ts';
 
 /** All that a producer of jobs needs from the outside. */
 export interface BatchService {
@@ -14,6 +15,7 @@ export interface BatchService {
 
 /** The queue and the results of a storage account. */
 export function createBatchService(connectionString: string): BatchService {
+  requireConnectionString(connectionString);
   const connection = { kind: 'connectionString', connectionString } as const;
   const sender = createQueueJobSender(connection);
   const store = createBlobResultStore({

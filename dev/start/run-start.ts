@@ -4,7 +4,7 @@ import { readSettingsFile } from './local-settings.ts';
 import { createStops, startLocalWorld } from './local-world.ts';
 import type { Stops } from './local-world.ts';
 import { planStart } from './plan-start.ts';
-import { stopOnSignal } from './run-until-signal.ts';
+import { stopOnSignal } from './stop-on-signal.ts';
 import { removeStartRecord, writeStartRecord } from './start-record.ts';
 
 export interface RunStartOptions {
@@ -15,6 +15,8 @@ export interface RunStartOptions {
 /** `npm start`: runs until a signal or until a part fails; a failure is one line and exit code 1. */
 export async function runStart({ root, argv }: RunStartOptions): Promise<void> {
   const stops = createStops();
+  // Whoever read our output may be gone before us; that must not cut the stop short.
+  process.stdout.on('error', () => undefined);
   stopOnSignal({ stop: () => stops.stopAll(), say });
   try {
     await start({ root, argv, stops });

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isBuildFresh } from '../../dev/build-freshness.ts';
 import { build } from '../../dev/build.ts';
 import { copyFixtureApp } from '../support/fixture-app.ts';
+import { runScript } from '../support/run-script.ts';
 
 let root: string;
 let outDir: string;
@@ -98,6 +99,28 @@ describe('build', () => {
 
     expect(await readdir(join(outDir, 'functions'))).not.toContain('gone.js');
     expect((await readdir(root)).filter((name) => name.startsWith('dist'))).toEqual(['dist']);
+  });
+
+  it('removes what a killed build left half done, and leaves a running one alone', async () => {
+    const gone = runScript('--version');
+    await gone.ended;
+    await mkdir(join(root, `dist.new-${gone.pid}`, 'functions'), { recursive: true });
+    await mkdir(join(root, `dist.new-${process.ppid}`));
+
+    await build({ root });
+
+    const names = (await readdir(root)).filter((name) => name.startsWith('dist'));
+    expect(names.toSorted()).toEqual(['dist', `dist.new-${process.ppid}`]);
+  });
+
+  it('ends well when several builds meet', async () => {
+    const script = join(import.meta.dirname, 'fixtures', 'run-build.ts');
+
+    const runs = [1, 2, 3].map(() => runScript(script, { args: [root] }));
+    const ended = await Promise.all(runs.map((run) => run.ended));
+
+    expect(ended.map(({ code }) => code)).toEqual([0, 0, 0]);
+    expect(await readdir(outDir)).toContain('host.json');
   });
 
   it('names file and line of a mistake, and leaves the last good build in place', async () => {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { onTestFinished } from 'vitest';
 
 export interface RunningScript {
   readonly child: ChildProcess;
@@ -18,13 +19,14 @@ export interface ScriptOptions {
   readonly cwd?: string;
 }
 
-/** Runs a script as a process of its own, the way a shell would. */
+/** Runs a script as a process of its own, the way a shell would; it ends with its test at the latest. */
 export function runScript(path: string, options: ScriptOptions = {}): RunningScript {
   const child = spawn(process.execPath, [path, ...(options.args ?? [])], {
     cwd: options.cwd,
     env: { ...cleanEnvironment(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  onTestFinished(() => void child.kill('SIGKILL'));
   let out = '';
   let err = '';
   const { promise: ended, resolve } = Promise.withResolvers<{

@@ -159,7 +159,7 @@ describe('npm start that cannot', () => {
       { AGENT__BATCH__CONCURRENCY: 'many' },
       'AGENT__BATCH__CONCURRENCY must',
     ],
-    ['the storage', { AzureWebJobsStorage: 'rubbish' }, 'Cannot prepare the storage'],
+    ['the storage', { AzureWebJobsStorage: 'rubbish' }, "Cannot use 'AzureWebJobsStorage'"],
   ])('says in one line what is wrong with %s', async (_case, env, message) => {
     const failure = await startAndFail({ env, ...('PORT' in env ? { args: [root] } : {}) });
 

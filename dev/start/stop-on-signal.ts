@@ -1,18 +1,19 @@
+import { whenNpmIsGone } from './watch-npm.ts';
+
 /**
  * A terminal sends Ctrl-C to the whole process group, and npm sends its own copy on: two signals so
  * close together are one wish.
  */
 const SAME_WISH_MS = 500;
-const PARENT_CHECK_MS = 500;
 
-export interface RunUntilSignalOptions {
+export interface StopOnSignalOptions {
   /** Ends everything gracefully; called once. */
   readonly stop: () => Promise<void>;
   readonly say: (line: string) => void;
 }
 
 /** Turns the first SIGTERM or SIGINT into a graceful stop and exit code 0, a second one into an end at once. */
-export function stopOnSignal({ stop, say }: RunUntilSignalOptions): void {
+export function stopOnSignal({ stop, say }: StopOnSignalOptions): void {
   let firstAt: number | undefined;
   const onSignal = (reason: string): void => {
     if (firstAt === undefined) {
@@ -29,17 +30,5 @@ export function stopOnSignal({ stop, say }: RunUntilSignalOptions): void {
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  if (process.env['npm_lifecycle_event'] === 'start')
-    whenParentIsGone(() => onSignal('npm is gone'));
-}
-
-/** A kill -9 of npm reaches nobody else; its child only gets another parent. */
-function whenParentIsGone(act: () => void): void {
-  const parent = process.ppid;
-  const timer = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(timer);
-    act();
-  }, PARENT_CHECK_MS);
-  timer.unref();
+  if (process.env['npm_lifecycle_event'] === 'start') whenNpmIsGone(() => onSignal('npm is gone'));
 }
