@@ -60,7 +60,7 @@ export const chunkSchema = z.object({
         finish_reason: z.string().nullish(),
       }),
     )
-    .default([]),
+    .optional(),
   usage,
 });
 

@@ -5,7 +5,7 @@ import type { ModelEvent } from './model.ts';
 import { parseJson } from './read-completion.ts';
 import { createSseParser, type SseEvent } from './sse-parser.ts';
 import { createStreamCollector, type CollectorOptions } from './stream-collector.ts';
-import { UpstreamCause } from './upstream-failure.ts';
+import { UpstreamCause, type UpstreamFailure } from './upstream-failure.ts';
 
 /** Besides what the model says: a token that is not shown, which still proves that it is alive. */
 export type EndpointEvent = ModelEvent | { readonly type: 'progress' };
@@ -82,15 +82,20 @@ async function readSome(
 }
 
 function readChunk({ name, data }: SseEvent): CompletionChunk | undefined {
+  if (name === 'error') throw reportedError(parseJson(data));
   // Events with names of their own (pings, vendor extensions) are not part of the completion.
-  if (name !== '' && name !== 'message' && name !== 'error') return undefined;
+  if (name !== '' && name !== 'message') return undefined;
   const parsed = chunkSchema.safeParse(parseJson(data));
   if (!parsed.success) throw invalidAnswer('A chunk of the stream is no chat completion');
-  const { error } = parsed.data;
-  if (name !== 'error' && (error === undefined || error === null)) return parsed.data;
+  const { error, choices, usage } = parsed.data;
+  if (error !== undefined && error !== null) throw reportedError(error);
+  if (!choices && !usage) throw invalidAnswer('A chunk of the stream has no choices');
+  return parsed.data;
+}
+
+function reportedError(error: unknown): UpstreamFailure {
   const { code, categories } = readErrorBody(error);
-  if (code === 'content_filter') {
-    throw filteredContent(categories, new UpstreamCause('The content filter ended the stream'));
-  }
-  throw interruptedAnswer('The upstream reported an error in the stream', safeCode(code));
+  return code === 'content_filter'
+    ? filteredContent(categories, new UpstreamCause('The content filter ended the stream'))
+    : interruptedAnswer('The upstream reported an error in the stream', safeCode(code));
 }

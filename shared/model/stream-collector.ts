@@ -24,7 +24,7 @@ export interface CollectorOptions extends AnswerContext {
 
 const NOTHING: ChunkEffect = { text: '', progress: false };
 
-type Delta = NonNullable<CompletionChunk['choices'][number]['delta']>;
+type Delta = NonNullable<NonNullable<CompletionChunk['choices']>[number]['delta']>;
 
 export function createStreamCollector(options: CollectorOptions): StreamCollector {
   const calls = new Map<number, { id: string; name: string; arguments: string }>();
@@ -68,7 +68,7 @@ export function createStreamCollector(options: CollectorOptions): StreamCollecto
     add(chunk) {
       model ??= chunk.model;
       if (chunk.usage !== null && chunk.usage !== undefined) usage = chunk.usage;
-      const choice = chunk.choices.find(({ index }) => index === undefined || index === 0);
+      const choice = chunk.choices?.find(({ index }) => index === undefined || index === 0);
       if (choice === undefined) return NOTHING;
       if (choice.finish_reason) finishReason = choice.finish_reason;
       return choice.delta ? addDelta(choice.delta) : NOTHING;

@@ -12,7 +12,9 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
 };
+/** The two dates with a comma in them; the third spelling, of C's asctime, has none and no zone. */
 const HTTP_DATE = /[A-Z][a-z]{2,8}, \d{2}[ -][A-Z][a-z]{2}[ -]\d{2,4} \d{2}:\d{2}:\d{2} GMT/g;
+const ASCTIME_DATE = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/;
 
 /**
  * How long the upstream asks to wait, in milliseconds and always above 0; undefined when it says
@@ -22,8 +24,8 @@ const HTTP_DATE = /[A-Z][a-z]{2,8}, \d{2}[ -][A-Z][a-z]{2}[ -]\d{2,4} \d{2}:\d{2
 export function readRetryAfterMs(headers: HeaderSource, now: number): number | undefined {
   return (
     largest([
-      ...milliseconds(headers.get('retry-after-ms')),
-      ...milliseconds(headers.get('x-ms-retry-after-ms')),
+      ...numbersIn(headers.get('retry-after-ms')),
+      ...numbersIn(headers.get('x-ms-retry-after-ms')),
     ]) ?? largest(retryAfter(headers.get('retry-after'), now))
   );
 }
@@ -51,12 +53,9 @@ export function parseDurationMs(value: string | null): number | undefined {
   return total;
 }
 
-function milliseconds(value: string | null): number[] {
-  return numbersIn(value);
-}
-
 function retryAfter(value: string | null, now: number): number[] {
   if (value === null) return [];
+  if (ASCTIME_DATE.test(value)) return [Date.parse(`${value} GMT`) - now];
   const dates = value.match(HTTP_DATE) ?? [];
   const waits = dates.map((date) => Date.parse(date) - now);
   return [...waits, ...numbersIn(value.replaceAll(HTTP_DATE, '')).map((seconds) => seconds * 1000)];

@@ -1,0 +1,71 @@
+import { getEventListeners } from 'node:events';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { reasonOf, unlessAborted, waitFor } from '../../../shared/resilience/waiting.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('waitFor', () => {
+  it('resolves after its time and leaves no listener behind', async () => {
+    const { signal } = new AbortController();
+    let isOver = false;
+    const waiting = waitFor(1_000, signal).then(() => (isOver = true));
+
+    await vi.advanceTimersByTimeAsync(999);
+    expect(isOver).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    await waiting;
+
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('rejects at once with the reason when the caller aborts, and leaves no timer behind', async () => {
+    const caller = new AbortController();
+    const waiting = waitFor(60_000, caller.signal);
+
+    caller.abort(new Error('client gone'));
+
+    await expect(waiting).rejects.toThrow('client gone');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('does not begin to wait for a caller who has left', async () => {
+    const waiting = waitFor(60_000, AbortSignal.abort(new Error('client gone')));
+
+    await expect(waiting).rejects.toThrow('client gone');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('unlessAborted', () => {
+  it('passes the outcome of the work on and leaves no listener behind', async () => {
+    const { signal } = new AbortController();
+
+    await expect(unlessAborted(Promise.resolve(7), signal)).resolves.toBe(7);
+    await expect(unlessAborted(Promise.reject(new Error('no')), signal)).rejects.toThrow('no');
+
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  it('does not wait for work that hangs once the caller has left', async () => {
+    const caller = new AbortController();
+    const outcome = unlessAborted(new Promise(() => undefined), caller.signal);
+
+    caller.abort(new Error('client gone'));
+
+    await expect(outcome).rejects.toThrow('client gone');
+  });
+
+  it('makes an error of a reason that is none', () => {
+    const reason = reasonOf(AbortSignal.abort('just text'));
+
+    expect(reason).toBeInstanceOf(Error);
+    expect(reason.cause).toBe('just text');
+  });
+});
