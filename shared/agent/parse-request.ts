@@ -3,6 +3,8 @@ import { ServiceError } from '../errors.ts';
 
 type Issue = z.core.$ZodIssue;
 
+const MAX_PARAM_CHARS = 200;
+
 /**
  * Outside data through a schema.
  * @throws ServiceError invalid_request naming the first field that is wrong, never its value
@@ -11,29 +13,27 @@ export function parseRequest<S extends z.ZodType>(schema: S, value: unknown): z.
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
-  const param = issue === undefined ? '' : fieldOf(issue);
-  const name = param === '' ? 'the body' : `"${param}"`;
+  const param = fieldOf(issue);
+  const name = param === undefined ? 'the body' : `"${param}"`;
   throw new ServiceError(
     'invalid_request',
-    `Cannot accept the request: ${name} ${wantedBy(issue)}`,
-    {
-      param: param === '' ? undefined : param,
-    },
+    `Cannot accept the request: ${name} ${wantedBy(issue, value)}`,
+    { param },
   );
 }
 
-function fieldOf(issue: Issue): string {
-  const path = issue.path.map(String);
-  if (issue.code === 'unrecognized_keys') path.push(issue.keys[0] ?? '');
-  return path.join('.').slice(0, 200);
+function fieldOf(issue: Issue | undefined): string | undefined {
+  const path = issue?.path.map(String) ?? [];
+  if (issue?.code === 'unrecognized_keys') path.push(issue.keys[0] ?? '');
+  return path.length === 0 ? undefined : path.join('.').slice(0, MAX_PARAM_CHARS);
 }
 
-function wantedBy(issue: Issue | undefined): string {
+function wantedBy(issue: Issue | undefined, value: unknown): string {
   switch (issue?.code) {
     case 'unrecognized_keys':
       return 'is not a field that is known here';
     case 'invalid_type':
-      return issue.input === undefined && issue.path.length > 0
+      return isMissing(issue, value)
         ? `is required and must be of type ${issue.expected}`
         : `must be of type ${issue.expected}`;
     case 'too_big':
@@ -47,6 +47,16 @@ function wantedBy(issue: Issue | undefined): string {
     default:
       return 'is not valid';
   }
+}
+
+/** The schema library does not say what it found, and only a field can be missing. */
+function isMissing({ path }: Issue, value: unknown): boolean {
+  let found = value;
+  for (const step of path) {
+    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, step)) return true;
+    found = Reflect.get(found, step);
+  }
+  return false;
 }
 
 function unitOf(origin: string): string {

@@ -16,6 +16,10 @@ export type Settings = {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What a header can carry: a key with a line feed inside would fail every call instead of the start. */
+const PRINTABLE = /^[\x20-\x7e]{1,4096}$/;
+const WANTED_TEXT = 'at most 4096 printable ASCII characters';
+
 type Reading = { readonly value: unknown } | { readonly wanted: string };
 
 /**
@@ -26,27 +30,27 @@ export function readSettings(environment: Environment): Settings {
   const problems: ConfigProblem[] = [];
   const values: Record<string, unknown> = {};
   for (const [key, setting] of Object.entries<Setting>(SETTINGS)) {
-    const reading = readOne(setting, environment[setting.name]);
+    const reading = readOne(setting, textOf(setting, environment));
     if ('wanted' in reading) problems.push({ setting: setting.name, wanted: reading.wanted });
     else values[key] = reading.value;
   }
-  const settings = values as Settings;
-  if (problems.length === 0) problems.push(...combinationProblems(settings));
+  problems.push(...combinationProblems(environment));
   if (problems.length > 0) throw new ConfigError(problems);
-  return settings;
+  return values as Settings;
 }
 
 /** An empty or blank value counts as not set: that is how the portal and shells unset things. */
-function readOne(setting: Setting, raw: string | undefined): Reading {
-  const text = raw?.trim() ?? '';
+function textOf({ name }: Setting, environment: Environment): string {
+  return Object.hasOwn(environment, name) ? (environment[name]?.trim() ?? '') : '';
+}
+
+function readOne(setting: Setting, text: string): Reading {
   if (text === '') return { value: 'default' in setting ? setting.default : undefined };
   switch (setting.kind) {
     case 'text':
-      return { value: text };
+      return PRINTABLE.test(text) ? { value: text } : { wanted: WANTED_TEXT };
     case 'url':
-      return isHttpUrl(text)
-        ? { value: text.replace(/\/+$/, '') }
-        : { wanted: 'an http(s) URL without credentials, query or fragment' };
+      return readHttpUrl(text);
     case 'choice':
       return setting.choices.includes(text)
         ? { value: text }
@@ -62,39 +66,47 @@ function readInteger(setting: Setting & { kind: 'integer' }, text: string): Read
   return { wanted: `a whole number of ${setting.unit} from ${setting.min} to ${setting.max}` };
 }
 
-function isHttpUrl(text: string): boolean {
-  const url = URL.parse(text);
-  return (
+/** As the parser wrote it again, so that what was checked is what is used. */
+function readHttpUrl(text: string): Reading {
+  const url = /[\s?#]/.test(text) ? null : URL.parse(text);
+  const good =
     url !== null &&
     (url.protocol === 'https:' || url.protocol === 'http:') &&
     url.username === '' &&
-    url.password === '' &&
-    url.search === '' &&
-    url.hash === ''
-  );
+    url.password === '';
+  if (!good) return { wanted: 'an http(s) URL without credentials, query or fragment' };
+  return { value: url.href.replace(/\/+$/, '') };
 }
 
-/** What no single setting can say: which model is called. */
-function combinationProblems(settings: Settings): ConfigProblem[] {
-  if (settings.azureOpenAiEndpoint !== undefined) {
-    if (settings.openAiBaseUrl !== undefined) {
-      return [
-        {
-          setting: SETTINGS.openAiBaseUrl.name,
-          wanted: `unset while ${SETTINGS.azureOpenAiEndpoint.name} is set`,
-        },
-      ];
-    }
-    if (settings.azureOpenAiDeployment !== undefined) return [];
-    return [
-      { setting: SETTINGS.azureOpenAiDeployment.name, wanted: 'the name of a model deployment' },
-    ];
+/** What no single setting can say: which model is called, and how storage is reached. */
+function combinationProblems(environment: Environment): ConfigProblem[] {
+  const isSet = (setting: Setting): boolean => textOf(setting, environment) !== '';
+  return [...modelProblems(isSet), ...storageProblems(isSet)];
+}
+
+function modelProblems(isSet: (setting: Setting) => boolean): ConfigProblem[] {
+  const { openAiApiKey, openAiBaseUrl, azureOpenAiEndpoint, azureOpenAiDeployment } = SETTINGS;
+  if (!isSet(azureOpenAiEndpoint)) {
+    if (isSet(openAiApiKey)) return [];
+    const wanted = `a key, or ${azureOpenAiEndpoint.name} for Azure OpenAI by managed identity`;
+    return [{ setting: openAiApiKey.name, wanted }];
   }
-  if (settings.openAiApiKey !== undefined) return [];
-  return [
-    {
-      setting: SETTINGS.openAiApiKey.name,
-      wanted: `a key, or ${SETTINGS.azureOpenAiEndpoint.name} for Azure OpenAI by managed identity`,
-    },
-  ];
+  const problems: ConfigProblem[] = [];
+  if (isSet(openAiBaseUrl)) {
+    const wanted = `unset while ${azureOpenAiEndpoint.name} is set`;
+    problems.push({ setting: openAiBaseUrl.name, wanted });
+  }
+  if (!isSet(azureOpenAiDeployment)) {
+    problems.push({ setting: azureOpenAiDeployment.name, wanted: 'the name of a model deployment' });
+  }
+  return problems;
+}
+
+function storageProblems(isSet: (setting: Setting) => boolean): ConfigProblem[] {
+  const { storageBlobUri, storageQueueUri } = SETTINGS;
+  if (isSet(storageBlobUri) === isSet(storageQueueUri)) return [];
+  const [there, missing] = isSet(storageBlobUri)
+    ? [storageBlobUri, storageQueueUri]
+    : [storageQueueUri, storageBlobUri];
+  return [{ setting: missing.name, wanted: `set while ${there.name} is set` }];
 }

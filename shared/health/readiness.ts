@@ -46,7 +46,9 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   return {
     report() {
       const now = clock.now();
-      if (latest === undefined || now - latest.at >= cacheMs) latest = { at: now, report: look() };
+      // A clock that was set back must not keep an old report alive.
+      const isFresh = latest !== undefined && Math.abs(now - latest.at) < cacheMs;
+      if (latest === undefined || !isFresh) latest = { at: now, report: look() };
       return latest.report;
     },
   };
@@ -65,6 +67,7 @@ async function inTime(
   const late = Promise.withResolvers<PartStatus>();
   const timer = setTimeout(() => {
     abort.abort();
+    options.telemetry.warn('readiness check timed out', { part, timeoutMs: options.timeoutMs });
     late.resolve({ status: 'unready', reason: 'the check did not answer in time' });
   }, options.timeoutMs);
   try {

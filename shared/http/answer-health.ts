@@ -1,7 +1,6 @@
-import type { HttpResponseInit } from '@azure/functions';
 import { silentTelemetry } from '../telemetry/silent-telemetry.ts';
 import type { PipelineNeeds } from './exchange.ts';
-import { jsonResponse } from './respond.ts';
+import { jsonResponse, type PlainResponse } from './respond.ts';
 
 /** Liveness needs no service: it must answer while settings, secrets and every dependency fail. */
 export async function withoutService(): Promise<PipelineNeeds> {
@@ -9,6 +8,6 @@ export async function withoutService(): Promise<PipelineNeeds> {
 }
 
 /** GET /health: this process serves. */
-export async function answerHealth(): Promise<HttpResponseInit> {
+export async function answerHealth(): Promise<PlainResponse> {
   return jsonResponse({ status: 'healthy' });
 }

@@ -1,17 +1,13 @@
-import type { HttpResponseInit } from '@azure/functions';
 import type { Readiness } from '../health/readiness.ts';
 import type { Exchange, PipelineNeeds } from './exchange.ts';
-import { jsonResponse } from './respond.ts';
+import { jsonResponse, type PlainResponse } from './respond.ts';
 
 export interface ReadyNeeds extends PipelineNeeds {
   readonly readiness: Readiness;
 }
 
 /** GET /ready: what the service can do right now. 503 while chat is impossible. */
-export async function answerReady(
-  _exchange: Exchange,
-  needs: ReadyNeeds,
-): Promise<HttpResponseInit> {
+export async function answerReady(_exchange: Exchange, needs: ReadyNeeds): Promise<PlainResponse> {
   const report = await needs.readiness.report();
   return jsonResponse(report, report.status === 'unready' ? 503 : 200);
 }

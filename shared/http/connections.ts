@@ -1,6 +1,5 @@
 import { subscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { once } from 'node:events';
 
 /**
  * The socket behind one invocation. The Functions library hands a handler neither the raw headers,
@@ -12,8 +11,8 @@ export interface Connection {
   readonly headers: IncomingMessage['headers'];
   /** Aborts when the client is gone before its answer is complete. */
   readonly clientLeft: AbortSignal;
-  /** Resolves when the client has read enough for more to be sent, or is gone. */
-  drained(): Promise<void>;
+  /** Resolves when the client has read enough for more to be sent, is gone, or the signal aborts. */
+  drained(signal: AbortSignal): Promise<void>;
 }
 
 /** The reason of an abort that the client caused: nobody is there to read an error. */
@@ -25,7 +24,12 @@ export class ClientLeftError extends Error {
 }
 
 const INVOCATION_HEADER = 'x-ms-invocation-id';
-const byInvocation = new Map<string, Connection>();
+/** How long a client that left at once is remembered for the handler that has yet to run. */
+const UNTAKEN_MS = 10_000;
+/** Enough for a client to finish sending and to read why it was refused; then it is cut. */
+const LINGER_MS = 1_000;
+
+const untaken = new Map<string, Connection>();
 let tracking = false;
 
 /** Starts to watch requests. Called once while triggers register, before any request exists. */
@@ -38,31 +42,68 @@ export function trackConnections(): void {
   });
 }
 
-/** The connection of an invocation; undefined where the host does not stream. */
-export function connectionOf(invocationId: string): Connection | undefined {
-  return byInvocation.get(invocationId);
+/** The connection of an invocation, given out once; undefined where the host does not stream. */
+export function takeConnection(invocationId: string): Connection | undefined {
+  const connection = untaken.get(invocationId);
+  untaken.delete(invocationId);
+  return connection;
 }
 
 function track(request: IncomingMessage, response: ServerResponse): void {
   const id = request.headers[INVOCATION_HEADER];
   if (typeof id !== 'string') return;
   const left = new AbortController();
-  byInvocation.set(id, {
+  const connection: Connection = {
     headers: request.headers,
     clientLeft: left.signal,
-    drained: () => untilDrained(response, left.signal),
-  });
+    drained: (signal) => untilDrained(response, [left.signal, signal]),
+  };
+  untaken.set(id, connection);
+  const { socket } = request;
+  response.once('finish', () => discardRest(request, socket));
   response.once('close', () => {
-    byInvocation.delete(id);
     if (!response.writableFinished) left.abort(new ClientLeftError());
+    forgetLater(id, connection);
   });
 }
 
-async function untilDrained(response: ServerResponse, left: AbortSignal): Promise<void> {
-  if (!response.writableNeedDrain || left.aborted) return;
-  try {
-    await once(response, 'drain', { signal: left });
-  } catch {
-    // Only the abort rejects here, and the reader of `clientLeft` acts on that.
+/**
+ * What the handler did not read of a body would stay in the connection, and the next request that
+ * the host sends over it would never be seen.
+ */
+function discardRest(request: IncomingMessage, socket: IncomingMessage['socket']): void {
+  if (request.readableEnded) return;
+  if (request.destroyed) {
+    if (!request.complete) socket.destroy();
+    return;
   }
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  request.once('close', () => clearTimeout(timer));
+  // Whoever began to read holds the stream back with this listener.
+  request.removeAllListeners('readable');
+  request.on('error', () => undefined);
+  request.resume();
+}
+
+/** A client may leave before its handler begins; the handler must still learn of it. */
+function forgetLater(id: string, connection: Connection): void {
+  if (untaken.get(id) !== connection) return;
+  setTimeout(() => {
+    if (untaken.get(id) === connection) untaken.delete(id);
+  }, UNTAKEN_MS).unref();
+}
+
+function untilDrained(response: ServerResponse, signals: readonly AbortSignal[]): Promise<void> {
+  if (!response.writableNeedDrain || signals.some(({ aborted }) => aborted)) {
+    return Promise.resolve();
+  }
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const settle = (): void => {
+    response.off('drain', settle);
+    for (const signal of signals) signal.removeEventListener('abort', settle);
+    resolve();
+  };
+  response.on('drain', settle);
+  for (const signal of signals) signal.addEventListener('abort', settle);
+  return promise;
 }

@@ -1,6 +1,7 @@
-import type { HttpRequest, HttpResponseInit } from '@azure/functions';
+import type { HttpRequest } from '@azure/functions';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { Connection } from './connections.ts';
+import type { PlainResponse } from './respond.ts';
 
 /** One request on its way through the service, with everything an answer may need of it. */
 export interface Exchange {
@@ -22,7 +23,7 @@ export interface Exchange {
 }
 
 /** What answers one route, given the parts of the service that it needs. */
-export type Answer<Needs> = (exchange: Exchange, needs: Needs) => Promise<HttpResponseInit>;
+export type Answer<Needs> = (exchange: Exchange, needs: Needs) => Promise<PlainResponse>;
 
 /** What the pipeline itself needs of the service. */
 export interface PipelineNeeds {

@@ -6,6 +6,7 @@ const MAX_KEYS = 1_000;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const COLON = 0x3a;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
@@ -18,20 +19,21 @@ const CLOSE_BRACKET = 0x5d;
  * @throws ServiceError invalid_json, invalid_encoding or invalid_request
  */
 export function parseJson(text: string): unknown {
-  checkShape(text);
   let value: unknown;
   try {
+    // Safe at any depth: the engine parses without recursion, and the caller bounds the length.
     value = JSON.parse(text);
   } catch (cause) {
     throw new ServiceError('invalid_json', 'Cannot parse the body: it must be one JSON value', {
       cause,
     });
   }
+  checkShape(text);
   checkValues(value);
   return value;
 }
 
-/** Walks the text once before anything is built from it. Malformed text is left to JSON.parse. */
+/** Walks text that is known to be JSON: the parsed value no longer shows duplicate keys. */
 function checkShape(text: string): void {
   const open: (Set<string> | undefined)[] = [];
   let keys = 0;
@@ -55,34 +57,22 @@ function checkShape(text: string): void {
 }
 
 function endOfString(text: string, start: number): number {
-  for (let at = start + 1; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) return at;
-    if (code === BACKSLASH) at += 1;
-  }
-  return text.length;
+  let at = start + 1;
+  while (at < text.length && text.charCodeAt(at) !== QUOTE) at += text.charCodeAt(at) === BACKSLASH ? 2 : 1;
+  return at;
 }
 
 function isKey(text: string, endOfName: number): boolean {
   let at = endOfName + 1;
   while (' \n\t\r'.includes(text[at] ?? 'x')) at += 1;
-  return text[at] === ':';
+  return text.charCodeAt(at) === COLON;
 }
 
 function addKey(keys: Set<string> | undefined, quoted: string): void {
-  const name = unquote(quoted);
+  const name = quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1);
   if (name === '__proto__') throw refused('no key named __proto__');
   if (keys?.has(name) === true) throw refused('no key twice in one object');
   keys?.add(name);
-}
-
-function unquote(quoted: string): string {
-  if (!quoted.includes('\\')) return quoted.slice(1, -1);
-  try {
-    return String(JSON.parse(quoted));
-  } catch {
-    return quoted;
-  }
 }
 
 /** The depth is bounded by now, so recursion is safe. */
@@ -92,7 +82,7 @@ function checkValues(value: unknown): void {
   } else if (typeof value === 'number') {
     if (!Number.isFinite(value)) throw refused('only numbers that a double can hold');
   } else if (Array.isArray(value)) {
-    value.forEach(checkValues);
+    for (const item of value) checkValues(item);
   } else if (typeof value === 'object' && value !== null) {
     for (const [key, inner] of Object.entries(value)) {
       if (!key.isWellFormed()) throw notUnicode();

@@ -7,11 +7,13 @@ import type {
 import { toServiceError, type ServiceError } from '../errors.ts';
 import { describeCause, describePlace } from '../telemetry/describe-cause.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { ClientLeftError, connectionOf, trackConnections, type Connection } from './connections.ts';
+import { takeConnection, trackConnections, type Connection } from './connections.ts';
 import type { Answer, Exchange, PipelineNeeds } from './exchange.ts';
 import { readJson } from './read-json.ts';
 import { refuseShadowingQuery } from './refuse-shadowing.ts';
+import { reportFailure } from './report-failure.ts';
 import { problemResponse, withQuotable } from './respond.ts';
+import { sendable } from './sendable.ts';
 import { requestIdOf, traceIdOf, traceparentOf } from './trace-context.ts';
 
 /** nginx's number for a client that left; nobody is there to read it. */
@@ -27,7 +29,6 @@ export function asHttpHandler<Needs extends PipelineNeeds>(
 ): HttpHandler {
   trackConnections();
   return async (request, context) => {
-    const startedAt = performance.now();
     const arrival = arrive(request, context);
     let telemetry: Telemetry | undefined;
     try {
@@ -39,40 +40,37 @@ export function asHttpHandler<Needs extends PipelineNeeds>(
         route: context.functionName,
       });
       const exchange = openExchange(arrival, { request, service, telemetry });
-      const response = withQuotable(await answer(exchange, service), arrival);
-      report(telemetry, { response, startedAt });
+      const response = sendable(withQuotable(await answer(exchange, service), arrival));
+      telemetry.info('request answered', { status: response.status ?? 200, ...age(arrival) });
       return response;
     } catch (thrown) {
-      if (thrown instanceof ClientLeftError) {
-        telemetry?.info('client left', { durationMs: since(startedAt) });
-        return withQuotable({ status: CLIENT_LEFT_STATUS }, arrival);
-      }
-      const error = toServiceError(thrown);
-      const response = problemResponse(error, arrival);
-      report(telemetry, { response, startedAt, error });
-      return response;
+      return answerFailure(thrown, { arrival, telemetry, context });
     }
   };
 }
 
 interface Arrival {
+  readonly startedAt: number;
   readonly requestId: string;
   readonly traceparent: string;
   readonly connection: Connection | undefined;
+  readonly clientLeft: AbortSignal;
   readonly header: (name: string) => string | undefined;
 }
 
 function arrive(request: HttpRequest, context: InvocationContext): Arrival {
-  const connection = connectionOf(context.invocationId);
+  const connection = takeConnection(context.invocationId);
   const header = (name: string): string | undefined => {
     if (connection === undefined) return request.headers.get(name) ?? undefined;
-    const value = connection.headers[name];
+    const value = connection.headers[name.toLowerCase()];
     return Array.isArray(value) ? value.join(', ') : value;
   };
   return {
+    startedAt: performance.now(),
     requestId: requestIdOf(header('x-request-id')),
     traceparent: traceparentOf(context.traceContext?.traceParent, header('traceparent')),
     connection,
+    clientLeft: connection?.clientLeft ?? new AbortController().signal,
     header,
   };
 }
@@ -88,41 +86,41 @@ function openExchange(arrival: Arrival, { request, service, telemetry }: Parts):
     ...arrival,
     request,
     telemetry,
-    clientLeft: arrival.connection?.clientLeft ?? new AbortController().signal,
     readJson: () => readJson({ request, header: arrival.header }, service.maxRequestBytes),
   };
 }
 
-interface Outcome {
-  readonly response: HttpResponseInit;
-  readonly startedAt: number;
-  readonly error?: ServiceError;
+interface Failing {
+  readonly arrival: Arrival;
+  /** Undefined while there is no service yet. */
+  readonly telemetry: Telemetry | undefined;
+  readonly context: InvocationContext;
 }
 
-/** One line for each request. A service that could not be made has told so itself. */
-function report(telemetry: Telemetry | undefined, { response, startedAt, error }: Outcome): void {
-  const status = response.status ?? 200;
-  const fields = { status, durationMs: since(startedAt) };
-  if (error === undefined) {
-    telemetry?.info('request answered', fields);
-  } else if (error.code === 'internal') {
-    const place = describePlace(error.cause);
-    telemetry?.error('request failed', {
-      ...fields,
-      code: error.code,
-      cause: describeCause(error.cause),
-      place,
-    });
-  } else {
-    const level = status < 500 ? 'info' : 'warn';
-    telemetry?.[level]('request failed', {
-      ...fields,
-      code: error.code,
-      cause: describeCause(error.cause),
-    });
+function answerFailure(thrown: unknown, failing: Failing): HttpResponseInit {
+  const { arrival } = failing;
+  const error = toServiceError(thrown);
+  try {
+    report(error, failing);
+  } catch {
+    // A log that fails must not cost the caller the answer.
+  }
+  if (arrival.clientLeft.aborted) return withQuotable({ status: CLIENT_LEFT_STATUS }, arrival);
+  return problemResponse(error, arrival);
+}
+
+/** One line for each failure. A service that could not be configured has told so itself. */
+function report(error: ServiceError, { arrival, telemetry, context }: Failing): void {
+  const { code, cause } = error;
+  if (arrival.clientLeft.aborted) {
+    telemetry?.info('client left', { ...age(arrival), code, cause: describeCause(cause) });
+  } else if (telemetry !== undefined) {
+    reportFailure(telemetry, { message: 'request failed', error, fields: age(arrival) });
+  } else if (code === 'internal') {
+    context.error('service failed to start', describeCause(cause), describePlace(cause));
   }
 }
 
-function since(startedAt: number): number {
-  return Math.round(performance.now() - startedAt);
+function age({ startedAt }: Arrival): { readonly durationMs: number } {
+  return { durationMs: Math.round(performance.now() - startedAt) };
 }

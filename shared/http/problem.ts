@@ -43,6 +43,12 @@ export interface Problem {
   };
 }
 
+/** The HTTP status that a code is answered with. */
+export function statusOf(code: ErrorCode): number {
+  return PROBLEMS[code][0];
+}
+
+/** A failure as the body that callers read. */
 export function toProblem(error: ServiceError, requestId: string): Problem {
   const [status, title] = PROBLEMS[error.code];
   return {

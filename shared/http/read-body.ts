@@ -1,5 +1,5 @@
-import type { HttpRequest } from '@azure/functions';
 import { ServiceError } from '../errors.ts';
+import type { Exchange } from './exchange.ts';
 
 export interface BodyLimits {
   readonly maxBytes: number;
@@ -10,23 +10,24 @@ export interface BodyLimits {
 type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
 
 /**
- * The body as text, read no further than the limit.
- * @throws ServiceError payload_too_large, request_timeout or invalid_encoding
+ * The body as text, read no further than the limit. What is left of a refused body is not
+ * cancelled: that would cut the connection before its answer; the connection itself discards it.
+ * @throws ServiceError payload_too_large, request_timeout, invalid_request or invalid_encoding
  */
-export async function readText(request: HttpRequest, limits: BodyLimits): Promise<string> {
-  const announced = Number(request.headers.get('content-length') ?? 0);
-  if (announced > limits.maxBytes) throw tooLarge(limits);
+export async function readText(
+  { request, header }: Pick<Exchange, 'request' | 'header'>,
+  limits: BodyLimits,
+): Promise<string> {
+  if (Number(header('content-length') ?? 0) > limits.maxBytes) throw tooLarge(limits);
   if (request.body === null) return '';
   const reader = request.body.getReader() as BodyReader;
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(tooSlow(limits)), limits.timeoutMs);
   try {
     return decode(await Promise.race([readAll(reader, limits), late.promise]));
-  } catch (error) {
-    reader.cancel().catch(() => undefined);
-    throw error;
   } finally {
     clearTimeout(timer);
+    reader.releaseLock();
   }
 }
 
@@ -34,7 +35,7 @@ async function readAll(reader: BodyReader, limits: BodyLimits): Promise<Uint8Arr
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(brokenOff);
     if (done) return Buffer.concat(chunks, bytes);
     bytes += value.byteLength;
     if (bytes > limits.maxBytes) throw tooLarge(limits);
@@ -52,6 +53,12 @@ function decode(bytes: Uint8Array): string {
   }
   if (text.startsWith('\ufeff') || text.includes('\0')) throw notUtf8();
   return text;
+}
+
+function brokenOff(cause: unknown): never {
+  throw new ServiceError('invalid_request', 'Cannot read the body: it must arrive whole', {
+    cause,
+  });
 }
 
 function notUtf8(cause?: unknown): ServiceError {

@@ -21,7 +21,7 @@ export async function readJson(
   checkMediaType(exchange.header('content-type') ?? '');
   const encoding = exchange.header('content-encoding') ?? 'identity';
   if (encoding.toLowerCase() !== 'identity') throw unsupported('it must not be compressed');
-  const text = await readText(exchange.request, { maxBytes, timeoutMs: BODY_TIMEOUT_MS });
+  const text = await readText(exchange, { maxBytes, timeoutMs: BODY_TIMEOUT_MS });
   const body = parseJson(text);
   refuseShadowingBody(body);
   return body;
@@ -30,8 +30,8 @@ export async function readJson(
 function checkMediaType(contentType: string): void {
   const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim());
   if (!JSON_TYPE.test(type)) throw unsupported('its Content-Type must be application/json');
-  const charset = parameters.find((parameter) => /^charset=/i.test(parameter));
-  if (charset !== undefined && !UTF8_CHARSET.test(charset)) {
+  const charsets = parameters.filter((parameter) => /^charset\s*=/i.test(parameter));
+  if (!charsets.every((charset) => UTF8_CHARSET.test(charset))) {
     throw unsupported('its charset must be utf-8');
   }
 }

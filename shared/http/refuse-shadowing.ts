@@ -18,7 +18,8 @@ export function refuseShadowingBody(body: unknown): void {
 }
 
 function refuseName(name: string, where: 'query' | 'body'): void {
-  if (name.toLowerCase() !== 'headers') return;
+  // Upper case folds more than lower case does: the long s among others.
+  if (name.toUpperCase() !== 'HEADERS') return;
   throw new ServiceError(
     'invalid_request',
     `Cannot accept "headers" in the ${where}: it must not take the place of the request headers`,

@@ -1,5 +1,5 @@
-import type { HttpResponseInit } from '@azure/functions';
 import type { Connection } from './connections.ts';
+import type { PlainResponse } from './respond.ts';
 
 /** One event of a stream. */
 export interface SseEvent {
@@ -12,18 +12,22 @@ export interface SseOptions {
   readonly heartbeatMs: number;
   /** Where the host streams, the reader's pace becomes ours. */
   readonly connection: Connection | undefined;
+  /** Ends the wait for a reader that does not read. */
+  readonly signal: AbortSignal;
+  /** The last event after the source failed; undefined when nobody is there to read it. */
+  readonly toLastEvent: (thrown: unknown) => SseEvent | undefined;
+  /** Called once however the stream ends; cancelled means that the rest is not wanted. */
+  readonly onEnd: (how: 'complete' | 'cancelled') => void;
 }
 
 const HEARTBEAT = ': keep-alive\n\n';
 
 /**
- * Server-sent events out of a source that must not throw. Nothing is read from the source before
- * the client has room for it, so a slow reader slows the model instead of filling memory.
+ * Server-sent events out of a source. Nothing is read from the source before the client has room
+ * for it, so a slow reader slows the model instead of filling memory. The body never fails: the
+ * platform would leave the connection open.
  */
-export function sseResponse(
-  source: AsyncIterable<SseEvent>,
-  options: SseOptions,
-): HttpResponseInit {
+export function sseResponse(source: AsyncIterable<SseEvent>, options: SseOptions): PlainResponse {
   return {
     status: 200,
     headers: {
@@ -31,25 +35,27 @@ export function sseResponse(
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
     },
-    body: toStream(frames(source, options.heartbeatMs), options.connection),
+    body: toStream(frames(source, options), options),
   };
 }
 
 function toStream(
   texts: AsyncGenerator<string, void, void>,
-  connection: Connection | undefined,
+  { connection, signal, onEnd }: SseOptions,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        await connection?.drained();
-        const { done, value } = await texts.next();
-        if (done === true) controller.close();
-        else controller.enqueue(encoder.encode(value));
+        await connection?.drained(signal);
+        const { done, value } = await texts.next().catch(() => ({ done: true, value: '' }));
+        if (done !== true) return controller.enqueue(encoder.encode(value ?? ''));
+        controller.close();
+        onEnd('complete');
       },
-      async cancel() {
-        await texts.return();
+      cancel() {
+        onEnd('cancelled');
+        discard(texts);
       },
     },
     { highWaterMark: 0 },
@@ -58,11 +64,11 @@ function toStream(
 
 async function* frames(
   source: AsyncIterable<SseEvent>,
-  heartbeatMs: number,
+  { heartbeatMs, toLastEvent }: SseOptions,
 ): AsyncGenerator<string, void, void> {
   const iterator = source[Symbol.asyncIterator]();
-  let next = iterator.next();
   try {
+    let next = iterator.next();
     for (;;) {
       const step = await orSilence(next, heartbeatMs);
       if (step === 'silence') {
@@ -70,12 +76,24 @@ async function* frames(
         continue;
       }
       if (step.done === true) return;
-      yield `event: ${step.value.event}\ndata: ${JSON.stringify(step.value.data)}\n\n`;
+      yield toFrame(step.value);
       next = iterator.next();
     }
+  } catch (thrown) {
+    const last = toLastEvent(thrown);
+    if (last !== undefined) yield toFrame(last);
   } finally {
-    await iterator.return?.();
+    discard(iterator);
   }
+}
+
+function toFrame({ event, data }: SseEvent): string {
+  return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
+/** Tells an iterator that nobody reads on, without waiting for work that may hang. */
+export function discard(iterator: AsyncIterator<unknown>): void {
+  iterator.return?.().catch(() => undefined);
 }
 
 /** The promise's value, or `silence` when it takes longer than the given time. */

@@ -22,7 +22,9 @@ function bind(options: ConsoleTelemetryOptions, bound: LogFields): Telemetry {
   function log(level: LogLevel, message: string, fields: LogFields = {}): void {
     if (LEVELS.indexOf(level) < lowest) return;
     const time = new Date(options.clock.now()).toISOString();
-    options.write(toLine({ time, level, message, ...bound, ...fields }), level);
+    const heading = { time, level, message };
+    // Twice: first in the line, and never replaced by a field of the same name.
+    options.write(toLine({ ...heading, ...bound, ...fields, ...heading }), level);
   }
   return {
     debug: (message, fields) => log('debug', message, fields),
@@ -42,12 +44,16 @@ function toLine(record: LogFields): string {
 }
 
 /**
- * JSON escapes control characters below U+0020 only. C1 controls, line separators and the
- * bidirectional overrides can still forge or hide text in a viewer, so they are escaped too.
+ * JSON escapes control characters below U+0020 only. C1 controls, line separators and format
+ * characters (invisible ones, bidirectional overrides, tags) can still forge or hide text in a
+ * viewer, so they are escaped too.
  */
 function escapeForTerminals(json: string): string {
-  return json.replaceAll(
-    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  return json.replaceAll(/[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu, (character) =>
+    character.split('').map(escapeUnit).join(''),
   );
+}
+
+function escapeUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

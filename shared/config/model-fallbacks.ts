@@ -1,0 +1,36 @@
+import { z } from 'zod';
+
+const urlSchema = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ''));
+const key = { apiKey: z.string().min(1).optional(), apiKeySecret: z.string().min(1).optional() };
+const name = z.string().regex(/^[\w.-]{1,64}$/);
+
+const openAiSchema = z.strictObject({ name, baseUrl: urlSchema, model: z.string().min(1), ...key });
+const azureSchema = z.strictObject({
+  name,
+  azureEndpoint: urlSchema,
+  deployment: z.string().min(1),
+  ...key,
+});
+
+const fallbacksSchema = z
+  .array(z.union([openAiSchema, azureSchema]))
+  .max(8)
+  .refine((list) => new Set(list.map((one) => one.name)).size === list.length);
+
+/** An endpoint that is asked when those before it fail. */
+export type ModelFallback = z.infer<typeof fallbacksSchema>[number];
+
+export const FALLBACKS_WANTED =
+  'a JSON array of at most 8 objects with their own "name", and either "baseUrl" and "model" or "azureEndpoint" and "deployment", and optionally "apiKey" or "apiKeySecret"';
+
+/** The value of MODEL_FALLBACKS, or undefined when it is not what FALLBACKS_WANTED says. */
+export function parseFallbacks(text: string): readonly ModelFallback[] | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const result = fallbacksSchema.safeParse(value);
+  return result.success ? result.data : undefined;
+}
