@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PlainFailure } from './plain-failure.ts';
 
@@ -39,8 +39,9 @@ export interface StartAzuriteOptions {
 
 /** Starts the storage emulator on free ports of its own, as a child that cannot outlive this process. */
 export async function startAzurite(options: StartAzuriteOptions = {}): Promise<Azurite> {
-  if (options.folder !== undefined) await mkdir(options.folder, { recursive: true });
-  const child = spawnAzurite(options.folder);
+  const folder = options.folder === undefined ? undefined : resolve(options.folder);
+  if (folder !== undefined) await mkdir(folder, { recursive: true });
+  const child = spawnAzurite(folder);
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('exit', (code, signal) => resolve(`it ended with ${signal ?? `code ${code}`}`));
@@ -65,7 +66,7 @@ export async function startAzurite(options: StartAzuriteOptions = {}): Promise<A
     async stop() {
       stopping = true;
       // In memory there is nothing to save. With a folder it closes its files when the channel closes.
-      if (options.folder === undefined) child.kill('SIGKILL');
+      if (folder === undefined) child.kill('SIGKILL');
       else if (child.connected) child.disconnect();
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
       await ended;

@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { QueueServiceClient } from '@azure/storage-queue';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -55,7 +55,7 @@ describe('startAzurite', () => {
 
   it('keeps what was stored when it has a folder', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'azurite-'));
-    const first = await startAzurite({ folder });
+    const first = await startAzurite({ folder: relative(process.cwd(), folder) });
     await prepareStorage(first.connectionString);
     const queueOf = (azurite: Azurite) =>
       QueueServiceClient.fromConnectionString(azurite.connectionString).getQueueClient(
