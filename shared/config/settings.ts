@@ -97,7 +97,10 @@ function modelProblems(isSet: (setting: Setting) => boolean): ConfigProblem[] {
     problems.push({ setting: openAiBaseUrl.name, wanted });
   }
   if (!isSet(azureOpenAiDeployment)) {
-    problems.push({ setting: azureOpenAiDeployment.name, wanted: 'the name of a model deployment' });
+    problems.push({
+      setting: azureOpenAiDeployment.name,
+      wanted: 'the name of a model deployment',
+    });
   }
   return problems;
 }

@@ -29,7 +29,10 @@ export function describePlace(thrown: unknown): string {
   if (!(thrown instanceof Error) || typeof thrown.stack !== 'string') return 'unknown';
   // A message of several lines can look like frames.
   const stack = thrown.stack.replace(thrown.message, '');
-  const places = stack.split('\n').map(describeFrame).filter((place) => place !== '');
+  const places = stack
+    .split('\n')
+    .map(describeFrame)
+    .filter((place) => place !== '');
   return places.slice(0, MAX_FRAMES).join(' | ') || 'unknown';
 }
 
