@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -54,7 +55,7 @@ describe('npm start', () => {
     expect(run.stderr()).toBe('');
     await waitUntilGone(children);
     expect(await isListening(port)).toBe(false);
-    expect(await readStartRecord(root)).toBeUndefined();
+    expect(existsSync(join(root, '.agent', 'start.json'))).toBe(false);
   });
 
   it('takes the two signals that Ctrl-C under npm becomes as one', async () => {
@@ -63,7 +64,8 @@ describe('npm start', () => {
     const children = descendantsOf(run.pid);
 
     run.child.kill('SIGINT');
-    run.child.kill('SIGINT');
+    await run.waitFor('SIGINT: stopping');
+    run.child.kill('SIGTERM');
 
     expect(await run.ended).toEqual({ code: 0, signal: null });
     await waitUntilGone(children);
