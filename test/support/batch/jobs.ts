@@ -1,0 +1,16 @@
+import type { Job } from '../../../shared/batch/job.ts';
+
+/** An item as producers write it. */
+export function itemOf(message: string, customId = `id-${message}`) {
+  return { custom_id: customId, body: { message } };
+}
+
+/** A job that asks each message once. */
+export function jobOf(jobId: string, messages: readonly string[]): Job {
+  return { v: 1, jobId, items: messages.map((message) => itemOf(message)) };
+}
+
+/** `m0`, `m1`, … */
+export function messages(count: number): string[] {
+  return Array.from({ length: count }, (_value, index) => `m${index}`);
+}

@@ -1,0 +1,62 @@
+import type { Agent, Reply } from '../../../shared/agent/agent.ts';
+
+/** What the agent does with a message: returns the text of its answer, or throws. */
+export type Script = (turn: {
+  readonly message: string;
+  /** 1 for the first call with this message. */
+  readonly call: number;
+  readonly signal: AbortSignal;
+}) => string | Promise<string>;
+
+export interface ScriptedAgent extends Agent {
+  /** The messages it was asked, in order. */
+  readonly asked: readonly string[];
+  /** Most calls that ran at the same time. */
+  readonly mostAtOnce: () => number;
+}
+
+/** An agent that follows a script and keeps count. */
+export function createScriptedAgent(
+  script: Script = ({ message }) => `re: ${message}`,
+): ScriptedAgent {
+  const asked: string[] = [];
+  let running = 0;
+  let most = 0;
+  return {
+    asked,
+    mostAtOnce: () => most,
+    async answer({ message }, { signal }) {
+      asked.push(message);
+      running += 1;
+      most = Math.max(most, running);
+      try {
+        const call = asked.filter((earlier) => earlier === message).length;
+        return replyOf(await script({ message, call, signal }));
+      } finally {
+        running -= 1;
+      }
+    },
+    stream() {
+      throw new TypeError('A batch never streams');
+    },
+  };
+}
+
+function replyOf(response: string): Reply {
+  return {
+    response,
+    model: 'scripted',
+    finishReason: 'stop',
+    cached: false,
+    usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 },
+    toolCalls: [],
+  };
+}
+
+/** Never answers; ends when the signal aborts, as an honest agent does. */
+export function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
