@@ -1,0 +1,44 @@
+import type { TokenCredential } from '@azure/identity';
+import { SecretClient, type SecretClientOptions } from '@azure/keyvault-secrets';
+import { explainVaultFailure } from './explain-vault-failure.ts';
+import { VaultError, type SecretReader, type SecretReading } from './secret-reader.ts';
+
+export interface KeyVaultOptions {
+  /** Such as https://NAME.vault.azure.net. */
+  readonly vaultUrl: string;
+  readonly credential: TokenCredential;
+  /** The transport, where a test stands in for the network. */
+  readonly httpClient?: SecretClientOptions['httpClient'];
+}
+
+/**
+ * Reads Azure Key Vault. Loaded by import() only where a vault is named: the client and what it
+ * brings cost a cold start that other installations should not pay.
+ */
+export function createKeyVaultReader(options: KeyVaultOptions): SecretReader {
+  const client = new SecretClient(options.vaultUrl, options.credential, {
+    // When to try again is decided in one place, and that is not here.
+    retryOptions: { maxRetries: 0 },
+    // A vault does not redirect, and a token must not follow one that does.
+    redirectOptions: { maxRetries: 0 },
+    ...(options.httpClient === undefined ? {} : { httpClient: options.httpClient }),
+  });
+  return {
+    read: async (name, signal) => {
+      try {
+        const { value, properties } = await client.getSecret(name, { abortSignal: signal });
+        if (value === undefined || properties.enabled === false) return missing('disabled');
+        return { kind: 'found', value, version: properties.version };
+      } catch (thrown) {
+        if (signal.aborted) throw new VaultError('no answer in time', { cause: thrown });
+        const explained = explainVaultFailure(thrown);
+        if (typeof explained === 'string') return missing(explained);
+        throw explained;
+      }
+    },
+  };
+}
+
+function missing(reason: 'absent' | 'disabled'): SecretReading {
+  return { kind: 'missing', reason };
+}
