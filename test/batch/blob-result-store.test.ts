@@ -1,0 +1,247 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createBlobResultStore } from '../../shared/batch/blob-result-store.ts';
+import { digestOf, type Job } from '../../shared/batch/job.ts';
+import type { JournalEntry } from '../../shared/batch/journal.ts';
+import { answered } from '../../shared/batch/result.ts';
+import type { JobHold, ResultStore } from '../../shared/batch/result-store.ts';
+import { systemClock } from '../../shared/clock.ts';
+import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { jobOf, messages } from '../support/batch/jobs.ts';
+import { createRecordedTelemetry } from '../support/batch/recorded-telemetry.ts';
+import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+
+let world: StorageWorld;
+let store: ResultStore;
+
+beforeAll(async () => {
+  world = await startStorageWorld();
+  store = storeWith();
+});
+
+afterAll(() => world.stop());
+
+function storeWith(options: { renewEveryMs?: number } = {}): ResultStore {
+  const { connection } = world;
+  return createBlobResultStore({
+    connection,
+    clock: systemClock,
+    telemetry: silentTelemetry,
+    ...options,
+  });
+}
+
+async function mustOpen(job: Job, from = store): Promise<JobHold> {
+  const hold = await from.open(job);
+  if (typeof hold === 'string') throw new Error(`Cannot open ${job.jobId}: ${hold}`);
+  return hold;
+}
+
+function resultOf(jobId: string, index: number): JournalEntry {
+  const place = { jobId, index, customId: `id-m${index}` };
+  return { type: 'result', index, line: answered(place, 'r', { response: `größe ${index}` }) };
+}
+
+function journalBlob(jobId: string) {
+  return world.results.getAppendBlobClient(`${jobId}/journal.jsonl`);
+}
+
+describe('a journal in blob storage', () => {
+  it('begins with what identifies the job, and is one line for each entry', async () => {
+    const job = jobOf('begins', messages(2));
+    const hold = await mustOpen(job);
+    await hold.append(resultOf('begins', 0));
+    await hold.release();
+
+    const lines = (await world.journalText('begins')).trimEnd().split('\n');
+    expect(lines.map((line): unknown => JSON.parse(line))).toEqual([
+      { type: 'job', digest: digestOf(job), total: 2, createdAt: expect.any(String) },
+      resultOf('begins', 0),
+    ]);
+    const { contentType } = await journalBlob('begins').getProperties();
+    expect(contentType).toBe('application/x-ndjson');
+  });
+
+  it('Q3: says to the next delivery what is finished', async () => {
+    const job = jobOf('resumes', messages(3));
+    const first = await mustOpen(job);
+    await Promise.all([0, 2].map((index) => first.append(resultOf('resumes', index))));
+    await first.release();
+
+    const second = await mustOpen(job);
+
+    expect([...second.view.results.keys()]).toEqual([0, 2]);
+    await second.append(resultOf('resumes', 1));
+    await second.release();
+    expect((await store.read('resumes'))?.results.size).toBe(3);
+  });
+
+  it('Q9: is held by one delivery at a time, and free again once released', async () => {
+    const job = jobOf('held', messages(1));
+    const hold = await mustOpen(job);
+
+    const meanwhile = await store.open(job);
+
+    expect(meanwhile).toBe('busy');
+    await hold.release();
+    await (await mustOpen(job)).release();
+  });
+
+  it('Q9: is begun by one of many that come at the same time', async () => {
+    const job = jobOf('raced', messages(1));
+
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => store.open(job)));
+
+    expect(outcomes.filter((outcome) => outcome === 'busy')).toHaveLength(7);
+    expect((await world.journalText('raced')).match(/"type":"job"/g)).toHaveLength(1);
+  });
+
+  it('refuses another job under the same id, and does not hold on to it', async () => {
+    await (await mustOpen(jobOf('taken', ['one']))).release();
+
+    const other = await store.open(jobOf('taken', ['two']));
+
+    expect(other).toBe('conflict');
+    await (await mustOpen(jobOf('taken', ['one']))).release();
+  });
+
+  it('begins a journal that a crash left empty', async () => {
+    await journalBlob('empty').create();
+    expect(await store.read('empty')).toBeUndefined();
+
+    const hold = await mustOpen(jobOf('empty', messages(1)));
+
+    expect(hold.view.results.size).toBe(0);
+    await hold.release();
+    expect((await store.read('empty'))?.total).toBe(1);
+  });
+
+  it('goes on behind a torn line, on a line of its own, and tells operators', async () => {
+    const job = jobOf('torn', messages(2));
+    const first = await mustOpen(job);
+    await first.append(resultOf('torn', 0));
+    await first.release();
+    await journalBlob('torn').appendBlock('{"type":"res', 12);
+    const telemetry = createRecordedTelemetry();
+    const { connection } = world;
+    const telling = createBlobResultStore({ connection, clock: systemClock, telemetry });
+
+    const second = await mustOpen(job, telling);
+    await second.append(resultOf('torn', 1));
+    await second.release();
+
+    expect([...((await store.read('torn'))?.results.keys() ?? [])]).toEqual([0, 1]);
+    expect(telemetry.records).toContainEqual({
+      level: 'error',
+      message: 'batch journal has unreadable lines',
+      fields: { jobId: 'torn', count: 1 },
+    });
+  });
+
+  it('keeps results whose first line is gone', async () => {
+    const job = jobOf('headless', messages(2));
+    const line = `${JSON.stringify(resultOf('headless', 1))}\n`;
+    await journalBlob('headless').create();
+    await journalBlob('headless').appendBlock(line, Buffer.byteLength(line));
+
+    const hold = await mustOpen(job);
+
+    expect([...hold.view.results.keys()]).toEqual([1]);
+    await hold.release();
+  });
+
+  it('holds lines larger than one write and many at once', async () => {
+    const job = jobOf('large', messages(30));
+    const hold = await mustOpen(job);
+    const place = { jobId: 'large', index: 0, customId: null };
+    const body = { response: 'ä'.repeat(500_000) };
+
+    await Promise.all([
+      hold.append({ type: 'result', index: 0, line: answered(place, 'r', body) }),
+      ...Array.from({ length: 29 }, (_value, at) => hold.append(resultOf('large', at + 1))),
+    ]);
+
+    await hold.release();
+    const view = await store.read('large');
+    expect([...(view?.results.keys() ?? [])]).toEqual([...Array(30).keys()]);
+    expect(view?.results.get(0)?.response?.body).toEqual(body);
+  });
+});
+
+describe('a hold in blob storage', () => {
+  it('Q9: aborts and rejects what it appends once somebody else has the job', async () => {
+    const job = jobOf('stolen', messages(2));
+    const hold = await mustOpen(job, storeWith({ renewEveryMs: 50 }));
+    await journalBlob('stolen').getBlobLeaseClient().breakLease(0);
+    const other = await mustOpen(job);
+    await other.append(resultOf('stolen', 1));
+
+    await vi.waitFor(() => expect(hold.lost.aborted).toBe(true), 5_000);
+
+    await expect(hold.append(resultOf('stolen', 0))).rejects.toThrow();
+    await hold.release();
+    expect(other.lost.aborted).toBe(false);
+    await other.append(resultOf('stolen', 0));
+    await other.release();
+    expect((await world.journalText('stolen')).trimEnd().split('\n')).toHaveLength(3);
+  });
+
+  it('Q9: rejects an append before it even knows that it was lost', async () => {
+    const job = jobOf('unaware', messages(1));
+    const hold = await mustOpen(job);
+    await journalBlob('unaware').getBlobLeaseClient().breakLease(0);
+
+    const append = hold.append(resultOf('unaware', 0));
+
+    await expect(append).rejects.toThrow();
+    expect(hold.lost.aborted).toBe(false);
+    await hold.release();
+    expect((await store.read('unaware'))?.results.size).toBe(0);
+  });
+
+  it('outlives the lease of 15 s because it is renewed', async () => {
+    const job = jobOf('renewed', messages(1));
+    const hold = await mustOpen(job, storeWith({ renewEveryMs: 50 }));
+    const lease = journalBlob('renewed');
+    const before = (await lease.getProperties()).leaseState;
+
+    await new Promise((resolve) => setTimeout(resolve, 300));
+
+    expect([before, (await lease.getProperties()).leaseState]).toEqual(['leased', 'leased']);
+    expect(hold.lost.aborted).toBe(false);
+    await hold.release();
+    expect((await lease.getProperties()).leaseState).toBe('available');
+  });
+});
+
+describe('the result store', () => {
+  it.each(['never-begun', '', '..', '../begins', 'a/b', '_dead-letters'])(
+    'knows no job %j',
+    async (jobId) => {
+      expect(await store.read(jobId)).toBeUndefined();
+    },
+  );
+
+  it('Q1: keeps a dead letter as a file of its own, whatever the message is', async () => {
+    const deep: unknown = JSON.parse(`${'['.repeat(20_000)}${']'.repeat(20_000)}`);
+    const letters = ['text \ud800', undefined, { v: 2 }, 'x'.repeat(200_000), deep];
+
+    for (const message of letters) await store.recordDeadLetter({ reason: 'because', message });
+
+    const kept: string[] = [];
+    for await (const blob of world.results.listBlobsFlat({ prefix: '_dead-letters/' })) {
+      const text = await world.results.getBlobClient(blob.name).downloadToBuffer();
+      kept.push(text.toString('utf8'));
+      expect(blob.name).toMatch(/^_dead-letters\/\d{4}-\d\d-\d\d\/[0-9a-f-]{36}\.json$/);
+    }
+    const read = kept.map((text): unknown => JSON.parse(text));
+    expect(read).toHaveLength(letters.length);
+    expect(read).toContainEqual({ reason: 'because', at: expect.any(String), message: '{"v":2}' });
+    expect(Math.max(...kept.map((text) => text.length))).toBeLessThan(110_000);
+  });
+
+  it('can be reached, and says so when it cannot', async () => {
+    await store.ping(AbortSignal.timeout(5_000));
+
+    await expect(store.ping(AbortSignal.abort())).rejects.toThrow();
+  });
+});

@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createBlobResultStore } from '../../shared/batch/blob-result-store.ts';
+import { answered } from '../../shared/batch/result.ts';
+import type { JobHold, ResultStore } from '../../shared/batch/result-store.ts';
+import { systemClock } from '../../shared/clock.ts';
+import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { startBreakProxy, type BreakProxy } from '../support/batch/break-proxy.ts';
+import { jobOf } from '../support/batch/jobs.ts';
+import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+
+let world: StorageWorld;
+let proxy: BreakProxy;
+let store: ResultStore;
+/** Parts of `METHOD path?query` whose next answer is lost. */
+let losing: string[] = [];
+
+beforeAll(async () => {
+  world = await startStorageWorld();
+  proxy = await startBreakProxy({
+    targetPort: world.blobPort,
+    losesAnswer: ({ method, url }) => {
+      const at = losing.findIndex((part) => `${method} ${url}`.includes(part));
+      if (at !== -1) losing = losing.toSpliced(at, 1);
+      return at !== -1;
+    },
+  });
+  const connectionString = world.connectionString.replace(`:${world.blobPort}/`, `:${proxy.port}/`);
+  store = createBlobResultStore({
+    connection: { kind: 'connectionString', connectionString },
+    clock: systemClock,
+    telemetry: silentTelemetry,
+  });
+});
+
+afterAll(async () => {
+  await proxy.close();
+  await world.stop();
+});
+
+async function open(jobId: string): Promise<JobHold> {
+  const hold = await store.open(jobOf(jobId, ['hi']));
+  if (typeof hold === 'string') throw new Error(`Cannot open ${jobId}: ${hold}`);
+  return hold;
+}
+
+function countOf(part: string): number {
+  return proxy.passed.filter((line) => line.includes(part)).length;
+}
+
+describe('an answer of storage that is lost on its way', () => {
+  it('Q11: leaves the line in the journal once, although the client sends it again', async () => {
+    const hold = await open('append');
+    const line = answered({ jobId: 'append', index: 0, customId: 'id-hi' }, 'r', { text: 'hi' });
+    const before = countOf('comp=appendblock');
+    losing = ['comp=appendblock'];
+
+    await hold.append({ type: 'result', index: 0, line });
+    await hold.append({ type: 'closed' });
+
+    await hold.release();
+    const lines = (await world.journalText('append')).trimEnd().split('\n');
+    expect(lines.map((text) => text.slice(0, 15))).toEqual([
+      '{"type":"job","',
+      '{"type":"result',
+      '{"type":"closed',
+    ]);
+    // The first, its repeat, and the line after them.
+    expect(countOf('comp=appendblock') - before).toBe(3);
+  });
+
+  it('Q11: begins the job once when the answer to its first line is lost', async () => {
+    losing = ['comp=appendblock'];
+
+    const hold = await open('begin');
+
+    await hold.release();
+    expect((await world.journalText('begin')).match(/"type":"job"/g)).toHaveLength(1);
+  });
+
+  it('opens the job when the answers about its creation and its lease are lost', async () => {
+    losing = ['PUT /devstoreaccount1/batch-results/lease/journal.jsonl?comp=lease'];
+    const before = countOf('lease/journal.jsonl?comp=lease');
+
+    const hold = await open('lease');
+
+    expect(losing).toEqual([]);
+    expect(countOf('lease/journal.jsonl?comp=lease') - before).toBeGreaterThan(1);
+    await hold.release();
+    losing = ['PUT /devstoreaccount1/batch-results/create/journal.jsonl'];
+    await (await open('create')).release();
+    expect(losing).toEqual([]);
+  });
+
+  it('takes a lease once when the answer that granted it is lost', async () => {
+    await (await open('granted')).release();
+    losing = ['granted/journal.jsonl?comp=lease'];
+
+    const hold = await open('granted');
+
+    await hold.append({ type: 'closed' });
+    await hold.release();
+    expect((await world.journalText('granted')).trimEnd().split('\n')).toHaveLength(2);
+  });
+});

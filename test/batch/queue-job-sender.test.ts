@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseJob, toMessageText } from '../../shared/batch/job.ts';
+import { createQueueJobSender } from '../../shared/batch/queue-job-sender.ts';
+import { jobOf } from '../support/batch/jobs.ts';
+import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+
+let world: StorageWorld;
+
+beforeAll(async () => {
+  world = await startStorageWorld();
+});
+
+beforeEach(() => world.jobs.clearMessages());
+
+afterAll(() => world.stop());
+
+const job = jobOf('job', [
+  'emoji 😀 and 👩‍👩‍👧',
+  'not for XML: \u0000 \u0001 \u001f \ufffe \uffff',
+  'C1: \u007f \u0080 \u0085 \u009f',
+  'lone surrogates: \ud800 and \udc00',
+  'separators: \u2028 \u2029 \r\n \r \n \t and the end \u00a0 ',
+  'markup: <a b="c">&amp;&#65;]]></a><![CDATA[ ',
+  'escapes: \\ \\\\ \\u0041 \\n " \'',
+  'order: \u202e \u2066 \ufeff',
+  '  ',
+]);
+
+describe('the job queue', () => {
+  it('Q2: hands back the same job, whatever characters are in it', async () => {
+    await createQueueJobSender(world.connection).send(job, { delaySeconds: 0 });
+
+    const { receivedMessageItems } = await world.jobs.receiveMessages();
+    const text = receivedMessageItems[0]?.messageText ?? '';
+    expect(parseJob(text)).toEqual({ ok: true, job });
+    expect(text).toBe(toMessageText(job));
+  });
+
+  it('takes base64 of the job from other producers', async () => {
+    await world.jobs.sendMessage(Buffer.from(JSON.stringify(job)).toString('base64'));
+
+    const { receivedMessageItems } = await world.jobs.receiveMessages();
+    expect(parseJob(receivedMessageItems[0]?.messageText)).toEqual({ ok: true, job });
+  });
+
+  it('Q8: keeps a delayed job back', async () => {
+    await createQueueJobSender(world.connection).send(job, { delaySeconds: 60 });
+
+    const { receivedMessageItems } = await world.jobs.receiveMessages();
+    const { approximateMessagesCount } = await world.jobs.getProperties();
+    expect([receivedMessageItems.length, approximateMessagesCount]).toEqual([0, 1]);
+  });
+});

@@ -1,0 +1,37 @@
+import { ContainerClient } from '@azure/storage-blob';
+import { QueueClient } from '@azure/storage-queue';
+import { startAzurite } from '../../../dev/azurite.ts';
+import { prepareStorage } from '../../../dev/prepare-storage.ts';
+import type { StorageConnection } from '../../../shared/batch/storage-connection.ts';
+import { JOB_QUEUE, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
+
+export interface StorageWorld {
+  readonly connection: StorageConnection;
+  readonly connectionString: string;
+  readonly blobPort: number;
+  readonly results: ContainerClient;
+  readonly jobs: QueueClient;
+  /** The text of a journal as it is stored. */
+  journalText(jobId: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** A storage emulator of its own with everything that the batch engine expects. */
+export async function startStorageWorld(): Promise<StorageWorld> {
+  const azurite = await startAzurite();
+  const { connectionString } = azurite;
+  await prepareStorage(connectionString);
+  const results = new ContainerClient(connectionString, RESULT_CONTAINER);
+  return {
+    connection: { kind: 'connectionString', connectionString },
+    connectionString,
+    blobPort: azurite.ports.blob,
+    results,
+    jobs: new QueueClient(connectionString, JOB_QUEUE),
+    async journalText(jobId) {
+      const bytes = await results.getBlobClient(`${jobId}/journal.jsonl`).downloadToBuffer();
+      return bytes.toString('utf8');
+    },
+    stop: () => azurite.stop(),
+  };
+}
