@@ -1,0 +1,36 @@
+import type { LogFields, LogLevel, Telemetry } from '../../shared/telemetry/telemetry.ts';
+
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+export interface RecordedTelemetry extends Telemetry {
+  readonly lines: readonly LogLine[];
+  /** The lines of one level. */
+  at(level: LogLevel): readonly LogLine[];
+}
+
+/** Telemetry that keeps what it is told. */
+export function createRecordedTelemetry(): RecordedTelemetry {
+  const lines: LogLine[] = [];
+  return {
+    ...bind(lines, {}),
+    lines,
+    at: (level) => lines.filter((line) => line.level === level),
+  };
+}
+
+function bind(lines: LogLine[], bound: LogFields): Telemetry {
+  const log = (level: LogLevel) => (message: string, fields?: LogFields) => {
+    lines.push({ level, message, fields: { ...bound, ...fields } });
+  };
+  return {
+    debug: log('debug'),
+    info: log('info'),
+    warn: log('warn'),
+    error: log('error'),
+    with: (fields) => bind(lines, { ...bound, ...fields }),
+  };
+}

@@ -1,0 +1,63 @@
+import type {
+  Model,
+  ModelAnswer,
+  ModelCall,
+  ModelEvent,
+  ModelRequest,
+} from '../../shared/model/model.ts';
+
+export type AnswerStep = (request: ModelRequest, call: ModelCall) => Promise<ModelAnswer>;
+export type StreamStep = (request: ModelRequest, call: ModelCall) => AsyncIterable<ModelEvent>;
+
+export interface ScriptedModel extends Model {
+  readonly calls: readonly { readonly request: ModelRequest; readonly call: ModelCall }[];
+}
+
+/** A model that plays its steps in order and fails on one call too many. */
+export function createScriptedModel(script: {
+  readonly answers?: readonly AnswerStep[];
+  readonly streams?: readonly StreamStep[];
+}): ScriptedModel {
+  const answers = [...(script.answers ?? [])];
+  const streams = [...(script.streams ?? [])];
+  const calls: { request: ModelRequest; call: ModelCall }[] = [];
+  return {
+    calls,
+    async complete(request, call) {
+      calls.push({ request, call });
+      return take(answers)(request, call);
+    },
+    stream(request, call) {
+      calls.push({ request, call });
+      return take(streams)(request, call);
+    },
+  };
+}
+
+/** A whole answer with the given text. */
+export function answerOf(text: string): ModelAnswer {
+  return {
+    text,
+    toolCalls: [],
+    finishReason: 'stop',
+    usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5 },
+    model: 'scripted',
+  };
+}
+
+/** A stream of the texts and then the whole answer. */
+export async function* textsThenAnswer(texts: readonly string[]): AsyncGenerator<ModelEvent> {
+  for (const text of texts) yield { type: 'text', text };
+  yield { type: 'answer', answer: answerOf(texts.join('')) };
+}
+
+/** Work that never ends by itself and does not listen to its signal. */
+export function never<T>(): Promise<T> {
+  return Promise.withResolvers<T>().promise;
+}
+
+function take<T>(steps: T[]): T {
+  const step = steps.shift();
+  if (step === undefined) throw new Error('The model was called more often than planned');
+  return step;
+}

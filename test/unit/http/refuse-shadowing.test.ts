@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import {
+  refuseShadowingBody,
+  refuseShadowingQuery,
+} from '../../../shared/http/refuse-shadowing.ts';
+import { get } from '../../support/http-call.ts';
+
+describe('refuseShadowingQuery', () => {
+  it.each([
+    'headers=1',
+    'Headers={"a":"b"}',
+    'HEADERS',
+    'a=1&%48eaders=2',
+    'header%C5%BF=1',
+    'b&headers=',
+  ])('refuses the query %s', (query) => {
+    const request = get(`http://127.0.0.1/ready?${query}`);
+
+    expect(() => refuseShadowingQuery(request)).toThrow(/must not take the place/);
+  });
+
+  it.each(['', 'header=1', 'x=headers', 'code=1&headersX=2', 'a.headers=1'])(
+    'lets the query "%s" pass',
+    (query) => {
+      expect(() => refuseShadowingQuery(get(`http://127.0.0.1/ready?${query}`))).not.toThrow();
+    },
+  );
+});
+
+describe('refuseShadowingBody', () => {
+  it.each([{ headers: 1 }, { Headers: {} }, { a: 1, hEADERS: null }, { ['header\u017f']: 1 }])(
+    'refuses the body %j',
+    (body) => {
+      expect(() => refuseShadowingBody(body)).toThrow(/must not take the place/);
+    },
+  );
+
+  it.each([null, 1, 'headers', ['headers'], [{ headers: 1 }], { a: { headers: 1 } }, {}])(
+    'lets the body %j pass',
+    (body) => {
+      expect(() => refuseShadowingBody(body)).not.toThrow();
+    },
+  );
+});
