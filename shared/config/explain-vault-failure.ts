@@ -7,11 +7,10 @@ const failureSchema = z.object({
   name: z.string().optional().catch(undefined),
   code: z.string().optional().catch(undefined),
   statusCode: z.number().optional().catch(undefined),
-  response: z.object({ bodyAsText: z.string().nullish() }).optional().catch(undefined),
-});
-
-const refusalSchema = z.object({
-  error: z.object({ innererror: z.object({ code: z.string() }) }),
+  details: z
+    .object({ error: z.object({ innerError: z.object({ code: z.string() }) }) })
+    .optional()
+    .catch(undefined),
 });
 
 /** Refusals that say something of the secret: it is there, and may not be used now. */
@@ -19,9 +18,9 @@ const UNUSABLE = new Set(['SecretDisabled', 'SecretExpired', 'SecretNotYetValid'
 
 /** A failed read as a fact about the secret, or as trouble with the vault. */
 export function explainVaultFailure(thrown: unknown): 'absent' | 'disabled' | VaultError {
-  const { name, code, statusCode, response } = failureSchema.safeParse(thrown).data ?? {};
+  const { name, code, statusCode, details } = failureSchema.safeParse(thrown).data ?? {};
   if (statusCode === 404 && code === 'SecretNotFound') return 'absent';
-  if (statusCode === 403 && isUnusable(response?.bodyAsText)) return 'disabled';
+  if (UNUSABLE.has(details?.error.innerError.code ?? '')) return 'disabled';
   return new VaultError(troubleOf({ name, statusCode }), { cause: thrown });
 }
 
@@ -38,13 +37,4 @@ function troubleOf({ name, statusCode }: Failure): VaultTrouble {
   if (statusCode === undefined) return 'not reachable';
   if (statusCode === 401 || statusCode === 403) return 'access refused';
   return statusCode === 429 ? 'throttled' : 'failing';
-}
-
-function isUnusable(body: string | null | undefined): boolean {
-  try {
-    const refusal = refusalSchema.safeParse(JSON.parse(body ?? ''));
-    return refusal.success && UNUSABLE.has(refusal.data.error.innererror.code);
-  } catch {
-    return false;
-  }
 }

@@ -16,7 +16,7 @@ export interface KeyVaultOptions {
  * brings cost a cold start that other installations should not pay.
  */
 export function createKeyVaultReader(options: KeyVaultOptions): SecretReader {
-  const client = new SecretClient(options.vaultUrl, options.credential, {
+  const client = new SecretClient(options.vaultUrl, impatient(options.credential), {
     // When to try again is decided in one place, and that is not here.
     retryOptions: { maxRetries: 0 },
     // A vault does not redirect, and a token must not follow one that does.
@@ -41,4 +41,25 @@ export function createKeyVaultReader(options: KeyVaultOptions): SecretReader {
 
 function missing(reason: 'absent' | 'disabled'): SecretReading {
   return { kind: 'missing', reason };
+}
+
+/**
+ * A credential whose callers stop waiting when they said so. The client gives one request for a
+ * token to all who need it, so one that hangs would keep every later read waiting with it.
+ */
+function impatient(credential: TokenCredential): TokenCredential {
+  return {
+    getToken(scopes, options) {
+      const token = credential.getToken(scopes, options);
+      const { abortSignal } = options ?? {};
+      if (abortSignal === undefined) return token;
+      const late = Promise.withResolvers<never>();
+      const giveUp = (): void => late.reject(new VaultError('no answer in time'));
+      abortSignal.addEventListener('abort', giveUp);
+      if (abortSignal.aborted) giveUp();
+      return Promise.race([token, late.promise]).finally(() => {
+        abortSignal.removeEventListener('abort', giveUp);
+      });
+    },
+  };
 }

@@ -1,0 +1,63 @@
+import { DefaultAzureCredential } from '@azure/identity';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createKeyVaultReader } from '../../shared/config/key-vault.ts';
+import { readRound } from '../../shared/config/read-round.ts';
+import {
+  loopbackTransport,
+  startLoopbackVault,
+  type LoopbackVault,
+} from '../support/loopback-vault.ts';
+
+const IDENTITY_SETTINGS = ['IDENTITY_ENDPOINT', 'IDENTITY_HEADER'] as const;
+
+let vault: LoopbackVault;
+const before: Partial<Record<string, string>> = {};
+
+// Tokens are cached for the whole process, so a missing identity needs a file of its own.
+beforeAll(async () => {
+  vault = await startLoopbackVault();
+  vault.set('openai-api-key', 'key-1');
+  for (const name of IDENTITY_SETTINGS) {
+    before[name] = process.env[name];
+    process.env[name] = vault.identity[name];
+  }
+});
+
+afterAll(async () => {
+  for (const name of IDENTITY_SETTINGS) {
+    if (before[name] === undefined) delete process.env[name];
+    else process.env[name] = before[name];
+  }
+  await vault.close();
+});
+
+function createReader() {
+  return createKeyVaultReader({
+    vaultUrl: 'https://dev.vault.azure.net',
+    credential: new DefaultAzureCredential(),
+    httpClient: loopbackTransport(vault.origin),
+  });
+}
+
+async function readKey(reader: ReturnType<typeof createReader>, timeoutMs: number) {
+  const names = ['openai-api-key'];
+  const { readings, troubles } = await readRound({ reader, names, timeoutMs });
+  return readings.get('openai-api-key') ?? troubles.get('openai-api-key');
+}
+
+describe('K5 a managed identity', () => {
+  it('that is slow, then failing, then well: told as it is, with no wait beyond the time limit', async () => {
+    const reader = createReader();
+
+    vault.identityBe({ kind: 'slow', delayMs: 30_000 });
+    const slow = await readKey(reader, 200);
+    vault.identityBe({ kind: 'status', status: 500 });
+    const failing = await readKey(reader, 300);
+    vault.identityBe({ kind: 'well' });
+    const well = await readKey(reader, 5_000);
+
+    expect(slow).toBe('no answer in time');
+    expect(['no identity to ask with', 'no answer in time']).toContain(failing);
+    expect(well).toMatchObject({ kind: 'found', value: 'key-1' });
+  });
+});
