@@ -1,0 +1,270 @@
+import { getEventListeners } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { createModelUnderTest, QUESTION } from '../support/model-under-test.ts';
+import {
+  chunk,
+  event,
+  hang,
+  openStream,
+  refuse,
+  say,
+  startScriptedUpstream,
+  stream,
+  type UpstreamRequest,
+} from '../support/scripted-upstream.ts';
+
+const GONE = new Error('client gone');
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(setImmediate);
+}
+
+function timers(): number {
+  return process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+}
+
+function openCalls(requests: readonly UpstreamRequest[]): Promise<boolean[]> {
+  return Promise.all(requests.map(({ leftEarly }) => leftEarly));
+}
+
+describe('a caller who leaves', () => {
+  it('ends a call under way with its own reason and closes the socket', async () => {
+    await using upstream = await startScriptedUpstream(hang);
+    const { complete, model } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    const caller = new AbortController();
+    const outcome = complete({ signal: caller.signal }).catch((error: unknown) => error);
+    await until(() => upstream.requests.length === 1);
+
+    caller.abort(GONE);
+
+    expect(await outcome).toBe(GONE);
+    expect(await openCalls(upstream.requests)).toEqual([true]);
+    expect(upstream.requests).toHaveLength(1);
+    expect(model.endpoints()[0]).toEqual({ name: 'primary', circuit: 'closed' });
+    expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
+  });
+
+  it('ends a wait between two attempts, and no further attempt is made', async () => {
+    await using upstream = await startScriptedUpstream(refuse(429, {}, { 'retry-after': '10' }));
+    const { complete, count } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    const caller = new AbortController();
+    const outcome = complete({ signal: caller.signal }).catch((error: unknown) => error);
+    await until(() => count('model call retried') === 1);
+
+    caller.abort(GONE);
+
+    expect(await outcome).toBe(GONE);
+    expect(upstream.requests).toHaveLength(1);
+    expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
+  });
+
+  it('ends a wait for a credential that does not come', async () => {
+    const caller = new AbortController();
+    const { complete } = createModelUnderTest({
+      endpoints: [{ apiKey: () => new Promise(() => undefined) }],
+    });
+    const outcome = complete({ signal: caller.signal }).catch((error: unknown) => error);
+
+    caller.abort(GONE);
+
+    expect(await outcome).toBe(GONE);
+  });
+
+  it('ends a wait in line', async () => {
+    await using upstream = await startScriptedUpstream(hang);
+    const { complete } = createModelUnderTest({
+      endpoints: [upstream.baseUrl],
+      settings: { maxConcurrentPerEndpoint: 1 },
+    });
+    const [first, second] = [new AbortController(), new AbortController()];
+    const outcomes = [first, second].map(({ signal }) => complete({ signal }).catch(String));
+    await until(() => upstream.requests.length === 1);
+
+    second.abort(GONE);
+
+    expect(await outcomes[1]).toBe(String(GONE));
+    first.abort(GONE);
+    await Promise.all(outcomes);
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  it('before the call costs nothing', async () => {
+    await using upstream = await startScriptedUpstream(say('hello'));
+    const { complete, stream: ask } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    const signal = AbortSignal.abort(GONE);
+
+    const outcome = await complete({ signal }).catch((error: unknown) => error);
+    const streamed = await ask({ signal });
+
+    expect([outcome, streamed.error]).toEqual([GONE, GONE]);
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  it('never opens the circuit, nor closes one that is half-open', async () => {
+    let isDown = true;
+    await using upstream = await startScriptedUpstream((turn) =>
+      isDown ? refuse(503)(turn) : hang(),
+    );
+    let now = Date.now();
+    const { complete, model } = createModelUnderTest({
+      endpoints: [upstream.baseUrl],
+      clock: { now: () => now },
+      settings: { maxAttempts: 1 },
+    });
+    async function leaveOnceAsked(): Promise<void> {
+      const asked = upstream.requests.length;
+      const caller = new AbortController();
+      const outcome = complete({ signal: caller.signal }).catch(() => undefined);
+      await until(() => upstream.requests.length > asked);
+      caller.abort(GONE);
+      await outcome;
+    }
+    for (let i = 0; i < 5; i += 1) await complete().catch(() => undefined);
+    now += 30_000;
+    isDown = false;
+
+    await leaveOnceAsked();
+
+    expect(model.endpoints()[0]?.circuit).toBe('half-open');
+    for (let i = 0; i < 10; i += 1) await leaveOnceAsked();
+    expect(model.endpoints()[0]?.circuit).toBe('half-open');
+  });
+
+  it('frees the slot of a stream that nobody reads any more', async () => {
+    await using upstream = await startScriptedUpstream((turn) =>
+      turn.request.body['stream'] === true
+        ? openStream(turn.response, chunk({ content: 'Hello' }))
+        : say('hello')(turn),
+    );
+    const { complete, model, call } = createModelUnderTest({
+      endpoints: [upstream.baseUrl],
+      settings: { maxConcurrentPerEndpoint: 1, maxQueuedPerEndpoint: 0 },
+    });
+    const caller = new AbortController();
+    const events = model.stream(QUESTION, call({ signal: caller.signal }));
+    await events[Symbol.asyncIterator]().next();
+
+    caller.abort(GONE);
+
+    expect(await upstream.requests[0]?.leftEarly).toBe(true);
+    expect((await complete()).text).toBe('hello');
+  });
+});
+
+describe('a reader who leaves a stream', () => {
+  it('in the middle closes the socket', async () => {
+    await using upstream = await startScriptedUpstream(({ response }) =>
+      openStream(response, chunk({ content: 'Hello' })),
+    );
+    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    const caller = new AbortController();
+
+    for await (const { type } of model.stream(QUESTION, call({ signal: caller.signal }))) {
+      expect(type).toBe('text');
+      break;
+    }
+
+    expect(await upstream.requests[0]?.leftEarly).toBe(true);
+    expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
+    expect(model.endpoints()[0]?.lastFailureCode).toBeUndefined();
+  });
+
+  it('while waiting for a token is not made to wait for it', async () => {
+    await using upstream = await startScriptedUpstream(({ response }) =>
+      openStream(response, chunk({ content: 'Hello' })),
+    );
+    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    const events = model.stream(QUESTION, call())[Symbol.asyncIterator]();
+    await events.next();
+    const waiting = events.next();
+
+    await events.return?.();
+
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    expect(await upstream.requests[0]?.leftEarly).toBe(true);
+  });
+
+  it('stops at once at an abort, even with text that has arrived already', async () => {
+    await using upstream = await startScriptedUpstream(({ response }) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(event(chunk({ content: 'Hello' })).repeat(50));
+    });
+    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    const caller = new AbortController();
+    let texts = 0;
+    let thrown: unknown;
+
+    try {
+      for await (const _event of model.stream(QUESTION, call({ signal: caller.signal }))) {
+        texts += 1;
+        caller.abort(GONE);
+      }
+    } catch (error) {
+      thrown = error;
+    }
+
+    expect(thrown).toBe(GONE);
+    expect(texts).toBe(1);
+  });
+});
+
+describe('a reader who is slow', () => {
+  it('slows the upstream instead of filling the memory', async () => {
+    const piece = event(chunk({ content: 'x'.repeat(16_000) }));
+    let sent = 0;
+    await using upstream = await startScriptedUpstream(({ response }) => {
+      openStream(response);
+      function pump(): void {
+        while (!response.destroyed && sent < 200_000_000) {
+          sent += piece.length;
+          if (!response.write(piece)) return;
+        }
+      }
+      response.on('drain', pump);
+      pump();
+    });
+    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    const events = model.stream(QUESTION, call())[Symbol.asyncIterator]();
+    for (let i = 0; i < 10; i += 1) await events.next();
+
+    let before = -1;
+    while (before !== sent) {
+      before = sent;
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+
+    expect(sent).toBeLessThan(20_000_000);
+    await events.return?.();
+  });
+});
+
+describe('what calls leave behind', () => {
+  it('is no timer and no listener, however they end', async () => {
+    await using upstream = await startScriptedUpstream((turn) => {
+      const scripts = [
+        say('hello'),
+        refuse(400),
+        refuse(503),
+        stream(chunk({ content: 'Hello' })),
+        stream(chunk({ content: 'Hello' }), chunk({}, 'stop'), '[DONE]'),
+      ];
+      return scripts[turn.number % scripts.length]?.(turn);
+    });
+    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    const caller = new AbortController();
+    const before = timers();
+
+    for (let i = 0; i < 30; i += 1) {
+      const parts = { signal: caller.signal };
+      await model.complete(QUESTION, call(parts)).catch(() => undefined);
+      try {
+        for await (const _event of model.stream(QUESTION, call(parts)));
+      } catch {
+        // Half of these streams end badly, which is the point.
+      }
+    }
+
+    expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
+    await until(() => timers() <= before + 1);
+  });
+});
