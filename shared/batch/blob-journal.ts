@@ -20,11 +20,12 @@ export async function holdJournal(
   blob: AppendBlobClient,
   options: HoldOptions,
 ): Promise<JobHold | 'busy'> {
+  const askedAt = performance.now();
   const acquired = await acquire(blob);
   if (acquired === 'busy') return 'busy';
   const telemetry = options.telemetry.with({ jobId: options.job.jobId });
   const { renewEveryMs } = options;
-  const lease = keepLease(acquired, { telemetry, ...(renewEveryMs && { renewEveryMs }) });
+  const lease = keepLease(acquired, { askedAt, telemetry, renewEveryMs });
   try {
     return await openJournal(blob, { ...options, telemetry, lease });
   } catch (error) {

@@ -197,20 +197,6 @@ describe('a hold in blob storage', () => {
     await hold.release();
     expect((await store.read('unaware'))?.results.size).toBe(0);
   });
-
-  it('outlives the lease of 15 s because it is renewed', async () => {
-    const job = jobOf('renewed', messages(1));
-    const hold = await mustOpen(job, storeWith({ renewEveryMs: 50 }));
-    const lease = journalBlob('renewed');
-    const before = (await lease.getProperties()).leaseState;
-
-    await new Promise((resolve) => setTimeout(resolve, 300));
-
-    expect([before, (await lease.getProperties()).leaseState]).toEqual(['leased', 'leased']);
-    expect(hold.lost.aborted).toBe(false);
-    await hold.release();
-    expect((await lease.getProperties()).leaseState).toBe('available');
-  });
 });
 
 describe('the result store', () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createBlobResultStore } from '../../shared/batch/blob-result-store.ts';
 import { answered } from '../../shared/batch/result.ts';
 import type { JobHold, ResultStore } from '../../shared/batch/result-store.ts';
@@ -13,6 +13,8 @@ let proxy: BreakProxy;
 let store: ResultStore;
 /** Parts of `METHOD path?query` whose next answer is lost. */
 let losing: string[] = [];
+
+const WAIT = { timeout: 10_000 };
 
 beforeAll(async () => {
   world = await startStorageWorld();
@@ -29,6 +31,7 @@ beforeAll(async () => {
     connection: { kind: 'connectionString', connectionString },
     clock: systemClock,
     telemetry: silentTelemetry,
+    renewEveryMs: 50,
   });
 });
 
@@ -79,13 +82,8 @@ describe('an answer of storage that is lost on its way', () => {
 
   it('opens the job when the answers about its creation and its lease are lost', async () => {
     losing = ['PUT /devstoreaccount1/batch-results/lease/journal.jsonl?comp=lease'];
-    const before = countOf('lease/journal.jsonl?comp=lease');
-
-    const hold = await open('lease');
-
+    await (await open('lease')).release();
     expect(losing).toEqual([]);
-    expect(countOf('lease/journal.jsonl?comp=lease') - before).toBeGreaterThan(1);
-    await hold.release();
     losing = ['PUT /devstoreaccount1/batch-results/create/journal.jsonl'];
     await (await open('create')).release();
     expect(losing).toEqual([]);
@@ -100,5 +98,35 @@ describe('an answer of storage that is lost on its way', () => {
     await hold.append({ type: 'closed' });
     await hold.release();
     expect((await world.journalText('granted')).trimEnd().split('\n')).toHaveLength(2);
+  });
+});
+
+describe('the renewal of a hold', () => {
+  it('goes on in the background and ends with the release', async () => {
+    const hold = await open('renewed');
+    const renewals = (): number => countOf('renewed/journal.jsonl?comp=lease');
+    const before = renewals();
+
+    await vi.waitFor(() => expect(renewals()).toBeGreaterThan(before + 2), WAIT);
+
+    await hold.release();
+    const after = renewals();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(renewals()).toBe(after);
+  });
+
+  it('may fail now and then without losing the hold', async () => {
+    const hold = await open('shaky');
+    const renewals = (): number => countOf('shaky/journal.jsonl?comp=lease');
+    // As many as the client tries by itself, so that the renewal fails as a whole.
+    losing = Array.from({ length: 4 }, () => 'shaky/journal.jsonl?comp=lease');
+    await vi.waitFor(() => expect(losing).toEqual([]), WAIT);
+    const before = renewals();
+
+    await vi.waitFor(() => expect(renewals()).toBeGreaterThan(before + 1), WAIT);
+
+    expect(hold.lost.aborted).toBe(false);
+    await hold.append({ type: 'closed' });
+    await hold.release();
   });
 });

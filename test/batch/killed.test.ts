@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { explainPoison } from '../../shared/batch/explain-poison.ts';
+import { toMessageText } from '../../shared/batch/job.ts';
+import { createRecordedTelemetry } from '../support/batch/recorded-telemetry.ts';
+import { breakLease } from '../support/batch/break-lease.ts';
+import { jobOf, messages } from '../support/batch/jobs.ts';
+import { storageProcessor } from '../support/batch/storage-processor.ts';
+import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import { runScript } from '../support/run-script.ts';
+
+const SCRIPT = join(import.meta.dirname, 'fixtures', 'process-once.ts');
+
+let world: StorageWorld;
+
+beforeAll(async () => {
+  world = await startStorageWorld();
+});
+
+beforeEach(() => world.jobs.clearMessages());
+
+afterAll(() => world.stop());
+
+function deliver(...args: string[]) {
+  return runScript(SCRIPT, { args: [world.connectionString, ...args] });
+}
+
+function askedBy(output: string): string[] {
+  return [...output.matchAll(/asked (\S+)/g)].map(([, message]) => message ?? '');
+}
+
+describe('a process that is killed in the middle of a job', () => {
+  it('Q5: leaves what is answered; the redelivery asks only the rest', async () => {
+    const job = jobOf('killed', messages(12));
+    const first = deliver(toMessageText(job), '30');
+    await first.waitFor('asked m6');
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const kept = (await world.journalText('killed')).match(/"type":"result"/g)?.length ?? 0;
+    await breakLease(world, 'killed');
+    const { processor, agent, store } = storageProcessor(world);
+
+    await processor.process(job);
+
+    const asked = [...askedBy(first.stdout()), ...agent.asked];
+    expect(kept).toBeGreaterThan(3);
+    expect(agent.asked).toHaveLength(12 - kept);
+    expect(new Set(asked).size).toBe(12);
+    // At most what was in flight at the kill is paid for twice.
+    expect(asked.length - 12).toBeLessThanOrEqual(2);
+    expect((await store.read('killed'))?.results.size).toBe(12);
+  });
+
+  it('Q9: finds its job held at once after the kill, and puts itself back instead', async () => {
+    const job = jobOf('held', messages(4));
+    const first = deliver(toMessageText(job), '10', 'm2');
+    expect(await first.ended).toMatchObject({ signal: 'SIGKILL' });
+    const { processor, agent } = storageProcessor(world);
+
+    await processor.process(job);
+
+    expect(agent.asked).toEqual([]);
+    expect((await world.jobs.getProperties()).approximateMessagesCount).toBe(1);
+  });
+
+  it('Q7: an item that kills each process is given up, and the finished ones stay', async () => {
+    const job = jobOf('deadly', messages(6));
+    for (let delivery = 1; delivery <= 6; delivery += 1) {
+      const killed = deliver(toMessageText(job), '20', 'm3');
+      expect(await killed.ended).toMatchObject({ signal: 'SIGKILL' });
+      await breakLease(world, 'deadly');
+    }
+    const { processor, agent, store } = storageProcessor(world);
+
+    await processor.process(job);
+
+    const results = (await store.read('deadly'))?.results;
+    const codes = [...Array(6).keys()].map((index) => results?.get(index)?.error?.code);
+    expect(codes.slice(0, 2)).toEqual([undefined, undefined]);
+    expect(codes.slice(3)).toEqual(['exhausted', 'exhausted', 'exhausted']);
+    expect(agent.asked).toEqual([]);
+    expect((await world.jobs.getProperties()).approximateMessagesCount).toBe(0);
+  });
+
+  it('Q12: is explained once the platform gave its message up', async () => {
+    const job = jobOf('poisoned', messages(4));
+    await deliver(toMessageText(job), '20', 'm3').ended;
+    const { store } = storageProcessor(world);
+    const needs = { store, telemetry: createRecordedTelemetry() };
+    await expect(explainPoison(job, needs)).rejects.toThrow('while another delivery holds it');
+    await breakLease(world, 'poisoned');
+
+    await explainPoison(toMessageText(job), needs);
+
+    const results = (await store.read('poisoned'))?.results;
+    expect(results?.get(0)?.error).toBeNull();
+    expect(results?.get(3)?.error?.code).toBe('exhausted');
+    expect(results?.size).toBe(4);
+  });
+});

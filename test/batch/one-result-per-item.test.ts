@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Job } from '../../shared/batch/job.ts';
+import type { JobSender } from '../../shared/batch/job-sender.ts';
+import { jobOf, messages } from '../support/batch/jobs.ts';
+import { untilAborted } from '../support/batch/scripted-agent.ts';
+import { storageProcessor } from '../support/batch/storage-processor.ts';
+import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+
+let world: StorageWorld;
+
+beforeAll(async () => {
+  world = await startStorageWorld();
+});
+
+beforeEach(() => world.jobs.clearMessages());
+
+afterAll(() => world.stop());
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function resultLines(jobId: string): Promise<string[]> {
+  const lines = (await world.journalText(jobId)).trimEnd().split('\n');
+  return lines.filter((line) => line.startsWith('{"type":"result"'));
+}
+
+describe('one result for each item', () => {
+  it('Q3: asks each item once when ten copies of a message come to two instances', async () => {
+    const sent: Job[] = [];
+    const sender: JobSender = {
+      async send(job) {
+        sent.push(job);
+      },
+    };
+    const script = () => pause(5).then(() => 'ok');
+    const { connectionString } = world;
+    const needs = { connectionString, sender, script };
+    const instances = [storageProcessor(needs), storageProcessor(needs)] as const;
+    const job = jobOf('copies', messages(20));
+    let copies = Array.from({ length: 10 }, () => job);
+
+    // Whatever is put back on the queue comes again, until nothing is.
+    while (copies.length > 0) {
+      await Promise.all(
+        copies.map((copy, at) => instances[at % 2 === 0 ? 0 : 1].processor.process(copy)),
+      );
+      copies = sent.splice(0);
+    }
+
+    const asked = instances.flatMap(({ agent }) => agent.asked);
+    expect(asked.toSorted()).toEqual(messages(20).toSorted());
+    expect(await resultLines('copies')).toHaveLength(20);
+  });
+
+  it('Q4: does not depend on the order in which jobs and their copies come', async () => {
+    const { processor, store, agent } = storageProcessor(world);
+    const jobs = ['c', 'a', 'b'].map((jobId) => jobOf(jobId, [`${jobId}0`, `${jobId}1`]));
+
+    await Promise.all([...jobs, ...jobs.toReversed()].map((job) => processor.process(job)));
+
+    const views = await Promise.all(['a', 'b', 'c'].map((jobId) => store.read(jobId)));
+    expect(views.map((view) => view?.results.size)).toEqual([2, 2, 2]);
+    expect(agent.asked.toSorted()).toEqual(['a0', 'a1', 'b0', 'b1', 'c0', 'c1']);
+  });
+
+  it('Q6: goes on in another instance when the first is stopped', async () => {
+    const { connectionString } = world;
+    const first = storageProcessor({
+      connectionString,
+      script: ({ message, signal }) => (message < 'm3' ? 'ok' : untilAborted(signal)),
+    });
+    const delivery = first.processor.process(jobOf('stopped', messages(9)));
+    await vi.waitFor(() => expect(first.agent.asked).toHaveLength(7));
+    await first.processor.stop();
+    await delivery;
+
+    const second = storageProcessor({ connectionString });
+    const { receivedMessageItems } = await world.jobs.receiveMessages();
+    await second.processor.process(receivedMessageItems[0]?.messageText);
+
+    expect(second.agent.asked).toEqual(['m3', 'm4', 'm5', 'm6', 'm7', 'm8']);
+    expect(await resultLines('stopped')).toHaveLength(9);
+  });
+
+  it('answers a thousand items as fast as its width allows, with few writes', async () => {
+    const script = () => pause(5).then(() => 'ok');
+    const { connectionString } = world;
+    const serial = storageProcessor({ connectionString, script, concurrency: 1 });
+    const wide = storageProcessor({ connectionString, script, concurrency: 50 });
+    const serialAt = performance.now();
+    await serial.processor.process(jobOf('serial', messages(20)));
+    const oneMs = (performance.now() - serialAt) / 20;
+    const wideAt = performance.now();
+
+    await wide.processor.process(jobOf('wide', messages(1_000)));
+
+    const wideMs = performance.now() - wideAt;
+    expect(await resultLines('wide')).toHaveLength(1_000);
+    expect(wide.agent.asked).toHaveLength(1_000);
+    expect(wide.agent.mostAtOnce()).toBe(50);
+    expect((1_000 * oneMs) / wideMs).toBeGreaterThan(5);
+    const blob = world.results.getBlobClient('wide/journal.jsonl');
+    expect((await blob.getProperties()).blobCommittedBlockCount).toBeLessThan(500);
+  });
+});
