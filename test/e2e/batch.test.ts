@@ -1,0 +1,128 @@
+import { QueueClient } from '@azure/storage-queue';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createBatchService, type BatchService } from '../../dev/batch/batch-service.ts';
+import { JOB_QUEUE, POISON_QUEUE } from '../../shared/batch/storage-names.ts';
+import { eventually } from './support/post-chat.ts';
+import { startWorld, type World } from './support/start-world.ts';
+
+let world: World;
+let batch: BatchService;
+beforeAll(async () => {
+  world = await startWorld({
+    model: 'dev/slow-3000',
+    settings: { AGENT__BATCH__CONCURRENCY: '4' },
+  });
+  batch = createBatchService(world.connectionString);
+});
+afterAll(() => world.stop());
+afterEach(() => world.model.reset());
+
+function jobOf(jobId: string, items: unknown[]) {
+  return { v: 1 as const, jobId, items };
+}
+
+function itemsOf(count: number): unknown[] {
+  return Array.from({ length: count }, (_, n) => ({
+    custom_id: `item-${n}`,
+    body: { message: `Question ${n}` },
+  }));
+}
+
+async function isFinished(jobId: string): Promise<boolean> {
+  const view = await batch.read(jobId);
+  return view !== undefined && view.results.size === view.total;
+}
+
+function finishes(jobId: string, withinMs = 60_000): Promise<void> {
+  return eventually(`job ${jobId} is finished`, () => isFinished(jobId), withinMs);
+}
+
+async function customIds(jobId: string): Promise<(string | null)[]> {
+  const view = await batch.read(jobId);
+  return [...(view?.results.values() ?? [])].map((line) => line.custom_id);
+}
+
+describe('a job on the queue', () => {
+  it('ends with one result for each item, good or bad', async () => {
+    const items = [
+      ...itemsOf(23),
+      { custom_id: 'refused', body: { message: 'dev/content-filter Hi' } },
+      { custom_id: 'malformed', body: { massage: 'Hi' } },
+    ];
+
+    await batch.submit(jobOf('mixed', items));
+    await finishes('mixed');
+
+    const view = await batch.read('mixed');
+    const lines = [...(view?.results.values() ?? [])];
+    const failures = lines.filter(({ error }) => error !== null);
+    expect(lines).toHaveLength(25);
+    expect(new Set(lines.map((line) => line.custom_id)).size).toBe(25);
+    expect(failures.map((line) => [line.custom_id, line.error?.code]).toSorted()).toEqual([
+      ['malformed', 'invalid_request'],
+      ['refused', 'content_filtered'],
+    ]);
+  });
+
+  it('may come as base64 of JSON', async () => {
+    const queue = new QueueClient(world.connectionString, JOB_QUEUE);
+    const text = JSON.stringify(jobOf('encoded', itemsOf(2)));
+
+    await queue.sendMessage(Buffer.from(text).toString('base64'));
+    await finishes('encoded');
+
+    expect((await customIds('encoded')).toSorted()).toEqual(['item-0', 'item-1']);
+  });
+
+  it('is answered once however often it is sent (Q3)', async () => {
+    await Promise.all(Array.from({ length: 5 }, () => batch.submit(jobOf('repeated', itemsOf(6)))));
+    await finishes('repeated');
+    await eventually(
+      'the queue is empty',
+      async () => {
+        const { approximateMessagesCount = 1 } = await new QueueClient(
+          world.connectionString,
+          JOB_QUEUE,
+        ).getProperties();
+        return approximateMessagesCount === 0;
+      },
+      60_000,
+    );
+
+    expect(world.model.calls()).toHaveLength(6);
+    expect((await customIds('repeated')).toSorted()).toEqual(itemsOf(6).map((_, n) => `item-${n}`));
+  });
+
+  it('survives a kill of the worker without paying twice for what was finished (Q5)', async () => {
+    await batch.submit(jobOf('killed', itemsOf(40)));
+    await eventually('a third of the job is done', async () => {
+      const view = await batch.read('killed');
+      return (view?.results.size ?? 0) >= 12;
+    });
+    const first = world.host.workerPid() ?? 0;
+
+    process.kill(first, 'SIGKILL');
+    await finishes('killed', 90_000);
+
+    const ids = await customIds('killed');
+    expect(world.host.workerPid()).not.toBe(first);
+    expect(ids).toHaveLength(40);
+    expect(new Set(ids).size).toBe(40);
+    expect(world.model.calls().length).toBeLessThanOrEqual(40 + 4);
+  }, 120_000);
+
+  it('that is no job is kept with its reason and called once (Q1)', async () => {
+    const queue = new QueueClient(world.connectionString, JOB_QUEUE);
+    const poison = new QueueClient(world.connectionString, POISON_QUEUE);
+    const before = world.log.length;
+
+    await queue.sendMessage('neither JSON nor base64!');
+    await eventually('the refusal is logged', () =>
+      world.log.slice(before).some((line) => line.includes('batch message refused')),
+    );
+
+    const waiting = await poison.getProperties();
+    expect(waiting.approximateMessagesCount).toBe(0);
+    expect(world.model.calls()).toEqual([]);
+  });
+});

@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { eventually, postChat } from './support/post-chat.ts';
+import { readEvents } from './support/read-events.ts';
+import { startWorld, type World } from './support/start-world.ts';
+
+const replySchema = z.strictObject({
+  response: z.string().min(1),
+  requestId: z.string(),
+  model: z.string(),
+  finishReason: z.literal('stop'),
+  cached: z.literal(false),
+  usage: z.strictObject({
+    inputTokens: z.int().positive(),
+    outputTokens: z.int().positive(),
+    totalTokens: z.int().positive(),
+  }),
+  toolCalls: z.array(z.never()),
+});
+
+const stream = { accept: 'text/event-stream' };
+
+let world: World;
+beforeAll(async () => {
+  world = await startWorld({ tokenDelayMs: 10 });
+});
+afterAll(() => world.stop());
+
+describe('POST /api/chat', () => {
+  it('answers a message as JSON with everything that a caller may quote', async () => {
+    const response = await postChat(world.url, { message: 'Hello, test message' });
+
+    const reply = replySchema.parse(await response.json());
+    expect(response.status).toBe(200);
+    expect(reply.response).toContain('Hello, test message');
+    expect(response.headers.get('x-request-id')).toBe(reply.requestId);
+    expect(response.headers.get('traceparent')).toMatch(
+      /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/,
+    );
+    expect(response.headers.get('cache-control')).toBe('no-store');
+  });
+
+  it('gives text back exactly, whatever its characters', async () => {
+    const message = 'ü € 𝕏 👩‍👩‍👧 \u202e\u0007 "quoted" \\ \n line שלום';
+
+    const response = await postChat(world.url, { message });
+
+    const reply = replySchema.parse(await response.json());
+    expect(reply.response).toContain(message);
+  });
+
+  it('streams tokens one by one and ends with exactly one done', async () => {
+    const response = await postChat(
+      world.url,
+      { message: 'Tell me something' },
+      { headers: stream },
+    );
+
+    const { events, chunks } = await readEvents(response);
+    const names = events.map(({ event }) => event);
+    expect(response.headers.get('content-type')).toContain('text/event-stream');
+    expect(names[0]).toBe('session');
+    expect(names.filter((name) => name === 'done' || name === 'error')).toEqual(['done']);
+    expect(names.at(-1)).toBe('done');
+    expect(names.filter((name) => name === 'delta').length).toBeGreaterThan(5);
+    expect(chunks).toBeGreaterThan(5);
+  });
+
+  it('says the same in a stream as in one piece', async () => {
+    const whole = replySchema.parse(await (await postChat(world.url, { message: 'Same?' })).json());
+
+    const { events } = await readEvents(
+      await postChat(world.url, { message: 'Same?', stream: true }),
+    );
+
+    const text = events
+      .filter(({ event }) => event === 'delta')
+      .map(({ data }) => z.strictObject({ text: z.string() }).parse(data).text)
+      .join('');
+    const done = events.at(-1)?.data;
+    expect(text).toBe(whole.response);
+    expect(done).toEqual({
+      requestId: expect.any(String),
+      model: whole.model,
+      finishReason: 'stop',
+      cached: false,
+      usage: whole.usage,
+      toolCalls: [],
+    });
+  });
+
+  it('keeps a sane request id and trace of the caller', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
+    const response = await postChat(
+      world.url,
+      { message: 'Hi' },
+      { headers: { 'x-request-id': 'order-4711', traceparent } },
+    );
+
+    expect(response.headers.get('x-request-id')).toBe('order-4711');
+    expect(response.headers.get('traceparent')?.slice(3, 35)).toBe(traceparent.slice(3, 35));
+  });
+
+  it('stops the upstream call when the client leaves in the middle of a stream (H1)', async () => {
+    world.model.reset();
+    const client = new AbortController();
+    const response = await postChat(
+      world.url,
+      { message: 'word '.repeat(2_000) },
+      { headers: stream, signal: client.signal },
+    );
+    await readEvents(response, (events) => events.length > 3).catch(() => undefined);
+
+    client.abort();
+
+    await eventually(
+      'the upstream call is aborted',
+      () => world.model.calls()[0]?.status === 'aborted',
+    );
+    const call = world.model.calls()[0];
+    expect(world.model.calls()).toHaveLength(1);
+    expect(call?.tokensSent).toBeLessThan(1_000);
+  });
+
+  it('stops the upstream call when the client leaves before a whole answer', async () => {
+    world.model.reset();
+    const client = new AbortController();
+    const pending = postChat(
+      world.url,
+      { message: 'word '.repeat(2_000) },
+      { signal: client.signal },
+    );
+    await eventually('the model is asked', () => world.model.calls().length === 1);
+
+    client.abort();
+
+    await expect(pending).rejects.toThrow();
+    await eventually(
+      'the upstream call is aborted',
+      () => world.model.calls()[0]?.status === 'aborted',
+    );
+  });
+});
+
+describe('GET /health, /ready and /health/ready', () => {
+  it('answer 200 without a call to the model', async () => {
+    world.model.reset();
+
+    const responses = await Promise.all(
+      ['/health', '/ready', '/health/ready'].map((path) => fetch(world.url + path)),
+    );
+
+    expect(responses.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(await responses[0]?.json()).toEqual({ status: 'healthy' });
+    expect(await responses[1]?.json()).toEqual({
+      status: 'ready',
+      chat: { status: 'ready' },
+      batch: { status: 'ready' },
+    });
+    expect(world.model.calls()).toEqual([]);
+  });
+});

@@ -1,0 +1,33 @@
+import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PROJECT_ROOT } from '../../dev/project-root.ts';
+import { postChat } from './support/post-chat.ts';
+import { startWorld, type World } from './support/start-world.ts';
+
+let folder: string;
+let world: World;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'package-'));
+  await cp(join(PROJECT_ROOT, 'dist'), folder, { recursive: true });
+  world = await startWorld({ appRoot: folder });
+});
+afterAll(async () => {
+  await world.stop();
+  await rm(folder, { recursive: true });
+});
+
+describe('the built package, copied elsewhere', () => {
+  it('has no node_modules and needs none', async () => {
+    const names = await readdir(folder);
+
+    const health = await fetch(`${world.url}/health`);
+    const chat = await postChat(world.url, { message: 'Hello' });
+    const ready = await fetch(`${world.url}/ready`);
+
+    expect(names).not.toContain('node_modules');
+    expect([health.status, chat.status, ready.status]).toEqual([200, 200, 200]);
+    expect(await ready.json()).toMatchObject({ batch: { status: 'ready' } });
+  });
+});
