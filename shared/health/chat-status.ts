@@ -13,7 +13,7 @@ export function chatStatus(endpoints: readonly ObservedEndpoint[], now: number):
   const usable = endpoints.filter(
     ({ circuit, coolingDownUntil = 0 }) => circuit !== 'open' && coolingDownUntil <= now,
   );
+  if (usable.length === 0) return { status: 'unready', reason: 'no model endpoint is in use' };
   if (usable.length === endpoints.length) return { status: 'ready' };
-  if (usable.length > 0) return { status: 'degraded', reason: 'a model endpoint is out of use' };
-  return { status: 'unready', reason: 'every model endpoint is out of use' };
+  return { status: 'degraded', reason: 'a model endpoint is out of use' };
 }

@@ -21,6 +21,8 @@ export interface SseOptions {
 }
 
 const HEARTBEAT = ': keep-alive\n\n';
+/** No line ends for the format, but for the line readers of some languages. */
+const BREAKS_LINES_ELSEWHERE = /[\u0085\u2028\u2029]/g;
 
 /**
  * Server-sent events out of a source. Nothing is read from the source before the client has room
@@ -88,7 +90,12 @@ async function* frames(
 }
 
 function toFrame({ event, data }: SseEvent): string {
-  return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+  const json = JSON.stringify(data).replaceAll(BREAKS_LINES_ELSEWHERE, escapeUnit);
+  return `event: ${event}\ndata: ${json}\n\n`;
+}
+
+function escapeUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** Tells an iterator that nobody reads on, without waiting for work that may hang. */

@@ -51,6 +51,15 @@ export async function* textsThenAnswer(texts: readonly string[]): AsyncGenerator
   yield { type: 'answer', answer: answerOf(texts.join('')) };
 }
 
+/** A stream that fails instead of its next event. */
+export async function* failingAfter(
+  texts: readonly string[],
+  error: unknown,
+): AsyncGenerator<ModelEvent> {
+  for (const text of texts) yield { type: 'text', text };
+  throw error;
+}
+
 /** Work that never ends by itself and does not listen to its signal. */
 export function never<T>(): Promise<T> {
   return Promise.withResolvers<T>().promise;

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../shared/errors.ts';
 import { parseJson } from '../../../shared/http/parse-json.ts';
@@ -40,7 +40,7 @@ describe('parseJson', () => {
   it('throws nothing but errors with a code on any text', () => {
     const anyText = fc.oneof(
       fc.string({ unit: 'binary' }),
-      fc.string({ unit: fc.constantFrom(...'{}[]",:\\u0ae1-+.tfn \n') }),
+      fc.string({ unit: fc.constantFrom(...'{}[]",:\\u0ae1-+.tfn \n'.split('')) }),
     );
 
     fc.assert(

@@ -1,0 +1,40 @@
+import type { HttpHandler } from '@azure/functions';
+import { createAgent } from '../../shared/agent/agent.ts';
+import { answerChat } from '../../shared/http/answer-chat.ts';
+import { asHttpHandler } from '../../shared/http/pipeline.ts';
+import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
+import { createScriptedModel, type AnswerStep, type ScriptedModel } from './scripted-model.ts';
+import type { StreamStep } from './scripted-model.ts';
+
+export interface ChatScript {
+  readonly answers?: readonly AnswerStep[];
+  readonly streams?: readonly StreamStep[];
+  readonly answerDeadlineMs?: number;
+  readonly streamDeadlineMs?: number;
+  readonly heartbeatMs?: number;
+}
+
+export interface ChatUnderTest {
+  readonly handler: HttpHandler;
+  readonly model: ScriptedModel;
+  readonly telemetry: RecordedTelemetry;
+}
+
+/** The whole way of a chat, from the handler to a model that follows a script. */
+export function createChat(script: ChatScript): ChatUnderTest {
+  const telemetry = createRecordedTelemetry();
+  const model = createScriptedModel(script);
+  const { answerDeadlineMs = 10_000, streamDeadlineMs = 10_000, heartbeatMs = 10_000 } = script;
+  const service = {
+    telemetry,
+    maxRequestBytes: 262_144,
+    agent: createAgent({ model, instructions: 'Be brief' }),
+    chatLimits: { answerDeadlineMs, streamDeadlineMs, heartbeatMs },
+  };
+  return { telemetry, model, handler: asHttpHandler(async () => service, answerChat) };
+}
+
+/** How many timers this process has set. */
+export function countTimers(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+}

@@ -1,0 +1,16 @@
+import { describe, expect, it } from 'vitest';
+import { answerHealth, withoutService } from '../../../shared/http/answer-health.ts';
+import { asHttpHandler } from '../../../shared/http/pipeline.ts';
+import { call, get } from '../../support/http-call.ts';
+
+describe('GET /health', () => {
+  it('answers without a service, and nothing but that it serves', async () => {
+    const handler = asHttpHandler(withoutService, answerHealth);
+
+    const answered = await call(handler, get('http://127.0.0.1/health'));
+
+    expect(answered.status).toBe(200);
+    expect(answered.json()).toEqual({ status: 'healthy' });
+    expect(answered.headers['cache-control']).toBe('no-store');
+  });
+});

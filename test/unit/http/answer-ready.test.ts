@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import type { ReadinessReport, Status } from '../../../shared/health/readiness.ts';
+import { ServiceError } from '../../../shared/errors.ts';
+import { answerReady, type ReadyNeeds } from '../../../shared/http/answer-ready.ts';
+import { asHttpHandler } from '../../../shared/http/pipeline.ts';
+import { call, get } from '../../support/http-call.ts';
+import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
+
+function needsOf(status: Status): ReadyNeeds {
+  const report: ReadinessReport = { status, chat: { status }, batch: { status: 'ready' } };
+  return {
+    telemetry: createRecordedTelemetry(),
+    maxRequestBytes: 0,
+    readiness: { report: async () => report },
+  };
+}
+
+describe('GET /ready', () => {
+  it.each([
+    ['ready', 200],
+    ['degraded', 200],
+    ['unready', 503],
+  ] as [Status, number][])('answers %s with %d', async (status, code) => {
+    const handler = asHttpHandler(async () => needsOf(status), answerReady);
+
+    const answered = await call(handler, get('http://127.0.0.1/ready'));
+
+    expect(answered.status).toBe(code);
+    expect(answered.json()).toMatchObject({ status, batch: { status: 'ready' } });
+  });
+
+  it('answers 503 and when to ask again while there is no configuration', async () => {
+    const handler = asHttpHandler<ReadyNeeds>(
+      () => Promise.reject(new ServiceError('config_unavailable', 'OPENAI_API_KEY must be a key')),
+      answerReady,
+    );
+
+    const answered = await call(handler, get('http://127.0.0.1/ready'));
+
+    expect(answered.status).toBe(503);
+    expect(answered.problem().error.code).toBe('config_unavailable');
+    expect(answered.headers['retry-after']).toBe('5');
+  });
+});
