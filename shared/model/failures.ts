@@ -76,6 +76,7 @@ export function toUpstreamFailure(thrown: unknown): UpstreamFailure {
     return new UpstreamFailure(thrown.code, thrown.message, {
       remedy: 'elsewhere',
       unhealthy: false,
+      retryAfterSeconds: thrown.retryAfterSeconds,
       cause: thrown,
     });
   }

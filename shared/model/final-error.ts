@@ -16,7 +16,7 @@ export function toCallerError(journey: Journey, failure: UpstreamFailure): Servi
     cause: failure.cause,
     retryAfterSeconds: PASSING.has(failure.code)
       ? toRetryAfterSeconds(bestWaitMs(journey, failure))
-      : undefined,
+      : failure.retryAfterSeconds,
   });
 }
 

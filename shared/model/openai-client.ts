@@ -1,12 +1,17 @@
-import { OpenAI } from 'openai';
+import type { OpenAI } from 'openai';
 import { createGuardedFetch } from './guarded-fetch.ts';
 import type { ModelEndpoint } from './endpoint.ts';
 
 /**
  * The official client as a transport: it builds the request and finds the address. Retries, time
- * limits, reading and logging are ours; nothing is taken from the environment.
+ * limits, reading and logging are ours; nothing is taken from the environment. The package is
+ * loaded with the first client: it is most of what the service would load before it can answer.
  */
-export function createOpenAiClient(endpoint: ModelEndpoint, send: typeof fetch): OpenAI {
+export async function createOpenAiClient(
+  endpoint: ModelEndpoint,
+  send: typeof fetch,
+): Promise<OpenAI> {
+  const { OpenAI } = await import('openai');
   return new OpenAI({
     baseURL: endpoint.baseUrl,
     // Replaced in each request by the credential of the moment.

@@ -1,4 +1,4 @@
-import { APIError } from 'openai';
+import type { APIError, OpenAI } from 'openai';
 import type { Clock } from '../clock.ts';
 import { reasonOf, unlessAborted } from '../resilience/waiting.ts';
 import { ServiceError } from '../errors.ts';
@@ -51,9 +51,18 @@ export function createOpenAiEndpoint(
   endpoint: ModelEndpoint,
   options: OpenAiEndpointOptions,
 ): EndpointClient {
-  const client = createOpenAiClient(endpoint, options.fetch);
+  let loading: Promise<OpenAI> | undefined;
   const firstName = firstTokenLimitName(endpoint);
   let tokenLimitName = firstName;
+
+  /** One client per endpoint; a failed start is forgotten, so the next call tries again. */
+  function load(): Promise<OpenAI> {
+    loading ??= createOpenAiClient(endpoint, options.fetch).catch((error: unknown) => {
+      loading = undefined;
+      throw error;
+    });
+    return loading;
+  }
 
   async function open(send: Sending, call: EndpointCall): Promise<Response> {
     const headers = await readHeaders(endpoint, call);
@@ -64,6 +73,7 @@ export function createOpenAiEndpoint(
     });
     const sent = { signal: call.signal, headers };
     try {
+      const client = await load();
       return await (send.stream
         ? client.chat.completions
             .create({ ...params, stream: true, stream_options: { include_usage: true } }, sent)
@@ -71,7 +81,7 @@ export function createOpenAiEndpoint(
         : client.chat.completions.create(params, sent).asResponse());
     } catch (thrown) {
       if (call.signal.aborted) throw reasonOf(call.signal);
-      if (!(thrown instanceof APIError)) throw misconfigured('The request could not be sent');
+      if (!isApiError(thrown)) throw misconfigured('The request could not be sent');
       if (isNameRefused(thrown, usedName)) {
         // Learned once and kept: only the first call to an endpoint pays for it.
         tokenLimitName = otherTokenLimitName(firstName);
@@ -124,6 +134,11 @@ async function readSecret(endpoint: ModelEndpoint, signal: AbortSignal): Promise
     if (thrown instanceof ServiceError) throw toUpstreamFailure(thrown);
     throw noCredential(thrown);
   }
+}
+
+/** By its members: naming the class would load the package. */
+function isApiError(thrown: unknown): thrown is APIError {
+  return thrown instanceof Error && 'status' in thrown && 'headers' in thrown;
 }
 
 function isNameRefused(error: APIError, name: TokenLimitName): boolean {

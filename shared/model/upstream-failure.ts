@@ -17,6 +17,8 @@ export interface UpstreamFailureOptions {
   readonly unhealthy: boolean;
   /** What the upstream asked to wait. */
   readonly waitMs?: number | undefined;
+  /** What callers are told where the failure is our own and knows its end. */
+  readonly retryAfterSeconds?: number | undefined;
   readonly cause?: unknown;
 }
 
@@ -27,7 +29,7 @@ export class UpstreamFailure extends ServiceError {
   readonly waitMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: UpstreamFailureOptions) {
-    super(code, message, { cause: options.cause });
+    super(code, message, { cause: options.cause, retryAfterSeconds: options.retryAfterSeconds });
     this.name = 'UpstreamFailure';
     this.remedy = options.remedy;
     this.unhealthy = options.unhealthy;

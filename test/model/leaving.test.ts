@@ -250,7 +250,11 @@ describe('what calls leave behind', () => {
       ];
       return scripts[turn.number % scripts.length]?.(turn);
     });
-    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    const { model, call } = createModelUnderTest({
+      endpoints: [upstream.baseUrl],
+      // A timer that is left behind must still be there when they are counted.
+      settings: { attemptTimeoutMs: 600_000, firstTokenTimeoutMs: 600_000, idleTimeoutMs: 600_000 },
+    });
     const caller = new AbortController();
     const before = timers();
 
