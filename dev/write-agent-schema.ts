@@ -1,0 +1,7 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { agentJsonSchema } from '../shared/config/agent-json-schema.ts';
+import { PROJECT_ROOT } from './project-root.ts';
+
+/** Writes the schema that editors use for agent.toml. A test says when that is due. */
+await writeFile(join(PROJECT_ROOT, 'agent.schema.json'), agentJsonSchema());

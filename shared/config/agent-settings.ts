@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { listAgentKeys, type AgentKey } from './agent-keys.ts';
+import type { agentSchema } from './agent-schema.ts';
+import { toCamelName, type CamelKeys } from './camel-keys.ts';
+import type { ConfigProblem } from './config-error.ts';
+import { isTable, parseToml, type TomlTable } from './parse-toml.ts';
+import type { SettingSource } from './setting-source.ts';
+import { placeOf, unknownKeys, unknownVariables } from './unknown-keys.ts';
+
+/** Everything that agent.toml can say, in the names of the code, defaults filled in. */
+export type AgentSettings = CamelKeys<z.output<typeof agentSchema>>;
+
+export interface AgentReading {
+  /** Complete only where there is no problem. */
+  readonly settings: AgentSettings;
+  /** By dotted key, such as `limits.max_request_bytes`. */
+  readonly sources: ReadonlyMap<string, SettingSource>;
+  readonly problems: readonly ConfigProblem[];
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads the file, then what the environment overrides. Names every problem of both. */
+export function readAgentSettings(environment: Environment, text: string): AgentReading {
+  const parsed = parseToml(text);
+  const table = 'table' in parsed ? parsed.table : {};
+  const problems = 'problem' in parsed ? [parsed.problem] : unknownKeys(text, table);
+  problems.push(...unknownVariables(environment));
+  const settings = {};
+  const sources = new Map<string, SettingSource>();
+  for (const key of listAgentKeys()) {
+    const found = find(key, { environment, table });
+    sources.set(key.path.join('.'), found.source);
+    const reading = key.schema.safeParse(found.value);
+    if (reading.success) {
+      put(settings, { path: key.path.map(toCamelName), value: reading.data });
+    } else {
+      const isVariable = found.source === 'environment';
+      const setting = isVariable ? key.variable : placeOf(text, key.path);
+      problems.push({ setting, wanted: key.wanted });
+    }
+  }
+  return { settings: settings as AgentSettings, sources, problems };
+}
+
+interface Found {
+  readonly value: unknown;
+  readonly source: SettingSource;
+}
+
+interface Places {
+  readonly environment: Environment;
+  readonly table: TomlTable;
+}
+
+/** An empty or blank variable counts as not set: that is how the portal and shells unset things. */
+function find(key: AgentKey, { environment, table }: Places): Found {
+  const text = environment[key.variable]?.trim() ?? '';
+  if (text !== '') return { value: fromText(key.schema, text), source: 'environment' };
+  const value = valueAt(table, key.path);
+  return value === undefined ? { value, source: 'default' } : { value, source: 'agent.toml' };
+}
+
+function valueAt(table: TomlTable, path: readonly string[]): unknown {
+  let current: unknown = table;
+  for (const name of path) {
+    if (!isTable(current) || !Object.hasOwn(current, name)) return undefined;
+    current = current[name];
+  }
+  return current;
+}
+
+/** What a variable means for this key; text that means nothing stays text and is refused as such. */
+function fromText(schema: z.ZodType, text: string): unknown {
+  const base = innermost(schema);
+  if (base instanceof z.ZodNumber) {
+    return /^[+-]?\d{1,15}(?:\.\d{1,15})?$/.test(text) ? Number(text) : text;
+  }
+  if (base instanceof z.ZodBoolean && (text === 'true' || text === 'false')) {
+    return text === 'true';
+  }
+  return text;
+}
+
+function innermost(schema: z.ZodType): z.ZodType {
+  if (!(schema instanceof z.ZodDefault || schema instanceof z.ZodOptional)) return schema;
+  const inner = schema.unwrap();
+  return inner instanceof z.ZodType ? innermost(inner) : schema;
+}
+
+/** Paths come from the schema, never from the file. */
+function put(
+  tree: Record<string, unknown>,
+  { path, value }: { readonly path: readonly string[]; readonly value: unknown },
+): void {
+  const [name = '', ...rest] = path;
+  if (rest.length === 0) {
+    tree[name] = value;
+    return;
+  }
+  const branch = (tree[name] ??= {}) as Record<string, unknown>;
+  put(branch, { path: rest, value });
+}

@@ -1,0 +1,75 @@
+/** A setting that only the environment has, because it differs from place to place. */
+export interface Variable {
+  /** The environment variable. */
+  readonly name: string;
+  readonly kind: 'text' | 'url' | 'https-url';
+  /** One line for docs/configuration.md. */
+  readonly purpose: string;
+  readonly default?: string;
+  /** Secrets are never printed, logged or described. */
+  readonly secret?: true;
+  /** The secret of the vault that this variable stands in for, where a vault is named. */
+  readonly vaultName?: string;
+}
+
+/** Every variable of the product beside those that override agent.toml: no other is read. */
+export const VARIABLES = {
+  openAiApiKey: {
+    name: 'OPENAI_API_KEY',
+    kind: 'text',
+    secret: true,
+    vaultName: 'openai-api-key',
+    purpose: 'Key of the model endpoint. With Azure OpenAI leave it unset to use managed identity.',
+  },
+  openAiBaseUrl: {
+    name: 'OPENAI_BASE_URL',
+    kind: 'url',
+    purpose: 'Base URL of any OpenAI-compatible endpoint; OpenAI itself when unset.',
+  },
+  openAiModel: {
+    name: 'OPENAI_MODEL',
+    kind: 'text',
+    default: 'gpt-5.4-mini',
+    purpose: 'Model to ask for at that endpoint.',
+  },
+  azureOpenAiEndpoint: {
+    name: 'AZURE_OPENAI_ENDPOINT',
+    kind: 'url',
+    vaultName: 'azure-openai-endpoint',
+    purpose:
+      'Azure OpenAI resource, such as https://NAME.openai.azure.com. Chosen over OpenAI when set.',
+  },
+  azureOpenAiDeployment: {
+    name: 'AZURE_OPENAI_DEPLOYMENT',
+    kind: 'text',
+    vaultName: 'azure-openai-deployment',
+    purpose: 'Model deployment of that resource.',
+  },
+  azureKeyVaultUrl: {
+    name: 'AZURE_KEY_VAULT_URL',
+    kind: 'https-url',
+    purpose: 'Key Vault to read secrets from, such as https://NAME.vault.azure.net.',
+  },
+  azureClientId: {
+    name: 'AZURE_CLIENT_ID',
+    kind: 'text',
+    purpose: 'Client id of the user-assigned managed identity.',
+  },
+  storageConnection: {
+    name: 'AzureWebJobsStorage',
+    kind: 'text',
+    secret: true,
+    purpose:
+      'Connection string of the storage account of batch jobs. Local only; Azure uses the two URIs below.',
+  },
+  storageBlobUri: {
+    name: 'AzureWebJobsStorage__blobServiceUri',
+    kind: 'url',
+    purpose: 'Blob endpoint of the storage account, reached by managed identity.',
+  },
+  storageQueueUri: {
+    name: 'AzureWebJobsStorage__queueServiceUri',
+    kind: 'url',
+    purpose: 'Queue endpoint of the storage account, reached by managed identity.',
+  },
+} as const satisfies Record<string, Variable>;
