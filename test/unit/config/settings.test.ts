@@ -82,8 +82,23 @@ describe('readSettings', () => {
   });
 
   it.each([
-    ...['NaN', 'Infinity', '-1', '0', '1.5', '1e3', '0x10', '+5', '5ms', '٣', '9'.repeat(400)],
-    ...['9007199254740993', 'true', 'null', '[1]', '1 2', '1,000'],
+    'NaN',
+    'Infinity',
+    '-1',
+    '0',
+    '1.5',
+    '1e3',
+    '0x10',
+    '+5',
+    '5ms',
+    '٣',
+    '9'.repeat(400),
+    '9007199254740993',
+    'true',
+    'null',
+    '[1]',
+    '1 2',
+    '1,000',
   ])('refuses %j as a number', (text) => {
     expect(problemsOf({ ...KEY, AGENT__BATCH__CONCURRENCY: text })).toEqual([
       'AGENT__BATCH__CONCURRENCY',
