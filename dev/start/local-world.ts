@@ -65,7 +65,8 @@ export async function startLocalWorld(
     port: plan.port,
     environment,
     enableAuth: plan.enableAuth,
-    log: say,
+    // All of it to the standard output: the other one holds only why a start has failed.
+    log: ({ level, category, message }) => say(`[${level}] ${category}: ${message}`),
   }).catch((error: unknown) => {
     throw hostFailure(error, plan.port);
   });
