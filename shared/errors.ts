@@ -17,6 +17,7 @@ const ERROR_CODES = {
   unsupported_media_type: false,
   content_filtered: false,
   rate_limited: true,
+  budget_exhausted: true,
   upstream_rate_limited: true,
   internal: false,
   upstream_invalid: true,

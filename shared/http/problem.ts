@@ -13,6 +13,7 @@ const PROBLEMS: Record<ErrorCode, readonly [status: number, title: string]> = {
   unsupported_media_type: [415, 'The body has a type that is not read here'],
   content_filtered: [422, 'The content was filtered'],
   rate_limited: [429, 'Too many requests'],
+  budget_exhausted: [429, 'The budget is used up'],
   upstream_rate_limited: [429, 'The model is at its rate limit'],
   internal: [500, 'The service failed'],
   upstream_invalid: [502, 'The model answered with something unreadable'],
