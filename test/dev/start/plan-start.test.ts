@@ -71,7 +71,14 @@ describe('planStart', () => {
 
   it.each([
     ['a connection string', { AzureWebJobsStorage: CONNECTION }, 'given'],
-    ['an identity', { AzureWebJobsStorage__blobServiceUri: 'https://x.test' }, 'given'],
+    [
+      'an identity',
+      {
+        AzureWebJobsStorage__blobServiceUri: 'https://b.test',
+        AzureWebJobsStorage__queueServiceUri: 'https://q.test',
+      },
+      'given',
+    ],
     [
       'the shortcut for an emulator',
       { AzureWebJobsStorage: 'UseDevelopmentStorage=true' },
