@@ -208,6 +208,20 @@ describe('a reader who leaves a stream', () => {
   });
 });
 
+describe('a reader who stops after the answer', () => {
+  it('leaves no listener behind', async () => {
+    await using upstream = await startScriptedUpstream(say('hello'));
+    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    const { signal } = new AbortController();
+    const events = model.stream(QUESTION, call({ signal }))[Symbol.asyncIterator]();
+
+    const steps = [await events.next(), await events.next()];
+
+    expect(steps.at(-1)?.value).toMatchObject({ type: 'answer' });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+});
+
 describe('a reader who is slow', () => {
   it('slows the upstream instead of filling the memory', async () => {
     const piece = event(chunk({ content: 'x'.repeat(16_000) }));

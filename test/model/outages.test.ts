@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ServiceError } from '../../shared/errors.ts';
 import { createModelUnderTest, failureOf } from '../support/model-under-test.ts';
 import {
   answer,
@@ -198,5 +199,28 @@ describe('U12 an upstream that does not answer', () => {
     });
 
     expect((await failureOf(complete())).code).toBe('upstream_timeout');
+  });
+});
+
+describe('a credential that is not there yet', () => {
+  it('is told with the time after which it may be', async () => {
+    const { complete } = createModelUnderTest({
+      endpoints: [
+        {
+          apiKey: () =>
+            Promise.reject(
+              new ServiceError('config_unavailable', 'The secrets are not loaded', {
+                retryAfterSeconds: 7,
+              }),
+            ),
+        },
+      ],
+    });
+
+    expect(await failureOf(complete())).toMatchObject({
+      code: 'config_unavailable',
+      message: 'The secrets are not loaded',
+      retryAfterSeconds: 7,
+    });
   });
 });

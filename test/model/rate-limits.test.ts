@@ -90,6 +90,16 @@ describe('U2 a Retry-After beyond the deadline', () => {
     expect(model.endpoints()[0]?.coolingDownUntil).toBeGreaterThan(Date.now() + 80_000);
   });
 
+  it('is not waited for by callers who come later, though it would fit their deadline', async () => {
+    await using upstream = await startScriptedUpstream(refuse(429, {}, { 'retry-after': '90' }));
+    const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    await failureOf(complete());
+
+    const failure = await failureOf(complete({ deadlineAt: Date.now() + 200_000 }));
+
+    expect(failure).toMatchObject({ code: 'upstream_rate_limited', retryAfterSeconds: 90 });
+  });
+
   it('is no reason to wait where another endpoint can answer', async () => {
     await using limited = await startScriptedUpstream(refuse(429, {}, { 'retry-after': '2' }));
     await using free = await startScriptedUpstream(say('from the fallback'));

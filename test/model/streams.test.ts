@@ -56,16 +56,20 @@ describe('a stream', () => {
     });
   });
 
-  it('uses its connection again for the next call', async () => {
-    await using upstream = await startScriptedUpstream(stream(HELLO, STOP, '[DONE]'));
+  it('leaves the connection to the next call, also when its end comes later than its answer', async () => {
+    await using upstream = await startScriptedUpstream(async ({ response }) => {
+      openStream(response, HELLO, STOP, '[DONE]');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      response.end();
+    });
     const { stream: ask } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
-    for (let i = 0; i < 5; i += 1) {
-      await ask();
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await ask();
+    const leftEarly = await upstream.requests[0]?.leftEarly;
+    await ask();
 
-    expect(upstream.connections()).toBeLessThan(5);
+    expect(leftEarly).toBe(false);
+    expect(upstream.connections()).toBe(1);
   });
 
   it('brings tool calls in its answer and shows none of them as text', async () => {
@@ -228,6 +232,22 @@ describe('U14 a stream that trickles', () => {
     );
 
     expect(answer?.text).toBe('Hello'.repeat(6));
+  });
+
+  it('is kept while the model thinks aloud, though nothing of that is shown', async () => {
+    const { answer } = await outcomeOf(
+      async ({ response }) => {
+        openStream(response);
+        for (let i = 0; i < 12; i += 1) {
+          response.write(event(chunk({ reasoning_content: 'hm' })));
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+        response.end(event(HELLO) + event(STOP));
+      },
+      { idleTimeoutMs: 300, firstTokenTimeoutMs: 300 },
+    );
+
+    expect(answer?.text).toBe('Hello');
   });
 
   it('is not cut for a reader who takes longer than the limit', async () => {
