@@ -1,0 +1,29 @@
+import type { NullableString, RpcHttp } from '../worker/messages.ts';
+import type { Exchange } from './http-context.ts';
+import { readQuery } from './request-target.ts';
+import { flatten, joinRepeated } from './trigger-metadata.ts';
+
+/** A request as it travels to a worker that does not stream: whole, and a body in chunks left out. */
+export function rpcRequest(
+  { request, target, routeValues }: Exchange,
+  body: Buffer | undefined,
+): RpcHttp {
+  const headers = Object.entries(flatten(request.headers)).filter(([, value]) => value !== '');
+  return {
+    method: request.method ?? 'GET',
+    url: `http://${request.headers.host ?? ''}${encodePath(target.path)}${target.search}`,
+    nullableHeaders: nullable(headers),
+    nullableQuery: nullable(Object.entries(joinRepeated(readQuery(target.search)))),
+    nullableParams: nullable(Object.entries(routeValues)),
+    body: body === undefined ? null : { bytes: body },
+  };
+}
+
+/** Here an encoded slash stays as it came. */
+function encodePath(path: string): string {
+  return encodeURI(path).replace(/%252f/gi, (slash) => slash.replace('%25', '%'));
+}
+
+function nullable(entries: readonly (readonly [string, string])[]): Record<string, NullableString> {
+  return Object.fromEntries(entries.map(([name, value]) => [name, { value }]));
+}

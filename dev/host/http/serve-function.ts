@@ -1,0 +1,66 @@
+import { LOCAL } from '../host-log.ts';
+import type { CallInput } from '../invoker.ts';
+import { answerRpc } from './answer-rpc.ts';
+import { forwardExchange } from './forward-exchange.ts';
+import type { Exchange, HttpContext } from './http-context.ts';
+import { BodyTooLargeError, contentLengthOf, jsonTextOf, readBody } from './read-body.ts';
+import { readQuery } from './request-target.ts';
+import { rpcRequest } from './rpc-request.ts';
+import { buildHttpMetadata } from './trigger-metadata.ts';
+
+export const INVOCATION_HEADER = 'x-ms-invocation-id';
+
+/** Calls a function for a request and sends its answer, in the way the app has chosen. */
+export async function serveFunction(exchange: Exchange, context: HttpContext): Promise<void> {
+  const { request, response, func } = exchange;
+  const body = await readAnnouncedBody(exchange, context);
+  if (body === 'refused' || response.destroyed) return;
+  if (request.headers[INVOCATION_HEADER] !== undefined) {
+    context.log(
+      'error',
+      LOCAL,
+      `A client has sent the header ${INVOCATION_HEADER} to '${func.name}'; it is overwritten here. On Azure such a request gets no answer, and after the functionTimeout the worker is killed`,
+    );
+  }
+  const invocation = await context.invoker.begin(callFor(exchange, body));
+  try {
+    if (invocation.httpPort === undefined) await answerRpc(exchange, { invocation, context });
+    else await forwardExchange(exchange, { invocation, context, body });
+  } finally {
+    invocation.end();
+  }
+}
+
+/** The body when its length was announced: the binding reads it whole before the function runs. */
+async function readAnnouncedBody(
+  { request, response }: Exchange,
+  { answers, maxBody }: HttpContext,
+): Promise<Buffer | undefined | 'refused'> {
+  if ((contentLengthOf(request) ?? 0) === 0) return undefined;
+  try {
+    return await readBody(request, maxBody);
+  } catch (error) {
+    if (error instanceof BodyTooLargeError) {
+      answers.send(response, 500, { headers: { Connection: 'close' } });
+    }
+    return 'refused';
+  }
+}
+
+function callFor(exchange: Exchange, body: Buffer | undefined): CallInput {
+  const { request, func, routeValues, target } = exchange;
+  const name = func.triggerName;
+  return {
+    functionName: func.name,
+    input: (httpPort) => ({
+      name,
+      data: { http: httpPort === undefined ? rpcRequest(exchange, body) : {} },
+    }),
+    triggerMetadata: buildHttpMetadata({
+      headers: request.headers,
+      query: readQuery(target.search),
+      body: body === undefined ? undefined : jsonTextOf(body),
+      routeValues,
+    }),
+  };
+}
