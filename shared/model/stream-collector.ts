@@ -28,7 +28,7 @@ type Delta = NonNullable<NonNullable<CompletionChunk['choices']>[number]['delta'
 
 export function createStreamCollector(options: CollectorOptions): StreamCollector {
   const calls = new Map<number, { id: string; name: string; arguments: string }>();
-  let text: string | undefined;
+  const text = createTextJoiner();
   let chars = 0;
   let finishReason: string | undefined;
   let model: string | undefined;
@@ -41,7 +41,7 @@ export function createStreamCollector(options: CollectorOptions): StreamCollecto
 
   function addDelta(delta: Delta): ChunkEffect {
     const added = delta.content ?? delta.refusal;
-    if (typeof added === 'string') text = (text ?? '') + added;
+    if (typeof added === 'string') text.add(added);
     for (const part of delta.tool_calls ?? []) {
       const call = calls.get(part.index) ?? { id: '', name: '', arguments: '' };
       call.id ||= part.id ?? '';
@@ -76,13 +76,36 @@ export function createStreamCollector(options: CollectorOptions): StreamCollecto
     hasFinished: () => finishReason !== undefined,
     answer() {
       const raw: RawAnswer = {
-        text,
+        text: text.whole(),
         toolCalls: toolCalls(),
         finishReason: finishReason ?? '',
         model,
         usage,
       };
       return buildAnswer(raw, options);
+    },
+  };
+}
+
+/** Pieces that are joined at once: few enough to copy cheaply, many enough to do so rarely. */
+const PIECES_PER_SEGMENT = 512;
+
+/**
+ * Joins a text from very many small pieces. Added up with `+`, each piece stays an object of its
+ * own until the end: a long answer would take ten times the memory of its text.
+ */
+function createTextJoiner() {
+  const segments: string[] = [];
+  let pieces: string[] = [];
+  return {
+    add(piece: string): void {
+      if (pieces.push(piece) < PIECES_PER_SEGMENT) return;
+      segments.push(pieces.join(''));
+      pieces = [];
+    },
+    /** Undefined where no piece was added, not even an empty one. */
+    whole(): string | undefined {
+      return segments.length + pieces.length === 0 ? undefined : [...segments, ...pieces].join('');
     },
   };
 }

@@ -65,11 +65,8 @@ describe('a stream', () => {
     const { stream: ask } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
     await ask();
-    const leftEarly = await upstream.requests[0]?.leftEarly;
-    await ask();
 
-    expect(leftEarly).toBe(false);
-    expect(upstream.connections()).toBe(1);
+    expect(await upstream.requests[0]?.leftEarly).toBe(false);
   });
 
   it('brings tool calls in its answer and shows none of them as text', async () => {

@@ -34,6 +34,16 @@ describe('stream collector', () => {
     expect(collector.answer()).toMatchObject({ text: 'Hello', finishReason: 'stop' });
   });
 
+  it('puts a text of very many pieces together in order', () => {
+    const collector = createCollector(100_000);
+    const words = Array.from({ length: 3_000 }, (_, index) => `${index} `);
+
+    for (const word of words) collector.addDelta({ content: word });
+    collector.addDelta({}, 'stop');
+
+    expect(collector.answer().text).toBe(words.join(''));
+  });
+
   it('puts tool calls together by their index, in order', () => {
     const collector = createCollector();
     const deltas = [
