@@ -63,24 +63,28 @@ describe('a process that is killed in the middle of a job', () => {
     expect((await world.jobs.getProperties()).approximateMessagesCount).toBe(1);
   });
 
-  it('Q7: an item that kills each process is given up, and the finished ones stay', async () => {
-    const job = jobOf('deadly', messages(6));
-    for (let delivery = 1; delivery <= 6; delivery += 1) {
-      const killed = deliver(toMessageText(job), '20', 'm3');
-      expect(await killed.ended).toMatchObject({ signal: 'SIGKILL' });
-      await breakLease(world, 'deadly');
-    }
-    const { processor, agent, store } = storageProcessor(world);
+  it(
+    'Q7: an item that kills each process is given up, and the finished ones stay',
+    { timeout: 60_000 },
+    async () => {
+      const job = jobOf('deadly', messages(6));
+      for (let delivery = 1; delivery <= 6; delivery += 1) {
+        const killed = deliver(toMessageText(job), '20', 'm3');
+        expect(await killed.ended).toMatchObject({ signal: 'SIGKILL' });
+        await breakLease(world, 'deadly');
+      }
+      const { processor, agent, store } = storageProcessor(world);
 
-    await processor.process(job);
+      await processor.process(job);
 
-    const results = (await store.read('deadly'))?.results;
-    const codes = [...Array(6).keys()].map((index) => results?.get(index)?.error?.code);
-    expect(codes.slice(0, 2)).toEqual([undefined, undefined]);
-    expect(codes.slice(3)).toEqual(['exhausted', 'exhausted', 'exhausted']);
-    expect(agent.asked).toEqual([]);
-    expect((await world.jobs.getProperties()).approximateMessagesCount).toBe(0);
-  });
+      const results = (await store.read('deadly'))?.results;
+      const codes = [...Array(6).keys()].map((index) => results?.get(index)?.error?.code);
+      expect(codes.slice(0, 2)).toEqual([undefined, undefined]);
+      expect(codes.slice(3)).toEqual(['exhausted', 'exhausted', 'exhausted']);
+      expect(agent.asked).toEqual([]);
+      expect((await world.jobs.getProperties()).approximateMessagesCount).toBe(0);
+    },
+  );
 
   it('Q12: is explained once the platform gave its message up', async () => {
     const job = jobOf('poisoned', messages(4));

@@ -89,6 +89,15 @@ describe('an answer of storage that is lost on its way', () => {
     expect(losing).toEqual([]);
   });
 
+  it('lets go of the job when its journal cannot be read', async () => {
+    await (await open('unread')).release();
+    losing = Array.from({ length: 4 }, () => 'HEAD /devstoreaccount1/batch-results/unread');
+
+    await expect(open('unread')).rejects.toThrow();
+
+    await (await open('unread')).release();
+  });
+
   it('takes a lease once when the answer that granted it is lost', async () => {
     await (await open('granted')).release();
     losing = ['granted/journal.jsonl?comp=lease'];

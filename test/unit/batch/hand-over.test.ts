@@ -41,10 +41,10 @@ describe('handing a batch job over', () => {
 
     await processor.stop();
 
-    await delivery;
     expect(sent).toEqual([{ job, delaySeconds: 0 }]);
     expect([...((await store.read('job'))?.results.keys() ?? [])]).toEqual([0]);
     expect(store.isHeld('job')).toBe(false);
+    await delivery;
   });
 
   it('Q6: stop does not wait for an agent that ignores its signal', async () => {

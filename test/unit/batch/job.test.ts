@@ -13,6 +13,8 @@ const job = jobOf('job-1', ['größe', '你好']);
 const text = JSON.stringify(job);
 const base64 = Buffer.from(text).toString('base64');
 
+const notUtf8 = Buffer.from(text.replace('größe', 'gr\u00ffe'), 'latin1').toString('base64');
+
 function reasonOf(message: unknown): string {
   const parsed = parseJob(message);
   return parsed.ok ? 'accepted' : parsed.reason;
@@ -36,7 +38,7 @@ describe('parseJob', () => {
     ['plain text', 'hello', 'it is neither JSON nor base64 of JSON'],
     ['empty text', '', 'it is neither JSON nor base64 of JSON'],
     ['base64 of something else', btoa('hello'), 'it is neither JSON nor base64 of JSON'],
-    ['base64 of bytes that are no UTF-8', '/////w==', 'it is neither JSON nor base64 of JSON'],
+    ['base64 of JSON that is no UTF-8', notUtf8, 'it is neither JSON nor base64 of JSON'],
     ['null', null, 'its shape is wrong'],
     ['undefined', undefined, 'its shape is wrong'],
     ['an array', [job], 'its shape is wrong'],
