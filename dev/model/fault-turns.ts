@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto';
+
+const KEPT_COUNTERS = 10_000;
+
+/** How often each conversation met its fault: callers who talk at once do not disturb each other. */
+export interface FaultTurns {
+  /** Counts from 0. */
+  next(model: string, conversation: unknown): number;
+  forget(model: string, conversation: unknown): void;
+  clear(): void;
+}
+
+/** Counters within a fixed bound: the conversation that was silent longest is forgotten first. */
+export function createFaultTurns(): FaultTurns {
+  const turns = new Map<string, number>();
+  return {
+    next(model, conversation) {
+      const key = keyOf(model, conversation);
+      const turn = turns.get(key) ?? 0;
+      turns.delete(key);
+      turns.set(key, turn + 1);
+      const oldest = turns.keys().next();
+      if (turns.size > KEPT_COUNTERS && oldest.done !== true) turns.delete(oldest.value);
+      return turn;
+    },
+    forget: (model, conversation) => void turns.delete(keyOf(model, conversation)),
+    clear: () => turns.clear(),
+  };
+}
+
+function keyOf(model: string, conversation: unknown): string {
+  return createHash('sha256')
+    .update(JSON.stringify([model, conversation]))
+    .digest('base64');
+}

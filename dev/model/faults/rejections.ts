@@ -1,0 +1,90 @@
+import type { Exchange } from '../exchange.ts';
+import { sendReply } from '../send-reply.ts';
+import type { ScriptedModel } from './scripted-model.ts';
+
+export const rejectionModels: readonly ScriptedModel[] = [
+  {
+    name: 'context-length',
+    parameter: { label: 'messages', kind: 'number', standard: '0' },
+    description: '400 context_length_exceeded when there are more messages than that, else well.',
+    answer: (exchange, { number }) =>
+      exchange.request.messages.length > number
+        ? exchange.sendError(400, "This model's maximum context length is 8192 tokens.", {
+            param: 'messages',
+            code: 'context_length_exceeded',
+          })
+        : sendReply(exchange),
+  },
+  {
+    name: '400',
+    description: 'Always 400 invalid_request_error.',
+    answer: (exchange) => exchange.sendError(400, 'The request is not valid for this model'),
+  },
+  {
+    name: '401',
+    description: 'Always 401 invalid_api_key.',
+    answer: refuseKey,
+  },
+  {
+    name: '401-unless',
+    parameter: { label: 'key', kind: 'text' },
+    description: '401 unless that key is sent, then well: a key that was rotated.',
+    answer: (exchange, { text }) =>
+      exchange.key === text ? sendReply(exchange) : refuseKey(exchange),
+  },
+  {
+    name: '403',
+    description: 'Always 403.',
+    answer: (exchange) => exchange.sendError(403, 'Access denied', { code: 'permission_denied' }),
+  },
+  {
+    name: '404',
+    description: 'Always 404 DeploymentNotFound.',
+    answer: (exchange) =>
+      exchange.sendError(404, 'The API deployment for this resource does not exist.', {
+        code: 'DeploymentNotFound',
+      }),
+  },
+  ...[301, 302, 307, 308].map(redirect),
+  {
+    name: 'deprecated-param',
+    description: '400 unsupported_parameter when max_tokens is sent, else well.',
+    answer: (exchange) =>
+      exchange.request.raw['max_tokens'] === undefined
+        ? sendReply(exchange)
+        : exchange.sendError(
+            400,
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            { param: 'max_tokens', code: 'unsupported_parameter' },
+          ),
+  },
+  {
+    name: 'no-temperature',
+    description: '400 unsupported_value when a temperature other than 1 is sent, else well.',
+    answer: (exchange) =>
+      [undefined, null, 1].includes(exchange.request.raw['temperature'] as number | undefined)
+        ? sendReply(exchange)
+        : exchange.sendError(
+            400,
+            "Unsupported value: 'temperature' does not support this value with this model. Only the default (1) value is supported.",
+            { param: 'temperature', code: 'unsupported_value' },
+          ),
+  },
+];
+
+function refuseKey(exchange: Exchange): void {
+  exchange.sendError(401, 'Incorrect API key provided', { code: 'invalid_api_key' });
+}
+
+function redirect(status: number): ScriptedModel {
+  return {
+    name: String(status),
+    description: `Always ${status} to a target whose visitors are counted.`,
+    answer: (exchange) =>
+      exchange.send({
+        status,
+        headers: { location: `${exchange.baseUrl}/dev/redirect-target` },
+        body: '',
+      }),
+  };
+}

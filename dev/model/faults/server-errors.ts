@@ -1,0 +1,71 @@
+import type { Exchange } from '../exchange.ts';
+import { sendReply } from '../send-reply.ts';
+import { failThenReply, type ScriptedModel } from './scripted-model.ts';
+
+const STATUSES = [500, 502, 503, 504, 408] as const;
+const HTML =
+  '<html><head><title>503</title></head><body><h1>Service Unavailable</h1></body></html>';
+
+export const serverErrorModels: readonly ScriptedModel[] = [
+  ...STATUSES.map(thenOk),
+  ...STATUSES.map(always),
+  {
+    name: '503-html-then-ok',
+    parameter: { label: 'times', kind: 'number', standard: '1' },
+    description: 'So many 503 with an HTML page, then well.',
+    answer: (exchange, { number }) =>
+      failThenReply(exchange, { times: number, fail: () => sendHtml(exchange) }),
+  },
+  {
+    name: 'flaky',
+    parameter: { label: 'percent', kind: 'number' },
+    description:
+      'That share of calls fails, by call number: 500, 503, a 502 page or a reset in turn; the rest are well.',
+    answer: flake,
+  },
+];
+
+function thenOk(status: number): ScriptedModel {
+  return {
+    name: `${status}-then-ok`,
+    parameter: { label: 'times', kind: 'number', standard: '1' },
+    description: `So many ${status}, then well.`,
+    answer: (exchange, { number }) =>
+      failThenReply(exchange, { times: number, fail: () => fail(exchange, status) }),
+  };
+}
+
+function always(status: number): ScriptedModel {
+  return {
+    name: `${status}-always`,
+    description: `Always ${status}.`,
+    answer: (exchange) => fail(exchange, status),
+  };
+}
+
+async function flake(exchange: Exchange, { number: percent }: { number: number }): Promise<void> {
+  const chance = scatter(exchange.call.id);
+  if (chance >= percent / 100) return sendReply(exchange);
+  const kinds = [
+    async () => fail(exchange, 500),
+    async () => fail(exchange, 503),
+    async () => sendHtml(exchange, 502),
+    () => exchange.cut(),
+  ];
+  await kinds[exchange.call.id % kinds.length]?.();
+}
+
+/** A number from 0 to 1 that looks random and is always the same for the same call number. */
+function scatter(callNumber: number): number {
+  let mixed = Math.imul(callNumber ^ 0x9e3779b9, 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return ((mixed ^ (mixed >>> 16)) >>> 0) / 2 ** 32;
+}
+
+function fail(exchange: Exchange, status: number): void {
+  exchange.sendError(status, 'The server had an error', { type: 'server_error' });
+}
+
+function sendHtml(exchange: Exchange, status = 503): void {
+  exchange.send({ status, headers: { 'content-type': 'text/html' }, body: HTML });
+}

@@ -1,0 +1,96 @@
+import { ApiError } from './api-error.ts';
+import { answerModels } from './faults/answers.ts';
+import { brokenBodyModels } from './faults/broken-bodies.ts';
+import { connectionModels } from './faults/connections.ts';
+import { filterModels } from './faults/filters.ts';
+import { rateLimitModels } from './faults/rate-limits.ts';
+import { rejectionModels } from './faults/rejections.ts';
+import { serverErrorModels } from './faults/server-errors.ts';
+import { slowModels } from './faults/slow.ts';
+import { streamShapeModels } from './faults/stream-shapes.ts';
+import type { Parameter, ScriptedModel } from './faults/scripted-model.ts';
+import { sendReply } from './send-reply.ts';
+
+const PREFIX = 'dev/';
+
+/** Every scripted model, in the order in which papers and listings show them. */
+export const SCRIPTED_MODELS: readonly ScriptedModel[] = [
+  ...answerModels,
+  ...rateLimitModels,
+  ...serverErrorModels,
+  ...connectionModels,
+  ...slowModels,
+  ...streamShapeModels,
+  ...brokenBodyModels,
+  ...filterModels,
+  ...rejectionModels,
+];
+
+const PLAIN_MODEL: ScriptedModel = {
+  name: 'development-model',
+  description: 'Any name without the prefix: repeats what you said, token by token.',
+  answer: (exchange) => sendReply(exchange),
+};
+
+// The longest name first, so that `reset-then-ok` is not read as `reset` with a parameter.
+const BY_LENGTH = [...SCRIPTED_MODELS].sort((a, b) => b.name.length - a.name.length);
+
+export interface FoundModel {
+  readonly model: ScriptedModel;
+  readonly parameter: Parameter;
+}
+
+/** The script behind a model name; a name with the prefix that nobody wrote is a 404, not an answer. */
+export function findModel(name: string): FoundModel {
+  if (!name.startsWith(PREFIX)) return { model: PLAIN_MODEL, parameter: { text: '', number: 0 } };
+  const wanted = name.slice(PREFIX.length);
+  for (const model of BY_LENGTH) {
+    const parameter = readParameter(model, wanted);
+    if (parameter !== undefined) return { model, parameter };
+  }
+  throw new ApiError(
+    404,
+    `The scripted model '${name}' does not exist: GET /v1/models lists them`,
+    {
+      param: 'model',
+      code: 'model_not_found',
+    },
+  );
+}
+
+/** How a name is written with its parameter: `dev/cut-<tokens>`, `dev/503-then-ok[-<times>]`. */
+export function patternOf({ name, parameter }: ScriptedModel): string {
+  if (parameter === undefined) return `${PREFIX}${name}`;
+  const suffix = `-<${parameter.label}>`;
+  return `${PREFIX}${name}${parameter.standard === undefined ? suffix : `[${suffix}]`}`;
+}
+
+/** The answer to GET /v1/models, which doubles as the list of what can be scripted. */
+export function listModels(): unknown {
+  const rows = SCRIPTED_MODELS.map((model) => [patternOf(model), model.description]);
+  const data = [[PLAIN_MODEL.name, PLAIN_MODEL.description], ...rows].map(([id, description]) => ({
+    id,
+    object: 'model',
+    created: 0,
+    owned_by: 'development-model',
+    description,
+  }));
+  return { object: 'list', data };
+}
+
+function readParameter({ name, parameter }: ScriptedModel, wanted: string): Parameter | undefined {
+  if (wanted === name) {
+    if (parameter === undefined) return { text: '', number: 0 };
+    return parameter.standard === undefined ? undefined : asParameter(parameter.standard);
+  }
+  if (parameter === undefined || !wanted.startsWith(`${name}-`)) return undefined;
+  const read = asParameter(wanted.slice(name.length + 1));
+  if (read.text === '' || (parameter.kind === 'number' && Number.isNaN(read.number))) {
+    return undefined;
+  }
+  return read;
+}
+
+function asParameter(text: string): Parameter {
+  return { text, number: /^\d{1,12}(\.\d+)?$/.test(text) ? Number(text) : Number.NaN };
+}

@@ -1,0 +1,65 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createCallLog, type RecordedCall } from './call-log.ts';
+import { createRouter } from './route-request.ts';
+
+export type { RecordedCall } from './call-log.ts';
+
+export interface DevelopmentModelOptions {
+  /** 0 takes a free port. */
+  readonly port?: number;
+  /** Pause between two streamed tokens, long enough by default to see a reply grow. */
+  readonly tokenDelayMs?: number;
+  /** Multiplies every scripted wait; a Retry-After is told as it is. */
+  readonly scale?: number;
+}
+
+/** A running OpenAI-compatible server that stands in where no real model is configured. */
+export interface DevelopmentModel {
+  /** The base URL for a client, with /v1. */
+  readonly url: string;
+  readonly port: number;
+  calls(): readonly RecordedCall[];
+  /** Forgets the calls and starts every scripted fault anew. */
+  reset(): void;
+  stop(): Promise<void>;
+}
+
+/** Starts the development model on loopback and resolves once it listens. */
+export async function startDevelopmentModel(
+  options: DevelopmentModelOptions = {},
+): Promise<DevelopmentModel> {
+  const { port = 0, tokenDelayMs = 15, scale = 1 } = options;
+  const log = createCallLog();
+  const server = createServer(createRouter({ log, tokenDelayMs, scale }));
+  // Longer than the pools of the usual clients, so that no request meets a closing socket.
+  server.keepAliveTimeout = 65_000;
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
+  });
+  const listeningPort = await listen(server, port);
+  return {
+    url: `http://127.0.0.1:${listeningPort}/v1`,
+    port: listeningPort,
+    calls: () => log.calls(),
+    reset: () => log.reset(),
+    stop: () => close(server),
+  };
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => {
+      server.removeListener('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
