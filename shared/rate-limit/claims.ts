@@ -53,6 +53,11 @@ export async function correctAll(stores: Stores, claims: readonly Claim[]): Prom
   );
 }
 
+/** The same claim on another amount. */
+export function withAmount(claim: Claim, amount: number): Claim {
+  return { ...claim, amount };
+}
+
 function storeOf(stores: Stores, policy: LimitPolicy): BucketStore {
   const store = stores.get(policy);
   if (store === undefined) {

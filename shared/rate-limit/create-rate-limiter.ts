@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { BucketStore } from './bucket-store.ts';
-import { claimAll, correctAll, type Claim, type ClaimOutcome } from './claims.ts';
+import { claimAll, correctAll, withAmount, type Claim, type ClaimOutcome } from './claims.ts';
 import { hashIdentifier } from './hash-identifier.ts';
 import type { LimitPolicy } from './limit-policy.ts';
 import type { LimitSource, Need, PolicyState, RateLimiter, Verdict } from './rate-limiter.ts';
@@ -97,7 +97,7 @@ function claimOf(
 }
 
 function inverse(claim: Claim): Claim {
-  return { ...claim, amount: -claim.amount };
+  return withAmount(claim, -claim.amount);
 }
 
 /** What is left of a policy is what the stricter of both stores says. */

@@ -1,4 +1,4 @@
-import type { Claim } from './claims.ts';
+import { withAmount, type Claim } from './claims.ts';
 import type { Reservation } from './rate-limiter.ts';
 
 export interface ReservationOptions {
@@ -30,6 +30,6 @@ function differences(claims: readonly Claim[], used: number): Claim[] {
   const tokens = Number.isFinite(used) ? Math.max(0, Math.ceil(used)) : undefined;
   return claims
     .filter(({ policy }) => policy.unit === 'tokens')
-    .map((claim) => ({ ...claim, amount: (tokens ?? claim.amount) - claim.amount }))
+    .map((claim) => withAmount(claim, (tokens ?? claim.amount) - claim.amount))
     .filter(({ amount }) => amount !== 0);
 }

@@ -14,8 +14,12 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   model: ['resilience', 'telemetry'],
   resilience: ['telemetry'],
   health: ['telemetry'],
+  cache: ['telemetry'],
+  'rate-limit': ['telemetry'],
+  callers: [],
+  redis: ['resilience', 'telemetry'],
   telemetry: [],
-  config: [],
+  config: ['telemetry'],
   errors: [],
   clock: [],
 };

@@ -1,0 +1,48 @@
+import { hash, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import { ServiceError } from '../errors.ts';
+
+/** Who may call, by the hash of the key that each of them was given. */
+export interface CallerKeys {
+  readonly entries: readonly { readonly name: string; readonly digest: Buffer }[];
+}
+
+const callerKeysSchema = z.record(
+  z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
+  z.string().regex(/^[0-9a-f]{64}$/i),
+);
+
+/**
+ * The secret `caller-keys`: a JSON object of names to SHA-256 in hex.
+ * @throws ServiceError config_unavailable: a list that cannot be read lets nobody in
+ */
+export function parseCallerKeys(secret: string): CallerKeys {
+  const parsed = callerKeysSchema.safeParse(parseJson(secret));
+  if (!parsed.success) {
+    throw new ServiceError(
+      'config_unavailable',
+      'Cannot read the secret caller-keys: it must be a JSON object of names to SHA-256 in hex',
+    );
+  }
+  const entries = Object.entries(parsed.data);
+  return { entries: entries.map(([name, hex]) => ({ name, digest: Buffer.from(hex, 'hex') })) };
+}
+
+/** The name that a presented key belongs to. Takes as long for a wrong key as for a right one. */
+export function findCaller(keys: CallerKeys, presented: string): string | undefined {
+  const digest = hash('sha256', presented, 'buffer');
+  let found: string | undefined;
+  for (const entry of keys.entries) {
+    if (timingSafeEqual(entry.digest, digest)) found ??= entry.name;
+  }
+  // The hash of nothing in the list must not let in whoever presents nothing.
+  return presented === '' ? undefined : found;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
