@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
 import { errorBody, type ApiErrorDetails } from './api-error.ts';
 import type { CallLog, RecordedCall } from './call-log.ts';
 import type { ChatRequest } from './chat-request.ts';
@@ -60,7 +60,9 @@ export function createExchange(parts: ExchangeParts): Exchange {
   });
 
   async function pace(ms: number): Promise<void> {
-    if (ms > 0) await sleep(ms, undefined, { signal: left.signal });
+    if (ms >= 1) await sleep(ms, undefined, { signal: left.signal });
+    // A timer would round up to a millisecond, which makes a scaled trickle crawl.
+    else if (ms > 0) await immediate();
     left.signal.throwIfAborted();
   }
 
