@@ -1,11 +1,18 @@
 import type { TokenCredential } from '@azure/identity';
 import { createAgent, type Agent } from './agent/agent.ts';
-import { DEFAULT_INSTRUCTIONS } from './agent/instructions.ts';
 import { createJobProcessor } from './batch/process-job.ts';
 import type { Batch } from './batch/queue-handler.ts';
 import { systemClock, type Clock } from './clock.ts';
+import { lazyCredential } from './composition-root/credential.ts';
+import { once } from './composition-root/once.ts';
+import { openSecrets } from './composition-root/open-secrets.ts';
+import { readAgentToml } from './composition-root/read-agent-toml.ts';
+import { secretsStatus } from './composition-root/secrets-status.ts';
+import { wireModel } from './composition-root/wire-model.ts';
 import { ConfigError } from './config/config-error.ts';
-import { readSettings, type Environment, type Settings } from './config/settings.ts';
+import type { Environment } from './config/find-variable.ts';
+import { readConfig, type Settings } from './config/read-config.ts';
+import type { Secrets } from './config/secrets.ts';
 import { storageSettings } from './config/storage-settings.ts';
 import { ServiceError } from './errors.ts';
 import { chatStatus } from './health/chat-status.ts';
@@ -16,8 +23,6 @@ import {
   type ReadinessOptions,
 } from './health/readiness.ts';
 import type { ChatNeeds } from './http/answer-chat.ts';
-import type { ModelEndpoint } from './model/endpoint.ts';
-import { createResilientModel, DEFAULT_RESILIENCE } from './model/resilient-model.ts';
 import { createConsoleTelemetry } from './telemetry/console-telemetry.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
@@ -34,6 +39,10 @@ export interface Service extends ChatNeeds {
 
 /** What a test puts in the place of the world. */
 export interface Parts {
+  /** The text of agent.toml; the defaults without it. */
+  readonly agentToml?: string;
+  /** Secrets that outlive the service; without them it opens and closes its own. */
+  readonly secrets?: Secrets;
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly writeLog?: (line: string, level: LogLevel) => void;
@@ -41,27 +50,45 @@ export interface Parts {
 
 /** How long a readiness report is given out again, and how long a check may take. */
 const READINESS = { cacheMs: 5_000, timeoutMs: 2_000 } as const;
-const OPENAI_BASE_URL = 'https://api.openai.com/v1';
-const AZURE_OPENAI_SCOPE = 'https://cognitiveservices.azure.com/.default';
+/** The longest wait between two reads of a vault that has not answered yet. */
+const VAULT_RETRY_SECONDS = 15;
 
 type Checks = ReadinessOptions['checks'];
 
 let starting: Promise<Service> | undefined;
 let told: string | undefined;
 
+/**
+ * What stays when a start fails: the secrets go on being asked for in the background, so that the
+ * requests of a bad time neither wait for the vault one by one nor ask it once each.
+ */
+const surroundings = once(async () => {
+  const agentToml = await readAgentToml(import.meta.dirname);
+  return { agentToml, secrets: await openSecretsFor(process.env, { agentToml }) };
+});
+
 /** One service per worker process. A failed start is forgotten, so the next call tries again. */
 export function getService(): Promise<Service> {
-  starting ??= createService(process.env).catch((error: unknown) => {
+  starting ??= startService().catch((error: unknown) => {
     starting = undefined;
-    throw explain(error);
+    throw error;
   });
   return starting;
+}
+
+async function startService(): Promise<Service> {
+  try {
+    return await createService(process.env, await surroundings());
+  } catch (error) {
+    throw explain(error, await surroundings.made());
+  }
 }
 
 /** Ends the service of this process, if there is one. */
 export async function closeService(): Promise<void> {
   const service = await starting?.catch(() => undefined);
   await service?.close();
+  (await surroundings.made())?.secrets.close();
 }
 
 /**
@@ -69,68 +96,55 @@ export async function closeService(): Promise<void> {
  * @throws ConfigError naming every setting that is wrong
  */
 export async function createService(environment: Environment, parts: Parts = {}): Promise<Service> {
-  const settings = readSettings(environment);
-  const { clock = systemClock, random = Math.random, writeLog = writeToConsole } = parts;
-  const telemetry = createConsoleTelemetry({ clock, minLevel: settings.logLevel, write: writeLog });
-  const credential = once(() => createCredential(settings));
-  const model = createResilientModel({
-    endpoints: [await primaryEndpoint(settings, credential)],
-    settings: DEFAULT_RESILIENCE,
-    clock,
-    random,
-    telemetry,
-  });
-  const agent = createAgent({ model, instructions: DEFAULT_INSTRUCTIONS });
+  const { agentToml = '', clock = systemClock, random = Math.random } = parts;
+  const secrets = parts.secrets ?? (await openSecretsFor(environment, parts));
+  await secrets.loaded();
+  const readSettings = () => readConfig(environment, { agentToml, secrets }).settings;
+  const settings = readSettings();
+  const telemetry = openTelemetry(settings, parts);
+  const credential = lazyCredential(settings);
+  const wired = wireModel({ secrets, credential, clock, random, telemetry, readSettings });
+  const { model } = wired;
+  const { instructions } = settings.agent;
+  const agent = createAgent({ model, instructions, parameters: settings.model });
   const batch = once(() => createBatch(settings, { agent, clock, telemetry, credential }));
   const checks: Checks = {
-    chat: async () => chatStatus(model.endpoints(), clock.now()),
+    async chat() {
+      wired.requireConfigured();
+      return chatStatus(model.endpoints(), clock.now());
+    },
     batch: async (signal) => batchStatus(await batch(), signal),
+    secrets: async () => secretsStatus(secrets),
   };
   return {
     agent,
     telemetry,
-    maxRequestBytes: settings.maxRequestBytes,
-    chatLimits: settings,
+    maxRequestBytes: settings.limits.maxRequestBytes,
+    chatLimits: settings.limits,
     readiness: createReadiness({ ...READINESS, checks, clock, telemetry }),
     batch,
-    close: async () => (await batch.made())?.processor.stop(),
+    async close() {
+      if (parts.secrets === undefined) secrets.close();
+      await (await batch.made())?.processor.stop();
+    },
   };
 }
 
-/** The endpoint that the settings name: Azure OpenAI by key or identity, or any compatible one. */
-async function primaryEndpoint(
-  settings: Settings,
-  credential: () => Promise<TokenCredential>,
-): Promise<ModelEndpoint> {
-  const { openAiApiKey, azureOpenAiEndpoint } = settings;
-  if (azureOpenAiEndpoint === undefined) {
-    return {
-      name: 'primary',
-      kind: 'openai',
-      baseUrl: settings.openAiBaseUrl ?? OPENAI_BASE_URL,
-      model: settings.openAiModel,
-      apiKey: async () => openAiApiKey ?? '',
-    };
-  }
-  return {
-    name: 'primary',
-    kind: 'azure',
-    baseUrl: `${azureOpenAiEndpoint}/openai/v1`,
-    model: settings.azureOpenAiDeployment ?? '',
-    apiKey: openAiApiKey === undefined ? await tokens(credential) : async () => openAiApiKey,
-  };
+/** Opens the secrets before anything that needs them: the settings that say where come first. */
+function openSecretsFor(environment: Environment, parts: Parts): Promise<Secrets> {
+  const { agentToml = '', clock = systemClock, random = Math.random } = parts;
+  const { settings } = readConfig(environment, { agentToml });
+  const telemetry = openTelemetry(settings, parts);
+  return openSecrets(environment, { settings, clock, random, telemetry });
 }
 
-async function tokens(credential: () => Promise<TokenCredential>): Promise<() => Promise<string>> {
-  const { getBearerTokenProvider } = await import('@azure/identity');
-  return getBearerTokenProvider(await credential(), AZURE_OPENAI_SCOPE);
-}
-
-async function createCredential({ azureClientId }: Settings): Promise<TokenCredential> {
-  const { DefaultAzureCredential } = await import('@azure/identity');
-  return new DefaultAzureCredential(
-    azureClientId === undefined ? {} : { managedIdentityClientId: azureClientId },
-  );
+function openTelemetry(settings: Settings, parts: Parts): Telemetry {
+  const { clock = systemClock, writeLog = writeToConsole } = parts;
+  return createConsoleTelemetry({
+    clock,
+    minLevel: settings.telemetry.logLevel,
+    write: writeLog,
+  }).with({ agent: settings.agent.name });
 }
 
 interface BatchParts {
@@ -163,9 +177,9 @@ async function createBatch(settings: Settings, parts: BatchParts): Promise<Batch
     agent: parts.agent,
     store,
     sender: createQueueJobSender(connection),
-    concurrency: settings.batchConcurrency,
-    jobDeadlineMs: settings.batchDeadlineMs,
-    itemDeadlineMs: settings.answerDeadlineMs,
+    concurrency: settings.batch.concurrency,
+    jobDeadlineMs: settings.batch.deadlineMs,
+    itemDeadlineMs: settings.limits.answerDeadlineMs,
     clock: parts.clock,
     telemetry: parts.telemetry,
   });
@@ -177,27 +191,8 @@ async function batchStatus(batch: Batch, signal: AbortSignal): Promise<PartStatu
   return { status: 'ready' };
 }
 
-interface Once<T> {
-  (): Promise<T>;
-  /** What was made, or undefined when nobody asked or it failed. */
-  made(): Promise<T | undefined>;
-}
-
-/** Makes a thing when it is first asked for, once for all who ask, and forgets a failure. */
-function once<T>(make: () => Promise<T>): Once<T> {
-  let making: Promise<T> | undefined;
-  function get(): Promise<T> {
-    making ??= make().catch((error: unknown) => {
-      making = undefined;
-      throw error;
-    });
-    return making;
-  }
-  return Object.assign(get, { made: async () => making?.catch(() => undefined) });
-}
-
 /** A caller learns which settings are wrong; the log says so once, not for every request. */
-function explain(error: unknown): unknown {
+function explain(error: unknown, around: { readonly secrets: Secrets } | undefined): unknown {
   if (!(error instanceof ConfigError)) return error;
   if (told !== error.message) {
     told = error.message;
@@ -206,7 +201,8 @@ function explain(error: unknown): unknown {
       { detail: error.message },
     );
   }
-  return new ServiceError('config_unavailable', error.message, { cause: error });
+  const retryAfterSeconds = around?.secrets.state().failing ? VAULT_RETRY_SECONDS : undefined;
+  return new ServiceError('config_unavailable', error.message, { cause: error, retryAfterSeconds });
 }
 
 /** The platform collects what a worker prints, one record for each line. */

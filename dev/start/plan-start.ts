@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../../shared/config/config-error.ts';
-import { readSettings } from '../../shared/config/settings.ts';
+import { readConfig } from '../../shared/config/read-config.ts';
 import { PlainFailure } from '../plain-failure.ts';
 
 const DEFAULT_PORT = 7071;
@@ -11,6 +11,7 @@ const MODEL_SETTINGS = [
   'OPENAI_API_KEY',
   'AZURE_OPENAI_ENDPOINT',
   'AZURE_OPENAI_DEPLOYMENT',
+  'AZURE_KEY_VAULT_URL',
 ] as const;
 
 /** The model name that makes the development model answer without a scripted fault. */
@@ -36,6 +37,8 @@ export interface StartInputs {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The Values of local.settings.json; the shell's environment wins over them. */
   readonly localSettings: Readonly<Record<string, string>>;
+  /** The text of agent.toml, which the app reads from its own folder. */
+  readonly agentToml?: string;
 }
 
 /** Decides what must run from flags and settings alone, so that mistakes show before anything starts. */
@@ -50,7 +53,7 @@ export function planStart(inputs: StartInputs): StartPlan {
     model: MODEL_SETTINGS.some((name) => isSet(settings[name])) ? 'given' : 'development',
     settings,
   };
-  requireGoodSettings(withModel(plan, 'http://127.0.0.1/v1'));
+  requireGoodSettings(withModel(plan, 'http://127.0.0.1/v1'), inputs.agentToml ?? '');
   return plan;
 }
 
@@ -68,9 +71,9 @@ export function withModel(plan: StartPlan, url: string | undefined): Record<stri
 }
 
 /** The app would say the same, but only on the first request. */
-function requireGoodSettings(settings: Readonly<Record<string, string>>): void {
+function requireGoodSettings(settings: Readonly<Record<string, string>>, agentToml: string): void {
   try {
-    readSettings(settings);
+    readConfig(settings, { agentToml });
   } catch (error) {
     if (error instanceof ConfigError) throw new PlainFailure(error.message, { cause: error });
     throw error;

@@ -1,5 +1,6 @@
 import { PlainFailure, describeFailure, firstLine } from '../plain-failure.ts';
 import { describeWorld } from './describe-world.ts';
+import { readAgentToml } from './agent-toml.ts';
 import { readSettingsFile } from './local-settings.ts';
 import { createStops, startLocalWorld } from './local-world.ts';
 import type { Stops } from './local-world.ts';
@@ -35,6 +36,7 @@ async function start(options: RunStartOptions & { readonly stops: Stops }): Prom
     argv,
     environment: process.env,
     localSettings: readSettingsFile(root),
+    agentToml: readAgentToml(root),
   });
   const world = await startLocalWorld({ root, plan, say }, stops);
   const { connectionString } = world.storage;

@@ -43,16 +43,25 @@ export interface AgentOptions {
   readonly model: Model;
   /** The system prompt. */
   readonly instructions: string;
+  readonly parameters?: ModelParameters;
 }
 
-export function createAgent({ model, instructions }: AgentOptions): Agent {
+/** How every turn asks the model. */
+export interface ModelParameters {
+  /** A request may ask for less, not for more. */
+  readonly maxOutputTokens?: number | undefined;
+  readonly temperature?: number | undefined;
+}
+
+export function createAgent({ model, instructions, parameters = {} }: AgentOptions): Agent {
   function toModelRequest(request: ChatRequest): ModelRequest {
     return {
       messages: [
         { role: 'system', content: instructions },
         { role: 'user', content: request.message },
       ],
-      maxOutputTokens: request.maxOutputTokens,
+      maxOutputTokens: smallest(request.maxOutputTokens, parameters.maxOutputTokens),
+      temperature: parameters.temperature,
     };
   }
   return {
@@ -78,4 +87,9 @@ function toReply(answer: Awaited<ReturnType<Model['complete']>>): Reply {
     usage: answer.usage,
     toolCalls: [],
   };
+}
+
+function smallest(asked: number | undefined, allowed: number | undefined): number | undefined {
+  if (asked === undefined || allowed === undefined) return asked ?? allowed;
+  return Math.min(asked, allowed);
 }

@@ -3,6 +3,7 @@ import { listAgentKeys, type AgentKey } from './agent-keys.ts';
 import type { agentSchema } from './agent-schema.ts';
 import { toCamelName, type CamelKeys } from './camel-keys.ts';
 import type { ConfigProblem } from './config-error.ts';
+import { textOf, type Environment } from './find-variable.ts';
 import { isTable, parseToml, type TomlTable } from './parse-toml.ts';
 import type { SettingSource } from './setting-source.ts';
 import { placeOf, unknownKeys, unknownVariables } from './unknown-keys.ts';
@@ -17,8 +18,6 @@ export interface AgentReading {
   readonly sources: ReadonlyMap<string, SettingSource>;
   readonly problems: readonly ConfigProblem[];
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Reads the file, then what the environment overrides. Names every problem of both. */
 export function readAgentSettings(environment: Environment, text: string): AgentReading {
@@ -53,9 +52,8 @@ interface Places {
   readonly table: TomlTable;
 }
 
-/** An empty or blank variable counts as not set: that is how the portal and shells unset things. */
 function find(key: AgentKey, { environment, table }: Places): Found {
-  const text = environment[key.variable]?.trim() ?? '';
+  const text = textOf(environment, key.variable);
   if (text !== '') return { value: fromText(key.schema, text), source: 'environment' };
   const value = valueAt(table, key.path);
   return value === undefined ? { value, source: 'default' } : { value, source: 'agent.toml' };
@@ -74,7 +72,7 @@ function valueAt(table: TomlTable, path: readonly string[]): unknown {
 function fromText(schema: z.ZodType, text: string): unknown {
   const base = innermost(schema);
   if (base instanceof z.ZodNumber) {
-    return /^[+-]?\d{1,15}(?:\.\d{1,15})?$/.test(text) ? Number(text) : text;
+    return /^-?\d{1,15}(?:\.\d{1,15})?$/.test(text) ? Number(text) : text;
   }
   if (base instanceof z.ZodBoolean && (text === 'true' || text === 'false')) {
     return text === 'true';

@@ -1,40 +1,11 @@
 import type { AgentSettings } from './agent-settings.ts';
 import type { ConfigProblem } from './config-error.ts';
-import type { Secrets } from './secrets.ts';
-import type { VariableSettings } from './variable-settings.ts';
+import { findVariable, type VariablePlaces } from './find-variable.ts';
 import { VARIABLES, type Variable } from './variables.ts';
 
-/** What no single variable can say: which model is called. */
-export function endpointProblems(
-  settings: VariableSettings,
-  secrets: Secrets | undefined,
-): ConfigProblem[] {
-  const { openAiBaseUrl, openAiApiKey, azureOpenAiEndpoint, azureOpenAiDeployment } = VARIABLES;
-  const isVaultUnread = settings.azureKeyVaultUrl !== undefined && secrets === undefined;
-  if (settings.azureOpenAiEndpoint !== undefined) {
-    if (settings.openAiBaseUrl !== undefined) {
-      const wanted = `unset while ${azureOpenAiEndpoint.name} is set`;
-      return [{ setting: openAiBaseUrl.name, wanted }];
-    }
-    if (settings.azureOpenAiDeployment !== undefined || isVaultUnread) return [];
-    return [missing(azureOpenAiDeployment, { wanted: 'the name of a model deployment', secrets })];
-  }
-  if (settings.openAiApiKey !== undefined || isVaultUnread) return [];
-  const wanted = `a key, or ${azureOpenAiEndpoint.name} for Azure OpenAI by managed identity`;
-  return [missing(openAiApiKey, { wanted, secrets })];
-}
-
-interface Missing {
-  readonly wanted: string;
-  readonly secrets: Secrets | undefined;
-}
-
-/** Says where the value was looked for, so that nobody searches in the wrong place. */
-function missing({ name, vaultName }: Variable, { wanted, secrets }: Missing): ConfigProblem {
-  const reason = vaultName === undefined ? undefined : secrets?.whyMissing(vaultName);
-  if (reason === undefined) return { setting: name, wanted };
-  const looked = `Key Vault secret ${vaultName ?? ''}: ${reason}; environment: unset`;
-  return { setting: name, wanted: `${wanted} (${looked})` };
+/** What no single variable can say: which model is called, and how storage is reached. */
+export function variableProblems(places: VariablePlaces): ConfigProblem[] {
+  return [...modelProblems(places), ...storageProblems(places)];
 }
 
 /** Pairs of which one bounds the other. */
@@ -48,4 +19,53 @@ export function orderProblems({ model }: AgentSettings): ConfigProblem[] {
     problems.push({ setting: 'model.backoff_max_ms', wanted: 'at least model.backoff_initial_ms' });
   }
   return problems;
+}
+
+function modelProblems(places: VariablePlaces): ConfigProblem[] {
+  const { openAiApiKey, openAiBaseUrl, azureOpenAiEndpoint, azureOpenAiDeployment } = VARIABLES;
+  if (!isSet(azureOpenAiEndpoint, places)) {
+    const wanted = `a key, or ${azureOpenAiEndpoint.name} for Azure OpenAI by managed identity`;
+    return requireSet(openAiApiKey, { wanted, places });
+  }
+  const problems = requireSet(azureOpenAiDeployment, {
+    wanted: 'the name of a model deployment',
+    places,
+  });
+  if (isSet(openAiBaseUrl, places)) {
+    const wanted = `unset while ${azureOpenAiEndpoint.name} is set`;
+    problems.unshift({ setting: openAiBaseUrl.name, wanted });
+  }
+  return problems;
+}
+
+function storageProblems(places: VariablePlaces): ConfigProblem[] {
+  const { storageBlobUri, storageQueueUri } = VARIABLES;
+  if (isSet(storageBlobUri, places) === isSet(storageQueueUri, places)) return [];
+  const [there, missing] = isSet(storageBlobUri, places)
+    ? [storageBlobUri, storageQueueUri]
+    : [storageQueueUri, storageBlobUri];
+  return [{ setting: missing.name, wanted: `set while ${there.name} is set` }];
+}
+
+interface Requirement {
+  readonly wanted: string;
+  readonly places: VariablePlaces;
+}
+
+/** Says where the value was looked for, so that nobody searches in the wrong place. */
+function requireSet(variable: Variable, { wanted, places }: Requirement): ConfigProblem[] {
+  const { name, vaultName } = variable;
+  const { secrets } = places;
+  if (isSet(variable, places)) return [];
+  // Nothing is missed while a vault that may hold it has not been asked.
+  if (isSet(VARIABLES.azureKeyVaultUrl, places) && secrets === undefined) return [];
+  const reason = vaultName === undefined ? undefined : secrets?.whyMissing(vaultName);
+  if (reason === undefined) return [{ setting: name, wanted }];
+  const looked = `Key Vault secret ${vaultName ?? ''}: ${reason}; environment: unset`;
+  return [{ setting: name, wanted: `${wanted} (${looked})` }];
+}
+
+function isSet(variable: Variable, places: VariablePlaces): boolean {
+  const { source } = findVariable(variable, places);
+  return source !== 'unset' && source !== 'default';
 }

@@ -1,13 +1,10 @@
 import { readAgentSettings, type AgentSettings } from './agent-settings.ts';
-import { endpointProblems, orderProblems } from './combination-problems.ts';
+import { orderProblems, variableProblems } from './combination-problems.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
 import type { Secrets } from './secrets.ts';
 import type { SettingSource } from './setting-source.ts';
-import {
-  readVariableSettings,
-  type Environment,
-  type VariableSettings,
-} from './variable-settings.ts';
+import type { Environment } from './find-variable.ts';
+import { readVariableSettings, type VariableSettings } from './variable-settings.ts';
 
 /** Everything that can be set, read and checked. */
 export type Settings = VariableSettings & AgentSettings;
@@ -40,17 +37,16 @@ export function inspectConfig(
   environment: Environment,
   { agentToml = '', secrets }: ConfigInputs = {},
 ): Config & { readonly problems: readonly ConfigProblem[] } {
-  const variables = readVariableSettings(environment, secrets);
+  const places = { environment, secrets };
+  const variables = readVariableSettings(places);
   const agent = readAgentSettings(environment, agentToml);
   const settings = { ...variables.settings, ...agent.settings };
   const problems = [
+    ...variables.problems,
+    ...variableProblems(places),
+    ...agent.problems,
     // Values that cannot be read say nothing about how they go together.
-    ...firstOf(variables.problems, () => endpointProblems(variables.settings, secrets)),
-    ...firstOf(agent.problems, () => orderProblems(agent.settings)),
+    ...(agent.problems.length === 0 ? orderProblems(agent.settings) : []),
   ];
   return { settings, sources: new Map([...variables.sources, ...agent.sources]), problems };
-}
-
-function firstOf<T>(problems: readonly T[], further: () => readonly T[]): readonly T[] {
-  return problems.length > 0 ? problems : further();
 }

@@ -1,4 +1,4 @@
-import type { Settings } from './settings.ts';
+import type { Settings } from './read-config.ts';
 
 /** How the storage account is to be reached, or undefined when no setting names one. */
 export type StorageSettings =

@@ -1,5 +1,6 @@
 import type { ConfigProblem } from './config-error.ts';
-import type { Secrets, WantedSecret } from './secrets.ts';
+import { findVariable, type FoundVariable, type VariablePlaces } from './find-variable.ts';
+import type { WantedSecret } from './secrets.ts';
 import type { SettingSource } from './setting-source.ts';
 import { VARIABLES, type Variable } from './variables.ts';
 
@@ -10,8 +11,6 @@ export type VariableSettings = {
     : string | undefined;
 };
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
 export interface VariableReading {
   /** Complete only where there is no problem. */
   readonly settings: VariableSettings;
@@ -19,6 +18,9 @@ export interface VariableReading {
   readonly sources: ReadonlyMap<string, SettingSource>;
   readonly problems: readonly ConfigProblem[];
 }
+
+/** What a header can carry: a key with a line feed inside would fail every call instead of the start. */
+const PRINTABLE = /^[\x20-\x7e]{1,4096}$/;
 
 /** The secrets that the vault is asked for, where one is named. */
 export function wantedSecrets(): readonly WantedSecret[] {
@@ -28,64 +30,46 @@ export function wantedSecrets(): readonly WantedSecret[] {
 }
 
 /** Reads the environment, and the secrets where they are there already. */
-export function readVariableSettings(
-  environment: Environment,
-  secrets: Secrets | undefined,
-): VariableReading {
+export function readVariableSettings(places: VariablePlaces): VariableReading {
   const problems: ConfigProblem[] = [];
   const sources = new Map<string, SettingSource>();
   const settings: Record<string, string | undefined> = {};
   for (const [key, variable] of Object.entries<Variable>(VARIABLES)) {
-    const { text, source } = find(variable, { environment, secrets });
-    sources.set(variable.name, source);
-    const wanted = text === undefined ? undefined : wantedInstead(variable, text);
-    if (wanted !== undefined) problems.push({ setting: placeOf(variable, source), wanted });
-    else settings[key] = variable.kind === 'text' ? text : text?.replace(/\/+$/, '');
+    const found = findVariable(variable, places);
+    sources.set(variable.name, found.source);
+    const reading = readOne(variable, found.text);
+    if ('wanted' in reading) {
+      problems.push({ setting: placeOf(variable, found), wanted: reading.wanted });
+    } else settings[key] = reading.value;
   }
   return { settings: settings as VariableSettings, sources, problems };
 }
 
-interface Places {
-  readonly environment: Environment;
-  readonly secrets: Secrets | undefined;
+type Reading = { readonly value: string | undefined } | { readonly wanted: string };
+
+function readOne({ kind }: Variable, text: string | undefined): Reading {
+  if (text === undefined) return { value: undefined };
+  if (kind === 'url') return readUrl(text, ['https:', 'http:']);
+  if (kind === 'https-url') return readUrl(text, ['https:']);
+  if (PRINTABLE.test(text)) return { value: text };
+  return { wanted: 'at most 4096 printable ASCII characters' };
 }
 
-interface Found {
-  readonly text: string | undefined;
-  readonly source: SettingSource;
-}
-
-/** An empty or blank value counts as not set: that is how the portal and shells unset things. */
-function find(variable: Variable, { environment, secrets }: Places): Found {
-  const { name, vaultName } = variable;
-  if (vaultName !== undefined && secrets?.sourceOf(vaultName) === 'key-vault') {
-    return { text: secrets.get(vaultName), source: 'Key Vault' };
+/** As the parser wrote it again, so that what was checked is what is used. */
+function readUrl(text: string, protocols: readonly string[]): Reading {
+  const url = /[\s?#]/.test(text) ? null : URL.parse(text);
+  if (
+    url === null ||
+    !protocols.includes(url.protocol) ||
+    url.username !== '' ||
+    url.password !== ''
+  ) {
+    const scheme = protocols.length > 1 ? 'http(s)' : 'https';
+    return { wanted: `an ${scheme} URL without credentials, query or fragment` };
   }
-  const text = environment[name]?.trim() ?? '';
-  if (text !== '') return { text, source: 'environment' };
-  return { text: variable.default, source: variable.default === undefined ? 'unset' : 'default' };
+  return { value: url.href.replace(/\/+$/, '') };
 }
 
-function placeOf({ name, vaultName }: Variable, source: SettingSource): string {
+function placeOf({ name, vaultName }: Variable, { source }: FoundVariable): string {
   return source === 'Key Vault' ? `${name} (Key Vault secret ${vaultName ?? ''})` : name;
-}
-
-function wantedInstead({ kind }: Variable, text: string): string | undefined {
-  if (kind === 'text') return undefined;
-  if (kind === 'url' && isPlainUrl(text, ['https:', 'http:'])) return undefined;
-  if (kind === 'https-url' && isPlainUrl(text, ['https:'])) return undefined;
-  const scheme = kind === 'url' ? 'http(s)' : 'https';
-  return `an ${scheme} URL without credentials, query or fragment`;
-}
-
-function isPlainUrl(text: string, protocols: readonly string[]): boolean {
-  const url = URL.parse(text);
-  return (
-    url !== null &&
-    protocols.includes(url.protocol) &&
-    url.username === '' &&
-    url.password === '' &&
-    url.search === '' &&
-    url.hash === ''
-  );
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { ServiceError, type ErrorCode } from '../errors.ts';
 import { describeCause } from '../telemetry/describe-cause.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
@@ -8,6 +9,10 @@ export type Status = 'ready' | 'degraded' | 'unready';
 export interface PartStatus {
   readonly status: Status;
   readonly reason?: string;
+  /** Why, for programs, where the check says so. */
+  readonly code?: ErrorCode;
+  /** Where each of some settings came from, by name. */
+  readonly sources?: Readonly<Record<string, string>>;
 }
 
 export interface ReadinessReport {
@@ -15,6 +20,7 @@ export interface ReadinessReport {
   readonly status: Status;
   readonly chat: PartStatus;
   readonly batch: PartStatus;
+  readonly secrets?: PartStatus;
 }
 
 export interface Readiness {
@@ -25,7 +31,7 @@ export interface Readiness {
 export type Check = (signal: AbortSignal) => Promise<PartStatus>;
 
 export interface ReadinessOptions {
-  readonly checks: { readonly chat: Check; readonly batch: Check };
+  readonly checks: { readonly chat: Check; readonly batch: Check; readonly secrets?: Check };
   /** How long a report is given out again, so that probes cost nothing. */
   readonly cacheMs: number;
   readonly timeoutMs: number;
@@ -37,11 +43,13 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   const { checks, cacheMs, clock } = options;
   let latest: { readonly at: number; readonly report: Promise<ReadinessReport> } | undefined;
   async function look(): Promise<ReadinessReport> {
-    const [chat, batch] = await Promise.all([
+    const [chat, batch, secrets] = await Promise.all([
       inTime('chat', { check: checks.chat, options }),
       inTime('batch', { check: checks.batch, options }),
+      checks.secrets && inTime('secrets', { check: checks.secrets, options }),
     ]);
-    return { status: overall(chat, batch), chat, batch };
+    const status = overall(chat, secrets === undefined ? [batch] : [batch, secrets]);
+    return { status, chat, batch, ...(secrets === undefined ? {} : { secrets }) };
   }
   return {
     report() {
@@ -54,9 +62,9 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   };
 }
 
-function overall(chat: PartStatus, batch: PartStatus): Status {
+function overall(chat: PartStatus, others: readonly PartStatus[]): Status {
   if (chat.status === 'unready') return 'unready';
-  return chat.status === 'ready' && batch.status === 'ready' ? 'ready' : 'degraded';
+  return [chat, ...others].every(({ status }) => status === 'ready') ? 'ready' : 'degraded';
 }
 
 async function inTime(
@@ -74,6 +82,10 @@ async function inTime(
     return await Promise.race([check(abort.signal), late.promise]);
   } catch (error) {
     options.telemetry.warn('readiness check failed', { part, cause: describeCause(error) });
+    // Its message is made for callers; that of any other error is not.
+    if (error instanceof ServiceError) {
+      return { status: 'unready', code: error.code, reason: error.message };
+    }
     return { status: 'unready', reason: 'the check failed' };
   } finally {
     clearTimeout(timer);

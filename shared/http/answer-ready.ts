@@ -1,3 +1,4 @@
+import { ServiceError } from '../errors.ts';
 import type { Readiness } from '../health/readiness.ts';
 import type { Exchange, PipelineNeeds } from './exchange.ts';
 import { jsonResponse, type PlainResponse } from './respond.ts';
@@ -9,5 +10,8 @@ export interface ReadyNeeds extends PipelineNeeds {
 /** GET /ready: what the service can do right now. 503 while chat is impossible. */
 export async function answerReady(_exchange: Exchange, needs: ReadyNeeds): Promise<PlainResponse> {
   const report = await needs.readiness.report();
+  const { code, reason = '' } = report.chat;
+  // The same answer whether settings went missing at the start or later.
+  if (code === 'config_unavailable') throw new ServiceError(code, reason);
   return jsonResponse(report, report.status === 'unready' ? 503 : 200);
 }

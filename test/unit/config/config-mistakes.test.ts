@@ -1,5 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { listAgentKeys } from '../../../shared/config/agent-keys.ts';
 import { ConfigError, type ConfigProblem } from '../../../shared/config/config-error.ts';
 import { readConfig, type ConfigInputs } from '../../../shared/config/read-config.ts';
 
@@ -22,6 +24,15 @@ function problemsOfToml(agentToml: string): readonly ConfigProblem[] {
   return problemsOf(KEY, { agentToml });
 }
 
+function numberKeys() {
+  return listAgentKeys().flatMap(({ path, variable, schema }) => {
+    const { minimum: min, maximum: max } = z.toJSONSchema(schema, { io: 'input' });
+    return min === undefined || max === undefined
+      ? []
+      : [{ name: path.join('.'), variable, min, max }];
+  });
+}
+
 describe('K6 a configuration with mistakes', () => {
   it('is told once, with all seven of them by name and line, and no value', () => {
     const agentToml = [
@@ -34,6 +45,7 @@ describe('K6 a configuration with mistakes', () => {
     ].join('\n');
     const environment = {
       AZURE_OPENAI_ENDPOINT: 'canary endpoint',
+      AZURE_OPENAI_DEPLOYMENT: 'd',
       AGENT__BATCH__CONCURRENCY: '33333333',
       AGENT__BATHC__CONCURRENCY: '4',
     };
@@ -127,13 +139,15 @@ describe('K6 a configuration with mistakes', () => {
     expect(problems.map(({ setting }) => setting)).toEqual(['AGENT__LIMITS__HEARTBEAT_MS']);
   });
 
-  it.each([
-    { bound: 'lowest', value: 50 },
-    { bound: 'highest', value: 60_000 },
-  ])('accepts the $bound value of a limit', ({ value }) => {
-    const { settings } = readConfig(KEY, { agentToml: `[limits]\nheartbeat_ms = ${value}` });
+  it.each(numberKeys())('holds $name to its range', ({ variable, min, max }) => {
+    const outcomes = [min - 1, min, max, max + 1].map(
+      (value) => problemsOf({ ...KEY, [variable]: String(value) })[0]?.setting,
+    );
 
-    expect(settings.limits.heartbeatMs).toBe(value);
+    expect(outcomes[0]).toBe(variable);
+    expect(outcomes[1]).not.toBe(variable);
+    expect(outcomes[2]).not.toBe(variable);
+    expect(outcomes[3]).toBe(variable);
   });
 
   it.each([

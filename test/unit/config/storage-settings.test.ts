@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readSettings } from '../../../shared/config/settings.ts';
+import { readConfig } from '../../../shared/config/read-config.ts';
 import { storageSettings } from '../../../shared/config/storage-settings.ts';
 
 const KEY = { OPENAI_API_KEY: 'sk-canary' };
@@ -10,11 +10,11 @@ const URIS = {
 
 describe('storageSettings', () => {
   it('knows no storage when none is set', () => {
-    expect(storageSettings(readSettings(KEY))).toBeUndefined();
+    expect(storageSettings(readConfig(KEY).settings)).toBeUndefined();
   });
 
   it('takes a connection string', () => {
-    const settings = readSettings({ ...KEY, AzureWebJobsStorage: 'UseDevelopmentStorage=true' });
+    const { settings } = readConfig({ ...KEY, AzureWebJobsStorage: 'UseDevelopmentStorage=true' });
 
     expect(storageSettings(settings)).toEqual({
       kind: 'connectionString',
@@ -23,7 +23,7 @@ describe('storageSettings', () => {
   });
 
   it('prefers the identity to a connection string', () => {
-    const settings = readSettings({ ...KEY, ...URIS, AzureWebJobsStorage: 'a=b' });
+    const { settings } = readConfig({ ...KEY, ...URIS, AzureWebJobsStorage: 'a=b' });
 
     expect(storageSettings(settings)).toEqual({
       kind: 'identity',

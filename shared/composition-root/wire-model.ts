@@ -1,0 +1,125 @@
+import type { TokenCredential } from '@azure/identity';
+import type { Clock } from '../clock.ts';
+import { ConfigError } from '../config/config-error.ts';
+import type { Settings } from '../config/read-config.ts';
+import type { Secrets } from '../config/secrets.ts';
+import { VARIABLES } from '../config/variables.ts';
+import { ServiceError } from '../errors.ts';
+import type { ModelEndpoint } from '../model/endpoint.ts';
+import { createReplaceableModel } from '../model/replaceable-model.ts';
+import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+
+export interface ModelParts {
+  readonly secrets: Secrets;
+  readonly credential: () => Promise<TokenCredential>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly telemetry: Telemetry;
+  /** The settings with the secrets of now. Throws ConfigError where they name no model. */
+  readonly readSettings: () => Settings;
+}
+
+export interface WiredModel {
+  readonly model: ResilientModel;
+  /** @throws ServiceError while the secrets of now name no model that could be called. */
+  requireConfigured(): void;
+}
+
+const OPENAI_BASE_URL = 'https://api.openai.com/v1';
+const AZURE_OPENAI_SCOPE = 'https://cognitiveservices.azure.com/.default';
+const KEY_SECRET = VARIABLES.openAiApiKey.vaultName;
+
+/**
+ * The model that the settings name. Keys are asked for with each attempt, so a new one needs no new
+ * model; a new address does, and calls in flight end on the old one.
+ */
+export function wireModel(parts: ModelParts): WiredModel {
+  const { secrets, telemetry } = parts;
+  let endpoint = endpointOf(parts.readSettings(), parts);
+  let problem: ConfigError | undefined;
+  const model = createReplaceableModel(createModel(endpoint, parts));
+  secrets.onChange(() => {
+    try {
+      const next = endpointOf(parts.readSettings(), parts);
+      problem = undefined;
+      if (isSameEndpoint(endpoint, next)) return;
+      endpoint = next;
+      model.replace(createModel(next, parts));
+      telemetry.info('model endpoint replaced');
+    } catch (thrown) {
+      if (!(thrown instanceof ConfigError)) throw thrown;
+      problem = thrown;
+      telemetry.error('model not configured any more', { detail: thrown.message });
+    }
+  });
+  return {
+    model,
+    requireConfigured() {
+      if (problem === undefined) return;
+      throw new ServiceError('config_unavailable', problem.message, { cause: problem });
+    },
+  };
+}
+
+function createModel(endpoint: ModelEndpoint, parts: ModelParts): ResilientModel {
+  const { clock, random, telemetry, secrets } = parts;
+  return createResilientModel({
+    endpoints: [endpoint],
+    settings: parts.readSettings().model,
+    clock,
+    random,
+    telemetry,
+    onAuthFailure: () => secrets.refreshNow(),
+  });
+}
+
+/** The endpoint that the settings name: Azure OpenAI by key or identity, or any compatible one. */
+function endpointOf(settings: Settings, parts: ModelParts): ModelEndpoint {
+  const { azureOpenAiEndpoint, openAiApiKey } = settings;
+  if (azureOpenAiEndpoint === undefined) {
+    return {
+      name: 'primary',
+      kind: 'openai',
+      baseUrl: settings.openAiBaseUrl ?? OPENAI_BASE_URL,
+      model: settings.openAiModel,
+      apiKey: async () => currentKey(parts.secrets),
+    };
+  }
+  const isByKey = openAiApiKey !== undefined;
+  return {
+    name: 'primary',
+    kind: 'azure',
+    baseUrl: `${azureOpenAiEndpoint}/openai/v1`,
+    model: settings.azureOpenAiDeployment ?? '',
+    credential: isByKey ? 'key' : 'token',
+    apiKey: isByKey ? async () => currentKey(parts.secrets) : identityTokens(parts.credential),
+  };
+}
+
+function isSameEndpoint(one: ModelEndpoint, other: ModelEndpoint): boolean {
+  return (['kind', 'baseUrl', 'model', 'credential'] as const).every(
+    (name) => one[name] === other[name],
+  );
+}
+
+function currentKey(secrets: Secrets): string {
+  const key = secrets.get(KEY_SECRET);
+  if (key !== undefined) return key;
+  throw new ServiceError(
+    'config_unavailable',
+    `Cannot call the model: ${VARIABLES.openAiApiKey.name} is not set`,
+  );
+}
+
+/** Made with the first call: a token is of no use before. */
+function identityTokens(credential: () => Promise<TokenCredential>): () => Promise<string> {
+  let tokens: (() => Promise<string>) | undefined;
+  return async () => {
+    if (tokens === undefined) {
+      const { getBearerTokenProvider } = await import('@azure/identity');
+      tokens = getBearerTokenProvider(await credential(), AZURE_OPENAI_SCOPE);
+    }
+    return tokens();
+  };
+}
