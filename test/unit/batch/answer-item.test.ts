@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { answerItem, type ItemOptions } from '../../../shared/batch/answer-item.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
@@ -60,6 +60,18 @@ describe('answerItem', () => {
     );
 
     expect(seen).toEqual([1_500]);
+  });
+
+  it('leaves no timer behind', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+
+    await answerItem(
+      itemOf('hi'),
+      options(() => 'ok'),
+    );
+
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('passes on when the upstream wants to be asked again', async () => {
