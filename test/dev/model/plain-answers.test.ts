@@ -167,9 +167,11 @@ describe('requests that the development model refuses', () => {
     ];
     const deep = '['.repeat(50_000) + ']'.repeat(50_000);
 
-    for (const name of names) await (await post(model, { body: ask(name) })).text();
+    const statuses = [];
+    for (const name of names) statuses.push((await post(model, { body: ask(name) })).status);
     await (await post(model, { body: `{"model":"a","messages":${deep}}` })).text();
 
+    expect(statuses).toEqual([429, 429, 200, 200]);
     expect((await post(model, { body: ask('any') })).status).toBe(200);
   });
 });
