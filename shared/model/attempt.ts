@@ -29,6 +29,11 @@ export async function startAttempt(
 ): Promise<Attempt | undefined> {
   const leave = await gate.bulkhead.enter(callerSignal);
   if (leave === undefined) return undefined;
+  if (callerSignal.aborted) {
+    // Between the slot and here: an abort is told once, and nobody was listening.
+    leave();
+    throw reasonOf(callerSignal);
+  }
   const pass = gate.breaker.enter();
   if (pass === undefined) {
     leave();

@@ -57,7 +57,7 @@ describe('the development model', () => {
   it.each(ENDINGS)('%s ends as %s, streamed as %s', async (name, whole, streamed) => {
     upstream.reset();
     const endpoints = [{ baseUrl: upstream.url, model: name }];
-    const settings = { attemptTimeoutMs: 800, firstTokenTimeoutMs: 800, idleTimeoutMs: 300 };
+    const settings = { attemptTimeoutMs: 600, firstTokenTimeoutMs: 600, idleTimeoutMs: 200 };
 
     const answered = await createModelUnderTest({ endpoints, settings })
       .complete()

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { createModelUnderTest, QUESTION } from '../support/model-under-test.ts';
 import {
   chunk,
-  event,
   hang,
   openStream,
   refuse,
@@ -60,14 +59,42 @@ describe('a caller who leaves', () => {
 
   it('ends a wait for a credential that does not come', async () => {
     const caller = new AbortController();
+    let isAsked = false;
+    function neverAnswer(): Promise<string> {
+      isAsked = true;
+      return new Promise(() => undefined);
+    }
     const { complete } = createModelUnderTest({
-      endpoints: [{ apiKey: () => new Promise(() => undefined) }],
+      endpoints: [{ apiKey: neverAnswer }],
+      settings: { attemptTimeoutMs: 600_000 },
     });
     const outcome = complete({ signal: caller.signal }).catch((error: unknown) => error);
+    await until(() => isAsked);
 
     caller.abort(GONE);
 
     expect(await outcome).toBe(GONE);
+  });
+
+  it('ends a call at whatever step it is', async () => {
+    await using upstream = await startScriptedUpstream(hang);
+    const { complete, stream: ask } = createModelUnderTest({
+      endpoints: [upstream.baseUrl],
+      settings: { attemptTimeoutMs: 600_000, firstTokenTimeoutMs: 600_000 },
+    });
+
+    for (let steps = 0; steps < 40; steps += 1) {
+      const caller = new AbortController();
+      const outcomes = [
+        complete({ signal: caller.signal }).catch((error: unknown) => error),
+        ask({ signal: caller.signal }).then(({ error }) => error),
+      ];
+      for (let step = 0; step < steps; step += 1) await Promise.resolve();
+      caller.abort(GONE);
+
+      expect(await Promise.all(outcomes)).toEqual([GONE, GONE]);
+      expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
+    }
   });
 
   it('ends a wait in line', async () => {
@@ -148,107 +175,6 @@ describe('a caller who leaves', () => {
 
     expect(await upstream.requests[0]?.leftEarly).toBe(true);
     expect((await complete()).text).toBe('hello');
-  });
-});
-
-describe('a reader who leaves a stream', () => {
-  it('in the middle closes the socket', async () => {
-    await using upstream = await startScriptedUpstream(({ response }) =>
-      openStream(response, chunk({ content: 'Hello' })),
-    );
-    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-    const caller = new AbortController();
-
-    for await (const { type } of model.stream(QUESTION, call({ signal: caller.signal }))) {
-      expect(type).toBe('text');
-      break;
-    }
-
-    expect(await upstream.requests[0]?.leftEarly).toBe(true);
-    expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
-    expect(model.endpoints()[0]?.lastFailureCode).toBeUndefined();
-  });
-
-  it('while waiting for a token is not made to wait for it', async () => {
-    await using upstream = await startScriptedUpstream(({ response }) =>
-      openStream(response, chunk({ content: 'Hello' })),
-    );
-    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-    const events = model.stream(QUESTION, call())[Symbol.asyncIterator]();
-    await events.next();
-    const waiting = events.next();
-
-    await events.return?.();
-
-    expect(await waiting).toEqual({ done: true, value: undefined });
-    expect(await upstream.requests[0]?.leftEarly).toBe(true);
-  });
-
-  it('stops at once at an abort, even with text that has arrived already', async () => {
-    await using upstream = await startScriptedUpstream(({ response }) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.write(event(chunk({ content: 'Hello' })).repeat(50));
-    });
-    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-    const caller = new AbortController();
-    let texts = 0;
-    let thrown: unknown;
-
-    try {
-      for await (const _event of model.stream(QUESTION, call({ signal: caller.signal }))) {
-        texts += 1;
-        caller.abort(GONE);
-      }
-    } catch (error) {
-      thrown = error;
-    }
-
-    expect(thrown).toBe(GONE);
-    expect(texts).toBe(1);
-  });
-});
-
-describe('a reader who stops after the answer', () => {
-  it('leaves no listener behind', async () => {
-    await using upstream = await startScriptedUpstream(say('hello'));
-    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-    const { signal } = new AbortController();
-    const events = model.stream(QUESTION, call({ signal }))[Symbol.asyncIterator]();
-
-    const steps = [await events.next(), await events.next()];
-
-    expect(steps.at(-1)?.value).toMatchObject({ type: 'answer' });
-    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
-  });
-});
-
-describe('a reader who is slow', () => {
-  it('slows the upstream instead of filling the memory', async () => {
-    const piece = event(chunk({ content: 'x'.repeat(16_000) }));
-    let sent = 0;
-    await using upstream = await startScriptedUpstream(({ response }) => {
-      openStream(response);
-      function pump(): void {
-        while (!response.destroyed && sent < 200_000_000) {
-          sent += piece.length;
-          if (!response.write(piece)) return;
-        }
-      }
-      response.on('drain', pump);
-      pump();
-    });
-    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-    const events = model.stream(QUESTION, call())[Symbol.asyncIterator]();
-    for (let i = 0; i < 10; i += 1) await events.next();
-
-    let before = -1;
-    while (before !== sent) {
-      before = sent;
-      await new Promise((resolve) => setTimeout(resolve, 150));
-    }
-
-    expect(sent).toBeLessThan(20_000_000);
-    await events.return?.();
   });
 });
 
