@@ -4,11 +4,12 @@ import type { StartPlan } from './plan-start.ts';
 /** What the terminal shows once everything runs: the parts, and lines that can be pasted. */
 export function describeWorld(world: LocalWorld, plan: StartPlan): string[] {
   const { url, model, storage } = world;
-  const chat = `${url}/api/chat -H 'content-type: application/json'`;
+  const key = world.functionKey === undefined ? '' : ` -H 'x-functions-key: ${world.functionKey}'`;
+  const chat = `${url}/api/chat -H 'content-type: application/json'${key}`;
   const body = `-d '{"message": "Hello, test message"}'`;
   return [
     '',
-    `functions  ${url}${plan.enableAuth ? ' (keys are asked for: add -H "x-functions-key: KEY")' : ''}`,
+    `functions  ${url}${plan.enableAuth ? ' (keys are asked for)' : ''}`,
     `model      ${model.ours ? `development model, ${model.where}` : model.where}`,
     `storage    ${storage.ours ? `emulator ${storage.where}` : storage.where}${noteOnStorage(world, plan)}`,
     '',

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { startAzurite } from '../azurite.ts';
 import { isBuildFresh } from '../build-freshness.ts';
 import { build } from '../build.ts';
+import { createKeys } from '../host/http/keys.ts';
 import { startHost } from '../host/start-host.ts';
 import { startDevelopmentModel } from '../model/start-development-model.ts';
 import { PlainFailure, firstLine } from '../plain-failure.ts';
@@ -26,6 +27,8 @@ export interface LocalWorld {
   readonly url: string;
   readonly model: Part;
   readonly storage: Part;
+  /** What callers must send when keys are asked for. */
+  readonly functionKey: string | undefined;
   /** Resolves with the reason when a part ends that nobody stopped. */
   readonly failed: Promise<Error>;
 }
@@ -60,11 +63,13 @@ export async function startLocalWorld(
     environment['AzureWebJobsStorage'] = storage.connectionString;
     await prepareStorage(storage.connectionString);
   }
+  const keys = plan.enableAuth ? createKeys() : undefined;
   const host = await startHost({
     appRoot: root,
     port: plan.port,
     environment,
     enableAuth: plan.enableAuth,
+    ...(keys === undefined ? {} : { keys }),
     // All of it to the standard output: the other one holds only why a start has failed.
     log: ({ level, category, message }) => say(`[${level}] ${category}: ${message}`),
   }).catch((error: unknown) => {
@@ -74,7 +79,7 @@ export async function startLocalWorld(
   const failed = Promise.race([host.failed, storage.failed]);
   const serving = waitUntilServed(`${host.url}/health`, SERVE_TIMEOUT_MS);
   await Promise.race([serving, failed.then((error) => Promise.reject(error))]);
-  return { url: host.url, model, storage, failed };
+  return { url: host.url, model, storage, functionKey: keys?.host['default'], failed };
 }
 
 function hostFailure(error: unknown, port: number): unknown {

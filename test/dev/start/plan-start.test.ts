@@ -41,6 +41,7 @@ describe('planStart', () => {
   it.each([
     ['a base URL', { OPENAI_BASE_URL: 'http://127.0.0.1:1/v1', OPENAI_API_KEY: 'k' }],
     ['a key alone', { OPENAI_API_KEY: 'k' }],
+    ['a vault', { AZURE_KEY_VAULT_URL: 'https://v.vault.azure.net' }],
     ['Azure', { AZURE_OPENAI_ENDPOINT: 'https://x.test', AZURE_OPENAI_DEPLOYMENT: 'd' }],
   ])('leaves the development model away when %s is configured', (_case, environment) => {
     const planned = plan({ environment });

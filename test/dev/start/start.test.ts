@@ -58,6 +58,20 @@ describe('npm start', () => {
     expect(existsSync(join(root, '.agent', 'start.json'))).toBe(false);
   });
 
+  it('asks for keys with --enable-auth, and shows the one that opens', async () => {
+    const run = start({ args: [root, '--port', '0', '--enable-auth'] });
+    await run.waitFor(READY);
+    const { url } = address(run);
+    const key = /x-functions-key: ([^']+)'/.exec(run.stdout())?.[1] ?? '';
+
+    const without = await fetch(`${url}/settings`);
+    const withKey = await fetch(`${url}/settings`, { headers: { 'x-functions-key': key } });
+
+    expect([without.status, withKey.status]).toEqual([401, 200]);
+    run.child.kill('SIGTERM');
+    await run.ended;
+  });
+
   it('takes the two signals that Ctrl-C under npm becomes as one', async () => {
     const run = start();
     await run.waitFor(READY);
