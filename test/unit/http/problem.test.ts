@@ -14,6 +14,7 @@ const STATUSES: Record<ErrorCode, number> = {
   unsupported_media_type: 415,
   content_filtered: 422,
   rate_limited: 429,
+  budget_exhausted: 429,
   upstream_rate_limited: 429,
   internal: 500,
   upstream_invalid: 502,
