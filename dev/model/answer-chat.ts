@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ApiError, errorBody } from './api-error.ts';
 import type { CallLog, RecordedCall } from './call-log.ts';
-import { isRecord, parseChatRequest } from './chat-request.ts';
+import { isRecord, lastUserText, parseChatRequest, type ChatRequest } from './chat-request.ts';
 import { createExchange } from './exchange.ts';
-import { findModel } from './model-table.ts';
+import { findModel, hasModel } from './model-table.ts';
 import { requireKey } from './require-key.ts';
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -41,11 +41,20 @@ export async function answerChat(chatCall: ChatCall): Promise<void> {
     const parsed = parseChatRequest(body, deployment);
     const settings = { log, isAzure, baseUrl, tokenDelayMs, scale, key };
     const exchange = createExchange({ request: parsed, response, call, ...settings });
-    const { model, parameter } = findModel(parsed.model);
+    const { model, parameter } = findModel(scriptIn(parsed) ?? parsed.model);
     await model.answer(exchange, parameter);
   } catch (error) {
     finishFailed(error, { response, call, log });
   }
+}
+
+/**
+ * A scripted model that the user's text names in its first word. So one message, or one item of a
+ * batch, can meet a fault while its neighbours are well.
+ */
+function scriptIn(request: ChatRequest): string | undefined {
+  const word = /^dev\/\S{1,100}/.exec(lastUserText(request))?.[0];
+  return word !== undefined && hasModel(word) ? word : undefined;
 }
 
 function finishFailed(

@@ -58,6 +58,12 @@ export function findModel(name: string): FoundModel {
   );
 }
 
+/** Whether a script stands behind the name. */
+export function hasModel(name: string): boolean {
+  const wanted = name.slice(PREFIX.length);
+  return name.startsWith(PREFIX) && BY_LENGTH.some((model) => readParameter(model, wanted));
+}
+
 /** How a name is written with its parameter: `dev/cut-<tokens>`, `dev/503-then-ok[-<times>]`. */
 export function patternOf({ name, parameter }: ScriptedModel): string {
   if (parameter === undefined) return `${PREFIX}${name}`;
