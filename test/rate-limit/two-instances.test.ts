@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { systemClock } from '../../shared/clock.ts';
+import { hashIdentifier } from '../../shared/rate-limit/hash-identifier.ts';
+import type { LimitSettings } from '../../shared/rate-limit/limit-policy.ts';
+import type { RateLimiter, Verdict } from '../../shared/rate-limit/rate-limiter.ts';
+import { countAllowed, createLimiter, createRedisParts, reserveAtOnce } from '../support/limits.ts';
+import { openRespConnection } from '../support/redis/resp-connection.ts';
+import {
+  describeWithRedis,
+  startRedisWorld,
+  type RedisWorld,
+} from '../support/redis/with-redis.ts';
+
+describeWithRedis('two instances that share Redis', () => {
+  let world: RedisWorld;
+  beforeAll(async () => {
+    world = await startRedisWorld();
+  });
+  afterAll(() => world.close());
+
+  function createInstance(settings: Partial<LimitSettings>): RateLimiter {
+    const { shared } = createRedisParts({ ...world.bridge, clock: systemClock });
+    return createLimiter({ settings, shared, clock: systemClock });
+  }
+
+  it('R4 let exactly 60 of 200 concurrent requests pass, and leave other callers alone', async () => {
+    const [one, two] = [createInstance(RPM), createInstance(RPM)];
+
+    const verdicts = await Promise.all([
+      reserveAtOnce(one, { times: 100, callerId: 'busy', tokens: 0 }),
+      reserveAtOnce(two, { times: 100, callerId: 'busy', tokens: 0 }),
+    ]);
+    const other = await two.reserve({ callerId: 'quiet', tokens: 0 });
+
+    expect(countAllowed(verdicts.flat())).toBe(60);
+    expect(verdicts.flat().filter(({ source }) => source === 'fallback')).toEqual([]);
+    expect(other.allowed && other.states[0]?.remaining).toBe(59);
+  });
+
+  it('never give out more than the tokens of a minute', async () => {
+    const settings = { tokensPerMinute: 20_000 };
+    const [one, two] = [createInstance(settings), createInstance(settings)];
+
+    const verdicts = await Promise.all([
+      reserveAtOnce(one, { times: 50, callerId: 'eager', tokens: 1_000 }),
+      reserveAtOnce(two, { times: 50, callerId: 'eager', tokens: 1_000 }),
+    ]);
+
+    expect(countAllowed(verdicts.flat())).toBe(20);
+  });
+
+  it('see on one what was settled on the other', async () => {
+    const settings = { tokensPerMinute: 10_000 };
+    const [one, two] = [createInstance(settings), createInstance(settings)];
+    const held = await one.reserve({ callerId: 'settling', tokens: 9_000 });
+    const refused = await two.reserve({ callerId: 'settling', tokens: 2_000 });
+
+    await reservationOf(held).settle(1_000);
+    const allowed = await two.reserve({ callerId: 'settling', tokens: 9_000 });
+
+    expect(refused.allowed).toBe(false);
+    expect(allowed).toMatchObject({ allowed: true, states: [{ remaining: 0 }] });
+  });
+
+  it('give the request back when its tokens are refused', async () => {
+    const settings = { requestsPerMinute: 5, tokensPerMinute: 1_000 };
+    const [one, two] = [createInstance(settings), createInstance(settings)];
+    await one.reserve({ callerId: 'big', tokens: 800 });
+
+    for (let attempt = 0; attempt < 10; attempt += 1) {
+      const refused = await two.reserve({ callerId: 'big', tokens: 500 });
+      expect(refused.allowed).toBe(false);
+    }
+    let allowed = 0;
+    // What was given back arrives behind the refusal.
+    await expect
+      .poll(async () => {
+        allowed += countAllowed([await one.reserve({ callerId: 'big', tokens: 0 })]);
+        return allowed;
+      })
+      .toBe(4);
+    const last = await two.reserve({ callerId: 'big', tokens: 0 });
+
+    expect(last.allowed).toBe(false);
+  });
+
+  it('keep a daily budget together', async () => {
+    const settings = { tokensPerDay: 5_000 };
+    const [one, two] = [createInstance(settings), createInstance(settings)];
+    await one.reserve({ callerId: 'daily', tokens: 4_000 });
+
+    const refused = await two.reserve({ callerId: 'daily', tokens: 2_000 });
+
+    expect(refused.allowed ? undefined : refused.refusal.code).toBe('budget_exhausted');
+  });
+
+  it('never tell Redis who calls', async () => {
+    const instance = createInstance(RPM);
+    await instance.reserve({ callerId: 'address:203.0.113.7', tokens: 0 });
+
+    const connection = await openRespConnection(world.socketPath);
+    const keys = await connection.send(['KEYS', '*']);
+    connection.close();
+
+    expect(keys).toContain(`limits:rpm:${hashIdentifier('address:203.0.113.7')}`);
+    expect(JSON.stringify(keys)).not.toContain('203.0.113.7');
+  });
+});
+
+const RPM = { requestsPerMinute: 60 };
+
+function reservationOf(verdict: Verdict): Extract<Verdict, { allowed: true }>['reservation'] {
+  if (!verdict.allowed) throw new Error('the reservation was refused');
+  return verdict.reservation;
+}

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { findRedisServer, startRedisServer } from './redis-server.ts';
+import { startUpstashBridge, type UpstashBridge } from './upstash-bridge.ts';
+
+/** A real Redis with the REST API in front of it. */
+export interface RedisWorld {
+  readonly bridge: UpstashBridge;
+  /** Where Redis itself listens. */
+  readonly socketPath: string;
+  /** Ends Redis; the REST API stays and has nothing to ask. */
+  killRedis(): Promise<void>;
+  /** Takes back the REST API after `bridge.close()`, at the same address. */
+  reopenBridge(): Promise<UpstashBridge>;
+  close(): Promise<void>;
+}
+
+export async function startRedisWorld(): Promise<RedisWorld> {
+  const program = findRedisServer();
+  if (program === undefined) throw new Error('Cannot start redis-server: it must be installed');
+  const redis = await startRedisServer(program);
+  const bridges = [await startUpstashBridge(redis)];
+  const [bridge] = bridges;
+  if (bridge === undefined) throw new Error('Cannot start without a bridge');
+  return {
+    bridge,
+    socketPath: redis.socketPath,
+    killRedis: () => redis.kill(),
+    async reopenBridge() {
+      const port = Number(new URL(bridge.url).port);
+      const reopened = await startUpstashBridge({ socketPath: redis.socketPath, port });
+      bridges.push(reopened);
+      return reopened;
+    },
+    async close() {
+      await Promise.all(bridges.map((one) => one.close()));
+      await redis.close();
+    },
+  };
+}
+
+/**
+ * Tests that need a real Redis. A machine without redis-server says so and goes on; the gate, where
+ * CI is set, must not pass without them.
+ */
+export function describeWithRedis(name: string, tests: () => void): void {
+  if (findRedisServer() !== undefined) {
+    describe(name, tests);
+  } else if (process.env['CI'] === 'true') {
+    describe(name, () => {
+      it('finds a redis-server to run on', () => {
+        expect(findRedisServer(), 'install redis-server').toBeDefined();
+      });
+    });
+  } else {
+    process.stdout.write(`skipped, as no redis-server is installed: ${name}\n`);
+    describe.skip(name, tests);
+  }
+}
