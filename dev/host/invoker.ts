@@ -33,6 +33,10 @@ export interface Invoker {
   /** Waits for a worker first, when there is none. */
   begin(call: CallInput): Promise<Invocation>;
   outstanding(): number;
+  /** Resolves when no call is under way. */
+  idle(): Promise<void>;
+  /** Forgets the calls that are still under way: their worker is gone for good. */
+  close(): void;
 }
 
 export interface InvokerOptions {
@@ -58,6 +62,12 @@ const NO_TRACE = { traceParent: '', traceState: '', attributes: {} };
 export function createInvoker(options: InvokerOptions): Invoker {
   const { supervisor, functionTimeoutMs, timings } = options;
   const running = new Set<Running>();
+  let idle = Promise.withResolvers<void>();
+  const forget = (call: Running): void => {
+    clearTimeout(call.timer);
+    running.delete(call);
+    if (running.size === 0) idle.resolve();
+  };
   supervisor.onCrash((channel) => {
     for (const call of running) {
       if (call.channel === channel) call.settle({ status: 'lost', reason: 'crashed' });
@@ -80,13 +90,21 @@ export function createInvoker(options: InvokerOptions): Invoker {
         onOverdue(listener) {
           invocation.overdue = listener;
         },
-        end() {
-          clearTimeout(invocation.timer);
-          running.delete(invocation);
-        },
+        end: () => forget(invocation),
       };
     },
     outstanding: () => running.size,
+    idle() {
+      idle = Promise.withResolvers();
+      if (running.size === 0) idle.resolve();
+      return idle.promise;
+    },
+    close() {
+      for (const call of running) {
+        call.settle({ status: 'lost', reason: 'crashed' });
+        forget(call);
+      }
+    },
   };
 }
 

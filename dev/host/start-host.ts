@@ -14,6 +14,7 @@ import type { HttpServer } from './http/http-server.ts';
 import { createKeys } from './http/keys.ts';
 import type { HostKeys } from './http/keys.ts';
 import { createInvoker } from './invoker.ts';
+import type { Invoker } from './invoker.ts';
 import { connectQueues } from './queue/connect.ts';
 import { createOutputWriter } from './queue/output-writer.ts';
 import { createQueueListeners } from './queue/queue-listeners.ts';
@@ -111,7 +112,13 @@ async function serve(options: HostOptions, parts: Parts): Promise<RunningHost> {
     onWritten: (queueName) => listeners.notify(queueName),
   });
   const listeners = createQueueListeners({
-    ...{ functions, findQueue, config: config.queues, timings, invoker, outputs, log },
+    functions,
+    findQueue,
+    config: config.queues,
+    timings,
+    invoker,
+    outputs,
+    log,
   });
   const answers = createAnswers(config.http.customHeaders);
   const keys = options.enableAuth === true ? (options.keys ?? announceKeys(log)) : undefined;
@@ -137,24 +144,30 @@ async function serve(options: HostOptions, parts: Parts): Promise<RunningHost> {
     port: server.port,
     workerPid: () => supervisor.current()?.pid,
     failed: supervisor.gaveUp,
-    stop: () => (stopped ??= stop({ server, listeners, supervisor, timings })),
+    stop: () => (stopped ??= stop({ server, listeners, invoker, supervisor, timings })),
   };
 }
 
 interface Stoppable {
   readonly server: HttpServer;
   readonly listeners: QueueListeners;
+  readonly invoker: Invoker;
   readonly supervisor: WorkerSupervisor;
   readonly timings: HostTimings;
 }
 
 /** The order of the real host: requests first, then messages, then the worker. */
-async function stop({ server, listeners, supervisor, timings }: Stoppable): Promise<void> {
-  const timer = setTimeout(() => server.reset(), timings.httpDrainMs);
+async function stop({ server, listeners, invoker, supervisor, timings }: Stoppable): Promise<void> {
+  const reset = setTimeout(() => server.reset(), timings.httpDrainMs);
   await server.close();
-  clearTimeout(timer);
-  await listeners.stop(timings.jobHostDrainMs);
+  clearTimeout(reset);
+  const graceOver = Promise.withResolvers<void>();
+  const grace = setTimeout(graceOver.resolve, timings.jobHostDrainMs);
+  const drained = Promise.all([listeners.stop(), invoker.idle()]);
+  await Promise.race([drained, graceOver.promise]);
+  clearTimeout(grace);
   await supervisor.stop();
+  invoker.close();
 }
 
 /** The socket closes at once; who still waits for a worker is reset later. */

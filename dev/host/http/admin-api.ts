@@ -145,10 +145,7 @@ function describeFunction({ name, isDisabled, info }: AppFunction, url: string) 
     language: 'node',
     config: {
       name,
-      bindings: Object.entries(info.bindings).map(([bindingName, binding]) => ({
-        ...binding,
-        name: bindingName,
-      })),
+      bindings: Object.values(info.bindings),
     },
   };
 }

@@ -29,9 +29,12 @@ export function createAnswers(customHeaders: Readonly<Record<string, string>>): 
     ([name, value]) => [name, value, name.toLowerCase()] as const,
   );
   const withCustomHeaders = (headers: string[]): string[] => {
-    const taken = headers.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
+    const taken = new Set<string>();
+    for (let index = 0; index < headers.length; index += 2) {
+      taken.add((headers[index] ?? '').toLowerCase());
+    }
     for (const [name, value, lower] of custom) {
-      if (!taken.includes(lower)) headers.push(name, value);
+      if (!taken.has(lower)) headers.push(name, value);
     }
     return headers;
   };

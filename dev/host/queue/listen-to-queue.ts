@@ -1,8 +1,8 @@
-import { RestError } from '@azure/storage-queue';
 import type { DequeuedMessageItem } from '@azure/storage-queue';
 import { createPollingInterval } from './polling-interval.ts';
 import { processMessage } from './process-message.ts';
 import type { ProcessorOptions } from './process-message.ts';
+import { createReceiver } from './receive-messages.ts';
 
 /** Looks into one queue for one function. */
 export interface QueueListener {
@@ -23,80 +23,57 @@ export function listenToQueue(options: ProcessorOptions): QueueListener {
   });
   const inWork = new Set<Promise<void>>();
   const stopping = new AbortController();
-  let wake = (): void => undefined;
+  const receive = createReceiver(options, stopping.signal);
+  const nap = createNap();
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       const messages = await receive();
       for (const message of messages) start(message);
-      if (messages.length === 0) await pause(interval.next(false));
-      else {
-        interval.next(true);
-        // A new batch is fetched only when few enough of the last ones are still in work.
-        while (inWork.size > config.newBatchThreshold) await Promise.race(inWork);
-      }
+      const waitMs = interval.next(messages.length > 0);
+      if (messages.length === 0 && !stopping.signal.aborted) await nap.sleep(waitMs);
+      // A new batch is fetched only when few enough of the last ones are still in work.
+      while (inWork.size > config.newBatchThreshold) await Promise.race(inWork);
     }
-  }
-
-  async function receive(): Promise<readonly DequeuedMessageItem[]> {
-    try {
-      const { receivedMessageItems } = await options.queue.receiveMessages({
-        numberOfMessages: config.batchSize,
-        visibilityTimeout: Math.ceil(timings.messageInvisibleMs / 1_000),
-        abortSignal: stopping.signal,
-      });
-      return receivedMessageItems;
-    } catch (error) {
-      if (!stopping.signal.aborted) reportOnce(error);
-      return [];
-    }
-  }
-
-  let reported = '';
-  function reportOnce(error: unknown): void {
-    const code = error instanceof RestError ? (error.code ?? error.message) : String(error);
-    if (code === reported) return;
-    reported = code;
-    const { func, log } = options;
-    log(
-      'warning',
-      `Function.${func.name}`,
-      `Cannot look into queue '${func.source.queueName}' (${code}): it is tried again, and not created`,
-    );
   }
 
   function start(message: DequeuedMessageItem): void {
     const work = processMessage(message, options)
       .catch((error: unknown) => {
-        const { func, log } = options;
-        // Somebody else has the message by now: it will be delivered again.
-        log('warning', `Function.${func.name}`, `Cannot settle a message: ${String(error)}`);
+        // Somebody else has the message by now, or the queue is gone: it will be delivered again.
+        const reason = `Cannot settle message ${message.messageId}: ${String(error)}`;
+        options.log('warning', `Function.${options.func.name}`, reason);
       })
       .finally(() => inWork.delete(work));
     inWork.add(work);
   }
 
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      if (stopping.signal.aborted) wake();
-    });
-  }
-
   const running = run();
   return {
-    notify: () => wake(),
+    notify: () => nap.wake(),
     stop() {
       stopping.abort();
-      wake();
+      nap.wake();
     },
     async idle() {
-      await Promise.race([running, Promise.all(inWork)]);
+      await running;
       await Promise.all(inWork);
     },
+  };
+}
+
+/** A wait that can be cut short. */
+function createNap(): { sleep(ms: number): Promise<void>; wake(): void } {
+  let wake = (): void => undefined;
+  return {
+    sleep: (ms) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      }),
+    wake: () => wake(),
   };
 }

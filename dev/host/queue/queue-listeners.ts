@@ -28,8 +28,8 @@ export interface QueueListeners {
   /** Takes no further messages until started again. */
   drain(): void;
   isDraining(): boolean;
-  /** Waits for what is in work, but not for ever. */
-  stop(graceMs: number): Promise<void>;
+  /** Takes no further messages; resolves when none is in work. */
+  stop(): Promise<void>;
   invokeByHand(func: QueueFunction, text: string): Promise<void>;
 }
 
@@ -60,12 +60,9 @@ export function createQueueListeners(options: QueueListenersOptions): QueueListe
     notify,
     drain,
     isDraining: () => isDraining,
-    async stop(graceMs) {
+    async stop() {
       drain();
-      const { promise: graceOver, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, graceMs);
-      await Promise.race([graceOver, Promise.all(retired.map((listener) => listener.idle()))]);
-      clearTimeout(timer);
+      await Promise.all(retired.map((listener) => listener.idle()));
     },
     async invokeByHand(func, text) {
       await callWithText({ text, triggerMetadata: {} }, { ...options, func });

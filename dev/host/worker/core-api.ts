@@ -94,8 +94,12 @@ export function installCoreApi(hooks: Hooks, log: WorkerLog): Registry {
   };
 }
 
+function requireOf({ prototype }: { readonly prototype: object }): NodeJS.Require {
+  return Reflect.get(prototype, 'require');
+}
+
 function interceptRequire(api: object): void {
-  Module.prototype.require = new Proxy(Module.prototype.require, {
+  Module.prototype.require = new Proxy(requireOf(Module), {
     apply: (original, self, [id]) =>
       id === CORE_PACKAGE ? api : Reflect.apply(original, self, [id]),
   });

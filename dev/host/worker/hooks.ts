@@ -3,13 +3,13 @@ import { Disposable } from './disposable.ts';
 export type HookName = 'appStart' | 'appTerminate' | 'preInvocation' | 'postInvocation' | 'log';
 type Hook = (context: Record<string, unknown>) => unknown;
 
-const NAMES: readonly string[] = [
+const NAMES: ReadonlySet<string> = new Set([
   'appStart',
   'appTerminate',
   'preInvocation',
   'postInvocation',
   'log',
-];
+]);
 
 /** The hooks of the app, in the order in which they were registered. */
 export interface Hooks {
@@ -28,7 +28,7 @@ export function createHooks(): Hooks {
   const hooks = new Map<string, Hook[]>();
   return {
     register(name, hook) {
-      if (!NAMES.includes(name)) throw new RangeError(`Unrecognized hook "${name}"`);
+      if (!NAMES.has(name)) throw new RangeError(`Unrecognized hook "${name}"`);
       if (!isHook(hook)) throw new TypeError(`Hook "${name}" must be a function`);
       const list = hooks.get(name) ?? [];
       hooks.set(name, list);

@@ -3,6 +3,8 @@ import { LOCAL } from '../host-log.ts';
 import type { WriteLog } from '../host-log.ts';
 import { CRASHES_THAT_STOP } from '../timings.ts';
 import type { HostTimings } from '../timings.ts';
+import { createRestartPolicy } from './restart-policy.ts';
+import type { RestartPolicy } from './restart-policy.ts';
 import type { WorkerChannel, WorkerExit } from './worker-channel.ts';
 
 export interface SupervisorOptions {
@@ -26,98 +28,115 @@ export interface WorkerSupervisor {
   stop(): Promise<void>;
 }
 
-export function superviseWorkers(
-  first: WorkerChannel,
-  { start, timings, log }: SupervisorOptions,
-): WorkerSupervisor {
-  let current: WorkerChannel | undefined;
-  let waiting = Promise.withResolvers<WorkerChannel>();
-  let starting: Promise<unknown> | undefined;
-  let lastRestartAt: number | undefined;
-  let restartTimer: NodeJS.Timeout | undefined;
-  let isStopping = false;
-  let crashes: number[] = [];
-  const terminating = new Set<Promise<void>>();
-  const listeners: ((channel: WorkerChannel) => void)[] = [];
-  const gaveUp = Promise.withResolvers<Error>();
-
-  function adopt(channel: WorkerChannel): void {
-    if (isStopping) return channel.kill();
-    current = channel;
-    waiting.resolve(channel);
-    void channel.exited.then((exit) => onExit(channel, exit));
-  }
-
-  function onExit(channel: WorkerChannel, { code, signal }: WorkerExit): void {
-    if (channel !== current) return;
-    loseCurrent();
-    if (isStopping) return;
-    if (code === 0) {
-      log('critical', LOCAL, EXIT_ZERO);
-      return;
-    }
-    const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
-    log('error', 'Host.Worker', `The worker process ${channel.pid} ended with ${how}`);
-    for (const listener of listeners) listener(channel);
-    countCrash(how);
-  }
-
-  function loseCurrent(): void {
-    current = undefined;
-    waiting = Promise.withResolvers();
-  }
-
-  function countCrash(reason: string): void {
-    const now = Date.now();
-    crashes = [...crashes.filter((at) => now - at < timings.crashWindowMs), now];
-    if (crashes.length < CRASHES_THAT_STOP) return restart();
-    const message = `The worker has failed ${crashes.length} times, last with ${reason}: the host stops, as the platform's host does, and nothing restarts it here`;
-    log('critical', 'Host.Worker', message);
-    gaveUp.resolve(new PlainFailure(message));
-  }
-
-  function restart(): void {
-    const earliest = (lastRestartAt ?? -Infinity) + timings.restartIntervalMs;
-    const delayMs = Math.max(0, earliest - Date.now());
-    if (delayMs > 0) {
-      log('warning', 'Host.Worker', `The next worker starts in ${Math.ceil(delayMs)} ms`);
-    }
-    restartTimer = setTimeout(startNext, delayMs);
-  }
-
-  function startNext(): void {
-    if (isStopping) return;
-    lastRestartAt = Date.now();
-    starting = start().then(adopt, (error: unknown) => {
-      if (isStopping) return;
-      log('error', 'Host.Worker', error instanceof Error ? error.message : String(error));
-      countCrash('an app that cannot be loaded');
-    });
-  }
-
-  adopt(first);
-  return {
-    current: () => current,
-    ready: () => waiting.promise,
-    replace(channel) {
-      if (channel !== current) return;
-      loseCurrent();
-      startNext();
-      const ended = channel.terminate(timings.terminateGraceMs);
-      terminating.add(ended);
-      void ended.finally(() => terminating.delete(ended));
-    },
-    onCrash: (listener) => void listeners.push(listener),
-    gaveUp: gaveUp.promise,
-    async stop() {
-      isStopping = true;
-      clearTimeout(restartTimer);
-      await starting;
-      await current?.terminate(timings.terminateGraceMs);
-      await Promise.all(terminating);
-    },
-  };
+interface Supervision extends SupervisorOptions {
+  readonly policy: RestartPolicy;
+  readonly listeners: ((channel: WorkerChannel) => void)[];
+  readonly terminating: Set<Promise<void>>;
+  readonly giveUp: (error: Error) => void;
+  current: WorkerChannel | undefined;
+  waiting: PromiseWithResolvers<WorkerChannel>;
+  starting: Promise<void> | undefined;
+  timer: NodeJS.Timeout | undefined;
+  isStopping: boolean;
 }
 
 const EXIT_ZERO =
   'The worker has ended with exit code 0. On Azure it is never restarted: calls in flight and all later requests hang, and so they do here. Nothing in the app may call process.exit(0)';
+
+export function superviseWorkers(
+  first: WorkerChannel,
+  options: SupervisorOptions,
+): WorkerSupervisor {
+  const gaveUp = Promise.withResolvers<Error>();
+  const state: Supervision = {
+    ...options,
+    policy: createRestartPolicy(options.timings),
+    listeners: [],
+    terminating: new Set(),
+    giveUp: gaveUp.resolve,
+    current: undefined,
+    waiting: Promise.withResolvers(),
+    starting: undefined,
+    timer: undefined,
+    isStopping: false,
+  };
+  adopt(first, state);
+  return {
+    current: () => state.current,
+    ready: () => state.waiting.promise,
+    replace: (channel) => replace(channel, state),
+    onCrash: (listener) => void state.listeners.push(listener),
+    gaveUp: gaveUp.promise,
+    async stop() {
+      state.isStopping = true;
+      clearTimeout(state.timer);
+      await state.starting;
+      await state.current?.terminate(options.timings.terminateGraceMs);
+      await Promise.all(state.terminating);
+    },
+  };
+}
+
+function adopt(channel: WorkerChannel, state: Supervision): void {
+  state.current = channel;
+  state.waiting.resolve(channel);
+  void channel.exited.then((exit) => onExit(channel, { exit, state }));
+}
+
+function onExit(
+  channel: WorkerChannel,
+  { exit, state }: { readonly exit: WorkerExit; readonly state: Supervision },
+): void {
+  if (channel !== state.current) return;
+  loseCurrent(state);
+  if (state.isStopping) return;
+  if (exit.code === 0) {
+    state.log('critical', LOCAL, EXIT_ZERO);
+    return;
+  }
+  const how = exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`;
+  state.log('error', 'Host.Worker', `The worker process ${channel.pid} ended with ${how}`);
+  for (const listener of state.listeners) listener(channel);
+  restartAfterCrash(how, state);
+}
+
+function loseCurrent(state: Supervision): void {
+  state.current = undefined;
+  state.waiting = Promise.withResolvers();
+}
+
+function restartAfterCrash(how: string, state: Supervision): void {
+  const next = state.policy.onCrash(Date.now());
+  if (next === 'stop') {
+    const message = `The worker has failed ${CRASHES_THAT_STOP} times, last with ${how}: the host stops as it does on Azure, where another one would be started`;
+    state.log('critical', 'Host.Worker', message);
+    state.giveUp(new PlainFailure(message));
+    return;
+  }
+  if (next.delayMs > 0) {
+    state.log('warning', 'Host.Worker', `The next worker starts in ${next.delayMs} ms`);
+  }
+  state.timer = setTimeout(() => startNext(state), next.delayMs);
+}
+
+function startNext(state: Supervision): void {
+  if (state.isStopping) return;
+  state.policy.onRestart(Date.now());
+  state.starting = state.start().then(
+    (channel) => adopt(channel, state),
+    (error: unknown) => {
+      if (state.isStopping) return;
+      state.log('error', 'Host.Worker', error instanceof Error ? error.message : String(error));
+      restartAfterCrash('an app that cannot be loaded', state);
+    },
+  );
+}
+
+function replace(channel: WorkerChannel, state: Supervision): void {
+  if (channel !== state.current) return;
+  loseCurrent(state);
+  startNext(state);
+  const ended = channel.terminate(state.timings.terminateGraceMs);
+  state.terminating.add(ended);
+  void ended.finally(() => state.terminating.delete(ended));
+}
