@@ -50,11 +50,18 @@ export function planStart(inputs: StartInputs): StartPlan {
     enableAuth: flags['enable-auth'] ?? false,
     storageFolder: flags.storage,
     storage: chooseStorage(settings, flags.storage),
-    model: MODEL_SETTINGS.some((name) => isSet(settings[name])) ? 'given' : 'development',
+    model: usesDevelopmentModel(settings) ? 'development' : 'given',
     settings,
   };
   requireGoodSettings(withModel(plan, 'http://127.0.0.1/v1'), inputs.agentToml ?? '');
   return plan;
+}
+
+/** Whether nobody said which model to call, so that the local world brings its own. */
+export function usesDevelopmentModel(
+  settings: Readonly<Record<string, string | undefined>>,
+): boolean {
+  return !MODEL_SETTINGS.some((name) => isSet(settings[name]));
 }
 
 /** The settings of the app once the development model, if there is to be one, has this URL. */

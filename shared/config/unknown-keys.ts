@@ -16,10 +16,20 @@ export function unknownKeys(text: string, table: TomlTable): ConfigProblem[] {
 
 /** The same for the environment. */
 export function unknownVariables(environment: Readonly<Record<string, unknown>>): ConfigProblem[] {
-  const known = listAgentKeys().map(({ variable }) => variable);
+  const known = listAgentKeys();
   return Object.keys(environment)
-    .filter((name) => name.startsWith(PREFIX) && !known.includes(name))
-    .map((name) => ({ setting: name, wanted: knownKey(nearestName(name, known)) }));
+    .filter((name) => name.startsWith(PREFIX))
+    .filter((name) => !known.some(({ variable }) => variable === name))
+    .map((name) => {
+      const path = name.slice(PREFIX.length).toLowerCase().split('__');
+      const meant = nearestKey(path);
+      const nearest = known.find((key) => key.path.join('.') === meant)?.variable;
+      const variables = known.map(({ variable }) => variable);
+      return {
+        setting: printable(name),
+        wanted: knownKey(nearest ?? nearestName(name, variables)),
+      };
+    });
 }
 
 /** Where in the file a key stands, for a message. */

@@ -1,0 +1,22 @@
+import { showConfig } from './config/show-config.ts';
+import { describeFailure } from './plain-failure.ts';
+import { PROJECT_ROOT, isMain } from './project-root.ts';
+import { readAgentToml } from './start/agent-toml.ts';
+import { readSettingsFile } from './start/local-settings.ts';
+
+/** `npm run config`: what the app would run with in this shell; exit code 1 where it would not. */
+async function runConfig(root: string): Promise<void> {
+  const environment = { ...readSettingsFile(root), ...process.env };
+  const { lines, problems } = await showConfig(environment, readAgentToml(root));
+  for (const line of lines) console.log(line);
+  if (problems.length === 0) return;
+  console.error(`\nCannot start with these settings:\n  ${problems.join('\n  ')}`);
+  process.exitCode = 1;
+}
+
+if (isMain(import.meta.filename)) {
+  runConfig(PROJECT_ROOT).catch((error: unknown) => {
+    console.error(describeFailure(error));
+    process.exitCode = 1;
+  });
+}

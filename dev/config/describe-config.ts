@@ -1,0 +1,63 @@
+import { listAgentKeys } from '../../shared/config/agent-keys.ts';
+import { toCamelName } from '../../shared/config/camel-keys.ts';
+import type { Config } from '../../shared/config/read-config.ts';
+import type { SettingSource } from '../../shared/config/setting-source.ts';
+import { VARIABLES, type Variable } from '../../shared/config/variables.ts';
+
+/** A prompt is long; its beginning tells which one it is. */
+const MAX_VALUE_CHARS = 60;
+
+interface Row {
+  readonly key: string;
+  readonly value: string;
+  readonly source: string;
+}
+
+/** Every setting with its value and where it came from, in aligned columns. No secret is shown. */
+export function describeConfig(config: Config): string[] {
+  const rows = [
+    { key: 'key', value: 'value', source: 'source' },
+    ...variableRows(config),
+    ...agentRows(config),
+  ];
+  const keyWidth = Math.max(...rows.map(({ key }) => key.length));
+  const valueWidth = Math.max(...rows.map(({ value }) => value.length));
+  return rows.map(
+    ({ key, value, source }) => `${key.padEnd(keyWidth)}  ${value.padEnd(valueWidth)}  ${source}`,
+  );
+}
+
+function variableRows({ settings, sources }: Config): Row[] {
+  const values: Readonly<Record<string, unknown>> = settings;
+  return Object.entries<Variable>(VARIABLES).map(([name, variable]) => {
+    const source = sources.get(variable.name) ?? 'unset';
+    // What a vault holds is nobody's to print, whether it is a key or an address.
+    const isSecret = variable.secret === true || source === 'Key Vault';
+    const value = describeValue(values[name], source);
+    return { key: variable.name, value: isSecret && value !== 'unset' ? 'set' : value, source };
+  });
+}
+
+function agentRows({ settings, sources }: Config): Row[] {
+  return listAgentKeys().map(({ path }) => {
+    const key = path.join('.');
+    const source = sources.get(key) ?? 'default';
+    return { key, value: describeValue(valueAt(settings, path.map(toCamelName)), source), source };
+  });
+}
+
+function valueAt(tree: unknown, path: readonly string[]): unknown {
+  let current = tree;
+  for (const name of path) {
+    if (typeof current !== 'object' || current === null) return undefined;
+    current = new Map<string, unknown>(Object.entries(current)).get(name);
+  }
+  return current;
+}
+
+function describeValue(value: unknown, source: SettingSource): string {
+  if (value === undefined) return source === 'default' || source === 'unset' ? 'unset' : 'unusable';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const line = text.replaceAll(/[\s\p{C}]+/gu, ' ');
+  return line.length > MAX_VALUE_CHARS ? `${line.slice(0, MAX_VALUE_CHARS - 3)}...` : line;
+}

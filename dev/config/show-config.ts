@@ -1,0 +1,40 @@
+import { systemClock } from '../../shared/clock.ts';
+import { openSecrets } from '../../shared/composition-root/open-secrets.ts';
+import type { Environment } from '../../shared/config/find-variable.ts';
+import { inspectConfig } from '../../shared/config/read-config.ts';
+import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { usesDevelopmentModel } from '../start/plan-start.ts';
+import { describeConfig } from './describe-config.ts';
+
+export interface ConfigView {
+  readonly lines: readonly string[];
+  readonly problems: readonly string[];
+}
+
+/** The configuration that the app would have in this environment, the vault's part included. */
+export async function showConfig(environment: Environment, agentToml: string): Promise<ConfigView> {
+  const given = inspectConfig(environment, { agentToml });
+  const isVaultNamed = given.settings.azureKeyVaultUrl !== undefined;
+  const parts = {
+    settings: given.settings,
+    clock: systemClock,
+    random: Math.random,
+    telemetry: silentTelemetry,
+  };
+  // The vault's pace is among the settings, so it is only asked where these can be read.
+  const canAskVault = isVaultNamed && given.problems.length === 0;
+  const secrets = canAskVault ? await openSecrets(environment, parts) : undefined;
+  try {
+    await secrets?.loaded();
+    const config = inspectConfig(environment, { agentToml, ...(secrets && { secrets }) });
+    const isModelOurs = usesDevelopmentModel(environment);
+    const lines = describeConfig(config);
+    if (isModelOurs) lines.push('', 'No model is set: npm start uses the development model');
+    const problems = config.problems
+      .filter(({ setting }) => !(isModelOurs && setting === 'OPENAI_API_KEY'))
+      .map(({ setting, wanted }) => `${setting} must be ${wanted}`);
+    return { lines, problems };
+  } finally {
+    secrets?.close();
+  }
+}

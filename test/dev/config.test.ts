@@ -1,0 +1,108 @@
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inspectConfig } from '../../shared/config/read-config.ts';
+import { describeConfig } from '../../dev/config/describe-config.ts';
+import { startVaultWorld, type VaultWorld } from '../e2e/support/vault-world.ts';
+import { runScript } from '../support/run-script.ts';
+
+const SCRIPT = fileURLToPath(new URL('../../dev/config.ts', import.meta.url));
+const PRELOAD = new URL('../support/resolve-vaults-to-loopback.ts', import.meta.url);
+
+let world: VaultWorld;
+beforeAll(async () => {
+  world = await startVaultWorld();
+  world.vault.set('openai-api-key', 'canary-vault-key');
+  world.vault.set('azure-openai-endpoint', 'https://canary-vault.openai.azure.com');
+});
+afterAll(() => world.stop());
+
+async function run(env: Record<string, string>) {
+  const script = runScript(SCRIPT, { env });
+  const { code } = await script.ended;
+  return { code, out: script.stdout(), err: script.stderr() };
+}
+
+/** The cells of one row of the table. */
+function row(out: string, key: string): string[] {
+  const line = out.split('\n').find((text) => text.startsWith(`${key} `)) ?? '';
+  return line.split(/ {2,}/);
+}
+
+describe('npm run config', () => {
+  it('shows each value with its source, and exits with 0', async () => {
+    const { code, out } = await run({
+      OPENAI_API_KEY: 'canary-key',
+      AGENT__LIMITS__HEARTBEAT_MS: '1234',
+    });
+
+    expect(code).toBe(0);
+    expect(row(out, 'limits.heartbeat_ms')).toEqual(['limits.heartbeat_ms', '1234', 'environment']);
+    expect(row(out, 'limits.max_request_bytes').at(-1)).toBe('default');
+    expect(row(out, 'agent.name').at(-1)).toBe('agent.toml');
+    expect(row(out, 'OPENAI_API_KEY')).toEqual(['OPENAI_API_KEY', 'set', 'environment']);
+    expect(out).not.toContain('canary');
+  });
+
+  it('asks the vault and says which values came from it, but not what they are', async () => {
+    const { languageWorkers__node__arguments: _preload, ...settings } = world.settings;
+
+    const { code, out, err } = await run({
+      ...settings,
+      NODE_OPTIONS: `--import ${pathToFileURL(fileURLToPath(PRELOAD)).href}`,
+      AZURE_OPENAI_DEPLOYMENT: 'gpt',
+    });
+
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(row(out, 'OPENAI_API_KEY')).toEqual(['OPENAI_API_KEY', 'set', 'Key Vault']);
+    expect(row(out, 'AZURE_OPENAI_ENDPOINT')).toEqual([
+      'AZURE_OPENAI_ENDPOINT',
+      'set',
+      'Key Vault',
+    ]);
+    expect(row(out, 'AZURE_OPENAI_DEPLOYMENT')).toEqual([
+      'AZURE_OPENAI_DEPLOYMENT',
+      'gpt',
+      'environment',
+    ]);
+    expect(out).not.toContain('canary');
+  });
+
+  it('lists all problems by name without a value, and exits with 1', async () => {
+    const { code, out, err } = await run({
+      OPENAI_API_KEY: 'canary\u0007key',
+      OPENAI_BASE_URL: 'canary',
+      AGENT__BATCH__CONCURRENCY: '-77777',
+      AGENT__LIMITS__HEARTBEET_MS: '1',
+    });
+
+    expect(code).toBe(1);
+    for (const name of [
+      'OPENAI_API_KEY must be',
+      'OPENAI_BASE_URL must be',
+      'AGENT__BATCH__CONCURRENCY must be',
+      'AGENT__LIMITS__HEARTBEET_MS must be a known key; the nearest is AGENT__LIMITS__HEARTBEAT_MS',
+    ]) {
+      expect(err).toContain(name);
+    }
+    expect(row(out, 'batch.concurrency')).toEqual(['batch.concurrency', 'unusable', 'environment']);
+    expect(out + err).not.toMatch(/canary|77777/);
+  });
+
+  it('says that the local world brings a model where none is set', async () => {
+    const { code, out } = await run({});
+
+    expect(code).toBe(0);
+    expect(out).toContain('No model is set: npm start uses the development model');
+  });
+});
+
+describe('the table of the configuration', () => {
+  it('keeps a long value and one with control characters to its line', () => {
+    const agentToml = `[agent]\ninstructions = "a\\n\\u001b[2J${'b'.repeat(100)}"`;
+
+    const lines = describeConfig(inspectConfig({}, { agentToml }));
+
+    const line = lines.find((text) => text.startsWith('agent.instructions')) ?? '';
+    expect(line).toMatch(/a \[2Jb+\.\.\. {2,}agent\.toml$/);
+  });
+});
