@@ -14,6 +14,8 @@ import { UpstreamCause } from './upstream-failure.ts';
 export interface RawAnswer {
   /** Undefined where it never said any text, not even an empty one. */
   readonly text: string | undefined;
+  /** How long the text was, where it was not kept. */
+  readonly textChars?: number;
   readonly toolCalls: readonly ModelToolCall[];
   readonly finishReason: string;
   readonly model: string | undefined;
@@ -40,12 +42,14 @@ export function buildAnswer(raw: RawAnswer, { endpoint, request }: AnswerContext
     throw invalidAnswer('The answer has neither text nor tool calls');
   }
   const text = raw.text ?? '';
+  const textChars = raw.textChars ?? text.length;
   const counted = readUsage(raw.usage);
   return {
     text,
+    ...(text.length < textChars ? { isTextDropped: true as const } : {}),
     toolCalls,
     finishReason,
-    usage: counted ?? estimateUsage(request, { text, toolCalls }),
+    usage: counted ?? estimateUsage(request, { textChars, toolCalls }),
     ...(counted === undefined ? { usageEstimated: true } : {}),
     model: publicModelName(endpoint, raw.model),
   };
@@ -78,7 +82,7 @@ function readUsage(usage: CompletionUsage): TokenUsage | undefined {
 }
 
 interface SaidByModel {
-  readonly text: string;
+  readonly textChars: number;
   readonly toolCalls: readonly ModelToolCall[];
 }
 
@@ -86,7 +90,7 @@ function estimateUsage(request: ModelRequest, said: SaidByModel): TokenUsage {
   const inputChars = request.messages.reduce((sum, { content }) => sum + (content?.length ?? 0), 0);
   const callChars = said.toolCalls.reduce((sum, call) => sum + call.arguments.length, 0);
   const inputTokens = Math.ceil(inputChars / CHARS_PER_TOKEN);
-  const outputTokens = Math.ceil((said.text.length + callChars) / CHARS_PER_TOKEN);
+  const outputTokens = Math.ceil((said.textChars + callChars) / CHARS_PER_TOKEN);
   return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens };
 }
 

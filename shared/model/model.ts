@@ -47,6 +47,11 @@ export interface TokenUsage {
 /** A whole answer: only ever made when the upstream said why it stopped. */
 export interface ModelAnswer {
   readonly text: string;
+  /**
+   * Set where a streamed text was longer than is kept. It has been passed on piece by piece; `text`
+   * is empty then, and nobody may store the answer.
+   */
+  readonly isTextDropped?: true;
   readonly toolCalls: readonly ModelToolCall[];
   readonly finishReason: FinishReason;
   readonly usage: TokenUsage;

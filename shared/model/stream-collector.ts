@@ -18,7 +18,10 @@ export interface StreamCollector {
 }
 
 export interface CollectorOptions extends AnswerContext {
-  /** Text and arguments beyond this many characters are refused. */
+  /**
+   * Tool arguments beyond this many characters are refused. Text beyond it is passed on and no
+   * longer kept: a long answer to a patient reader must not fill the memory.
+   */
   readonly maxChars: number;
 }
 
@@ -28,7 +31,7 @@ type Delta = NonNullable<NonNullable<CompletionChunk['choices']>[number]['delta'
 
 export function createStreamCollector(options: CollectorOptions): StreamCollector {
   const calls = new Map<number, { id: string; name: string; arguments: string }>();
-  const text = createTextJoiner();
+  const text = createTextJoiner(options.maxChars);
   let chars = 0;
   let finishReason: string | undefined;
   let model: string | undefined;
@@ -36,7 +39,7 @@ export function createStreamCollector(options: CollectorOptions): StreamCollecto
 
   function count(added: number): void {
     chars += added;
-    if (chars > options.maxChars) throw invalidAnswer('The answer is longer than the cap');
+    if (chars > options.maxChars) throw invalidAnswer('The tool calls are longer than the cap');
   }
 
   function addDelta(delta: Delta): ChunkEffect {
@@ -51,7 +54,6 @@ export function createStreamCollector(options: CollectorOptions): StreamCollecto
       // Empty parts count as well, or their number would not be bounded.
       count((part.function?.arguments?.length ?? 0) + 1);
     }
-    count(added?.length ?? 0);
     const unseen = delta.tool_calls?.length ?? delta.reasoning_content ?? delta.reasoning;
     return { text: added ?? '', progress: Boolean(added) || Boolean(unseen) };
   }
@@ -77,6 +79,7 @@ export function createStreamCollector(options: CollectorOptions): StreamCollecto
     answer() {
       const raw: RawAnswer = {
         text: text.whole(),
+        textChars: text.chars(),
         toolCalls: toolCalls(),
         finishReason: finishReason ?? '',
         model,
@@ -94,11 +97,19 @@ const PIECES_PER_SEGMENT = 512;
  * Joins a text from very many small pieces. Added up with `+`, each piece stays an object of its
  * own until the end: a long answer would take ten times the memory of its text.
  */
-function createTextJoiner() {
-  const segments: string[] = [];
+function createTextJoiner(maxChars: number) {
+  let segments: string[] = [];
   let pieces: string[] = [];
+  let chars = 0;
   return {
+    chars: () => chars,
     add(piece: string): void {
+      chars += piece.length;
+      if (chars > maxChars) {
+        segments = [];
+        pieces = [''];
+        return;
+      }
       if (pieces.push(piece) < PIECES_PER_SEGMENT) return;
       segments.push(pieces.join(''));
       pieces = [];

@@ -19,7 +19,7 @@ export interface ResilienceSettings {
   readonly halfOpenAfterMs: number;
   readonly maxConcurrentPerEndpoint: number;
   readonly maxQueuedPerEndpoint: number;
-  /** Largest answer that is read, streamed text included. */
+  /** Largest whole answer that is read, and most text of a streamed one that is kept. */
   readonly maxBodyBytes: number;
   /** Largest line, and largest event, of an event stream. */
   readonly maxLineBytes: number;

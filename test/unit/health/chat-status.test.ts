@@ -7,6 +7,13 @@ const open: ObservedEndpoint = { name: 'b', circuit: 'open' };
 const cooling: ObservedEndpoint = { name: 'c', circuit: 'closed', coolingDownUntil: NOW + 1 };
 const cooled: ObservedEndpoint = { name: 'd', circuit: 'closed', coolingDownUntil: NOW };
 const probing: ObservedEndpoint = { name: 'e', circuit: 'half-open' };
+const refused: ObservedEndpoint = {
+  name: 'f',
+  circuit: 'closed',
+  lastSuccessAt: 500,
+  lastFailureAt: 600,
+  lastFailureCode: 'upstream_auth',
+};
 
 describe('chatStatus', () => {
   it.each([
@@ -18,6 +25,13 @@ describe('chatStatus', () => {
     ['only an open one', [open], 'unready'],
     ['an open and a pausing one', [open, cooling], 'unready'],
     ['none at all', [], 'unready'],
+    ['one whose key is refused', [refused], 'unready'],
+    ['one whose key is accepted again', [{ ...refused, lastSuccessAt: 700 }], 'ready'],
+    [
+      'one that failed for a moment',
+      [{ ...refused, lastFailureCode: 'upstream_timeout' }],
+      'ready',
+    ],
   ] as const)('takes %s', (_name, endpoints, status) => {
     expect(chatStatus(endpoints, NOW).status).toBe(status);
   });

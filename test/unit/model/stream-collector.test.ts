@@ -100,11 +100,24 @@ describe('stream collector', () => {
     expect(() => collector.answer()).toThrow(expect.objectContaining({ code: 'upstream_invalid' }));
   });
 
-  it.each([
-    ['text', { content: 'x'.repeat(60) }],
-    ['arguments', { tool_calls: [{ index: 0, function: { arguments: 'x'.repeat(60) } }] }],
-  ])('U16: refuses more %s than the cap', (_name, delta) => {
+  it('passes on more text than it keeps, and says that it was dropped', () => {
     const collector = createCollector(100);
+    const delta = { content: 'x'.repeat(60) };
+
+    const effects = [collector.addDelta(delta), collector.addDelta(delta)];
+    collector.addDelta({}, 'stop');
+
+    expect(effects.map(({ text }) => text.length)).toEqual([60, 60]);
+    expect(collector.answer()).toMatchObject({
+      text: '',
+      isTextDropped: true,
+      usage: { outputTokens: 30 },
+    });
+  });
+
+  it('U16: refuses more arguments than the cap', () => {
+    const collector = createCollector(100);
+    const delta = { tool_calls: [{ index: 0, function: { arguments: 'x'.repeat(60) } }] };
     collector.addDelta(delta);
 
     expect(() => collector.addDelta(delta)).toThrow(
