@@ -118,6 +118,27 @@ describe('planStart', () => {
     expect(() => plan(inputs)).toThrow(message);
     expect(() => plan(inputs)).not.toThrow(/\n/);
   });
+
+  it('names every mistake of agent.toml and of the environment at once, and no value', () => {
+    const agentToml = '[limits]\nheartbeet_ms = 1\nanswer_deadline_ms = 77777777\n';
+    const environment = { AGENT__BATCH__CONCURRENCY: 'canary', OPENAI_BASE_URL: 'canary' };
+
+    expect(() => plan({ agentToml, environment })).toThrow(
+      /agent\.toml line 2: limits\.heartbeet_ms must be a known key; the nearest is limits\.heartbeat_ms/,
+    );
+    expect(() => plan({ agentToml, environment })).toThrow(
+      /OPENAI_BASE_URL.*AGENT__BATCH__CONCURRENCY/,
+    );
+    expect(() => plan({ agentToml, environment })).toThrow(
+      /^(?!.*(?:canary|7777)).*line 3: limits\.answer_deadline_ms/,
+    );
+  });
+
+  it('leaves the model to the vault where one is named', () => {
+    const environment = { AZURE_KEY_VAULT_URL: 'https://dev.vault.azure.net' };
+
+    expect(plan({ environment }).model).toBe('given');
+  });
 });
 
 function plan(inputs: Partial<StartInputs> = {}) {

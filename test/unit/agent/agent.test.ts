@@ -44,6 +44,23 @@ describe('createAgent', () => {
     ]);
   });
 
+  it.each([
+    { asked: 9, allowed: undefined, sent: 9 },
+    { asked: undefined, allowed: 5, sent: 5 },
+    { asked: 9, allowed: 5, sent: 5 },
+    { asked: 3, allowed: 5, sent: 3 },
+    { asked: undefined, allowed: undefined, sent: undefined },
+  ])('lets a request ask for less than the agent allows: %j', async ({ asked, allowed, sent }) => {
+    const model = createScriptedModel({ answers: [async () => answerOf('Hello')] });
+    const parameters = { maxOutputTokens: allowed, temperature: 0.5 };
+    const agent = createAgent({ model, instructions: 'x', parameters });
+
+    await agent.answer({ message: 'Hi', maxOutputTokens: asked }, CONTEXT);
+
+    expect(model.calls[0]?.request).toMatchObject({ temperature: 0.5 });
+    expect(model.calls[0]?.request.maxOutputTokens).toBe(sent);
+  });
+
   it('streams texts as they come and then the whole reply', async () => {
     const model = createScriptedModel({ streams: [() => textsThenAnswer(['a', 'b'])] });
     const agent = createAgent({ model, instructions: 'x' });

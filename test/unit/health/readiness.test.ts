@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { createReadiness, type Check, type Status } from '../../../shared/health/readiness.ts';
+import { ServiceError } from '../../../shared/errors.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 import { never } from '../../support/scripted-model.ts';
 
 const ready: Check = async () => ({ status: 'ready' });
 
-function setUp(checks: { chat?: Check; batch?: Check }, timeoutMs = 10_000) {
+function setUp(checks: { chat?: Check; batch?: Check; secrets?: Check }, timeoutMs = 10_000) {
   const telemetry = createRecordedTelemetry();
   const time = { now: 1_000_000 };
   const readiness = createReadiness({
@@ -147,6 +148,28 @@ describe('createReadiness', () => {
     await new Promise(setImmediate);
 
     expect(report.status).toBe('unready');
+  });
+
+  it('shows the code and the message of an error that is made for callers', async () => {
+    const { readiness } = setUp({
+      batch: () => Promise.reject(new ServiceError('config_unavailable', 'NAME must be set')),
+    });
+
+    expect(await readiness.report()).toMatchObject({
+      status: 'degraded',
+      batch: { status: 'unready', code: 'config_unavailable', reason: 'NAME must be set' },
+    });
+  });
+
+  it('is degraded while the secrets are old, and says where they came from', async () => {
+    const sources = { NAME: 'key-vault' };
+    const { readiness } = setUp({ secrets: async () => ({ status: 'degraded', sources }) });
+
+    expect(await readiness.report()).toMatchObject({
+      status: 'degraded',
+      chat: { status: 'ready' },
+      secrets: { sources },
+    });
   });
 
   it('recovers with the next look', async () => {

@@ -29,6 +29,27 @@ describe('GET /ready', () => {
     expect(answered.json()).toMatchObject({ status, batch: { status: 'ready' } });
   });
 
+  it('answers in the same way when settings went missing later', async () => {
+    const chat = { status: 'unready', code: 'config_unavailable', reason: 'NAME is gone' } as const;
+    const needs: ReadyNeeds = {
+      ...needsOf('unready'),
+      readiness: {
+        report: async () => ({ status: 'unready', chat, batch: { status: 'ready' } }),
+      },
+    };
+
+    const answered = await call(
+      asHttpHandler(async () => needs, answerReady),
+      get('http://127.0.0.1/ready'),
+    );
+
+    expect(answered.status).toBe(503);
+    expect(answered.problem()).toMatchObject({
+      detail: 'NAME is gone',
+      error: { code: 'config_unavailable' },
+    });
+  });
+
   it('answers 503 and when to ask again while there is no configuration', async () => {
     const handler = asHttpHandler<ReadyNeeds>(
       () => Promise.reject(new ServiceError('config_unavailable', 'OPENAI_API_KEY must be a key')),

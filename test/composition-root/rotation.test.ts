@@ -1,0 +1,163 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { createService, type Service } from '../../shared/composition-root.ts';
+import { ConfigError } from '../../shared/config/config-error.ts';
+import { wantedSecrets } from '../../shared/config/variable-settings.ts';
+import { DEFAULT_VAULT_PACE } from '../../shared/config/vault-pace.ts';
+import { createVaultSecrets } from '../../shared/config/vault-secrets.ts';
+import { systemClock } from '../../shared/clock.ts';
+import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import {
+  chunk,
+  event,
+  openStream,
+  say,
+  startScriptedUpstream,
+  type Script,
+  type ScriptedUpstream,
+} from '../support/scripted-upstream.ts';
+
+const opened: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of opened.splice(0).toReversed()) await close();
+});
+
+async function upstream(script: Script): Promise<ScriptedUpstream> {
+  const started = await startScriptedUpstream(script);
+  opened.push(async () => started[Symbol.asyncDispose]());
+  return started;
+}
+
+/** A service whose secrets come from a vault that the test fills. */
+async function serve(values: Record<string, string>, agentToml = '') {
+  const log: string[] = [];
+  const secrets = createVaultSecrets({
+    wanted: wantedSecrets(),
+    environment: {},
+    pace: { ...DEFAULT_VAULT_PACE, forcedGapMs: 0 },
+    clock: systemClock,
+    random: Math.random,
+    telemetry: silentTelemetry,
+    reader: {
+      async read(name) {
+        const value = values[name];
+        if (value === undefined) return { kind: 'missing', reason: 'absent' };
+        return { kind: 'found', value, version: undefined };
+      },
+    },
+  });
+  let now = 1_000_000;
+  const service = await createService(
+    { AZURE_KEY_VAULT_URL: 'https://dev.vault.azure.net' },
+    { agentToml, secrets, clock: { now: () => now }, writeLog: (line) => void log.push(line) },
+  );
+  opened.push(async () => {
+    await service.close();
+    secrets.close();
+  });
+  return {
+    service,
+    log,
+    values,
+    rotate: () => secrets.refreshNow(),
+    laterReport: () => {
+      now += 60_000;
+      return service.readiness.report();
+    },
+  };
+}
+
+function turn({ telemetry }: Service) {
+  const signal = new AbortController().signal;
+  return { signal, telemetry, deadlineAt: Number.MAX_SAFE_INTEGER, traceparent: '' };
+}
+
+describe('a rotated address of the model', () => {
+  it('takes new calls while the calls in flight end on the old one', async () => {
+    let finishOld: (() => void) | undefined;
+    const old = await upstream(({ response }) => {
+      openStream(response, chunk({ content: 'old' }));
+      finishOld = () => {
+        response.end(event(chunk({}, 'stop')) + event('[DONE]'));
+      };
+    });
+    const next = await upstream(say('new'));
+    const { service, values, rotate } = await serve({
+      'openai-api-key': 'k',
+      'azure-openai-endpoint': new URL(old.baseUrl).origin,
+      'azure-openai-deployment': 'd',
+    });
+    const streaming = service.agent.stream({ message: 'Hi' }, turn(service));
+    const events = streaming[Symbol.asyncIterator]();
+    const firstOld = await events.next();
+
+    values['azure-openai-endpoint'] = new URL(next.baseUrl).origin;
+    await rotate();
+    const fromNew = await service.agent.answer({ message: 'Hi' }, turn(service));
+    finishOld?.();
+    const lastOld = await events.next();
+
+    expect(firstOld.value).toMatchObject({ type: 'delta', text: 'old' });
+    expect(fromNew.response).toBe('new');
+    expect(lastOld.value).toMatchObject({ type: 'done', reply: { response: 'old' } });
+    expect([old.requests.length, next.requests.length]).toEqual([1, 1]);
+    expect(next.requests[0]?.headers['api-key']).toBe('k');
+  });
+
+  it('that cannot be used is told by name and keeps ready away until it can', async () => {
+    const good = await upstream(say('Hello'));
+    const { service, values, rotate, log, laterReport } = await serve({
+      'openai-api-key': 'k',
+      'azure-openai-endpoint': new URL(good.baseUrl).origin,
+      'azure-openai-deployment': 'd',
+    });
+
+    values['azure-openai-endpoint'] = 'canary address';
+    await rotate();
+    const broken = await laterReport();
+    values['azure-openai-endpoint'] = new URL(good.baseUrl).origin;
+    await rotate();
+    const mended = await laterReport();
+
+    expect(broken).toMatchObject({
+      status: 'unready',
+      chat: { status: 'unready', code: 'config_unavailable' },
+      secrets: { status: 'ready', sources: { AZURE_OPENAI_ENDPOINT: 'key-vault' } },
+    });
+    expect(broken.chat.reason).toContain('Key Vault secret azure-openai-endpoint');
+    expect(mended.chat).toEqual({ status: 'ready' });
+    expect((await service.agent.answer({ message: 'Hi' }, turn(service))).response).toBe('Hello');
+    expect(log.join('\n') + JSON.stringify(broken)).not.toContain('canary');
+  });
+});
+
+describe('agent.toml', () => {
+  it('decides how the model is asked', async () => {
+    const model = await upstream(say('Hello'));
+    const { service, log } = await serve(
+      {
+        'openai-api-key': 'k',
+        'azure-openai-endpoint': new URL(model.baseUrl).origin,
+        'azure-openai-deployment': 'd',
+      },
+      '[agent]\nname = "clerk"\ninstructions = "Be brief"\n[model]\nmax_output_tokens = 7\ntemperature = 0.5\n[telemetry]\nlog_level = "debug"\n',
+    );
+
+    await service.agent.answer({ message: 'Hi', maxOutputTokens: 100 }, turn(service));
+    service.telemetry.debug('seen');
+
+    const body = model.requests[0]?.body;
+    expect(body).toMatchObject({
+      temperature: 0.5,
+      messages: [{ role: 'system', content: 'Be brief' }, { role: 'user' }],
+    });
+    expect(body?.['max_completion_tokens'] ?? body?.['max_tokens']).toBe(7);
+    expect(JSON.parse(log.at(-1) ?? '{}')).toMatchObject({ agent: 'clerk', message: 'seen' });
+  });
+
+  it('with a mistake stops the start', async () => {
+    const starting = createService({ OPENAI_API_KEY: 'k' }, { agentToml: '[agent]\nnmae = "x"' });
+
+    await expect(starting).rejects.toThrow(ConfigError);
+    await expect(starting).rejects.toThrow('agent.toml line 2: agent.nmae');
+  });
+});
