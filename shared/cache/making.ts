@@ -41,21 +41,29 @@ export interface MakingOptions extends MakingPlace {
 
 export function createMaking(options: MakingOptions): Making {
   const { reason, key, lead, cache } = options;
-  const end = (landing: Landing<Landed>): void => lead?.end(landing);
+  let isOpen = true;
+
+  function end(landing: Landing<Landed>): void {
+    isOpen = false;
+    lead?.end(landing);
+  }
+
+  async function keep(candidate: CandidateAnswer): Promise<CacheStatus> {
+    const answer = key === undefined || !isOpen ? undefined : toStoredAnswer(candidate);
+    if (key === undefined || answer === undefined) {
+      end({ kind: 'private' });
+      return { kind: 'forward', reason, stored: false };
+    }
+    const storedAt = options.clock.now();
+    const entry: CacheEntry = { answer, storedAt, expiresAt: storedAt + options.ttlMs };
+    end({ kind: 'landed', value: { entry, isNew: true } });
+    const stored = await cache.set(key, entry).catch(() => false);
+    if (stored) options.onStored();
+    return { kind: 'forward', reason, stored };
+  }
+
   return {
-    async keep(candidate) {
-      const answer = key === undefined ? undefined : toStoredAnswer(candidate);
-      if (key === undefined || answer === undefined) {
-        end({ kind: 'private' });
-        return { kind: 'forward', reason, stored: false };
-      }
-      const storedAt = options.clock.now();
-      const entry: CacheEntry = { answer, storedAt, expiresAt: storedAt + options.ttlMs };
-      end({ kind: 'landed', value: { entry, isNew: true } });
-      const stored = await cache.set(key, entry).catch(() => false);
-      if (stored) options.onStored();
-      return { kind: 'forward', reason, stored };
-    },
+    keep,
     fail: (error) => end({ kind: 'failed', error }),
     leave: () => end({ kind: 'left' }),
   };

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import type { BucketShape, Taken } from './bucket-store.ts';
 
@@ -28,7 +29,7 @@ interface Bucket {
 
 export function createTokenBuckets(options: TokenBucketsOptions): TokenBuckets {
   const { capacity, intervalMs, maxKeys, clock } = options;
-  const buckets = new Map<string, Bucket>();
+  const buckets = new LRUCache<string, Bucket>({ max: maxKeys });
 
   function read(key: string, now: number): Bucket {
     const found = buckets.get(key);
@@ -46,10 +47,7 @@ export function createTokenBuckets(options: TokenBucketsOptions): TokenBuckets {
   function write(key: string, bucket: Omit<Bucket, 'forgetAt'>): Bucket {
     const refills = Math.max(1, Math.ceil((capacity - bucket.tokens) / capacity));
     const kept = { ...bucket, forgetAt: clock.now() + refills * intervalMs };
-    // A Map keeps the order of insertion, so the first key is the one unused for longest.
-    buckets.delete(key);
     buckets.set(key, kept);
-    if (buckets.size > maxKeys) buckets.delete(buckets.keys().next().value ?? key);
     return kept;
   }
 

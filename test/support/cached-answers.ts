@@ -1,0 +1,83 @@
+import type { AnswerCache, CacheAsk, OpenedAnswer } from '../../shared/cache/answer-cache.ts';
+import { parseCacheControl } from '../../shared/cache/cache-control.ts';
+import type { CacheKeyParts } from '../../shared/cache/cache-key.ts';
+import type { CacheStatus } from '../../shared/cache/cache-status.ts';
+import type { CandidateAnswer, RequestTraits } from '../../shared/cache/cacheability.ts';
+import type { CacheEntry } from '../../shared/cache/response-cache.ts';
+
+export interface AskOptions {
+  readonly callerId?: string;
+  readonly question?: string;
+  readonly traits?: Partial<RequestTraits>;
+  readonly cacheControl?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** A question as the agent puts it to the cache. */
+export function ask(options: AskOptions = {}): CacheAsk {
+  const { callerId = 'alice', question = 'why?', signal = new AbortController().signal } = options;
+  return {
+    parts: keyParts({ callerId, messages: [{ role: 'user', content: question }] }),
+    traits: { hasHistory: false, hasPersonalData: false, ...options.traits },
+    control: parseCacheControl(options.cacheControl),
+    signal,
+  };
+}
+
+export function keyParts(parts: Partial<CacheKeyParts> = {}): CacheKeyParts {
+  return {
+    callerId: 'alice',
+    model: 'primary/gpt',
+    parameters: {},
+    promptVersion: '1',
+    tools: [],
+    messages: [{ role: 'user', content: 'why?' }],
+    ...parts,
+  };
+}
+
+export function candidate(answer: Partial<CandidateAnswer> = {}): CandidateAnswer {
+  return {
+    text: 'because',
+    model: 'gpt',
+    finishReason: 'stop',
+    usage: { inputTokens: 10, outputTokens: 5, totalTokens: 15 },
+    toolCalls: [],
+    ...answer,
+  };
+}
+
+export function entryOf(
+  text: string,
+  { storedAt, ttlMs }: { storedAt: number; ttlMs: number },
+): CacheEntry {
+  const { model, usage } = candidate();
+  return { answer: { text, model, usage }, storedAt, expiresAt: storedAt + ttlMs };
+}
+
+export interface Answered {
+  readonly text: string;
+  readonly status: CacheStatus;
+}
+
+/** Asks, and makes the answer where there is none, as the agent does. */
+export async function answer(
+  cache: AnswerCache,
+  { question, make }: { question: CacheAsk; make: () => Promise<CandidateAnswer> },
+): Promise<Answered> {
+  const opened = await cache.open(question);
+  if (opened.kind === 'found') return { text: opened.answer.text, status: opened.status };
+  try {
+    const made = await make();
+    return { text: made.text, status: await opened.making.keep(made) };
+  } catch (error) {
+    opened.making.fail(error);
+    throw error;
+  }
+}
+
+/** The answer that has to be made; a test that finds one instead is wrong. */
+export function toMake(opened: OpenedAnswer): Extract<OpenedAnswer, { kind: 'make' }> {
+  if (opened.kind !== 'make') throw new Error('the answer was found');
+  return opened;
+}

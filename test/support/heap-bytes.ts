@@ -1,0 +1,11 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+/** Bytes on the heap that somebody still holds on to: what is garbage is collected first. */
+export function heapBytes(): number {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  if (typeof collect !== 'function') throw new Error('Cannot collect garbage in this process');
+  collect();
+  return process.memoryUsage().heapUsed;
+}

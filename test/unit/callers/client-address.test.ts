@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { clientAddress, normaliseAddress } from '../../../shared/callers/client-address.ts';
+
+describe('the address of a client', () => {
+  it.each([
+    ['203.0.113.7', '203.0.113.7'],
+    [' 203.0.113.7:51234 ', '203.0.113.7'],
+    ['::ffff:203.0.113.7', '203.0.113.7'],
+    ['[::ffff:cb00:7107]:443', '203.0.113.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['[2001:db8:1:2::1]:443', '2001:db8:1:2::/64'],
+    ['[2001:DB8:0001:2::1]', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['2001:db8:1:2:3:4:203.0.113.7', '2001:db8:1:2::/64'],
+  ])('reads %j as %j', (text, expected) => {
+    expect(normaliseAddress(text)).toBe(expected);
+  });
+
+  it.each([
+    '',
+    'unknown',
+    'localhost',
+    '203.0.113',
+    '203.0.113.256',
+    '0203.0.113.7',
+    '203.0.113.7:port',
+    '203.0.113.7:1:2',
+    '[203.0.113.7]x',
+    '2001:db8::1::2',
+    '[2001:db8::1',
+    '1'.repeat(10_000),
+    '<script>',
+  ])('counts %j among the unknown', (text) => {
+    expect(normaliseAddress(text)).toBe('unknown');
+  });
+
+  it('R5 is the last one that was forwarded, whatever the client wrote before it', () => {
+    const forged = ['1.1.1.1, 203.0.113.7:80', 'x, y,203.0.113.7', ',,, 203.0.113.7'];
+
+    const addresses = forged.map((header) => clientAddress(header, { proxiesInFront: 0 }));
+
+    expect(new Set(addresses)).toEqual(new Set(['203.0.113.7']));
+  });
+
+  it('R5 is the one before our own proxies, where there are some', () => {
+    const header = '1.1.1.1, 203.0.113.7, 10.0.0.1';
+
+    expect(clientAddress(header, { proxiesInFront: 1 })).toBe('203.0.113.7');
+    expect(clientAddress(header, { proxiesInFront: 5 })).toBe('unknown');
+    expect(clientAddress(undefined, { proxiesInFront: 0 })).toBe('unknown');
+  });
+
+  it('R5 does not change when a client moves within its /64', () => {
+    const addresses = Array.from({ length: 1_000 }, (_, index) =>
+      clientAddress(`2001:db8:1:2:${index.toString(16)}::${index.toString(16)}`, {
+        proxiesInFront: 0,
+      }),
+    );
+
+    expect(new Set(addresses).size).toBe(1);
+  });
+});
