@@ -8,7 +8,7 @@ import type { WorkerChannel } from './workers/worker-channel.ts';
 /** What became of a call: what the worker said, or why it will never say anything. */
 export type Outcome =
   | WorkerResult
-  | { readonly status: 'lost'; readonly reason: 'crashed' | 'timed out' };
+  | { readonly status: 'lost'; readonly reason: 'crashed' | 'timed out' | 'abandoned' };
 
 /** One call of a function that is under way. */
 export interface Invocation {
@@ -35,7 +35,7 @@ export interface Invoker {
   outstanding(): number;
   /** Resolves when no call is under way. */
   idle(): Promise<void>;
-  /** Forgets the calls that are still under way: their worker is gone for good. */
+  /** Abandons the calls that are still under way: the host has ended. */
   close(): void;
 }
 
@@ -101,7 +101,7 @@ export function createInvoker(options: InvokerOptions): Invoker {
     },
     close() {
       for (const call of running) {
-        call.settle({ status: 'lost', reason: 'crashed' });
+        call.settle({ status: 'lost', reason: 'abandoned' });
         forget(call);
       }
     },

@@ -32,11 +32,11 @@ export async function processMessage(
     return moveToPoison(message, message.popReceipt, options);
   }
   const renewal = keepInvisible(message, options);
-  const isDone = await runFunction(message, options).finally(renewal.stop);
+  const end = await runFunction(message, options).finally(renewal.stop);
+  // Abandoned with the host, or failed in a poison queue: not released, invisible for its ten minutes.
+  if (end === 'abandoned' || (end === 'failed' && poisonQueue === undefined)) return;
   const popReceipt = await renewal.popReceipt();
-  if (isDone) await queue.deleteMessage(message.messageId, popReceipt);
-  // A failed message of a poison queue is not released: it stays invisible for its ten minutes.
-  else if (poisonQueue === undefined) return;
+  if (end === 'succeeded') await queue.deleteMessage(message.messageId, popReceipt);
   else if (message.dequeueCount >= config.maxDequeueCount) {
     await moveToPoison(message, popReceipt, options);
   } else {
@@ -45,11 +45,13 @@ export async function processMessage(
   }
 }
 
-/** Calls a queue function with a text; true when it has succeeded, outputs included. */
+export type CallEnd = 'succeeded' | 'failed' | 'abandoned';
+
+/** Calls a queue function with a text; its outputs are part of its success. */
 export async function callWithText(
   input: { readonly text: string; readonly triggerMetadata: Record<string, RpcData> },
   { func, invoker, outputs, log }: Pick<ProcessorOptions, 'func' | 'invoker' | 'outputs' | 'log'>,
-): Promise<boolean> {
+): Promise<CallEnd> {
   const invocation = await invoker.begin({
     functionName: func.name,
     input: { name: func.triggerName, data: { string: input.text } },
@@ -59,8 +61,9 @@ export async function callWithText(
     const outcome = await invocation.outcome;
     if (outcome.status === 'success') {
       await outputs.write(func, outcome);
-      return true;
+      return 'succeeded';
     }
+    if (outcome.status === 'lost' && outcome.reason === 'abandoned') return 'abandoned';
     const reason = outcome.status === 'lost' ? `the worker ${outcome.reason}` : outcome.message;
     log('error', `Function.${func.name}`, `Failed (invocation ${invocation.id}): ${reason}`);
   } catch (error) {
@@ -68,10 +71,10 @@ export async function callWithText(
   } finally {
     invocation.end();
   }
-  return false;
+  return 'failed';
 }
 
-function runFunction(message: DequeuedMessageItem, options: ProcessorOptions): Promise<boolean> {
+function runFunction(message: DequeuedMessageItem, options: ProcessorOptions): Promise<CallEnd> {
   const text = decodeMessage(message.messageText, options.config.messageEncoding);
   if (text !== undefined) {
     return callWithText({ text, triggerMetadata: buildQueueMetadata(message, text) }, options);
@@ -81,7 +84,7 @@ function runFunction(message: DequeuedMessageItem, options: ProcessorOptions): P
     LOCAL,
     `Message ${message.messageId} of '${options.func.source.queueName}' is not base64, as messageEncoding of host.json asks: function '${options.func.name}' is not called. On Azure it goes to the poison queue without a reason that anybody sees`,
   );
-  return Promise.resolve(false);
+  return Promise.resolve('failed');
 }
 
 async function moveToPoison(
