@@ -19,7 +19,7 @@ export interface SecretsParts {
 /** Secrets from the vault that the settings name, or else from the environment. */
 export async function openSecrets(environment: Environment, parts: SecretsParts): Promise<Secrets> {
   const { settings, ...others } = parts;
-  const wanted = wantedSecrets();
+  const wanted = wantedSecrets(settings.modelFallbacks);
   if (settings.azureKeyVaultUrl === undefined) {
     return createEnvironmentSecrets({ wanted, environment });
   }

@@ -1,6 +1,7 @@
 import type { TokenCredential } from '@azure/identity';
 import type { Clock } from '../clock.ts';
 import { ConfigError } from '../config/config-error.ts';
+import { parseFallbacks, type ModelFallback } from '../config/model-fallbacks.ts';
 import type { Settings } from '../config/read-config.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { VARIABLES } from '../config/variables.ts';
@@ -28,7 +29,6 @@ export interface WiredModel {
 
 const OPENAI_BASE_URL = 'https://api.openai.com/v1';
 const AZURE_OPENAI_SCOPE = 'https://cognitiveservices.azure.com/.default';
-const KEY_SECRET = VARIABLES.openAiApiKey.vaultName;
 
 /**
  * The model that the settings name. Keys are asked for with each attempt, so a new one needs no new
@@ -36,15 +36,15 @@ const KEY_SECRET = VARIABLES.openAiApiKey.vaultName;
  */
 export function wireModel(parts: ModelParts): WiredModel {
   const { secrets, telemetry } = parts;
-  let endpoint = endpointOf(parts.readSettings(), parts);
+  let endpoints = endpointsOf(parts.readSettings(), parts);
   let problem: ConfigError | undefined;
-  const model = createReplaceableModel(createModel(endpoint, parts));
+  const model = createReplaceableModel(createModel(endpoints, parts));
   secrets.onChange(() => {
     try {
-      const next = endpointOf(parts.readSettings(), parts);
+      const next = endpointsOf(parts.readSettings(), parts);
       problem = undefined;
-      if (isSameEndpoint(endpoint, next)) return;
-      endpoint = next;
+      if (next.every((one, index) => isSameEndpoint(one, endpoints[index]))) return;
+      endpoints = next;
       model.replace(createModel(next, parts));
       telemetry.info('model endpoint replaced');
     } catch (thrown) {
@@ -62,10 +62,10 @@ export function wireModel(parts: ModelParts): WiredModel {
   };
 }
 
-function createModel(endpoint: ModelEndpoint, parts: ModelParts): ResilientModel {
+function createModel(endpoints: readonly ModelEndpoint[], parts: ModelParts): ResilientModel {
   const { clock, random, telemetry, secrets } = parts;
   return createResilientModel({
-    endpoints: [endpoint],
+    endpoints,
     settings: parts.readSettings().model,
     clock,
     random,
@@ -74,8 +74,14 @@ function createModel(endpoint: ModelEndpoint, parts: ModelParts): ResilientModel
   });
 }
 
+/** In the order in which they are asked. */
+function endpointsOf(settings: Settings, parts: ModelParts): readonly ModelEndpoint[] {
+  const fallbacks = parseFallbacks(settings.modelFallbacks ?? '[]') ?? [];
+  return [primaryOf(settings, parts), ...fallbacks.map((one) => fallbackOf(one, parts))];
+}
+
 /** The endpoint that the settings name: Azure OpenAI by key or identity, or any compatible one. */
-function endpointOf(settings: Settings, parts: ModelParts): ModelEndpoint {
+function primaryOf(settings: Settings, parts: ModelParts): ModelEndpoint {
   const { azureOpenAiEndpoint, openAiApiKey } = settings;
   if (azureOpenAiEndpoint === undefined) {
     return {
@@ -83,7 +89,7 @@ function endpointOf(settings: Settings, parts: ModelParts): ModelEndpoint {
       kind: 'openai',
       baseUrl: settings.openAiBaseUrl ?? OPENAI_BASE_URL,
       model: settings.openAiModel,
-      apiKey: async () => currentKey(parts.secrets),
+      apiKey: async () => currentKey(parts.secrets, PRIMARY_KEY),
     };
   }
   const isByKey = openAiApiKey !== undefined;
@@ -93,22 +99,52 @@ function endpointOf(settings: Settings, parts: ModelParts): ModelEndpoint {
     baseUrl: `${azureOpenAiEndpoint}/openai/v1`,
     model: settings.azureOpenAiDeployment ?? '',
     credential: isByKey ? 'key' : 'token',
-    apiKey: isByKey ? async () => currentKey(parts.secrets) : identityTokens(parts.credential),
+    apiKey: isByKey
+      ? async () => currentKey(parts.secrets, PRIMARY_KEY)
+      : identityTokens(parts.credential),
   };
 }
 
-function isSameEndpoint(one: ModelEndpoint, other: ModelEndpoint): boolean {
+function fallbackOf(fallback: ModelFallback, parts: ModelParts): ModelEndpoint {
+  const { name, apiKey, apiKeySecret } = fallback;
+  const isByKey = apiKey !== undefined || apiKeySecret !== undefined;
+  const credential = {
+    credential: isByKey ? ('key' as const) : ('token' as const),
+    apiKey: isByKey
+      ? async () => apiKey ?? currentKey(parts.secrets, { secret: apiKeySecret, setting: name })
+      : identityTokens(parts.credential),
+  };
+  if ('baseUrl' in fallback) {
+    const { baseUrl, model } = fallback;
+    return { name, kind: 'openai', baseUrl, model, ...credential };
+  }
+  const baseUrl = `${fallback.azureEndpoint}/openai/v1`;
+  return { name, kind: 'azure', baseUrl, model: fallback.deployment, ...credential };
+}
+
+function isSameEndpoint(one: ModelEndpoint, other: ModelEndpoint | undefined): boolean {
   return (['kind', 'baseUrl', 'model', 'credential'] as const).every(
-    (name) => one[name] === other[name],
+    (name) => one[name] === other?.[name],
   );
 }
 
-function currentKey(secrets: Secrets): string {
-  const key = secrets.get(KEY_SECRET);
+const PRIMARY_KEY = {
+  secret: VARIABLES.openAiApiKey.vaultName,
+  setting: VARIABLES.openAiApiKey.name,
+} as const;
+
+interface KeyPlace {
+  readonly secret: string | undefined;
+  /** What an operator calls it. */
+  readonly setting: string;
+}
+
+function currentKey(secrets: Secrets, { secret, setting }: KeyPlace): string {
+  const key = secret === undefined ? undefined : secrets.get(secret);
   if (key !== undefined) return key;
   throw new ServiceError(
     'config_unavailable',
-    `Cannot call the model: ${VARIABLES.openAiApiKey.name} is not set`,
+    `Cannot call the model: the key of ${setting} is not set`,
   );
 }
 

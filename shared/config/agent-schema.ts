@@ -115,7 +115,7 @@ const model = z.strictObject({
     min: 1_024,
     max: 67_108_864,
     unit: 'bytes',
-    purpose: 'Largest answer that is read, streamed text included.',
+    purpose: 'Largest whole answer that is read, and most text of a stream that is kept.',
   }),
   max_line_bytes: integer({
     default: 1_048_576,

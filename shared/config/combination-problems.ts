@@ -1,11 +1,12 @@
 import type { AgentSettings } from './agent-settings.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { findVariable, type VariablePlaces } from './find-variable.ts';
+import { fallbackSecrets } from './model-fallbacks.ts';
 import { VARIABLES, type Variable } from './variables.ts';
 
 /** What no single variable can say: which model is called, and how storage is reached. */
 export function variableProblems(places: VariablePlaces): ConfigProblem[] {
-  return [...modelProblems(places), ...storageProblems(places)];
+  return [...modelProblems(places), ...fallbackProblems(places), ...storageProblems(places)];
 }
 
 /** Pairs of which one bounds the other. */
@@ -36,6 +37,14 @@ function modelProblems(places: VariablePlaces): ConfigProblem[] {
     problems.unshift({ setting: openAiBaseUrl.name, wanted });
   }
   return problems;
+}
+
+function fallbackProblems(places: VariablePlaces): ConfigProblem[] {
+  const { modelFallbacks, azureKeyVaultUrl } = VARIABLES;
+  const secrets = fallbackSecrets(findVariable(modelFallbacks, places).text);
+  if (secrets.length === 0 || isSet(azureKeyVaultUrl, places)) return [];
+  const wanted = `set while ${modelFallbacks.name} names an "apiKeySecret"`;
+  return [{ setting: azureKeyVaultUrl.name, wanted }];
 }
 
 function storageProblems(places: VariablePlaces): ConfigProblem[] {

@@ -1,10 +1,22 @@
 import { z } from 'zod';
 
 const urlSchema = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ''));
-const key = { apiKey: z.string().min(1).optional(), apiKeySecret: z.string().min(1).optional() };
+const key = {
+  apiKey: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,4096}$/)
+    .optional(),
+  /** The name of a secret in Key Vault. */
+  apiKeySecret: z
+    .string()
+    .regex(/^[0-9A-Za-z-]{1,127}$/)
+    .optional(),
+};
 const name = z.string().regex(/^[\w.-]{1,64}$/);
 
-const openAiSchema = z.strictObject({ name, baseUrl: urlSchema, model: z.string().min(1), ...key });
+const openAiSchema = z
+  .strictObject({ name, baseUrl: urlSchema, model: z.string().min(1), ...key })
+  .refine((one) => one.apiKey !== undefined || one.apiKeySecret !== undefined);
 const azureSchema = z.strictObject({
   name,
   azureEndpoint: urlSchema,
@@ -21,7 +33,7 @@ const fallbacksSchema = z
 export type ModelFallback = z.infer<typeof fallbacksSchema>[number];
 
 export const FALLBACKS_WANTED =
-  'a JSON array of at most 8 objects with their own "name", and either "baseUrl" and "model" or "azureEndpoint" and "deployment", and optionally "apiKey" or "apiKeySecret"';
+  'a JSON array of at most 8 objects with their own "name", and either "baseUrl" and "model" or "azureEndpoint" and "deployment", and "apiKey" or "apiKeySecret" (neither: managed identity, Azure only)';
 
 /** The value of MODEL_FALLBACKS, or undefined when it is not what FALLBACKS_WANTED says. */
 export function parseFallbacks(text: string): readonly ModelFallback[] | undefined {
@@ -33,4 +45,12 @@ export function parseFallbacks(text: string): readonly ModelFallback[] | undefin
   }
   const result = fallbacksSchema.safeParse(value);
   return result.success ? result.data : undefined;
+}
+
+/** The secrets of the vault that the fallbacks name. */
+export function fallbackSecrets(text: string | undefined): readonly string[] {
+  const fallbacks = text === undefined ? [] : (parseFallbacks(text) ?? []);
+  return fallbacks.flatMap(({ apiKeySecret }) =>
+    apiKeySecret === undefined ? [] : [apiKeySecret],
+  );
 }

@@ -1,5 +1,6 @@
 import type { ConfigProblem } from './config-error.ts';
 import { findVariable, type FoundVariable, type VariablePlaces } from './find-variable.ts';
+import { FALLBACKS_WANTED, fallbackSecrets, parseFallbacks } from './model-fallbacks.ts';
 import type { WantedSecret } from './secrets.ts';
 import type { SettingSource } from './setting-source.ts';
 import { VARIABLES, type Variable } from './variables.ts';
@@ -23,10 +24,13 @@ export interface VariableReading {
 const PRINTABLE = /^[\x20-\x7e]{1,4096}$/;
 
 /** The secrets that the vault is asked for, where one is named. */
-export function wantedSecrets(): readonly WantedSecret[] {
-  return Object.values<Variable>(VARIABLES).flatMap(({ name, vaultName }) =>
+export function wantedSecrets(modelFallbacks?: string): readonly WantedSecret[] {
+  const own = Object.values<Variable>(VARIABLES).flatMap(({ name, vaultName }) =>
     vaultName === undefined ? [] : [{ name: vaultName, variable: name }],
   );
+  const known = new Set(own.map(({ name }) => name));
+  const others = fallbackSecrets(modelFallbacks).filter((name) => !known.has(name));
+  return [...own, ...[...new Set(others)].map((name) => ({ name }))];
 }
 
 /** Reads the environment, and the secrets where they are there already. */
@@ -51,6 +55,9 @@ function readOne({ kind }: Variable, text: string | undefined): Reading {
   if (text === undefined) return { value: undefined };
   if (kind === 'url') return readUrl(text, ['https:', 'http:']);
   if (kind === 'https-url') return readUrl(text, ['https:']);
+  if (kind === 'fallbacks') {
+    return parseFallbacks(text) === undefined ? { wanted: FALLBACKS_WANTED } : { value: text };
+  }
   if (PRINTABLE.test(text)) return { value: text };
   return { wanted: 'at most 4096 printable ASCII characters' };
 }

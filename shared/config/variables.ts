@@ -2,7 +2,7 @@
 export interface Variable {
   /** The environment variable. */
   readonly name: string;
-  readonly kind: 'text' | 'url' | 'https-url';
+  readonly kind: 'text' | 'url' | 'https-url' | 'fallbacks';
   /** One line for docs/configuration.md. */
   readonly purpose: string;
   readonly default?: string;
@@ -44,6 +44,12 @@ export const VARIABLES = {
     kind: 'text',
     vaultName: 'azure-openai-deployment',
     purpose: 'Model deployment of that resource.',
+  },
+  modelFallbacks: {
+    name: 'MODEL_FALLBACKS',
+    kind: 'fallbacks',
+    secret: true,
+    purpose: 'Model endpoints that are asked, in this order, when those before them fail.',
   },
   azureKeyVaultUrl: {
     name: 'AZURE_KEY_VAULT_URL',

@@ -4,6 +4,7 @@ import { VARIABLES, type Variable } from '../../shared/config/variables.ts';
 const WANTED_OF_KIND = {
   text: 'text',
   url: 'http(s) URL',
+  fallbacks: 'JSON array of endpoints',
   'https-url': 'https URL',
 } as const satisfies Record<Variable['kind'], string>;
 
