@@ -80,13 +80,16 @@ export async function startAttempt(
       const failure = watchdog.hasBitten()
         ? timedOutAnswer('The time limit of the attempt has passed')
         : toUpstreamFailure(thrown);
-      // Who takes calls and answers is not down: short answers still come whole from there.
-      const wasCutShort = hasAnswered && failure.code === 'upstream_interrupted';
-      if (failure.unhealthy && !wasCutShort) pass.fail();
+      if (isSick(failure, hasAnswered)) pass.fail();
       if (failure.remedy !== 'never' && failure.remedy !== 'again') gate.noteFailure(failure);
       close();
       return failure;
     },
     close,
   };
+}
+
+/** Who takes calls and answers is not down: short answers still come whole from there. */
+function isSick({ unhealthy, code }: UpstreamFailure, hasAnswered: boolean): boolean {
+  return unhealthy && !(hasAnswered && code === 'upstream_interrupted');
 }
