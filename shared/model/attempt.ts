@@ -27,13 +27,8 @@ export async function startAttempt(
   gate: EndpointGate,
   callerSignal: AbortSignal,
 ): Promise<Attempt | undefined> {
-  const leave = await gate.bulkhead.enter(callerSignal);
+  const leave = await takeSlot(gate, callerSignal);
   if (leave === undefined) return undefined;
-  if (callerSignal.aborted) {
-    // Between the slot and here: an abort is told once, and nobody was listening.
-    leave();
-    throw reasonOf(callerSignal);
-  }
   const pass = gate.breaker.enter();
   if (pass === undefined) {
     leave();
@@ -92,4 +87,15 @@ export async function startAttempt(
 /** Who takes calls and answers is not down: short answers still come whole from there. */
 function isSick({ unhealthy, code }: UpstreamFailure, hasAnswered: boolean): boolean {
   return unhealthy && !(hasAnswered && code === 'upstream_interrupted');
+}
+
+async function takeSlot(
+  gate: EndpointGate,
+  callerSignal: AbortSignal,
+): Promise<(() => void) | undefined> {
+  const leave = await gate.bulkhead.enter(callerSignal);
+  if (leave === undefined || !callerSignal.aborted) return leave;
+  // Between the slot and here: an abort is told once, and nobody was listening.
+  leave();
+  throw reasonOf(callerSignal);
 }

@@ -84,7 +84,12 @@ describe('POST /api/chat with bad input', () => {
       status: 400,
       code: 'invalid_request',
     },
-    { what: 'endless nesting', body: '['.repeat(100_000), status: 400, code: 'invalid_request' },
+    {
+      what: 'endless nesting',
+      body: '['.repeat(100_000) + ']'.repeat(100_000),
+      status: 400,
+      code: 'invalid_request',
+    },
     {
       what: 'half a character',
       body: '{"message":"\\ud83d"}',

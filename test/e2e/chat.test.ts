@@ -122,25 +122,6 @@ describe('POST /api/chat', () => {
     expect(world.model.calls()).toHaveLength(1);
     expect(call?.tokensSent).toBeLessThan(1_000);
   });
-
-  it('stops the upstream call when the client leaves before a whole answer', async () => {
-    world.model.reset();
-    const client = new AbortController();
-    const pending = postChat(
-      world.url,
-      { message: 'word '.repeat(2_000) },
-      { signal: client.signal },
-    );
-    await eventually('the model is asked', () => world.model.calls().length === 1);
-
-    client.abort();
-
-    await expect(pending).rejects.toThrow();
-    await eventually(
-      'the upstream call is aborted',
-      () => world.model.calls()[0]?.status === 'aborted',
-    );
-  });
 });
 
 describe('GET /health, /ready and /health/ready', () => {
@@ -153,7 +134,7 @@ describe('GET /health, /ready and /health/ready', () => {
 
     expect(responses.map(({ status }) => status)).toEqual([200, 200, 200]);
     expect(await responses[0]?.json()).toEqual({ status: 'healthy' });
-    expect(await responses[1]?.json()).toEqual({
+    expect(await responses[1]?.json()).toMatchObject({
       status: 'ready',
       chat: { status: 'ready' },
       batch: { status: 'ready' },

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { postChat } from './support/post-chat.ts';
+import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
 import { startWorld, type World, type WorldOptions } from './support/start-world.ts';
 
@@ -69,6 +69,18 @@ describe('POST /api/chat when the model', () => {
       error: { code: 'content_filtered' },
     });
     expect(model.calls()).toHaveLength(1);
+  });
+
+  it('is still thinking when the client leaves is told to stop (H1)', async () => {
+    const { url, model } = await start({ model: 'dev/slow-500000' });
+    const client = new AbortController();
+    const pending = postChat(url, { message: 'Hi' }, { signal: client.signal });
+    await eventually('the model is asked', () => model.calls().length === 1);
+
+    client.abort();
+
+    await expect(pending).rejects.toThrow();
+    await eventually('the call is aborted', () => model.calls()[0]?.status === 'aborted');
   });
 
   it('is silent is kept company by comments', async () => {

@@ -57,6 +57,7 @@ describeWithRedis('limits while Redis is in trouble', () => {
     ['R3 answers with nothing', { kind: 'body', body: '' }],
     ['R3 answers with another shape', { kind: 'body', body: '{"result":"yes"}' }],
     ['R3 lets all pass in a shape of its own', { kind: 'body', body: '[{"result":[59,"x",60]}]' }],
+    ['R3 tells of another limit', { kind: 'body', body: '[{"result":[6,4102444800000,7]}]' }],
     ['R3 refuses all without saying why', { kind: 'body', body: '[{"result":[]}]' }],
     ['R3 has moved', { kind: 'reply-error', message: 'MOVED 3999 127.0.0.1:6381' }],
     ['R3 holds another type', { kind: 'reply-error', message: 'WRONGTYPE Operation against' }],
@@ -108,6 +109,17 @@ describeWithRedis('limits while Redis is in trouble', () => {
 
     expect(allowed).toBe(RPM);
     expect(limiter.state()).toBe('away');
+  });
+
+  it('R4 does not ask Redis for what this instance refuses', async () => {
+    open({ budgetMs: 5_000 });
+    await spend(RPM);
+    const before = world.bridge.commands().length;
+
+    const allowed = await spend(100);
+
+    expect(allowed).toBe(0);
+    expect(world.bridge.commands()).toHaveLength(before);
   });
 
   it('R1 tells the caller that the limit is local, and readiness that Redis is away', async () => {
