@@ -27,8 +27,9 @@ export async function startAttempt(
   gate: EndpointGate,
   callerSignal: AbortSignal,
 ): Promise<Attempt | undefined> {
-  const leave = await takeSlot(gate, callerSignal);
+  const leave = await gate.bulkhead.enter(callerSignal);
   if (leave === undefined) return undefined;
+  throwIfLeft(callerSignal, leave);
   const pass = gate.breaker.enter();
   if (pass === undefined) {
     leave();
@@ -89,13 +90,9 @@ function isSick({ unhealthy, code }: UpstreamFailure, hasAnswered: boolean): boo
   return unhealthy && !(hasAnswered && code === 'upstream_interrupted');
 }
 
-async function takeSlot(
-  gate: EndpointGate,
-  callerSignal: AbortSignal,
-): Promise<(() => void) | undefined> {
-  const leave = await gate.bulkhead.enter(callerSignal);
-  if (leave === undefined || !callerSignal.aborted) return leave;
-  // Between the slot and here: an abort is told once, and nobody was listening.
+/** Between the slot and the listener: an abort is told once, and nobody was listening yet. */
+function throwIfLeft(callerSignal: AbortSignal, leave: () => void): void {
+  if (!callerSignal.aborted) return;
   leave();
   throw reasonOf(callerSignal);
 }
