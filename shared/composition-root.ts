@@ -22,12 +22,12 @@ import {
   type Readiness,
   type ReadinessOptions,
 } from './health/readiness.ts';
-import type { ChatNeeds } from './http/answer-chat.ts';
+import type { CompletionsNeeds } from './http/answer-completions.ts';
 import { createConsoleTelemetry } from './telemetry/console-telemetry.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** Everything that triggers need. Each of them declares the part that it uses. */
-export interface Service extends ChatNeeds {
+export interface Service extends CompletionsNeeds {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -118,6 +118,7 @@ export async function createService(environment: Environment, parts: Parts = {})
   };
   return {
     agent,
+    publicModel: settings.agent.name,
     telemetry,
     maxRequestBytes: settings.limits.maxRequestBytes,
     chatLimits: settings.limits,

@@ -1,6 +1,11 @@
-import type { FinishReason, Model, ModelRequest, TokenUsage } from '../model/model.ts';
+import type {
+  FinishReason,
+  Model,
+  ModelMessage,
+  ModelRequest,
+  TokenUsage,
+} from '../model/model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import type { ChatRequest } from './chat-request.ts';
 
 /** What goes with one turn and is not part of the question. */
 export interface TurnContext {
@@ -10,6 +15,21 @@ export interface TurnContext {
   readonly deadlineAt: number;
   readonly traceparent: string;
   readonly telemetry: Telemetry;
+}
+
+/** One contribution to a conversation whose history the caller keeps. */
+export interface Said {
+  readonly role: 'system' | 'developer' | 'user' | 'assistant';
+  readonly content: string;
+}
+
+/** What is asked, in whichever dialect it came. */
+export interface Question {
+  readonly message: string;
+  /** What was said before it, oldest first. */
+  readonly earlier?: readonly Said[] | undefined;
+  readonly maxOutputTokens?: number | undefined;
+  readonly temperature?: number | undefined;
 }
 
 /** The whole answer of one turn. */
@@ -35,8 +55,8 @@ export type AgentEvent =
 
 /** Answers people and batch items alike. Every failure is a ServiceError or the signal's reason. */
 export interface Agent {
-  answer(request: ChatRequest, context: TurnContext): Promise<Reply>;
-  stream(request: ChatRequest, context: TurnContext): AsyncIterable<AgentEvent>;
+  answer(request: Question, context: TurnContext): Promise<Reply>;
+  stream(request: Question, context: TurnContext): AsyncIterable<AgentEvent>;
 }
 
 export interface AgentOptions {
@@ -54,14 +74,15 @@ export interface ModelParameters {
 }
 
 export function createAgent({ model, instructions, parameters = {} }: AgentOptions): Agent {
-  function toModelRequest(request: ChatRequest): ModelRequest {
+  function toModelRequest(request: Question): ModelRequest {
     return {
       messages: [
         { role: 'system', content: instructions },
+        ...(request.earlier ?? []).map(toModelMessage),
         { role: 'user', content: request.message },
       ],
       maxOutputTokens: smallest(request.maxOutputTokens, parameters.maxOutputTokens),
-      temperature: parameters.temperature,
+      temperature: request.temperature ?? parameters.temperature,
     };
   }
   return {
@@ -76,6 +97,12 @@ export function createAgent({ model, instructions, parameters = {} }: AgentOptio
       }
     },
   };
+}
+
+/** Ours are the only instructions: those of a caller are something that the caller said. */
+function toModelMessage({ role, content }: Said): ModelMessage {
+  if (role === 'user' || role === 'assistant') return { role, content };
+  return { role: 'user', content: `Instructions of the caller:\n${content}` };
 }
 
 function toReply(answer: Awaited<ReturnType<Model['complete']>>): Reply {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseRequest } from './parse-request.ts';
 
 /** About 25,000 tokens: more belongs into a file or a batch. */

@@ -3,9 +3,13 @@ import type { PlainResponse } from './respond.ts';
 
 /** One event of a stream. */
 export interface SseEvent {
-  readonly event: string;
+  /** Absent in dialects whose events are told apart by their data. */
+  readonly event?: string;
   readonly data: unknown;
 }
+
+/** Data that is sent as these letters: the end mark of OpenAI's streams is no JSON. */
+export const DONE = Symbol('[DONE]');
 
 export interface SseOptions {
   /** Longest silence before a comment is sent. */
@@ -90,8 +94,10 @@ async function* frames(
 }
 
 function toFrame({ event, data }: SseEvent): string {
-  const json = JSON.stringify(data).replaceAll(BREAKS_LINES_ELSEWHERE, escapeUnit);
-  return `event: ${event}\ndata: ${json}\n\n`;
+  const json =
+    data === DONE ? '[DONE]' : JSON.stringify(data).replaceAll(BREAKS_LINES_ELSEWHERE, escapeUnit);
+  const name = event === undefined ? '' : `event: ${event}\n`;
+  return `${name}data: ${json}\n\n`;
 }
 
 function escapeUnit(unit: string): string {

@@ -1,13 +1,20 @@
-import type { AgentEvent } from '../agent/agent.ts';
-import type { ChatRequest } from '../agent/chat-request.ts';
+import type { AgentEvent, Question, Reply } from '../agent/agent.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
 import type { ChatNeeds } from './answer-chat.ts';
 import { openTurn, type Turn } from './deadline.ts';
 import type { Exchange } from './exchange.ts';
-import { toProblem } from './problem.ts';
+import { toProblem, type Problem } from './problem.ts';
 import { reportFailure } from './report-failure.ts';
 import type { PlainResponse } from './respond.ts';
 import { discard, orSilence, sseResponse, type SseEvent } from './sse.ts';
+
+/** How one family of clients wants a stream to be written. */
+export interface StreamDialect {
+  begin(): readonly SseEvent[];
+  delta(text: string): readonly SseEvent[];
+  end(reply: Reply): readonly SseEvent[];
+  fail(problem: Problem): SseEvent;
+}
 
 /**
  * A chat as server-sent events. A failure before the first event is answered with its own status.
@@ -16,7 +23,7 @@ import { discard, orSilence, sseResponse, type SseEvent } from './sse.ts';
  */
 export async function streamChat(
   exchange: Exchange,
-  { request, needs }: { request: ChatRequest; needs: ChatNeeds },
+  { request, needs, dialect = nativeDialect(exchange.requestId) }: StreamOptions,
 ): Promise<PlainResponse> {
   const { heartbeatMs, streamDeadlineMs } = needs.chatLimits;
   const turn = openTurn(exchange, streamDeadlineMs);
@@ -25,14 +32,21 @@ export async function streamChat(
     const first = turn.within(events.next());
     const begun = await orSilence(first, heartbeatMs);
     if (begun !== 'silence' && begun.done === true) throw interrupted();
-    return respond(exchange, { turn, events, first, heartbeatMs });
+    return respond(exchange, { turn, events, first, dialect, heartbeatMs });
   } catch (error) {
     turn.close();
     throw error;
   }
 }
 
+interface StreamOptions {
+  readonly request: Question;
+  readonly needs: ChatNeeds;
+  readonly dialect?: StreamDialect;
+}
+
 interface StartedTurn {
+  readonly dialect: StreamDialect;
   readonly turn: Turn;
   readonly events: AsyncIterator<AgentEvent>;
   readonly first: Promise<IteratorResult<AgentEvent>>;
@@ -46,7 +60,7 @@ function respond(
   const { turn, events } = started;
   const startedAt = performance.now();
   let outcome = 'done';
-  return sseResponse(chatEvents(requestId, started), {
+  return sseResponse(chatEvents(started), {
     heartbeatMs,
     connection,
     signal: turn.context.signal,
@@ -55,7 +69,7 @@ function respond(
       outcome = clientLeft.aborted ? 'client left' : error.code;
       if (clientLeft.aborted) return undefined;
       reportFailure(telemetry, { message: 'stream failed', error });
-      return { event: 'error', data: toProblem(error, requestId) };
+      return started.dialect.fail(toProblem(error, requestId));
     },
     onEnd(how) {
       if (how === 'cancelled') {
@@ -70,23 +84,31 @@ function respond(
   });
 }
 
-/** Ends with exactly one `done`, or throws. */
-async function* chatEvents(
-  requestId: string,
-  { turn, events, first }: StartedTurn,
-): AsyncGenerator<SseEvent, void, void> {
-  yield { event: 'session', data: { requestId } };
+/** Ends with exactly one end, or throws. */
+async function* chatEvents({
+  turn,
+  events,
+  first,
+  dialect,
+}: StartedTurn): AsyncGenerator<SseEvent, void, void> {
+  yield* dialect.begin();
   for (let step = await first; step.done !== true; step = await turn.within(events.next())) {
-    yield toSseEvent(step.value, requestId);
-    if (step.value.type === 'done') return;
+    if (step.value.type === 'done') return yield* dialect.end(step.value.reply);
+    yield* dialect.delta(step.value.text);
   }
   throw interrupted();
 }
 
-function toSseEvent(event: AgentEvent, requestId: string): SseEvent {
-  if (event.type === 'delta') return { event: 'delta', data: { text: event.text } };
-  const { response: _text, ...rest } = event.reply;
-  return { event: 'done', data: { ...rest, requestId } };
+/** The events of POST /api/chat. */
+function nativeDialect(requestId: string): StreamDialect {
+  return {
+    begin: () => [{ event: 'session', data: { requestId } }],
+    delta: (text) => [{ event: 'delta', data: { text } }],
+    end({ response: _text, ...rest }) {
+      return [{ event: 'done', data: { ...rest, requestId } }];
+    },
+    fail: (problem) => ({ event: 'error', data: problem }),
+  };
 }
 
 function interrupted(): ServiceError {

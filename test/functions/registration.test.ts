@@ -40,8 +40,10 @@ const EXPECTED = {
   batch: 'queue batch-jobs',
   batchPoison: 'queue batch-jobs-poison',
   chat: 'POST /api/chat function',
+  completions: 'POST /v1/chat/completions function',
   health: 'GET /health anonymous',
   healthReady: 'GET /health/ready anonymous',
+  models: 'GET /v1/models function',
   ready: 'GET /ready anonymous',
 };
 

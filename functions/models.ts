@@ -1,0 +1,11 @@
+import { app } from '@azure/functions';
+import { getService } from '../shared/composition-root.ts';
+import { answerModels } from '../shared/http/answer-models.ts';
+import { asHttpHandler } from '../shared/http/pipeline.ts';
+
+app.http('models', {
+  route: 'v1/models',
+  methods: ['GET'],
+  authLevel: 'function',
+  handler: asHttpHandler(getService, answerModels),
+});

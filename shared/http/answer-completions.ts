@@ -1,0 +1,50 @@
+import { parseCompletionsRequest } from '../agent/completions-request.ts';
+import { toChunk, toCompletion, toUsageChunk } from '../agent/completions-reply.ts';
+import type { ChatNeeds } from './answer-chat.ts';
+import { openTurn } from './deadline.ts';
+import type { Exchange } from './exchange.ts';
+import { jsonResponse, type PlainResponse } from './respond.ts';
+import { DONE } from './sse.ts';
+import { streamChat, type StreamDialect } from './stream-chat.ts';
+
+export interface CompletionsNeeds extends ChatNeeds {
+  /** What the agent is called where a client wants the name of a model. */
+  readonly publicModel: string;
+}
+
+/** POST /v1/chat/completions: the agent for clients of OpenAI's API. */
+export async function answerCompletions(
+  exchange: Exchange,
+  needs: CompletionsNeeds,
+): Promise<PlainResponse> {
+  const { question, stream, includeUsage } = parseCompletionsRequest(await exchange.readJson());
+  const frame = { requestId: exchange.requestId, created: Math.floor(Date.now() / 1_000) };
+  if (stream) {
+    const dialect = chunkDialect(frame, { includeUsage, model: needs.publicModel });
+    return streamChat(exchange, { request: question, needs, dialect });
+  }
+  const turn = openTurn(exchange, needs.chatLimits.answerDeadlineMs);
+  try {
+    const reply = await turn.within(needs.agent.answer(question, turn.context));
+    return jsonResponse(toCompletion(reply, frame));
+  } finally {
+    turn.close();
+  }
+}
+
+/** Chunks without event names, and an end mark. An error is the end too: the client throws it. */
+function chunkDialect(
+  frame: { readonly requestId: string; readonly created: number },
+  { includeUsage, model }: { readonly includeUsage: boolean; readonly model: string },
+): StreamDialect {
+  return {
+    begin: () => [{ data: toChunk({ role: 'assistant', content: '' }, { frame, model }) }],
+    delta: (content) => [{ data: toChunk({ content }, { frame, model }) }],
+    end(reply) {
+      const last = toChunk({}, { frame, model, finishReason: reply.finishReason });
+      const usage = includeUsage ? [{ data: toUsageChunk({ ...reply, model }, frame) }] : [];
+      return [{ data: last }, ...usage, { data: DONE }];
+    },
+    fail: ({ error }) => ({ data: { error } }),
+  };
+}
