@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Far above what the platform sends, far below what would cost time to parse. */
 const MAX_HEADER_CHARS = 32_768;

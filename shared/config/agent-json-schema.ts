@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { agentSchema } from './agent-schema.ts';
 
 /** What editors know of agent.toml: the text of agent.schema.json at the root. */

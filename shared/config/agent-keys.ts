@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { agentSchema } from './agent-schema.ts';
 import { wantedOf } from './fields.ts';
 

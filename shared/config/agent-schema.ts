@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { choice, integer, optionalInteger, optionalNumber, ratio, text } from './fields.ts';
 
 /** Who the agent is. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { listAgentKeys, type AgentKey } from './agent-keys.ts';
 import type { agentSchema } from './agent-schema.ts';
 import { toCamelName, type CamelKeys } from './camel-keys.ts';

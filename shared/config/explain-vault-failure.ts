@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { VaultError } from './secret-reader.ts';
 import type { VaultTrouble } from './secrets.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What a key of agent.toml says of itself, beside what its schema already knows. */
 interface FieldText {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { listAgentKeys, sectionAt, type AgentKey } from './agent-keys.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { editDistance, nearestName } from './nearest-name.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Only what is used is checked: upstreams may add whatever they like. */
 const count = z.number().int().nonnegative();

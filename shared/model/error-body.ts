@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What the error bodies of OpenAI, Azure and compatible servers have in common. */
 export interface UpstreamErrorBody {

@@ -1,5 +1,5 @@
 import { Ratelimit, type RatelimitConfig } from '@upstash/ratelimit';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { BucketShape, BucketStore, Taken } from './bucket-store.ts';
 
 export interface RedisBucketsOptions extends BucketShape {
