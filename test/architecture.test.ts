@@ -84,6 +84,13 @@ describe('the rules of the house', () => {
     expect(outgrown).toEqual(['shared/agent/x.ts has 301 lines; a file has at most 300']);
   });
 
+  it('see an import that the bundler cannot take apart', () => {
+    expect(planted('shared/agent/x.ts', `import { z } from 'zod';`)).toEqual([
+      "shared/agent/x.ts imports all of zod; write import * as z from 'zod'",
+    ]);
+    expect(planted('shared/agent/x.ts', `import * as z from 'zod';`)).toEqual([]);
+  });
+
   it('see a room that nobody planned', () => {
     expect(planted('shared/utils/x.ts', '')).toEqual([
       'shared/utils/x.ts stands in the room utils, which has no doors',

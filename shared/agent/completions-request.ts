@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ServiceError } from '../errors.ts';
 import type { Question, Said } from './agent.ts';
 import { parseRequest } from './parse-request.ts';
