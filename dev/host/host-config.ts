@@ -36,12 +36,7 @@ const MAX_BATCH = 32;
 /** Settings may override any value of host.json under names that begin so. */
 const OVERRIDE = /^AzureFunctionsJobHost__/i;
 
-const timeSpan = z.string().transform((text, context) => {
-  const ms = parseTimeSpan(text);
-  if (ms !== undefined) return ms;
-  context.addIssue(`must be a duration as hh:mm:ss: current value is '${text}'`);
-  return z.NEVER;
-});
+const timeSpan = z.string().transform(toMs);
 const count = z.coerce.number().int();
 const limit = count
   .refine((value) => value === -1 || value > 0, 'must be positive, or -1')
@@ -69,7 +64,7 @@ const queuesSchema = z.object({
 
 const fileSchema = z.object({
   version: z.literal('2.0', `must be "2.0"`),
-  functionTimeout: z.union([z.literal('-1'), timeSpan]).optional(),
+  functionTimeout: z.string().transform(toTimeout).optional(),
   logging: z
     .object({ logLevel: z.record(z.string(), z.string()).default({}) })
     .default({ logLevel: {} }),
@@ -104,7 +99,7 @@ function toConfig(
     (environment['AZURE_FUNCTIONS_ENVIRONMENT'] ?? 'Development').toLowerCase() === 'development';
   return {
     functionTimeoutMs:
-      functionTimeout === '-1' ? undefined : (functionTimeout ?? DEFAULT_TIMEOUT_MS),
+      functionTimeout === 'none' ? undefined : (functionTimeout ?? DEFAULT_TIMEOUT_MS),
     logLevels: logging.logLevel,
     http: { ...http, routePrefix: http.routePrefix.replace(/^\/+|\/+$/g, '') },
     queues: {
@@ -117,6 +112,17 @@ function toConfig(
       messageEncoding: queues.messageEncoding,
     },
   };
+}
+
+function toMs(text: string, context: z.RefinementCtx): number {
+  const ms = parseTimeSpan(text);
+  if (ms !== undefined) return ms;
+  context.addIssue(`must be a duration as hh:mm:ss: current value is '${text}'`);
+  return z.NEVER;
+}
+
+function toTimeout(text: string, context: z.RefinementCtx): number | 'none' {
+  return text === '-1' ? 'none' : toMs(text, context);
 }
 
 function withOverrides(file: unknown, environment: Readonly<Record<string, string>>): unknown {

@@ -16,6 +16,7 @@ const ORIGIN = /^https?:\/\/[^/?#]*/i;
 /** Reads the target of a request; undefined when the platform's web server would answer 400. */
 export function readRequestTarget(url: string): RequestTarget | undefined {
   const target = url.startsWith('/') ? url : url.replace(ORIGIN, '');
+  if (target !== '' && !/^[/?]/.test(target)) return undefined;
   const mark = target.indexOf('?');
   const rawPath = mark < 0 ? target : target.slice(0, mark);
   const search = mark < 0 ? '' : target.slice(mark);

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { collect, openQueueWorlds } from './support/queue-worlds.ts';
+import type { QueueWorlds } from './support/queue-worlds.ts';
+
+let worlds: QueueWorlds;
+beforeAll(async () => {
+  worlds = await openQueueWorlds();
+});
+afterAll(() => worlds.stop());
+
+describe('an output to a queue', () => {
+  it('creates the queue and writes objects with indents, lists as several messages', async () => {
+    const world = await worlds.start();
+    await world.jobs.sendMessage('{"copy":{"a":1}}');
+    await world.jobs.sendMessage('{"copy":["x",{"b":2}]}');
+    await world.jobs.sendMessage('{"copy":"text"}');
+
+    const texts = await collect(world.copies, 4);
+
+    expect(texts.toSorted()).toEqual(['text', 'x', '{\n  "a": 1\n}', '{\n  "b": 2\n}'].toSorted());
+  });
+
+  it('may be what a function returns', async () => {
+    const world = await worlds.start();
+    await world.returning.create();
+    await world.returning.sendMessage('in');
+
+    expect(await collect(world.copies, 2)).toEqual(['in', 'plain']);
+  });
+});
+
+describe('a queue listener', () => {
+  it('waits for a queue that is missing and does not create it', async () => {
+    const world = await worlds.start();
+
+    const line = await world.host.logged(`queue '${world.returning.name}'`);
+
+    expect(line.message).toContain('QueueNotFound');
+    expect(await world.returning.exists()).toBe(false);
+    await world.returning.create();
+    await world.returning.sendMessage('late');
+    expect(await collect(world.copies, 2)).toEqual(['late', 'plain']);
+  });
+
+  it('takes nothing while the host drains', async () => {
+    const world = await worlds.start();
+    await world.host.get('/ping');
+    await world.host.get('/admin/host/drain', { method: 'POST' });
+    await world.jobs.sendMessage('{"during":"drain"}');
+    await world.host.get('/ping');
+
+    expect(world.told('job')).toEqual([]);
+    await world.host.get('/admin/host/resume', { method: 'POST' });
+    await world.untilTold('job');
+  });
+
+  it('can be gone round: the admin area calls a function by hand', async () => {
+    const world = await worlds.start();
+
+    const response = await world.host.get('/admin/functions/jobs', {
+      method: 'POST',
+      body: '{"input":"by hand"}',
+    });
+
+    expect(response.status).toBe(202);
+    expect((await world.untilTold('job'))[0]?.message).toBe('by hand');
+  });
+
+  it('waits for the message in work when the host stops, but not for ever', async () => {
+    const patient = await worlds.start({}, { timings: { jobHostDrainMs: 10_000 } });
+    await patient.jobs.sendMessage('{"takesMs":500}');
+    await patient.untilTold('job');
+    await patient.host.stop();
+    const hasty = await worlds.start({}, { timings: { jobHostDrainMs: 100 } });
+    await hasty.jobs.sendMessage('{"takesMs":60000}');
+    await hasty.untilTold('job');
+    await hasty.host.stop();
+
+    expect((await patient.jobs.getProperties()).approximateMessagesCount).toBe(0);
+    expect((await hasty.jobs.getProperties()).approximateMessagesCount).toBe(1);
+    // Abandoned, not released: nobody sees it before its ten minutes are over.
+    expect((await hasty.jobs.peekMessages()).peekedMessageItems).toEqual([]);
+  });
+});

@@ -1,0 +1,147 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { hostJson } from './support/fixture-host.ts';
+import { collect, openQueueWorlds, untilGone } from './support/queue-worlds.ts';
+import type { QueueWorlds } from './support/queue-worlds.ts';
+import { waitUntil } from './support/wait-until.ts';
+
+let worlds: QueueWorlds;
+beforeAll(async () => {
+  worlds = await openQueueWorlds();
+});
+afterAll(() => worlds.stop());
+
+describe('a message of a queue', () => {
+  it('is handed to its function with what the platform tells about it, then deleted', async () => {
+    const world = await worlds.start();
+    const sentAt = Date.now();
+    await world.jobs.sendMessage('{"jobId":"j1","id":"mine","DEQUEUECOUNT":42,"list":[1]}');
+
+    const [tell] = await world.untilTold('job');
+
+    expect(tell?.message).toEqual({ jobId: 'j1', id: 'mine', DEQUEUECOUNT: 42, list: [1] });
+    expect(tell?.triggerMetadata).toMatchObject({
+      jobId: 'j1',
+      // Properties of the message win over what the platform knows, in any letter case.
+      id: 'mine',
+      dequeueCount: 42,
+      queueTrigger: expect.objectContaining({ jobId: 'j1' }),
+    });
+    expect(tell?.triggerMetadata).not.toHaveProperty('list');
+    const { nextVisibleTime, insertionTime } = z
+      .object({ nextVisibleTime: z.string(), insertionTime: z.string() })
+      .parse(tell?.triggerMetadata);
+    expect(insertionTime).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/);
+    expect(Math.round((Date.parse(nextVisibleTime) - sentAt) / 60_000)).toBe(10);
+    await untilGone(world.jobs);
+  });
+
+  it('arrives as text when it is not JSON, and as null when it says null', async () => {
+    const world = await worlds.start();
+    await world.jobs.sendMessage('plain words');
+    await world.jobs.sendMessage('null');
+
+    const tells = await world.untilTold('job', 2);
+
+    expect(new Set(tells.map(({ message }) => message))).toEqual(new Set(['plain words', null]));
+    expect(tells[0]?.triggerMetadata['dequeueCount']).toBe(1);
+  });
+
+  it('that fails comes again after its delay, and goes to the poison queue at the last time', async () => {
+    const world = await worlds.start();
+    await world.jobs.sendMessage('{"fails":true}');
+
+    const [poisoned] = await world.untilTold('poison');
+
+    expect(poisoned?.message).toEqual({ fails: true });
+    expect(world.told('job').map(({ triggerMetadata }) => triggerMetadata['dequeueCount'])).toEqual(
+      [1, 2],
+    );
+    await untilGone(world.jobs);
+    await untilGone(world.poison);
+  });
+
+  it('of a poison queue that fails is not released and has no poison queue of its own', async () => {
+    const world = await worlds.start();
+    await world.poison.create();
+    await world.poison.sendMessage('{"poisonFails":true}');
+
+    await world.untilTold('poison');
+    await world.host.logged('not even this');
+
+    await world.jobs.sendMessage('{"fails":true}');
+    await world.untilTold('poison', 2);
+    const failed = world.told('poison').filter(({ message }) => {
+      return z.object({ poisonFails: z.boolean() }).safeParse(message).success;
+    });
+    expect(failed).toHaveLength(1);
+    expect((await world.poison.getProperties()).approximateMessagesCount).toBe(1);
+    expect(await worlds.service.getQueueClient(`${world.poison.name}-poison`).exists()).toBe(false);
+  });
+
+  it('delivered too often before goes to the poison queue without a call', async () => {
+    const spent = worlds.service.getQueueClient('spent');
+    await spent.create();
+    await spent.sendMessage('spent');
+    for (let count = 0; count < 2; count += 1) {
+      await spent.receiveMessages({ visibilityTimeout: 1 });
+      await waitUntil(
+        async () => (await spent.peekMessages()).peekedMessageItems.length === 1,
+        'the message to be visible again',
+      );
+    }
+
+    const world = await worlds.start({ JOBS: 'spent' });
+
+    await world.untilTold('poison');
+    expect(world.told('job')).toEqual([]);
+  });
+
+  it('in work when the worker crashes comes again with its count at two', async () => {
+    const world = await worlds.start();
+    await world.jobs.sendMessage('{"crashes":true}');
+
+    const tells = await world.untilTold('job', 2);
+
+    expect(tells.map(({ triggerMetadata }) => triggerMetadata['dequeueCount'])).toEqual([1, 2]);
+    await untilGone(world.jobs);
+  });
+
+  it('stays invisible for as long as its function runs', async () => {
+    const world = await worlds.start({}, { timings: { messageInvisibleMs: 1_000 } });
+    await world.jobs.sendMessage('{"takesMs":2500}');
+
+    await world.untilTold('job');
+    await untilGone(world.jobs);
+
+    expect(world.told('job')).toHaveLength(1);
+  });
+
+  it('is one of no more than a batch and the threshold at a time', async () => {
+    const world = await worlds.start();
+    for (let index = 0; index < 8; index += 1) {
+      await world.jobs.sendMessage(JSON.stringify({ takesMs: 100 + (index % 2) * 300 }));
+    }
+
+    const tells = await world.untilTold('job', 8);
+
+    expect(Math.max(...tells.map(({ inWork }) => inWork ?? 0))).toBe(3);
+  });
+
+  it('written in base64 is decoded when host.json says so; any other is poisoned unseen', async () => {
+    const world = await worlds.start({
+      ...hostJson({ 'extensions.queues.messageEncoding': 'base64' }),
+      'AzureWebJobs.poisoned.Disabled': 'true',
+    });
+    await world.jobs.sendMessage(Buffer.from('{"jobId":"encoded"}').toString('base64'));
+    await world.untilTold('job');
+    await world.jobs.sendMessage('{"jobId":"raw"}');
+
+    const line = await world.host.logged('is not base64');
+    const texts = await collect(world.poison, 1);
+
+    expect(line.level).toBe('error');
+    expect(texts).toEqual(['{"jobId":"raw"}']);
+    expect(world.told('job').map(({ message }) => message)).toEqual([{ jobId: 'encoded' }]);
+  });
+});
