@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createAnswerCache } from '../../shared/cache/answer-cache.ts';
+import { createMemoryCache } from '../../shared/cache/memory-cache.ts';
+import { createRedisCache } from '../../shared/cache/redis-cache.ts';
+import { createTieredCache } from '../../shared/cache/tiered-cache.ts';
+import { createRedisClient } from '../../shared/redis/redis-client.ts';
+import { answer, ask, candidate } from '../support/cached-answers.ts';
+import {
+  countAllowed,
+  createHandClock,
+  createLimiter,
+  createRedisParts,
+} from '../support/limits.ts';
+import {
+  describeWithRedis,
+  startRedisWorld,
+  type RedisWorld,
+} from '../support/redis/with-redis.ts';
+
+const TTL_MS = 300_000;
+
+describeWithRedis('one instance with limits and cache on the same Redis', () => {
+  let world: RedisWorld;
+  beforeEach(async () => {
+    world = await startRedisWorld();
+  });
+  afterEach(() => world.close());
+
+  function createInstance() {
+    const clock = createHandClock(Date.now());
+    const { url, token } = world.bridge;
+    const { guard, shared } = createRedisParts({ url, token, clock, budgetMs: 150 });
+    const size = { maxEntryBytes: 10_000, ttlMs: TTL_MS, clock };
+    const near = createMemoryCache({ ...size, maxEntries: 100, maxBytes: 1_000_000 });
+    const far = createRedisCache({
+      ...size,
+      redis: createRedisClient({ url, token, timeoutMs: 150 }),
+      guard: (work) => guard.run(work),
+      prefix: 'answers:',
+    });
+    const cache = createAnswerCache({
+      cache: createTieredCache({ near, far, maxPendingWrites: 10 }),
+      ttlMs: TTL_MS,
+      clock,
+    });
+    const limiter = createLimiter({ settings: { requestsPerMinute: 60 }, shared, clock });
+    /** A chat: the limit first, then the cache, then the model. */
+    return async (question: string) => {
+      const verdict = await limiter.reserve({ callerId: 'caller', tokens: 0 });
+      if (!verdict.allowed) return verdict;
+      await answer(cache, { question: ask({ question }), make: async () => candidate() });
+      await verdict.reservation.settle(15);
+      return verdict;
+    };
+  }
+
+  it('R2 waits for a hanging Redis once for limits and cache together', async () => {
+    const chat = createInstance();
+    world.bridge.inject({ kind: 'hang' });
+
+    await chat('first');
+    await chat('second');
+
+    expect(world.bridge.requests()).toBe(1);
+  });
+
+  it('R1 serves every chat within the limit while Redis is killed under load', async () => {
+    const chat = createInstance();
+    const all = Array.from({ length: 200 }, async (_, index) => {
+      if (index === 20) await world.killRedis();
+      return chat(`question ${index % 30}`);
+    });
+
+    const verdicts = await Promise.all(all);
+
+    expect(countAllowed(verdicts)).toBe(60);
+  });
+});

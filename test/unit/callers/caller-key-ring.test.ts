@@ -1,0 +1,72 @@
+import { hash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { createCallerKeyRing } from '../../../shared/callers/caller-key-ring.ts';
+import { findCaller } from '../../../shared/callers/caller-keys.ts';
+
+function createSource(secret: string | undefined) {
+  const source = {
+    secret,
+    absent: false,
+    read: () => source.secret,
+    isAbsent: () => source.absent,
+  };
+  return source;
+}
+
+function listOf(name: string, key: string): string {
+  return JSON.stringify({ [name]: hash('sha256', key) });
+}
+
+describe('the ring of caller keys', () => {
+  it('follows the secret when it changes', () => {
+    const source = createSource(listOf('alice', 'old'));
+    const currentKeys = createCallerKeyRing(source);
+    const before = currentKeys();
+
+    source.secret = listOf('alice', 'new');
+    const after = currentKeys();
+
+    expect(before && findCaller(before, 'old')).toBe('alice');
+    expect(after && findCaller(after, 'old')).toBeUndefined();
+    expect(after && findCaller(after, 'new')).toBe('alice');
+  });
+
+  it('parses a list once, however often it is asked', () => {
+    const currentKeys = createCallerKeyRing(createSource(listOf('alice', 'key')));
+
+    expect(currentKeys()).toBe(currentKeys());
+  });
+
+  it('asks for no key only where there is certainly no list', () => {
+    const source = createSource(undefined);
+    const currentKeys = createCallerKeyRing(source);
+
+    expect(currentKeys).toThrow('Cannot read the secret caller-keys');
+    source.absent = true;
+    expect(currentKeys()).toBeUndefined();
+  });
+
+  it('keeps the door closed when the list disappears', () => {
+    const source = createSource(listOf('alice', 'key'));
+    const currentKeys = createCallerKeyRing(source);
+    const before = currentKeys();
+
+    source.secret = undefined;
+    source.absent = true;
+
+    expect(currentKeys()).toBe(before);
+  });
+
+  it('keeps the door closed when the list becomes unreadable, and opens it for the next good one', () => {
+    const source = createSource(listOf('alice', 'key'));
+    const currentKeys = createCallerKeyRing(source);
+    currentKeys();
+
+    source.secret = '{';
+    expect(currentKeys).toThrow('it must be a JSON object');
+    source.secret = listOf('bob', 'key');
+    const after = currentKeys();
+
+    expect(after && findCaller(after, 'key')).toBe('bob');
+  });
+});
