@@ -78,7 +78,7 @@ function readFunction(
   const base = {
     name: info.name,
     triggerName,
-    isDisabled: isOn(environment[`AzureWebJobs.${info.name}.Disabled`]),
+    isDisabled: isDisabled(info.name, environment),
     outputs: new Map(outputs),
     info,
   };
@@ -134,8 +134,12 @@ function resolve(text: string, environment: Readonly<Record<string, string>>): s
   });
 }
 
-function isOn(value: string | undefined): boolean {
-  return value === '1' || value?.toLowerCase() === 'true';
+/** The platform reads the names of settings without regard to letter case. */
+function isDisabled(name: string, environment: Readonly<Record<string, string>>): boolean {
+  const setting = `azurewebjobs.${name.toLowerCase()}.disabled`;
+  const [, value = ''] =
+    Object.entries(environment).find(([key]) => key.toLowerCase() === setting) ?? [];
+  return value === '1' || value.toLowerCase() === 'true';
 }
 
 function textOf(value: unknown): string {

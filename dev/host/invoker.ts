@@ -56,6 +56,9 @@ interface Running {
   timer?: NodeJS.Timeout;
 }
 
+/** A longer timer would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** No host telemetry runs here, and without it the platform passes empty strings. */
 const NO_TRACE = { traceParent: '', traceState: '', attributes: {} };
 
@@ -78,7 +81,7 @@ export function createInvoker(options: InvokerOptions): Invoker {
       const channel = supervisor.current() ?? (await supervisor.ready());
       const invocation = track(call, channel);
       if (functionTimeoutMs !== undefined) {
-        const limitMs = functionTimeoutMs + timings.timeoutGraceMs;
+        const limitMs = Math.min(functionTimeoutMs + timings.timeoutGraceMs, LONGEST_TIMER_MS);
         invocation.timer = setTimeout(() => onTimeout(invocation, options), limitMs);
       }
       running.add(invocation);

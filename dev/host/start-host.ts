@@ -79,15 +79,14 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       startTimeoutMs: timings.workerStartMs,
     });
   const worker = await start();
+  const supervisor = superviseWorkers(worker, { start, timings, log });
   try {
     const functions = readAppFunctions(worker.functions, environment);
     requireFunctions(functions, appRoot);
     warnOfBindings(functions, log);
-    const supervisor = superviseWorkers(worker, { start, timings, log });
     return await serve(options, { config, environment, timings, log, functions, supervisor });
   } catch (error) {
-    worker.kill();
-    await worker.exited;
+    await supervisor.stop();
     throw error;
   }
 }

@@ -23,28 +23,28 @@ export async function forwardExchange(exchange: Exchange, parts: ForwardParts): 
     context,
   });
   invocation.onOverdue(() => forward.abort());
+  let hasClientLeft = false;
   const outcomeSeen = invocation.outcome.then((outcome) => {
     const problem = hangReason(outcome);
-    if (problem !== undefined) warnOfHang(func.name, { problem, context });
+    if (problem !== undefined && !hasClientLeft) warnOfHang(func.name, { problem, context });
     if (outcome.status === 'lost') forward.abort();
     return outcome;
   });
-  const [end, outcome] = await Promise.all([answerWhenEnded(), outcomeSeen]);
+  const [outcome] = await Promise.all([outcomeSeen, answerWhenEnded()]);
   if (outcome.status === 'success') await writeOutputs(exchange, { outcome, context });
-  if (end === 'client left') {
-    context.log('debug', `Function.${func.name}`, 'The client has left: 499');
-  }
 
-  async function answerWhenEnded() {
+  async function answerWhenEnded(): Promise<void> {
     const how = await forward.ended;
-    if (how === 'body too large') {
+    if (how === 'client left') {
+      hasClientLeft = true;
+      context.log('debug', `Function.${func.name}`, 'The client has left: 499');
+    } else if (how === 'body too large') {
       context.answers.send(response, 500, { headers: { Connection: 'close' } });
     } else if (how === 'cut') {
       // A forward that fails is not told to the caller before the function has ended.
       await invocation.outcome;
       context.answers.send(response, 500);
     }
-    return how;
   }
 }
 

@@ -43,25 +43,20 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     highWaterMark: 64 * 1024,
   });
   server.maxHeadersCount = 0;
+  let closed: Promise<unknown> | undefined;
   server.on('request', (request, response) => {
     const target = admit(request, response);
     if (target !== undefined) options.handle(request, response, target);
-  });
-  await bind(server, options.port);
-  const { port } = server.address() as AddressInfo;
-  let isClosing = false;
-  server.on('request', (_, response) => {
     // Without this a connection that has served its last request would stay open until it is idle.
     response.once('finish', () => {
-      if (isClosing) setImmediate(() => server.closeIdleConnections());
+      if (closed !== undefined) setImmediate(() => server.closeIdleConnections());
     });
   });
+  await bind(server, options.port);
   return {
-    port,
+    port: (server.address() as AddressInfo).port,
     async close() {
-      isClosing = true;
-      const closed = once(server, 'close');
-      server.close();
+      closed ??= once(server.close(), 'close');
       server.closeIdleConnections();
       await closed;
     },

@@ -63,6 +63,7 @@ export function openForward(exchange: Exchange, options: ForwardOptions): Forwar
     sendBody(request, { upstream, options, end });
   };
   open(false);
+  if (response.destroyed) end('client left');
   response.once('close', () => {
     if (!response.writableFinished) end('client left');
   });
@@ -140,7 +141,7 @@ function passBack(answer: IncomingMessage, { exchange, options, end }: PassingBa
   const { response } = exchange;
   if (response.destroyed || response.headersSent) {
     answer.destroy();
-    return;
+    return end('client left');
   }
   const headers: string[] = [];
   copyHeaders(answer.rawHeaders, { into: headers, except: HOP_BY_HOP });
@@ -153,12 +154,12 @@ function passBack(answer: IncomingMessage, { exchange, options, end }: PassingBa
   answer.pipe(response);
 }
 
-/** Only a request that has arrived can be aborted so that the worker notices. */
+/** A function whose request never arrives would wait for it until the worker is killed: send it first. */
 function abortWhenSent(upstream: ClientRequest): void {
   upstream.on('error', () => undefined);
   const { socket } = upstream;
   if (socket === null) {
-    upstream.once('socket', () => abortWhenSent(upstream));
+    upstream.once('socket', () => setImmediate(() => abortWhenSent(upstream)));
   } else if (socket.connecting) {
     socket.once('connect', () => setImmediate(() => upstream.destroy()));
   } else upstream.destroy();

@@ -38,7 +38,6 @@ export interface WorkerChannel {
   invoke(request: InvocationRequest): Promise<WorkerResult>;
   /** Asks the worker to run its terminate hooks and exit; kills it when the grace is over. */
   terminate(graceMs: number): Promise<void>;
-  kill(): void;
 }
 
 /** Starts a worker process and resolves once the app is loaded in it. */
@@ -80,7 +79,6 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerChannel
       await exited;
       clearTimeout(timer);
     },
-    kill: () => void child.kill('SIGKILL'),
   };
 }
 

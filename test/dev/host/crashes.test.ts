@@ -72,6 +72,7 @@ describe('a worker that ends', () => {
     expect((await host.failed).message).toContain('has failed 3 times');
     await expect(host.get('/echo')).rejects.toThrow('fetch failed');
     await streaming.rest;
+    await host.stop();
   });
 
   it('is not counted with crashes of long ago', async () => {

@@ -20,6 +20,16 @@ describe('an output to a queue', () => {
     expect(texts.toSorted()).toEqual(['text', 'x', '{\n  "a": 1\n}', '{\n  "b": 2\n}'].toSorted());
   });
 
+  it('is written before a request is answered', async () => {
+    const world = await worlds.start();
+
+    const response = await world.host.get('/enqueue', { method: 'POST', body: 'from a request' });
+
+    expect(response.status).toBe(202);
+    expect((await world.copies.getProperties()).approximateMessagesCount).toBe(1);
+    expect(await collect(world.copies, 1)).toEqual(['from a request']);
+  });
+
   it('may be what a function returns', async () => {
     const world = await worlds.start();
     await world.returning.create();

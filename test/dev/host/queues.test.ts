@@ -107,6 +107,19 @@ describe('a message of a queue', () => {
     await untilGone(world.jobs);
   });
 
+  it('whose function runs out of time comes again, on another worker', async () => {
+    const world = await worlds.start(hostJson({ functionTimeout: '00:00:00.300' }), {
+      timings: { timeoutGraceMs: 50, timeoutAnswerMs: 50 },
+    });
+    const worker = world.host.workerPid();
+    await world.jobs.sendMessage('{"takesMs":60000}');
+
+    const tells = await world.untilTold('job', 2);
+
+    expect(tells.map(({ triggerMetadata }) => triggerMetadata['dequeueCount'])).toEqual([1, 2]);
+    expect(world.host.workerPid()).not.toBe(worker);
+  });
+
   it('stays invisible for as long as its function runs', async () => {
     const world = await worlds.start({}, { timings: { messageInvisibleMs: 1_000 } });
     await world.jobs.sendMessage('{"takesMs":2500}');

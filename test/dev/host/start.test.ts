@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startHost } from '../../../dev/host/start-host.ts';
 import type { HostOptions, RunningHost } from '../../../dev/host/start-host.ts';
+import { commandOf, descendantsOf } from '../../support/processes.ts';
 import { appWith, writeApp } from './support/temporary-app.ts';
 
 const QUEUE = `app.storageQueue('q', { queueName: 'q', connection: 'Storage', handler: () => undefined });`;
@@ -98,12 +99,14 @@ describe('a host that cannot start', () => {
     const { port } = server.address() as AddressInfo;
 
     const failure = await start({}, { port }).catch((error: unknown) => error);
+    const children = descendantsOf(process.pid).filter((pid) => commandOf(pid).includes('worker'));
 
     expect(failure).toMatchObject({
       name: 'PlainFailure',
       code: 'EADDRINUSE',
       message: `Cannot start as port ${port} must be free: another process uses it`,
     });
+    expect(children).toEqual([]);
   });
 });
 

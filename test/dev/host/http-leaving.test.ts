@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { runFixture } from './support/fixture-host.ts';
+import type { FixtureHost } from './support/fixture-host.ts';
+import { open, readAll, requestText } from './support/raw-http.ts';
+import { waitUntil } from './support/wait-until.ts';
+
+const countsSchema = z.object({
+  pulled: z.number(),
+  aborted: z.number(),
+  waiting: z.number(),
+});
+
+const drainSchema = z.object({ outstandingInvocations: z.number() });
+
+let host: FixtureHost;
+beforeAll(async () => {
+  host = await runFixture('streaming');
+});
+afterAll(() => host.stop());
+
+async function counts(): Promise<z.infer<typeof countsSchema>> {
+  return countsSchema.parse(await (await host.get('/counts')).json());
+}
+
+async function outstanding(): Promise<number> {
+  const status: unknown = await (await host.get('/admin/host/drain/status')).json();
+  return drainSchema.parse(status).outstandingInvocations;
+}
+
+describe('a streamed answer whose client leaves or waits', () => {
+  it('ends for the worker when the client leaves', async () => {
+    const before = (await counts()).aborted;
+    const leaving = new AbortController();
+    const response = await host.get('/ticks/10000', { signal: leaving.signal });
+    await response.body?.getReader().read();
+
+    leaving.abort();
+
+    await waitUntil(async () => (await counts()).aborted > before, 'an abort in the worker');
+  });
+
+  it('still reaches the worker when the client leaves before it was answered', async () => {
+    const before = (await counts()).aborted;
+    const socket = await open(host.port);
+    socket.write(requestText('GET /late/60000'));
+
+    await waitUntil(() => socket.bytesWritten > 0, 'bytes sent');
+    socket.destroy();
+
+    await waitUntil(async () => (await counts()).aborted > before, 'an abort in the worker');
+  });
+
+  it('is no reason for an alarm when its function fails because the client has left', async () => {
+    const socket = await open(host.port);
+    socket.write(requestText('GET /failsWhenLeft'));
+    await waitUntil(async () => (await counts()).waiting === 1, 'the function to run');
+
+    socket.destroy();
+
+    await waitUntil(async () => (await counts()).waiting === 0, 'the function to fail');
+    await host.get('/echo');
+    expect(host.lines.filter(({ message }) => message.includes("'failsWhenLeft'"))).toEqual([]);
+  });
+
+  it('leaves no call behind when a hundred clients leave at once', async () => {
+    const before = await outstanding();
+    const sockets = await Promise.all(Array.from({ length: 100 }, () => open(host.port)));
+    for (const socket of sockets) socket.write(requestText('GET /echo'));
+
+    for (const socket of sockets) socket.destroy();
+
+    await waitUntil(async () => (await outstanding()) <= before, 'no call outstanding');
+  });
+
+  it('is not read ahead by the host when the client does not read', async () => {
+    const socket = await open(host.port);
+    socket.pause();
+    socket.write(requestText('GET /large/400'));
+
+    // The library pulls everything at once and keeps it in the worker; the host must not.
+    await waitUntil(async () => (await counts()).pulled >= 400, 'all chunks pulled');
+    const { arrayBuffers } = process.memoryUsage();
+    socket.resume();
+    const answer = await readAll(socket);
+
+    expect(arrayBuffers).toBeLessThan(20 * 1024 * 1024);
+    expect(answer.length).toBeGreaterThan(400 * 64 * 1024);
+  });
+});
