@@ -41,7 +41,7 @@ export interface Service extends CompletionsNeeds {
 export interface Parts {
   /** The text of agent.toml; the defaults without it. */
   readonly agentToml?: string;
-  /** Secrets that outlive the service; without them it opens and closes its own. */
+  /** Secrets of the test's own, which it closes itself. */
   readonly secrets?: Secrets;
   readonly clock?: Clock;
   readonly random?: () => number;
@@ -50,58 +50,44 @@ export interface Parts {
 
 /** How long a readiness report is given out again, and how long a check may take. */
 const READINESS = { cacheMs: 5_000, timeoutMs: 2_000 } as const;
-/** The longest wait between two reads of a vault that has not answered yet. */
-const VAULT_RETRY_SECONDS = 15;
 
 type Checks = ReadinessOptions['checks'];
 
 let starting: Promise<Service> | undefined;
 let told: string | undefined;
 
-/**
- * What stays when a start fails: the secrets go on being asked for in the background, so that the
- * requests of a bad time neither wait for the vault one by one nor ask it once each.
- */
-const surroundings = once(async () => {
-  const agentToml = await readAgentToml(import.meta.dirname);
-  return { agentToml, secrets: await openSecretsFor(process.env, { agentToml }) };
-});
-
 /** One service per worker process. A failed start is forgotten, so the next call tries again. */
 export function getService(): Promise<Service> {
   starting ??= startService().catch((error: unknown) => {
     starting = undefined;
-    throw error;
+    throw explain(error);
   });
   return starting;
 }
 
 async function startService(): Promise<Service> {
-  try {
-    return await createService(process.env, await surroundings());
-  } catch (error) {
-    throw explain(error, await surroundings.made());
-  }
+  return createService(process.env, { agentToml: await readAgentToml(import.meta.dirname) });
 }
 
 /** Ends the service of this process, if there is one. */
 export async function closeService(): Promise<void> {
   const service = await starting?.catch(() => undefined);
   await service?.close();
-  (await surroundings.made())?.secrets.close();
 }
 
 /**
- * Wires the whole product.
+ * Wires the whole product. What only the vault can say may be missing: the service then stands, is
+ * not ready, and takes the model over when the vault has named it.
  * @throws ConfigError naming every setting that is wrong
  */
 export async function createService(environment: Environment, parts: Parts = {}): Promise<Service> {
   const { agentToml = '', clock = systemClock, random = Math.random } = parts;
-  const secrets = parts.secrets ?? (await openSecretsFor(environment, parts));
+  const { settings } = readConfig(environment, { agentToml });
+  const telemetry = openTelemetry(settings, parts);
+  const surroundings = { settings, clock, random, telemetry };
+  const secrets = parts.secrets ?? (await openSecrets(environment, surroundings));
   await secrets.loaded();
   const readSettings = () => readConfig(environment, { agentToml, secrets }).settings;
-  const settings = readSettings();
-  const telemetry = openTelemetry(settings, parts);
   const credential = lazyCredential(settings);
   const wired = wireModel({ secrets, credential, clock, random, telemetry, readSettings });
   const { model } = wired;
@@ -129,14 +115,6 @@ export async function createService(environment: Environment, parts: Parts = {})
       await (await batch.made())?.processor.stop();
     },
   };
-}
-
-/** Opens the secrets before anything that needs them: the settings that say where come first. */
-function openSecretsFor(environment: Environment, parts: Parts): Promise<Secrets> {
-  const { agentToml = '', clock = systemClock, random = Math.random } = parts;
-  const { settings } = readConfig(environment, { agentToml });
-  const telemetry = openTelemetry(settings, parts);
-  return openSecrets(environment, { settings, clock, random, telemetry });
 }
 
 function openTelemetry(settings: Settings, parts: Parts): Telemetry {
@@ -193,7 +171,7 @@ async function batchStatus(batch: Batch, signal: AbortSignal): Promise<PartStatu
 }
 
 /** A caller learns which settings are wrong; the log says so once, not for every request. */
-function explain(error: unknown, around: { readonly secrets: Secrets } | undefined): unknown {
+function explain(error: unknown): unknown {
   if (!(error instanceof ConfigError)) return error;
   if (told !== error.message) {
     told = error.message;
@@ -202,8 +180,7 @@ function explain(error: unknown, around: { readonly secrets: Secrets } | undefin
       { detail: error.message },
     );
   }
-  const retryAfterSeconds = around?.secrets.state().failing ? VAULT_RETRY_SECONDS : undefined;
-  return new ServiceError('config_unavailable', error.message, { cause: error, retryAfterSeconds });
+  return new ServiceError('config_unavailable', error.message, { cause: error });
 }
 
 /** The platform collects what a worker prints, one record for each line. */

@@ -7,6 +7,7 @@ import type { Secrets } from '../config/secrets.ts';
 import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from '../model/endpoint.ts';
+import { createMissingModel } from '../model/missing-model.ts';
 import { createReplaceableModel } from '../model/replaceable-model.ts';
 import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -28,6 +29,8 @@ export interface WiredModel {
 }
 
 const OPENAI_BASE_URL = 'https://api.openai.com/v1';
+/** The longest wait between two reads of a vault that has not answered yet. */
+const VAULT_RETRY_SECONDS = 15;
 const AZURE_OPENAI_SCOPE = 'https://cognitiveservices.azure.com/.default';
 
 /**
@@ -36,30 +39,42 @@ const AZURE_OPENAI_SCOPE = 'https://cognitiveservices.azure.com/.default';
  */
 export function wireModel(parts: ModelParts): WiredModel {
   const { secrets, telemetry } = parts;
-  let endpoints = endpointsOf(parts.readSettings(), parts);
-  let problem: ConfigError | undefined;
-  const model = createReplaceableModel(createModel(endpoints, parts));
-  secrets.onChange(() => {
+  let endpoints: readonly ModelEndpoint[] = [];
+  let isMissing = true;
+  function requireConfigured(): void {
+    // Read again each time: why something is missing changes while nothing else does.
+    if (isMissing) configured(parts);
+  }
+  const model = createReplaceableModel(createMissingModel(requireConfigured));
+
+  function takeOver(): void {
     try {
-      const next = endpointsOf(parts.readSettings(), parts);
-      problem = undefined;
-      if (next.every((one, index) => isSameEndpoint(one, endpoints[index]))) return;
+      const next = endpointsOf(configured(parts), parts);
+      isMissing = false;
+      if (isSameList(endpoints, next)) return;
+      if (endpoints.length > 0) telemetry.info('model endpoint replaced');
       endpoints = next;
       model.replace(createModel(next, parts));
-      telemetry.info('model endpoint replaced');
     } catch (thrown) {
-      if (!(thrown instanceof ConfigError)) throw thrown;
-      problem = thrown;
-      telemetry.error('model not configured any more', { detail: thrown.message });
+      if (!(thrown instanceof ServiceError)) throw thrown;
+      isMissing = true;
+      telemetry.error('model not configured', { detail: thrown.message });
     }
-  });
-  return {
-    model,
-    requireConfigured() {
-      if (problem === undefined) return;
-      throw new ServiceError('config_unavailable', problem.message, { cause: problem });
-    },
-  };
+  }
+  takeOver();
+  secrets.onChange(takeOver);
+  return { model, requireConfigured };
+}
+
+/** @throws ServiceError where the secrets of now name no model. */
+function configured({ readSettings }: ModelParts): Settings {
+  try {
+    return readSettings();
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    const options = { cause: thrown, retryAfterSeconds: VAULT_RETRY_SECONDS };
+    throw new ServiceError('config_unavailable', thrown.message, options);
+  }
 }
 
 function createModel(endpoints: readonly ModelEndpoint[], parts: ModelParts): ResilientModel {
@@ -120,6 +135,12 @@ function fallbackOf(fallback: ModelFallback, parts: ModelParts): ModelEndpoint {
   }
   const baseUrl = `${fallback.azureEndpoint}/openai/v1`;
   return { name, kind: 'azure', baseUrl, model: fallback.deployment, ...credential };
+}
+
+function isSameList(list: readonly ModelEndpoint[], other: readonly ModelEndpoint[]): boolean {
+  return (
+    list.length === other.length && list.every((one, index) => isSameEndpoint(one, other[index]))
+  );
 }
 
 function isSameEndpoint(one: ModelEndpoint, other: ModelEndpoint | undefined): boolean {

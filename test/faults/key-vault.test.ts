@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { createBatchService } from '../../dev/batch/batch-service.ts';
 import { eventually, postChat } from '../e2e/support/post-chat.ts';
 import { startWorld, type World } from '../e2e/support/start-world.ts';
 import { startVaultWorld, type VaultWorld } from '../e2e/support/vault-world.ts';
@@ -242,7 +243,6 @@ describe('K4 a secret', () => {
 describe('K5 an identity endpoint', () => {
   it.each([
     { what: 'slow', mood: { kind: 'slow', delayMs: 30_000 } as const },
-    { what: 'failing', mood: { kind: 'status', status: 500 } as const },
     { what: 'gone', mood: { kind: 'down' } as const },
   ])('that is $what delays no answer beyond the time limit and is told', async ({ mood }) => {
     const scene = await start(
@@ -265,5 +265,30 @@ describe('K5 an identity endpoint', () => {
 
     expect(ready.status).toBe(503);
     expect(text).toMatch(/openai-api-key: (?:no answer in time|no identity to ask with)/);
+  });
+});
+
+describe('K1 a job that comes while the vault is away', () => {
+  it('is done when the vault is back', async () => {
+    const scene = await start((vault) => {
+      vault.set('openai-api-key', OLD_KEY);
+      vault.be({ kind: 'down' });
+    });
+    const batch = createBatchService(scene.app.connectionString);
+    const items = [{ custom_id: 'a', body: { message: 'Hi' } }];
+
+    await batch.submit({ v: 1, jobId: 'patient', items });
+    await eventually('the app has looked for the model in vain', () =>
+      scene.app.log.some((line) => line.includes('model not configured')),
+    );
+    scene.vault.be({ kind: 'well' });
+    await eventually(
+      'the job is finished',
+      async () => (await batch.read('patient'))?.results.size === 1,
+      60_000,
+    );
+
+    const [line] = (await batch.read('patient'))?.results.values() ?? [];
+    expect(line?.error).toBeNull();
   });
 });
