@@ -14,6 +14,7 @@ import type { Environment } from './config/find-variable.ts';
 import { readConfig, type Settings } from './config/read-config.ts';
 import type { Secrets } from './config/secrets.ts';
 import { storageSettings } from './config/storage-settings.ts';
+import { wantedSecrets } from './config/variable-settings.ts';
 import { ServiceError } from './errors.ts';
 import { chatStatus } from './health/chat-status.ts';
 import {
@@ -100,7 +101,7 @@ export async function createService(environment: Environment, parts: Parts = {})
       return chatStatus(model.endpoints(), clock.now());
     },
     batch: async (signal) => batchStatus(await batch(), signal),
-    secrets: async () => secretsStatus(secrets),
+    secrets: async () => secretsStatus(secrets, wantedSecrets(settings.modelFallbacks)),
   };
   return {
     agent,

@@ -1,11 +1,10 @@
-import type { Secrets } from '../config/secrets.ts';
-import { wantedSecrets } from '../config/variable-settings.ts';
+import type { Secrets, WantedSecret } from '../config/secrets.ts';
 import type { PartStatus } from '../health/readiness.ts';
 
 /** Whether the secrets are as fresh as they should be, and which source each of them came from. */
-export function secretsStatus(secrets: Secrets): PartStatus {
+export function secretsStatus(secrets: Secrets, wanted: readonly WantedSecret[]): PartStatus {
   const sources = Object.fromEntries(
-    wantedSecrets().map(({ name, variable }) => [variable ?? name, secrets.sourceOf(name)]),
+    wanted.map(({ name, variable }) => [variable ?? name, secrets.sourceOf(name)]),
   );
   const { failing, lastError } = secrets.state();
   if (!failing) return { status: 'ready', sources };
