@@ -1,0 +1,280 @@
+targetScope = 'subscription'
+
+@minLength(1)
+@maxLength(64)
+@description('azd environment name; every resource name is derived from it.')
+param environmentName string
+
+@description('Region of every resource except the model account.')
+@metadata({ azd: { type: 'location' } })
+param location string
+
+@description('Region of the model account. Empty = same as location.')
+param openAiLocation string = ''
+
+@description('Who runs azd.')
+param principalId string = ''
+@allowed(['User', 'ServicePrincipal', 'Group', ''])
+param principalType string = ''
+@description('May who runs azd read data and store secrets? auto = a person may, a pipeline may not.')
+@allowed(['auto', 'on', 'off'])
+param deployerAccess string = 'auto'
+
+param modelName string = 'gpt-5.4-mini'
+param modelVersion string = '2026-03-17'
+@description('Thousands of tokens per minute.')
+@minValue(1)
+param modelCapacity int = 30
+@allowed(['GlobalStandard', 'DataZoneStandard', 'Standard'])
+param modelSku string = 'GlobalStandard'
+@description('OnceCurrentVersionExpired moves to the next version when this one is retired; NoAutoUpgrade stops instead.')
+@allowed(['OnceCurrentVersionExpired', 'OnceNewDefaultVersionAvailable', 'NoAutoUpgrade'])
+param modelUpgrade string = 'OnceCurrentVersionExpired'
+@description('Existing Azure OpenAI endpoint. Set = no model account is created, and the role on it is yours to grant.')
+param existingOpenAiEndpoint string = ''
+@description('Deployment at the existing endpoint. Empty = the name of the model.')
+param existingOpenAiDeployment string = ''
+
+@allowed([512, 2048, 4096])
+param instanceMemoryMB int = 2048
+@minValue(1)
+@maxValue(1000)
+param maximumInstanceCount int = 100
+@minValue(0)
+param alwaysReadyHttp int = 0
+@minValue(1)
+@maxValue(1000)
+param httpConcurrency int = 16
+@allowed(['22', '24'])
+param nodeVersion string = '22'
+@description('Storage and instances over several zones; needs alwaysReadyHttp of at least 2.')
+param zoneRedundant bool = false
+@allowed(['RollingUpdate', 'Recreate'])
+param siteUpdateStrategy string = 'RollingUpdate'
+
+param vnetEnabled bool = false
+@description('Comma-separated origins that browsers may call from. Empty = none.')
+param corsOrigins string = ''
+@description('App registration client id. Set = Entra ID is required on every route but the probes.')
+param authClientId string = ''
+param upstashRedisUrl string = ''
+@secure()
+param upstashRedisToken string = ''
+
+@description('Who is told of alerts. Empty = nobody.')
+param alertEmail string = ''
+@description('Start of the links to runbooks in alerts, with a slash at its end.')
+param runbookBaseUrl string = ''
+@description('Tokens in 24 hours above which an alert is sent.')
+@minValue(1)
+param dailyTokenBudget int = 50000000
+@minValue(1)
+@maxValue(365)
+param resultRetentionDays int = 30
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 30
+@description('Cost fuse: at the cap no more log arrives until the next day, and log alerts go blind. -1 = none.')
+param logDailyCapGb int = 1
+@description('One-way per vault. False only for throw-away environments.')
+param vaultPurgeProtection bool = true
+@description('More app settings as NAME=value;NAME=value. They live here because a deployment replaces all of them.')
+param extraAppSettings string = ''
+
+var token = toLower(uniqueString(subscription().id, environmentName, location))
+var aiEnabled = empty(existingOpenAiEndpoint)
+var tags = { 'azd-env-name': environmentName }
+var grantsDeployer = deployerAccess == 'on' || (deployerAccess == 'auto' && principalType != 'ServicePrincipal')
+var extraPairs = filter(split(extraAppSettings, ';'), pair => contains(pair, '='))
+
+resource rg 'Microsoft.Resources/resourceGroups@2024-11-01' = {
+  name: 'rg-${environmentName}'
+  location: location
+  tags: tags
+}
+
+module identity 'modules/identity.bicep' = {
+  name: 'identity'
+  scope: rg
+  params: { name: 'id-${token}', location: location, tags: tags }
+}
+
+module monitor 'modules/monitor.bicep' = {
+  name: 'monitor'
+  scope: rg
+  params: {
+    workspaceName: 'log-${token}'
+    componentName: 'appi-${token}'
+    location: location
+    tags: tags
+    retentionDays: logRetentionDays
+    dailyCapGb: logDailyCapGb
+  }
+}
+
+module network 'modules/network.bicep' = if (vnetEnabled) {
+  name: 'network'
+  scope: rg
+  params: { name: 'vnet-${token}', location: location, tags: tags }
+}
+
+module storage 'modules/storage.bicep' = {
+  name: 'storage'
+  scope: rg
+  params: {
+    name: 'st${token}'
+    location: location
+    tags: tags
+    zoneRedundant: zoneRedundant
+    publicAccess: !vnetEnabled
+    retentionDays: resultRetentionDays
+    workspaceId: monitor.outputs.workspaceId
+  }
+}
+
+module vault 'modules/vault.bicep' = {
+  name: 'vault'
+  scope: rg
+  params: {
+    name: 'kv-${token}'
+    location: location
+    tags: tags
+    publicAccess: !vnetEnabled
+    purgeProtection: vaultPurgeProtection
+    workspaceId: monitor.outputs.workspaceId
+    upstashRedisToken: upstashRedisToken
+  }
+}
+
+module ai 'modules/ai.bicep' = if (aiEnabled) {
+  name: 'ai'
+  scope: rg
+  params: {
+    name: 'ai-${token}'
+    location: empty(openAiLocation) ? location : openAiLocation
+    tags: tags
+    modelName: modelName
+    modelVersion: modelVersion
+    upgrade: modelUpgrade
+    capacity: modelCapacity
+    skuName: modelSku
+    publicAccess: !vnetEnabled
+    workspaceId: monitor.outputs.workspaceId
+  }
+}
+
+module endpoints 'modules/private-endpoints.bicep' = if (vnetEnabled) {
+  name: 'endpoints'
+  scope: rg
+  params: {
+    location: location
+    tags: tags
+    vnetId: network.?outputs.id ?? ''
+    subnetId: network.?outputs.endpointSubnetId ?? ''
+    endpoints: concat(
+      [
+        { name: 'blob', resourceId: storage.outputs.id, groupId: 'blob', zone: 'privatelink.blob.${az.environment().suffixes.storage}' }
+        { name: 'queue', resourceId: storage.outputs.id, groupId: 'queue', zone: 'privatelink.queue.${az.environment().suffixes.storage}' }
+        { name: 'table', resourceId: storage.outputs.id, groupId: 'table', zone: 'privatelink.table.${az.environment().suffixes.storage}' }
+        { name: 'vault', resourceId: vault.outputs.id, groupId: 'vault', zone: 'privatelink.vaultcore.azure.net' }
+      ],
+      aiEnabled
+        ? [{ name: 'openai', resourceId: ai.?outputs.id ?? '', groupId: 'account', zone: 'privatelink.openai.azure.com' }]
+        : []
+    )
+  }
+}
+
+// Roles exist before the app does: its first start and the first upload must not race them.
+module access 'modules/access.bicep' = {
+  name: 'access'
+  scope: rg
+  params: {
+    identityPrincipalId: identity.outputs.principalId
+    deployerId: grantsDeployer ? principalId : ''
+    deployerType: empty(principalType) ? 'User' : principalType
+    storageName: storage.outputs.name
+    vaultName: vault.outputs.name
+    componentName: monitor.outputs.componentName
+    aiName: 'ai-${token}'
+    aiEnabled: aiEnabled
+  }
+  dependsOn: [ai]
+}
+
+module app 'modules/app.bicep' = {
+  name: 'app'
+  scope: rg
+  params: {
+    name: 'func-${token}'
+    planName: 'plan-${token}'
+    location: location
+    tags: tags
+    identityId: identity.outputs.id
+    identityClientId: identity.outputs.clientId
+    storageName: storage.outputs.name
+    packageContainer: storage.outputs.packageContainer
+    appInsightsConnectionString: monitor.outputs.connectionString
+    workspaceId: monitor.outputs.workspaceId
+    subnetId: network.?outputs.appSubnetId ?? ''
+    nodeVersion: nodeVersion
+    instanceMemoryMB: instanceMemoryMB
+    maximumInstanceCount: maximumInstanceCount
+    alwaysReadyHttp: alwaysReadyHttp
+    httpConcurrency: httpConcurrency
+    zoneRedundant: zoneRedundant
+    siteUpdateStrategy: siteUpdateStrategy
+    corsOrigins: corsOrigins
+    authClientId: authClientId
+    settings: {
+      AZURE_KEY_VAULT_URL: vault.outputs.uri
+      AZURE_OPENAI_ENDPOINT: ai.?outputs.endpoint ?? existingOpenAiEndpoint
+      AZURE_OPENAI_DEPLOYMENT: empty(existingOpenAiDeployment) ? modelName : existingOpenAiDeployment
+      UPSTASH_REDIS_REST_URL: upstashRedisUrl
+    }
+    extraSettings: toObject(extraPairs, pair => trim(first(split(pair, '='))), pair => join(skip(split(pair, '='), 1), '='))
+  }
+  dependsOn: [access, endpoints]
+}
+
+module alerts 'modules/alerts.bicep' = {
+  name: 'alerts'
+  scope: rg
+  params: {
+    location: location
+    tags: tags
+    workspaceId: monitor.outputs.workspaceId
+    email: alertEmail
+    dailyTokenBudget: dailyTokenBudget
+    runbookBaseUrl: runbookBaseUrl
+  }
+}
+
+module probe 'modules/probe.bicep' = {
+  name: 'probe'
+  scope: rg
+  params: {
+    location: location
+    tags: tags
+    componentId: monitor.outputs.componentId
+    healthUrl: '${app.outputs.url}/health'
+    actionGroupId: alerts.outputs.actionGroupId
+    runbookBaseUrl: runbookBaseUrl
+  }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  name: 'workbook'
+  scope: rg
+  params: { location: location, tags: tags, workspaceId: monitor.outputs.workspaceId }
+}
+
+output AZURE_RESOURCE_GROUP string = rg.name
+output AZURE_TENANT_ID string = tenant().tenantId
+output AZURE_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
+output SERVICE_API_NAME string = app.outputs.name
+output SERVICE_API_URL string = app.outputs.url
+output AZURE_STORAGE_ACCOUNT string = storage.outputs.name
+output AZURE_KEY_VAULT_URL string = vault.outputs.uri
+output AZURE_OPENAI_DEPLOYMENT string = empty(existingOpenAiDeployment) ? modelName : existingOpenAiDeployment
+output AZURE_OPENAI_ENDPOINT string = ai.?outputs.endpoint ?? existingOpenAiEndpoint

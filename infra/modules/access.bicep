@@ -1,0 +1,96 @@
+param identityPrincipalId string
+@description('A person or group that may look into data and store secrets. Empty = nobody.')
+param deployerId string
+param deployerType string
+param storageName string
+param vaultName string
+param componentName string
+param aiName string
+@description('False = an existing endpoint is used and nothing is granted on aiName (which still must not be empty: ARM evaluates names and scopes of skipped resources).')
+param aiEnabled bool
+
+var role = {
+  blobOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner: host locks, package, results
+  queueContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88' // Storage Queue Data Contributor: trigger, poison queue, output
+  tableContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3' // Storage Table Data Contributor: job state, host diagnostics
+  secretsUser: '4633458b-17de-408a-b874-0445c86b69e6' // Key Vault Secrets User: read only
+  openAiUser: '5e0bd9bd-7b93-4f28-af87-19fc36ad61bd' // Cognitive Services OpenAI User: inference only
+  secretsOfficer: 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7' // Key Vault Secrets Officer: the deployer stores secrets
+  metricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb' // Monitoring Metrics Publisher: telemetry with local auth off
+}
+
+resource storage 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
+  name: storageName
+}
+
+resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+  name: vaultName
+}
+
+resource component 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: componentName
+}
+
+resource ai 'Microsoft.CognitiveServices/accounts@2026-05-01' existing = if (aiEnabled) {
+  name: aiName
+}
+
+var principals = union(
+  [{ id: identityPrincipalId, type: 'ServicePrincipal' }],
+  empty(deployerId) ? [] : [{ id: deployerId, type: deployerType }]
+)
+var storageRoles = [role.blobOwner, role.queueContributor, role.tableContributor]
+
+resource onStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for i in range(0, length(principals) * length(storageRoles)): {
+    name: guid(storage.id, principals[i / length(storageRoles)].id, storageRoles[i % length(storageRoles)])
+    scope: storage
+    properties: {
+      principalId: principals[i / length(storageRoles)].id
+      principalType: principals[i / length(storageRoles)].type
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageRoles[i % length(storageRoles)])
+    }
+  }
+]
+
+resource onVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(vault.id, identityPrincipalId, role.secretsUser)
+  scope: vault
+  properties: {
+    principalId: identityPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.secretsUser)
+  }
+}
+
+resource deployerOnVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(deployerId)) {
+  name: guid(vault.id, deployerId, role.secretsOfficer)
+  scope: vault
+  properties: {
+    principalId: deployerId
+    principalType: deployerType
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.secretsOfficer)
+  }
+}
+
+resource onAi 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for who in principals: if (aiEnabled) {
+    name: guid(ai.id, who.id, role.openAiUser)
+    scope: ai
+    properties: {
+      principalId: who.id
+      principalType: who.type
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.openAiUser)
+    }
+  }
+]
+
+resource onTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(component.id, identityPrincipalId, role.metricsPublisher)
+  scope: component
+  properties: {
+    principalId: identityPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.metricsPublisher)
+  }
+}

@@ -1,0 +1,120 @@
+param location string
+param tags object
+param workspaceId string
+param email string
+@description('Tokens in 24 hours above which somebody should look.')
+param dailyTokenBudget int
+@description('Start of the links to the runbooks, with a slash at its end. Empty = the path in the repository.')
+param runbookBaseUrl string
+
+// A rule fires when its query answers with a row. Queries live in .kql files.
+var rules = [
+  { name: 'error-rate-critical', runbook: 'error-rate', severity: 1, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/error-rate-critical.kql') }
+  { name: 'error-rate-warning', runbook: 'error-rate', severity: 2, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/error-rate-warning.kql') }
+  { name: 'slo-fast-burn', runbook: 'slo-burn', severity: 0, window: 'PT1H', every: 'PT5M', query: loadTextContent('../queries/slo-fast-burn.kql') }
+  { name: 'slo-slow-burn', runbook: 'slo-burn', severity: 2, window: 'PT6H', every: 'PT15M', query: loadTextContent('../queries/slo-slow-burn.kql') }
+  { name: 'latency-p99-critical', runbook: 'latency', severity: 1, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/latency-p99-critical.kql') }
+  { name: 'latency-p99-warning', runbook: 'latency', severity: 2, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/latency-p99-warning.kql') }
+  { name: 'memory-critical', runbook: 'resources', severity: 1, window: 'PT5M', every: 'PT5M', query: loadTextContent('../queries/memory-critical.kql') }
+  { name: 'resource-exhaustion', runbook: 'resources', severity: 1, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/resource-exhaustion.kql') }
+  { name: 'resource-pressure', runbook: 'resources', severity: 2, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/resource-pressure.kql') }
+  { name: 'circuit-open', runbook: 'circuit-open', severity: 1, window: 'PT5M', every: 'PT5M', query: loadTextContent('../queries/circuit-open.kql') }
+  { name: 'model-needs-operator', runbook: 'model-needs-operator', severity: 1, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/model-needs-operator.kql') }
+  { name: 'model-throttled', runbook: 'model-throttled', severity: 2, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/model-throttled.kql') }
+  { name: 'batch-poisoned', runbook: 'batch-poisoned', severity: 1, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/batch-poisoned.kql') }
+  { name: 'batch-stalled', runbook: 'batch-stalled', severity: 1, window: 'PT30M', every: 'PT10M', query: loadTextContent('../queries/batch-stalled.kql') }
+  { name: 'secrets-stale', runbook: 'secrets-stale', severity: 2, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/secrets-stale.kql') }
+  { name: 'redis-away', runbook: 'redis-away', severity: 3, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/redis-away.kql') }
+  { name: 'log-cap-reached', runbook: 'log-cap', severity: 1, window: 'PT1H', every: 'PT15M', query: loadTextContent('../queries/log-cap-reached.kql') }
+]
+
+resource group 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: 'ag-oncall'
+  location: 'global'
+  tags: tags
+  properties: {
+    groupShortName: 'oncall'
+    enabled: true
+    emailReceivers: empty(email) ? [] : [{ name: 'oncall', emailAddress: email, useCommonAlertSchema: true }]
+  }
+}
+
+resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for item in rules: {
+    name: item.name
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: item.name
+      description: 'Runbook: ${runbookBaseUrl}docs/runbooks/alerts/${item.runbook}.md'
+      severity: item.severity
+      enabled: true
+      scopes: [workspaceId]
+      windowSize: item.window
+      evaluationFrequency: item.every
+      autoMitigate: true
+      // A fresh workspace has none of the tables yet.
+      skipQueryValidation: true
+      criteria: {
+        allOf: [
+          {
+            query: item.query
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: 0
+            failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+          }
+        ]
+      }
+      actions: { actionGroups: [group.id] }
+    }
+  }
+]
+
+resource tokens 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'token-budget'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'token-budget'
+    description: 'Runbook: ${runbookBaseUrl}docs/runbooks/alerts/token-budget.md'
+    severity: 2
+    enabled: true
+    scopes: [workspaceId]
+    windowSize: 'P1D'
+    evaluationFrequency: 'PT1H'
+    autoMitigate: true
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: loadTextContent('../queries/token-budget.kql')
+          metricMeasureColumn: 'tokens'
+          timeAggregation: 'Total'
+          operator: 'GreaterThan'
+          threshold: dailyTokenBudget
+          failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+        }
+      ]
+    }
+    actions: { actionGroups: [group.id] }
+  }
+}
+
+// What Azure itself announces: outages of the region, retirement of a model.
+resource health 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
+  name: 'service-health'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'Runbook: ${runbookBaseUrl}docs/runbooks/alerts/service-health.md'
+    enabled: true
+    scopes: [subscription().id]
+    condition: { allOf: [{ field: 'category', equals: 'ServiceHealth' }] }
+    actions: { actionGroups: [{ actionGroupId: group.id }] }
+  }
+}
+
+output actionGroupId string = group.id
