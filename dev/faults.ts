@@ -1,0 +1,36 @@
+import { parseArgs } from 'node:util';
+import { FAMILIES } from './faults/families.ts';
+import { buildIfStale } from './faults/fault-world.ts';
+import { runFamily } from './faults/run-family.ts';
+import type { Row } from './faults/run-case.ts';
+import { tableHead, tableRow } from './faults/table.ts';
+import { describeFailure } from './plain-failure.ts';
+
+process.exitCode = await main();
+
+/** `npm run faults [-- U7 U10]`: 0 when every promise held, 1 when one was broken. */
+async function main(): Promise<number> {
+  try {
+    const { positionals } = parseArgs({ allowPositionals: true });
+    const rows = await runWall(new Set(positionals.map((id) => id.toUpperCase())));
+    const failed = rows.filter(({ problems }) => problems.length > 0);
+    console.log(
+      `\n${rows.length} rows, ${rows.length - failed.length} passed, ${failed.length} failed`,
+    );
+    return failed.length > 0 || rows.length === 0 ? 1 : 0;
+  } catch (error) {
+    console.error(describeFailure(error));
+    return 1;
+  }
+}
+
+async function runWall(ids: ReadonlySet<string>): Promise<readonly Row[]> {
+  await buildIfStale();
+  console.log(tableHead());
+  const rows: Row[] = [];
+  for (const family of FAMILIES) {
+    const cases = family.cases.filter(({ id }) => ids.size === 0 || ids.has(id));
+    rows.push(...(await runFamily({ ...family, cases }, (row) => console.log(tableRow(row)))));
+  }
+  return rows;
+}

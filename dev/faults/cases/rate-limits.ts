@@ -1,0 +1,122 @@
+import { ask } from '../ask.ts';
+import { acted, scripted, type Expected, type FaultCase, type FaultFamily } from '../fault-case.ts';
+import { judgeAnswer } from '../judge-answer.ts';
+import { newMarker } from '../run-case.ts';
+import { SECOND_ANSWER } from '../second-endpoint.ts';
+import { QUICK } from '../settings.ts';
+
+/** The limit leaves the endpoint at rest, so the next case takes another instance. */
+const OWN = {};
+
+const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSWER } as const;
+/** A wait that nobody named: back-off, which is at least more than nothing. */
+const BACKED_OFF: Expected = { outcome: 'answer', calls: 2, waitMs: [1, 2_500] };
+
+/** U1 to U6: an upstream that has had enough. */
+export const rateLimits: FaultFamily = {
+  name: 'rate limits',
+  settings: QUICK,
+  lanes: 1,
+  cases: [
+    scripted({
+      id: 'U1',
+      script: 'dev/429-then-ok-1',
+      expected: { outcome: 'answer', calls: 2, waitMs: [1_000, 4_500] },
+    }),
+    scripted({ id: 'U1', script: 'dev/429-then-ok-1', endpoints: 2, own: OWN, expected: MOVED }),
+    tooLong('dev/429-always-90', 90),
+    tooLong('dev/429-always-9000', 300),
+    scripted({
+      id: 'U2',
+      script: 'dev/429-date-future-90',
+      own: OWN,
+      expected: { ...limited(90), retryAfterSeconds: [88, 92] },
+    }),
+    scripted({ id: 'U2', script: 'dev/429-always-90', endpoints: 2, own: OWN, expected: MOVED }),
+    ...['dev/429-ms-700', 'dev/429-x-ms-700'].map((script) =>
+      scripted({
+        id: 'U3',
+        script,
+        expected: { outcome: 'answer', calls: 2, waitMs: [700, 4_000] },
+      }),
+    ),
+    ...['-5', 'abc', '1e9', 'NaN'].map((text) =>
+      scripted({ id: 'U4', script: `dev/429-retry-after-${text}`, expected: BACKED_OFF }),
+    ),
+    scripted({ id: 'U4', script: 'dev/429-date-past', expected: BACKED_OFF }),
+    twoHeaders(),
+    ...['12ms', '-1', '0'].map((text) =>
+      scripted({ id: 'U5', script: `dev/429-reset-tokens-${text}`, expected: BACKED_OFF }),
+    ),
+    scripted({
+      id: 'U5',
+      script: 'dev/429-reset-tokens-1',
+      expected: { outcome: 'answer', calls: 2, waitMs: [1_000, 4_500] },
+    }),
+    scripted({ id: 'U5', script: 'dev/429-reset-tokens-7', own: OWN, expected: limited(7) }),
+    scripted({ id: 'U5', script: 'dev/429-reset-tokens-6m0s', own: OWN, expected: limited(300) }),
+    scripted({ id: 'U6', script: 'dev/quota', expected: { outcome: 'upstream_quota', calls: 1 } }),
+    scripted({ id: 'U6', script: 'dev/quota', endpoints: 2, expected: MOVED }),
+  ],
+};
+
+function limited(seconds: number): Expected {
+  return { outcome: 'upstream_rate_limited', calls: 1, retryAfterSeconds: [seconds, seconds] };
+}
+
+/** Who comes while the endpoint rests is told so without a call. */
+function tooLong(script: string, seconds: number): FaultCase {
+  return acted({
+    id: 'U2',
+    injected: script,
+    promised: `upstream_rate_limited, 1 call, Retry-After ${seconds}; the next caller costs none`,
+    own: OWN,
+    async act(world, mode) {
+      const marker = newMarker();
+      const message = `${script} ${marker}`;
+      const told = await ask(world.url, { message, mode });
+      const next = await ask(world.url, { message, mode });
+      const calls = world.callsWith(marker);
+      return {
+        happened: `${told.outcome}, Retry-After ${told.retryAfterSeconds}; then ${next.outcome}`,
+        calls: calls.length,
+        problems: [
+          ...judgeAnswer(limited(seconds), { told, calls, secondCalls: 0 }),
+          ...(next.outcome === 'upstream_rate_limited' ? [] : [`the next one: ${next.outcome}`]),
+          ...((next.retryAfterSeconds ?? 0) > 0 ? [] : ['the next one has no Retry-After']),
+        ],
+      };
+    },
+  });
+}
+
+/** The script sends -5, abc, 1e9, NaN and at last two headers, 3 and 5, every second call. */
+function twoHeaders(): FaultCase {
+  return acted({
+    id: 'U4',
+    injected: 'dev/429-nonsense, the last with two headers 3 and 5',
+    promised: 'four answers after a back-off, then upstream_rate_limited, Retry-After 5',
+    own: { AGENT__LIMITS__ANSWER_DEADLINE_MS: '3000', AGENT__LIMITS__STREAM_DEADLINE_MS: '3000' },
+    async act(world, mode) {
+      const marker = newMarker();
+      const outcomes: string[] = [];
+      let retryAfter: number | undefined;
+      for (let turn = 0; turn < 5; turn += 1) {
+        const told = await ask(world.url, { message: `dev/429-nonsense ${marker}`, mode });
+        outcomes.push(told.outcome);
+        retryAfter = told.retryAfterSeconds;
+      }
+      const calls = world.callsWith(marker).length;
+      const wanted = [...Array.from({ length: 4 }, () => 'answer'), 'upstream_rate_limited'];
+      return {
+        happened: `${outcomes.join(' ')}, Retry-After ${retryAfter}`,
+        calls,
+        problems: [
+          ...(outcomes.join() === wanted.join() ? [] : [`ended as ${outcomes.join(' ')}`]),
+          ...(calls === 9 ? [] : [`${calls} calls instead of 9`]),
+          ...(retryAfter === 5 ? [] : [`Retry-After ${retryAfter} instead of 5`]),
+        ],
+      };
+    },
+  });
+}

@@ -1,0 +1,93 @@
+import { ask } from './ask.ts';
+import { describePromise, type FaultCase, type Finding, type Mode } from './fault-case.ts';
+import type { FaultWorld } from './fault-world.ts';
+import { judgeAnswer } from './judge-answer.ts';
+import { watchWorld } from './watch-world.ts';
+
+/** One line of the wall. */
+export interface Row extends Finding {
+  readonly id: string;
+  readonly mode: Mode;
+  readonly endpoints: 1 | 2;
+  readonly injected: string;
+  readonly promised: string;
+  readonly ms: number;
+}
+
+/** On top of the longest deadline of the families' settings: a busy machine is not a broken promise. */
+const LONGEST_MS = 12_000;
+
+let markers = 0;
+
+/** A word that no other question has: by it the calls of a question are found upstream. */
+export function newMarker(): string {
+  markers += 1;
+  return `marker-${process.pid}-${markers}-end`;
+}
+
+/** Runs one case in one mode, with everything watched that must hold whatever the fault is. */
+export async function runCase(
+  world: FaultWorld,
+  { one, mode }: { readonly one: FaultCase; readonly mode: Mode },
+): Promise<Row> {
+  const startedAt = performance.now();
+  const watch = watchWorld(world);
+  const { finding, told } = await perform(world, { one, mode });
+  const broken = await watch.end(told);
+  return {
+    id: one.id,
+    mode,
+    endpoints: one.endpoints,
+    injected: one.injected,
+    promised: describePromise(one),
+    happened: finding.happened,
+    calls: finding.calls,
+    problems: [...finding.problems, ...broken],
+    ms: performance.now() - startedAt,
+  };
+}
+
+interface Performed {
+  readonly finding: Finding;
+  readonly told: readonly string[];
+}
+
+async function perform(
+  world: FaultWorld,
+  { one, mode }: { readonly one: FaultCase; readonly mode: Mode },
+): Promise<Performed> {
+  try {
+    if (one.kind === 'acted') return { finding: await one.act(world, mode), told: [] };
+    return await askScripted(world, { one, mode });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { finding: { happened: reason, calls: 0, problems: [reason] }, told: [] };
+  }
+}
+
+async function askScripted(
+  world: FaultWorld,
+  { one, mode }: { readonly one: FaultCase & { kind: 'scripted' }; readonly mode: Mode },
+): Promise<Performed> {
+  // Retries have a budget that calls pay into: the cases before this one are not to use up its own.
+  if (one.own === undefined) {
+    for (let paid = 0; paid < 2; paid += 1) {
+      await ask(world.url, { message: 'dev/instant', mode });
+    }
+  }
+  const marker = newMarker();
+  const told = await ask(world.url, { message: `${one.script} ${marker}`, mode });
+  const calls = world.callsWith(marker);
+  const secondCalls = world.secondCallsWith(marker);
+  const problems = [
+    ...judgeAnswer(one.expected, { told, calls, secondCalls }),
+    ...(told.endings === 1 ? [] : [`${told.endings} endings instead of 1`]),
+    ...(told.ms <= LONGEST_MS ? [] : [`took ${Math.round(told.ms)} ms, past its deadline`]),
+  ];
+  const happened = [
+    told.text !== '' && told.outcome !== 'answer' ? `text, then ${told.outcome}` : told.outcome,
+    `${told.status}`,
+    ...(told.retryAfterSeconds === undefined ? [] : [`Retry-After ${told.retryAfterSeconds}`]),
+  ].join(', ');
+  return { finding: { happened, calls: calls.length + secondCalls, problems }, told: [told.raw] };
+}

@@ -1,0 +1,85 @@
+import type { FaultCase, FaultFamily, Mode } from './fault-case.ts';
+import { startFaultWorld, type FaultWorld } from './fault-world.ts';
+import { runCase, type Row } from './run-case.ts';
+
+/** One case in one of its modes. */
+export interface Run {
+  readonly one: FaultCase;
+  readonly mode: Mode;
+  readonly title: string;
+}
+
+/** The worlds of one family, started when the first case needs them. */
+export interface FamilyRunner {
+  run(run: Run): Promise<Row>;
+  stop(): Promise<void>;
+}
+
+/** Everything that a family runs, in order. */
+export function listRuns(family: FaultFamily): Run[] {
+  return family.cases.flatMap((one) =>
+    one.modes.map((mode) => ({ one, mode, title: titleOf(one, mode) })),
+  );
+}
+
+function titleOf({ id, injected, endpoints }: FaultCase, mode: Mode): string {
+  return `${id} ${injected}, ${mode}${endpoints === 2 ? ', two endpoints' : ''}`;
+}
+
+export function createFamilyRunner(family: FaultFamily): FamilyRunner {
+  const shared = new Map<1 | 2, Promise<FaultWorld>>();
+  const started: Promise<FaultWorld>[] = [];
+
+  function start(
+    endpoints: 1 | 2,
+    own: Readonly<Record<string, string>> = {},
+  ): Promise<FaultWorld> {
+    const world = startFaultWorld({ endpoints, settings: { ...family.settings, ...own } });
+    started.push(world);
+    return world;
+  }
+
+  function sharedWorld(endpoints: 1 | 2): Promise<FaultWorld> {
+    const world = shared.get(endpoints) ?? start(endpoints);
+    shared.set(endpoints, world);
+    return world;
+  }
+
+  return {
+    async run({ one, mode }) {
+      if (one.own === undefined) return runCase(await sharedWorld(one.endpoints), { one, mode });
+      const world = await start(one.endpoints, one.own);
+      try {
+        return await runCase(world, { one, mode });
+      } finally {
+        await world.stop();
+      }
+    },
+    async stop() {
+      await Promise.allSettled(started.map(async (world) => (await world).stop()));
+    },
+  };
+}
+
+/** Runs a family with its lanes side by side, and tells each row as it comes. */
+export async function runFamily(
+  family: FaultFamily,
+  tell: (row: Row) => void,
+): Promise<readonly Row[]> {
+  const runner = createFamilyRunner(family);
+  const waiting = listRuns(family);
+  const rows: Row[] = [];
+  async function walk(): Promise<void> {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const row = await runner.run(next);
+      rows.push(row);
+      tell(row);
+    }
+  }
+  try {
+    await Promise.all(Array.from({ length: family.lanes }, walk));
+  } finally {
+    await runner.stop();
+  }
+  return rows;
+}

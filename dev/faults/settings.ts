@@ -1,0 +1,16 @@
+/**
+ * Time limits short enough that a fault wall takes seconds, and a circuit that never opens: each
+ * case is to show one fault, not the memory of the faults before it.
+ */
+export const QUICK: Readonly<Record<string, string>> = {
+  AGENT__MODEL__ATTEMPT_TIMEOUT_MS: '800',
+  AGENT__MODEL__FIRST_TOKEN_TIMEOUT_MS: '600',
+  AGENT__MODEL__IDLE_TIMEOUT_MS: '600',
+  AGENT__MODEL__BACKOFF_INITIAL_MS: '20',
+  AGENT__MODEL__BACKOFF_MAX_MS: '100',
+  AGENT__MODEL__RETRY_BUDGET_RATIO: '1',
+  AGENT__MODEL__BREAKER_FAILURES: '1000',
+  AGENT__MODEL__BREAKER_WINDOW_SIZE: '1000',
+  AGENT__LIMITS__ANSWER_DEADLINE_MS: '5000',
+  AGENT__LIMITS__STREAM_DEADLINE_MS: '5000',
+};

@@ -1,0 +1,4 @@
+import { rateLimits } from '../../dev/faults/cases/rate-limits.ts';
+import { describeFamily } from './support/describe-family.ts';
+
+describeFamily(rateLimits);
