@@ -33,10 +33,11 @@ registerHooks({
   },
 });
 
-const originalRequire: (this: unknown, id: string) => unknown = Module.prototype.require;
-Module.prototype.require = function require(this: unknown, id: string): unknown {
+const prototype: { require: (this: unknown, id: string) => unknown } = Module.prototype;
+const originalRequire = prototype.require;
+prototype.require = function require(this: unknown, id: string): unknown {
   return id === '@azure/functions-core' ? core : originalRequire.call(this, id);
-} as typeof Module.prototype.require;
+};
 
 for (const file of globSync(process.argv[2] ?? '').toSorted()) {
   await import(pathToFileURL(file).href);
