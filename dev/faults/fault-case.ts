@@ -46,6 +46,8 @@ export interface Finding {
   readonly happened: string;
   readonly calls: number;
   readonly problems: readonly string[];
+  /** All that callers were sent, headers included: it is searched for what nobody may read. */
+  readonly told: readonly string[];
 }
 
 /** A fault that takes more than one question to show. */

@@ -25,6 +25,8 @@ export interface FaultWorldOptions {
 /** The built app on the local host with a scripted upstream, and what to watch while it suffers. */
 export interface FaultWorld {
   readonly url: string;
+  /** The first endpoint, without a path. */
+  readonly upstreamUrl: string;
   workerPid(): number | undefined;
   /** Calls to the first endpoint whose question contains the marker. */
   callsWith(marker: string): readonly RecordedCall[];
@@ -75,6 +77,7 @@ export async function startFaultWorld(options: FaultWorldOptions): Promise<Fault
   const root = upstream.url.replace(/\/v1$/, '');
   return {
     url: host.url,
+    upstreamUrl: root,
     workerPid: () => host.workerPid(),
     callsWith: (marker) => upstream.calls().filter((call) => mentions(call, marker)),
     secondCallsWith: (marker) => second?.callsWith(marker) ?? 0,

@@ -5,7 +5,7 @@ import { judgeAnswer } from './judge-answer.ts';
 import { watchWorld } from './watch-world.ts';
 
 /** One line of the wall. */
-export interface Row extends Finding {
+export interface Row extends Omit<Finding, 'told'> {
   readonly id: string;
   readonly mode: Mode;
   readonly endpoints: 1 | 2;
@@ -32,8 +32,8 @@ export async function runCase(
 ): Promise<Row> {
   const startedAt = performance.now();
   const watch = watchWorld(world);
-  const { finding, told } = await perform(world, { one, mode });
-  const broken = await watch.end(told);
+  const finding = await perform(world, { one, mode });
+  const broken = await watch.end(finding.told);
   return {
     id: one.id,
     mode,
@@ -47,28 +47,23 @@ export async function runCase(
   };
 }
 
-interface Performed {
-  readonly finding: Finding;
-  readonly told: readonly string[];
-}
-
 async function perform(
   world: FaultWorld,
   { one, mode }: { readonly one: FaultCase; readonly mode: Mode },
-): Promise<Performed> {
+): Promise<Finding> {
   try {
-    if (one.kind === 'acted') return { finding: await one.act(world, mode), told: [] };
+    if (one.kind === 'acted') return await one.act(world, mode);
     return await askScripted(world, { one, mode });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return { finding: { happened: reason, calls: 0, problems: [reason] }, told: [] };
+    return { happened: reason, calls: 0, problems: [reason], told: [] };
   }
 }
 
 async function askScripted(
   world: FaultWorld,
   { one, mode }: { readonly one: FaultCase & { kind: 'scripted' }; readonly mode: Mode },
-): Promise<Performed> {
+): Promise<Finding> {
   // Retries have a budget that calls pay into: the cases before this one are not to use up its own.
   if (one.own === undefined) {
     for (let paid = 0; paid < 2; paid += 1) {
@@ -89,5 +84,5 @@ async function askScripted(
     `${told.status}`,
     ...(told.retryAfterSeconds === undefined ? [] : [`Retry-After ${told.retryAfterSeconds}`]),
   ].join(', ');
-  return { finding: { happened, calls: calls.length + secondCalls, problems }, told: [told.raw] };
+  return { happened, calls: calls.length + secondCalls, problems, told: [told.raw] };
 }

@@ -80,6 +80,7 @@ function tooLong(script: string, seconds: number): FaultCase {
       return {
         happened: `${told.outcome}, Retry-After ${told.retryAfterSeconds}; then ${next.outcome}`,
         calls: calls.length,
+        told: [told.raw, next.raw],
         problems: [
           ...judgeAnswer(limited(seconds), { told, calls, secondCalls: 0 }),
           ...(next.outcome === 'upstream_rate_limited' ? [] : [`the next one: ${next.outcome}`]),
@@ -100,10 +101,12 @@ function twoHeaders(): FaultCase {
     async act(world, mode) {
       const marker = newMarker();
       const outcomes: string[] = [];
+      const raws: string[] = [];
       let retryAfter: number | undefined;
       for (let turn = 0; turn < 5; turn += 1) {
         const told = await ask(world.url, { message: `dev/429-nonsense ${marker}`, mode });
         outcomes.push(told.outcome);
+        raws.push(told.raw);
         retryAfter = told.retryAfterSeconds;
       }
       const calls = world.callsWith(marker).length;
@@ -111,6 +114,7 @@ function twoHeaders(): FaultCase {
       return {
         happened: `${outcomes.join(' ')}, Retry-After ${retryAfter}`,
         calls,
+        told: raws,
         problems: [
           ...(outcomes.join() === wanted.join() ? [] : [`ended as ${outcomes.join(' ')}`]),
           ...(calls === 9 ? [] : [`${calls} calls instead of 9`]),

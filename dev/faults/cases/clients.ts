@@ -1,0 +1,117 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { post } from '../ask.ts';
+import { acted, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
+import type { FaultWorld } from '../fault-world.ts';
+import { newMarker } from '../run-case.ts';
+import { QUICK } from '../settings.ts';
+
+/** Generous for a busy machine; the promise is a second. */
+const ABORTED_WITHIN_MS = 3_000;
+const READS_ONE_PIECE_MS = 100;
+const SLOW_FOR_MS = 3_000;
+const ANSWER_BYTES = 50_000_000;
+const MAX_GROWTH_KB = 16 * 1024;
+/** Longer than the reader takes, so that only its pace can hold the stream up. */
+const PATIENT = {
+  AGENT__MODEL__ATTEMPT_TIMEOUT_MS: '30000',
+  AGENT__LIMITS__ANSWER_DEADLINE_MS: '30000',
+  AGENT__LIMITS__STREAM_DEADLINE_MS: '30000',
+};
+
+/** H1 and H2: the fault is at the other end. */
+export const clients: FaultFamily = {
+  name: 'clients',
+  settings: { ...QUICK, ...PATIENT },
+  lanes: 1,
+  cases: [
+    acted({
+      id: 'H1',
+      injected: 'the client leaves during the answer',
+      promised: 'the upstream call is aborted within a second',
+      act: leave,
+    }),
+    acted({
+      id: 'H2',
+      injected: 'the client reads slowly',
+      promised: 'the upstream waits; memory grows < 16 MB',
+      modes: ['stream'],
+      act: readSlowly,
+    }),
+  ],
+};
+
+async function leave(world: FaultWorld, mode: Mode): Promise<Finding> {
+  const marker = newMarker();
+  const script = mode === 'stream' ? 'dev/long-100000' : 'dev/slow-500000';
+  const client = new AbortController();
+  const pending = post(world.url, { message: `${script} ${marker}`, mode, signal: client.signal });
+  if (mode === 'stream') await (await pending).body?.getReader().read();
+  else {
+    pending.catch(() => undefined);
+    await until(() => world.callsWith(marker).length > 0, ABORTED_WITHIN_MS);
+  }
+  const tokensBefore = world.callsWith(marker)[0]?.tokensSent ?? 0;
+  const leftAt = performance.now();
+  client.abort();
+  await until(() => world.callsWith(marker)[0]?.status === 'aborted', ABORTED_WITHIN_MS);
+  const ms = Math.round(performance.now() - leftAt);
+  const [call] = world.callsWith(marker);
+  const after = (call?.tokensSent ?? 0) - tokensBefore;
+  const calls = world.callsWith(marker).length;
+  return {
+    happened: `${call?.status} after ${ms} ms, ${after} tokens later`,
+    calls,
+    told: [],
+    problems: [
+      ...(call?.status === 'aborted' ? [] : [`the upstream call is ${call?.status}`]),
+      ...(calls === 1 ? [] : [`${calls} calls instead of 1`]),
+    ],
+  };
+}
+
+async function readSlowly(world: FaultWorld, mode: Mode): Promise<Finding> {
+  const marker = newMarker();
+  // The first stream of a process makes it grow for good; that is not what is measured.
+  await (await post(world.url, { message: `dev/bytes-5000000 ${marker}`, mode })).arrayBuffer();
+  const before = await residentKb(world.workerPid());
+  const client = new AbortController();
+  const response = await post(world.url, {
+    message: `dev/bytes-${ANSWER_BYTES} ${marker}`,
+    mode,
+    signal: client.signal,
+  });
+  const reader = response.body?.getReader();
+  let most = before;
+  for (const endAt = performance.now() + SLOW_FOR_MS; performance.now() < endAt;) {
+    await reader?.read();
+    most = Math.max(most, await residentKb(world.workerPid()));
+    await sleep(READS_ONE_PIECE_MS);
+  }
+  const call = world.callsWith(marker)[1];
+  const held = call?.status === 'running';
+  client.abort();
+  await until(() => call?.status !== 'running', ABORTED_WITHIN_MS);
+  const grownKb = most - before;
+  return {
+    happened: `upstream ${held ? 'waited' : 'was not held up'}, +${(grownKb / 1024).toFixed(1)} MB`,
+    calls: 1,
+    told: [],
+    problems: [
+      ...(held ? [] : ['the upstream was not slowed down to the pace of the reader']),
+      ...(grownKb < MAX_GROWTH_KB ? [] : [`the worker grew by ${grownKb} kB`]),
+      ...(call?.status === 'aborted' ? [] : [`the upstream call is ${call?.status} in the end`]),
+    ],
+  };
+}
+
+async function until(isTrue: () => boolean, withinMs: number): Promise<void> {
+  const giveUpAt = performance.now() + withinMs;
+  while (!isTrue() && performance.now() < giveUpAt) await sleep(10);
+}
+
+/** What the process holds in memory; 0 on systems that do not tell. */
+async function residentKb(pid: number | undefined): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0);
+}

@@ -1,0 +1,46 @@
+import { ask } from '../ask.ts';
+import { acted, scripted, type FaultCase, type FaultFamily } from '../fault-case.ts';
+import { judgeAnswer } from '../judge-answer.ts';
+import { newMarker } from '../run-case.ts';
+import { SECOND_ANSWER } from '../second-endpoint.ts';
+import { QUICK } from '../settings.ts';
+
+const REFUSED = { outcome: 'upstream_auth', calls: 1 } as const;
+const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSWER } as const;
+
+/** U20 and U23: the key is refused, or would be carried to somebody else. */
+export const credentials: FaultFamily = {
+  name: 'credentials',
+  settings: QUICK,
+  lanes: 4,
+  cases: [
+    scripted({ id: 'U20', script: 'dev/401', expected: REFUSED }),
+    scripted({ id: 'U20', script: 'dev/403', expected: REFUSED }),
+    scripted({ id: 'U20', script: 'dev/401', endpoints: 2, expected: MOVED }),
+    ...[301, 302, 307, 308].map(redirect),
+  ],
+};
+
+function redirect(status: number): FaultCase {
+  const expected = { outcome: 'upstream_misconfigured', calls: 1 } as const;
+  return acted({
+    id: 'U23',
+    injected: `dev/${status} to another address`,
+    promised: 'upstream_misconfigured, 1 call, nobody at the target',
+    async act(world, mode) {
+      const marker = newMarker();
+      const told = await ask(world.url, { message: `dev/${status} ${marker}`, mode });
+      const calls = world.callsWith(marker);
+      const visitors = await world.redirectHits();
+      return {
+        happened: `${told.outcome}, ${visitors} at the target`,
+        calls: calls.length,
+        told: [told.raw],
+        problems: [
+          ...judgeAnswer(expected, { told, calls, secondCalls: 0 }),
+          ...(visitors === 0 ? [] : [`${visitors} requests at the target of the redirect`]),
+        ],
+      };
+    },
+  });
+}

@@ -1,0 +1,149 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ask } from '../ask.ts';
+import { acted, type FaultCase, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
+import { startFaultWorld, type FaultWorld } from '../fault-world.ts';
+import { newMarker } from '../run-case.ts';
+import { SECOND_ANSWER } from '../second-endpoint.ts';
+import { QUICK } from '../settings.ts';
+
+/** A name that only the scripted look-up knows. */
+const SCRIPTED_HOST = 'scripted-names.example';
+const PRELOAD = new URL('../script-names.ts', import.meta.url).href;
+/** A name that was found again must be used within this time. */
+const RECOVERS_WITHIN_MS = 5_000;
+
+/** U9 and U22: an upstream that cannot be reached at all. */
+export const unreachable: FaultFamily = {
+  name: 'unreachable',
+  settings: QUICK,
+  lanes: 2,
+  cases: [
+    ...([1, 2] as const).flatMap((endpoints) => [
+      bad('U9', { injected: 'connection refused', endpoints, address: closedAddress }),
+      bad('U9', {
+        injected: 'TLS to a port without TLS',
+        endpoints,
+        address: async (world) => world.upstreamUrl.replace('http:', 'https:'),
+      }),
+      bad('U22', {
+        injected: 'a host name that does not exist',
+        endpoints,
+        address: async () => 'http://no-such-host.invalid',
+      }),
+    ]),
+    ...['ENOTFOUND', 'EAI_AGAIN', 'slow'].map(names),
+  ],
+};
+
+interface BadAddress {
+  readonly injected: string;
+  readonly endpoints: 1 | 2;
+  readonly address: (world: FaultWorld) => Promise<string>;
+}
+
+function bad(id: string, { injected, endpoints, address }: BadAddress): FaultCase {
+  const outcome = endpoints === 2 ? 'answer' : 'upstream_unavailable';
+  return acted({
+    id,
+    injected,
+    endpoints,
+    promised: endpoints === 2 ? 'answer from the second' : `${outcome}, Retry-After 1-300`,
+    async act(world, mode) {
+      const settings = { ...QUICK, AZURE_OPENAI_ENDPOINT: await address(world) };
+      const own = await startFaultWorld({ endpoints, settings });
+      try {
+        const marker = newMarker();
+        const told = await ask(own.url, { message: `dev/instant ${marker}`, mode });
+        const isWell =
+          endpoints === 2 ? told.text === SECOND_ANSWER : (told.retryAfterSeconds ?? 0) > 0;
+        return {
+          happened: `${told.outcome}, ${told.status}`,
+          calls: own.secondCallsWith(marker),
+          told: [told.raw, ...own.log],
+          problems: [
+            ...(told.outcome === outcome ? [] : [`ended as ${told.outcome}`]),
+            ...(isWell ? [] : ['the answer is not whole, or no Retry-After was told']),
+          ],
+        };
+      } finally {
+        await own.stop();
+      }
+    },
+  });
+}
+
+async function closedAddress(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return `http://127.0.0.1:${port}`;
+}
+
+/** Names that cannot be looked up for a while, and then can. */
+function names(mood: string): FaultCase {
+  return acted({
+    id: 'U22',
+    injected: `look-up of the host: ${mood}, then well`,
+    promised: 'upstream_unavailable or upstream_timeout; < 5 s after the look-up is well: answer',
+    async act(world, mode) {
+      const folder = await mkdtemp(join(tmpdir(), 'scripted-names-'));
+      const moodFile = join(folder, 'mood');
+      await writeFile(moodFile, mood);
+      const own = await startFaultWorld({
+        endpoints: 1,
+        settings: { ...QUICK, ...scriptedNames(world, moodFile) },
+      });
+      try {
+        return await loseAndFind({ world, own, mode, heal: () => writeFile(moodFile, 'well') });
+      } finally {
+        await own.stop();
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  });
+}
+
+function scriptedNames(world: FaultWorld, moodFile: string): Record<string, string> {
+  return {
+    AZURE_OPENAI_ENDPOINT: world.upstreamUrl.replace('127.0.0.1', SCRIPTED_HOST),
+    languageWorkers__node__arguments: `--import ${PRELOAD}`,
+    SCRIPTED_NAMES_MOOD_FILE: moodFile,
+  };
+}
+
+interface LostName {
+  readonly world: FaultWorld;
+  readonly own: FaultWorld;
+  readonly mode: Mode;
+  readonly heal: () => Promise<void>;
+}
+
+async function loseAndFind({ world, own, mode, heal }: LostName): Promise<Finding> {
+  const marker = newMarker();
+  const lost = await ask(own.url, { message: `dev/instant ${marker}`, mode });
+  const callsBefore = world.callsWith(marker).length;
+  await heal();
+  const healedAt = performance.now();
+  let found = await ask(own.url, { message: `dev/instant ${marker}`, mode });
+  while (found.outcome !== 'answer' && performance.now() - healedAt < RECOVERS_WITHIN_MS) {
+    await sleep(50);
+    found = await ask(own.url, { message: `dev/instant ${marker}`, mode });
+  }
+  const seconds = ((performance.now() - healedAt) / 1_000).toFixed(1);
+  const isLost = ['upstream_unavailable', 'upstream_timeout'].includes(lost.outcome);
+  return {
+    happened: `${lost.outcome}; ${found.outcome} after ${seconds} s`,
+    calls: world.callsWith(marker).length,
+    told: [lost.raw, found.raw, ...own.log],
+    problems: [
+      ...(isLost ? [] : [`ended as ${lost.outcome} without a name`]),
+      ...(callsBefore === 0 ? [] : ['the upstream was called without a name']),
+      ...(found.outcome === 'answer' ? [] : [`ended as ${found.outcome} once the name was back`]),
+    ],
+  };
+}

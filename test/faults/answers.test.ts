@@ -1,0 +1,4 @@
+import { answers } from '../../dev/faults/cases/answers.ts';
+import { describeFamily } from './support/describe-family.ts';
+
+describeFamily(answers);

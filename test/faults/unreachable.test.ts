@@ -1,0 +1,4 @@
+import { unreachable } from '../../dev/faults/cases/unreachable.ts';
+import { describeFamily } from './support/describe-family.ts';
+
+describeFamily(unreachable);
