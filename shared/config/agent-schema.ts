@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { choice, integer, optionalInteger, optionalNumber, ratio, text } from './fields.ts';
+import { choice, flag, integer, optionalInteger, optionalNumber, ratio, text } from './fields.ts';
 
 /** Who the agent is. */
 const agent = z.strictObject({
@@ -156,6 +156,74 @@ const limits = z.strictObject({
     unit: 'milliseconds',
     purpose: 'Longest silence on a stream before a comment is sent.',
   }),
+  requests_per_minute: integer({
+    default: 60,
+    min: 0,
+    max: 1_000_000,
+    unit: 'requests',
+    purpose: 'What one caller may ask in a minute; 0 turns the limit off.',
+  }),
+  tokens_per_minute: integer({
+    default: 100_000,
+    min: 0,
+    max: 1_000_000_000,
+    unit: 'tokens',
+    purpose: 'Question and answer tokens of one caller in a minute; 0 turns the limit off.',
+  }),
+  tokens_per_day: integer({
+    default: 0,
+    min: 0,
+    max: 1_000_000_000_000,
+    unit: 'tokens',
+    purpose: 'Budget of one caller for a day of UTC; 0 means none.',
+  }),
+  mode: choice({
+    choices: ['enforce', 'observe'],
+    default: 'enforce',
+    purpose: 'Refuse what is over a limit, or let it pass and log it.',
+  }),
+});
+
+/** Answers that are given out again. */
+const cache = z.strictObject({
+  ttl_seconds: integer({
+    default: 300,
+    min: 0,
+    max: 86_400,
+    unit: 'seconds',
+    purpose: 'How long an answer is given out again to the same caller; 0 turns the cache off.',
+  }),
+  max_entries: integer({
+    default: 1_000,
+    min: 1,
+    max: 1_000_000,
+    unit: 'answers',
+    purpose: 'Answers that an instance keeps.',
+  }),
+  max_bytes: integer({
+    default: 16_777_216,
+    min: 65_536,
+    max: 1_073_741_824,
+    unit: 'bytes',
+    purpose: 'Size of all those answers together.',
+  }),
+});
+
+/** How a caller is told apart from the others. */
+const callers = z.strictObject({
+  trust_entra_principal: flag({
+    default: false,
+    purpose:
+      'Believe x-ms-client-principal. Only behind Easy Auth, which takes away what a client sent.',
+  }),
+  proxies_in_front: integer({
+    default: 0,
+    min: 0,
+    max: 10,
+    unit: 'proxies',
+    purpose:
+      'Gateways of your own between the platform and the client, each of which appends to x-forwarded-for.',
+  }),
 });
 
 const batch = z.strictObject({
@@ -206,4 +274,13 @@ const telemetry = z.strictObject({
  * agent.toml, whole. Validation, defaults, agent.schema.json, the names in the environment and the
  * documentation all come from here: a new section is a new entry, and nothing else.
  */
-export const agentSchema = z.strictObject({ agent, model, limits, batch, secrets, telemetry });
+export const agentSchema = z.strictObject({
+  agent,
+  model,
+  limits,
+  cache,
+  callers,
+  batch,
+  secrets,
+  telemetry,
+});

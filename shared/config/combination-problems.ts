@@ -4,9 +4,9 @@ import { findVariable, type VariablePlaces } from './find-variable.ts';
 import { fallbackSecrets } from './model-fallbacks.ts';
 import { VARIABLES, type Variable } from './variables.ts';
 
-/** What no single variable can say: which model is called, and how storage is reached. */
+/** What no single variable can say: which model is called, and what goes together. */
 export function variableProblems(places: VariablePlaces): ConfigProblem[] {
-  return [...modelProblems(places), ...fallbackProblems(places), ...storageProblems(places)];
+  return [...modelProblems(places), ...fallbackProblems(places), ...pairProblems(places)];
 }
 
 /** Pairs of which one bounds the other. */
@@ -47,12 +47,26 @@ function fallbackProblems(places: VariablePlaces): ConfigProblem[] {
   return [{ setting: azureKeyVaultUrl.name, wanted }];
 }
 
-function storageProblems(places: VariablePlaces): ConfigProblem[] {
-  const { storageBlobUri, storageQueueUri } = VARIABLES;
-  if (isSet(storageBlobUri, places) === isSet(storageQueueUri, places)) return [];
-  const [there, missing] = isSet(storageBlobUri, places)
-    ? [storageBlobUri, storageQueueUri]
-    : [storageQueueUri, storageBlobUri];
+/** Settings of which one is of no use without the other. */
+function pairProblems(places: VariablePlaces): ConfigProblem[] {
+  const { storageBlobUri, storageQueueUri, upstashRedisUrl, upstashRedisToken } = VARIABLES;
+  return [
+    ...requireBoth(storageBlobUri, { other: storageQueueUri, places }),
+    // With a vault a missing token is trouble of Redis, which a chat outlives, and so not told here.
+    ...(isSet(VARIABLES.azureKeyVaultUrl, places)
+      ? []
+      : requireBoth(upstashRedisUrl, { other: upstashRedisToken, places })),
+  ];
+}
+
+interface Pair {
+  readonly other: Variable;
+  readonly places: VariablePlaces;
+}
+
+function requireBoth(one: Variable, { other, places }: Pair): ConfigProblem[] {
+  if (isSet(one, places) === isSet(other, places)) return [];
+  const [there, missing] = isSet(one, places) ? [one, other] : [other, one];
   return [{ setting: missing.name, wanted: `set while ${there.name} is set` }];
 }
 

@@ -50,6 +50,11 @@ export function ratio({ purpose, ...field }: FieldText & { readonly default: num
   return described(z.number().min(0).max(1).default(field.default), { purpose, wanted });
 }
 
+/** Something that holds or does not. */
+export function flag({ purpose, ...field }: FieldText & { readonly default: boolean }) {
+  return described(z.boolean().default(field.default), { purpose, wanted: 'true or false' });
+}
+
 interface TextField extends FieldText {
   readonly default: string;
   readonly maxChars: number;

@@ -58,8 +58,20 @@ function readOne({ kind }: Variable, text: string | undefined): Reading {
   if (kind === 'fallbacks') {
     return parseFallbacks(text) === undefined ? { wanted: FALLBACKS_WANTED } : { value: text };
   }
+  if (kind === 'json-object') {
+    return isJsonObject(text) ? { value: text } : { wanted: 'a JSON object' };
+  }
   if (PRINTABLE.test(text)) return { value: text };
   return { wanted: 'at most 4096 printable ASCII characters' };
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
 }
 
 /** As the parser wrote it again, so that what was checked is what is used. */

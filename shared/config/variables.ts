@@ -2,7 +2,7 @@
 export interface Variable {
   /** The environment variable. */
   readonly name: string;
-  readonly kind: 'text' | 'url' | 'https-url' | 'fallbacks';
+  readonly kind: 'text' | 'url' | 'https-url' | 'fallbacks' | 'json-object';
   /** One line for docs/configuration.md. */
   readonly purpose: string;
   readonly default?: string;
@@ -60,6 +60,26 @@ export const VARIABLES = {
     name: 'AZURE_CLIENT_ID',
     kind: 'text',
     purpose: 'Client id of the user-assigned managed identity.',
+  },
+  callerKeys: {
+    name: 'CALLER_KEYS',
+    kind: 'json-object',
+    secret: true,
+    vaultName: 'caller-keys',
+    purpose: 'Who may call: names to SHA-256 of their keys. When set, nobody else gets in.',
+  },
+  upstashRedisUrl: {
+    name: 'UPSTASH_REDIS_REST_URL',
+    kind: 'url',
+    purpose:
+      'Upstash Redis that all instances share for limits and cache; each its own when unset.',
+  },
+  upstashRedisToken: {
+    name: 'UPSTASH_REDIS_REST_TOKEN',
+    kind: 'text',
+    secret: true,
+    vaultName: 'upstash-redis-rest-token',
+    purpose: 'Token of that Redis.',
   },
   storageConnection: {
     name: 'AzureWebJobsStorage',

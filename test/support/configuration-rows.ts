@@ -6,6 +6,7 @@ const WANTED_OF_KIND = {
   url: 'http(s) URL',
   fallbacks: 'JSON array of endpoints',
   'https-url': 'https URL',
+  'json-object': 'JSON object',
 } as const satisfies Record<Variable['kind'], string>;
 
 /** The rows of docs/configuration.md that describe the environment, in the order of the table. */
