@@ -27,7 +27,6 @@ export async function forwardExchange(exchange: Exchange, parts: ForwardParts): 
   const outcomeSeen = invocation.outcome.then((outcome) => {
     const problem = hangReason(outcome);
     if (problem !== undefined && !hasClientLeft) warnOfHang(func.name, { problem, context });
-    if (outcome.status === 'lost') forward.abort();
     return outcome;
   });
   const [outcome] = await Promise.all([outcomeSeen, answerWhenEnded()]);

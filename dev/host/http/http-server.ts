@@ -45,6 +45,8 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   server.maxHeadersCount = 0;
   let closed: Promise<unknown> | undefined;
   server.on('request', (request, response) => {
+    // A client that leaves in the middle is nothing to end this process for.
+    response.on('error', () => undefined);
     const target = admit(request, response);
     if (target !== undefined) options.handle(request, response, target);
     // Without this a connection that has served its last request would stay open until it is idle.

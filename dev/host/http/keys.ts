@@ -25,7 +25,8 @@ export function createKeys(): Required<Pick<HostKeys, 'master' | 'host'>> {
 export function keyOf(headers: IncomingHttpHeaders, query: () => URLSearchParams): string {
   const header = headers[HEADER];
   if (header !== undefined) return String(header);
-  return query().get('code') ?? '';
+  const [, code = ''] = [...query()].find(([name]) => name.toLowerCase() === 'code') ?? [];
+  return code;
 }
 
 /** What a key is good for; with a function name, keys of that function count as well. */

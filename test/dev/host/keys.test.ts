@@ -56,6 +56,7 @@ describe('a host that asks for keys', () => {
 
   it('takes the key from the query, unless a header has one, even a wrong one', async () => {
     expect((await ask('/keyed?code=own-key')).status).toBe(200);
+    expect((await ask('/keyed?CODE=own-key')).status).toBe(200);
     expect((await ask('/keyed?code=own-key', 'wrong')).status).toBe(401);
   });
 

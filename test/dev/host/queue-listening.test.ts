@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hostJson } from './support/fixture-host.ts';
 import { collect, openQueueWorlds } from './support/queue-worlds.ts';
 import type { QueueWorlds } from './support/queue-worlds.ts';
 
@@ -81,7 +82,12 @@ describe('a queue listener', () => {
     await patient.jobs.sendMessage('{"takesMs":500}');
     await patient.untilTold('job');
     await patient.host.stop();
-    const hasty = await worlds.start({}, { timings: { jobHostDrainMs: 100 } });
+    const hasty = await worlds.start(
+      hostJson({ 'extensions.queues.visibilityTimeout': '00:00:00' }),
+      {
+        timings: { jobHostDrainMs: 100 },
+      },
+    );
     await hasty.jobs.sendMessage('{"takesMs":60000}');
     await hasty.untilTold('job');
     await hasty.host.stop();

@@ -135,6 +135,15 @@ describe('a host that starts', () => {
     expect(await (await fetch(`${host.url}/a`)).text()).toContain('during app startup');
   });
 
+  it('requires a .cjs file of a package of modules', async () => {
+    const host = await start({
+      'package.json': '{"name":"app","type":"module","main":"app.cjs"}',
+      'app.cjs': `require('@azure/functions').app.http('a', { handler: () => ({ body: 'cjs' }) });`,
+    });
+
+    expect(await (await fetch(`${host.url}/a`)).text()).toBe('cjs');
+  });
+
   it('runs a bundle that requires the core package itself', async () => {
     const host = await start({
       'app.js': [
