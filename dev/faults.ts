@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import { FAMILIES } from './faults/families.ts';
+import { listFamilies } from './faults/families.ts';
+import type { FaultFamily } from './faults/fault-case.ts';
 import { buildIfStale } from './faults/fault-world.ts';
 import { runFamily } from './faults/run-family.ts';
 import type { Row } from './faults/run-case.ts';
@@ -8,11 +9,15 @@ import { describeFailure } from './plain-failure.ts';
 
 process.exitCode = await main();
 
-/** `npm run faults [-- U7 U10]`: 0 when every promise held, 1 when one was broken. */
+/** `npm run faults [-- [--full] U7 U10]`: 0 when every promise held, 1 when one was broken. */
 async function main(): Promise<number> {
   try {
-    const { positionals } = parseArgs({ allowPositionals: true });
-    const rows = await runWall(new Set(positionals.map((id) => id.toUpperCase())));
+    const { positionals, values } = parseArgs({
+      allowPositionals: true,
+      options: { full: { type: 'boolean', default: false } },
+    });
+    const ids = new Set(positionals.map((id) => id.toUpperCase()));
+    const rows = await runWall(listFamilies({ isFull: values.full }), ids);
     const failed = rows.filter(({ problems }) => problems.length > 0);
     console.log(
       `\n${rows.length} rows, ${rows.length - failed.length} passed, ${failed.length} failed`,
@@ -24,11 +29,14 @@ async function main(): Promise<number> {
   }
 }
 
-async function runWall(ids: ReadonlySet<string>): Promise<readonly Row[]> {
+async function runWall(
+  families: readonly FaultFamily[],
+  ids: ReadonlySet<string>,
+): Promise<readonly Row[]> {
   await buildIfStale();
   console.log(tableHead());
   const rows: Row[] = [];
-  for (const family of FAMILIES) {
+  for (const family of families) {
     const cases = family.cases.filter(({ id }) => ids.size === 0 || ids.has(id));
     rows.push(...(await runFamily({ ...family, cases }, (row) => console.log(tableRow(row)))));
   }

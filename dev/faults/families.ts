@@ -1,6 +1,8 @@
 import { answers } from './cases/answers.ts';
 import { clients } from './cases/clients.ts';
 import { credentials } from './cases/credentials.ts';
+import { FULL_OUTAGE, outage, SHORT_OUTAGE } from './cases/outage.ts';
+import { FEW_RANDOM_FAULTS, MANY_RANDOM_FAULTS, randomFaults } from './cases/random-faults.ts';
 import { rateLimits } from './cases/rate-limits.ts';
 import { serverErrors } from './cases/server-errors.ts';
 import { slow } from './cases/slow.ts';
@@ -8,8 +10,16 @@ import { streams } from './cases/streams.ts';
 import { unreachable } from './cases/unreachable.ts';
 import type { FaultFamily } from './fault-case.ts';
 
-/** The whole wall, about in the order of the catalogue. */
-export const FAMILIES: readonly FaultFamily[] = [
+/** The whole wall, about in the order of the catalogue; `isFull` takes minutes for the last two. */
+export function listFamilies({ isFull }: { readonly isFull: boolean }): readonly FaultFamily[] {
+  return [
+    ...FAMILIES,
+    outage(isFull ? FULL_OUTAGE : SHORT_OUTAGE),
+    randomFaults(isFull ? MANY_RANDOM_FAULTS : FEW_RANDOM_FAULTS),
+  ];
+}
+
+const FAMILIES: readonly FaultFamily[] = [
   rateLimits,
   serverErrors,
   unreachable,

@@ -33,7 +33,8 @@ export function tableRow(row: Row): string {
     `${Math.round(row.ms)}`.padStart(6),
     row.problems.length === 0 ? 'pass' : 'FAIL',
   ].join('  ');
-  return [line, ...row.problems.map((problem) => `      ! ${problem}`)].join('\n');
+  const rest = row.happened.length > WIDTHS.happened ? [`      = ${row.happened}`] : [];
+  return [line, ...rest, ...row.problems.map((problem) => `      ! ${problem}`)].join('\n');
 }
 
 function sentences(row: Readonly<Record<keyof typeof WIDTHS, string>>): string[] {

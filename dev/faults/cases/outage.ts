@@ -1,0 +1,105 @@
+import { acted, type FaultCase, type FaultFamily, type Finding } from '../fault-case.ts';
+import type { FaultWorld } from '../fault-world.ts';
+import { askSteadily, countOutcomes, percentile, type Asked } from '../pace.ts';
+import { newMarker } from '../run-case.ts';
+
+/** How long the outage is watched; the pace and the promises are the same for both. */
+export interface OutageLength {
+  readonly outageSeconds: number;
+  readonly halfOpenMs: number;
+  /** Milliseconds within which an answer comes while the circuit is open; only a ratio without it. */
+  readonly openAnswerMs?: number;
+}
+
+export const SHORT_OUTAGE: OutageLength = { outageSeconds: 4, halfOpenMs: 1_000 };
+export const FULL_OUTAGE: OutageLength = { outageSeconds: 30, halfOpenMs: 5_000, openAnswerMs: 20 };
+
+const PER_SECOND = 50;
+/** Until then the circuit may still be opening; the calls before it are not probes. */
+const OPEN_AFTER_MS = 1_000;
+/** How much later than the half-open delay the first caller may be served. */
+const RECOVERY_SLACK_MS = 1_000;
+/** An answer out of an open circuit does less than a normal one; doubled for a busy machine. */
+const MAX_OPEN_RATIO = 2;
+
+/** U8: everything fails for a while, then nothing does. */
+export function outage(length: OutageLength): FaultFamily {
+  return {
+    name: 'outage',
+    settings: {
+      AGENT__MODEL__HALF_OPEN_AFTER_MS: String(length.halfOpenMs),
+      AGENT__MODEL__BACKOFF_INITIAL_MS: '100',
+    },
+    lanes: 1,
+    cases: [outageCase(length)],
+  };
+}
+
+function outageCase(length: OutageLength): FaultCase {
+  return acted({
+    id: 'U8',
+    injected: `${length.outageSeconds} s of 503 at ${PER_SECOND}/s`,
+    promised: 'circuit opens; <= 1 probe/s; open answers are fast; recovers in time',
+    modes: ['json'],
+    own: {},
+    act: (world) => endure(world, length),
+  });
+}
+
+async function endure(world: FaultWorld, length: OutageLength): Promise<Finding> {
+  const normal = await askMany(world, { script: 'dev/instant', seconds: 1 });
+  const marker = newMarker();
+  const startedAt = Date.now();
+  const failed = await askMany(world, {
+    script: `dev/503-always ${marker}`,
+    seconds: length.outageSeconds,
+  });
+  const healedAt = Date.now();
+  const recoveryMs = length.halfOpenMs + RECOVERY_SLACK_MS;
+  const healed = await askMany(world, {
+    script: `dev/instant ${newMarker()}`,
+    seconds: recoveryMs / 1_000 + 1,
+  });
+
+  const openFrom = startedAt + OPEN_AFTER_MS;
+  const calls = world.callsWith(marker);
+  const probes = calls.filter((call) => call.startedAt > openFrom).length;
+  const openMs = failed.filter(({ askedAt }) => askedAt > openFrom).map(({ ms }) => ms);
+  const normalMedian = percentile(
+    normal.map(({ ms }) => ms),
+    0.5,
+  );
+  const openMedian = percentile(openMs, 0.5);
+  const firstWell = healed.find(({ outcome }) => outcome === 'answer')?.askedAt ?? Infinity;
+  const late = healed.filter(({ askedAt }) => askedAt > healedAt + recoveryMs);
+  const opened = world.log.filter((line) => line.includes('model circuit opened')).length;
+  const allowedProbes = length.outageSeconds * Math.min(1, 1_000 / length.halfOpenMs);
+  return {
+    happened: `${calls.length - probes} calls, then ${probes} probes; open p50 ${openMedian.toFixed(1)} ms (normal ${normalMedian.toFixed(1)}), p99 ${percentile(openMs, 0.99).toFixed(1)}; back after ${((firstWell - healedAt) / 1_000).toFixed(1)} s`,
+    calls: calls.length,
+    told: [...failed, ...healed].map(({ raw }) => raw),
+    problems: [
+      ...(opened > 0 ? [] : ['the circuit did not open']),
+      ...(failed.every(({ outcome }) => outcome === 'upstream_unavailable')
+        ? []
+        : [`the outage was told as ${countOutcomes(failed)}`]),
+      ...(probes <= allowedProbes ? [] : [`${probes} probes instead of <= ${allowedProbes}`]),
+      ...(openMedian <= MAX_OPEN_RATIO * normalMedian ? [] : ['open answers are slow']),
+      ...(openMedian <= (length.openAnswerMs ?? Infinity) ? [] : ['open answers take too long']),
+      ...(late.length > 0 && late.every(({ outcome }) => outcome === 'answer')
+        ? []
+        : [`after the time to recover: ${countOutcomes(late)}`]),
+    ],
+  };
+}
+
+function askMany(
+  world: FaultWorld,
+  { script, seconds }: { readonly script: string; readonly seconds: number },
+): Promise<Asked[]> {
+  return askSteadily(world.url, {
+    perSecond: PER_SECOND,
+    seconds,
+    question: () => ({ message: script, mode: 'json' }),
+  });
+}

@@ -1,0 +1,131 @@
+import { acted, type FaultCase, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
+import type { FaultWorld } from '../fault-world.ts';
+import { askSteadily, countOutcomes } from '../pace.ts';
+import { newMarker } from '../run-case.ts';
+import { SECOND_ANSWER } from '../second-endpoint.ts';
+
+export interface RandomFaultsSize {
+  readonly seconds: number;
+  readonly perSecond: number;
+  readonly streams: number;
+}
+
+export const FEW_RANDOM_FAULTS: RandomFaultsSize = { seconds: 4, perSecond: 40, streams: 40 };
+export const MANY_RANDOM_FAULTS: RandomFaultsSize = { seconds: 60, perSecond: 20, streams: 400 };
+
+const LEAST_SERVED = 0.99;
+const MAX_CALLS_PER_REQUEST = 1.2;
+/** What the budget has saved up before the first fault. */
+const SAVED_RETRIES = 10;
+const EVERY = 5;
+
+/** U7 and U10 under load: faults come to some, and everybody is still served or told the truth. */
+export function randomFaults(size: RandomFaultsSize): FaultFamily {
+  return {
+    name: 'random faults',
+    settings: { AGENT__MODEL__BACKOFF_INITIAL_MS: '50', AGENT__MODEL__BACKOFF_MAX_MS: '200' },
+    lanes: 1,
+    cases: [
+      everyFifthRequest(size),
+      everyFifthCall(size),
+      cutStreams(size, { tokens: 0, promised: 'every caller gets a whole answer of the second' }),
+      cutStreams(size, { tokens: 3, promised: 'every caller is told upstream_interrupted' }),
+    ],
+  };
+}
+
+/** A fault for 20 % of the requests, gone when they come again. */
+function everyFifthRequest(size: RandomFaultsSize): FaultCase {
+  return acted({
+    id: 'U7',
+    injected: `a fault in 20 % of requests, ${size.seconds} s at ${size.perSecond}/s`,
+    promised: '>= 99 % served with <= 1.2 calls each',
+    own: {},
+    act: (world, mode) => {
+      const kinds = ['500-then-ok', '503-then-ok', '503-html-then-ok', 'reset-then-ok'];
+      const scriptOf = (number: number): string =>
+        number % EVERY === 0 ? `dev/${kinds[(number / EVERY) % kinds.length]}` : 'dev/instant';
+      return serve(world, { size, mode, scriptOf });
+    },
+  });
+}
+
+/** 20 % of all calls fail, repeated ones too; the second endpoint takes what the first one drops. */
+function everyFifthCall(size: RandomFaultsSize): FaultCase {
+  return acted({
+    id: 'U7',
+    injected: `dev/flaky-20, ${size.seconds} s at ${size.perSecond}/s`,
+    promised: '>= 99 % served with <= 1.2 calls each',
+    endpoints: 2,
+    own: {},
+    act: (world, mode) => serve(world, { size, mode, scriptOf: () => 'dev/flaky-20' }),
+  });
+}
+
+interface Serving {
+  readonly size: RandomFaultsSize;
+  readonly mode: Mode;
+  readonly scriptOf: (number: number) => string;
+}
+
+async function serve(world: FaultWorld, { size, mode, scriptOf }: Serving): Promise<Finding> {
+  const marker = newMarker();
+  const asked = await askSteadily(world.url, {
+    ...size,
+    question: (number) => ({ message: `${scriptOf(number)} ${marker} ${number}`, mode }),
+  });
+  const served = asked.filter(({ outcome }) => outcome === 'answer').length;
+  const calls = world.callsWith(marker).length + world.secondCallsWith(marker);
+  const allowed = Math.ceil(asked.length * MAX_CALLS_PER_REQUEST) + SAVED_RETRIES;
+  const endings = asked.filter((told) => told.endings !== 1).length;
+  return {
+    happened: `${countOutcomes(asked)}; ${(calls / asked.length).toFixed(2)} calls each`,
+    calls,
+    told: asked.map(({ raw }) => raw),
+    problems: [
+      ...(served >= LEAST_SERVED * asked.length
+        ? []
+        : [`only ${served} of ${asked.length} served`]),
+      ...(calls <= allowed ? [] : [`${calls} calls instead of <= ${allowed}`]),
+      ...(endings === 0 ? [] : [`${endings} answers without exactly one ending`]),
+    ],
+  };
+}
+
+function cutStreams(
+  size: RandomFaultsSize,
+  { tokens, promised }: { readonly tokens: number; readonly promised: string },
+): FaultCase {
+  return acted({
+    id: 'U10',
+    injected: `the first of two cuts ${size.streams} streams after ${tokens} tokens`,
+    promised,
+    modes: ['stream'],
+    endpoints: 2,
+    // Each stream is to meet the cut: the circuit of the first endpoint must stay closed.
+    own: { AGENT__MODEL__BREAKER_FAILURES: '1000', AGENT__MODEL__BREAKER_WINDOW_SIZE: '1000' },
+    async act(world, mode) {
+      const marker = newMarker();
+      const asked = await askSteadily(world.url, {
+        perSecond: size.perSecond,
+        seconds: size.streams / size.perSecond,
+        question: () => ({ message: `dev/cut-${tokens} ${marker}`, mode }),
+      });
+      const good = asked.filter(({ outcome, text, endings }) =>
+        tokens === 0
+          ? outcome === 'answer' && text === SECOND_ANSWER
+          : outcome === 'upstream_interrupted' && text !== '' && endings === 1,
+      );
+      const calls = world.callsWith(marker).length;
+      return {
+        happened: countOutcomes(asked),
+        calls: calls + world.secondCallsWith(marker),
+        told: asked.map(({ raw }) => raw),
+        problems: [
+          ...(good.length === asked.length ? [] : [`kept for ${good.length} of ${asked.length}`]),
+          ...(calls === asked.length ? [] : [`${calls} calls to the first endpoint`]),
+        ],
+      };
+    },
+  });
+}
