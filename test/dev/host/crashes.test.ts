@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { waitUntilGone } from '../../support/processes.ts';
 import { hostJson, startFixture } from './support/fixture-host.ts';
 import type { FixtureHost } from './support/fixture-host.ts';
 import { open, readAll, requestText } from './support/raw-http.ts';
+import { appWith, writeApp } from './support/temporary-app.ts';
 import { waitUntil } from './support/wait-until.ts';
 
 describe('a worker that ends', () => {
@@ -75,6 +77,25 @@ describe('a worker that ends', () => {
     await host.stop();
   });
 
+  it('and cannot be loaded again stops the host too: who waits for a worker is reset', async () => {
+    const appRoot = await writeApp(
+      appWith(
+        `import { existsSync, writeFileSync } from 'node:fs';
+        if (existsSync('broken')) throw new Error('broken by now');
+        app.http('exit', { handler: () => { writeFileSync('broken', ''); process.exit(3); } });`,
+      ),
+    );
+    const host = await startFixture('streaming', {
+      appRoot,
+      timings: { restartIntervalMs: 500, giveUpResetMs: 200 },
+    });
+    await host.get('/exit');
+    const waiting = host.get('/exit');
+
+    expect((await host.failed).message).toContain('cannot be loaded');
+    await expect(waiting).rejects.toThrow('fetch failed');
+  });
+
   it('is not counted with crashes of long ago', async () => {
     const host = await startFixture('streaming', {
       timings: { restartIntervalMs: 10, crashWindowMs: 1 },
@@ -129,6 +150,20 @@ describe('a function that runs longer than the functionTimeout', () => {
     expect(await other).toBe(500);
     expect(await stuck).toMatchObject({ status: 500, body: '' });
     expect((await stuck).tookMs).toBeGreaterThan(1_900);
+  });
+
+  it('is killed with its worker when it does not even let the worker terminate', async () => {
+    const host = await startFixture('streaming', {
+      environment: hostJson({ functionTimeout: '00:00:00.300' }),
+      timings: { timeoutGraceMs: 50, timeoutAnswerMs: 50, terminateGraceMs: 100 },
+    });
+    const first = host.workerPid() ?? 0;
+
+    const stuck = await host.get('/spins');
+
+    expect(stuck.status).toBe(500);
+    await waitUntilGone([first]);
+    expect((await host.get('/echo')).status).toBe(200);
   });
 });
 
