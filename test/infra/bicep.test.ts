@@ -1,0 +1,165 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { declarations } from './support/bicep-tree.ts';
+import { checkModules, checkNames } from './support/check-names.ts';
+import { checkResources } from './support/check-shapes.ts';
+import { readInfra, type Infra } from './support/read-infra.ts';
+import { RESOURCE_SHAPES } from './support/resource-shapes.ts';
+
+const MAIN = 'infra/main.bicep';
+const APP = 'infra/modules/app.bicep';
+const STORAGE = 'infra/modules/storage.bicep';
+
+let infra: Infra;
+beforeAll(async () => {
+  infra = await readInfra();
+});
+
+describe('the templates', () => {
+  it('set only properties that their resource types have', () => {
+    const problems = infra.all.flatMap((file) => checkResources(file, RESOURCE_SHAPES));
+
+    expect(problems).toEqual([]);
+    expect(infra.all.flatMap((file) => declarations(file, 'resource')).length).toBeGreaterThan(40);
+  });
+
+  it('use each resource type that is described, so that no description outlives its use', () => {
+    const text = infra.all.map(({ root }) => root.text).join('\n');
+
+    const idle = Object.keys(RESOURCE_SHAPES).filter(
+      (name) => !text.includes(`'${name.split(' ')[0] ?? ''}'`),
+    );
+
+    expect(idle).toEqual([]);
+  });
+
+  it('name only what is declared, and declare only what is named', () => {
+    expect(infra.all.flatMap(checkNames)).toEqual([]);
+  });
+
+  it('give each module exactly the parameters that it has', () => {
+    expect(checkModules(infra.main, infra.modules)).toEqual([]);
+  });
+});
+
+interface Mistake {
+  readonly what: string;
+  readonly path: string;
+  readonly from: string;
+  readonly to: string;
+  readonly found: string;
+}
+
+const MISTAKES: readonly Mistake[] = [
+  {
+    what: 'an unknown property',
+    path: APP,
+    from: 'httpsOnly: true',
+    to: 'httpsOnly: true\n    httpOnly: true',
+    found: "'httpOnly' is no property",
+  },
+  {
+    what: 'a property that the plan refuses',
+    path: APP,
+    from: 'http20Enabled: true',
+    to: "http20Enabled: true\n      ftpsState: 'Disabled'",
+    found: "'ftpsState' is no property",
+  },
+  {
+    what: 'a missing property',
+    path: APP,
+    from: "kind: 'functionapp,linux'",
+    to: '',
+    found: "'kind' is missing",
+  },
+  {
+    what: 'a string for a switch',
+    path: STORAGE,
+    from: 'allowSharedKeyAccess: false',
+    to: "allowSharedKeyAccess: 'false'",
+    found: 'string instead of bool',
+  },
+  {
+    what: 'a value outside the list',
+    path: STORAGE,
+    from: "'TLS1_2'",
+    to: "'TLS1_0'",
+    found: 'none of TLS1_2',
+  },
+  {
+    what: 'an unknown API version',
+    path: APP,
+    from: 'sites@2024-11-01',
+    to: 'sites@2099-01-01',
+    found: 'no known type',
+  },
+  {
+    what: 'a property without its suppression',
+    path: APP,
+    from: '#disable-next-line BCP037',
+    to: '',
+    found: "'siteUpdateStrategy' is no property",
+  },
+  {
+    what: 'broken syntax',
+    path: APP,
+    from: 'httpsOnly: true',
+    to: 'httpsOnly: :',
+    found: 'not valid Bicep',
+  },
+  {
+    what: 'a name that nobody declared',
+    path: MAIN,
+    from: 'empty(openAiLocation)',
+    to: 'empty(openAiRegion)',
+    found: 'nothing is called openAiRegion',
+  },
+  {
+    what: 'a parameter that nobody uses',
+    path: MAIN,
+    from: "param alertEmail string = ''",
+    to: "param alertEmail string = ''\nparam idle string = ''",
+    found: 'nothing uses idle',
+  },
+  {
+    what: 'a parameter that the module has not',
+    path: MAIN,
+    from: 'healthUrl:',
+    to: 'healthAddress:',
+    found: 'no parameter healthAddress',
+  },
+  {
+    what: 'a parameter that is not given',
+    path: MAIN,
+    from: 'vaultName: vault.outputs.name',
+    to: '',
+    found: 'needs the parameter vaultName',
+  },
+  {
+    what: 'an output that is not there',
+    path: MAIN,
+    from: 'storage.outputs.packageContainer',
+    to: 'storage.outputs.container',
+    found: 'no output container',
+  },
+  {
+    what: 'a module that is not there',
+    path: MAIN,
+    from: 'modules/vault.bicep',
+    to: 'modules/safe.bicep',
+    found: 'there is no modules/safe.bicep',
+  },
+];
+
+describe('a planted mistake in a template', () => {
+  it.each(MISTAKES)('is found: $what', ({ path, from, to, found }) => {
+    const file = infra.planted(path, { from, to });
+
+    const problems = [
+      ...checkResources(file, RESOURCE_SHAPES),
+      ...checkNames(file),
+      ...checkModules(file, infra.modules),
+    ];
+
+    expect(problems.join('\n')).toContain(found);
+  });
+});
