@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
 const FIXTURES = 'test/**/fixtures/**';
-/** Each of these files brings up a whole local world and watches how it behaves over time. */
-const WORLD = ['test/e2e/**/*.test.ts', 'test/faults/**/*.test.ts', 'test/load/**/*.test.ts'];
+/** Each of these files brings up a whole local world and watches what becomes of it. */
+const WORLD = ['test/e2e/**/*.test.ts', 'test/faults/**/*.test.ts'];
+/** These compare how fast things are. */
+const LOAD = ['test/load/**/*.test.ts'];
 
 const common = {
   pool: 'forks' as const,
@@ -13,14 +15,14 @@ const common = {
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
     projects: [
       {
         test: {
           ...common,
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: [FIXTURES, ...WORLD],
+          exclude: [FIXTURES, ...WORLD, ...LOAD],
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
@@ -30,9 +32,20 @@ export default defineConfig({
           name: 'world',
           include: WORLD,
           exclude: [FIXTURES],
-          // One world at a time: two of them on two cores would make each other slow.
-          fileParallelism: false,
+          // A world mostly waits, so two of them share two cores well.
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'load',
+          include: LOAD,
+          exclude: [FIXTURES],
+          // Alone: what is compared must not be disturbed.
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
