@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
 import { answerChat } from '../shared/http/answer-chat.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { asMeteredHandler } from '../shared/http/pipeline.ts';
 
 app.http('chat', {
   route: 'api/chat',
   methods: ['POST'],
   authLevel: 'function',
-  handler: asHttpHandler(getService, answerChat),
+  handler: asMeteredHandler(getService, answerChat),
 });

@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
 import { answerCompletions } from '../shared/http/answer-completions.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { asMeteredHandler } from '../shared/http/pipeline.ts';
 
 app.http('completions', {
   route: 'v1/chat/completions',
   methods: ['POST'],
   authLevel: 'function',
-  handler: asHttpHandler(getService, answerCompletions),
+  handler: asMeteredHandler(getService, answerCompletions),
 });

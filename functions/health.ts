@@ -1,10 +1,10 @@
 import { app } from '@azure/functions';
 import { answerHealth, withoutService } from '../shared/http/answer-health.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { asOpenHandler } from '../shared/http/open-handler.ts';
 
 app.http('health', {
   route: 'health',
   methods: ['GET'],
   authLevel: 'anonymous',
-  handler: asHttpHandler(withoutService, answerHealth),
+  handler: asOpenHandler(withoutService, answerHealth),
 });

@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
 import { answerReady } from '../shared/http/answer-ready.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { asOpenHandler } from '../shared/http/open-handler.ts';
 
 app.http('ready', {
   route: 'ready',
   methods: ['GET'],
   authLevel: 'anonymous',
-  handler: asHttpHandler(getService, answerReady),
+  handler: asOpenHandler(getService, answerReady),
 });

@@ -1,5 +1,7 @@
 import type { TokenCredential } from '@azure/identity';
-import { createAgent, type Agent } from './agent/agent.ts';
+import { createAgent, type Agent, type ModelParameters } from './agent/agent.ts';
+import { measureQuestion } from './agent/measure-question.ts';
+import { rememberAnswers } from './agent/remember-answers.ts';
 import { createJobProcessor } from './batch/process-job.ts';
 import type { Batch } from './batch/queue-handler.ts';
 import { systemClock, type Clock } from './clock.ts';
@@ -8,7 +10,11 @@ import { once } from './composition-root/once.ts';
 import { openSecrets } from './composition-root/open-secrets.ts';
 import { readAgentToml } from './composition-root/read-agent-toml.ts';
 import { secretsStatus } from './composition-root/secrets-status.ts';
+import { wireCache } from './composition-root/wire-cache.ts';
+import { wireCallers } from './composition-root/wire-callers.ts';
+import { wireLimits } from './composition-root/wire-limits.ts';
 import { wireModel } from './composition-root/wire-model.ts';
+import { wireRedis, type WiredRedis } from './composition-root/wire-redis.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { Environment } from './config/find-variable.ts';
 import { readConfig, type Settings } from './config/read-config.ts';
@@ -92,16 +98,25 @@ export async function createService(environment: Environment, parts: Parts = {})
   const credential = lazyCredential(settings);
   const wired = wireModel({ secrets, credential, clock, random, telemetry, readSettings });
   const { model } = wired;
-  const { instructions } = settings.agent;
-  const agent = createAgent({ model, instructions, parameters: settings.model });
+  const redis = await wireRedis({ settings, secrets, clock, telemetry });
+  const cache = wireCache({ settings, redis, clock });
+  const callers = wireCallers(settings, secrets);
+  const asked = { instructions: settings.agent.instructions, parameters: parametersOf(settings) };
+  const forgetful = createAgent({ model, ...asked });
+  const agent =
+    cache === undefined
+      ? forgetful
+      : rememberAnswers({ ...asked, ...cache, agent: forgetful, model: () => wired.fingerprint() });
   const batch = once(() => createBatch(settings, { agent, clock, telemetry, credential }));
   const checks: Checks = {
     async chat() {
       wired.requireConfigured();
+      callers.requireConfigured();
       return chatStatus(model.endpoints(), clock.now());
     },
     batch: async (signal) => batchStatus(await batch(), signal),
     secrets: async () => secretsStatus(secrets, wantedSecrets(settings.modelFallbacks)),
+    redis: redis && (async () => redisStatus(redis)),
   };
   return {
     agent,
@@ -109,11 +124,14 @@ export async function createService(environment: Environment, parts: Parts = {})
     telemetry,
     maxRequestBytes: settings.limits.maxRequestBytes,
     chatLimits: settings.limits,
+    identify: callers.identify,
+    limits: wireLimits({ settings, shared: redis, clock, telemetry }),
+    measure: (question) => measureQuestion(question, asked),
     readiness: createReadiness({ ...READINESS, checks, clock, telemetry }),
     batch,
     async close() {
       if (parts.secrets === undefined) secrets.close();
-      await (await batch.made())?.processor.stop();
+      await Promise.all([(await batch.made())?.processor.stop(), cache?.flush()]);
     },
   };
 }
@@ -169,6 +187,17 @@ async function createBatch(settings: Settings, parts: BatchParts): Promise<Batch
 async function batchStatus(batch: Batch, signal: AbortSignal): Promise<PartStatus> {
   await batch.store.ping(signal);
   return { status: 'ready' };
+}
+
+/** How every turn asks the model: what an answer depends on besides the question. */
+function parametersOf({ model }: Settings): ModelParameters {
+  return { maxOutputTokens: model.maxOutputTokens, temperature: model.temperature };
+}
+
+function redisStatus(redis: WiredRedis): PartStatus {
+  if (redis.state() === 'ready') return { status: 'ready' };
+  const reason = 'Redis is away; this instance keeps limits and answers for itself';
+  return { status: 'degraded', reason };
 }
 
 /** A caller learns which settings are wrong; the log says so once, not for every request. */

@@ -5,6 +5,7 @@ import { startHost } from '../host/start-host.ts';
 import { startDevelopmentModel, type RecordedCall } from '../model/start-development-model.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
 import { startSecondEndpoint } from './second-endpoint.ts';
+import { UNLIMITED } from './settings.ts';
 
 /** Words that nobody outside may ever read. */
 const KEY = 'canary-key-5d2c81';
@@ -65,7 +66,12 @@ export async function startFaultWorld(options: FaultWorldOptions): Promise<Fault
       AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${upstream.port}`,
       AZURE_OPENAI_DEPLOYMENT: DEPLOYMENT,
       OPENAI_API_KEY: KEY,
+      // One caller asks a lot here, and each call to the model is counted.
+      AGENT__LIMITS__REQUESTS_PER_MINUTE: '0',
+      AGENT__LIMITS__TOKENS_PER_MINUTE: '0',
+      AGENT__CACHE__TTL_SECONDS: '0',
       ...(second === undefined ? {} : { MODEL_FALLBACKS: fallbacks(second.baseUrl) }),
+      ...UNLIMITED,
       ...options.settings,
     },
     log: ({ level, message }) => log.push(`${level} ${message}`),

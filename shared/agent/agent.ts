@@ -15,6 +15,25 @@ export interface TurnContext {
   readonly deadlineAt: number;
   readonly traceparent: string;
   readonly telemetry: Telemetry;
+  /** How answers that were made before may be used; without it none is used, and none is kept. */
+  readonly cache?: TurnCache | undefined;
+}
+
+/** What a turn has to do with answers that were made before. */
+export interface TurnCache {
+  /** Whose answers they are: those of another scope are never seen. */
+  readonly scope: string;
+  /** `Cache-Control` of the request. */
+  readonly control?: string | undefined;
+  /** Told what became of it, once or more often; the last word counts. */
+  readonly onStatus?: (status: TurnCacheStatus) => void;
+}
+
+export interface TurnCacheStatus {
+  /** The value of `Cache-Status`. */
+  readonly header: string;
+  /** The answer was there, or somebody else is making it: this turn pays for no call. */
+  readonly isFound: boolean;
 }
 
 /** One contribution to a conversation whose history the caller keeps. */
@@ -81,7 +100,7 @@ export function createAgent({ model, instructions, parameters = {} }: AgentOptio
         ...(request.earlier ?? []).map(toModelMessage),
         { role: 'user', content: request.message },
       ],
-      maxOutputTokens: smallest(request.maxOutputTokens, parameters.maxOutputTokens),
+      maxOutputTokens: boundOf(request.maxOutputTokens, parameters.maxOutputTokens),
       temperature: request.temperature ?? parameters.temperature,
     };
   }
@@ -116,7 +135,11 @@ function toReply(answer: Awaited<ReturnType<Model['complete']>>): Reply {
   };
 }
 
-function smallest(asked: number | undefined, allowed: number | undefined): number | undefined {
+/** What holds of what is asked and what is allowed. */
+export function boundOf(
+  asked: number | undefined,
+  allowed: number | undefined,
+): number | undefined {
   if (asked === undefined || allowed === undefined) return asked ?? allowed;
   return Math.min(asked, allowed);
 }

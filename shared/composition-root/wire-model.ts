@@ -26,6 +26,8 @@ export interface WiredModel {
   readonly model: ResilientModel;
   /** @throws ServiceError while the secrets of now name no model that could be called. */
   requireConfigured(): void;
+  /** Which models are asked where, as text that changes when any of that does. */
+  fingerprint(): string;
 }
 
 const OPENAI_BASE_URL = 'https://api.openai.com/v1';
@@ -63,7 +65,11 @@ export function wireModel(parts: ModelParts): WiredModel {
   }
   takeOver();
   secrets.onChange(takeOver);
-  return { model, requireConfigured };
+  return {
+    model,
+    requireConfigured,
+    fingerprint: () => endpoints.map(({ baseUrl, model: name }) => `${baseUrl} ${name}`).join('\n'),
+  };
 }
 
 /** @throws ServiceError where the secrets of now name no model. */

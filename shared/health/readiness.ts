@@ -21,6 +21,8 @@ export interface ReadinessReport {
   readonly chat: PartStatus;
   readonly batch: PartStatus;
   readonly secrets?: PartStatus;
+  /** Only where one is configured. */
+  readonly redis?: PartStatus;
 }
 
 export interface Readiness {
@@ -31,7 +33,12 @@ export interface Readiness {
 export type Check = (signal: AbortSignal) => Promise<PartStatus>;
 
 export interface ReadinessOptions {
-  readonly checks: { readonly chat: Check; readonly batch: Check; readonly secrets?: Check };
+  readonly checks: {
+    readonly chat: Check;
+    readonly batch: Check;
+    readonly secrets?: Check;
+    readonly redis?: Check | undefined;
+  };
   /** How long a report is given out again, so that probes cost nothing. */
   readonly cacheMs: number;
   readonly timeoutMs: number;
@@ -43,13 +50,18 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   const { checks, cacheMs, clock } = options;
   let latest: { readonly at: number; readonly report: Promise<ReadinessReport> } | undefined;
   async function look(): Promise<ReadinessReport> {
-    const [chat, batch, secrets] = await Promise.all([
+    const [chat, batch, secrets, redis] = await Promise.all([
       inTime('chat', { check: checks.chat, options }),
       inTime('batch', { check: checks.batch, options }),
       checks.secrets && inTime('secrets', { check: checks.secrets, options }),
+      checks.redis && inTime('redis', { check: checks.redis, options }),
     ]);
-    const status = overall(chat, secrets === undefined ? [batch] : [batch, secrets]);
-    return { status, chat, batch, ...(secrets === undefined ? {} : { secrets }) };
+    const others = {
+      batch,
+      ...(secrets === undefined ? {} : { secrets }),
+      ...(redis === undefined ? {} : { redis }),
+    };
+    return { status: overall(chat, Object.values(others)), chat, ...others };
   }
   return {
     report() {

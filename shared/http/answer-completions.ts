@@ -2,7 +2,7 @@ import { parseCompletionsRequest } from '../agent/completions-request.ts';
 import { toChunk, toCompletion, toUsageChunk } from '../agent/completions-reply.ts';
 import type { ChatNeeds } from './answer-chat.ts';
 import { openTurn } from './deadline.ts';
-import type { Exchange } from './exchange.ts';
+import type { MeteredExchange } from './exchange.ts';
 import { jsonResponse, type PlainResponse } from './respond.ts';
 import { DONE } from './sse.ts';
 import { streamChat, type StreamDialect } from './stream-chat.ts';
@@ -14,7 +14,7 @@ export interface CompletionsNeeds extends ChatNeeds {
 
 /** POST /v1/chat/completions: the agent for clients of OpenAI's API. */
 export async function answerCompletions(
-  exchange: Exchange,
+  exchange: MeteredExchange,
   needs: CompletionsNeeds,
 ): Promise<PlainResponse> {
   const { question, stream, includeUsage } = parseCompletionsRequest(await exchange.readJson());
@@ -23,9 +23,11 @@ export async function answerCompletions(
     const dialect = chunkDialect(frame, { includeUsage, model: needs.publicModel });
     return streamChat(exchange, { request: question, needs, dialect });
   }
-  const turn = openTurn(exchange, needs.chatLimits.answerDeadlineMs);
+  const deadlineMs = needs.chatLimits.answerDeadlineMs;
+  const turn = await openTurn(exchange, { question, deadlineMs, measure: needs.measure });
   try {
     const reply = await turn.within(needs.agent.answer(question, turn.context));
+    turn.finish(reply);
     return jsonResponse(toCompletion(reply, frame));
   } finally {
     turn.close();

@@ -1,4 +1,5 @@
 import type { HttpRequest } from '@azure/functions';
+import type { Reservation } from '../rate-limit/rate-limiter.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { Connection } from './connections.ts';
 import type { PlainResponse } from './respond.ts';
@@ -15,11 +16,34 @@ export interface Exchange {
   /** Aborts when the client is gone. */
   readonly clientLeft: AbortSignal;
   readonly telemetry: Telemetry;
+  /** Headers for the answer, whatever it will be: a refusal, a failure or a stream. */
+  readonly addHeaders: (headers: Readonly<Record<string, string>>) => void;
   /**
    * The body as checked JSON.
    * @throws ServiceError when it is not JSON, too large, ambiguous or wrongly encoded
    */
   readJson(): Promise<unknown>;
+}
+
+/** A request of somebody who is known. */
+export interface CallerExchange extends Exchange {
+  /** The scope of everything that belongs to one caller. A hash: it names nobody. */
+  readonly callerId: string;
+  /**
+   * To be called by a route that reads something else than JSON, as soon as that is certain and
+   * before it is used: only then is it known whose request it is, and it is counted.
+   * @throws ServiceError rate_limited
+   */
+  bodyIsNoJson(): Promise<void>;
+}
+
+/** A request whose tokens have yet to be taken out of its caller's limits. */
+export interface MeteredExchange extends CallerExchange {
+  /**
+   * Takes the request and the tokens that it may use.
+   * @throws ServiceError rate_limited, budget_exhausted or context_too_long
+   */
+  reserve(tokens: number): Promise<Reservation>;
 }
 
 /** What answers one route, given the parts of the service that it needs. */

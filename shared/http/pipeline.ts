@@ -1,126 +1,99 @@
-import type {
-  HttpHandler,
-  HttpRequest,
-  HttpResponseInit,
-  InvocationContext,
-} from '@azure/functions';
-import { toServiceError, type ServiceError } from '../errors.ts';
-import { describeCause, describePlace } from '../telemetry/describe-cause.ts';
-import type { Telemetry } from '../telemetry/telemetry.ts';
-import { takeConnection, trackConnections, type Connection } from './connections.ts';
-import type { Answer, Exchange, PipelineNeeds } from './exchange.ts';
-import { readJson } from './read-json.ts';
-import { refuseShadowingQuery } from './refuse-shadowing.ts';
-import { reportFailure } from './report-failure.ts';
-import { problemResponse, withQuotable } from './respond.ts';
-import { sendable } from './sendable.ts';
-import { requestIdOf, traceIdOf, traceparentOf } from './trace-context.ts';
+import type { HttpHandler } from '@azure/functions';
+import type { Caller, CallerEvidence } from '../callers/identify-caller.ts';
+import { hashIdentifier } from '../rate-limit/hash-identifier.ts';
+import { createAllowance, type CallerLimits } from './allowance.ts';
+import type { CallerExchange, Exchange, MeteredExchange, PipelineNeeds } from './exchange.ts';
+import { asOpenHandler } from './open-handler.ts';
+import type { PlainResponse } from './respond.ts';
 
-/** nginx's number for a client that left; nobody is there to read it. */
-const CLIENT_LEFT_STATUS = 499;
+/** What it takes to know who is calling and how much each may use. */
+export interface CallerNeeds extends PipelineNeeds {
+  /** @throws ServiceError unauthorized, or config_unavailable while the keys cannot be read */
+  readonly identify: (evidence: CallerEvidence) => Caller;
+  readonly limits: CallerLimits;
+}
+
+type CallerAnswer<Needs> = (exchange: CallerExchange, needs: Needs) => Promise<PlainResponse>;
+type MeteredAnswer<Needs> = (exchange: MeteredExchange, needs: Needs) => Promise<PlainResponse>;
 
 /**
- * Wraps an answer as a handler of the platform. With HTTP streaming on, a handler that throws or
- * returns nothing never answers at all, so every failure becomes a response here.
+ * A route for known callers within their limits: the request is counted before anything is done.
+ * Every route goes through this unless it says otherwise.
  */
-export function asHttpHandler<Needs extends PipelineNeeds>(
+export function asHttpHandler<Needs extends CallerNeeds>(
   getService: () => Promise<Needs>,
-  answer: Answer<Needs>,
+  answer: CallerAnswer<Needs>,
 ): HttpHandler {
-  trackConnections();
-  return async (request, context) => {
-    const arrival = arrive(request, context);
-    let telemetry: Telemetry | undefined;
-    try {
-      refuseShadowingQuery(request);
-      const service = await getService();
-      telemetry = service.telemetry.with({
-        requestId: arrival.requestId,
-        traceId: traceIdOf(arrival.traceparent),
-        route: context.functionName,
-      });
-      const exchange = openExchange(arrival, { request, service, telemetry });
-      const response = sendable(withQuotable(await answer(exchange, service), arrival));
-      telemetry.info('request answered', { status: response.status ?? 200, ...age(arrival) });
-      return response;
-    } catch (thrown) {
-      return answerFailure(thrown, { arrival, telemetry, context });
+  return asOpenHandler(getService, async (exchange, needs) => {
+    const admitted = admit(exchange, needs);
+    if (admitted.isSenderSure()) await admitted.count();
+    async function bodyIsNoJson(): Promise<void> {
+      await admitted.bodyIsNoJson();
+      await admitted.count();
     }
-  };
+    async function readJson(): Promise<unknown> {
+      const body = await admitted.readJson();
+      await admitted.count();
+      return body;
+    }
+    return answer({ ...admitted, bodyIsNoJson, readJson }, needs);
+  });
 }
 
-interface Arrival {
-  readonly startedAt: number;
-  readonly requestId: string;
-  readonly traceparent: string;
-  readonly connection: Connection | undefined;
-  readonly clientLeft: AbortSignal;
-  readonly header: (name: string) => string | undefined;
+/**
+ * The same for a route that asks the model: it takes request and tokens at once, when it has read
+ * what is asked. A request that is refused before that is counted too, without tokens.
+ */
+export function asMeteredHandler<Needs extends CallerNeeds>(
+  getService: () => Promise<Needs>,
+  answer: MeteredAnswer<Needs>,
+): HttpHandler {
+  return asOpenHandler(getService, async (exchange, needs) => {
+    const admitted = admit(exchange, needs);
+    try {
+      return await answer(admitted, needs);
+    } finally {
+      // Whoever is over the limit is told that rather than what is wrong with the request.
+      if (admitted.isSenderSure()) await admitted.count();
+    }
+  });
 }
 
-function arrive(request: HttpRequest, context: InvocationContext): Arrival {
-  const connection = takeConnection(context.invocationId);
-  const header = (name: string): string | undefined => {
-    if (connection === undefined) return request.headers.get(name) ?? undefined;
-    const value = connection.headers[name.toLowerCase()];
-    return Array.isArray(value) ? value.join(', ') : value;
-  };
+interface Admitted extends MeteredExchange {
+  /** Whether the caller is certainly the one who sent this. */
+  readonly isSenderSure: () => boolean;
+  /** Takes one request where none has been taken yet. */
+  readonly count: () => Promise<void>;
+}
+
+/**
+ * Knows the caller before the body is looked at, so that nobody without a key costs any work. The
+ * client's address is the one thing that the wire does not have (it holds the platform's own
+ * proxy), and a JSON body may have replaced it. Such a body is refused when it is read; until then
+ * nothing may be taken from the caller it points to.
+ */
+function admit(exchange: Exchange, { identify, limits }: CallerNeeds): Admitted {
+  const { request, header, addHeaders } = exchange;
+  const forwardedFor = request.headers.get('x-forwarded-for') ?? undefined;
+  const caller = identify({ header, forwardedFor });
+  const callerId = hashIdentifier(caller.id);
+  const allowance = createAllowance(limits, { callerId, addHeaders });
+  let isSure = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
   return {
-    startedAt: performance.now(),
-    requestId: requestIdOf(header('x-request-id')),
-    traceparent: traceparentOf(context.traceContext?.traceParent, header('traceparent')),
-    connection,
-    clientLeft: connection?.clientLeft ?? new AbortController().signal,
-    header,
+    ...exchange,
+    callerId,
+    reserve: (tokens) => allowance.reserve(tokens),
+    async count() {
+      if (!allowance.isCounted()) await allowance.reserve(0);
+    },
+    isSenderSure: () => isSure,
+    async bodyIsNoJson() {
+      isSure = true;
+    },
+    async readJson() {
+      const body = await exchange.readJson();
+      isSure = true;
+      return body;
+    },
   };
-}
-
-interface Parts {
-  readonly request: HttpRequest;
-  readonly service: PipelineNeeds;
-  readonly telemetry: Telemetry;
-}
-
-function openExchange(arrival: Arrival, { request, service, telemetry }: Parts): Exchange {
-  return {
-    ...arrival,
-    request,
-    telemetry,
-    readJson: () => readJson({ request, header: arrival.header }, service.maxRequestBytes),
-  };
-}
-
-interface Failing {
-  readonly arrival: Arrival;
-  /** Undefined while there is no service yet. */
-  readonly telemetry: Telemetry | undefined;
-  readonly context: InvocationContext;
-}
-
-function answerFailure(thrown: unknown, failing: Failing): HttpResponseInit {
-  const { arrival } = failing;
-  const error = toServiceError(thrown);
-  try {
-    report(error, failing);
-  } catch {
-    // A log that fails must not cost the caller the answer.
-  }
-  if (arrival.clientLeft.aborted) return withQuotable({ status: CLIENT_LEFT_STATUS }, arrival);
-  return problemResponse(error, arrival);
-}
-
-/** One line for each failure. A service that could not be configured has told so itself. */
-function report(error: ServiceError, { arrival, telemetry, context }: Failing): void {
-  const { code, cause } = error;
-  if (arrival.clientLeft.aborted) {
-    telemetry?.info('client left', { ...age(arrival), code, cause: describeCause(cause) });
-  } else if (telemetry !== undefined) {
-    reportFailure(telemetry, { message: 'request failed', error, fields: age(arrival) });
-  } else if (code === 'internal') {
-    context.error('service failed to start', describeCause(cause), describePlace(cause));
-  }
-}
-
-function age({ startedAt }: Arrival): { readonly durationMs: number } {
-  return { durationMs: Math.round(performance.now() - startedAt) };
 }

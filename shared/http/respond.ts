@@ -53,3 +53,11 @@ export function withQuotable(response: PlainResponse, quotable: Quotable): Plain
   const { requestId, traceparent } = quotable;
   return { ...response, headers: { ...response.headers, 'x-request-id': requestId, traceparent } };
 }
+
+/** The response with headers that its own take precedence over. */
+export function withHeaders(
+  response: PlainResponse,
+  headers: Readonly<Record<string, string>>,
+): PlainResponse {
+  return { ...response, headers: { ...headers, ...response.headers } };
+}

@@ -2,7 +2,7 @@ import type { AgentEvent, Question, Reply } from '../agent/agent.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
 import type { ChatNeeds } from './answer-chat.ts';
 import { openTurn, type Turn } from './deadline.ts';
-import type { Exchange } from './exchange.ts';
+import type { MeteredExchange } from './exchange.ts';
 import { toProblem, type Problem } from './problem.ts';
 import { reportFailure } from './report-failure.ts';
 import type { PlainResponse } from './respond.ts';
@@ -22,11 +22,12 @@ export interface StreamDialect {
  * nothing in between hangs up.
  */
 export async function streamChat(
-  exchange: Exchange,
+  exchange: MeteredExchange,
   { request, needs, dialect = nativeDialect(exchange.requestId) }: StreamOptions,
 ): Promise<PlainResponse> {
-  const { heartbeatMs, streamDeadlineMs } = needs.chatLimits;
-  const turn = openTurn(exchange, streamDeadlineMs);
+  const { heartbeatMs, streamDeadlineMs: deadlineMs } = needs.chatLimits;
+  const { measure } = needs;
+  const turn = await openTurn(exchange, { question: request, deadlineMs, measure });
   try {
     const events = needs.agent.stream(request, turn.context)[Symbol.asyncIterator]();
     const first = turn.within(events.next());
@@ -53,7 +54,7 @@ interface StartedTurn {
 }
 
 function respond(
-  exchange: Exchange,
+  exchange: MeteredExchange,
   { heartbeatMs, ...started }: StartedTurn & { heartbeatMs: number },
 ): PlainResponse {
   const { requestId, telemetry, connection, clientLeft } = exchange;
@@ -93,7 +94,11 @@ async function* chatEvents({
 }: StartedTurn): AsyncGenerator<SseEvent, void, void> {
   yield* dialect.begin();
   for (let step = await first; step.done !== true; step = await turn.within(events.next())) {
-    if (step.value.type === 'done') return yield* dialect.end(step.value.reply);
+    if (step.value.type === 'done') {
+      turn.finish(step.value.reply);
+      return yield* dialect.end(step.value.reply);
+    }
+    turn.passOn(step.value.text);
     yield* dialect.delta(step.value.text);
   }
   throw interrupted();

@@ -1,7 +1,9 @@
 import type { HttpHandler } from '@azure/functions';
-import { createAgent } from '../../shared/agent/agent.ts';
+import { createAgent, type Question } from '../../shared/agent/agent.ts';
 import { answerChat } from '../../shared/http/answer-chat.ts';
-import { asHttpHandler } from '../../shared/http/pipeline.ts';
+import { asMeteredHandler } from '../../shared/http/pipeline.ts';
+import { measureQuestion } from '../../shared/agent/measure-question.ts';
+import { openDoor } from './open-door.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 import { createScriptedModel, type AnswerStep, type ScriptedModel } from './scripted-model.ts';
 import type { StreamStep } from './scripted-model.ts';
@@ -26,12 +28,14 @@ export function createChat(script: ChatScript): ChatUnderTest {
   const model = createScriptedModel(script);
   const { answerDeadlineMs = 10_000, streamDeadlineMs = 10_000, heartbeatMs = 10_000 } = script;
   const service = {
+    ...openDoor,
+    measure: (question: Question) => measureQuestion(question, { instructions: '' }),
     telemetry,
     maxRequestBytes: 262_144,
     agent: createAgent({ model, instructions: 'Be brief' }),
     chatLimits: { answerDeadlineMs, streamDeadlineMs, heartbeatMs },
   };
-  return { telemetry, model, handler: asHttpHandler(async () => service, answerChat) };
+  return { telemetry, model, handler: asMeteredHandler(async () => service, answerChat) };
 }
 
 /** How many timers this process has set. */

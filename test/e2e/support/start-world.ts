@@ -50,6 +50,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       OPENAI_BASE_URL: model.url,
       OPENAI_API_KEY: 'development',
       OPENAI_MODEL: options.model ?? 'development-model',
+      // Tests are one caller that asks a lot, and count the calls to the model.
+      AGENT__LIMITS__REQUESTS_PER_MINUTE: '0',
+      AGENT__LIMITS__TOKENS_PER_MINUTE: '0',
+      AGENT__CACHE__TTL_SECONDS: '0',
       ...options.settings,
     },
     log: (line) => log.push(`${line.level} ${line.message}`),

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { answerHealth, withoutService } from '../../../shared/http/answer-health.ts';
-import { asHttpHandler } from '../../../shared/http/pipeline.ts';
+import { asOpenHandler } from '../../../shared/http/open-handler.ts';
 import { call, get } from '../../support/http-call.ts';
 
 describe('GET /health', () => {
   it('answers without a service, and nothing but that it serves', async () => {
-    const handler = asHttpHandler(withoutService, answerHealth);
+    const handler = asOpenHandler(withoutService, answerHealth);
 
     const answered = await call(handler, get('http://127.0.0.1/health'));
 

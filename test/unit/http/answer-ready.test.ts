@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ReadinessReport, Status } from '../../../shared/health/readiness.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { answerReady, type ReadyNeeds } from '../../../shared/http/answer-ready.ts';
-import { asHttpHandler } from '../../../shared/http/pipeline.ts';
+import { asOpenHandler } from '../../../shared/http/open-handler.ts';
 import { call, get } from '../../support/http-call.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
@@ -21,7 +21,7 @@ describe('GET /ready', () => {
     ['degraded', 200],
     ['unready', 503],
   ] as [Status, number][])('answers %s with %d', async (status, code) => {
-    const handler = asHttpHandler(async () => needsOf(status), answerReady);
+    const handler = asOpenHandler(async () => needsOf(status), answerReady);
 
     const answered = await call(handler, get('http://127.0.0.1/ready'));
 
@@ -39,7 +39,7 @@ describe('GET /ready', () => {
     };
 
     const answered = await call(
-      asHttpHandler(async () => needs, answerReady),
+      asOpenHandler(async () => needs, answerReady),
       get('http://127.0.0.1/ready'),
     );
 
@@ -51,7 +51,7 @@ describe('GET /ready', () => {
   });
 
   it('answers 503 and when to ask again while there is no configuration', async () => {
-    const handler = asHttpHandler<ReadyNeeds>(
+    const handler = asOpenHandler<ReadyNeeds>(
       () => Promise.reject(new ServiceError('config_unavailable', 'OPENAI_API_KEY must be a key')),
       answerReady,
     );

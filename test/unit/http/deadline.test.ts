@@ -17,14 +17,22 @@ function turnOf(deadlineMs: number, clientLeft = new AbortController().signal) {
       clientLeft,
       telemetry: createRecordedTelemetry(),
       readJson: async () => undefined,
+      addHeaders: () => undefined,
+      callerId: 'c1',
+      bodyIsNoJson: async () => undefined,
+      reserve: async () => ({ settle: async () => undefined, refund: async () => undefined }),
     },
-    deadlineMs,
+    {
+      question: { message: 'x' },
+      deadlineMs,
+      measure: () => ({ texts: [], maxOutputTokens: 1 }),
+    },
   );
 }
 
 describe('openTurn', () => {
   it('ends work that ignores its signal when the time is up', async () => {
-    const turn = turnOf(10);
+    const turn = await turnOf(10);
 
     await expect(turn.within(never())).rejects.toMatchObject({ code: 'upstream_timeout' });
 
@@ -33,7 +41,7 @@ describe('openTurn', () => {
 
   it('ends with the reason of the client that left', async () => {
     const client = new AbortController();
-    const turn = turnOf(10_000, client.signal);
+    const turn = await turnOf(10_000, client.signal);
 
     const work = turn.within(never());
     client.abort(new ClientLeftError());
@@ -44,7 +52,7 @@ describe('openTurn', () => {
   });
 
   it('passes on what the work gives, and never aborts after it was closed', async () => {
-    const turn = turnOf(10);
+    const turn = await turnOf(10);
 
     expect(await turn.within(Promise.resolve(7))).toBe(7);
     await expect(turn.within(Promise.reject(new RangeError('x')))).rejects.toThrow(RangeError);
@@ -54,9 +62,9 @@ describe('openTurn', () => {
     expect(turn.context.signal.aborted).toBe(false);
   });
 
-  it('stops clock and work when it is abandoned', () => {
+  it('stops clock and work when it is abandoned', async () => {
     const before = countTimers();
-    const turn = turnOf(10_000);
+    const turn = await turnOf(10_000);
 
     turn.abandon();
 
@@ -66,7 +74,7 @@ describe('openTurn', () => {
 
   it('survives work that fails after its time', async () => {
     const late = Promise.withResolvers<never>();
-    const turn = turnOf(5);
+    const turn = await turnOf(5);
 
     await expect(turn.within(late.promise)).rejects.toMatchObject({ code: 'upstream_timeout' });
     late.reject(new Error('late'));

@@ -2,7 +2,7 @@ import { InvocationContext } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../shared/errors.ts';
 import type { Answer, PipelineNeeds } from '../../../shared/http/exchange.ts';
-import { asHttpHandler } from '../../../shared/http/pipeline.ts';
+import { asOpenHandler } from '../../../shared/http/open-handler.ts';
 import { jsonResponse, type PlainResponse } from '../../../shared/http/respond.ts';
 import { call, get } from '../../support/http-call.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
@@ -11,7 +11,7 @@ const URL_OF_READY = 'http://127.0.0.1/ready';
 
 function setUp(answer: Answer<PipelineNeeds>) {
   const telemetry = createRecordedTelemetry();
-  const handler = asHttpHandler(async () => ({ telemetry, maxRequestBytes: 1_024 }), answer);
+  const handler = asOpenHandler(async () => ({ telemetry, maxRequestBytes: 1_024 }), answer);
   return { handler, telemetry };
 }
 
@@ -47,7 +47,7 @@ function hostileError(): Error {
   });
 }
 
-describe('asHttpHandler, when something fails', () => {
+describe('asOpenHandler, when something fails', () => {
   it.each(THROWN)('answers fixed text when the answer throws %s', async (_name, thrown) => {
     const { handler, telemetry } = setUp(failing(thrown));
 
@@ -76,13 +76,13 @@ describe('asHttpHandler, when something fails', () => {
         fields: { code: 'internal', cause: 'RangeError' },
       },
     ]);
-    expect(telemetry.lines[0]?.fields['place']).toContain('pipeline-failures.test.ts');
+    expect(telemetry.lines[0]?.fields['place']).toContain('open-handler-failures.test.ts');
   });
 
   it.each(THROWN)('answers fixed text when the service rejects with %s', async (_name, thrown) => {
     const logged: unknown[] = [];
     const context = new InvocationContext({ logHandler: (...line) => void logged.push(line) });
-    const handler = asHttpHandler<PipelineNeeds>(
+    const handler = asOpenHandler<PipelineNeeds>(
       () => Promise.reject(thrown),
       async () => jsonResponse({}),
     );
@@ -98,7 +98,7 @@ describe('asHttpHandler, when something fails', () => {
   it('tells the platform why the service could not be made', async () => {
     const logged: unknown[] = [];
     const context = new InvocationContext({ logHandler: (...line) => void logged.push(line) });
-    const handler = asHttpHandler<PipelineNeeds>(
+    const handler = asOpenHandler<PipelineNeeds>(
       () => Promise.reject(new TypeError('sk-secret')),
       async () => jsonResponse({}),
     );
@@ -110,13 +110,13 @@ describe('asHttpHandler, when something fails', () => {
         'error',
         'service failed to start',
         'TypeError',
-        expect.stringContaining('pipeline-failures.test.ts'),
+        expect.stringContaining('open-handler-failures.test.ts'),
       ],
     ]);
   });
 
   it('answers when getting the service throws at once', async () => {
-    const handler = asHttpHandler<PipelineNeeds>(
+    const handler = asOpenHandler<PipelineNeeds>(
       () => {
         throw new ServiceError('config_unavailable', 'Not configured');
       },
@@ -134,7 +134,7 @@ describe('asHttpHandler, when something fails', () => {
       throw new Error('disk full');
     };
     const telemetry = { debug: fail, info: fail, warn: fail, error: fail, with: () => telemetry };
-    const handler = asHttpHandler(
+    const handler = asOpenHandler(
       async () => ({ telemetry, maxRequestBytes: 0 }),
       async () => jsonResponse({}),
     );

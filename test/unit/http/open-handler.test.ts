@@ -2,7 +2,7 @@ import { HttpRequest, InvocationContext } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../shared/errors.ts';
 import type { Answer, PipelineNeeds } from '../../../shared/http/exchange.ts';
-import { asHttpHandler } from '../../../shared/http/pipeline.ts';
+import { asOpenHandler } from '../../../shared/http/open-handler.ts';
 import { jsonResponse } from '../../../shared/http/respond.ts';
 import { arrive, call, get, open, postRaw, URL_OF_CHAT } from '../../support/http-call.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
@@ -13,7 +13,7 @@ const HOST_TRACE = '00-11111111111111111111111111111111-2222222222222222-01';
 
 function setUp(answer: Answer<PipelineNeeds>) {
   const telemetry = createRecordedTelemetry();
-  const handler = asHttpHandler(async () => ({ telemetry, maxRequestBytes: 1_024 }), answer);
+  const handler = asOpenHandler(async () => ({ telemetry, maxRequestBytes: 1_024 }), answer);
   return { handler, telemetry };
 }
 
@@ -21,7 +21,7 @@ function failing(thrown: unknown): Answer<PipelineNeeds> {
   return () => Promise.reject(thrown);
 }
 
-describe('asHttpHandler', () => {
+describe('asOpenHandler', () => {
   it('answers with the ids of the request and logs one line', async () => {
     const { handler, telemetry } = setUp(async () => jsonResponse({ ok: true }));
 
@@ -79,7 +79,7 @@ describe('asHttpHandler', () => {
 
   it('refuses a query that would shadow the headers before anything else happens', async () => {
     let asked = 0;
-    const handler = asHttpHandler(
+    const handler = asOpenHandler(
       async () => {
         asked += 1;
         return { telemetry: createRecordedTelemetry(), maxRequestBytes: 0 };

@@ -1,0 +1,19 @@
+import { systemClock } from '../../shared/clock.ts';
+import type { CallerNeeds } from '../../shared/http/pipeline.ts';
+import type { RateLimiter } from '../../shared/rate-limit/rate-limiter.ts';
+
+const unlimited: RateLimiter = {
+  reserve: async () => ({
+    allowed: true,
+    states: [],
+    source: 'local',
+    reservation: { settle: async () => undefined, refund: async () => undefined },
+  }),
+  state: () => 'ready',
+};
+
+/** Lets everybody in as the same caller, without limits: for tests that are about something else. */
+export const openDoor: Pick<CallerNeeds, 'identify' | 'limits'> = {
+  identify: () => ({ id: 'address:unknown', kind: 'address' }),
+  limits: { limiter: unlimited, mode: 'enforce', clock: systemClock },
+};
