@@ -66,10 +66,6 @@ export async function startFaultWorld(options: FaultWorldOptions): Promise<Fault
       AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${upstream.port}`,
       AZURE_OPENAI_DEPLOYMENT: DEPLOYMENT,
       OPENAI_API_KEY: KEY,
-      // One caller asks a lot here, and each call to the model is counted.
-      AGENT__LIMITS__REQUESTS_PER_MINUTE: '0',
-      AGENT__LIMITS__TOKENS_PER_MINUTE: '0',
-      AGENT__CACHE__TTL_SECONDS: '0',
       ...(second === undefined ? {} : { MODEL_FALLBACKS: fallbacks(second.baseUrl) }),
       ...UNLIMITED,
       ...options.settings,

@@ -1,3 +1,10 @@
+/** Nothing but the fault itself is to decide how a question ends: no limit, no remembered answer. */
+export const UNLIMITED: Readonly<Record<string, string>> = {
+  AGENT__LIMITS__REQUESTS_PER_MINUTE: '0',
+  AGENT__LIMITS__TOKENS_PER_MINUTE: '0',
+  AGENT__CACHE__TTL_SECONDS: '0',
+};
+
 /**
  * Time limits short enough that a fault wall takes seconds, and a circuit that never opens: each
  * case is to show one fault, not the memory of the faults before it.

@@ -5,6 +5,7 @@ import type { Answer, PipelineNeeds } from '../../../shared/http/exchange.ts';
 import { asOpenHandler } from '../../../shared/http/open-handler.ts';
 import { jsonResponse, type PlainResponse } from '../../../shared/http/respond.ts';
 import { call, get } from '../../support/http-call.ts';
+import type { Telemetry } from '../../../shared/telemetry/telemetry.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
 const URL_OF_READY = 'http://127.0.0.1/ready';
@@ -133,7 +134,16 @@ describe('asOpenHandler, when something fails', () => {
     const fail = (): never => {
       throw new Error('disk full');
     };
-    const telemetry = { debug: fail, info: fail, warn: fail, error: fail, with: () => telemetry };
+    const telemetry: Telemetry = {
+      debug: fail,
+      info: fail,
+      warn: fail,
+      error: fail,
+      with: () => telemetry,
+      count: fail,
+      record: fail,
+      startSpan: fail,
+    };
     const handler = asOpenHandler(
       async () => ({ telemetry, maxRequestBytes: 0 }),
       async () => jsonResponse({}),
