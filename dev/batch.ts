@@ -1,6 +1,8 @@
-import { readBatchOptions } from './batch/batch-options.ts';
-import { createBatchService } from './batch/batch-service.ts';
+import { readBatchOptions, type BatchOptions } from './batch/batch-options.ts';
+import type { BatchService } from './batch/batch-service.ts';
 import { findStorage } from './batch/find-storage.ts';
+import { createHttpService } from './batch/http-service.ts';
+import { createQueueService } from './batch/queue-service.ts';
 import { runBatch } from './batch/run-batch.ts';
 import { PlainFailure } from './plain-failure.ts';
 import { PROJECT_ROOT } from './project-root.ts';
@@ -19,13 +21,18 @@ async function main(): Promise<number> {
   try {
     const options = readBatchOptions(process.argv.slice(2));
     jobId = options.jobId;
-    const storage = await findStorage(PROJECT_ROOT, process.env);
-    const service = createBatchService(storage);
+    const service = await openService(options);
     return await runBatch(options, { service, output: process.stdout, signal: interrupt.signal });
   } catch (error) {
     process.stderr.write(`${describe(error, { interrupted: interrupt.signal.aborted, jobId })}\n`);
     return 1;
   }
+}
+
+async function openService(options: BatchOptions): Promise<BatchService> {
+  const { url } = options;
+  if (url !== undefined) return createHttpService({ ...options, url });
+  return createQueueService(await findStorage(PROJECT_ROOT, process.env));
 }
 
 function describe(
@@ -38,6 +45,7 @@ function describe(
   if (error instanceof PlainFailure) return error.message;
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (message === 'fetch failed') return 'Cannot reach the app at --url: is it running?';
   if (CONNECTION_CODES.has(code)) return `Cannot reach the storage of the app: ${message}`;
   return `Cannot run the batch: ${message.split('\n')[0]}`;
 }

@@ -1,5 +1,4 @@
 import { app } from '@azure/functions';
-import { explainPoison } from '../shared/batch/explain-poison.ts';
 import { asQueueHandler } from '../shared/batch/queue-handler.ts';
 import { POISON_QUEUE } from '../shared/batch/storage-names.ts';
 import { getService } from '../shared/composition-root.ts';
@@ -7,7 +6,5 @@ import { getService } from '../shared/composition-root.ts';
 app.storageQueue('batchPoison', {
   queueName: POISON_QUEUE,
   connection: 'AzureWebJobsStorage',
-  handler: asQueueHandler(getService, (message, { batch, service }) =>
-    explainPoison(message, { store: batch.store, telemetry: service.telemetry }),
-  ),
+  handler: asQueueHandler(getService, (message, batch) => batch.explainPoison(message)),
 });

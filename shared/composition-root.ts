@@ -1,8 +1,6 @@
-import type { TokenCredential } from '@azure/identity';
 import { createAgent, type Agent, type ModelParameters } from './agent/agent.ts';
 import { measureQuestion } from './agent/measure-question.ts';
 import { rememberAnswers } from './agent/remember-answers.ts';
-import { createJobProcessor } from './batch/process-job.ts';
 import type { Batch } from './batch/queue-handler.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential } from './composition-root/credential.ts';
@@ -10,6 +8,7 @@ import { once } from './composition-root/once.ts';
 import { openSecrets } from './composition-root/open-secrets.ts';
 import { readAgentToml } from './composition-root/read-agent-toml.ts';
 import { secretsStatus } from './composition-root/secrets-status.ts';
+import { wireBatch } from './composition-root/wire-batch.ts';
 import { wireCache } from './composition-root/wire-cache.ts';
 import { wireCallers } from './composition-root/wire-callers.ts';
 import { wireLimits } from './composition-root/wire-limits.ts';
@@ -19,7 +18,6 @@ import { ConfigError } from './config/config-error.ts';
 import type { Environment } from './config/find-variable.ts';
 import { readConfig, type Settings } from './config/read-config.ts';
 import type { Secrets } from './config/secrets.ts';
-import { storageSettings } from './config/storage-settings.ts';
 import { wantedSecrets } from './config/variable-settings.ts';
 import { ServiceError } from './errors.ts';
 import { chatStatus } from './health/chat-status.ts';
@@ -107,7 +105,7 @@ export async function createService(environment: Environment, parts: Parts = {})
     cache === undefined
       ? forgetful
       : rememberAnswers({ ...asked, ...cache, agent: forgetful, model: () => wired.fingerprint() });
-  const batch = once(() => createBatch(settings, { agent, clock, telemetry, credential }));
+  const batch = once(() => wireBatch(settings, { agent, clock, telemetry, credential }));
   const checks: Checks = {
     async chat() {
       wired.requireConfigured();
@@ -143,45 +141,6 @@ function openTelemetry(settings: Settings, parts: Parts): Telemetry {
     minLevel: settings.telemetry.logLevel,
     write: writeLog,
   }).with({ agent: settings.agent.name });
-}
-
-interface BatchParts {
-  readonly agent: Agent;
-  readonly clock: Clock;
-  readonly telemetry: Telemetry;
-  readonly credential: () => Promise<TokenCredential>;
-}
-
-async function createBatch(settings: Settings, parts: BatchParts): Promise<Batch> {
-  const storage = storageSettings(settings);
-  if (storage === undefined) {
-    throw new ServiceError(
-      'config_unavailable',
-      'Cannot run batch jobs: AzureWebJobsStorage must be set',
-    );
-  }
-  const connection =
-    storage.kind === 'identity' ? { ...storage, credential: await parts.credential() } : storage;
-  const [{ createBlobResultStore }, { createQueueJobSender }] = await Promise.all([
-    import('./batch/blob-result-store.ts'),
-    import('./batch/queue-job-sender.ts'),
-  ]);
-  const store = createBlobResultStore({
-    connection,
-    clock: parts.clock,
-    telemetry: parts.telemetry,
-  });
-  const processor = createJobProcessor({
-    agent: parts.agent,
-    store,
-    sender: createQueueJobSender(connection),
-    concurrency: settings.batch.concurrency,
-    jobDeadlineMs: settings.batch.deadlineMs,
-    itemDeadlineMs: settings.limits.answerDeadlineMs,
-    clock: parts.clock,
-    telemetry: parts.telemetry,
-  });
-  return { store, processor };
 }
 
 async function batchStatus(batch: Batch, signal: AbortSignal): Promise<PartStatus> {

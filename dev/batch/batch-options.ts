@@ -3,17 +3,19 @@ import { parseArgs } from 'node:util';
 import { PlainFailure } from '../plain-failure.ts';
 
 export const USAGE =
-  'usage: npm run batch -- items.jsonl [--out results.jsonl] [--job ID] [--items-per-message N]';
+  'usage: npm run batch -- items.jsonl [--out results.jsonl] [--job ID] [--url URL [--key KEY] [--caller-key KEY]]';
 
-/** As the service wants it, with room for the number of a message behind it. */
-const JOB_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$/;
-const MAX_ITEMS_PER_MESSAGE = 10_000;
+/** As the service wants it. */
+const JOB_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9_-])?$/;
 
 export interface BatchOptions {
   readonly input: string;
   readonly out: string;
   readonly jobId: string;
-  readonly itemsPerMessage: number | undefined;
+  /** Where the app is; without it the batch goes by the queue. */
+  readonly url: string | undefined;
+  readonly key: string | undefined;
+  readonly callerKey: string | undefined;
 }
 
 /** Reads the command line of the batch client. */
@@ -33,7 +35,9 @@ export function readBatchOptions(argv: readonly string[]): BatchOptions {
     input,
     out: values.out ?? `${input.replace(/\.jsonl$/, '')}.results.jsonl`,
     jobId,
-    itemsPerMessage: readCount(values['items-per-message']),
+    url: readUrl(values.url),
+    key: values.key,
+    callerKey: values['caller-key'],
   };
 }
 
@@ -45,7 +49,9 @@ function parse(argv: readonly string[]) {
       options: {
         out: { type: 'string' },
         job: { type: 'string' },
-        'items-per-message': { type: 'string' },
+        url: { type: 'string' },
+        key: { type: 'string' },
+        'caller-key': { type: 'string' },
       },
     });
   } catch (error) {
@@ -54,12 +60,10 @@ function parse(argv: readonly string[]) {
   }
 }
 
-function readCount(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const count = Number(text);
-  if (/^\d+$/.test(text) && count >= 1 && count <= MAX_ITEMS_PER_MESSAGE) return count;
+function readUrl(text: string | undefined): string | undefined {
+  if (text === undefined || /^https?:$/.test(URL.parse(text)?.protocol ?? '')) return text;
   throw new PlainFailure(
-    `Cannot run a batch as '--items-per-message' must be a whole number from 1 to ${MAX_ITEMS_PER_MESSAGE}: current value is ${text}`,
+    `Cannot run a batch as '--url' must be an http(s) address: current value is ${text}`,
   );
 }
 

@@ -1,30 +1,18 @@
-import { createBlobResultStore } from '../../shared/batch/blob-result-store.ts';
-import type { Job } from '../../shared/batch/job.ts';
-import { createQueueJobSender } from '../../shared/batch/queue-job-sender.ts';
-import type { JobView } from '../../shared/batch/result.ts';
-import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
-import { requireConnectionString } from '../require-connection-string.ts';
+import type { ResultLine } from '../../shared/batch/result.ts';
 
-/** All that a producer of jobs needs from the outside. */
+/** All that a producer of batches needs from the outside, by whichever way. */
 export interface BatchService {
-  submit(job: Job): Promise<void>;
-  /** What is known of a job so far; nothing before its first item begins. */
-  read(jobId: string): Promise<JobView | undefined>;
+  /** Hands the items over, or finds that they were before; resolves to the id of the batch. */
+  submit(jobId: string, lines: string): Promise<string>;
+  /** How far it is; undefined while nobody has taken it. */
+  look(id: string): Promise<BatchProgress | undefined>;
+  /** Every result that there is, in no order. */
+  results(id: string): AsyncIterable<ResultLine>;
 }
 
-/** The queue and the results of a storage account. */
-export function createBatchService(connectionString: string): BatchService {
-  requireConnectionString(connectionString);
-  const connection = { kind: 'connectionString', connectionString } as const;
-  const sender = createQueueJobSender(connection);
-  const store = createBlobResultStore({
-    connection,
-    clock: systemClock,
-    telemetry: silentTelemetry,
-  });
-  return {
-    submit: (job) => sender.send(job, { delaySeconds: 0 }),
-    read: (jobId) => store.read(jobId),
-  };
+export interface BatchProgress {
+  readonly done: number;
+  readonly ended: boolean;
+  /** Why there are no results, where the batch as a whole was refused. */
+  readonly refused?: string | undefined;
 }

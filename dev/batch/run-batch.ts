@@ -3,8 +3,7 @@ import type { ResultLine } from '../../shared/batch/result.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import type { BatchOptions } from './batch-options.ts';
 import type { BatchService } from './batch-service.ts';
-import { collectResults } from './collect-results.ts';
-import { planJobs } from './plan-jobs.ts';
+import { waitForResults } from './wait-for-results.ts';
 import { createProgress, describeSeconds } from './progress.ts';
 import type { ProgressOutput } from './progress.ts';
 import { readItems } from './read-items.ts';
@@ -27,29 +26,27 @@ export async function runBatch(
 ): Promise<BatchExitCode> {
   const { output, signal } = needs;
   const { sent, failures } = readItems(await readInput(options.input));
-  const plan = planJobs(sent, {
-    jobId: options.jobId,
-    ...(options.itemsPerMessage === undefined ? {} : { itemsPerMessage: options.itemsPerMessage }),
-  });
-  const local = [...failures, ...plan.failures];
   const total = sent.length + failures.length;
   if (total === 0) throw new PlainFailure(`Cannot run a batch as ${options.input} must have items`);
-  output.write(`job ${options.jobId}: ${describePlan(total, plan.jobs.length)}\n`);
+  output.write(`job ${options.jobId}: ${total} item${total === 1 ? '' : 's'}\n`);
 
   const startedAt = performance.now();
   const progress = createProgress(output);
-  const results = await collectResults({
+  const results = await waitForResults(sent, {
     ...needs,
-    jobs: plan.jobs,
+    jobId: options.jobId,
+    onSubmitted(id) {
+      if (id !== options.jobId) output.write(`batch ${id}\n`);
+    },
     onProgress: (done) =>
       progress.show({
-        done: done + local.length,
+        done: done + failures.length,
         total,
         elapsedMs: performance.now() - startedAt,
       }),
   }).finally(() => progress.finish());
   signal.throwIfAborted();
-  for (const { line, result } of local) results.set(line, result);
+  for (const { line, result } of failures) results.set(line, result);
   const ordered = [...results].sort(([a], [b]) => a - b).map(([, result]) => result);
   await writeResults(options.out, ordered);
   const seconds = (performance.now() - startedAt) / 1_000;
@@ -70,12 +67,6 @@ export function summarize(results: readonly ResultLine[], seconds: number): stri
 
 function isSuccess({ error, response }: ResultLine): boolean {
   return error === null && response !== null && response.status_code < 400;
-}
-
-function describePlan(items: number, messages: number): string {
-  const plural = (count: number, noun: string): string =>
-    `${count} ${noun}${count === 1 ? '' : 's'}`;
-  return `${plural(items, 'item')} in ${plural(messages, 'message')}`;
 }
 
 async function readInput(path: string): Promise<Uint8Array> {

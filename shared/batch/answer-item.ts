@@ -1,16 +1,22 @@
-import type { Agent, TurnContext } from '../agent/agent.ts';
+import type { Agent, Reply, TurnContext } from '../agent/agent.ts';
 import { parseChatRequest } from '../agent/chat-request.ts';
+import { toCompletion } from '../agent/completions-reply.ts';
+import { looksLikeCompletions, parseCompletionsRequest } from '../agent/completions-request.ts';
 import type { Clock } from '../clock.ts';
-import { isRetryable, ServiceError, toServiceError } from '../errors.ts';
+import { isRetryable, ServiceError, toServiceError, type ErrorCode } from '../errors.ts';
 import { describeCause } from '../telemetry/describe-cause.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { parseItem } from './job.ts';
+import { parseItem, UNREADABLE } from './item.ts';
 import { answered, failed, type ItemPlace, type ResultLine } from './result.ts';
 
 /** What became of one try at one item. Only `result` is an end. */
 export type ItemOutcome =
   | { readonly kind: 'result'; readonly line: ResultLine }
-  | { readonly kind: 'try again'; readonly code: string; readonly afterSeconds: number | undefined }
+  | {
+      readonly kind: 'try again';
+      readonly code: ErrorCode;
+      readonly afterSeconds: number | undefined;
+    }
   | { readonly kind: 'stopped' };
 
 export interface ItemOptions {
@@ -27,9 +33,14 @@ export interface ItemOptions {
 /** Asks the agent one item. Never throws: what goes wrong is the item's outcome. */
 export async function answerItem(item: unknown, options: ItemOptions): Promise<ItemOutcome> {
   const { place, stop, itemDeadlineMs } = options;
+  if (item === UNREADABLE) {
+    const message = 'The line must be one JSON value in UTF-8, and not longer than 1 MiB';
+    return { kind: 'result', line: failed(place, 'invalid_json_line', message) };
+  }
   const parsed = parseItem(item);
   if (parsed === undefined) {
-    const message = 'An item must be {"custom_id": text, "body": object} and nothing else';
+    const message =
+      'An item must be {"custom_id": text, "body": object} and no more than method and url';
     return { kind: 'result', line: failed(place, 'invalid_item', message) };
   }
   const late = new AbortController();
@@ -42,15 +53,27 @@ export async function answerItem(item: unknown, options: ItemOptions): Promise<I
     telemetry: options.telemetry.with({ requestId }),
   };
   try {
-    const answering = options.agent.answer(parseChatRequest(parsed.body), context);
+    const { question, toBody } = readBody(parsed.body, { requestId, now: options.clock.now() });
+    const answering = options.agent.answer(question, context);
     const reply = await unlessAborted(answering, context.signal);
-    return { kind: 'result', line: answered(place, requestId, { ...reply, requestId }) };
+    return { kind: 'result', line: answered(place, requestId, toBody(reply)) };
   } catch (thrown) {
     if (stop.aborted) return { kind: 'stopped' };
     return failure(toServiceError(thrown), { place, telemetry: context.telemetry });
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** The question of a body in either dialect, and how its answer is to be written. */
+function readBody(body: unknown, { requestId, now }: { requestId: string; now: number }) {
+  if (!looksLikeCompletions(body)) {
+    const toBody = (reply: Reply): unknown => ({ ...reply, requestId });
+    return { question: parseChatRequest(body), toBody };
+  }
+  const frame = { requestId, created: Math.floor(now / 1_000) };
+  const toBody = (reply: Reply): unknown => toCompletion(reply, frame);
+  return { question: parseCompletionsRequest(body).question, toBody };
 }
 
 /** Lets go when the signal aborts even if the work does not notice: a stop must not wait for it. */

@@ -1,10 +1,20 @@
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { Clock } from '../clock.ts';
+import type { BatchStore } from './batch-store.ts';
+import { beginBatch } from './begin-batch.ts';
 import { failUnfinished } from './fail-unfinished.ts';
-import { parseJob } from './job.ts';
-import type { ResultStore } from './result-store.ts';
+import { finishIfComplete } from './finish-batch.ts';
+import type { JobSender } from './job-sender.ts';
+import { parseJob, type Job } from './job.ts';
+import { sendShards } from './plan-batch.ts';
+import { failedPlan } from './plan.ts';
+import type { BatchRecord } from './record.ts';
+import { loadShard, type ShardNeeds } from './shard.ts';
 
-export interface PoisonNeeds {
-  readonly store: ResultStore;
+export interface PoisonNeeds extends ShardNeeds {
+  readonly store: BatchStore;
+  readonly sender: JobSender;
+  readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
@@ -21,27 +31,56 @@ class JobStillHeldError extends Error {
  * was away each time. Every item without a result gets one that says so; what was answered stays.
  */
 export async function explainPoison(message: unknown, needs: PoisonNeeds): Promise<void> {
-  const { store, telemetry } = needs;
+  const { store, telemetry, clock } = needs;
   const parsed = parseJob(message);
-  if (!parsed.ok) {
-    await store.recordDeadLetter({ reason: parsed.reason, message });
-    telemetry.error('batch message poisoned', { reason: parsed.reason });
+  let reason = parsed.ok ? undefined : parsed.reason;
+  if (parsed.ok) {
+    const begun = await beginBatch(parsed.job, { store, now: clock.now() });
+    if (begun.kind === 'known') return explainJob(parsed.job, { record: begun.record, needs });
+    reason = begun.reason;
+  }
+  const jobId = parsed.ok ? parsed.job.jobId : undefined;
+  await store.recordDeadLetter({ reason: reason ?? '', message, jobId });
+  telemetry.error('batch message poisoned', { jobId, reason });
+}
+
+interface Poisoned {
+  readonly record: BatchRecord;
+  readonly needs: PoisonNeeds;
+}
+
+async function explainJob(job: Job, { record, needs }: Poisoned): Promise<void> {
+  if (record.items === undefined && !('shard' in job)) return explainPlanning(record, needs);
+  const number = 'shard' in job ? job.shard : 0;
+  const shard = await loadShard({ record, shard: number }, needs);
+  if (shard === undefined) {
+    const reason = 'The batch has no such shard';
+    await needs.store.recordDeadLetter({ reason, message: job, jobId: record.id });
     return;
   }
-  const { job } = parsed;
-  const hold = await store.open(job);
-  if (hold === 'busy') throw new JobStillHeldError(job.jobId);
-  if (hold === 'conflict') {
-    const reason = 'Another job with other items has this jobId';
-    await store.recordDeadLetter({ reason, message, jobId: job.jobId });
-    telemetry.error('batch message poisoned', { jobId: job.jobId, reason });
-    return;
-  }
+  const hold = await needs.store.open({ ...shard, total: shard.items.length });
+  if (hold === 'busy') throw new JobStillHeldError(record.id);
   try {
     const why = 'its message failed at each delivery';
-    const exhausted = await failUnfinished(job, { hold, why });
-    telemetry.error('batch message poisoned', { jobId: job.jobId, exhausted });
+    const exhausted = await failUnfinished(shard, { hold, code: 'exhausted', why });
+    await hold.finish();
+    needs.telemetry.error('batch message poisoned', { jobId: record.id, shard: number, exhausted });
   } finally {
     await hold.release();
+  }
+  await finishIfComplete(record, needs);
+}
+
+/** A batch that was split needs only its parts on the queue; one that cannot be split has failed. */
+async function explainPlanning(record: BatchRecord, needs: PoisonNeeds): Promise<void> {
+  const { store, sender, telemetry, clock } = needs;
+  const { id } = record;
+  telemetry.error('batch message poisoned', { jobId: id, reason: 'planning failed each time' });
+  await store.keepPlan(id, failedPlan('exhausted', 'The input could not be read, five times'));
+  const plan = await store.plan(record);
+  if (plan === undefined || plan.failed) {
+    await store.finish(record, { outcome: 'failed', succeeded: 0, failed: 0, at: clock.now() });
+  } else {
+    await sendShards({ id, shards: [...plan.shards.keys()] }, sender);
   }
 }

@@ -1,6 +1,6 @@
 import type { Job } from './job.ts';
 
-/** Puts a job back on its queue, to be continued by whichever instance is free. */
+/** Puts a job on its queue, to be taken by whichever instance is free. */
 export interface JobSender {
   send(job: Job, options: { readonly delaySeconds: number }): Promise<void>;
 }

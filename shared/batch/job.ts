@@ -1,47 +1,74 @@
 import { createHash } from 'node:crypto';
-import * as z from 'zod';
+import { z } from 'zod';
+import { decodeMessage } from './decode-message.ts';
+import { INPUT_CONTAINER } from './storage-names.ts';
 
 /** A blob name without tricks: no separators, and no dot at the end, which readers cut off. */
 const JOB_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?$/;
+/** Of one container only, so that a message cannot make us read what is not ours. */
+const INPUT_BLOB = new RegExp(
+  `^${INPUT_CONTAINER}/(?!.*(?:^|/)\\.{1,2}(?:/|$))[\\w][\\w./ -]{0,900}\\.jsonl$`,
+);
 
 /** Far more than an honest message has; thousands of levels would exhaust the stack of a writer. */
 const MAX_DEPTH = 64;
 const MAX_REASON_CHARS = 300;
+export const MAX_SHARDS = 50_000;
 
-const jobSchema = z.strictObject({
-  v: z.literal(1),
-  jobId: z.string().regex(JOB_ID),
+const base = { v: z.literal(1), jobId: z.string().regex(JOB_ID) };
+/** Who may ask for the job over HTTP; without it everybody who may call at all. */
+const owner = z.string().min(1).max(256).optional();
+
+const inlineSchema = z.strictObject({
+  ...base,
+  owner,
   items: z.array(z.unknown()).min(1).max(10_000),
 });
-
-const itemSchema = z.strictObject({
-  custom_id: z.string().min(1).max(512),
-  body: z.record(z.string(), z.unknown()),
+const pointerSchema = z.strictObject({ ...base, owner, inputBlob: z.string().regex(INPUT_BLOB) });
+const shardSchema = z.strictObject({
+  ...base,
+  shard: z
+    .int()
+    .min(0)
+    .max(MAX_SHARDS - 1),
 });
+const batchSchema = z.strictObject(base);
 
-/** A message of the queue: its items are judged one by one, so that a bad one harms no other. */
-export type Job = z.infer<typeof jobSchema>;
-export type JobItem = z.infer<typeof itemSchema>;
+/** Items in the message itself; they are judged one by one, so that a bad one harms no other. */
+export type InlineJob = z.infer<typeof inlineSchema>;
+/** Items in a blob, one on each line. */
+export type PointerJob = z.infer<typeof pointerSchema>;
+/** One part of a batch that is known already. */
+export type ShardJob = z.infer<typeof shardSchema>;
+/** A batch that is known already and waits to be split. */
+export type KnownJob = z.infer<typeof batchSchema>;
+/** A message of the queue. */
+export type Job = InlineJob | PointerJob | ShardJob | KnownJob;
 
 export type ParsedJob =
   | { readonly ok: true; readonly job: Job }
   | { readonly ok: false; readonly reason: string };
 
-/**
- * A queue message as the platform hands it over: a parsed value when its text was JSON, else the
- * text itself, which may be base64 of JSON because many producers encode by habit.
- */
+/** A queue message as a job, or why it is none. */
 export function parseJob(message: unknown): ParsedJob {
-  const value = typeof message === 'string' ? decodeText(message) : message;
+  const value = decodeMessage(message);
   if (typeof message === 'string' && value === undefined) {
     return refused('it is neither JSON nor base64 of JSON');
   }
   if (isDeeperThan(MAX_DEPTH, value)) return refused(`it is nested more than ${MAX_DEPTH} levels`);
-  const result = jobSchema.safeParse(value);
+  const result = schemaFor(value).safeParse(value);
   if (result.success) return { ok: true, job: result.data };
   const issue = result.error.issues[0];
   const field = issue?.path.join('.') ?? '';
   return refused(`${field === '' ? 'its shape' : `"${field}"`} is wrong: ${issue?.message}`);
+}
+
+/** By the field that only one kind has, so that the reason of a refusal is about that kind. */
+function schemaFor(value: unknown): z.ZodType<Job> {
+  if (typeof value !== 'object' || value === null) return inlineSchema;
+  if ('inputBlob' in value) return pointerSchema;
+  if ('shard' in value) return shardSchema;
+  return 'items' in value || Object.keys(value).length !== 2 ? inlineSchema : batchSchema;
 }
 
 function refused(why: string): ParsedJob {
@@ -64,21 +91,9 @@ export function isJobId(text: string): boolean {
   return JOB_ID.test(text);
 }
 
-/** undefined when the item is not `{"custom_id", "body"}`. */
-export function parseItem(item: unknown): JobItem | undefined {
-  const result = itemSchema.safeParse(item);
-  return result.success ? result.data : undefined;
-}
-
-/** The id that a malformed item at least seems to have, so that its producer finds it again. */
-export function customIdOf(item: unknown): string | null {
-  if (typeof item !== 'object' || item === null || !('custom_id' in item)) return null;
-  return typeof item.custom_id === 'string' ? item.custom_id.slice(0, 512) : null;
-}
-
 /** Tells a redelivery of a job from another job under the same id. */
-export function digestOf(job: Job): string {
-  return createHash('sha256').update(JSON.stringify(job.items)).digest('hex');
+export function digestOf(input: readonly unknown[] | string): string {
+  return createHash('sha256').update(JSON.stringify(input)).digest('hex');
 }
 
 /**
@@ -90,26 +105,4 @@ export function toMessageText(job: Job): string {
     /[\u007f-\u009f\ufffe\uffff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-}
-
-function decodeText(text: string): unknown {
-  const plain = parse(text.replace(/^\ufeff/, ''));
-  if (plain !== undefined) return plain;
-  // Encoders break lines; taken out first, so that the check below cannot be made slow.
-  const compact = text.replaceAll(/\s/g, '');
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(compact)) return undefined;
-  try {
-    const bytes = Buffer.from(compact, 'base64');
-    return parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    return undefined;
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,5 @@
-import * as z from 'zod';
-import { resultLineSchema, type JobView, type ResultLine } from './result.ts';
+import { z } from 'zod';
+import { resultLineSchema } from './result.ts';
 
 const entrySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('job'), digest: z.string(), total: z.int(), createdAt: z.string() }),
@@ -10,9 +10,11 @@ const entrySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('result'), index: z.int(), line: resultLineSchema }),
   /** A try that failed for now; not before `retryAt`, in milliseconds since the epoch, again. */
   z.object({ type: z.literal('attempt'), index: z.int(), code: z.string(), retryAt: z.int() }),
+  /** The failed items begin again. */
+  z.object({ type: z.literal('reopened'), generation: z.int() }),
 ]);
 
-/** One line of a job's journal. */
+/** One line of a journal. */
 export type JournalEntry = z.infer<typeof entrySchema>;
 
 /** Failed tries of one item. */
@@ -22,40 +24,76 @@ export interface Attempts {
   readonly retryAt: number;
 }
 
-/** What a journal says about its job so far, to those who go on with it. */
-export interface JournalView extends JobView {
+/** What a journal says about its shard so far, to those who go on with it. No answers in it. */
+export interface JournalView {
+  readonly digest: string;
+  /** By the item's place in the shard. The first result of an item counts; there is no second. */
+  readonly results: ReadonlyMap<number, 'succeeded' | 'failed'>;
   readonly attempts: ReadonlyMap<number, Attempts>;
+  readonly generation: number;
   /** Deliveries in a row that ended without a word and without one new result. */
   readonly crashes: number;
   /** Lines that say nothing to us. They count as not written: at worst an item is asked again. */
   readonly unreadable: number;
 }
 
-/** Reads a journal. `undefined` while it has no first line: the job was never begun. */
-export function readJournal(jobId: string, text: string): JournalView | undefined {
-  const results = new Map<number, ResultLine>();
+export interface JournalReader {
+  /** Takes the next line, and says whether it is the result of its item. */
+  add(line: string): JournalEntry | undefined;
+  /** `undefined` while there was no first line: the shard was never begun. */
+  view(): JournalView | undefined;
+}
+
+/** Reads a journal line by line and keeps what it means, not what it says. */
+export function createJournalReader(): JournalReader {
+  const results = new Map<number, 'succeeded' | 'failed'>();
   const attempts = new Map<number, Attempts>();
-  let head: Extract<JournalEntry, { type: 'job' }> | undefined;
+  let digest: string | undefined;
+  let generation = 0;
   let crashes = 0;
   let unreadable = 0;
-  for (const line of text.split('\n')) {
-    if (line === '') continue;
-    const entry = parseEntry(line);
-    if (entry === undefined) unreadable += 1;
-    else if (entry.type === 'job') head ??= entry;
-    else if (entry.type === 'opened') crashes += 1;
-    else if (entry.type === 'closed') crashes = 0;
-    else if (entry.type === 'result') {
-      crashes = 0;
-      if (!results.has(entry.index)) results.set(entry.index, entry.line);
-    } else {
-      const count = (attempts.get(entry.index)?.count ?? 0) + 1;
-      attempts.set(entry.index, { count, lastCode: entry.code, retryAt: entry.retryAt });
+  function take(entry: JournalEntry): boolean {
+    switch (entry.type) {
+      case 'job':
+        digest ??= entry.digest;
+        return true;
+      case 'opened':
+        crashes += 1;
+        return true;
+      case 'closed':
+        crashes = 0;
+        return true;
+      case 'reopened':
+        generation = entry.generation;
+        crashes = 0;
+        attempts.clear();
+        for (const [index, what] of results) if (what === 'failed') results.delete(index);
+        return true;
+      case 'attempt': {
+        const count = (attempts.get(entry.index)?.count ?? 0) + 1;
+        attempts.set(entry.index, { count, lastCode: entry.code, retryAt: entry.retryAt });
+        return true;
+      }
+      case 'result':
+        crashes = 0;
+        if (results.has(entry.index)) return false;
+        results.set(entry.index, entry.line.error === null ? 'succeeded' : 'failed');
+        return true;
     }
   }
-  if (head === undefined) return undefined;
-  const { digest, createdAt, total } = head;
-  return { jobId, digest, createdAt, total, results, attempts, crashes, unreadable };
+  return {
+    add(line) {
+      if (line === '') return undefined;
+      const entry = parseEntry(line);
+      if (entry !== undefined) return take(entry) ? entry : undefined;
+      unreadable += 1;
+      return undefined;
+    },
+    view() {
+      if (digest === undefined) return undefined;
+      return { digest, results, attempts, generation, crashes, unreadable };
+    },
+  };
 }
 
 function parseEntry(line: string): JournalEntry | undefined {

@@ -1,28 +1,9 @@
-import type { Agent } from '../agent/agent.ts';
-import type { Clock } from '../clock.ts';
-import type { Telemetry } from '../telemetry/telemetry.ts';
-import { failUnfinished } from './fail-unfinished.ts';
-import { parseJob, type Job } from './job.ts';
-import type { JobSender } from './job-sender.ts';
-import type { JobHold, ResultStore } from './result-store.ts';
-import { runPass, type Remaining } from './run-pass.ts';
+import { beginBatch } from './begin-batch.ts';
+import { parseJob } from './job.ts';
+import { planBatch, type PlannerOptions } from './plan-batch.ts';
+import { workShard, type WorkOptions } from './work-shard.ts';
 
-/** How long a second delivery of a job waits for the first one to end. */
-const BUSY_DELAY_SECONDS = 10;
-/** As often as the platform would deliver a message that fails each time. */
-const MAX_CRASHES = 5;
-
-export interface ProcessorOptions {
-  readonly agent: Agent;
-  readonly store: ResultStore;
-  readonly sender: JobSender;
-  readonly concurrency: number;
-  /** After this time the job takes no more items and hands itself over. */
-  readonly jobDeadlineMs: number;
-  readonly itemDeadlineMs: number;
-  readonly clock: Clock;
-  readonly telemetry: Telemetry;
-}
+export interface ProcessorOptions extends Omit<WorkOptions, 'stop'>, PlannerOptions {}
 
 /** Works through batch jobs: one result for each item, however often a message is delivered. */
 export interface JobProcessor {
@@ -52,65 +33,33 @@ export function createJobProcessor(options: ProcessorOptions): JobProcessor {
   };
 }
 
-type Delivery = ProcessorOptions & { readonly stop: AbortSignal };
-
-async function processDelivery(message: unknown, options: Delivery): Promise<void> {
-  const { store, sender } = options;
+async function processDelivery(message: unknown, options: WorkOptions & PlannerOptions) {
+  const { store, clock } = options;
   const parsed = parseJob(message);
-  if (!parsed.ok) {
-    await store.recordDeadLetter({ reason: parsed.reason, message });
-    options.telemetry.warn('batch message refused', { reason: parsed.reason });
-    return;
-  }
+  if (!parsed.ok) return refuse(parsed.reason, { message, options });
   const { job } = parsed;
-  const { jobId } = job;
-  const telemetry = options.telemetry.with({ jobId });
-  const hold = await store.open(job);
-  if (hold === 'busy') {
-    // Not dropped: the holder may have died a moment ago, and this be what is left of the job.
-    await sender.send(job, { delaySeconds: BUSY_DELAY_SECONDS });
-    telemetry.info('batch job is held by another delivery');
-  } else if (hold === 'conflict') {
-    const reason = 'Another job with other items has this jobId';
-    await store.recordDeadLetter({ reason, message, jobId });
-    telemetry.warn('batch message refused', { reason });
-  } else {
-    await workThrough(job, { hold, options: { ...options, telemetry } });
+  const begun = await beginBatch(job, { store, now: clock.now() });
+  if (begun.kind === 'refused') {
+    return refuse(begun.reason, { message, jobId: job.jobId, options });
+  }
+  const { record } = begun;
+  if (record.items === undefined && !('shard' in job)) return planBatch(record, options);
+  const shard = 'shard' in job ? job.shard : 0;
+  const telemetry = options.telemetry.with({ jobId: record.id, shard });
+  const worked = await workShard({ record, shard }, { ...options, telemetry });
+  if (worked === 'unknown shard') {
+    await refuse('The batch has no such shard', { message, jobId: job.jobId, options });
   }
 }
 
-async function workThrough(
-  job: Job,
-  { hold, options }: { readonly hold: JobHold; readonly options: Delivery },
-): Promise<void> {
-  const { telemetry } = options;
-  let remaining: Remaining;
-  try {
-    remaining =
-      hold.view.crashes < MAX_CRASHES
-        ? await runPass(job, { hold, options })
-        : await giveUp(job, { hold, telemetry });
-  } finally {
-    await hold.release();
-  }
-  if (remaining.items > 0) {
-    await options.sender.send(job, { delaySeconds: remaining.delaySeconds });
-    telemetry.info('batch job handed over', { ...remaining });
-  } else {
-    telemetry.info('batch job finished', { total: job.items.length });
-  }
+interface Refusal {
+  readonly message: unknown;
+  readonly jobId?: string;
+  readonly options: Pick<WorkOptions, 'store' | 'telemetry'>;
 }
 
-/**
- * Without this a job that kills its process would do so for ever: the process dies before its hold
- * ends, the next delivery finds the job held, and what it sends on counts its deliveries from one.
- */
-async function giveUp(
-  job: Job,
-  { hold, telemetry }: { readonly hold: JobHold; readonly telemetry: Telemetry },
-): Promise<Remaining> {
-  const why = `the process ended ${hold.view.crashes} times in a row while it worked on the job`;
-  const exhausted = await failUnfinished(job, { hold, why });
-  telemetry.error('batch job given up', { crashes: hold.view.crashes, exhausted });
-  return { items: 0, delaySeconds: 0 };
+/** A message that can never succeed is kept with its reason, and not delivered again. */
+async function refuse(reason: string, { message, jobId, options }: Refusal): Promise<void> {
+  await options.store.recordDeadLetter({ reason, message, jobId });
+  options.telemetry.warn('batch message refused', { reason, jobId });
 }

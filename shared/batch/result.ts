@@ -1,8 +1,15 @@
-import * as z from 'zod';
+import { z } from 'zod';
 import type { ErrorCode } from '../errors.ts';
 
 /** Why an item has no answer: a code of the chat, or one that only a batch knows. */
-export type ItemFailureCode = ErrorCode | 'invalid_item' | 'duplicate_custom_id' | 'exhausted';
+export type ItemFailureCode =
+  | ErrorCode
+  | 'invalid_item'
+  | 'invalid_json_line'
+  | 'duplicate_custom_id'
+  | 'exhausted'
+  | 'batch_cancelled'
+  | 'batch_expired';
 
 /** Reads a line of output that was written before. */
 export const resultLineSchema = z.object({
@@ -17,20 +24,9 @@ export const resultLineSchema = z.object({
 /** One line of output in the format of OpenAI's batch files: an answer or an error, never both. */
 export type ResultLine = z.infer<typeof resultLineSchema>;
 
-/** How far a job is. */
-export interface JobView {
-  readonly jobId: string;
-  readonly digest: string;
-  readonly createdAt: string;
-  readonly total: number;
-  /** By the item's place in the job. The first result of an item counts; there is no second. */
-  readonly results: ReadonlyMap<number, ResultLine>;
-  /** Failed tries of items that have no result yet, and the code of the last one. */
-  readonly attempts: ReadonlyMap<number, { readonly count: number; readonly lastCode: string }>;
-}
-
 export interface ItemPlace {
   readonly jobId: string;
+  /** Its place among all items of the batch. */
   readonly index: number;
   readonly customId: string | null;
 }

@@ -2,22 +2,27 @@ import { randomBytes } from 'node:crypto';
 import type { Agent } from '../agent/agent.ts';
 import type { Clock } from '../clock.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { answerItem } from './answer-item.ts';
-import { customIdOf, type Job } from './job.ts';
-import { judge } from './judge.ts';
+import { answerItem, type ItemOutcome } from './answer-item.ts';
+import { customIdOf } from './item.ts';
+import { isThrottling, judge } from './judge.ts';
+import type { Pace, Ticket } from './pace.ts';
 import { isDue, secondsUntilDue } from './retry-times.ts';
 import { failed, type ItemPlace } from './result.ts';
-import type { JobHold } from './result-store.ts';
+import type { ShardHold } from './shard-hold.ts';
+import type { Shard } from './shard.ts';
 import { slidingWindow } from './sliding-window.ts';
 
 export interface PassOptions {
   readonly agent: Agent;
+  /** Items of one shard that run at once. */
   readonly concurrency: number;
+  /** What all shards of this process may ask together. */
+  readonly pace: Pace;
   readonly jobDeadlineMs: number;
   readonly itemDeadlineMs: number;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  /** Aborts when the instance must let go of its jobs. */
+  /** Aborts when the instance must let go of its jobs, or the batch was cancelled. */
   readonly stop: AbortSignal;
 }
 
@@ -29,82 +34,98 @@ export interface Remaining {
 }
 
 interface PassNeeds {
-  readonly hold: JobHold;
+  readonly hold: ShardHold;
   readonly options: PassOptions;
 }
 
-/** One walk over the items of a job that have no result yet and are due. */
-export async function runPass(job: Job, { hold, options }: PassNeeds): Promise<Remaining> {
-  const { clock } = options;
-  const retryTimes = openItems(job, hold);
+/** One walk over the items of a shard that have no result yet and are due. */
+export async function runPass(shard: Shard, { hold, options }: PassNeeds): Promise<Remaining> {
+  const { clock, pace } = options;
+  const retryTimes = openItems(shard, hold);
   const due = [...retryTimes.keys()].filter((index) => isDue(retryTimes.get(index), clock.now()));
-  if (due.length > 0) {
+  if (due.length > 0 && pace.blockedMs() === 0) {
     await hold.append({ type: 'opened' });
-    await walk(due, { job, hold, options, retryTimes });
+    await walk(due, { shard, hold, options, retryTimes });
     if (retryTimes.size > 0) await hold.append({ type: 'closed' });
   }
-  const delaySeconds = secondsUntilDue(retryTimes.values(), clock.now());
+  const dueSeconds = secondsUntilDue(retryTimes.values(), clock.now());
+  const delaySeconds = Math.max(dueSeconds, Math.ceil(pace.blockedMs() / 1_000));
   return { items: retryTimes.size, delaySeconds };
 }
 
 /** The items without a result, each with the time before which it must not be tried again. */
 type RetryTimes = Map<number, number | undefined>;
 
-function openItems(job: Job, { view }: JobHold): RetryTimes {
-  const open = [...job.items.keys()].filter((index) => !view.results.has(index));
+function openItems(shard: Shard, { view }: ShardHold): RetryTimes {
+  const open = [...shard.items.keys()].filter((index) => !view.results.has(index));
   return new Map(open.map((index) => [index, view.attempts.get(index)?.retryAt]));
 }
 
 interface Walk extends PassNeeds {
-  readonly job: Job;
+  readonly shard: Shard;
   readonly retryTimes: RetryTimes;
 }
 
-async function walk(due: readonly number[], { job, hold, options, retryTimes }: Walk) {
+async function walk(due: readonly number[], { shard, hold, options, retryTimes }: Walk) {
+  const { pace, clock } = options;
   const broken = new AbortController();
   const stop = AbortSignal.any([options.stop, hold.lost, broken.signal]);
   const closesAt = performance.now() + options.jobDeadlineMs;
-  const duplicates = duplicateIndexes(job);
+  const isClosed = (): boolean =>
+    stop.aborted || pace.blockedMs() > 0 || performance.now() >= closesAt;
   const traceparent = `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
-  const tryItem = async (index: number): Promise<void> => {
-    const item = job.items[index];
-    const place: ItemPlace = { jobId: job.jobId, index, customId: customIdOf(item) };
-    const outcome = duplicates.has(index)
+
+  async function tryItem(index: number, ticket: Ticket): Promise<void> {
+    const place = placeOf(shard, index);
+    const outcome = shard.duplicates.has(index)
       ? duplicate(place)
-      : await answerItem(item, { ...options, place, stop, traceparent });
-    if (outcome.kind === 'stopped') return;
+      : await answerItem(shard.items[index], { ...options, place, stop, traceparent });
+    if (outcome.kind === 'stopped' || isNobodysFault(outcome, ticket)) return;
     const failedBefore = hold.view.attempts.get(index)?.count ?? 0;
-    const entry = judge(outcome, { place, failedBefore, now: options.clock.now() });
+    const entry = judge(outcome, { place, index, failedBefore, now: clock.now() });
     await hold.append(entry);
     if (entry.type === 'result') retryTimes.delete(index);
     else retryTimes.set(index, entry.retryAt);
-  };
+  }
+
   await slidingWindow(due, {
     width: options.concurrency,
-    isClosed: () => stop.aborted || performance.now() >= closesAt,
-    run: (index) =>
-      tryItem(index).catch((error: unknown) => {
+    isClosed,
+    async run(index) {
+      const ticket = await pace.enter(stop);
+      try {
+        if (ticket !== undefined && !isClosed()) await tryItem(index, ticket);
+      } catch (error) {
         // What the others are about to be answered cannot be kept either: do not pay for it.
         broken.abort(error);
         throw error;
-      }),
+      } finally {
+        ticket?.leave();
+      }
+    },
   });
+}
+
+/** Whether the try says nothing about the item: the model had no room for anybody. */
+function isNobodysFault(
+  outcome: Exclude<ItemOutcome, { kind: 'stopped' }>,
+  ticket: Ticket,
+): boolean {
+  if (outcome.kind === 'result') {
+    if (outcome.line.error === null) ticket.succeeded();
+    return false;
+  }
+  const throttling = isThrottling(outcome.code);
+  if (throttling === 'never') return false;
+  const refused = ticket.throttled(outcome.afterSeconds);
+  return throttling === 'always' || refused === 'all';
+}
+
+export function placeOf({ id, first, items }: Shard, index: number): ItemPlace {
+  return { jobId: id, index: first + index, customId: customIdOf(items[index]) };
 }
 
 function duplicate(place: ItemPlace) {
   const line = failed(place, 'duplicate_custom_id', 'An earlier item has this custom_id');
   return { kind: 'result', line } as const;
-}
-
-/** By the message alone, so that each delivery comes to the same verdict. */
-function duplicateIndexes(job: Job): ReadonlySet<number> {
-  const seen = new Set<string>();
-  const duplicates = new Set<number>();
-  for (const [index, item] of job.items.entries()) {
-    const id = customIdOf(item);
-    if (id === null) continue;
-    if (seen.has(id)) duplicates.add(index);
-    seen.add(id);
-  }
-  return duplicates;
 }

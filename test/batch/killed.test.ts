@@ -1,8 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { explainPoison } from '../../shared/batch/explain-poison.ts';
 import { toMessageText } from '../../shared/batch/job.ts';
-import { createRecordedTelemetry } from '../support/batch/recorded-telemetry.ts';
 import { breakLease } from '../support/batch/break-lease.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { storageProcessor } from '../support/batch/storage-processor.ts';
@@ -38,7 +36,7 @@ describe('a process that is killed in the middle of a job', () => {
     await first.ended;
     const kept = (await world.journalText('killed')).match(/"type":"result"/g)?.length ?? 0;
     await breakLease(world, 'killed');
-    const { processor, agent, store } = storageProcessor(world);
+    const { processor, agent, read } = storageProcessor(world);
 
     await processor.process(job);
 
@@ -48,7 +46,7 @@ describe('a process that is killed in the middle of a job', () => {
     expect(new Set(asked).size).toBe(12);
     // At most what was in flight at the kill is paid for twice.
     expect(asked.length - 12).toBeLessThanOrEqual(2);
-    expect((await store.read('killed'))?.results.size).toBe(12);
+    expect((await read('killed'))?.results.size).toBe(12);
   });
 
   it('Q9: finds its job held at once after the kill, and puts itself back instead', async () => {
@@ -73,11 +71,11 @@ describe('a process that is killed in the middle of a job', () => {
         expect(await killed.ended).toMatchObject({ signal: 'SIGKILL' });
         await breakLease(world, 'deadly');
       }
-      const { processor, agent, store } = storageProcessor(world);
+      const { processor, agent, read } = storageProcessor(world);
 
       await processor.process(job);
 
-      const results = (await store.read('deadly'))?.results;
+      const results = (await read('deadly'))?.results;
       const codes = [...Array(6).keys()].map((index) => results?.get(index)?.error?.code);
       expect(codes.slice(0, 2)).toEqual([undefined, undefined]);
       expect(codes.slice(3)).toEqual(['exhausted', 'exhausted', 'exhausted']);
@@ -89,14 +87,13 @@ describe('a process that is killed in the middle of a job', () => {
   it('Q12: is explained once the platform gave its message up', async () => {
     const job = jobOf('poisoned', messages(4));
     await deliver(toMessageText(job), '20', 'm3').ended;
-    const { store } = storageProcessor(world);
-    const needs = { store, telemetry: createRecordedTelemetry() };
-    await expect(explainPoison(job, needs)).rejects.toThrow('while another delivery holds it');
+    const { batch, read } = storageProcessor(world);
+    await expect(batch.explainPoison(job)).rejects.toThrow('while another delivery holds it');
     await breakLease(world, 'poisoned');
 
-    await explainPoison(toMessageText(job), needs);
+    await batch.explainPoison(toMessageText(job));
 
-    const results = (await store.read('poisoned'))?.results;
+    const results = (await read('poisoned'))?.results;
     expect(results?.get(0)?.error).toBeNull();
     expect(results?.get(3)?.error?.code).toBe('exhausted');
     expect(results?.size).toBe(4);

@@ -1,16 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createBlobResultStore } from '../../shared/batch/blob-result-store.ts';
+import { createAzureBlobArea } from '../../shared/batch/azure-blob-area.ts';
+import type { BatchStore } from '../../shared/batch/batch-store.ts';
+import { createBlobBatchStore } from '../../shared/batch/blob-batch-store.ts';
 import { answered } from '../../shared/batch/result.ts';
-import type { JobHold, ResultStore } from '../../shared/batch/result-store.ts';
+import type { ShardHold } from '../../shared/batch/shard-hold.ts';
+import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
 import { startBreakProxy, type BreakProxy } from '../support/batch/break-proxy.ts';
-import { jobOf } from '../support/batch/jobs.ts';
 import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
 
 let world: StorageWorld;
 let proxy: BreakProxy;
-let store: ResultStore;
+let store: BatchStore;
 /** Parts of `METHOD path?query` whose next answer is lost. */
 let losing: string[] = [];
 
@@ -27,12 +29,13 @@ beforeAll(async () => {
     },
   });
   const connectionString = world.connectionString.replace(`:${world.blobPort}/`, `:${proxy.port}/`);
-  store = createBlobResultStore({
+  const area = createAzureBlobArea({
     connection: { kind: 'connectionString', connectionString },
-    clock: systemClock,
+    container: RESULT_CONTAINER,
     telemetry: silentTelemetry,
     renewEveryMs: 50,
   });
+  store = createBlobBatchStore({ area, clock: systemClock, telemetry: silentTelemetry });
 });
 
 afterAll(async () => {
@@ -40,8 +43,8 @@ afterAll(async () => {
   await world.stop();
 });
 
-async function open(jobId: string): Promise<JobHold> {
-  const hold = await store.open(jobOf(jobId, ['hi']));
+async function open(jobId: string): Promise<ShardHold> {
+  const hold = await store.open({ id: jobId, shard: 0, total: 1, digest: 'd', generation: 0 });
   if (typeof hold === 'string') throw new Error(`Cannot open ${jobId}: ${hold}`);
   return hold;
 }
@@ -81,10 +84,10 @@ describe('an answer of storage that is lost on its way', () => {
   });
 
   it('opens the job when the answers about its creation and its lease are lost', async () => {
-    losing = ['PUT /devstoreaccount1/batch-results/lease/journal.jsonl?comp=lease'];
+    losing = ['PUT /devstoreaccount1/batch-results/lease/shard-00000.journal.jsonl?comp=lease'];
     await (await open('lease')).release();
     expect(losing).toEqual([]);
-    losing = ['PUT /devstoreaccount1/batch-results/create/journal.jsonl'];
+    losing = ['PUT /devstoreaccount1/batch-results/create/shard-00000.journal.jsonl'];
     await (await open('create')).release();
     expect(losing).toEqual([]);
   });
@@ -100,7 +103,7 @@ describe('an answer of storage that is lost on its way', () => {
 
   it('takes a lease once when the answer that granted it is lost', async () => {
     await (await open('granted')).release();
-    losing = ['granted/journal.jsonl?comp=lease'];
+    losing = ['granted/shard-00000.journal.jsonl?comp=lease'];
 
     const hold = await open('granted');
 
@@ -113,7 +116,7 @@ describe('an answer of storage that is lost on its way', () => {
 describe('the renewal of a hold', () => {
   it('goes on in the background and ends with the release', async () => {
     const hold = await open('renewed');
-    const renewals = (): number => countOf('renewed/journal.jsonl?comp=lease');
+    const renewals = (): number => countOf('renewed/shard-00000.journal.jsonl?comp=lease');
     const before = renewals();
 
     await vi.waitFor(() => expect(renewals()).toBeGreaterThan(before + 2), WAIT);
@@ -126,9 +129,9 @@ describe('the renewal of a hold', () => {
 
   it('may fail now and then without losing the hold', async () => {
     const hold = await open('shaky');
-    const renewals = (): number => countOf('shaky/journal.jsonl?comp=lease');
+    const renewals = (): number => countOf('shaky/shard-00000.journal.jsonl?comp=lease');
     // As many as the client tries by itself, so that the renewal fails as a whole.
-    losing = Array.from({ length: 4 }, () => 'shaky/journal.jsonl?comp=lease');
+    losing = Array.from({ length: 4 }, () => 'shaky/shard-00000.journal.jsonl?comp=lease');
     await vi.waitFor(() => expect(losing).toEqual([]), WAIT);
     const before = renewals();
 

@@ -36,7 +36,7 @@ describe('one result for each item', () => {
     const needs = { connectionString, sender, script };
     const instances = [storageProcessor(needs), storageProcessor(needs)] as const;
     const job = jobOf('copies', messages(20));
-    let copies = Array.from({ length: 10 }, () => job);
+    let copies: Job[] = Array.from({ length: 10 }, () => job);
 
     // Whatever is put back on the queue comes again, until nothing is.
     while (copies.length > 0) {
@@ -52,12 +52,12 @@ describe('one result for each item', () => {
   });
 
   it('Q4: does not depend on the order in which jobs and their copies come', async () => {
-    const { processor, store, agent } = storageProcessor(world);
+    const { processor, read, agent } = storageProcessor(world);
     const jobs = ['c', 'a', 'b'].map((jobId) => jobOf(jobId, [`${jobId}0`, `${jobId}1`]));
 
     await Promise.all([...jobs, ...jobs.toReversed()].map((job) => processor.process(job)));
 
-    const views = await Promise.all(['a', 'b', 'c'].map((jobId) => store.read(jobId)));
+    const views = await Promise.all(['a', 'b', 'c'].map((jobId) => read(jobId)));
     expect(views.map((view) => view?.results.size)).toEqual([2, 2, 2]);
     expect(agent.asked.toSorted()).toEqual(['a0', 'a1', 'b0', 'b1', 'c0', 'c1']);
   });
@@ -98,7 +98,7 @@ describe('one result for each item', () => {
     expect(wide.agent.asked).toHaveLength(1_000);
     expect(wide.agent.mostAtOnce()).toBe(50);
     expect((1_000 * oneMs) / wideMs).toBeGreaterThan(5);
-    const blob = world.results.getBlobClient('wide/journal.jsonl');
+    const blob = world.results.getBlobClient('wide/shard-00000.journal.jsonl');
     expect((await blob.getProperties()).blobCommittedBlockCount).toBeLessThan(500);
   });
 });

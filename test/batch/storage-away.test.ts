@@ -28,7 +28,7 @@ afterAll(async () => {
 
 describe('storage that does not answer', () => {
   it('Q11: rejects the delivery in the middle, and loses and repeats nothing later', async () => {
-    const { processor, agent, store } = storageProcessor({
+    const { processor, agent, read } = storageProcessor({
       connectionString,
       concurrency: 1,
       script: ({ message, call }) => {
@@ -45,7 +45,7 @@ describe('storage that does not answer', () => {
     await breakLease(world, 'middle').catch(() => undefined);
     await processor.process(job);
     expect(agent.asked).toEqual(messages(8));
-    expect((await store.read('middle'))?.results.size).toBe(8);
+    expect((await read('middle'))?.results.size).toBe(8);
   });
 
   it('Q11: rejects at the door, for jobs and for rubbish', async () => {

@@ -1,18 +1,18 @@
 import { QueueClient } from '@azure/storage-queue';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createBatchService, type BatchService } from '../../dev/batch/batch-service.ts';
+import { createJobClient, type JobClient } from '../support/batch/job-client.ts';
 import { JOB_QUEUE, POISON_QUEUE } from '../../shared/batch/storage-names.ts';
 import { eventually } from './support/post-chat.ts';
 import { startWorld, type World } from './support/start-world.ts';
 
 let world: World;
-let batch: BatchService;
+let batch: JobClient;
 beforeAll(async () => {
   world = await startWorld({
     model: 'dev/slow-3000',
     settings: { AGENT__BATCH__CONCURRENCY: '4' },
   });
-  batch = createBatchService(world.connectionString);
+  batch = createJobClient(world.connectionString);
 });
 afterAll(() => world.stop());
 afterEach(() => world.model.reset());

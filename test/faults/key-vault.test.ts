@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { createBatchService } from '../../dev/batch/batch-service.ts';
+import { createJobClient } from '../support/batch/job-client.ts';
 import { eventually, postChat } from '../e2e/support/post-chat.ts';
 import { startWorld, type World } from '../e2e/support/start-world.ts';
 import { startVaultWorld, type VaultWorld } from '../e2e/support/vault-world.ts';
@@ -274,7 +274,7 @@ describe('K1 a job that comes while the vault is away', () => {
       vault.set('openai-api-key', OLD_KEY);
       vault.be({ kind: 'down' });
     });
-    const batch = createBatchService(scene.app.connectionString);
+    const batch = createJobClient(scene.app.connectionString);
     const items = [{ custom_id: 'a', body: { message: 'Hi' } }];
 
     await batch.submit({ v: 1, jobId: 'patient', items });

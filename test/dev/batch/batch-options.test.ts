@@ -11,13 +11,24 @@ describe('readBatchOptions', () => {
   });
 
   it('takes what is given', () => {
-    const argv = ['items', '--out', 'o.jsonl', '--job', 'nightly-7', '--items-per-message', '5'];
+    const argv = [
+      'items',
+      '--out',
+      'o.jsonl',
+      '--job',
+      'nightly-7',
+      '--url',
+      'http://a:1',
+      '--key',
+      'k',
+    ];
 
     expect(readBatchOptions(argv)).toEqual({
       input: 'items',
       out: 'o.jsonl',
       jobId: 'nightly-7',
-      itemsPerMessage: 5,
+      url: 'http://a:1',
+      key: 'k',
     });
   });
 
@@ -26,7 +37,7 @@ describe('readBatchOptions', () => {
     ['two inputs', ['a', 'b'], /one input file must be named/],
     ['an unknown flag', ['a', '--fast'], /Unknown option '--fast'; usage: /],
     ['a bad job id', ['a', '--job', '../x'], /'--job' must be/],
-    ['no count', ['a', '--items-per-message', '0'], /'--items-per-message' must be/],
+    ['no address', ['a', '--url', 'ftp://x'], /'--url' must be an http/],
   ])('refuses %s in one line', (_case, argv, message) => {
     expect(() => readBatchOptions(argv)).toThrow(message);
     expect(() => readBatchOptions(argv)).not.toThrow(/\n/);

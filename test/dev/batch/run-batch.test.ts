@@ -2,13 +2,12 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { BatchService } from '../../../dev/batch/batch-service.ts';
+import type { BatchProgress, BatchService } from '../../../dev/batch/batch-service.ts';
+import { PlainFailure } from '../../../dev/plain-failure.ts';
 import { runBatch } from '../../../dev/batch/run-batch.ts';
 import type { RunBatchNeeds } from '../../../dev/batch/run-batch.ts';
-import { digestOf } from '../../../shared/batch/job.ts';
-import type { Job } from '../../../shared/batch/job.ts';
 import { answered, failed } from '../../../shared/batch/result.ts';
-import type { JobView, ResultLine } from '../../../shared/batch/result.ts';
+import type { ResultLine } from '../../../shared/batch/result.ts';
 
 let folder: string;
 
@@ -70,21 +69,21 @@ describe('runBatch', () => {
     expect(service.looks()).toBeGreaterThan(4);
   });
 
-  it('does not submit again what has all its results', async () => {
-    const service = scriptedService();
-    await run(names(4).map(item), { service });
+  it('says in one line why the batch as a whole was refused', async () => {
+    const service = scriptedService({ rejects: 'The input must have at most 50000 lines' });
 
-    const second = await run(names(4).map(item), { service });
+    const running = run([item('a')], { service });
 
-    expect(second.exitCode).toBe(0);
-    expect(service.submitted).toHaveLength(1);
+    await expect(running).rejects.toThrow(PlainFailure);
+    await expect(running).rejects.toThrow(/at most 50000 lines$/);
   });
 
-  it('refuses a job id that belongs to other items', async () => {
-    const service = scriptedService();
-    await run([item('a')], { service });
+  it('does not pass off fewer results as all of them', async () => {
+    const service = scriptedService({ forget: 'b' });
 
-    await expect(run([item('b')], { service })).rejects.toThrow(/choose another --job$/);
+    const running = run(['a', 'b'].map(item), { service });
+
+    await expect(running).rejects.toThrow(/each of 2 items must have one: 1 have$/);
   });
 
   it('gives up in one line when nobody works on the queue', async () => {
@@ -126,7 +125,7 @@ async function run(
   if (lines !== undefined) await writeFile(input, lines.join('\n'));
   const said: string[] = [];
   const exitCode = await runBatch(
-    { input, out, jobId: 'job', itemsPerMessage: undefined },
+    { input, out, jobId: 'job', url: undefined, key: undefined, callerKey: undefined },
     {
       output: { write: (text: string) => said.push(text) },
       signal: new AbortController().signal,
@@ -142,44 +141,39 @@ async function run(
   return { exitCode, results, said };
 }
 
-/** Answers as the queue's processor would, a few items more each time somebody looks. */
-function scriptedService(script: { refuse?: string; perLook?: number } = {}) {
-  const { refuse, perLook = Number.POSITIVE_INFINITY } = script;
-  const submitted: Job[] = [];
-  let looks = 0;
-  let ready = 0;
-  return {
-    submitted,
-    looks: () => looks,
-    submit(job: Job) {
-      submitted.push(job);
-      return Promise.resolve();
-    },
-    read(jobId: string) {
-      looks += 1;
-      const job = submitted.find((one) => one.jobId === jobId);
-      if (job === undefined) return Promise.resolve(undefined);
-      ready += perLook;
-      return Promise.resolve(viewOf(job, { ready, refuse }));
-    },
-  };
+interface ServiceScript {
+  readonly refuse?: string;
+  readonly forget?: string;
+  readonly rejects?: string;
+  readonly perLook?: number;
 }
 
-function viewOf(job: Job, script: { ready: number; refuse: string | undefined }): JobView {
-  const results = new Map<number, ResultLine>();
-  for (const [index, one] of job.items.entries()) {
-    if (index >= script.ready) break;
-    const customId = String(Reflect.get(Object(one), 'custom_id'));
-    const place = { jobId: job.jobId, index, customId };
-    const line =
-      customId === script.refuse
-        ? failed(place, 'content_filtered', 'The model refused this item')
-        : answered(place, 'request', { response: customId });
-    results.set(index, line);
-  }
-  const { jobId, items } = job;
-  const digest = digestOf(job);
-  return { jobId, digest, createdAt: '', total: items.length, results, attempts: new Map() };
+/** Answers as the app would, a few items more each time somebody looks. */
+function scriptedService(script: ServiceScript = {}) {
+  const { perLook = Number.POSITIVE_INFINITY, rejects: refused } = script;
+  let customIds: string[] = [];
+  let looks = 0;
+  return {
+    looks: () => looks,
+    async submit(jobId: string, lines: string): Promise<string> {
+      customIds = [...lines.matchAll(/"custom_id":"([^"]+)"/g)].map(([, id = '']) => id);
+      return jobId;
+    },
+    async look(): Promise<BatchProgress> {
+      looks += 1;
+      const done = Math.min(customIds.length, perLook === 0 ? 0 : perLook * looks);
+      return { done, ended: done === customIds.length, refused };
+    },
+    async *results(): AsyncGenerator<ResultLine> {
+      for (const [index, customId] of customIds.toReversed().entries()) {
+        if (customId === script.forget) continue;
+        const place = { jobId: 'job', index, customId };
+        yield customId === script.refuse
+          ? failed(place, 'content_filtered', 'The model refused this item')
+          : answered(place, 'request', { response: customId });
+      }
+    },
+  };
 }
 
 function names(count: number): string[] {

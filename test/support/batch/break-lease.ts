@@ -1,7 +1,8 @@
+import { names } from '../../../shared/batch/blob-names.ts';
 import type { StorageWorld } from './storage-world.ts';
 
 /** Ends the hold of a process that died, so that a test does not wait 15 s for storage to do it. */
 export async function breakLease(world: StorageWorld, jobId: string): Promise<void> {
-  const blob = world.results.getBlobClient(`${jobId}/journal.jsonl`);
+  const blob = world.results.getBlobClient(names.journal(jobId, 0));
   await blob.getBlobLeaseClient().breakLease(0);
 }

@@ -1,4 +1,4 @@
-import type { Job } from '../../../shared/batch/job.ts';
+import type { InlineJob, ShardJob } from '../../../shared/batch/job.ts';
 
 /** An item as producers write it. */
 export function itemOf(message: string, customId = `id-${message}`) {
@@ -6,11 +6,16 @@ export function itemOf(message: string, customId = `id-${message}`) {
 }
 
 /** A job that asks each message once. */
-export function jobOf(jobId: string, messages: readonly string[]): Job {
+export function jobOf(jobId: string, messages: readonly string[]): InlineJob {
   return { v: 1, jobId, items: messages.map((message) => itemOf(message)) };
 }
 
 /** `m0`, `m1`, … */
 export function messages(count: number): string[] {
   return Array.from({ length: count }, (_value, index) => `m${index}`);
+}
+
+/** What is put on the queue when a job is handed over. */
+export function shardJob(jobId: string, shard = 0): ShardJob {
+  return { v: 1, jobId, shard };
 }

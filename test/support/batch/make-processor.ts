@@ -1,9 +1,11 @@
 import type { Job } from '../../../shared/batch/job.ts';
+import { createPace } from '../../../shared/batch/pace.ts';
 import {
   createJobProcessor,
   type JobProcessor,
   type ProcessorOptions,
 } from '../../../shared/batch/process-job.ts';
+import { createMemoryArea, type MemoryArea } from './memory-area.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 import { createScriptedAgent, type Script, type ScriptedAgent } from './scripted-agent.ts';
@@ -17,6 +19,8 @@ export interface Bench {
   readonly processor: JobProcessor;
   readonly agent: ScriptedAgent;
   readonly store: MemoryStore;
+  /** The container of input files. */
+  readonly inputs: MemoryArea;
   readonly sent: SentJob[];
   readonly telemetry: RecordedTelemetry;
   /** What the clock shows; tests move it on. */
@@ -24,16 +28,27 @@ export interface Bench {
 }
 
 interface BenchOptions extends Partial<
-  Pick<ProcessorOptions, 'concurrency' | 'jobDeadlineMs' | 'itemDeadlineMs' | 'sender'>
+  Pick<
+    ProcessorOptions,
+    | 'concurrency'
+    | 'jobDeadlineMs'
+    | 'itemDeadlineMs'
+    | 'sender'
+    | 'itemsPerShard'
+    | 'watchEveryMs'
+    | 'pace'
+  >
 > {
   readonly script?: Script;
   readonly store?: MemoryStore;
+  readonly inputs?: MemoryArea;
 }
 
 /** A processor with everything around it in memory. */
 export function makeProcessor({
   script,
   store = createMemoryStore(),
+  inputs = createMemoryArea(),
   ...rest
 }: BenchOptions = {}): Bench {
   const agent = createScriptedAgent(script);
@@ -43,7 +58,9 @@ export function makeProcessor({
   const processor = createJobProcessor({
     agent,
     store,
+    inputs,
     telemetry,
+    pace: createPace({ max: 256 }),
     sender: {
       async send(job, { delaySeconds }) {
         sent.push({ job, delaySeconds });
@@ -55,5 +72,5 @@ export function makeProcessor({
     itemDeadlineMs: 60_000,
     ...rest,
   });
-  return { processor, agent, store, sent, telemetry, time };
+  return { processor, agent, store, inputs, sent, telemetry, time };
 }

@@ -1,88 +1,44 @@
-import { digestOf } from '../../../shared/batch/job.ts';
-import { readJournal, type JournalEntry } from '../../../shared/batch/journal.ts';
-import type { DeadLetter, ResultStore } from '../../../shared/batch/result-store.ts';
+import { createBlobBatchStore } from '../../../shared/batch/blob-batch-store.ts';
+import { names } from '../../../shared/batch/blob-names.ts';
+import type { BatchStore } from '../../../shared/batch/batch-store.ts';
+import type { JournalEntry } from '../../../shared/batch/journal.ts';
+import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
+import { createMemoryArea, type MemoryArea } from './memory-area.ts';
+import { parseLines, readJob, type JobResults } from './read-job.ts';
 
-export interface MemoryStore extends ResultStore {
-  readonly deadLetters: readonly DeadLetter[];
+export interface MemoryStore extends BatchStore {
+  readonly area: MemoryArea;
+  deadLetters(): unknown[];
+  read(jobId: string, shard?: number): Promise<JobResults | undefined>;
   /** Every line of a journal, in order. */
-  entries(jobId: string): JournalEntry[];
+  entries(jobId: string, shard?: number): JournalEntry[];
   /** Writes lines as an earlier delivery would have. */
   write(jobId: string, entries: readonly JournalEntry[]): void;
-  /** Takes the hold away, as storage does when a lease was not renewed. */
   loseHold(jobId: string): void;
   isHeld(jobId: string): boolean;
-  /** From now on every append and every open fails, until it is called with undefined. */
   breakWith(error: Error | undefined): void;
 }
 
-/** A result store in memory that keeps real journals. */
-export function createMemoryStore(): MemoryStore {
-  const journals = new Map<string, string>();
-  const holds = new Map<string, AbortController>();
-  const deadLetters: DeadLetter[] = [];
-  let failure: Error | undefined;
-  const check = (): void => {
-    if (failure !== undefined) throw failure;
-  };
-  const write = (jobId: string, entries: readonly JournalEntry[]): void => {
-    const lines = entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
-    journals.set(jobId, (journals.get(jobId) ?? '') + lines);
-  };
+/** The real store on blobs in memory. */
+export function createMemoryStore(now = () => 0): MemoryStore {
+  const area = createMemoryArea();
+  const textOf = (jobId: string, shard = 0): string =>
+    area.blobs.get(names.journal(jobId, shard))?.content.toString('utf8') ?? '';
   return {
-    deadLetters,
-    async open(job) {
-      await Promise.resolve();
-      check();
-      const { jobId } = job;
-      if (holds.has(jobId)) return 'busy';
-      const digest = digestOf(job);
-      if (readJournal(jobId, journals.get(jobId) ?? '') === undefined) {
-        const createdAt = new Date(0).toISOString();
-        write(jobId, [{ type: 'job', digest, total: job.items.length, createdAt }]);
-      }
-      const view = readJournal(jobId, journals.get(jobId) ?? '');
-      if (view?.digest !== digest) return 'conflict';
-      const hold = new AbortController();
-      holds.set(jobId, hold);
-      return {
-        view,
-        lost: hold.signal,
-        async append(entry) {
-          await Promise.resolve();
-          check();
-          if (holds.get(jobId) !== hold) throw new Error('The hold is gone');
-          write(jobId, [entry]);
-        },
-        async release() {
-          if (holds.get(jobId) === hold) holds.delete(jobId);
-        },
-      };
+    ...createBlobBatchStore({ area, clock: { now }, telemetry: silentTelemetry }),
+    area,
+    deadLetters: () =>
+      [...area.blobs]
+        .filter(([name]) => name.startsWith('_dead-letters/'))
+        .map(([, { content }]): unknown => JSON.parse(content.toString('utf8'))),
+    read: (jobId, shard) => readJob(area, jobId, shard),
+    entries: (jobId, shard) => parseLines(textOf(jobId, shard)),
+    write(jobId, entries) {
+      const lines = entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
+      area.put(names.journal(jobId, 0), textOf(jobId) + lines);
     },
-    read: async (jobId) => readJournal(jobId, journals.get(jobId) ?? ''),
-    async recordDeadLetter(letter) {
-      check();
-      deadLetters.push(letter);
-    },
-    async ping() {
-      check();
-    },
-    entries: (jobId) => parseLines(journals.get(jobId) ?? ''),
-    write,
-    loseHold(jobId) {
-      const hold = holds.get(jobId);
-      holds.delete(jobId);
-      hold?.abort(new Error('The hold on the job was lost'));
-    },
-    isHeld: (jobId) => holds.has(jobId),
-    breakWith(error) {
-      failure = error;
-    },
+    loseHold: (jobId) => area.loseHold(names.journal(jobId, 0)),
+    isHeld: (jobId) => area.isHeld(names.journal(jobId, 0)),
+    breakWith: (error) => area.breakWith(error),
   };
-}
-
-function parseLines(text: string): JournalEntry[] {
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line): JournalEntry => JSON.parse(line));
 }

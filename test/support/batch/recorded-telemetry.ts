@@ -1,3 +1,4 @@
+import { passThroughTracer, silentMeter } from '../../../shared/telemetry/create-telemetry.ts';
 import type { LogFields, LogLevel, Telemetry } from '../../../shared/telemetry/telemetry.ts';
 
 export interface LogRecord {
@@ -23,6 +24,8 @@ function bind(records: LogRecord[], bound: LogFields): Telemetry {
       records.push({ level, message, fields: { ...bound, ...fields } });
     };
   return {
+    ...silentMeter,
+    ...passThroughTracer,
     debug: log('debug'),
     info: log('info'),
     warn: log('warn'),

@@ -1,51 +1,59 @@
-import { createBlobResultStore } from '../../../shared/batch/blob-result-store.ts';
-import {
-  createJobProcessor,
-  type JobProcessor,
-  type ProcessorOptions,
-} from '../../../shared/batch/process-job.ts';
+import { createAzureBlobArea } from '../../../shared/batch/azure-blob-area.ts';
+import { createBatch, type BatchOptions } from '../../../shared/batch/create-batch.ts';
+import type { JobProcessor } from '../../../shared/batch/process-job.ts';
+import type { Batch } from '../../../shared/batch/queue-handler.ts';
 import { createQueueJobSender } from '../../../shared/batch/queue-job-sender.ts';
-import type { ResultStore } from '../../../shared/batch/result-store.ts';
+import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
+import { readJob, type JobResults } from './read-job.ts';
 import { createScriptedAgent, type Script, type ScriptedAgent } from './scripted-agent.ts';
 
 export interface StorageProcessor {
+  readonly batch: Batch;
   readonly processor: JobProcessor;
   readonly agent: ScriptedAgent;
-  readonly store: ResultStore;
+  readonly read: (jobId: string, shard?: number) => Promise<JobResults | undefined>;
 }
 
 interface StorageProcessorOptions extends Partial<
-  Pick<ProcessorOptions, 'sender' | 'concurrency'>
+  Pick<
+    BatchOptions,
+    'sender' | 'concurrency' | 'itemsPerShard' | 'firstBlockMs' | 'watchEveryMs' | 'telemetry'
+  >
 > {
   readonly connectionString: string;
   readonly script?: Script;
 }
 
-/** A processor as it runs in production, on real storage, with a scripted agent. */
+/** Batch as it runs in production, on real storage, with a scripted agent. */
 export function storageProcessor({
   connectionString,
   script,
+  telemetry = silentTelemetry,
   ...rest
 }: StorageProcessorOptions): StorageProcessor {
   const connection = { kind: 'connectionString', connectionString } as const;
   const agent = createScriptedAgent(script);
-  const store = createBlobResultStore({
-    connection,
-    clock: systemClock,
-    telemetry: silentTelemetry,
-  });
-  const processor = createJobProcessor({
-    agent,
-    store,
-    sender: createQueueJobSender(connection),
+  const results = createAzureBlobArea({ connection, container: RESULT_CONTAINER, telemetry });
+  const batch = createBatch({
     concurrency: 4,
+    // Callers pass whole worlds, whose own `results` must not win.
+    ...rest,
+    agent,
+    results,
+    inputs: createAzureBlobArea({ connection, container: INPUT_CONTAINER, telemetry }),
+    sender: rest.sender ?? createQueueJobSender(connection),
+    instanceConcurrency: 128,
     jobDeadlineMs: 60_000,
     itemDeadlineMs: 60_000,
     clock: systemClock,
-    telemetry: silentTelemetry,
-    ...rest,
+    telemetry,
   });
-  return { processor, agent, store };
+  return {
+    batch,
+    agent,
+    processor: batch.processor,
+    read: (jobId, shard) => readJob(results, jobId, shard),
+  };
 }

@@ -1,18 +1,33 @@
 import { describe, expect, it } from 'vitest';
-import { explainPoison } from '../../../shared/batch/explain-poison.ts';
-import { digestOf } from '../../../shared/batch/job.ts';
+import type { BatchStore } from '../../../shared/batch/batch-store.ts';
+import { explainPoison, type PoisonNeeds } from '../../../shared/batch/explain-poison.ts';
+import { digestOf, type Job } from '../../../shared/batch/job.ts';
 import { answered } from '../../../shared/batch/result.ts';
 import { jobOf } from '../../support/batch/jobs.ts';
+import { createMemoryArea } from '../../support/batch/memory-area.ts';
 import { createMemoryStore } from '../../support/batch/memory-store.ts';
 import { createRecordedTelemetry } from '../../support/batch/recorded-telemetry.ts';
 
 const job = jobOf('job', ['m0', 'm1', 'm2']);
 
+function needsOf(
+  store: BatchStore,
+  telemetry = createRecordedTelemetry(),
+): PoisonNeeds & { sent: Job[] } {
+  const sent: Job[] = [];
+  const sender = {
+    async send(sending: Job) {
+      sent.push(sending);
+    },
+  };
+  return { store, telemetry, sender, sent, inputs: createMemoryArea(), clock: { now: () => 0 } };
+}
+
 function begunStore() {
   const store = createMemoryStore();
   const line = answered({ jobId: 'job', index: 0, customId: 'id-m0' }, 'r', { response: 'kept' });
   store.write('job', [
-    { type: 'job', digest: digestOf(job), total: 3, createdAt: '2030-01-01' },
+    { type: 'job', digest: digestOf(job.items), total: 3, createdAt: '2030-01-01' },
     { type: 'attempt', index: 1, code: 'upstream_timeout', retryAt: 0 },
     { type: 'result', index: 0, line },
   ]);
@@ -24,7 +39,7 @@ describe('explainPoison', () => {
     const store = begunStore();
     const telemetry = createRecordedTelemetry();
 
-    await explainPoison(job, { store, telemetry });
+    await explainPoison(job, needsOf(store, telemetry));
 
     const results = (await store.read('job'))?.results;
     expect(results?.get(0)?.error).toBeNull();
@@ -35,6 +50,7 @@ describe('explainPoison', () => {
     expect(results?.get(2)?.error?.code).toBe('exhausted');
     expect(telemetry.records).toMatchObject([
       { level: 'error', message: 'batch message poisoned', fields: { jobId: 'job', exhausted: 2 } },
+      { level: 'info', message: 'batch finished' },
     ]);
     expect(store.isHeld('job')).toBe(false);
   });
@@ -42,17 +58,17 @@ describe('explainPoison', () => {
   it('Q12: explains a job that never began', async () => {
     const store = createMemoryStore();
 
-    await explainPoison(job, { store, telemetry: createRecordedTelemetry() });
+    await explainPoison(job, needsOf(store));
 
     expect((await store.read('job'))?.results.size).toBe(3);
   });
 
   it('writes nothing twice when it is delivered twice', async () => {
     const store = begunStore();
-    await explainPoison(job, { store, telemetry: createRecordedTelemetry() });
+    await explainPoison(job, needsOf(store));
     const lines = store.entries('job').length;
 
-    await explainPoison(job, { store, telemetry: createRecordedTelemetry() });
+    await explainPoison(job, needsOf(store));
 
     expect(store.entries('job')).toHaveLength(lines);
   });
@@ -60,21 +76,22 @@ describe('explainPoison', () => {
   it('Q1: keeps what is no job, or another job, with the reason', async () => {
     const store = begunStore();
     const telemetry = createRecordedTelemetry();
+    await explainPoison(job, needsOf(store));
 
-    await explainPoison('rubbish', { store, telemetry });
-    await explainPoison(jobOf('job', ['other']), { store, telemetry });
+    await explainPoison('rubbish', needsOf(store, telemetry));
+    await explainPoison(jobOf('job', ['other']), needsOf(store, telemetry));
 
-    expect(store.deadLetters.map(({ reason, jobId }) => [reason, jobId])).toEqual([
-      [expect.stringContaining('neither JSON nor base64'), undefined],
-      [expect.stringContaining('Another job'), 'job'],
+    expect(store.deadLetters()).toEqual([
+      expect.objectContaining({ reason: expect.stringContaining('neither JSON nor base64') }),
+      expect.objectContaining({ reason: expect.stringContaining('Another job'), jobId: 'job' }),
     ]);
   });
 
   it('rejects while another delivery holds the job, so that it comes again', async () => {
     const store = begunStore();
-    await store.open(job);
+    await store.open({ id: 'job', shard: 0, total: 3, digest: digestOf(job.items), generation: 0 });
 
-    const explaining = explainPoison(job, { store, telemetry: createRecordedTelemetry() });
+    const explaining = explainPoison(job, needsOf(store));
 
     await expect(explaining).rejects.toThrow(
       'Cannot explain job job while another delivery holds it',
@@ -85,17 +102,14 @@ describe('explainPoison', () => {
     const store = begunStore();
     const breaking = {
       ...store,
-      open: async (opened: typeof job) => {
+      open: async (opened: Parameters<typeof store.open>[0]) => {
         const hold = await store.open(opened);
         store.breakWith(new Error('storage away'));
         return hold;
       },
     };
 
-    const explaining = explainPoison(job, {
-      store: breaking,
-      telemetry: createRecordedTelemetry(),
-    });
+    const explaining = explainPoison(job, needsOf(breaking));
 
     await expect(explaining).rejects.toThrow('storage away');
     expect(store.isHeld('job')).toBe(false);

@@ -1,12 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { JournalEntry } from '../../../shared/batch/journal.ts';
 import { ServiceError } from '../../../shared/errors.ts';
-import { jobOf, messages } from '../../support/batch/jobs.ts';
+import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';
 import { makeProcessor } from '../../support/batch/make-processor.ts';
 import { untilAborted } from '../../support/batch/scripted-agent.ts';
 
 const away = (): never => {
-  throw new ServiceError('upstream_unavailable', 'The model is away');
+  throw new ServiceError('upstream_timeout', 'The model is slow');
 };
 
 describe('handing a batch job over', () => {
@@ -27,7 +27,7 @@ describe('handing a batch job over', () => {
 
     expect(before.length).toBeLessThan(3);
     expect(agent.asked).toEqual(messages(4));
-    expect(sent).toEqual([{ job, delaySeconds: 0 }]);
+    expect(sent).toEqual([{ job: shardJob('job'), delaySeconds: 0 }]);
     expect((await store.read('job'))?.results.size).toBe(4);
   });
 
@@ -41,7 +41,7 @@ describe('handing a batch job over', () => {
 
     await processor.stop();
 
-    expect(sent).toEqual([{ job, delaySeconds: 0 }]);
+    expect(sent).toEqual([{ job: shardJob('job'), delaySeconds: 0 }]);
     expect([...((await store.read('job'))?.results.keys() ?? [])]).toEqual([0]);
     expect(store.isHeld('job')).toBe(false);
     await delivery;

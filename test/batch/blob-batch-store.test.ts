@@ -1,17 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createBlobResultStore } from '../../shared/batch/blob-result-store.ts';
-import { digestOf, type Job } from '../../shared/batch/job.ts';
+import { createAzureBlobArea } from '../../shared/batch/azure-blob-area.ts';
+import type { BatchStore } from '../../shared/batch/batch-store.ts';
+import { createBlobBatchStore } from '../../shared/batch/blob-batch-store.ts';
+import { names } from '../../shared/batch/blob-names.ts';
+import { digestOf, type InlineJob } from '../../shared/batch/job.ts';
 import type { JournalEntry } from '../../shared/batch/journal.ts';
 import { answered } from '../../shared/batch/result.ts';
-import type { JobHold, ResultStore } from '../../shared/batch/result-store.ts';
+import type { ShardHold } from '../../shared/batch/shard-hold.ts';
+import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
+import { readJob, type JobResults } from '../support/batch/read-job.ts';
 import { createRecordedTelemetry } from '../support/batch/recorded-telemetry.ts';
 import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
 
 let world: StorageWorld;
-let store: ResultStore;
+let store: BatchStore;
 
 beforeAll(async () => {
   world = await startStorageWorld();
@@ -20,20 +26,33 @@ beforeAll(async () => {
 
 afterAll(() => world.stop());
 
-function storeWith(options: { renewEveryMs?: number } = {}): ResultStore {
+function areaWith(options: { renewEveryMs?: number; telemetry?: Telemetry } = {}) {
   const { connection } = world;
-  return createBlobResultStore({
+  return createAzureBlobArea({
     connection,
-    clock: systemClock,
+    container: RESULT_CONTAINER,
     telemetry: silentTelemetry,
     ...options,
   });
 }
 
-async function mustOpen(job: Job, from = store): Promise<JobHold> {
-  const hold = await from.open(job);
+function storeWith(options: { renewEveryMs?: number; telemetry?: Telemetry } = {}): BatchStore {
+  const { telemetry = silentTelemetry } = options;
+  return createBlobBatchStore({ area: areaWith(options), clock: systemClock, telemetry });
+}
+
+function refOf({ jobId, items }: InlineJob) {
+  return { id: jobId, shard: 0, total: items.length, digest: digestOf(items), generation: 0 };
+}
+
+async function mustOpen(job: InlineJob, from = store): Promise<ShardHold> {
+  const hold = await from.open(refOf(job));
   if (typeof hold === 'string') throw new Error(`Cannot open ${job.jobId}: ${hold}`);
   return hold;
+}
+
+function read(jobId: string): Promise<JobResults | undefined> {
+  return readJob(areaWith(), jobId);
 }
 
 function resultOf(jobId: string, index: number): JournalEntry {
@@ -42,7 +61,7 @@ function resultOf(jobId: string, index: number): JournalEntry {
 }
 
 function journalBlob(jobId: string) {
-  return world.results.getAppendBlobClient(`${jobId}/journal.jsonl`);
+  return world.results.getAppendBlobClient(names.journal(jobId, 0));
 }
 
 describe('a journal in blob storage', () => {
@@ -54,7 +73,7 @@ describe('a journal in blob storage', () => {
 
     const lines = (await world.journalText('begins')).trimEnd().split('\n');
     expect(lines.map((line): unknown => JSON.parse(line))).toEqual([
-      { type: 'job', digest: digestOf(job), total: 2, createdAt: expect.any(String) },
+      { type: 'job', digest: digestOf(job.items), total: 2, createdAt: expect.any(String) },
       resultOf('begins', 0),
     ]);
     const { contentType } = await journalBlob('begins').getProperties();
@@ -72,14 +91,14 @@ describe('a journal in blob storage', () => {
     expect([...second.view.results.keys()]).toEqual([0, 2]);
     await second.append(resultOf('resumes', 1));
     await second.release();
-    expect((await store.read('resumes'))?.results.size).toBe(3);
+    expect((await read('resumes'))?.results.size).toBe(3);
   });
 
   it('Q9: is held by one delivery at a time, and free again once released', async () => {
     const job = jobOf('held', messages(1));
     const hold = await mustOpen(job);
 
-    const meanwhile = await store.open(job);
+    const meanwhile = await store.open(refOf(job));
 
     expect(meanwhile).toBe('busy');
     await hold.release();
@@ -89,30 +108,21 @@ describe('a journal in blob storage', () => {
   it('Q9: is begun by one of many that come at the same time', async () => {
     const job = jobOf('raced', messages(1));
 
-    const outcomes = await Promise.all(Array.from({ length: 8 }, () => store.open(job)));
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => store.open(refOf(job))));
 
     expect(outcomes.filter((outcome) => outcome === 'busy')).toHaveLength(7);
     expect((await world.journalText('raced')).match(/"type":"job"/g)).toHaveLength(1);
   });
 
-  it('refuses another job under the same id, and does not hold on to it', async () => {
-    await (await mustOpen(jobOf('taken', ['one']))).release();
-
-    const other = await store.open(jobOf('taken', ['two']));
-
-    expect(other).toBe('conflict');
-    await (await mustOpen(jobOf('taken', ['one']))).release();
-  });
-
   it('begins a journal that a crash left empty', async () => {
     await journalBlob('empty').create();
-    expect(await store.read('empty')).toBeUndefined();
+    expect(await read('empty')).toBeUndefined();
 
     const hold = await mustOpen(jobOf('empty', messages(1)));
 
     expect(hold.view.results.size).toBe(0);
     await hold.release();
-    expect((await store.read('empty'))?.total).toBe(1);
+    expect((await read('empty'))?.total).toBe(1);
   });
 
   it('goes on behind a torn line, on a line of its own, and tells operators', async () => {
@@ -122,18 +132,17 @@ describe('a journal in blob storage', () => {
     await first.release();
     await journalBlob('torn').appendBlock('{"type":"res', 12);
     const telemetry = createRecordedTelemetry();
-    const { connection } = world;
-    const telling = createBlobResultStore({ connection, clock: systemClock, telemetry });
+    const telling = storeWith({ telemetry });
 
     const second = await mustOpen(job, telling);
     await second.append(resultOf('torn', 1));
     await second.release();
 
-    expect([...((await store.read('torn'))?.results.keys() ?? [])]).toEqual([0, 1]);
+    expect([...((await read('torn'))?.results.keys() ?? [])]).toEqual([0, 1]);
     expect(telemetry.records).toContainEqual({
       level: 'error',
       message: 'batch journal has unreadable lines',
-      fields: { jobId: 'torn', count: 1 },
+      fields: { jobId: 'torn', shard: 0, count: 1 },
     });
   });
 
@@ -161,7 +170,7 @@ describe('a journal in blob storage', () => {
     ]);
 
     await hold.release();
-    const view = await store.read('large');
+    const view = await read('large');
     expect([...(view?.results.keys() ?? [])]).toEqual([...Array(30).keys()]);
     expect(view?.results.get(0)?.response?.body).toEqual(body);
   });
@@ -195,7 +204,7 @@ describe('a hold in blob storage', () => {
     await expect(append).rejects.toThrow();
     expect(hold.lost.aborted).toBe(false);
     await hold.release();
-    expect((await store.read('unaware'))?.results.size).toBe(0);
+    expect((await read('unaware'))?.results.size).toBe(0);
   });
 });
 
@@ -203,7 +212,7 @@ describe('the result store', () => {
   it.each(['never-begun', '', '..', '../begins', 'a/b', '_dead-letters'])(
     'knows no job %j',
     async (jobId) => {
-      expect(await store.read(jobId)).toBeUndefined();
+      expect(await store.find(jobId)).toBeUndefined();
     },
   );
 

@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto';
+import { createAzureBlobArea } from '../../shared/batch/azure-blob-area.ts';
+import { viewBatch } from '../../shared/batch/batch-view.ts';
+import { createBlobBatchStore } from '../../shared/batch/blob-batch-store.ts';
+import { createQueueJobSender } from '../../shared/batch/queue-job-sender.ts';
+import { resultLineSchema } from '../../shared/batch/result.ts';
+import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
+import { systemClock } from '../../shared/clock.ts';
+import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { PlainFailure } from '../plain-failure.ts';
+import { requireConnectionString } from '../require-connection-string.ts';
+import type { BatchService } from './batch-service.ts';
+
+/** Batches by the queue of a storage account: a blob of items and a message that points to it. */
+export function createQueueService(connectionString: string): BatchService {
+  requireConnectionString(connectionString);
+  const connection = { kind: 'connectionString', connectionString } as const;
+  const telemetry = silentTelemetry;
+  const inputs = createAzureBlobArea({ connection, container: INPUT_CONTAINER, telemetry });
+  const area = createAzureBlobArea({ connection, container: RESULT_CONTAINER, telemetry });
+  const store = createBlobBatchStore({ area, clock: systemClock, telemetry });
+  const sender = createQueueJobSender(connection);
+  return {
+    async submit(jobId, lines) {
+      const name = `jobs/${jobId}.jsonl`;
+      const facts = { digest: createHash('sha256').update(lines).digest('hex') };
+      const isNew = await inputs.create(name, { content: lines, facts });
+      const kept = isNew ? facts : (await inputs.facts(name))?.facts;
+      if (kept?.['digest'] !== facts.digest) throw otherItems(jobId);
+      const job = { v: 1 as const, jobId, inputBlob: `${INPUT_CONTAINER}/${name}` };
+      await sender.send(job, { delaySeconds: 0 });
+      return jobId;
+    },
+    async look(id) {
+      const [record, survey] = await Promise.all([store.find(id), store.survey(id)]);
+      if (record === undefined) return undefined;
+      const { counts, status, final } = viewBatch(record, { survey, now: Date.now() });
+      const plan = status === 'failed' ? await store.plan(record) : undefined;
+      return {
+        done: counts.completed + counts.failed,
+        ended: final !== undefined,
+        refused: plan?.errors[0]?.message,
+      };
+    },
+    async *results(id) {
+      for (const kind of ['succeeded', 'failed'] as const) {
+        for await (const line of store.results(id, kind)) {
+          yield resultLineSchema.parse(JSON.parse(line));
+        }
+      }
+    },
+  };
+}
+
+function otherItems(jobId: string): PlainFailure {
+  return new PlainFailure(
+    `Cannot submit as job ${jobId} must hold the same items as before: choose another --job`,
+  );
+}

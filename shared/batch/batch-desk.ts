@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import { ServiceError } from '../errors.ts';
+import type { BatchStore } from './batch-store.ts';
+import { viewBatch, type BatchView } from './batch-view.ts';
+import type { BlobArea } from './blob-area.ts';
+import { findInput, inputBlob } from './file-desk.ts';
+import { cancelBatch, retryBatch, type SeenBatch } from './change-batch.ts';
+import type { JobSender } from './job-sender.ts';
+import { digestOf } from './job.ts';
+import { mayAsk } from './owner.ts';
+import { newRecord, type BatchRecord } from './record.ts';
+import { INPUT_CONTAINER } from './storage-names.ts';
+
+export interface WantedBatch {
+  readonly owner: string;
+  readonly inputFileId: string;
+  readonly endpoint: string;
+  readonly metadata: Readonly<Record<string, string>> | null;
+}
+
+/** Batches as callers see them. One of somebody else is not there: not_found. */
+export interface BatchDesk {
+  create(wanted: WantedBatch): Promise<BatchView>;
+  view(id: string, owner: string): Promise<BatchView>;
+  list(
+    owner: string,
+    page: { readonly after: string | undefined; readonly limit: number },
+  ): Promise<{ readonly batches: readonly BatchView[]; readonly hasMore: boolean }>;
+  cancel(id: string, owner: string): Promise<BatchView>;
+  retryFailed(id: string, owner: string): Promise<BatchView>;
+}
+
+export interface BatchDeskOptions {
+  readonly store: BatchStore;
+  readonly inputs: BlobArea;
+  readonly sender: JobSender;
+  readonly clock: Clock;
+}
+
+export function createBatchDesk(options: BatchDeskOptions): BatchDesk {
+  const { store, clock } = options;
+  const look = (id: string, owner: string) => findBatch(id, { owner, store });
+  const view = async ({ record, survey }: SeenBatch): Promise<BatchView> => {
+    const plan = (survey.plan?.errors ?? 0) > 0 ? await store.plan(record) : undefined;
+    return { ...viewBatch(record, { survey, now: clock.now() }), errors: plan?.errors ?? [] };
+  };
+  return {
+    async create(wanted) {
+      const record = await createRecord(wanted, options);
+      return view({ record, survey: await store.survey(record.id) });
+    },
+    view: async (id, owner) => view(await look(id, owner)),
+    async list(owner, { after, limit }) {
+      const last = after === undefined ? undefined : await look(after, owner);
+      const { ids, hasMore } = await store.list(owner, { after: last?.record, limit });
+      const batches = await Promise.all(ids.map(async (id) => view(await look(id, owner))));
+      return { batches, hasMore };
+    },
+    cancel: async (id, owner) => view(await cancelBatch(await look(id, owner), options)),
+    retryFailed: async (id, owner) => view(await retryBatch(await look(id, owner), options)),
+  };
+}
+
+async function findBatch(
+  id: string,
+  { owner, store }: { readonly owner: string; readonly store: BatchStore },
+): Promise<SeenBatch> {
+  const [record, survey] = await Promise.all([store.find(id), store.survey(id)]);
+  if (record === undefined || !mayAsk(record, owner)) {
+    throw new ServiceError('not_found', 'There is no such batch');
+  }
+  return { record, survey };
+}
+
+async function createRecord(
+  { owner, inputFileId, endpoint, metadata }: WantedBatch,
+  { store, inputs, sender, clock }: BatchDeskOptions,
+): Promise<BatchRecord> {
+  const file = await findInput(inputFileId, { owner, inputs });
+  const id = `batch_${randomBytes(16).toString('hex')}`;
+  const digest = digestOf(file.id);
+  const record: BatchRecord = {
+    ...newRecord({ id, owner, digest, now: clock.now() }),
+    inputFileId,
+    inputBlob: `${INPUT_CONTAINER}/${inputBlob(inputFileId)}`,
+    endpoint,
+    metadata: metadata === null ? null : { ...metadata },
+  };
+  await store.begin(record);
+  await sender.send({ v: 1, jobId: id }, { delaySeconds: 0 });
+  return record;
+}

@@ -1,0 +1,32 @@
+import type { BatchStore } from './batch-store.ts';
+import { digestOf, type InlineJob, type Job, type PointerJob } from './job.ts';
+import { newRecord, type BatchRecord } from './record.ts';
+
+export type Begun =
+  | { readonly kind: 'known'; readonly record: BatchRecord }
+  /** Why there is no batch for this job. */
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** The batch of a message: a new one, or the one that it belongs to. */
+export async function beginBatch(
+  job: Job,
+  { store, now }: { readonly store: BatchStore; readonly now: number },
+): Promise<Begun> {
+  if (!('items' in job) && !('inputBlob' in job)) {
+    const record = await store.find(job.jobId);
+    if (record !== undefined) return { kind: 'known', record };
+    return { kind: 'refused', reason: 'There is no batch with this jobId' };
+  }
+  const wanted = recordOf(job, now);
+  const record = await store.begin(wanted);
+  if (record.digest === wanted.digest) return { kind: 'known', record };
+  return { kind: 'refused', reason: 'Another job with other items has this jobId' };
+}
+
+function recordOf(job: InlineJob | PointerJob, now: number): BatchRecord {
+  const input = 'items' in job ? job.items : job.inputBlob;
+  const { jobId: id, owner = null } = job;
+  const record = newRecord({ id, owner, digest: digestOf(input), now });
+  if ('items' in job) return { ...record, items: job.items };
+  return { ...record, inputBlob: job.inputBlob };
+}

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+
+const itemSchema = z.strictObject({
+  custom_id: z.string().min(1).max(512),
+  method: z.literal('POST').optional(),
+  url: z.enum(['/v1/chat/completions', '/api/chat']).optional(),
+  body: z.record(z.string(), z.unknown()),
+});
+
+/** One question of a job, under the id by which its producer finds the answer again. */
+export type JobItem = z.infer<typeof itemSchema>;
+
+/** A line that is not JSON, in the place of its item. */
+export const UNREADABLE = Symbol('unreadable line');
+
+/** undefined when the item is not `{"custom_id", "body"}`. */
+export function parseItem(item: unknown): JobItem | undefined {
+  const result = itemSchema.safeParse(item);
+  return result.success ? result.data : undefined;
+}
+
+/** The id that a malformed item at least seems to have, so that its producer finds it again. */
+export function customIdOf(item: unknown): string | null {
+  if (typeof item !== 'object' || item === null || !('custom_id' in item)) return null;
+  return typeof item.custom_id === 'string' ? item.custom_id.slice(0, 512) : null;
+}
+
+/** The items whose id an earlier one has. The same items give the same verdict each time. */
+export function duplicatesIn(items: readonly unknown[]): number[] {
+  const seen = new Set<string>();
+  return [...items.keys()].filter((index) => {
+    const id = customIdOf(items[index]);
+    if (id === null) return false;
+    if (seen.has(id)) return true;
+    seen.add(id);
+    return false;
+  });
+}

@@ -1,0 +1,38 @@
+import type { BatchView } from './batch-view.ts';
+import { outputFileId } from './output-files.ts';
+
+/** A batch in the shape that OpenAI clients read, with how its parts are beside it. */
+export function toOpenAiBatch(view: BatchView) {
+  const { record, status, counts, shards, final, errors } = view;
+  const { id, generation } = record;
+  const endedAs = (outcome: string): number | null =>
+    final?.outcome === outcome ? seconds(final.at) : null;
+  return {
+    id,
+    object: 'batch',
+    endpoint: record.endpoint,
+    errors: errors.length === 0 ? null : { object: 'list', data: errors },
+    input_file_id: record.inputFileId,
+    completion_window: '24h',
+    status,
+    output_file_id:
+      counts.completed > 0 ? outputFileId({ id, kind: 'succeeded', generation }) : null,
+    error_file_id: counts.failed > 0 ? outputFileId({ id, kind: 'failed', generation }) : null,
+    created_at: seconds(Date.parse(record.createdAt)),
+    in_progress_at: view.plannedAt === undefined ? null : seconds(view.plannedAt),
+    expires_at: seconds(Date.parse(record.expiresAt)),
+    finalizing_at: final === undefined ? null : seconds(final.at),
+    completed_at: endedAs('completed'),
+    failed_at: endedAs('failed'),
+    expired_at: endedAs('expired'),
+    cancelling_at: record.cancelledAt === null ? null : seconds(Date.parse(record.cancelledAt)),
+    cancelled_at: endedAs('cancelled'),
+    request_counts: counts,
+    metadata: record.metadata,
+    progress: { generation, shards },
+  };
+}
+
+function seconds(ms: number): number {
+  return Math.floor(ms / 1_000);
+}

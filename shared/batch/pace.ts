@@ -1,0 +1,111 @@
+/** Longest wait before batch asks a model again that had no room for it. */
+const MAX_BLOCK_MS = 60_000;
+
+export interface PaceOptions {
+  /** Items that all jobs of this process may have in flight together. */
+  readonly max: number;
+  /** First wait after a model had no room for anything; doubled while that goes on. */
+  readonly firstBlockMs?: number | undefined;
+  /** Milliseconds by a clock that never goes back. */
+  readonly now?: () => number;
+}
+
+/** One item's permission to ask the model. */
+export interface Ticket {
+  succeeded(): void;
+  /**
+   * The model had no room. Says whether it had room for others meanwhile, in which case the refusal
+   * is this item's own affair.
+   */
+  throttled(askedSeconds: number | undefined): 'all' | 'alone';
+  leave(): void;
+}
+
+/**
+ * How much batch asks of the model, over all jobs of the process: less at once whenever the model
+ * says that it has no room, nothing for a while when it refuses everything, more again as it
+ * answers. So people who chat keep what there is, and nobody pays for tries that must fail.
+ */
+export interface Pace {
+  /** Waits for a place; undefined when the signal aborts or the pace is blocked. */
+  enter(signal: AbortSignal): Promise<Ticket | undefined>;
+  /** How long nothing is to be asked; 0 when the way is free. */
+  blockedMs(): number;
+}
+
+export function createPace(options: PaceOptions): Pace {
+  const { max, firstBlockMs = 2_000, now = () => performance.now() } = options;
+  const waiting = new Set<() => void>();
+  let limit = max;
+  let active = 0;
+  let successes = 0;
+  /** Tries that began before the last slowing say nothing about the pace since. */
+  let slowedAt = Number.NEGATIVE_INFINITY;
+  let successesAtSlowing = -1;
+  let blockedUntil = Number.NEGATIVE_INFINITY;
+  let blocks = 0;
+
+  const blockedMs = (): number => Math.max(0, Math.ceil(blockedUntil - now()));
+
+  function wakeAll(): void {
+    for (const wake of waiting) wake();
+  }
+
+  function slow(askedSeconds: number | undefined): void {
+    const hadNoSuccess = successes === successesAtSlowing;
+    limit = Math.max(1, Math.floor(limit / 2));
+    slowedAt = now();
+    successesAtSlowing = successes;
+    if (!hadNoSuccess && askedSeconds === undefined) return;
+    const ownMs = Math.min(firstBlockMs * 2 ** blocks, MAX_BLOCK_MS);
+    blocks += 1;
+    blockedUntil = Math.max(blockedUntil, now() + Math.max(ownMs, (askedSeconds ?? 0) * 1_000));
+    wakeAll();
+  }
+
+  function ticket(): Ticket {
+    const startedAt = now();
+    const successesBefore = successes;
+    active += 1;
+    return {
+      succeeded() {
+        successes += 1;
+        blocks = 0;
+        limit = Math.min(max, limit + 1);
+      },
+      throttled(askedSeconds) {
+        const isAlone = successes > successesBefore;
+        if (startedAt > slowedAt) slow(isAlone ? undefined : askedSeconds);
+        return isAlone ? 'alone' : 'all';
+      },
+      leave() {
+        active -= 1;
+        wakeAll();
+      },
+    };
+  }
+
+  return {
+    blockedMs,
+    async enter(signal) {
+      for (;;) {
+        if (signal.aborted || blockedMs() > 0) return undefined;
+        if (active < limit) return ticket();
+        await woken(waiting, signal);
+      }
+    },
+  };
+}
+
+/** Resolves when somebody left or the signal aborts. */
+function woken(waiting: Set<() => void>, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  function wake(): void {
+    waiting.delete(wake);
+    signal.removeEventListener('abort', wake);
+    resolve();
+  }
+  waiting.add(wake);
+  signal.addEventListener('abort', wake);
+  return promise;
+}

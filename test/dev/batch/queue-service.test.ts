@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createQueueService } from '../../../dev/batch/queue-service.ts';
+import { storageProcessor } from '../../support/batch/storage-processor.ts';
+import { startStorageWorld, type StorageWorld } from '../../support/batch/storage-world.ts';
+
+let world: StorageWorld;
+
+beforeAll(async () => {
+  world = await startStorageWorld();
+});
+
+afterAll(() => world.stop());
+
+const LINES = '{"custom_id":"a","body":{"message":"é"}}\n{"custom_id":"b","body":{}}\n';
+
+describe('batches by the queue of a real storage', () => {
+  it('become a message that points to the items, and results', async () => {
+    const service = createQueueService(world.connectionString);
+    await service.submit('job', LINES);
+    const untaken = await service.look('job');
+    const { processor } = storageProcessor(world);
+
+    for (let taken = 1; taken > 0;) {
+      const { receivedMessageItems } = await world.jobs.receiveMessages({ visibilityTimeout: 60 });
+      for (const { messageText } of receivedMessageItems) await processor.process(messageText);
+      taken = receivedMessageItems.length;
+    }
+
+    const results = await Array.fromAsync(service.results('job'));
+    expect(untaken).toBeUndefined();
+    expect(await service.look('job')).toEqual({ done: 2, ended: true, refused: undefined });
+    expect(results.map((line) => [line.custom_id, line.error?.code])).toEqual([
+      ['a', undefined],
+      ['b', 'invalid_request'],
+    ]);
+  });
+
+  it('are not mixed up when an id is used again for other items', async () => {
+    const service = createQueueService(world.connectionString);
+    await service.submit('taken', LINES);
+    await service.submit('taken', LINES);
+
+    const other = service.submit('taken', LINES.toUpperCase());
+
+    await expect(other).rejects.toThrow(/choose another --job$/);
+  });
+});

@@ -1,0 +1,24 @@
+import { createAzureBlobArea } from '../../../shared/batch/azure-blob-area.ts';
+import type { Job } from '../../../shared/batch/job.ts';
+import { createQueueJobSender } from '../../../shared/batch/queue-job-sender.ts';
+import { RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
+import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
+import { readJob, type JobResults } from './read-job.ts';
+
+export interface JobClient {
+  submit(job: Job): Promise<void>;
+  /** What one shard of a job has; undefined before it was begun. */
+  read(jobId: string, shard?: number): Promise<JobResults | undefined>;
+}
+
+/** A producer of queue messages that looks into the storage for what became of them. */
+export function createJobClient(connectionString: string): JobClient {
+  const connection = { kind: 'connectionString', connectionString } as const;
+  const telemetry = silentTelemetry;
+  const area = createAzureBlobArea({ connection, container: RESULT_CONTAINER, telemetry });
+  const sender = createQueueJobSender(connection);
+  return {
+    submit: (job) => sender.send(job, { delaySeconds: 0 }),
+    read: (jobId, shard) => readJob(area, jobId, shard),
+  };
+}
