@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { createTelemetry, type LogSink } from './create-telemetry.ts';
 import type { LogFields, LogLevel, Telemetry } from './telemetry.ts';
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
@@ -14,24 +15,17 @@ export interface ConsoleTelemetryOptions {
 
 /** Structured logs: one JSON object per line, whatever characters the values hold. */
 export function createConsoleTelemetry(options: ConsoleTelemetryOptions): Telemetry {
-  return bind(options, {});
+  return createTelemetry({ log: createConsoleLog(options) });
 }
 
-function bind(options: ConsoleTelemetryOptions, bound: LogFields): Telemetry {
-  const lowest = LEVELS.indexOf(options.minLevel);
-  function log(level: LogLevel, message: string, fields: LogFields = {}): void {
+export function createConsoleLog({ clock, minLevel, write }: ConsoleTelemetryOptions): LogSink {
+  const lowest = LEVELS.indexOf(minLevel);
+  return ({ level, message, fields }) => {
     if (LEVELS.indexOf(level) < lowest) return;
-    const time = new Date(options.clock.now()).toISOString();
+    const time = new Date(clock.now()).toISOString();
     const heading = { time, level, message };
     // Twice: first in the line, and never replaced by a field of the same name.
-    options.write(toLine({ ...heading, ...bound, ...fields, ...heading }), level);
-  }
-  return {
-    debug: (message, fields) => log('debug', message, fields),
-    info: (message, fields) => log('info', message, fields),
-    warn: (message, fields) => log('warn', message, fields),
-    error: (message, fields) => log('error', message, fields),
-    with: (fields) => bind(options, { ...bound, ...fields }),
+    write(toLine({ ...heading, ...fields, ...heading }), level);
   };
 }
 

@@ -9,6 +9,7 @@ import {
   type ResilientModelOptions,
   type ResilienceSettings,
 } from '../../shared/model/resilient-model.ts';
+import { passThroughTracer, silentMeter } from '../../shared/telemetry/create-telemetry.ts';
 import type { LogFields, Telemetry } from '../../shared/telemetry/telemetry.ts';
 
 export const QUESTION: ModelRequest = { messages: [{ role: 'user', content: 'Hello' }] };
@@ -126,6 +127,8 @@ function recordingTelemetry(lines: LoggedLine[], bound: LogFields): Telemetry {
     (message: string, fields: LogFields = {}) =>
       lines.push({ level, message, fields: { ...bound, ...fields } });
   return {
+    ...silentMeter,
+    ...passThroughTracer,
     debug: at('debug'),
     info: at('info'),
     warn: at('warn'),

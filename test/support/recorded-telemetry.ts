@@ -1,3 +1,4 @@
+import { passThroughTracer, silentMeter } from '../../shared/telemetry/create-telemetry.ts';
 import type { LogFields, LogLevel, Telemetry } from '../../shared/telemetry/telemetry.ts';
 
 export interface LogLine {
@@ -27,6 +28,8 @@ function bind(lines: LogLine[], bound: LogFields): Telemetry {
     lines.push({ level, message, fields: { ...bound, ...fields } });
   };
   return {
+    ...silentMeter,
+    ...passThroughTracer,
     debug: log('debug'),
     info: log('info'),
     warn: log('warn'),

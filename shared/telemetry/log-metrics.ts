@@ -1,0 +1,58 @@
+import type { LogFields, Meter } from './telemetry.ts';
+
+/** What a log line counts as. */
+type Counted = (meter: Meter, fields: LogFields) => void;
+
+/**
+ * Log lines that are counted too. A message is fixed text and says that something has happened, so
+ * the rooms tell it once, and the log and the metrics cannot differ.
+ */
+export const COUNTED_MESSAGES: Readonly<Record<string, Counted>> = {
+  'model call retried': (meter, fields) => meter.count('modelRetries', 1, failureOf(fields)),
+  'model call failed over': (meter, fields) => meter.count('modelFailovers', 1, failureOf(fields)),
+  'model call given up': (meter, fields) => meter.count('modelGivenUp', 1, failureOf(fields)),
+  'model circuit opened': (meter, { endpoint }) =>
+    meter.count('circuitOpened', 1, { 'agent.endpoint': word(endpoint) }),
+  'request failed': countError,
+  'stream failed': countError,
+  'rate limit would refuse': (meter) => meter.count('limiterVerdicts', 1, { outcome: 'observed' }),
+  'batch finished'(meter, { succeeded, failed }) {
+    meter.count('batchItems', number(succeeded), { outcome: 'succeeded' });
+    meter.count('batchItems', number(failed), { outcome: 'failed' });
+  },
+  'batch item failed': (meter, { code }) =>
+    meter.count('batchItemFailures', 1, { 'error.type': word(code) }),
+  'batch shard finished': shard('finished'),
+  'batch shard handed over': shard('handed over'),
+  'batch shard is held by another delivery': shard('held elsewhere'),
+  'batch message refused': shard('refused'),
+  'batch job expired': shard('expired'),
+  'batch job given up'(meter) {
+    meter.count('batchShards', 1, { outcome: 'given up' });
+    meter.count('batchPoisoned', 1);
+  },
+  'batch message poisoned': (meter) => meter.count('batchPoisoned', 1),
+  'key vault does not answer': (meter) => meter.count('secretsFailures', 1),
+  'changed secrets not taken over': (meter) => meter.count('secretsFailures', 1),
+  'redis failed': (meter) => meter.count('redisFailures', 1),
+};
+
+function countError(meter: Meter, { route, code }: LogFields): void {
+  meter.count('requestErrors', 1, { 'http.route': word(route), 'error.type': word(code) });
+}
+
+function shard(outcome: string): Counted {
+  return (meter) => meter.count('batchShards', 1, { outcome });
+}
+
+function failureOf({ endpoint, code }: LogFields) {
+  return { 'agent.endpoint': word(endpoint), 'error.type': word(code) };
+}
+
+function word(value: LogFields[string]): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function number(value: LogFields[string]): number {
+  return typeof value === 'number' ? value : 0;
+}

@@ -1,0 +1,128 @@
+import {
+  METRICS,
+  type MetricDefinition,
+  type MetricName,
+  type ObservedName,
+} from './metric-names.ts';
+import type { Meter } from './telemetry.ts';
+
+/** Series that one metric may have; whatever is beyond counts as `other`. */
+const MAX_SERIES = 200;
+const MAX_VALUE_CHARS = 120;
+
+type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export interface Observation {
+  readonly value: number;
+  readonly attributes?: Attributes;
+}
+
+/** One combination of attributes of a metric, with what was measured under it. */
+export interface Series {
+  readonly attributes: readonly (readonly [name: string, value: string])[];
+  /** The sum of a counter or histogram, the value of a gauge. */
+  value: number;
+  /** How many measurements, and how many up to each bucket's bound but above the one before. */
+  count: number;
+  readonly buckets: number[];
+}
+
+export interface MetricFamily {
+  readonly definition: MetricDefinition;
+  readonly series: readonly Series[];
+}
+
+/** Hears of every measurement as it is made. */
+export type MeterListener = (metric: MetricName, value: number, attributes: Attributes) => void;
+
+/** The metrics of this process. Written on every request, so it allocates next to nothing. */
+export interface MetricsRegistry extends Meter {
+  /** Says where to look when somebody wants to know. A later source replaces the one before. */
+  observe(metric: ObservedName, look: () => readonly Observation[]): void;
+  observed(metric: ObservedName): readonly Observation[];
+  listen(listener: MeterListener): void;
+  families(): readonly MetricFamily[];
+}
+
+export function createMetricsRegistry(): MetricsRegistry {
+  const families = new Map<MetricName, Map<string, Series>>();
+  const sources = new Map<ObservedName, () => readonly Observation[]>();
+  let listeners: readonly MeterListener[] = [];
+
+  function seriesOf(metric: MetricName, attributes: Attributes): Series {
+    let family = families.get(metric);
+    if (family === undefined) families.set(metric, (family = new Map()));
+    const key = keyOf(METRICS[metric], attributes);
+    const known = family.get(key);
+    if (known !== undefined) return known;
+    const place = family.size < MAX_SERIES ? { key, attributes } : overflow(METRICS[metric]);
+    const series = family.get(place.key) ?? createSeries(METRICS[metric], place.attributes);
+    family.set(place.key, series);
+    return series;
+  }
+
+  function add(metric: MetricName, value: number, attributes: Attributes = {}): void {
+    // A number that is none would make the sum none for ever.
+    if (!Number.isFinite(value) || value < 0) return;
+    const series = seriesOf(metric, attributes);
+    series.value += value;
+    series.count += 1;
+    const bucket = bucketOf(METRICS[metric], value);
+    series.buckets[bucket] = (series.buckets[bucket] ?? 0) + 1;
+    for (const listener of listeners) listener(metric, value, attributes);
+  }
+
+  function look(metric: ObservedName): readonly Observation[] {
+    const seen = sources.get(metric)?.() ?? [];
+    return seen.filter(({ value }) => Number.isFinite(value)).slice(0, MAX_SERIES);
+  }
+
+  return {
+    count: add,
+    record: add,
+    observe: (metric, source) => void sources.set(metric, source),
+    observed: look,
+    listen: (listener) => void (listeners = [...listeners, listener]),
+    families() {
+      const measured = [...families].map(([metric, series]) => ({
+        definition: METRICS[metric],
+        series: [...series.values()],
+      }));
+      const seen = [...sources.keys()].map((metric) => ({
+        definition: METRICS[metric],
+        series: look(metric).map(({ value, attributes = {} }) =>
+          createSeries(METRICS[metric], attributes, value),
+        ),
+      }));
+      return [...measured, ...seen];
+    },
+  };
+}
+
+function keyOf({ attributes: names }: MetricDefinition, attributes: Attributes): string {
+  let key = '';
+  for (const name of names) key += `${String(attributes[name] ?? '')}\u0001`;
+  return key;
+}
+
+function createSeries(definition: MetricDefinition, attributes: Attributes, value = 0): Series {
+  const named = definition.attributes.flatMap((name) => {
+    const given = attributes[name];
+    return given === undefined ? [] : [[name, String(given).slice(0, MAX_VALUE_CHARS)] as const];
+  });
+  const buckets = definition.kind === 'histogram' ? definition.buckets.length + 1 : 0;
+  return { attributes: named, value, count: 0, buckets: Array<number>(buckets).fill(0) };
+}
+
+function overflow(definition: MetricDefinition): { key: string; attributes: Attributes } {
+  const attributes = Object.fromEntries(definition.attributes.map((name) => [name, 'other']));
+  return { key: keyOf(definition, attributes), attributes };
+}
+
+/** The first bucket whose bound is not below the value; the last one has no bound. */
+function bucketOf(definition: MetricDefinition, value: number): number {
+  if (definition.kind !== 'histogram') return 0;
+  let index = 0;
+  while (value > (definition.buckets[index] ?? Number.POSITIVE_INFINITY)) index += 1;
+  return index;
+}

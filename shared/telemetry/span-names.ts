@@ -1,0 +1,32 @@
+/** How pieces of work are called. What they have in common is in `METRICS` beside them. */
+export const SPANS = {
+  request: (method: string, route: string) => `${method} ${route}`,
+  invokeAgent: (agent: string) => `invoke_agent ${agent}`,
+  chat: (model: string) => `chat ${model}`,
+  executeTool: (tool: string) => `execute_tool ${tool}`,
+  batchShard: 'process batch-jobs',
+} as const;
+
+/** Attributes of spans, in the words of the semantic conventions where they have one. */
+export const ATTRIBUTES = {
+  agentName: 'gen_ai.agent.name',
+  conversationId: 'gen_ai.conversation.id',
+  endpoint: 'agent.endpoint',
+  errorType: 'error.type',
+  finishReasons: 'gen_ai.response.finish_reasons',
+  httpMethod: 'http.request.method',
+  httpRoute: 'http.route',
+  inputTokens: 'gen_ai.usage.input_tokens',
+  operation: 'gen_ai.operation.name',
+  outputTokens: 'gen_ai.usage.output_tokens',
+  provider: 'gen_ai.provider.name',
+  requestId: 'agent.request.id',
+  requestModel: 'gen_ai.request.model',
+  responseModel: 'gen_ai.response.model',
+  statusCode: 'http.response.status_code',
+  stream: 'agent.stream',
+  timeToFirstChunk: 'gen_ai.response.time_to_first_chunk',
+  toolName: 'gen_ai.tool.name',
+  urlPath: 'url.path',
+  urlScheme: 'url.scheme',
+} as const;
