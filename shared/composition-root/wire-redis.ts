@@ -29,13 +29,14 @@ export async function wireRedis(parts: RedisParts): Promise<WiredRedis | undefin
     import('../redis/redis-client.ts'),
     import('../rate-limit/redis-buckets.ts'),
   ]);
-  const timeoutMs = REDIS_GUARD_DEFAULTS.budgetMs;
+  const { timeoutMs } = settings.redis;
   const client = latest(
     () => currentToken(secrets),
     (token) => createRedisClient({ url, token, timeoutMs }),
   );
   const guard = createRedisGuard({
     ...REDIS_GUARD_DEFAULTS,
+    budgetMs: timeoutMs,
     ping: async () => client().ping(),
     clock,
     telemetry,

@@ -209,6 +209,17 @@ const cache = z.strictObject({
   }),
 });
 
+/** The Redis that instances share, where one is configured. */
+const redis = z.strictObject({
+  timeout_ms: integer({
+    default: 150,
+    min: 10,
+    max: 10_000,
+    unit: 'milliseconds',
+    purpose: 'How long a request may wait for Redis before its instance decides alone.',
+  }),
+});
+
 /** How a caller is told apart from the others. */
 const callers = z.strictObject({
   trust_entra_principal: flag({
@@ -280,6 +291,7 @@ export const agentSchema = z.strictObject({
   limits,
   cache,
   callers,
+  redis,
   batch,
   secrets,
   telemetry,
