@@ -7,6 +7,8 @@ export interface CallerKeySource {
   read(): string | undefined;
   /** Whether there is certainly no such secret, as opposed to one that cannot be read now. */
   isAbsent(): boolean;
+  /** Why it cannot be read, in words that anybody may see. */
+  whyMissing?(): string | undefined;
 }
 
 /**
@@ -21,7 +23,11 @@ export function createCallerKeyRing(source: CallerKeySource): () => CallerKeys |
     const secret = source.read();
     if (secret === undefined) {
       if (known === undefined && !source.isAbsent()) {
-        throw new ServiceError('config_unavailable', 'Cannot read the secret caller-keys');
+        const reason = source.whyMissing?.() ?? 'not known yet';
+        throw new ServiceError(
+          'config_unavailable',
+          `Cannot tell who may call: secret caller-keys: ${reason}`,
+        );
       }
       return known?.keys;
     }

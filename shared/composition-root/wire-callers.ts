@@ -18,6 +18,7 @@ export function wireCallers(settings: Settings, secrets: Secrets): WiredCallers 
     read: () => secrets.get(vaultName),
     isAbsent: () =>
       settings.azureKeyVaultUrl === undefined || secrets.whyMissing(vaultName) === 'absent',
+    whyMissing: () => secrets.whyMissing(vaultName),
   });
   return {
     identify: (evidence) =>

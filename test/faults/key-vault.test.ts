@@ -156,7 +156,7 @@ describe('K2 a vault that takes 30 s', () => {
 
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]));
     expect(answers.every((response) => response.headers.has('retry-after'))).toBe(true);
-    expect(await answers[0]?.text()).toContain('openai-api-key: no answer in time');
+    expect(await answers[0]?.text()).toContain('caller-keys: no answer in time');
     expect((await fetch(`${scene.app.url}/health`)).status).toBe(200);
     expect(scene.upstream.requests).toEqual([]);
   });

@@ -41,7 +41,7 @@ describe('the ring of caller keys', () => {
     const source = createSource(undefined);
     const currentKeys = createCallerKeyRing(source);
 
-    expect(currentKeys).toThrow('Cannot read the secret caller-keys');
+    expect(currentKeys).toThrow('Cannot tell who may call: secret caller-keys: not known yet');
     source.absent = true;
     expect(currentKeys()).toBeUndefined();
   });
