@@ -77,7 +77,7 @@ async function createRecord(
   { owner, inputFileId, endpoint, metadata }: WantedBatch,
   { store, inputs, sender, clock }: BatchDeskOptions,
 ): Promise<BatchRecord> {
-  const file = await findInput(inputFileId, { owner, inputs });
+  const file = await findInput(inputFileId, { owner, inputs, param: 'input_file_id' });
   const id = `batch_${randomBytes(16).toString('hex')}`;
   const digest = digestOf(file.id);
   const record: BatchRecord = {

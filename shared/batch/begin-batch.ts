@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { BatchStore } from './batch-store.ts';
 import { digestOf, type InlineJob, type Job, type PointerJob } from './job.ts';
 import { newRecord, type BatchRecord } from './record.ts';
@@ -23,9 +24,11 @@ export async function beginBatch(
   return { kind: 'refused', reason: 'Another job with other items has this jobId' };
 }
 
+/** Owners are kept as their hash, as requests carry them: storage need not know who they are. */
 function recordOf(job: InlineJob | PointerJob, now: number): BatchRecord {
   const input = 'items' in job ? job.items : job.inputBlob;
-  const { jobId: id, owner = null } = job;
+  const { jobId: id } = job;
+  const owner = job.owner === undefined ? null : hash('sha256', job.owner, 'base64url');
   const record = newRecord({ id, owner, digest: digestOf(input), now });
   if ('items' in job) return { ...record, items: job.items };
   return { ...record, inputBlob: job.inputBlob };

@@ -107,12 +107,14 @@ export function inputBlob(id: string): string {
 interface Asking {
   readonly owner: string;
   readonly inputs: BlobArea;
+  /** The field that named the file. */
+  readonly param?: string;
 }
 
 /** @throws ServiceError not_found, also for what belongs to somebody else */
-export async function findInput(id: string, { owner, inputs }: Asking): Promise<FileObject> {
+export async function findInput(id: string, { owner, inputs, param }: Asking): Promise<FileObject> {
   const found = INPUT_FILE_ID.test(id) ? await inputs.facts(inputBlob(id)) : undefined;
-  if (found?.facts['owner'] !== ownerHash(owner)) throw notFound();
+  if (found?.facts['owner'] !== ownerHash(owner)) throw notFound(param);
   return {
     id,
     object: 'file',
@@ -145,6 +147,6 @@ function inputFacts(file: { owner: string; filename: string; now: number }): Blo
   };
 }
 
-function notFound(): ServiceError {
-  return new ServiceError('not_found', 'There is no such file');
+function notFound(param?: string): ServiceError {
+  return new ServiceError('not_found', 'There is no such file', { param });
 }

@@ -13,6 +13,8 @@ export interface Connection {
   readonly clientLeft: AbortSignal;
   /** Resolves when the client has read enough for more to be sent, is gone, or the signal aborts. */
   drained(signal: AbortSignal): Promise<void>;
+  /** Ends the connection so that what was sent cannot be taken for a whole answer. */
+  cut(): void;
 }
 
 /** The reason of an abort that the client caused: nobody is there to read an error. */
@@ -57,6 +59,7 @@ function track(request: IncomingMessage, response: ServerResponse): void {
     headers: request.headers,
     clientLeft: left.signal,
     drained: (signal) => untilDrained(response, [left.signal, signal]),
+    cut: () => void response.destroy(),
   };
   untaken.set(id, connection);
   const { socket } = request;

@@ -1,0 +1,47 @@
+import { describeCause } from '../telemetry/describe-cause.ts';
+import type { Exchange } from './exchange.ts';
+import type { PlainResponse } from './respond.ts';
+
+export interface StreamedFile {
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Undefined while the file grows. */
+  readonly bytes: number | undefined;
+}
+
+/**
+ * A file as a body, at the pace of its reader. A file that breaks off must not look complete, and
+ * the platform keeps the connection of a failed body open: so the connection is cut.
+ */
+export function streamFile(exchange: Exchange, { chunks, bytes }: StreamedFile): PlainResponse {
+  const { connection, clientLeft, telemetry } = exchange;
+  const iterator = chunks[Symbol.asyncIterator]();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          await connection?.drained(clientLeft);
+          const { done, value } = await iterator.next();
+          if (done !== true) controller.enqueue(value);
+          else controller.close();
+        } catch (error) {
+          telemetry.error('file broken off', { cause: describeCause(error) });
+          connection?.cut();
+          controller.close();
+        }
+      },
+      async cancel() {
+        await iterator.return?.();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return {
+    status: 200,
+    headers: {
+      'content-type': 'application/x-ndjson',
+      'cache-control': 'no-store',
+      ...(bytes === undefined ? {} : { 'content-length': String(bytes) }),
+    },
+    body,
+  };
+}
