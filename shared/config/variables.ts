@@ -81,6 +81,24 @@ export const VARIABLES = {
     vaultName: 'upstash-redis-rest-token',
     purpose: 'Token of that Redis.',
   },
+  appInsightsConnectionString: {
+    name: 'APPLICATIONINSIGHTS_CONNECTION_STRING',
+    kind: 'text',
+    secret: true,
+    vaultName: 'app-insights-connection-string',
+    purpose: 'Application Insights that gets traces, metrics and logs; none of them when unset.',
+  },
+  appInsightsAuthentication: {
+    name: 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING',
+    kind: 'text',
+    purpose: 'Authorization=AAD where Application Insights takes no keys: the identity is used.',
+  },
+  appVersion: {
+    name: 'APP_VERSION',
+    kind: 'text',
+    default: 'unknown',
+    purpose: 'What runs, such as a commit; shown in metrics and traces.',
+  },
   storageConnection: {
     name: 'AzureWebJobsStorage',
     kind: 'text',
