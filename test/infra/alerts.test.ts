@@ -1,0 +1,183 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  alertsOf,
+  checkRunbooks,
+  signalsOf,
+  unknownMessages,
+  type Alert,
+} from './support/check-alerts.ts';
+import { readInfra, type Infra } from './support/read-infra.ts';
+import { rowsOf } from './support/read-names.ts';
+
+const ALERTS = 'infra/modules/alerts.bicep';
+/** Where the telemetry room keeps the names of its metrics. */
+const METRIC_NAMES = 'shared/telemetry/metric-names.ts';
+/** The metrics that queries may ask for: what the telemetry of the product emits. */
+const METRICS = [
+  'agent.batch.message.age',
+  'gen_ai.client.token.usage',
+  'process.cpu.utilization',
+  'process.memory.utilization',
+];
+/** Beside each log alert the thresholds that were promised, as they stand in its query. */
+const THRESHOLDS: Readonly<Record<string, string>> = {
+  'error-rate-critical': 'failed / total > 5',
+  'error-rate-warning': 'failed / total > 1',
+  'latency-p99-critical': 'p99 > 10000',
+  'latency-p99-warning': 'p99 > 5000',
+  'memory-critical': 'used > 0.95',
+  'resource-exhaustion': 'used > 0.90',
+  'resource-pressure': 'used > 0.70',
+  'slo-fast-burn': '14.4 * budget',
+  'batch-stalled': 'waited > 900',
+};
+/** Windows and frequencies that log alerts take. */
+const SPANS = new Set(['PT5M', 'PT10M', 'PT15M', 'PT30M', 'PT1H', 'PT6H', 'P1D']);
+/** The alerts beside those with a threshold in their query. */
+const OTHERS = [
+  'service-down',
+  'service-health',
+  'slo-slow-burn',
+  'batch-poisoned',
+  'circuit-open',
+  'model-throttled',
+  'model-needs-operator',
+  'secrets-stale',
+  'redis-away',
+  'log-cap-reached',
+  'token-budget',
+];
+
+let infra: Infra;
+let alerts: readonly Alert[];
+beforeAll(async () => {
+  infra = await readInfra();
+  alerts = alertsOf(infra.modules);
+});
+
+function pages(): string[] {
+  return globSync('docs/runbooks/alerts/*.md');
+}
+
+function readQuery(name: string): string {
+  return readFileSync(`infra/queries/${name}.kql`, 'utf8');
+}
+
+describe('the alerts', () => {
+  it('are the critical and warning ones of a production checklist, and those of an agent', () => {
+    const names = alerts.map(({ name }) => name);
+
+    expect(names.toSorted()).toEqual([...Object.keys(THRESHOLDS), ...OTHERS].toSorted());
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it('have a runbook each, and each runbook has its alert', () => {
+    expect(checkRunbooks(alerts, pages())).toEqual([]);
+  });
+
+  it('use every query file, each by an alert of its own name', () => {
+    const used = alerts.flatMap(({ name, query }) => (query === undefined ? [] : [[name, query]]));
+
+    expect(used.filter(([name, query]) => name !== query)).toEqual([]);
+    expect(globSync('infra/queries/*.kql')).toHaveLength(used.length);
+  });
+
+  it.each(Object.entries(THRESHOLDS))('%s fires at %s', (name, threshold) => {
+    expect(readQuery(name)).toContain(threshold);
+  });
+
+  it('page for the gravest only, and watch windows that the platform takes', () => {
+    const file = infra.planted(ALERTS, { from: '', to: '' });
+    const rows = rowsOf(file, 'rules');
+
+    const wrong = rows.filter(
+      ({ window = '', every = '' }) => !SPANS.has(window) || !SPANS.has(every),
+    );
+
+    expect(wrong).toEqual([]);
+    expect(rows.filter(({ severity }) => severity === '0').map(({ name }) => name)).toEqual([
+      'slo-fast-burn',
+    ]);
+  });
+
+  it('need a number of requests before a share means anything', () => {
+    for (const name of ['error-rate-critical', 'error-rate-warning', 'model-throttled']) {
+      expect(readQuery(name)).toMatch(/total >= \d+/);
+    }
+    expect(readQuery('slo-fast-burn')).toMatch(/inHour >= \d+ and inFive >= \d+/);
+  });
+
+  it('leave streams and jobs out of latency', () => {
+    for (const name of ['latency-p99-critical', 'latency-p99-warning']) {
+      expect(readQuery(name)).toContain('!has "stream"');
+      expect(readQuery(name)).toContain('Properties["agent.stream"]) != "true"');
+    }
+  });
+});
+
+describe('what the queries wait for', () => {
+  const queries = globSync(['infra/queries/*.kql', 'infra/panels/*.kql']).map((path) => ({
+    path,
+    signals: signalsOf(readFileSync(path, 'utf8')),
+  }));
+
+  it('is a log line that the product writes', () => {
+    const unknown = queries.flatMap(({ signals }) => unknownMessages(signals));
+
+    expect(unknown).toEqual([]);
+    expect(queries.flatMap(({ signals }) => signals.messages).length).toBeGreaterThan(5);
+  });
+
+  it('is a metric that the product emits', () => {
+    const asked = new Set(queries.flatMap(({ signals }) => signals.metrics));
+
+    expect([...asked].toSorted()).toEqual(METRICS);
+    const source = existsSync(METRIC_NAMES) ? readFileSync(METRIC_NAMES, 'utf8') : '';
+    expect(source === '' ? [] : METRICS.filter((name) => !source.includes(`'${name}'`))).toEqual(
+      [],
+    );
+  });
+});
+
+describe('the workbook', () => {
+  it('shows every panel, each from its own file', () => {
+    const file = infra.planted('infra/modules/workbook.bicep', { from: '', to: '' });
+    const rows = rowsOf(file, 'panels');
+
+    for (const { name, query = '' } of rows) expect(query).toContain(`panels/${name}.kql`);
+    expect(globSync('infra/panels/*.kql')).toHaveLength(rows.length);
+  });
+});
+
+describe('a planted mistake in an alert', () => {
+  it('is found: a missing runbook, and one that is too many', () => {
+    const [first = '', ...rest] = pages();
+
+    expect(checkRunbooks(alerts, rest)).toHaveLength(1);
+    expect(checkRunbooks(alerts, [first, ...rest, 'docs/runbooks/alerts/of-nothing.md'])).toEqual([
+      'no alert for of-nothing',
+    ]);
+  });
+
+  it('is found: an alert whose runbook is spelt differently', () => {
+    const file = infra.planted(ALERTS, {
+      from: "runbook: 'circuit-open'",
+      to: "runbook: 'circuit'",
+    });
+
+    expect(checkRunbooks(alertsOf([file]), pages())).toContain('no runbook circuit');
+  });
+
+  it('is found: a message that nobody writes', () => {
+    const signals = signalsOf('AppTraces | where Message has "model circuit was opened"');
+
+    expect(unknownMessages(signals)).toEqual(['model circuit was opened']);
+  });
+
+  it('is found: a metric that nobody emits', () => {
+    const { metrics } = signalsOf('AppMetrics | where Name == "agent.batch.poison"');
+
+    expect(metrics.filter((name) => !METRICS.includes(name))).toEqual(['agent.batch.poison']);
+  });
+});

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { runHook, startFakeAzure, type FakeAzure } from './support/fake-azure.ts';
+
+function startAzure(registrationState = 'Registered'): Promise<FakeAzure> {
+  return startFakeAzure({
+    geoRegions: () => ({ value: [{ name: 'Sweden Central' }, { name: 'East US' }] }),
+    'Microsoft.App?': () => ({ registrationState }),
+  });
+}
+
+function planOf(azure: FakeAzure, env: Readonly<Record<string, string>> = {}) {
+  return runHook('check-plan.js', {
+    AZURE_ARM_URL: azure.url,
+    AZURE_SUBSCRIPTION_ID: 'sub',
+    AZURE_LOCATION: 'swedencentral',
+    ALERT_EMAIL: 'oncall@example.com',
+    ...env,
+  });
+}
+
+describe('the check before provisioning', () => {
+  it('passes a plan that can work, without a word of warning', async () => {
+    const { code, output } = await planOf(await startAzure(), {
+      VNET_ENABLED: 'true',
+      EXTRA_APP_SETTINGS: 'AGENT__LIMITS__HEARTBEAT_MS=5000;AzureWebJobs.batch.Disabled=true',
+      CORS_ORIGINS: 'https://app.example.com, http://localhost:3000',
+    });
+
+    expect(output).toBe('plan checked\n');
+    expect(code).toBe(0);
+  });
+
+  it('names the regions that would do where the chosen one does not', async () => {
+    const { code, output } = await planOf(await startAzure(), { AZURE_LOCATION: 'moonbase' });
+
+    expect(output).toContain('moonbase does not offer Flex Consumption');
+    expect(output).toContain('eastus, swedencentral');
+    expect(code).toBe(1);
+  });
+
+  it('wants the provider of the private network registered, but only for one', async () => {
+    const azure = await startAzure('NotRegistered');
+
+    const plain = await planOf(azure);
+    const networked = await planOf(azure, { VNET_ENABLED: 'true' });
+
+    expect(plain.code).toBe(0);
+    expect(networked.code).toBe(1);
+    expect(networked.output).toContain('az provider register --namespace Microsoft.App');
+  });
+
+  it('says that nobody will be told of alerts', async () => {
+    const { code, output } = await planOf(await startAzure(), { ALERT_EMAIL: '' });
+
+    expect(output).toContain('warning: ALERT_EMAIL is empty');
+    expect(code).toBe(0);
+  });
+
+  it('tells all mistakes at once, by name and not by value', async () => {
+    const { code, output } = await planOf(await startAzure(), {
+      AZURE_LOCATION: 'moonbase',
+      ZONE_REDUNDANT: 'true',
+      CORS_ORIGINS: 'https://app.example.com,*',
+      RUNBOOK_BASE_URL: 'https://example.com/repo',
+      UPSTASH_REDIS_REST_TOKEN: 'very-secret',
+      EXTRA_APP_SETTINGS: 'A="quoted";WEBSITE_RUN_FROM_PACKAGE=1',
+    });
+
+    for (const name of ['AZURE_LOCATION', 'ALWAYS_READY', 'CORS_ORIGINS', 'RUNBOOK_BASE_URL']) {
+      expect(output).toContain(name);
+    }
+    expect(output).toContain('UPSTASH_REDIS_REST_TOKEN needs');
+    expect(output).toContain('without quotes');
+    expect(output).toContain('must not hold WEBSITE_RUN_FROM_PACKAGE');
+    expect(output).not.toContain('very-secret');
+    expect(code).toBe(1);
+  });
+
+  it('asks nothing of Azure before subscription and location are chosen', async () => {
+    const azure = await startAzure();
+
+    const { code, output } = await planOf(azure, { AZURE_LOCATION: '' });
+
+    expect(output).toContain('not checked');
+    expect(code).toBe(0);
+    expect(azure.asked).toEqual([]);
+  });
+});

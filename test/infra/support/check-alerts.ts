@@ -1,0 +1,67 @@
+import { globSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { rowsOf } from './read-names.ts';
+import { declarations, plainText, propertyOf, bodyOf, type BicepFile } from './bicep-tree.ts';
+
+export interface Alert {
+  readonly name: string;
+  readonly runbook: string;
+  readonly query?: string;
+}
+
+/** Every alert of the templates: the rows of the list, and the ones that stand alone. */
+export function alertsOf(files: readonly BicepFile[]): Alert[] {
+  const rows = files
+    .flatMap((file) => rowsOf(file, 'rules'))
+    .map((row) => ({
+      name: row['name'] ?? '',
+      runbook: row['runbook'] ?? '',
+      query: queryOf(row['query'] ?? ''),
+    }));
+  const alone = files
+    .flatMap((file) => declarations(file, 'resource'))
+    .filter(({ node }) => /(?:Alerts|scheduledQueryRules)@/.test(node.text.split('\n')[0] ?? ''))
+    .flatMap(({ node }) => {
+      const name = plainText(propertyOf(bodyOf(node), 'name'));
+      const runbook = /runbooks\/alerts\/([a-z-]+)\.md/.exec(node.text)?.[1] ?? '';
+      const query = /loadTextContent\([^)]*\)/.exec(node.text)?.[0];
+      if (name === undefined) return [];
+      return [{ name, runbook, ...(query === undefined ? {} : { query: queryOf(query) }) }];
+    });
+  return [...rows, ...alone];
+}
+
+function queryOf(expression: string): string {
+  return /queries\/([a-z0-9-]+)\.kql/.exec(expression)?.[1] ?? '';
+}
+
+/** Alerts without a page, pages without an alert, queries that nothing uses. */
+export function checkRunbooks(alerts: readonly Alert[], pages: readonly string[]): string[] {
+  const wanted = new Set(alerts.map(({ runbook }) => runbook));
+  const there = new Set(pages.map((page) => basename(page, '.md')));
+  return [
+    ...[...wanted].filter((name) => !there.has(name)).map((name) => `no runbook ${name}`),
+    ...[...there].filter((name) => !wanted.has(name)).map((name) => `no alert for ${name}`),
+  ];
+}
+
+/** What a query waits for: names of metrics, and messages of log lines. */
+export interface Signals {
+  readonly metrics: readonly string[];
+  readonly messages: readonly string[];
+}
+
+export function signalsOf(query: string): Signals {
+  const code = query.replaceAll(/^\s*\/\/.*$/gm, '');
+  const names = [...code.matchAll(/\bName (?:==|in) \(?((?:"[^"]+"(?:, )?)+)/g)].flatMap(
+    ([, list = '']) => [...list.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name),
+  );
+  const messages = [...code.matchAll(/Message has "([^"]+)"/g)].map(([, text = '']) => text);
+  return { metrics: names.filter((name) => name.includes('.')), messages };
+}
+
+/** Log messages that no line of the product writes. */
+export function unknownMessages(signals: Signals): string[] {
+  const sources = globSync('shared/**/*.ts').map((path) => readFileSync(path, 'utf8'));
+  return signals.messages.filter((text) => !sources.some((source) => source.includes(`'${text}'`)));
+}

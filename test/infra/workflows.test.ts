@@ -1,0 +1,90 @@
+import { globSync, readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import {
+  carelessJobs,
+  createWorkflowLint,
+  unpinnedActions,
+  type LintWorkflow,
+} from './support/check-workflows.ts';
+
+const FILES = globSync('.github/workflows/*.yml').toSorted();
+
+let lint: LintWorkflow;
+beforeAll(async () => {
+  lint = await createWorkflowLint();
+});
+
+function read(path: string): string {
+  return readFileSync(path, 'utf8');
+}
+
+describe('the workflows', () => {
+  it('are continuous integration, deployment and the check of the templates', () => {
+    expect(FILES.map((path) => path.split('/').at(-1))).toEqual([
+      'ci.yml',
+      'deploy.yml',
+      'infra.yml',
+    ]);
+  });
+
+  it.each(FILES)('%s is what GitHub understands', (path) => {
+    expect(lint(read(path), path)).toEqual([]);
+  });
+
+  it.each(FILES)('%s pins every action to a commit', (path) => {
+    expect(read(path)).toContain('uses:');
+    expect(unpinnedActions(read(path))).toEqual([]);
+  });
+
+  it.each(FILES)('%s has no more rights and time than it needs', (path) => {
+    expect(carelessJobs(read(path))).toEqual([]);
+  });
+
+  it('run the one gate, and nothing that a laptop could not', () => {
+    expect(read('.github/workflows/ci.yml')).toContain('run: .ci/run');
+  });
+
+  it('log in to Azure without a secret', () => {
+    const text = read('.github/workflows/deploy.yml');
+
+    expect(text).toContain('--federated-credential-provider github');
+    expect(text).not.toMatch(/client-secret|secrets\.AZURE/);
+  });
+
+  it('are kept up to date with the packages', () => {
+    const { updates } = z
+      .object({ updates: z.array(z.object({ 'package-ecosystem': z.string() })) })
+      .parse(parse(read('.github/dependabot.yml')));
+
+    expect(updates.map((update) => update['package-ecosystem']).toSorted()).toEqual([
+      'docker',
+      'github-actions',
+      'npm',
+    ]);
+  });
+});
+
+describe('a planted mistake in a workflow', () => {
+  const ci = read('.github/workflows/ci.yml');
+
+  it.each([
+    ['a moving tag', /@[0-9a-f]{40} # v\S+/, '@v6'],
+    ['a short commit', /@([0-9a-f]{7})[0-9a-f]{33}/, '@$1'],
+    ['a commit without its version', / # v\d+\.\d+\.\d+/, ''],
+  ])('is found: %s', (_what, pattern, to) => {
+    expect(unpinnedActions(ci.replace(pattern, to))).toHaveLength(1);
+  });
+
+  it('is found: a context that does not exist', () => {
+    const text = ci.replace('run: .ci/run', 'run: echo ${{ enviroment.HOME }}');
+
+    expect(lint(text, 'ci.yml').join('\n')).toContain('enviroment');
+  });
+
+  it('is found: rights to write, and a job without an end', () => {
+    expect(carelessJobs(ci.replace('contents: read', 'contents: write'))).toHaveLength(1);
+    expect(carelessJobs(ci.replaceAll(/timeout-minutes: \d+/g, 'name: x'))).not.toEqual([]);
+  });
+});
