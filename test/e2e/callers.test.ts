@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readChat } from './support/callers.ts';
+import { startWorld, type World } from './support/start-world.ts';
+
+const KEY = 'q8Zr1vX0-caller-key-of-alice';
+const KEYS = JSON.stringify({ alice: createHash('sha256').update(KEY).digest('hex') });
+/** What Easy Auth would write; anybody can. */
+const PRINCIPAL = Buffer.from(
+  JSON.stringify({
+    claims: [
+      { typ: 'tid', val: '11111111-1111-1111-1111-111111111111' },
+      { typ: 'oid', val: '22222222-2222-2222-2222-222222222222' },
+    ],
+  }),
+).toString('base64');
+
+interface Route {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: unknown;
+}
+
+const CONVERSATION = { messages: [{ role: 'user', content: 'Hi' }] };
+const ROUTES: readonly Route[] = [
+  { method: 'POST', path: '/api/chat', body: { message: 'Hi' } },
+  { method: 'POST', path: '/v1/chat/completions', body: CONVERSATION },
+  { method: 'GET', path: '/v1/models' },
+];
+
+let world: World;
+beforeAll(async () => {
+  world = await startWorld({ settings: { CALLER_KEYS: KEYS } });
+});
+afterAll(() => world.stop());
+
+function send({ method, path, body }: Route, headers: Record<string, string>): Promise<Response> {
+  const json = body === undefined ? {} : { 'content-type': 'application/json' };
+  return fetch(world.url + path, {
+    method,
+    headers: { ...json, ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+}
+
+describe.each(ROUTES)('$method $path where callers have keys', (route) => {
+  it('lets the owner of a key in, by either header', async () => {
+    const answers = await Promise.all([
+      send(route, { authorization: `Bearer ${KEY}` }),
+      send(route, { 'x-api-key': KEY }),
+    ]);
+
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+  });
+
+  it('refuses everybody else in the same words, before anything is done (H15)', async () => {
+    world.model.reset();
+    const answers = await Promise.all(
+      [
+        {},
+        { authorization: 'Bearer ' },
+        { authorization: `Bearer ${KEY}x` },
+        { authorization: `Basic ${KEY}` },
+        { authorization: `Bearer ${KEYS.slice(10, 74)}` },
+        { 'x-api-key': '' },
+        { 'x-api-key': KEY.toUpperCase() },
+        { 'x-ms-client-principal': PRINCIPAL },
+      ].map(async (headers) => readChat(await send(route, { ...headers, 'x-request-id': 'r' }))),
+    );
+
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 401));
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
+    expect(answers[0]?.text).toContain('"code":"unauthorized"');
+    expect(answers[0]?.headers.get('www-authenticate')).toBe('Bearer');
+    expect(world.model.calls()).toEqual([]);
+  });
+
+  it('takes no key from the query, and none that a query puts into the headers', async () => {
+    const shadow = encodeURIComponent(JSON.stringify({ 'x-api-key': KEY }));
+    const { path } = route;
+
+    const inQuery = await send({ ...route, path: `${path}?x-api-key=${KEY}` }, {});
+    const shadowing = await send({ ...route, path: `${path}?Headers=${shadow}` }, {});
+
+    expect([inQuery.status, shadowing.status]).toEqual([401, 400]);
+  });
+});
+
+describe('routes that are open', () => {
+  it.each(['/health', '/ready', '/health/ready'])('%s asks for no key', async (path) => {
+    const { status } = await fetch(world.url + path);
+
+    expect(status).toBe(200);
+  });
+});
