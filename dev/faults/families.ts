@@ -3,7 +3,7 @@ import { clients } from './cases/clients.ts';
 import { credentials } from './cases/credentials.ts';
 import { FULL_OUTAGE, outage, SHORT_OUTAGE } from './cases/outage.ts';
 import { FEW_RANDOM_FAULTS, MANY_RANDOM_FAULTS, randomFaults } from './cases/random-faults.ts';
-import { rateLimits } from './cases/rate-limits.ts';
+import { longRateLimits, rateLimits } from './cases/rate-limits.ts';
 import { serverErrors } from './cases/server-errors.ts';
 import { slow } from './cases/slow.ts';
 import { streams } from './cases/streams.ts';
@@ -21,6 +21,7 @@ export function listFamilies({ isFull }: { readonly isFull: boolean }): readonly
 
 const FAMILIES: readonly FaultFamily[] = [
   rateLimits,
+  longRateLimits,
   serverErrors,
   unreachable,
   streams,

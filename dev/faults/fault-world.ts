@@ -71,6 +71,8 @@ export async function startFaultWorld(options: FaultWorldOptions): Promise<Fault
       ...options.settings,
     },
     log: ({ level, message }) => log.push(`${level} ${message}`),
+    // A client that left may keep a connection open that it never used again.
+    timings: { httpDrainMs: 500 },
   }).catch(async (error: unknown) => {
     await stopUpstreams();
     throw error;

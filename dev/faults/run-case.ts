@@ -67,7 +67,7 @@ async function askScripted(
   // Retries have a budget that calls pay into: the cases before this one are not to use up its own.
   if (one.own === undefined) {
     for (let paid = 0; paid < 2; paid += 1) {
-      await ask(world.url, { message: 'dev/instant', mode });
+      await ask(world.url, { message: `dev/instant ${newMarker()}`, mode });
     }
   }
   const marker = newMarker();

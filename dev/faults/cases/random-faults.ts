@@ -10,7 +10,7 @@ export interface RandomFaultsSize {
   readonly streams: number;
 }
 
-export const FEW_RANDOM_FAULTS: RandomFaultsSize = { seconds: 4, perSecond: 40, streams: 40 };
+export const FEW_RANDOM_FAULTS: RandomFaultsSize = { seconds: 3, perSecond: 40, streams: 40 };
 export const MANY_RANDOM_FAULTS: RandomFaultsSize = { seconds: 60, perSecond: 20, streams: 400 };
 
 const LEAST_SERVED = 0.99;
@@ -24,7 +24,7 @@ export function randomFaults(size: RandomFaultsSize): FaultFamily {
   return {
     name: 'random faults',
     settings: { AGENT__MODEL__BACKOFF_INITIAL_MS: '50', AGENT__MODEL__BACKOFF_MAX_MS: '200' },
-    lanes: 1,
+    lanes: 2,
     cases: [
       everyFifthRequest(size),
       everyFifthCall(size),

@@ -12,52 +12,63 @@ const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSW
 /** A wait that nobody named: back-off, which is at least more than nothing. */
 const BACKED_OFF: Expected = { outcome: 'answer', calls: 2, waitMs: [1, 2_500] };
 
-/** U1 to U6: an upstream that has had enough. */
+const CASES: readonly FaultCase[] = [
+  scripted({
+    id: 'U1',
+    script: 'dev/429-then-ok-1',
+    expected: { outcome: 'answer', calls: 2, waitMs: [1_000, 4_500] },
+  }),
+  scripted({ id: 'U1', script: 'dev/429-then-ok-1', endpoints: 2, own: OWN, expected: MOVED }),
+  tooLong('dev/429-always-90', 90),
+  tooLong('dev/429-always-9000', 300),
+  scripted({
+    id: 'U2',
+    script: 'dev/429-date-future-90',
+    own: OWN,
+    expected: { ...limited(90), retryAfterSeconds: [88, 92] },
+  }),
+  scripted({ id: 'U2', script: 'dev/429-always-90', endpoints: 2, own: OWN, expected: MOVED }),
+  ...['dev/429-ms-700', 'dev/429-x-ms-700'].map((script) =>
+    scripted({
+      id: 'U3',
+      script,
+      expected: { outcome: 'answer', calls: 2, waitMs: [700, 4_000] },
+    }),
+  ),
+  ...['-5', 'abc', '1e9', 'NaN'].map((text) =>
+    scripted({ id: 'U4', script: `dev/429-retry-after-${text}`, expected: BACKED_OFF }),
+  ),
+  scripted({ id: 'U4', script: 'dev/429-date-past', expected: BACKED_OFF }),
+  twoHeaders(),
+  ...['12ms', '-1', '0'].map((text) =>
+    scripted({ id: 'U5', script: `dev/429-reset-tokens-${text}`, expected: BACKED_OFF }),
+  ),
+  scripted({
+    id: 'U5',
+    script: 'dev/429-reset-tokens-1',
+    expected: { outcome: 'answer', calls: 2, waitMs: [1_000, 4_500] },
+  }),
+  scripted({ id: 'U5', script: 'dev/429-reset-tokens-7', own: OWN, expected: limited(7) }),
+  scripted({ id: 'U5', script: 'dev/429-reset-tokens-6m0s', own: OWN, expected: limited(300) }),
+  scripted({ id: 'U6', script: 'dev/quota', expected: { outcome: 'upstream_quota', calls: 1 } }),
+  scripted({ id: 'U6', script: 'dev/quota', endpoints: 2, expected: MOVED }),
+];
+
+/** U1 to U6: an upstream that has had enough, and soon lets callers in again. */
 export const rateLimits: FaultFamily = {
   name: 'rate limits',
   settings: QUICK,
+  // One after the other: the endpoint rests for all callers.
   lanes: 1,
-  cases: [
-    scripted({
-      id: 'U1',
-      script: 'dev/429-then-ok-1',
-      expected: { outcome: 'answer', calls: 2, waitMs: [1_000, 4_500] },
-    }),
-    scripted({ id: 'U1', script: 'dev/429-then-ok-1', endpoints: 2, own: OWN, expected: MOVED }),
-    tooLong('dev/429-always-90', 90),
-    tooLong('dev/429-always-9000', 300),
-    scripted({
-      id: 'U2',
-      script: 'dev/429-date-future-90',
-      own: OWN,
-      expected: { ...limited(90), retryAfterSeconds: [88, 92] },
-    }),
-    scripted({ id: 'U2', script: 'dev/429-always-90', endpoints: 2, own: OWN, expected: MOVED }),
-    ...['dev/429-ms-700', 'dev/429-x-ms-700'].map((script) =>
-      scripted({
-        id: 'U3',
-        script,
-        expected: { outcome: 'answer', calls: 2, waitMs: [700, 4_000] },
-      }),
-    ),
-    ...['-5', 'abc', '1e9', 'NaN'].map((text) =>
-      scripted({ id: 'U4', script: `dev/429-retry-after-${text}`, expected: BACKED_OFF }),
-    ),
-    scripted({ id: 'U4', script: 'dev/429-date-past', expected: BACKED_OFF }),
-    twoHeaders(),
-    ...['12ms', '-1', '0'].map((text) =>
-      scripted({ id: 'U5', script: `dev/429-reset-tokens-${text}`, expected: BACKED_OFF }),
-    ),
-    scripted({
-      id: 'U5',
-      script: 'dev/429-reset-tokens-1',
-      expected: { outcome: 'answer', calls: 2, waitMs: [1_000, 4_500] },
-    }),
-    scripted({ id: 'U5', script: 'dev/429-reset-tokens-7', own: OWN, expected: limited(7) }),
-    scripted({ id: 'U5', script: 'dev/429-reset-tokens-6m0s', own: OWN, expected: limited(300) }),
-    scripted({ id: 'U6', script: 'dev/quota', expected: { outcome: 'upstream_quota', calls: 1 } }),
-    scripted({ id: 'U6', script: 'dev/quota', endpoints: 2, expected: MOVED }),
-  ],
+  cases: CASES.filter(({ own }) => own === undefined),
+};
+
+/** The same where the wait is too long, each on an instance of its own. */
+export const longRateLimits: FaultFamily = {
+  name: 'long rate limits',
+  settings: QUICK,
+  lanes: 4,
+  cases: CASES.filter(({ own }) => own !== undefined),
 };
 
 function limited(seconds: number): Expected {

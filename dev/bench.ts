@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startContenders, type Contender } from './bench/contenders.ts';
+import { measureBatch } from './bench/measure-batch.ts';
+import { measureLoading, measureZip, type LoadFigures } from './bench/measure-package.ts';
+import { measureLoad, measureSingles, median, type Rounds } from './bench/measure-requests.ts';
+import { readMemoryMb } from './bench/read-memory.ts';
+import { toTextTable } from './bench/report.ts';
+import { toSpeedRows, type ByName } from './bench/speed-rows.ts';
+import { writePage } from './bench/write-page.ts';
+import { percentile } from './faults/pace.ts';
+import { describeFailure } from './plain-failure.ts';
+import { PROJECT_ROOT } from './project-root.ts';
+
+const ROUNDS: Rounds = { loadRounds: 3, loadSeconds: 3, singles: 400, streams: 150 };
+const EMPTY: LoadFigures = { ms: Number.NaN, memoryMb: Number.NaN };
+
+process.exitCode = await main();
+
+/** `npm run bench [-- --write --portkey --no-batch]`: 0 when every target is met, 1 when one is not. */
+async function main(): Promise<number> {
+  try {
+    const { values } = parseArgs({
+      allowNegative: true,
+      options: {
+        write: { type: 'boolean', default: false },
+        portkey: { type: 'boolean', default: false },
+        batch: { type: 'boolean', default: true },
+      },
+    });
+    const figures = await compare(values.portkey);
+    say('loading the package');
+    const dist = join(PROJECT_ROOT, 'dist');
+    const bare = join(PROJECT_ROOT, 'dev', 'bench', 'pass-through');
+    const [ours = EMPTY, bareApp = EMPTY] = await measureLoading([dist, bare]);
+    if (values.batch) say('a batch of 1,000 items');
+    const batchShare = values.batch ? await measureBatch() : undefined;
+    const zipBytes = await measureZip(dist);
+    const rows = toSpeedRows({ figures, ours, bareApp, zipBytes, batchShare });
+    console.log(`\n${toTextTable(rows)}`);
+    if (values.write) await writePage(rows, figures);
+    return rows.some(({ isMet }) => isMet === false) ? 1 : 0;
+  } catch (error) {
+    console.error(describeFailure(error));
+    return 1;
+  }
+}
+
+/** Everything about requests, of all contenders in one run. */
+async function compare(portkey: boolean): Promise<ByName> {
+  const contenders = await startContenders({ portkey });
+  try {
+    const { all } = contenders;
+    say(`one request at a time: ${all.map(({ name }) => name).join(', ')}`);
+    const singles = await measureSingles(all, { count: ROUNDS.singles, stream: false });
+    say('first tokens of streams');
+    // The gateway that ours is compared with refuses the streams of the development model.
+    const streaming = all.filter(({ name }) => name !== 'portkey');
+    const streams = await measureSingles(streaming, { count: ROUNDS.streams, stream: true });
+    say('32 connections');
+    const loads = await measureLoad(all, ROUNDS);
+    const figures: ByName = {};
+    for (const [contender, load] of loads) {
+      const times = timesOf(singles, contender);
+      figures[contender.name] = {
+        ...load,
+        p50At1: median(times),
+        p99At1: percentile(times, 0.99),
+        firstTokenMs: median(timesOf(streams, contender)),
+        memoryMb: await readMemoryMb(contender.pid),
+      };
+    }
+    return figures;
+  } finally {
+    await contenders.stop();
+  }
+}
+
+function timesOf(
+  times: ReadonlyMap<Contender, readonly number[]>,
+  contender: Contender,
+): readonly number[] {
+  return times.get(contender) ?? [];
+}
+
+function say(step: string): void {
+  console.log(`measuring: ${step}`);
+}

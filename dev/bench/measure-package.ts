@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { deflateRawSync } from 'node:zlib';
+import { z } from 'zod';
+import { median } from './measure-requests.ts';
+
+export interface LoadFigures {
+  readonly ms: number;
+  readonly memoryMb: number;
+}
+
+const LOADS = 7;
+const loadSchema = z.object({ ms: z.number(), memoryMb: z.number() });
+
+/** Time and memory that the function files of an app take in a fresh process with no settings. */
+export async function measureLoading(apps: readonly string[]): Promise<readonly LoadFigures[]> {
+  const seen = apps.map(() => [] as LoadFigures[]);
+  for (let round = 0; round < LOADS; round += 1) {
+    for (const [index, app] of apps.entries()) seen[index]?.push(await loadOnce(app));
+  }
+  return seen.map((list) => ({
+    ms: median(list.map(({ ms }) => ms)),
+    memoryMb: median(list.map(({ memoryMb }) => memoryMb)),
+  }));
+}
+
+async function loadOnce(app: string): Promise<LoadFigures> {
+  const folder = join(app, 'functions');
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.js')).toSorted();
+  const urls = names.map((name) => pathToFileURL(join(folder, name)).href);
+  // The library of functions talks; only the last line is the result.
+  const script = `const startedAt = performance.now();
+    for (const url of ${JSON.stringify(urls)}) await import(url);
+    const ms = performance.now() - startedAt;
+    console.log(JSON.stringify({ ms, memoryMb: process.memoryUsage.rss() / 1048576 }));`;
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--input-type=module', '--eval', script],
+    { env: { PATH: process.env['PATH'] } },
+  );
+  return loadSchema.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''));
+}
+
+/** What an entry of a zip file costs besides its content and twice its name, and what its end costs. */
+const ZIP_ENTRY_BYTES = 30 + 46;
+const ZIP_END_BYTES = 22;
+
+/** Bytes of a zip file of a folder: each file deflated, as every zip tool does it. */
+export async function measureZip(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const sizes = await Promise.all(
+    files.map(async (entry) => {
+      const path = join(entry.parentPath, entry.name);
+      const name = Buffer.byteLength(relative(folder, path));
+      return deflateRawSync(await readFile(path)).length + 2 * name + ZIP_ENTRY_BYTES;
+    }),
+  );
+  return sizes.reduce((sum, size) => sum + size, ZIP_END_BYTES);
+}

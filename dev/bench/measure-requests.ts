@@ -1,0 +1,111 @@
+import { Agent, request } from 'node:http';
+import autocannon, { type Result } from 'autocannon';
+import { percentile } from '../faults/pace.ts';
+import { PlainFailure } from '../plain-failure.ts';
+import type { Contender } from './contenders.ts';
+
+/** What one contender did in one run, times in milliseconds. */
+export interface Figures {
+  readonly perSecond: number;
+  readonly p50At32: number;
+  readonly p99At32: number;
+  readonly p50At1: number;
+  readonly p99At1: number;
+  readonly firstTokenMs: number;
+  readonly memoryMb: number;
+}
+
+export interface Rounds {
+  readonly loadRounds: number;
+  readonly loadSeconds: number;
+  /** Questions one after the other to each contender. */
+  readonly singles: number;
+  readonly streams: number;
+}
+
+const CONNECTIONS = 32;
+const WARM_UP_SECONDS = 1;
+
+/** Many at once, by turns: what slows the machine down for a while slows all of them down. */
+export async function measureLoad(
+  contenders: readonly Contender[],
+  { loadRounds, loadSeconds }: Rounds,
+): Promise<Map<Contender, Pick<Figures, 'perSecond' | 'p50At32' | 'p99At32'>>> {
+  for (const contender of contenders) await load(contender, WARM_UP_SECONDS);
+  const results = new Map(contenders.map((one) => [one, [] as Result[]]));
+  for (let round = 0; round < loadRounds; round += 1) {
+    for (const [contender, list] of results) list.push(await load(contender, loadSeconds));
+  }
+  return new Map(
+    [...results].map(([contender, list]) => [
+      contender,
+      {
+        perSecond: median(list.map((one) => one['2xx'] / one.duration)),
+        p50At32: median(list.map((one) => one.latency.p50)),
+        p99At32: median(list.map((one) => one.latency.p99)),
+      },
+    ]),
+  );
+}
+
+async function load(contender: Contender, seconds: number): Promise<Result> {
+  const { name, url, headers } = contender;
+  const options = { url, method: 'POST', headers, body: contender.body(false) } as const;
+  const result = await autocannon({ ...options, connections: CONNECTIONS, duration: seconds });
+  if (result.non2xx + result.errors === 0) return result;
+  throw new PlainFailure(
+    `Cannot measure ${name} as each request must be answered: ${result.non2xx} refused, ${result.errors} failed`,
+  );
+}
+
+/** One question after the other, by turns, so that a pair is measured within a few milliseconds. */
+export async function measureSingles(
+  contenders: readonly Contender[],
+  { count, stream }: { readonly count: number; readonly stream: boolean },
+): Promise<Map<Contender, readonly number[]>> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const times = new Map(contenders.map((one) => [one, [] as number[]]));
+  const warmUp = Math.ceil(count / 5);
+  for (let round = -warmUp; round < count; round += 1) {
+    for (const [contender, list] of times) {
+      const ms = await askOnce(contender, { agent, stream });
+      if (round >= 0) list.push(ms);
+    }
+  }
+  agent.destroy();
+  return times;
+}
+
+/** Milliseconds to the end of an answer, or to the first token of a stream. */
+function askOnce(
+  contender: Contender,
+  { agent, stream }: { readonly agent: Agent; readonly stream: boolean },
+): Promise<number> {
+  const body = contender.body(stream);
+  const length = String(Buffer.byteLength(body));
+  const headers = { ...contender.headers, 'content-length': length };
+  return new Promise((resolve, reject) => {
+    const startedAt = performance.now();
+    const call = request(contender.url, { method: 'POST', agent, headers }, (response) => {
+      let firstTokenAt: number | undefined;
+      let text = '';
+      response.on('data', (chunk: Buffer) => {
+        if (!stream || firstTokenAt !== undefined) return;
+        text += chunk.toString('latin1');
+        if (/event: delta|"content":\s*"[^"]/.test(text)) firstTokenAt = performance.now();
+      });
+      response.on('error', reject);
+      response.on('end', () => {
+        const endAt = stream ? firstTokenAt : performance.now();
+        if (response.statusCode === 200 && endAt !== undefined) resolve(endAt - startedAt);
+        else reject(new PlainFailure(`Cannot measure ${contender.name}: no answer came`));
+      });
+    });
+    call.on('error', reject);
+    call.end(body);
+  });
+}
+
+export function median(values: readonly number[]): number {
+  return percentile(values, 0.5);
+}

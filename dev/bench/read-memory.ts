@@ -1,0 +1,11 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+/** What a process holds in memory, in MB; NaN where the system does not tell. */
+export async function readMemoryMb(pid: number | undefined): Promise<number> {
+  if (pid === undefined) return Number.NaN;
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'rss=', '-p', String(pid)]).catch(
+    () => ({ stdout: 'NaN' }),
+  );
+  return Number(stdout) / 1024;
+}

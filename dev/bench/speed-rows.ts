@@ -1,0 +1,150 @@
+import type { Contender } from './contenders.ts';
+import type { LoadFigures } from './measure-package.ts';
+import type { Figures } from './measure-requests.ts';
+import type { SpeedRow } from './report.ts';
+
+export type ByName = Partial<Record<Contender['name'], Figures>>;
+
+export interface Measured {
+  readonly figures: ByName;
+  readonly ours: LoadFigures;
+  readonly bareApp: LoadFigures;
+  readonly zipBytes: number;
+  readonly batchShare: number | undefined;
+}
+
+const MB = 1024 * 1024;
+const OURS = ['chat', 'completions'] as const;
+const ROUTES = { chat: 'POST /api/chat', completions: 'POST /v1/chat/completions' } as const;
+const LOAD = '32 connections, median of interleaved rounds';
+const TURNS = 'one request at a time, contenders by turns, difference of medians';
+
+/** Everything that was measured as rows, with the targets of the product. */
+export function toSpeedRows(measured: Measured): SpeedRow[] {
+  const { figures } = measured;
+  return [
+    ...Object.entries(figures).map(([name, one]) => ({
+      what: `requests/s, ${name}`,
+      measured: `${one.perSecond.toFixed(0)}/s, p50 ${one.p50At32} ms, p99 ${one.p99At32} ms`,
+      target: '',
+      how: LOAD,
+    })),
+    ...Object.entries(figures).map(([name, one]) => ({
+      what: `one at a time, ${name}`,
+      measured: `p50 ${one.p50At1.toFixed(2)} ms, p99 ${one.p99At1.toFixed(2)} ms`,
+      target: '',
+      how: 'one request at a time, contenders by turns',
+    })),
+    ...OURS.flatMap((name) => addedRows(name, figures)),
+    ...portkeyRows(figures),
+    ...packageRows(measured),
+  ];
+}
+
+function addedRows(name: (typeof OURS)[number], figures: ByName): SpeedRow[] {
+  const { [name]: own, 'pass-through': bare, upstream } = figures;
+  if (own === undefined || bare === undefined || upstream === undefined) return [];
+  const p50 = own.p50At1 - bare.p50At1;
+  const firstToken = own.firstTokenMs - bare.firstTokenMs;
+  const what = ROUTES[name];
+  return [
+    {
+      what: `${what}: requests/s against pass-through`,
+      measured: `${(own.perSecond / bare.perSecond).toFixed(2)}x`,
+      target: '',
+      how: LOAD,
+    },
+    {
+      what: `${what}: p50 at 1, added to pass-through`,
+      measured: `${p50.toFixed(2)} ms`,
+      target: '< 1.0 ms',
+      isMet: p50 < 1,
+      how: TURNS,
+    },
+    {
+      what: `${what}: p99 at 1, added to pass-through`,
+      measured: `${(own.p99At1 - bare.p99At1).toFixed(2)} ms`,
+      target: '',
+      how: TURNS,
+    },
+    {
+      what: `${what}: p50 at 1, added to the upstream alone`,
+      measured: `${(own.p50At1 - upstream.p50At1).toFixed(2)} ms`,
+      target: '',
+      how: `${TURNS}; the local host is part of it`,
+    },
+    {
+      what: `${what}: first token, added to pass-through`,
+      measured: `${firstToken.toFixed(2)} ms`,
+      target: '< 2 ms',
+      isMet: firstToken < 2,
+      how: TURNS,
+    },
+    {
+      what: `${what}: memory of the worker after the load`,
+      measured: `${own.memoryMb.toFixed(0)} MB (pass-through ${bare.memoryMb.toFixed(0)} MB)`,
+      target: '',
+      how: 'resident set',
+    },
+  ];
+}
+
+function portkeyRows({ completions, portkey }: ByName): SpeedRow[] {
+  if (completions === undefined || portkey === undefined) return [];
+  const ratio = completions.perSecond / portkey.perSecond;
+  return [
+    {
+      what: 'requests/s against @portkey-ai/gateway 1.15.2',
+      measured: `${ratio.toFixed(2)}x`,
+      target: '>= 2x',
+      isMet: ratio >= 2,
+      how: `${LOAD}; ours with the local host`,
+    },
+    {
+      what: 'p99 against @portkey-ai/gateway 1.15.2',
+      measured: `${completions.p99At32} ms against ${portkey.p99At32} ms`,
+      target: 'no higher',
+      isMet: completions.p99At32 <= portkey.p99At32,
+      how: LOAD,
+    },
+  ];
+}
+
+function packageRows({ ours, bareApp, zipBytes, batchShare }: Measured): SpeedRow[] {
+  const loadHow = 'fresh process, no settings, median of 7';
+  return [
+    {
+      what: 'load of the built package',
+      measured: `${ours.ms.toFixed(0)} ms, ${(ours.ms / bareApp.ms).toFixed(1)}x of an app with only @azure/functions (${bareApp.ms.toFixed(0)} ms)`,
+      target: '<= 90 ms, or 6.4x',
+      // The limit was set where the bare app takes 14 ms; a slower machine is slower for both.
+      isMet: ours.ms <= 90 || ours.ms / bareApp.ms <= 90 / 14,
+      how: loadHow,
+    },
+    {
+      what: 'memory of the loaded package',
+      measured: `${ours.memoryMb.toFixed(0)} MB (only @azure/functions: ${bareApp.memoryMb.toFixed(0)} MB)`,
+      target: '<= 80 MB',
+      isMet: ours.memoryMb <= 80,
+      how: loadHow,
+    },
+    {
+      what: 'deployment package',
+      measured: `${(zipBytes / MB).toFixed(2)} MB`,
+      target: '<= 3 MB',
+      isMet: zipBytes <= 3 * MB,
+      how: 'zip format: each file of dist deflated, plus headers',
+    },
+    ...(batchShare === undefined
+      ? []
+      : [
+          {
+            what: 'batch of 1,000 items at 200 ms, concurrency 50',
+            measured: `${(batchShare * 100).toFixed(1)} % of the ideal`,
+            target: '>= 95 %',
+            isMet: batchShare >= 0.95,
+            how: 'first model call to the end of the last; ideal 4 s',
+          },
+        ]),
+  ];
+}
