@@ -28,7 +28,8 @@ class JobStillHeldError extends Error {
 
 /**
  * Takes a message that the platform gave up after its last delivery: the process ended or storage
- * was away each time. Every item without a result gets one that says so; what was answered stays.
+ * was away each time. As long as its deliveries left results behind it is put back; then every
+ * item without a result gets one that says so. What was answered stays.
  */
 export async function explainPoison(message: unknown, needs: PoisonNeeds): Promise<void> {
   const { store, telemetry, clock } = needs;
@@ -60,11 +61,20 @@ async function explainJob(job: Job, { record, needs }: Poisoned): Promise<void> 
   }
   const hold = await needs.store.open({ ...shard, total: shard.items.length });
   if (hold === 'busy') throw new JobStillHeldError(record.id);
+  const where = { jobId: record.id, shard: number };
   try {
+    const { results, resultsAtPoison } = hold.view;
+    if (results.size > resultsAtPoison && results.size < shard.items.length) {
+      // Its deliveries ended, but each got further: no item of it is deadly.
+      await hold.append({ type: 'poisoned', results: results.size });
+      await needs.sender.send({ v: 1, ...where }, { delaySeconds: 0 });
+      needs.telemetry.warn('batch message put back', { ...where, results: results.size });
+      return;
+    }
     const why = 'its message failed at each delivery';
     const exhausted = await failUnfinished(shard, { hold, code: 'exhausted', why });
     await hold.finish();
-    needs.telemetry.error('batch message poisoned', { jobId: record.id, shard: number, exhausted });
+    needs.telemetry.error('batch message poisoned', { ...where, exhausted });
   } finally {
     await hold.release();
   }

@@ -10,6 +10,8 @@ const entrySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('result'), index: z.int(), line: resultLineSchema }),
   /** A try that failed for now; not before `retryAt`, in milliseconds since the epoch, again. */
   z.object({ type: z.literal('attempt'), index: z.int(), code: z.string(), retryAt: z.int() }),
+  /** The platform gave the message up; it was put back because there had been progress. */
+  z.object({ type: z.literal('poisoned'), results: z.int() }),
   /** The failed items begin again. */
   z.object({ type: z.literal('reopened'), generation: z.int() }),
 ]);
@@ -33,6 +35,8 @@ export interface JournalView {
   readonly generation: number;
   /** Deliveries in a row that ended without a word and without one new result. */
   readonly crashes: number;
+  /** How many results there were when the message was last put back after being given up. */
+  readonly resultsAtPoison: number;
   /** Lines that say nothing to us. They count as not written: at worst an item is asked again. */
   readonly unreadable: number;
 }
@@ -51,6 +55,7 @@ export function createJournalReader(): JournalReader {
   let digest: string | undefined;
   let generation = 0;
   let crashes = 0;
+  let resultsAtPoison = 0;
   let unreadable = 0;
   function take(entry: JournalEntry): boolean {
     switch (entry.type) {
@@ -63,9 +68,13 @@ export function createJournalReader(): JournalReader {
       case 'closed':
         crashes = 0;
         return true;
+      case 'poisoned':
+        resultsAtPoison = entry.results;
+        return true;
       case 'reopened':
         generation = entry.generation;
         crashes = 0;
+        resultsAtPoison = 0;
         attempts.clear();
         for (const [index, what] of results) if (what === 'failed') results.delete(index);
         return true;
@@ -91,7 +100,7 @@ export function createJournalReader(): JournalReader {
     },
     view() {
       if (digest === undefined) return undefined;
-      return { digest, results, attempts, generation, crashes, unreadable };
+      return { digest, results, attempts, generation, crashes, resultsAtPoison, unreadable };
     },
   };
 }

@@ -92,8 +92,11 @@ describe('a process that is killed in the middle of a job', () => {
     await breakLease(world, 'poisoned');
 
     await batch.explainPoison(toMessageText(job));
+    const putBack = await world.jobs.getProperties();
+    await batch.explainPoison(toMessageText(job));
 
     const results = (await read('poisoned'))?.results;
+    expect(putBack.approximateMessagesCount).toBe(1);
     expect(results?.get(0)?.error).toBeNull();
     expect(results?.get(3)?.error?.code).toBe('exhausted');
     expect(results?.size).toBe(4);

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { BatchStore } from '../../../shared/batch/batch-store.ts';
 import { explainPoison, type PoisonNeeds } from '../../../shared/batch/explain-poison.ts';
 import { digestOf, type Job } from '../../../shared/batch/job.ts';
+import type { JournalEntry } from '../../../shared/batch/journal.ts';
 import { answered } from '../../../shared/batch/result.ts';
-import { jobOf } from '../../support/batch/jobs.ts';
+import { jobOf, shardJob } from '../../support/batch/jobs.ts';
 import { createMemoryArea } from '../../support/batch/memory-area.ts';
 import { createMemoryStore } from '../../support/batch/memory-store.ts';
 import { createRecordedTelemetry } from '../../support/batch/recorded-telemetry.ts';
@@ -23,13 +24,15 @@ function needsOf(
   return { store, telemetry, sender, sent, inputs: createMemoryArea(), clock: { now: () => 0 } };
 }
 
-function begunStore() {
+/** By default its message was put back before, and nothing has happened since. */
+function begunStore(more: readonly JournalEntry[] = [{ type: 'poisoned', results: 1 }]) {
   const store = createMemoryStore();
   const line = answered({ jobId: 'job', index: 0, customId: 'id-m0' }, 'r', { response: 'kept' });
   store.write('job', [
     { type: 'job', digest: digestOf(job.items), total: 3, createdAt: '2030-01-01' },
     { type: 'attempt', index: 1, code: 'upstream_timeout', retryAt: 0 },
     { type: 'result', index: 0, line },
+    ...more,
   ]);
   return store;
 }
@@ -53,6 +56,19 @@ describe('explainPoison', () => {
       { level: 'info', message: 'batch finished' },
     ]);
     expect(store.isHeld('job')).toBe(false);
+  });
+
+  it('Q12: puts a job back whose deliveries got further each time, and only then', async () => {
+    const store = begunStore([]);
+    const first = needsOf(store);
+    const second = needsOf(store);
+
+    await explainPoison(job, first);
+    await explainPoison(job, second);
+
+    expect(first.sent).toEqual([shardJob('job')]);
+    expect(second.sent).toEqual([]);
+    expect((await store.read('job'))?.results.get(2)?.error?.code).toBe('exhausted');
   });
 
   it('Q12: explains a job that never began', async () => {
