@@ -23,7 +23,6 @@ export async function answerFileUpload(
 ): Promise<PlainResponse> {
   const boundary = boundaryOf(exchange.header('content-type') ?? '');
   const { files } = await needs.batch();
-  const owner = exchange.callerId;
   let stored: FileObject | undefined;
   let purpose: string | undefined;
   let parts = 0;
@@ -37,6 +36,7 @@ export async function answerFileUpload(
       if (part.name !== 'file') continue;
       if (stored !== undefined) throw refused('file', 'must be given once');
       const { filename = 'input.jsonl', chunks } = part;
+      const owner = exchange.callerId;
       stored = await files.create({ owner, filename, chunks });
     }
     if (stored === undefined) throw refused('file', 'is required');
@@ -44,7 +44,8 @@ export async function answerFileUpload(
     return jsonResponse(stored);
   } catch (error) {
     // Only the end of the form tells whether its file is wanted.
-    if (stored !== undefined) await files.remove(stored.id, owner).catch(() => undefined);
+    if (stored !== undefined)
+      await files.remove(stored.id, exchange.callerId).catch(() => undefined);
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import type { HttpHandler } from '@azure/functions';
 import type { Caller, CallerEvidence } from '../callers/identify-caller.ts';
 import { hashIdentifier } from '../rate-limit/hash-identifier.ts';
 import { createAllowance, type CallerLimits } from './allowance.ts';
+import { ServiceError } from '../errors.ts';
 import type { CallerExchange, Exchange, MeteredExchange, PipelineNeeds } from './exchange.ts';
 import { asOpenHandler } from './open-handler.ts';
 import type { PlainResponse } from './respond.ts';
@@ -25,18 +26,9 @@ export function asHttpHandler<Needs extends CallerNeeds>(
   answer: CallerAnswer<Needs>,
 ): HttpHandler {
   return asOpenHandler(getService, async (exchange, needs) => {
-    const admitted = admit(exchange, needs);
-    if (admitted.isSenderSure()) await admitted.count();
-    async function bodyIsNoJson(): Promise<void> {
-      await admitted.bodyIsNoJson();
-      await admitted.count();
-    }
-    async function readJson(): Promise<unknown> {
-      const body = await admitted.readJson();
-      await admitted.count();
-      return body;
-    }
-    return answer({ ...admitted, bodyIsNoJson, readJson }, needs);
+    const admitted = admit(exchange, { needs, countsAtOnce: true });
+    await admitted.countIfSure();
+    return answer(admitted, needs);
   });
 }
 
@@ -49,51 +41,66 @@ export function asMeteredHandler<Needs extends CallerNeeds>(
   answer: MeteredAnswer<Needs>,
 ): HttpHandler {
   return asOpenHandler(getService, async (exchange, needs) => {
-    const admitted = admit(exchange, needs);
+    const admitted = admit(exchange, { needs, countsAtOnce: false });
     try {
       return await answer(admitted, needs);
     } finally {
       // Whoever is over the limit is told that rather than what is wrong with the request.
-      if (admitted.isSenderSure()) await admitted.count();
+      await admitted.countIfSure();
     }
   });
 }
 
 interface Admitted extends MeteredExchange {
-  /** Whether the caller is certainly the one who sent this. */
-  readonly isSenderSure: () => boolean;
-  /** Takes one request where none has been taken yet. */
-  readonly count: () => Promise<void>;
+  /** Takes one request where none has been taken yet, of a caller that is certain. */
+  readonly countIfSure: () => Promise<void>;
+}
+
+interface AdmitOptions {
+  readonly needs: CallerNeeds;
+  /** Counts the request as soon as it is certain whose it is. */
+  readonly countsAtOnce: boolean;
 }
 
 /**
  * Knows the caller before the body is looked at, so that nobody without a key costs any work. The
  * client's address is the one thing that the wire does not have (it holds the platform's own
  * proxy), and a JSON body may have replaced it. Such a body is refused when it is read; until then
- * nothing may be taken from the caller it points to.
+ * nothing may be taken from the caller it points to, or given to whoever sent it.
  */
-function admit(exchange: Exchange, { identify, limits }: CallerNeeds): Admitted {
+function admit(exchange: Exchange, { needs, countsAtOnce }: AdmitOptions): Admitted {
   const { request, header, addHeaders } = exchange;
   const forwardedFor = request.headers.get('x-forwarded-for') ?? undefined;
-  const caller = identify({ header, forwardedFor });
+  const caller = needs.identify({ header, forwardedFor });
   const callerId = hashIdentifier(caller.id);
-  const allowance = createAllowance(limits, { callerId, addHeaders });
+  const allowance = createAllowance(needs.limits, { callerId, addHeaders });
   let isSure = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
+
+  async function countIfSure(): Promise<void> {
+    if (isSure && !allowance.isCounted()) await allowance.reserve(0);
+  }
+  async function makeSure(): Promise<void> {
+    isSure = true;
+    if (countsAtOnce) await countIfSure();
+  }
   return {
     ...exchange,
-    callerId,
+    get callerId() {
+      if (!isSure) throw unknownSender();
+      return callerId;
+    },
     reserve: (tokens) => allowance.reserve(tokens),
-    async count() {
-      if (!allowance.isCounted()) await allowance.reserve(0);
-    },
-    isSenderSure: () => isSure,
-    async bodyIsNoJson() {
-      isSure = true;
-    },
+    countIfSure,
+    bodyIsNoJson: makeSure,
     async readJson() {
       const body = await exchange.readJson();
-      isSure = true;
+      await makeSure();
       return body;
     },
   };
+}
+
+/** The route has no use for a body, so nobody has looked whether it is a harmless one. */
+function unknownSender(): ServiceError {
+  return new ServiceError('invalid_request', 'Cannot accept a body here: it must be left out');
 }
