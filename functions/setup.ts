@@ -1,3 +1,7 @@
 import { app } from '@azure/functions';
 
-app.setup({ enableHttpStream: true });
+app.setup({
+  enableHttpStream: true,
+  // Where the app sends its own log lines, the host must not send them a second time.
+  capabilities: { WorkerOpenTelemetryEnabled: true },
+});

@@ -1,38 +1,36 @@
 import { createAgent, type Agent, type ModelParameters } from './agent/agent.ts';
 import { measureQuestion } from './agent/measure-question.ts';
 import { rememberAnswers } from './agent/remember-answers.ts';
+import { traceAgent } from './agent/traced-agent.ts';
 import type { Batch } from './batch/queue-handler.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential } from './composition-root/credential.ts';
+import { observeService } from './composition-root/observe-service.ts';
 import { once } from './composition-root/once.ts';
 import { openSecrets } from './composition-root/open-secrets.ts';
+import { openTelemetry } from './composition-root/open-telemetry.ts';
 import { readAgentToml } from './composition-root/read-agent-toml.ts';
-import { secretsStatus } from './composition-root/secrets-status.ts';
 import { wireBatch } from './composition-root/wire-batch.ts';
 import { wireCache } from './composition-root/wire-cache.ts';
 import { wireCallers } from './composition-root/wire-callers.ts';
 import { wireLimits } from './composition-root/wire-limits.ts';
 import { wireModel } from './composition-root/wire-model.ts';
-import { wireRedis, type WiredRedis } from './composition-root/wire-redis.ts';
+import { wireReadiness } from './composition-root/wire-readiness.ts';
+import { wireRedis } from './composition-root/wire-redis.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { Environment } from './config/find-variable.ts';
 import { readConfig, type Settings } from './config/read-config.ts';
 import type { Secrets } from './config/secrets.ts';
-import { wantedSecrets } from './config/variable-settings.ts';
 import { ServiceError } from './errors.ts';
-import { chatStatus } from './health/chat-status.ts';
-import {
-  createReadiness,
-  type PartStatus,
-  type Readiness,
-  type ReadinessOptions,
-} from './health/readiness.ts';
+import type { Readiness } from './health/readiness.ts';
 import type { CompletionsNeeds } from './http/answer-completions.ts';
+import type { MetricsNeeds } from './http/answer-metrics.ts';
 import { createConsoleTelemetry } from './telemetry/console-telemetry.ts';
+import type { Transport } from './telemetry/azure-monitor/start-azure-monitor.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** Everything that triggers need. Each of them declares the part that it uses. */
-export interface Service extends CompletionsNeeds {
+export interface Service extends CompletionsNeeds, MetricsNeeds {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -51,12 +49,9 @@ export interface Parts {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly writeLog?: (line: string, level: LogLevel) => void;
+  /** Another way to Application Insights than https. */
+  readonly telemetryTransport?: Transport;
 }
-
-/** How long a readiness report is given out again, and how long a check may take. */
-const READINESS = { cacheMs: 5_000, timeoutMs: 2_000 } as const;
-
-type Checks = ReadinessOptions['checks'];
 
 let starting: Promise<Service> | undefined;
 let told: string | undefined;
@@ -71,6 +66,8 @@ export function getService(): Promise<Service> {
 }
 
 async function startService(): Promise<Service> {
+  // The exporter would tell its makers about itself, and asks the machine's metadata for what to tell.
+  process.env['APPLICATION_INSIGHTS_NO_STATSBEAT'] ??= 'true';
   return createService(process.env, { agentToml: await readAgentToml(import.meta.dirname) });
 }
 
@@ -88,75 +85,62 @@ export async function closeService(): Promise<void> {
 export async function createService(environment: Environment, parts: Parts = {}): Promise<Service> {
   const { agentToml = '', clock = systemClock, random = Math.random } = parts;
   const { settings } = readConfig(environment, { agentToml });
-  const telemetry = openTelemetry(settings, parts);
+  const credential = lazyCredential(settings);
+  const { writeLog = writeToConsole, telemetryTransport: transport } = parts;
+  const observed = openTelemetry({ settings, clock, credential, writeLog, transport });
+  const { telemetry, metrics } = observed;
   const surroundings = { settings, clock, random, telemetry };
   const secrets = parts.secrets ?? (await openSecrets(environment, surroundings));
   await secrets.loaded();
+  await observed.begin(environment, secrets);
   const readSettings = () => readConfig(environment, { agentToml, secrets }).settings;
-  const credential = lazyCredential(settings);
-  const wired = wireModel({ secrets, credential, clock, random, telemetry, readSettings });
+  const send = observed.fetch;
+  const wired = wireModel({
+    secrets,
+    credential,
+    clock,
+    random,
+    telemetry,
+    fetch: send,
+    readSettings,
+  });
   const { model } = wired;
   const redis = await wireRedis({ settings, secrets, clock, telemetry });
   const cache = wireCache({ settings, redis, clock });
   const callers = wireCallers(settings, secrets);
   const asked = { instructions: settings.agent.instructions, parameters: parametersOf(settings) };
   const forgetful = createAgent({ model, ...asked });
-  const agent =
+  const answering =
     cache === undefined
       ? forgetful
       : rememberAnswers({ ...asked, ...cache, agent: forgetful, model: () => wired.fingerprint() });
+  const agent = traceAgent(answering, { name: settings.agent.name });
+  observeService(metrics, { model, cache });
   const batch = once(() => wireBatch(settings, { agent, clock, telemetry, credential }));
-  const checks: Checks = {
-    async chat() {
-      wired.requireConfigured();
-      callers.requireConfigured();
-      return chatStatus(model.endpoints(), clock.now());
-    },
-    batch: async (signal) => batchStatus(await batch(), signal),
-    secrets: async () => secretsStatus(secrets, wantedSecrets(settings.modelFallbacks)),
-    redis: redis && (async () => redisStatus(redis)),
-  };
+  const readiness = wireReadiness({ ...surroundings, secrets, wired, callers, redis, batch });
   return {
     agent,
     publicModel: settings.agent.name,
     telemetry,
+    metrics,
     maxRequestBytes: settings.limits.maxRequestBytes,
     chatLimits: settings.limits,
     identify: callers.identify,
     limits: wireLimits({ settings, shared: redis, clock, telemetry }),
     measure: (question) => measureQuestion(question, asked),
-    readiness: createReadiness({ ...READINESS, checks, clock, telemetry }),
+    readiness,
     batch,
     async close() {
       if (parts.secrets === undefined) secrets.close();
       await Promise.all([(await batch.made())?.processor.stop(), cache?.flush()]);
+      await observed.close();
     },
   };
-}
-
-function openTelemetry(settings: Settings, parts: Parts): Telemetry {
-  const { clock = systemClock, writeLog = writeToConsole } = parts;
-  return createConsoleTelemetry({
-    clock,
-    minLevel: settings.telemetry.logLevel,
-    write: writeLog,
-  }).with({ agent: settings.agent.name });
-}
-
-async function batchStatus(batch: Batch, signal: AbortSignal): Promise<PartStatus> {
-  await batch.store.ping(signal);
-  return { status: 'ready' };
 }
 
 /** How every turn asks the model: what an answer depends on besides the question. */
 function parametersOf({ model }: Settings): ModelParameters {
   return { maxOutputTokens: model.maxOutputTokens, temperature: model.temperature };
-}
-
-function redisStatus(redis: WiredRedis): PartStatus {
-  if (redis.state() === 'ready') return { status: 'ready' };
-  const reason = 'Redis is away; this instance keeps limits and answers for itself';
-  return { status: 'degraded', reason };
 }
 
 /** A caller learns which settings are wrong; the log says so once, not for every request. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Settings } from '../config/read-config.ts';
 import type { CallerLimits } from '../http/allowance.ts';
+import { countVerdicts } from '../rate-limit/count-verdicts.ts';
 import { createRateLimiter, type SharedBuckets } from '../rate-limit/create-rate-limiter.ts';
 import { policiesOf } from '../rate-limit/limit-policy.ts';
 import { createMemoryBuckets } from '../rate-limit/memory-buckets.ts';
@@ -28,5 +29,5 @@ export function wireLimits({ settings, shared, clock, telemetry }: LimitsParts):
     clock,
     telemetry,
   });
-  return { limiter, mode, clock };
+  return { limiter: countVerdicts(limiter, telemetry), mode, clock };
 }

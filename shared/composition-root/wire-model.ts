@@ -18,6 +18,7 @@ export interface ModelParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly telemetry: Telemetry;
+  readonly fetch: typeof fetch;
   /** The settings with the secrets of now. Throws ConfigError where they name no model. */
   readonly readSettings: () => Settings;
 }
@@ -85,9 +86,15 @@ function configured({ readSettings }: ModelParts): Settings {
 
 function createModel(endpoints: readonly ModelEndpoint[], parts: ModelParts): ResilientModel {
   const { clock, random, telemetry, secrets } = parts;
+  const settings = parts.readSettings();
   return createResilientModel({
     endpoints,
-    settings: parts.readSettings().model,
+    settings: settings.model,
+    prices: {
+      inputPerMillion: settings.telemetry.pricePerMillionInputTokens,
+      outputPerMillion: settings.telemetry.pricePerMillionOutputTokens,
+    },
+    fetch: parts.fetch,
     clock,
     random,
     telemetry,

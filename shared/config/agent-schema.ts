@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { choice, flag, integer, optionalInteger, optionalNumber, ratio, text } from './fields.ts';
+import { telemetry } from './telemetry-section.ts';
 
 /** Who the agent is. */
 const agent = z.strictObject({
@@ -270,35 +271,6 @@ const secrets = z.strictObject({
     max: 86_400_000,
     unit: 'milliseconds',
     purpose: 'Time between two reads in the background.',
-  }),
-});
-
-const telemetry = z.strictObject({
-  log_level: choice({
-    choices: ['debug', 'info', 'warn', 'error'],
-    default: 'info',
-    purpose: 'Lowest level that is logged.',
-  }),
-  console: choice({
-    choices: ['auto', 'always'],
-    default: 'auto',
-    purpose:
-      'Whether log lines are printed although Application Insights gets them; the platform collects what is printed a second time.',
-  }),
-  sampling_ratio: ratio({
-    default: 1,
-    purpose:
-      'Share of traces that is sent to Application Insights; logs and metrics are always sent.',
-  }),
-  price_per_million_input_tokens: optionalNumber({
-    min: 0,
-    max: 1_000_000,
-    purpose: 'Price of the model, for the metric of cost; there is none without it.',
-  }),
-  price_per_million_output_tokens: optionalNumber({
-    min: 0,
-    max: 1_000_000,
-    purpose: 'Price of what the model writes, in the same currency.',
   }),
 });
 

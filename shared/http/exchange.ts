@@ -16,6 +16,11 @@ export interface Exchange {
   /** Aborts when the client is gone. */
   readonly clientLeft: AbortSignal;
   readonly telemetry: Telemetry;
+  /**
+   * To be called where the answer goes on after its headers. What it returns is to be called when
+   * the answer has ended, with a code if it failed.
+   */
+  readonly streams: () => (code?: string) => void;
   /** Headers for the answer, whatever it will be: a refusal, a failure or a stream. */
   readonly addHeaders: (headers: Readonly<Record<string, string>>) => void;
   /**
@@ -27,7 +32,10 @@ export interface Exchange {
 
 /** A request of somebody who is known. */
 export interface CallerExchange extends Exchange {
-  /** The scope of everything that belongs to one caller. A hash: it names nobody. */
+  /**
+   * The scope of everything that belongs to one caller. A hash: it names nobody. To be asked for
+   * after the body has been read, where there is one: until then it throws.
+   */
   readonly callerId: string;
   /**
    * To be called by a route that reads something else than JSON, as soon as that is certain and

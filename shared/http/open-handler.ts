@@ -9,12 +9,14 @@ import { describeCause, describePlace } from '../telemetry/describe-cause.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { takeConnection, trackConnections, type Connection } from './connections.ts';
 import type { Answer, Exchange, PipelineNeeds } from './exchange.ts';
+import { statusOf } from './problem.ts';
 import { readJson } from './read-json.ts';
 import { refuseShadowingQuery } from './refuse-shadowing.ts';
 import { reportFailure } from './report-failure.ts';
+import { openRequestRecord, type RequestRecord } from './request-record.ts';
 import { problemResponse, withHeaders, withQuotable } from './respond.ts';
 import { sendable } from './sendable.ts';
-import { requestIdOf, traceIdOf, traceparentOf } from './trace-context.ts';
+import { requestIdOf, traceFieldsOf, traceparentOf } from './trace-context.ts';
 
 /** nginx's number for a client that left; nobody is there to read it. */
 const CLIENT_LEFT_STATUS = 499;
@@ -32,29 +34,48 @@ export function asOpenHandler<Needs extends PipelineNeeds>(
   return async (request, context) => {
     const arrival = arrive(request, context);
     let telemetry: Telemetry | undefined;
+    let record: RequestRecord | undefined;
     try {
       refuseShadowingQuery(request);
       const service = await getService();
-      telemetry = service.telemetry.with({
+      ({ telemetry } = service);
+      const { method } = request;
+      record = openRequestRecord(telemetry, {
+        ...arrival,
+        method,
+        route: routeOf(context),
+      });
+      arrival.traceparent = record.traceparent;
+      telemetry = telemetry.with({
         requestId: arrival.requestId,
-        traceId: traceIdOf(arrival.traceparent),
+        ...traceFieldsOf(arrival.traceparent),
         route: context.functionName,
       });
-      const exchange = openExchange(arrival, { request, service, telemetry });
+      const { streams } = record;
+      const exchange = openExchange(arrival, { request, service, telemetry, streams });
       const answered = withHeaders(await answer(exchange, service), arrival.extraHeaders);
       const response = sendable(withQuotable(answered, arrival));
-      telemetry.info('request answered', { status: response.status ?? 200, ...age(arrival) });
+      const { status = 200 } = response;
+      telemetry.info('request answered', { status, ...age(arrival) });
+      record.answered(status);
       return response;
     } catch (thrown) {
-      return answerFailure(thrown, { arrival, telemetry, context });
+      return answerFailure(thrown, { arrival, telemetry, context, record });
     }
   };
+}
+
+/** The template that the route was registered with: few, whatever paths are asked for. */
+function routeOf({ options, functionName }: InvocationContext): string {
+  const route: unknown = options.trigger['route'];
+  return typeof route === 'string' ? `/${route}` : functionName;
 }
 
 interface Arrival {
   readonly startedAt: number;
   readonly requestId: string;
-  readonly traceparent: string;
+  /** First that of the caller, then that of the request itself. */
+  traceparent: string;
   readonly connection: Connection | undefined;
   readonly clientLeft: AbortSignal;
   /** What any answer to this request carries besides its own. */
@@ -84,14 +105,17 @@ interface Parts {
   readonly request: HttpRequest;
   readonly service: PipelineNeeds;
   readonly telemetry: Telemetry;
+  readonly streams: Exchange['streams'];
 }
 
-function openExchange(arrival: Arrival, { request, service, telemetry }: Parts): Exchange {
+function openExchange(arrival: Arrival, parts: Parts): Exchange {
+  const { request, service, telemetry, streams } = parts;
   const { extraHeaders, ...known } = arrival;
   return {
     ...known,
     request,
     telemetry,
+    streams,
     addHeaders: (headers) => void Object.assign(extraHeaders, headers),
     readJson: () => readJson({ request, header: arrival.header }, service.maxRequestBytes),
   };
@@ -102,17 +126,21 @@ interface Failing {
   /** Undefined while there is no service yet. */
   readonly telemetry: Telemetry | undefined;
   readonly context: InvocationContext;
+  readonly record: RequestRecord | undefined;
 }
 
 function answerFailure(thrown: unknown, failing: Failing): HttpResponseInit {
-  const { arrival } = failing;
+  const { arrival, record } = failing;
   const error = toServiceError(thrown);
+  const hasLeft = arrival.clientLeft.aborted;
   try {
     report(error, failing);
+    if (hasLeft) record?.answered(CLIENT_LEFT_STATUS, 'client_left');
+    else record?.answered(statusOf(error.code), error.code);
   } catch {
     // A log that fails must not cost the caller the answer.
   }
-  if (arrival.clientLeft.aborted) return withQuotable({ status: CLIENT_LEFT_STATUS }, arrival);
+  if (hasLeft) return withQuotable({ status: CLIENT_LEFT_STATUS }, arrival);
   return withHeaders(problemResponse(error, arrival), arrival.extraHeaders);
 }
 

@@ -60,7 +60,9 @@ function respond(
   const { requestId, telemetry, connection, clientLeft } = exchange;
   const { turn, events } = started;
   const startedAt = performance.now();
+  const end = exchange.streams();
   let outcome = 'done';
+  let code: string | undefined;
   return sseResponse(chatEvents(started), {
     heartbeatMs,
     connection,
@@ -68,6 +70,7 @@ function respond(
     toLastEvent(thrown) {
       const error = toServiceError(thrown);
       outcome = clientLeft.aborted ? 'client left' : error.code;
+      code = clientLeft.aborted ? 'client_left' : error.code;
       if (clientLeft.aborted) return undefined;
       reportFailure(telemetry, { message: 'stream failed', error });
       return started.dialect.fail(toProblem(error, requestId));
@@ -75,12 +78,14 @@ function respond(
     onEnd(how) {
       if (how === 'cancelled') {
         outcome = 'client left';
+        code = 'client_left';
         turn.abandon();
       }
       turn.close();
       discard(events);
       const durationMs = Math.round(performance.now() - startedAt);
       telemetry.info('stream ended', { outcome, durationMs });
+      end(code);
     },
   });
 }

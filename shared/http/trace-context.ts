@@ -21,6 +21,7 @@ export function requestIdOf(fromCaller: string | undefined): string {
   return fromCaller !== undefined && REQUEST_ID.test(fromCaller) ? fromCaller : crypto.randomUUID();
 }
 
-export function traceIdOf(traceparent: string): string {
-  return traceparent.slice(3, 35);
+/** What a log line says about its place in a trace. */
+export function traceFieldsOf(traceparent: string) {
+  return { traceId: traceparent.slice(3, 35), spanId: traceparent.slice(36, 52) };
 }

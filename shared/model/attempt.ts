@@ -36,7 +36,9 @@ export async function startAttempt(
     return undefined;
   }
   const controller = new AbortController();
-  const watchdog = createWatchdog(() => controller.abort(new Error('The time limit has passed')));
+  const watchdog = createWatchdog(() =>
+    controller.abort(timedOutAnswer('The time limit has passed')),
+  );
   let isOpen = true;
   let hasAnswered = false;
 

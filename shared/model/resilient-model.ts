@@ -8,6 +8,7 @@ import type { ModelEndpoint } from './endpoint.ts';
 import { startJourney, type JourneyContext } from './journey.ts';
 import type { Model, ModelAnswer, ModelCall, ModelRequest } from './model.ts';
 import { createOpenAiEndpoint } from './openai-endpoint.ts';
+import { traceEndpoint, type Prices } from './traced-endpoint.ts';
 import { recover } from './recover.ts';
 import { openResilientStream } from './resilient-stream.ts';
 
@@ -24,6 +25,7 @@ export interface ResilientModelOptions {
   /** For what happens to endpoints; what happens to a call goes to the telemetry of that call. */
   readonly telemetry: Telemetry;
   readonly fetch?: typeof fetch;
+  readonly prices?: Prices | undefined;
   /**
    * Re-reads the secrets after an endpoint refused them; true where a retry makes sense. Called at
    * most once per failed call and endpoint.
@@ -47,12 +49,14 @@ export function createResilientModel(options: ResilientModelOptions): ResilientM
   const send = options.fetch ?? fetch;
   const { maxBodyBytes, maxLineBytes } = settings;
   const gates = options.endpoints.map((endpoint) => {
-    const client = createOpenAiEndpoint(endpoint, {
+    const plain = createOpenAiEndpoint(endpoint, {
       maxBodyBytes,
       maxLineBytes,
       clock,
       fetch: send,
     });
+    const { prices } = options;
+    const client = traceEndpoint(plain, { endpoint, telemetry, prices });
     return createEndpointGate({ endpoint, client, settings, clock, telemetry });
   });
   const context: JourneyContext = {

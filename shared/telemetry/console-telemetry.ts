@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { createTelemetry, type LogSink } from './create-telemetry.ts';
+import type { Redact } from './redact.ts';
 import type { LogFields, LogLevel, Telemetry } from './telemetry.ts';
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
@@ -11,6 +12,8 @@ export interface ConsoleTelemetryOptions {
   readonly minLevel: LogLevel;
   /** Receives one whole line without its line feed. */
   readonly write: (line: string, level: LogLevel) => void;
+  /** Hides what must not be read. Without it nothing is hidden. */
+  readonly redact?: Redact;
 }
 
 /** Structured logs: one JSON object per line, whatever characters the values hold. */
@@ -18,15 +21,29 @@ export function createConsoleTelemetry(options: ConsoleTelemetryOptions): Teleme
   return createTelemetry({ log: createConsoleLog(options) });
 }
 
-export function createConsoleLog({ clock, minLevel, write }: ConsoleTelemetryOptions): LogSink {
+export function createConsoleLog(options: ConsoleTelemetryOptions): LogSink {
+  const { clock, minLevel, write, redact = asItIs } = options;
   const lowest = LEVELS.indexOf(minLevel);
   return ({ level, message, fields }) => {
     if (LEVELS.indexOf(level) < lowest) return;
     const time = new Date(clock.now()).toISOString();
     const heading = { time, level, message };
     // Twice: first in the line, and never replaced by a field of the same name.
-    write(toLine({ ...heading, ...fields, ...heading }), level);
+    write(toLine({ ...heading, ...redactFields(fields, redact), ...heading }), level);
   };
+}
+
+function asItIs(text: string): string {
+  return text;
+}
+
+/** Cut before, so that a long text costs no more than a short one, and again when it is written. */
+function redactFields(fields: LogFields, redact: Redact): LogFields {
+  const safe: Record<string, LogFields[string]> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    safe[name] = typeof value === 'string' ? redact(value.slice(0, MAX_FIELD_CHARS)) : value;
+  }
+  return safe;
 }
 
 function toLine(record: LogFields): string {

@@ -13,8 +13,6 @@ export const COUNTED_MESSAGES: Readonly<Record<string, Counted>> = {
   'model call given up': (meter, fields) => meter.count('modelGivenUp', 1, failureOf(fields)),
   'model circuit opened': (meter, { endpoint }) =>
     meter.count('circuitOpened', 1, { 'agent.endpoint': word(endpoint) }),
-  'request failed': countError,
-  'stream failed': countError,
   'rate limit would refuse': (meter) => meter.count('limiterVerdicts', 1, { outcome: 'observed' }),
   'batch finished'(meter, { succeeded, failed }) {
     meter.count('batchItems', number(succeeded), { outcome: 'succeeded' });
@@ -36,10 +34,6 @@ export const COUNTED_MESSAGES: Readonly<Record<string, Counted>> = {
   'changed secrets not taken over': (meter) => meter.count('secretsFailures', 1),
   'redis failed': (meter) => meter.count('redisFailures', 1),
 };
-
-function countError(meter: Meter, { route, code }: LogFields): void {
-  meter.count('requestErrors', 1, { 'http.route': word(route), 'error.type': word(code) });
-}
 
 function shard(outcome: string): Counted {
   return (meter) => meter.count('batchShards', 1, { outcome });

@@ -18,6 +18,8 @@ const captureSchema = z.object({
 /** Packages that cost a cold start tens of milliseconds and that no trigger needs to register. */
 const LAZY = [
   'applicationinsights',
+  '@azure/monitor-opentelemetry-exporter',
+  '@opentelemetry/',
   '@azure/identity',
   '@azure/keyvault-secrets',
   '@azure/storage-',
@@ -52,6 +54,7 @@ const EXPECTED = {
   filesGet: 'GET /v1/files/{id} function',
   health: 'GET /health anonymous',
   healthReady: 'GET /health/ready anonymous',
+  metrics: 'GET /metrics function',
   models: 'GET /v1/models function',
   ready: 'GET /ready anonymous',
 };

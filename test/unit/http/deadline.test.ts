@@ -17,6 +17,7 @@ function turnOf(deadlineMs: number, clientLeft = new AbortController().signal) {
       clientLeft,
       telemetry: createRecordedTelemetry(),
       readJson: async () => undefined,
+      streams: () => () => undefined,
       addHeaders: () => undefined,
       callerId: 'c1',
       bodyIsNoJson: async () => undefined,

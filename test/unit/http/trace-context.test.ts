@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { requestIdOf, traceIdOf, traceparentOf } from '../../../shared/http/trace-context.ts';
+import { requestIdOf, traceFieldsOf, traceparentOf } from '../../../shared/http/trace-context.ts';
 
 const HOST = '00-11111111111111111111111111111111-2222222222222222-01';
 const CALLER = '00-33333333333333333333333333333333-4444444444444444-00';
@@ -32,7 +32,9 @@ describe('traceparentOf', () => {
   });
 
   it('makes a new trace each time', () => {
-    const made = new Set(Array.from({ length: 50 }, () => traceIdOf(traceparentOf('', undefined))));
+    const made = new Set(
+      Array.from({ length: 50 }, () => traceFieldsOf(traceparentOf('', undefined)).traceId),
+    );
 
     expect(made.size).toBe(50);
   });

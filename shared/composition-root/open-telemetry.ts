@@ -1,0 +1,93 @@
+import type { TokenCredential } from '@azure/identity';
+import type { Clock } from '../clock.ts';
+import type { Environment } from '../config/find-variable.ts';
+import type { Settings } from '../config/read-config.ts';
+import type { Secrets } from '../config/secrets.ts';
+import { VARIABLES } from '../config/variables.ts';
+import type { AzureMonitor, Transport } from '../telemetry/azure-monitor/start-azure-monitor.ts';
+import { createConsoleLog } from '../telemetry/console-telemetry.ts';
+import {
+  createTelemetry,
+  passThroughTracer,
+  type LogRecord,
+} from '../telemetry/create-telemetry.ts';
+import { describeCause } from '../telemetry/describe-cause.ts';
+import { createMetricsRegistry, type MetricsRegistry } from '../telemetry/metrics-registry.ts';
+import { observeProcess } from '../telemetry/process-metrics.ts';
+import { createRedactor } from '../telemetry/redact.ts';
+import type { LogLevel, Telemetry } from '../telemetry/telemetry.ts';
+import { secretValues } from './secret-values.ts';
+import { startSending } from './start-sending.ts';
+
+export interface TelemetryParts {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly credential: () => Promise<TokenCredential>;
+  readonly writeLog: (line: string, level: LogLevel) => void;
+  readonly transport: Transport | undefined;
+}
+
+/** What tells operators what happens, and where they look. */
+export interface OpenedTelemetry {
+  readonly telemetry: Telemetry;
+  readonly metrics: MetricsRegistry;
+  /** A `fetch` whose calls are traced as soon as something traces. */
+  readonly fetch: typeof fetch;
+  /** Hides the secrets from now on, and sends to Application Insights where they name one. */
+  begin(environment: Environment, secrets: Secrets): Promise<void>;
+  close(): Promise<void>;
+}
+
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
+/** Telemetry that begins on the console and goes on to Application Insights once that is known. */
+export function openTelemetry(parts: TelemetryParts): OpenedTelemetry {
+  const { settings, clock, writeLog } = parts;
+  const { logLevel, console: printing } = settings.telemetry;
+  let azure: AzureMonitor | undefined;
+  let hidden: readonly string[] = [];
+  const redact = createRedactor({ secrets: () => hidden });
+  const print = createConsoleLog({ clock, minLevel: logLevel, write: writeLog, redact });
+  const metrics = createMetricsRegistry();
+  const stopObserving = observeProcess(metrics, { version: settings.appVersion });
+
+  function log(record: LogRecord): void {
+    if (LEVELS.indexOf(record.level) < LEVELS.indexOf(logLevel)) return;
+    azure?.log(record);
+    // Printed lines are collected by the platform: both would be the same line twice.
+    if (azure === undefined || printing === 'always') print(record);
+  }
+  const telemetry = createTelemetry({
+    log,
+    meter: metrics,
+    tracer: {
+      startSpan: (name, options) => (azure?.tracer ?? passThroughTracer).startSpan(name, options),
+    },
+  }).with({ agent: settings.agent.name });
+
+  async function send(connectionString: string): Promise<void> {
+    try {
+      azure = await startSending(connectionString, { ...parts, metrics, redact });
+    } catch (thrown) {
+      // Its message may hold the connection string.
+      telemetry.error('application insights not started', { cause: describeCause(thrown) });
+    }
+  }
+
+  return {
+    telemetry,
+    metrics,
+    fetch: (input, init) => (azure?.fetch ?? fetch)(input, init),
+    async begin(environment, secrets) {
+      const learn = (): void => void (hidden = secretValues(environment, secrets));
+      learn();
+      secrets.onChange(learn);
+      const connectionString = secrets.get(VARIABLES.appInsightsConnectionString.vaultName);
+      if (connectionString !== undefined) await send(connectionString);
+    },
+    async close() {
+      stopObserving();
+      await azure?.close();
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import {
+  ROOT_CONTEXT,
+  SpanKind as OtelKind,
+  SpanStatusCode,
+  trace,
+  type Attributes,
+  type Context,
+  type Span as OtelSpan,
+  type SpanContext,
+  type Tracer as OtelTracer,
+} from '@opentelemetry/api';
+import { ATTRIBUTES } from '../span-names.ts';
+import type { Span, SpanAttributes, SpanKind, Tracer } from '../telemetry.ts';
+import { parseTraceparent } from '../traceparent.ts';
+
+const KINDS: Readonly<Record<SpanKind, OtelKind>> = {
+  server: OtelKind.SERVER,
+  client: OtelKind.CLIENT,
+  internal: OtelKind.INTERNAL,
+};
+
+/** Finds a span that has not ended yet by its trace context. */
+export type FindSpan = (traceparent: string) => OtelSpan | undefined;
+
+/**
+ * Spans by explicit parents: what belongs together says so by its trace context. The context that
+ * OpenTelemetry would carry along by itself is lost in streams that are read from elsewhere.
+ */
+export function createSpanTracer(tracer: OtelTracer): { tracer: Tracer; find: FindSpan } {
+  const open = new Map<string, OtelSpan>();
+  return {
+    find: (traceparent) => open.get(traceparent),
+    tracer: {
+      startSpan(name, { kind, parent, attributes = {}, startedAt }) {
+        const options = {
+          kind: KINDS[kind],
+          attributes: toAttributes(attributes),
+          ...(startedAt === undefined ? {} : { startTime: startedAt }),
+        };
+        const span = tracer.startSpan(name, options, contextOf(parent));
+        const traceparent = format(span.spanContext());
+        open.set(traceparent, span);
+        return toSpan(span, { traceparent, onEnd: () => open.delete(traceparent) });
+      },
+    },
+  };
+}
+
+interface SpanPlace {
+  readonly traceparent: string;
+  readonly onEnd: () => void;
+}
+
+function toSpan(span: OtelSpan, { traceparent, onEnd }: SpanPlace): Span {
+  let isOpen = true;
+  return {
+    traceparent,
+    set: (attributes) => void span.setAttributes(toAttributes(attributes)),
+    end(code) {
+      if (!isOpen) return;
+      isOpen = false;
+      if (code !== undefined) {
+        span.setAttribute(ATTRIBUTES.errorType, code);
+        span.setStatus({ code: SpanStatusCode.ERROR });
+      }
+      span.end();
+      onEnd();
+    },
+  };
+}
+
+function contextOf(parent: string | undefined): Context {
+  const parts = parseTraceparent(parent);
+  if (parts === undefined) return ROOT_CONTEXT;
+  const { traceId, spanId, flags } = parts;
+  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: flags, isRemote: true });
+}
+
+function toAttributes(attributes: SpanAttributes): Attributes {
+  const known: Attributes = {};
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined) continue;
+    known[name] = typeof value === 'object' ? [...value] : value;
+  }
+  return known;
+}
+
+function format({ traceId, spanId, traceFlags }: SpanContext): string {
+  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+}
