@@ -32,6 +32,9 @@ export async function measureBatch(): Promise<number> {
       OPENAI_API_KEY: 'bench',
       OPENAI_MODEL: `dev/slow-${ITEM_MS}`,
       AGENT__BATCH__CONCURRENCY: String(CONCURRENCY),
+      // One message at a time, or the concurrency would be that of all shards that run at once.
+      AzureFunctionsJobHost__extensions__queues__batchSize: '1',
+      AzureFunctionsJobHost__extensions__queues__newBatchThreshold: '0',
     };
     const host = await startHost({
       appRoot: PROJECT_ROOT,
@@ -51,7 +54,7 @@ export async function measureBatch(): Promise<number> {
     const calls = model.calls();
     const firstAt = Math.min(...calls.map(({ startedAt }) => startedAt));
     const lastAt = Math.max(...calls.map(({ endedAt }) => endedAt ?? Infinity));
-    return (ITEMS * ITEM_MS) / CONCURRENCY / (lastAt - firstAt);
+    return (calls.length * ITEM_MS) / CONCURRENCY / (lastAt - firstAt);
   } finally {
     for (const stop of stops.toReversed()) await stop();
   }
