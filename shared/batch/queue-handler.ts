@@ -1,4 +1,5 @@
 import type { StorageQueueHandler } from '@azure/functions';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { BatchDesk } from './batch-desk.ts';
 import type { BatchStore } from './batch-store.ts';
 import type { FileDesk } from './file-desk.ts';
@@ -14,7 +15,11 @@ export interface Batch {
   explainPoison(message: unknown): Promise<void>;
 }
 
+/** As long as a queue keeps a message by default. */
+const MAX_AGE_SECONDS = 604_800;
+
 export interface BatchNeeds {
+  readonly telemetry: Telemetry;
   batch(): Promise<Batch>;
 }
 
@@ -26,8 +31,16 @@ export function asQueueHandler(
   getService: () => Promise<BatchNeeds>,
   handle: (message: unknown, batch: Batch) => Promise<void>,
 ): StorageQueueHandler {
-  return async (message) => {
+  return async (message, { triggerMetadata }) => {
     const service = await getService();
+    const age = ageSeconds(triggerMetadata?.['insertionTime'], Date.now());
+    if (age !== undefined) service.telemetry.record('batchMessageAge', age);
     await handle(message, await service.batch());
   };
+}
+
+/** How long the message has waited. The message itself can take the place of what the queue says. */
+function ageSeconds(insertedAt: unknown, now: number): number | undefined {
+  const age = (now - Date.parse(String(insertedAt))) / 1_000;
+  return age >= 0 && age <= MAX_AGE_SECONDS ? age : undefined;
 }

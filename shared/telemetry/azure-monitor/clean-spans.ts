@@ -10,6 +10,9 @@ const DROPPED: ReadonlySet<string> = new Set([
   'user_agent.original',
 ]);
 
+/** Addresses of our own settings; digits in them are nobody's number. */
+const CONFIGURED: ReadonlySet<string> = new Set(['server.address', 'url.full', 'url.path']);
+
 /**
  * What leaves the process of a span: facts, without the messages of errors. Libraries note those
  * as events and in the status, and they may hold anything.
@@ -29,7 +32,8 @@ export function cleanSpanExporter(inner: SpanExporter, redact: Redact): SpanExpo
 function clean(span: ReadableSpan, redact: Redact): ReadableSpan {
   const attributes: Attributes = {};
   for (const [name, value] of Object.entries(span.attributes)) {
-    if (!DROPPED.has(name)) attributes[name] = cleanValue(value, redact);
+    if (CONFIGURED.has(name)) attributes[name] = String(value).replace(/[?#].*/s, '');
+    else if (!DROPPED.has(name)) attributes[name] = cleanValue(value, redact);
   }
   return Object.create(span, {
     name: { value: redact(span.name) },

@@ -24,7 +24,9 @@ function forwardTo(meter: Meter, metric: MetricName): Forward {
   const { name, kind, unit, help, attributes: known }: MetricDefinition = METRICS[metric];
   const options = { unit, description: help };
   const pick = (attributes: Attributes): Attributes =>
-    Object.fromEntries(known.map((key) => [key, attributes[key]]));
+    Object.fromEntries(
+      known.flatMap((key) => (attributes[key] === undefined ? [] : [[key, attributes[key]]])),
+    );
   if (kind === 'counter') {
     const counter = meter.createCounter(name, options);
     return (value, attributes) => counter.add(value, pick(attributes));
