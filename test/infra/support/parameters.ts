@@ -72,4 +72,5 @@ const TYPES: Readonly<Record<string, RegExp>> = {
   string: /^.*$/,
   int: /^-?\d+$/,
   bool: /^(?:true|false)$/,
+  array: /^\[\]$/,
 };
