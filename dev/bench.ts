@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startContenders, type Contender } from './bench/contenders.ts';
 import { measureBatch } from './bench/measure-batch.ts';
+import { measureCache } from './bench/measure-cache.ts';
+import { measureLimiter } from './bench/measure-limiter.ts';
 import { measureLoading, measureZip, type LoadFigures } from './bench/measure-package.ts';
 import { measureLoad, measureSingles, median, type Rounds } from './bench/measure-requests.ts';
 import { readMemoryMb } from './bench/read-memory.ts';
@@ -29,6 +31,8 @@ async function main(): Promise<number> {
       },
     });
     const figures = await compare(values.portkey);
+    say('cache and limits');
+    const ofCaller = [await measureCache(ROUNDS), ...(await measureLimiter())];
     say('loading the package');
     const dist = join(PROJECT_ROOT, 'dist');
     const bare = join(PROJECT_ROOT, 'dev', 'bench', 'pass-through');
@@ -36,7 +40,7 @@ async function main(): Promise<number> {
     if (values.batch) say('a batch of 1,000 items');
     const batchShare = values.batch ? await measureBatch() : undefined;
     const zipBytes = await measureZip(dist);
-    const rows = toSpeedRows({ figures, ours, bareApp, zipBytes, batchShare });
+    const rows = [...toSpeedRows({ figures, ours, bareApp, zipBytes, batchShare }), ...ofCaller];
     console.log(`\n${toTextTable(rows)}`);
     if (values.write) await writePage(rows, figures);
     return rows.some(({ isMet }) => isMet === false) ? 1 : 0;

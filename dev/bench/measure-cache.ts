@@ -1,0 +1,51 @@
+import { UNLIMITED } from '../faults/settings.ts';
+import { PROJECT_ROOT } from '../project-root.ts';
+import type { Contender } from './contenders.ts';
+import { measureLoad, type Rounds } from './measure-requests.ts';
+import { startPart } from './part.ts';
+import type { SpeedRow } from './report.ts';
+
+const TARGET = 2;
+
+/** Hits against misses on one host, by turns. A miss is made afresh and kept, as the caller says. */
+export async function measureCache(rounds: Rounds): Promise<SpeedRow> {
+  const upstream = await startPart({ script: 'run-model.ts', input: {} });
+  const environment = {
+    ...UNLIMITED,
+    AGENT__CACHE__TTL_SECONDS: '300',
+    OPENAI_BASE_URL: upstream.url,
+    OPENAI_API_KEY: 'bench',
+    OPENAI_MODEL: 'dev/instant',
+    'AzureWebJobs.batch.Disabled': 'true',
+    'AzureWebJobs.batchPoison.Disabled': 'true',
+  };
+  const input = { appRoot: PROJECT_ROOT, environment };
+  const host = await startPart({ script: 'run-host.ts', input });
+  try {
+    const hit = contenderOf(host.url, {});
+    const miss = contenderOf(host.url, { 'cache-control': 'no-cache' });
+    const loads = await measureLoad([hit, miss], rounds);
+    const hits = loads.get(hit)?.perSecond ?? Number.NaN;
+    const misses = loads.get(miss)?.perSecond ?? Number.NaN;
+    const ratio = hits / misses;
+    return {
+      what: 'cache hit against miss, instant upstream',
+      measured: `${ratio.toFixed(2)}x (${Math.round(hits)}/s, ${Math.round(misses)}/s)`,
+      target: `>= ${TARGET}x`,
+      isMet: ratio >= TARGET,
+      how: '32 connections, by turns',
+    };
+  } finally {
+    await host.stop();
+    await upstream.stop();
+  }
+}
+
+function contenderOf(url: string, headers: Readonly<Record<string, string>>): Contender {
+  return {
+    name: 'chat',
+    url: `${url}/api/chat`,
+    headers: { 'content-type': 'application/json', ...headers },
+    body: (stream) => JSON.stringify({ message: 'How fast are you?', stream }),
+  };
+}
