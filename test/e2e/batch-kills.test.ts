@@ -1,0 +1,139 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { startLastingWorld, type HostRun, type LastingWorld } from './support/lasting-world.ts';
+import { eventually } from './support/post-chat.ts';
+
+const JOBS = 10;
+const ITEMS = 100;
+const CONCURRENCY = 4;
+/** As many messages as the host hands to one worker at once, by host.json. */
+const DELIVERIES = 6;
+const SETTINGS = {
+  OPENAI_MODEL: 'dev/slow-100',
+  AGENT__BATCH__CONCURRENCY: String(CONCURRENCY),
+  AGENT__CACHE__TTL_SECONDS: '0',
+  AGENT__LIMITS__REQUESTS_PER_MINUTE: '0',
+  AzureFunctionsJobHost__extensions__queues__visibilityTimeout: '00:00:01',
+};
+const batchSchema = z.object({
+  status: z.string(),
+  request_counts: z.object({ total: z.int(), completed: z.int(), failed: z.int() }),
+  progress: z.object({ shards: z.object({ interrupted: z.int(), running: z.int() }) }),
+});
+
+function jobId(number: number): string {
+  return `killed-${number}`;
+}
+
+async function submit(world: LastingWorld, jobs: number): Promise<void> {
+  const items = Array.from({ length: ITEMS }, (_, n) => ({
+    custom_id: `item-${n}`,
+    body: { message: `Question ${n}` },
+  }));
+  const ids = Array.from({ length: jobs }, (_, number) => jobId(number));
+  await Promise.all(ids.map((id) => world.storage.submit({ v: 1, jobId: id, items })));
+}
+
+/** How many results each job has. */
+async function resultCounts(world: LastingWorld, jobs: number): Promise<number[]> {
+  const ids = Array.from({ length: jobs }, (_, number) => jobId(number));
+  const read = await Promise.all(ids.map((id) => world.storage.read(id)));
+  return read.map((job) => job?.results.size ?? 0);
+}
+
+async function readBatch({ url }: HostRun, id: string) {
+  const response = await fetch(`${url}/v1/batches/${id}`);
+  return batchSchema.parse(await response.json());
+}
+
+describe('a worker that is killed again and again', () => {
+  it('Q5: leaves one result for each of a thousand items, over many runs of the host', async () => {
+    const world = await startLastingWorld(SETTINGS);
+    try {
+      await submit(world, JOBS);
+      let kills = 0;
+      while (kills < 20) {
+        const run = await world.startHost();
+        // The third crash within half an hour stops a host for good.
+        for (let inRun = 0; inRun < 2; inRun += 1) {
+          await eventually('a worker is there', () => run.workerPid() > 0);
+          const calls = world.model.calls().length;
+          // More than it can have in flight: some of them are answered.
+          const enough = calls + DELIVERIES * CONCURRENCY + 4;
+          await eventually('it works', () => world.model.calls().length > enough, 2_000)
+            // It may have nothing left to do.
+            .catch(() => undefined);
+          await delay(Math.random() * 100);
+          const pid = run.workerPid();
+          process.kill(pid, 'SIGKILL');
+          kills += 1;
+          await eventually('another worker is there', () => run.workerPid() !== pid);
+          await world.breakHolds();
+        }
+        run.script.child.kill('SIGKILL');
+        await run.script.ended;
+        await world.breakHolds();
+      }
+      await world.startHost();
+      await eventually(
+        'every item has a result',
+        async () => (await resultCounts(world, JOBS)).every((count) => count === ITEMS),
+        60_000,
+      );
+
+      const jobs = await Promise.all(
+        Array.from({ length: JOBS }, (_, number) => world.storage.read(jobId(number))),
+      );
+      const lines = jobs.flatMap((job) => [...(job?.results.values() ?? [])]);
+      const perJob = jobs.map(
+        (job) => new Set([...(job?.results.values() ?? [])].map((line) => line.custom_id)).size,
+      );
+      const ends = kills + 10;
+      expect(perJob).toEqual(Array(JOBS).fill(ITEMS));
+      expect(lines.flatMap(({ error }) => error?.message ?? [])).toEqual([]);
+      expect(world.model.calls().length).toBeLessThanOrEqual(
+        JOBS * ITEMS + ends * DELIVERIES * CONCURRENCY,
+      );
+    } finally {
+      await world.stop();
+    }
+  }, 180_000);
+});
+
+describe('a host that is killed', () => {
+  it('Q5: goes on where it was, and says meanwhile what it waits for', async () => {
+    const world = await startLastingWorld(SETTINGS);
+    try {
+      await submit(world, 1);
+      const first = await world.startHost();
+      await eventually('some items are done', async () => {
+        const [count = 0] = await resultCounts(world, 1);
+        return count >= 20;
+      });
+      first.script.child.kill('SIGKILL');
+      await first.script.ended;
+      await world.breakHolds();
+      const atKill = world.model.calls().length;
+
+      const second = await world.startHost();
+      const meanwhile = await readBatch(second, jobId(0));
+      await eventually(
+        'the batch has ended',
+        async () => (await readBatch(second, jobId(0))).status === 'completed',
+        60_000,
+      );
+
+      const counts = (await readBatch(second, jobId(0))).request_counts;
+      expect(meanwhile).toMatchObject({
+        status: 'in_progress',
+        progress: { shards: { interrupted: 1, running: 0 } },
+      });
+      expect(counts).toEqual({ total: ITEMS, completed: ITEMS, failed: 0 });
+      expect(atKill).toBeLessThan(ITEMS);
+      expect(world.model.calls().length).toBeLessThanOrEqual(ITEMS + CONCURRENCY);
+    } finally {
+      await world.stop();
+    }
+  }, 120_000);
+});

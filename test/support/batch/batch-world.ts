@@ -1,0 +1,80 @@
+import { createBatchDesk, type BatchDesk } from '../../../shared/batch/batch-desk.ts';
+import { createFileDesk, type FileDesk } from '../../../shared/batch/file-desk.ts';
+import type { Job } from '../../../shared/batch/job.ts';
+import { toOpenAiBatch } from '../../../shared/batch/openai-batch.ts';
+import { itemOf, messages } from './jobs.ts';
+import { makeProcessor, type Bench } from './make-processor.ts';
+import type { Script } from './scripted-agent.ts';
+
+/** A desk and a processor around one storage in memory, and the queue between them. */
+export interface BatchWorld extends Bench {
+  readonly desk: BatchDesk;
+  readonly files: FileDesk;
+  /** Delivers what is on the queue, the newest first, until nothing is. */
+  drain(): Promise<void>;
+  submit(lines: readonly string[]): Promise<string>;
+}
+
+export const OWNER = 'alice';
+
+/** The parts of batch as they work together, with shards of three items. */
+export function setUp(
+  script?: Script,
+  options: Parameters<typeof makeProcessor>[0] = {},
+): BatchWorld {
+  const bench = makeProcessor({
+    ...(script === undefined ? {} : { script }),
+    itemsPerShard: 3,
+    watchEveryMs: 5,
+    ...options,
+  });
+  const { store, inputs, sent, time } = bench;
+  const clock = { now: () => time.now };
+  const sender = {
+    async send(job: Job, { delaySeconds }: { delaySeconds: number }) {
+      sent.push({ job, delaySeconds });
+    },
+  };
+  const files = createFileDesk({ store, inputs, outputs: store.area, clock });
+  const desk = createBatchDesk({ store, inputs, sender, clock });
+  return {
+    ...bench,
+    desk,
+    files,
+    async drain() {
+      for (let next = sent.pop(); next !== undefined; next = sent.pop()) {
+        time.now += next.delaySeconds * 1_000;
+        await bench.processor.process(next.job);
+      }
+    },
+    async submit(lines) {
+      const chunks = chunksOf(lines.map((line) => `${line}\n`).join(''));
+      const file = await files.create({ owner: OWNER, filename: 'in.jsonl', chunks });
+      const wanted = { endpoint: '/v1/chat/completions', metadata: null };
+      const view = await desk.create({ owner: OWNER, inputFileId: file.id, ...wanted });
+      return view.record.id;
+    },
+  };
+}
+
+async function* chunksOf(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text);
+}
+
+export function linesOf(count: number): string[] {
+  return messages(count).map((message) => JSON.stringify(itemOf(message)));
+}
+
+export async function textOf(world: BatchWorld, fileId: string | null): Promise<string> {
+  if (fileId === null) return '';
+  const { chunks } = await world.files.content(fileId, OWNER);
+  return Buffer.concat(await Array.fromAsync(chunks)).toString('utf8');
+}
+
+export async function openAi(world: BatchWorld, id: string) {
+  return toOpenAiBatch(await world.desk.view(id, OWNER));
+}
+
+export function customIdsIn(text: string): string[] {
+  return [...text.matchAll(/"custom_id":"([^"]+)"/g)].map(([, id = '']) => id).toSorted();
+}
