@@ -21,9 +21,21 @@ async function askAzure() {
     say('not checked: what the region offers, as subscription and location are not chosen yet');
     return [];
   }
-  const token = await azdToken();
-  const place = { subscription, token };
-  return [...(await checkRegion(location, place)), ...(await checkNetwork(place))];
+  const place = { subscription, token: await azdToken() };
+  return [
+    ...(await unlessUnknown('the region', () => checkRegion(location, place))),
+    ...(await unlessUnknown('the provider', () => checkNetwork(place))),
+  ];
+}
+
+/** Where Azure does not say, provisioning will: a check that cannot be made stops nobody. */
+async function unlessUnknown(what, check) {
+  try {
+    return await check();
+  } catch (error) {
+    say(`not checked: ${what}, as ${error instanceof Error ? error.message : String(error)}`);
+    return [];
+  }
 }
 
 async function checkRegion(location, { subscription, token }) {
@@ -32,6 +44,7 @@ async function checkRegion(location, { subscription, token }) {
     { token },
   );
   const regions = value.map(({ name }) => shortName(name));
+  if (regions.length === 0) throw new Error('Azure named no region');
   if (regions.includes(shortName(location))) return [];
   const list = regions.toSorted().join(', ');
   return [`AZURE_LOCATION ${location} does not offer Flex Consumption; these do: ${list}`];

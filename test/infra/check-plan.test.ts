@@ -93,6 +93,18 @@ describe('the check before provisioning', () => {
     expect(open.output).not.toContain('very-secret');
   });
 
+  it('stops nobody where Azure does not say what a region offers', async () => {
+    const silent = await startFakeAzure({});
+    const empty = await startFakeAzure({ geoRegions: () => ({ value: [] }) });
+
+    for (const azure of [silent, empty]) {
+      const { code, output } = await planOf(azure);
+
+      expect(output).toContain('not checked: the region');
+      expect(code).toBe(0);
+    }
+  });
+
   it('asks nothing of Azure before subscription and location are chosen', async () => {
     const azure = await startAzure();
 

@@ -1,0 +1,61 @@
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { build } from '../../dev/build.ts';
+
+const DOCKERFILE = readFileSync('Dockerfile', 'utf8');
+
+function checkDockerfile(text: string): string[] {
+  const images = [...text.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
+  const last = text.slice(text.lastIndexOf('\nFROM '));
+  return [
+    ...(images.length > 1 ? [] : ['one stage: the build tools would be shipped']),
+    ...images
+      .filter((image) => !/:[\w.-]*\d/.test(image) || image.endsWith(':latest'))
+      .map((image) => `${image} is not pinned to a version`),
+    ...(/^USER (?!root|0)\d+/m.test(last) ? [] : ['it runs as root']),
+    ...(/^HEALTHCHECK /m.test(last) ? [] : ['nothing asks whether it is healthy']),
+    ...(/^EXPOSE (?:\d{4,5})$/m.test(last) ? [] : ['the port is one that only root may open']),
+    ...(/COPY .*(?:\.env|local\.settings)/.test(text) ? ['settings are baked in'] : []),
+  ];
+}
+
+describe('the container image', () => {
+  it('is built in stages, runs without rights and is asked for its health', () => {
+    expect(checkDockerfile(DOCKERFILE)).toEqual([]);
+  });
+
+  it('asks the port and the route that the host serves', () => {
+    const port = /^EXPOSE (\d+)$/m.exec(DOCKERFILE)?.[1] ?? '';
+
+    expect(DOCKERFILE).toContain(`ASPNETCORE_URLS=http://+:${port}`);
+    expect(DOCKERFILE).toContain(`http://127.0.0.1:${port}/health`);
+  });
+
+  it('gets exactly the files that the build needs, and no settings', async () => {
+    const allowed = [...readFileSync('.dockerignore', 'utf8').matchAll(/^!(.+?)\/?$/gm)].map(
+      ([, path = '']) => path,
+    );
+    const root = mkdtempSync(join(tmpdir(), 'image-'));
+    onTestFinished(() => rmSync(root, { recursive: true }));
+    for (const path of allowed) cpSync(path, join(root, path), { recursive: true });
+    symlinkSync(resolve('node_modules'), join(root, 'node_modules'));
+
+    await build({ root });
+
+    expect(existsSync(join(root, 'dist', 'functions', 'chat.js'))).toBe(true);
+    expect(existsSync(join(root, 'dist', 'host.json'))).toBe(true);
+    expect(allowed.filter((path) => /settings|env|\.git/.test(path))).toEqual([]);
+  });
+
+  it.each([
+    ['root', /^USER .*$/m, 'USER root', 'it runs as root'],
+    ['no user', /^USER .*$/m, '', 'it runs as root'],
+    ['a moving tag', /4-node22/, 'latest', 'not pinned'],
+    ['no health check', /^HEALTHCHECK/m, 'LABEL', 'nothing asks'],
+    ['a low port', /EXPOSE 8080/, 'EXPOSE 80', 'only root'],
+  ])('turns the check red with %s', (...[, pattern, to, found]) => {
+    expect(checkDockerfile(DOCKERFILE.replace(pattern, to)).join('\n')).toContain(found);
+  });
+});
