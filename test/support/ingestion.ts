@@ -1,0 +1,74 @@
+import { createServer, type ServerResponse } from 'node:http';
+import { gunzipSync } from 'node:zlib';
+import type { AddressInfo } from 'node:net';
+import * as z from 'zod';
+
+const envelopeSchema = z.object({
+  tags: z.record(z.string(), z.string()),
+  data: z.object({
+    baseType: z.string(),
+    baseData: z.looseObject({
+      name: z.string().optional(),
+      message: z.string().optional(),
+      id: z.string().optional(),
+      resultCode: z.string().optional(),
+      responseCode: z.string().optional(),
+      properties: z.record(z.string(), z.string()).optional(),
+      metrics: z.array(z.looseObject({ name: z.string(), value: z.number() })).optional(),
+    }),
+  }),
+});
+
+export type Envelope = z.infer<typeof envelopeSchema>;
+
+export interface Ingestion {
+  readonly connectionString: string;
+  readonly transport: {
+    readonly host: string;
+    readonly endpoint: string;
+    readonly allowInsecureConnection: true;
+  };
+  /** What was sent so far. */
+  readonly envelopes: readonly Envelope[];
+  readonly requests: () => number;
+  of(baseType: string): readonly Envelope[];
+  close(): Promise<void>;
+}
+
+const INSTRUMENTATION_KEY = '00000000-0000-0000-0000-000000000000';
+
+/** Application Insights on loopback: it keeps what it gets, or behaves as `answer` does. */
+export async function startIngestion(
+  answer?: (response: ServerResponse) => void,
+): Promise<Ingestion> {
+  const envelopes: Envelope[] = [];
+  let requests = 0;
+  const server = createServer((request, response) => {
+    requests += 1;
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      if (answer !== undefined) return answer(response);
+      const raw = Buffer.concat(chunks);
+      const text = request.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw;
+      const taken = z.array(envelopeSchema).parse(JSON.parse(text.toString()));
+      envelopes.push(...taken);
+      response.setHeader('content-type', 'application/json');
+      const items = taken.length;
+      response.end(JSON.stringify({ itemsReceived: items, itemsAccepted: items, errors: [] }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    connectionString: `InstrumentationKey=${INSTRUMENTATION_KEY};IngestionEndpoint=${url}/`,
+    transport: { host: url, endpoint: url, allowInsecureConnection: true },
+    envelopes,
+    requests: () => requests,
+    of: (baseType) => envelopes.filter(({ data }) => data.baseType === baseType),
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
