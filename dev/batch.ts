@@ -3,6 +3,7 @@ import type { BatchService } from './batch/batch-service.ts';
 import { findStorage } from './batch/find-storage.ts';
 import { createHttpService } from './batch/http-service.ts';
 import { createQueueService } from './batch/queue-service.ts';
+import { replay } from './batch/replay.ts';
 import { runBatch } from './batch/run-batch.ts';
 import { PlainFailure } from './plain-failure.ts';
 import { PROJECT_ROOT } from './project-root.ts';
@@ -19,6 +20,12 @@ async function main(): Promise<number> {
     process.once(signal, () => interrupt.abort());
   }
   try {
+    const [command, name] = process.argv.slice(2);
+    if (command === 'replay') {
+      const connectionString = await findStorage(PROJECT_ROOT, process.env);
+      await replay({ connectionString, name, output: process.stdout });
+      return 0;
+    }
     const options = readBatchOptions(process.argv.slice(2));
     jobId = options.jobId;
     const service = await openService(options);

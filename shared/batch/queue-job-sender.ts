@@ -1,15 +1,27 @@
 import { QueueClient } from '@azure/storage-queue';
+import { ServiceError } from '../errors.ts';
 import { toMessageText } from './job.ts';
 import type { JobSender } from './job-sender.ts';
 import { STORAGE_RETRIES, type StorageConnection } from './storage-connection.ts';
 import { JOB_QUEUE } from './storage-names.ts';
+
+/** What a queue takes. */
+const MAX_MESSAGE_BYTES = 65_536;
 
 /** The job queue in Azure Storage. */
 export function createQueueJobSender(connection: StorageConnection): JobSender {
   const queue = connect(connection);
   return {
     async send(job, { delaySeconds }) {
-      await queue.sendMessage(toMessageText(job), { visibilityTimeout: delaySeconds });
+      const text = toMessageText(job);
+      const bytes = Buffer.byteLength(text);
+      if (bytes > MAX_MESSAGE_BYTES) {
+        throw new ServiceError(
+          'payload_too_large',
+          `Cannot send the job: its message must have at most ${MAX_MESSAGE_BYTES} bytes, not ${bytes}; put its items into a blob`,
+        );
+      }
+      await queue.sendMessage(text, { visibilityTimeout: delaySeconds });
     },
   };
 }

@@ -50,4 +50,14 @@ describe('the job queue', () => {
     const { approximateMessagesCount } = await world.jobs.getProperties();
     expect([receivedMessageItems.length, approximateMessagesCount]).toEqual([0, 1]);
   });
+
+  it('Q2: refuses a job that no message can hold, and says what to do instead', async () => {
+    const sender = createQueueJobSender(world.connection);
+    const job = jobOf('large', ['x'.repeat(70_000)]);
+
+    const sending = sender.send(job, { delaySeconds: 0 });
+
+    await expect(sending).rejects.toMatchObject({ code: 'payload_too_large' });
+    await expect(sending).rejects.toThrow(/put its items into a blob$/);
+  });
 });

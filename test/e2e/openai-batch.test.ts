@@ -1,7 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import OpenAI, { NotFoundError, toFile } from 'openai';
 import type { Batch } from 'openai/resources/batches';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { PROJECT_ROOT } from '../../dev/project-root.ts';
+import { createJobClient } from '../support/batch/job-client.ts';
+import { runScript } from '../support/run-script.ts';
 import { eventually } from './support/post-chat.ts';
 import { startWorld, type World } from './support/start-world.ts';
 
@@ -16,6 +23,9 @@ beforeAll(async () => {
 });
 afterAll(() => world.stop());
 
+const SLOW = 'dev/slow-40000 Hi';
+const fileSchema = z.object({ id: z.string(), bytes: z.int() });
+const FORM = 'multipart/form-data; boundary=b';
 const ENDPOINT = '/v1/chat/completions';
 const lineSchema = z.object({
   id: z.string(),
@@ -62,6 +72,12 @@ async function linesOf(fileId: string | null | undefined) {
     .trimEnd()
     .split('\n')
     .map((line) => lineSchema.parse(JSON.parse(line)));
+}
+
+/** Bytes of memory that the worker has at this moment. */
+function workerMemory({ host }: World): number {
+  const status = readFileSync(`/proc/${host.workerPid()}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
 }
 
 describe('batches of the OpenAI client', () => {
@@ -113,6 +129,124 @@ describe('a batch with bad lines', () => {
 
     expect(batch.status).toBe('failed');
     expect(batch.errors?.data?.[0]?.code).toBe('empty_file');
+  });
+});
+
+describe('a batch that is cancelled', () => {
+  it('stops within seconds and keeps what is finished', async () => {
+    const created = await submit(Array.from({ length: 400 }, (_, n) => lineOf(`${n}`, SLOW)));
+    await eventually('some of it is answered', async () => {
+      const { request_counts: counts } = await client.batches.retrieve(created.id);
+      return (counts?.completed ?? 0) > 0;
+    });
+    const askedAt = performance.now();
+
+    const asked = await client.batches.cancel(created.id);
+    const batch = await ended(created.id);
+
+    const { completed = 0, failed = 0 } = batch.request_counts ?? {};
+    const answers = await linesOf(batch.output_file_id);
+    const rest = await linesOf(batch.error_file_id);
+    expect(['cancelling', 'cancelled']).toContain(asked.status);
+    expect(batch.status).toBe('cancelled');
+    expect(performance.now() - askedAt).toBeLessThan(15_000);
+    expect(completed).toBeGreaterThan(0);
+    expect(failed).toBeGreaterThan(0);
+    expect([answers.length, rest.length]).toEqual([completed, failed]);
+    expect(completed + failed).toBe(400);
+    expect(new Set(rest.map(({ error }) => error?.code))).toEqual(new Set(['batch_cancelled']));
+  });
+});
+
+describe('a job on the queue', () => {
+  it('is a batch like any other, and its failed items can be run again', async () => {
+    const items = [
+      { custom_id: 'good', body: { message: 'Hi' } },
+      { custom_id: 'bad', body: { message: 'dev/content-filter Hi' } },
+    ];
+    await createJobClient(world.connectionString).submit({ v: 1, jobId: 'queued', items });
+    await eventually('the job is taken', async () => {
+      return (await fetch(`${world.url}/v1/batches/queued`)).ok;
+    });
+    const first = await ended('queued');
+
+    const again = await fetch(`${world.url}/v1/batches/queued/retry-failed`, { method: 'POST' });
+    const second = await ended('queued');
+
+    expect(first.request_counts).toEqual({ total: 2, completed: 1, failed: 1 });
+    expect((await linesOf(first.output_file_id)).map((line) => line.custom_id)).toEqual(['good']);
+    expect(again.status).toBe(200);
+    expect(second.request_counts).toEqual({ total: 2, completed: 1, failed: 1 });
+    expect(second.error_file_id).not.toBe(first.error_file_id);
+    expect((await linesOf(second.error_file_id)).map((line) => line.custom_id)).toEqual(['bad']);
+  });
+});
+
+describe('npm run batch', () => {
+  it('goes by HTTP where it is given an address, and says by its exit code what came out', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'batch-http-'));
+    const input = join(folder, 'in.jsonl');
+    const items = [lineOf('one'), lineOf('two'), '{"custom_id":"three","body":{"message":"Hi"}}'];
+    await writeFile(input, items.join('\n'));
+
+    const run = runScript(join(PROJECT_ROOT, 'dev', 'batch.ts'), {
+      args: [input, '--url', world.url],
+    });
+    const { code } = await run.ended;
+
+    const results = await readFile(join(folder, 'in.results.jsonl'), 'utf8');
+    expect([code, run.stderr()]).toEqual([0, '']);
+    expect(run.stdout()).toMatch(/3 results: 3 succeeded, 0 failed/);
+    expect(results.match(/"custom_id":"\w+"/g)).toEqual([
+      '"custom_id":"one"',
+      '"custom_id":"two"',
+      '"custom_id":"three"',
+    ]);
+    await rm(folder, { recursive: true });
+  });
+});
+
+describe('an upload', () => {
+  it('of a large file goes through without staying in memory', async () => {
+    const chunk = Buffer.alloc(1_048_576, `${lineOf('x'.repeat(100))}\n`);
+    const head = '--b\r\ncontent-disposition: form-data; name="file"; filename="big.jsonl"\r\n\r\n';
+    const tail =
+      '\r\n--b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--b--\r\n';
+    async function* body(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(head);
+      for (let sent = 0; sent < 96; sent += 1) yield chunk;
+      yield Buffer.from(tail);
+    }
+    const before = workerMemory(world);
+
+    const response = await fetch(`${world.url}/v1/files`, {
+      method: 'POST',
+      headers: { 'content-type': FORM },
+      body: ReadableStream.from(body()),
+      duplex: 'half',
+    });
+
+    expect(fileSchema.parse(await response.json()).bytes).toBe(96 * chunk.byteLength);
+    expect(workerMemory(world) - before).toBeLessThan(80 * 1_048_576);
+  });
+
+  it.each([
+    { what: 'no form', contentType: 'application/json', body: '{}', status: 415 },
+    { what: 'a form that breaks off', contentType: FORM, body: '--b\r\n', status: 400 },
+    {
+      what: 'JSON under the name of a form',
+      contentType: FORM,
+      body: '{"headers":{}}',
+      status: 400,
+    },
+  ])('of $what is refused', async ({ contentType, body, status }) => {
+    const response = await fetch(`${world.url}/v1/files`, {
+      method: 'POST',
+      headers: { 'content-type': contentType },
+      body,
+    });
+
+    expect(response.status).toBe(status);
   });
 });
 

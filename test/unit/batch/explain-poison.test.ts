@@ -3,6 +3,7 @@ import type { BatchStore } from '../../../shared/batch/batch-store.ts';
 import { explainPoison, type PoisonNeeds } from '../../../shared/batch/explain-poison.ts';
 import { digestOf, type Job } from '../../../shared/batch/job.ts';
 import type { JournalEntry } from '../../../shared/batch/journal.ts';
+import { newRecord } from '../../../shared/batch/record.ts';
 import { answered } from '../../../shared/batch/result.ts';
 import { jobOf, shardJob } from '../../support/batch/jobs.ts';
 import { createMemoryArea } from '../../support/batch/memory-area.ts';
@@ -129,5 +130,32 @@ describe('explainPoison', () => {
 
     await expect(explaining).rejects.toThrow('storage away');
     expect(store.isHeld('job')).toBe(false);
+  });
+
+  it('Q12: sends the parts of a batch whose planner was given up after the plan was kept', async () => {
+    const store = createMemoryStore();
+    const needs = needsOf(store);
+    const record = newRecord({ id: 'split', owner: null, digest: 'd', now: 0 });
+    await store.begin({ ...record, inputBlob: 'batch-input/x.jsonl' });
+    const shard = { start: 0, end: 9, first: 0, count: 1, duplicates: [] };
+    const plan = { v: 1 as const, total: 2, errors: [], failed: false };
+    await store.keepPlan('split', { ...plan, shards: [shard, { ...shard, first: 1 }] });
+
+    await explainPoison({ v: 1, jobId: 'split' }, needs);
+
+    expect(needs.sent).toEqual([shardJob('split', 0), shardJob('split', 1)]);
+  });
+
+  it('Q12: ends a batch that could never be split, with the reason', async () => {
+    const store = createMemoryStore();
+
+    await explainPoison(
+      { v: 1, jobId: 'unread', inputBlob: 'batch-input/x.jsonl' },
+      needsOf(store),
+    );
+
+    const { finals } = await store.survey('unread');
+    expect(finals.get(0)?.outcome).toBe('failed');
+    expect(store.area.blobs.get('unread/plan.json')?.content.toString()).toContain('exhausted');
   });
 });

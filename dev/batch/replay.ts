@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { createAzureBlobArea } from '../../shared/batch/azure-blob-area.ts';
+import { DEAD_LETTER_FOLDER } from '../../shared/batch/dead-letters.ts';
+import { parseJob } from '../../shared/batch/job.ts';
+import { createQueueJobSender } from '../../shared/batch/queue-job-sender.ts';
+import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
+import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { PlainFailure } from '../plain-failure.ts';
+import { requireConnectionString } from '../require-connection-string.ts';
+import type { ProgressOutput } from './progress.ts';
+
+const letterSchema = z.object({ reason: z.string(), at: z.string(), message: z.string() });
+
+export interface ReplayOptions {
+  readonly connectionString: string;
+  /** A dead letter to put on the queue again; without it they are listed. */
+  readonly name: string | undefined;
+  readonly output: ProgressOutput;
+}
+
+/** Shows the messages that could not become a job, or puts one of them on the queue again. */
+export async function replay({ connectionString, name, output }: ReplayOptions): Promise<void> {
+  requireConnectionString(connectionString);
+  const connection = { kind: 'connectionString', connectionString } as const;
+  const area = createAzureBlobArea({
+    connection,
+    container: RESULT_CONTAINER,
+    telemetry: silentTelemetry,
+  });
+  if (name === undefined) {
+    let count = 0;
+    for await (const { name: blob } of area.list(DEAD_LETTER_FOLDER)) {
+      const letter = letterSchema.parse(JSON.parse((await area.read(blob))?.text ?? ''));
+      output.write(`${blob.slice(DEAD_LETTER_FOLDER.length)}  ${letter.reason}\n`);
+      count += 1;
+    }
+    output.write(`${count} dead letter${count === 1 ? '' : 's'}\n`);
+    return;
+  }
+  const found = await area.read(`${DEAD_LETTER_FOLDER}${name}`);
+  if (found === undefined) throw new PlainFailure(`Cannot replay as there is no letter ${name}`);
+  const { message } = letterSchema.parse(JSON.parse(found.text));
+  const parsed = parseJob(messageOf(message));
+  if (!parsed.ok) throw new PlainFailure(`Cannot replay as it would fail again: ${parsed.reason}`);
+  await createQueueJobSender(connection).send(parsed.job, { delaySeconds: 0 });
+  await area.remove(`${DEAD_LETTER_FOLDER}${name}`);
+  output.write(`job ${parsed.job.jobId} is on the queue again\n`);
+}
+
+/** As it came: its text was written down as JSON, and a very long one was cut. */
+function messageOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
