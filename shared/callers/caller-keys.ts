@@ -7,13 +7,16 @@ export interface CallerKeys {
   readonly entries: readonly { readonly name: string; readonly digest: Buffer }[];
 }
 
+const digest = z.string().regex(/^[0-9a-f]{64}$/i);
+
 const callerKeysSchema = z.record(
   z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
-  z.string().regex(/^[0-9a-f]{64}$/i),
+  // Several while a caller goes over from an old key to a new one.
+  z.union([digest, z.array(digest).min(1).max(8)]),
 );
 
 /**
- * The secret `caller-keys`: a JSON object of names to SHA-256 in hex.
+ * The secret `caller-keys`: a JSON object of names to SHA-256 in hex, or to a list of them.
  * @throws ServiceError config_unavailable: a list that cannot be read lets nobody in
  */
 export function parseCallerKeys(secret: string): CallerKeys {
@@ -25,7 +28,11 @@ export function parseCallerKeys(secret: string): CallerKeys {
     );
   }
   const entries = Object.entries(parsed.data);
-  return { entries: entries.map(([name, hex]) => ({ name, digest: Buffer.from(hex, 'hex') })) };
+  return {
+    entries: entries.flatMap(([name, digests]) =>
+      [digests].flat().map((hex) => ({ name, digest: Buffer.from(hex, 'hex') })),
+    ),
+  };
 }
 
 /** The name that a presented key belongs to. Takes as long for a wrong key as for a right one. */

@@ -1,5 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { readChat } from './support/callers.ts';
 import { startWorld, type World } from './support/start-world.ts';
 
@@ -27,6 +30,27 @@ const ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/chat/completions', body: CONVERSATION },
   { method: 'GET', path: '/v1/models' },
 ];
+
+const capturedSchema = z.object({
+  registered: z.array(z.object({ bindings: z.record(z.string(), z.unknown()) })),
+});
+const triggerSchema = z.object({
+  type: z.literal('httpTrigger'),
+  route: z.string(),
+  methods: z.array(z.string()),
+  authLevel: z.string(),
+});
+
+/** What the trigger files register, as the platform sees it. */
+function listRoutes() {
+  const script = fileURLToPath(new URL('../functions/capture-registrations.ts', import.meta.url));
+  const output = execFileSync(process.execPath, [script, 'functions/*.ts'], { encoding: 'utf8' });
+  return capturedSchema
+    .parse(JSON.parse(output))
+    .registered.flatMap(({ bindings }) => Object.values(bindings))
+    .flatMap((binding) => triggerSchema.safeParse(binding).data ?? [])
+    .flatMap(({ methods, ...rest }) => methods.map((method) => ({ method, ...rest })));
+}
 
 let world: World;
 beforeAll(async () => {
@@ -83,6 +107,25 @@ describe.each(ROUTES)('$method $path where callers have keys', (route) => {
     const shadowing = await send({ ...route, path: `${path}?Headers=${shadow}` }, {});
 
     expect([inQuery.status, shadowing.status]).toEqual([401, 400]);
+  });
+});
+
+describe('every route that asks for a function key', () => {
+  it('asks who is calling too, but for the metrics', async () => {
+    const routes = listRoutes().filter(({ authLevel }) => authLevel === 'function');
+    // For operators, who have a function key and are no callers.
+    const others = routes.filter(({ route }) => route !== 'metrics');
+
+    const statuses = await Promise.all(
+      others.map(async ({ method, route }) => {
+        const path = `/${route.replaceAll(/\{[^}]*\}/g, 'x')}`;
+        const { status } = await send({ method, path }, {});
+        return `${method} ${path} ${status}`;
+      }),
+    );
+
+    expect(statuses.length).toBeGreaterThan(ROUTES.length);
+    expect(statuses.filter((status) => !status.endsWith(' 401'))).toEqual([]);
   });
 });
 

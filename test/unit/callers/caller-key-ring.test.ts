@@ -31,6 +31,15 @@ describe('the ring of caller keys', () => {
     expect(after && findCaller(after, 'new')).toBe('alice');
   });
 
+  it('lets a caller in by an old and a new key while it changes them', () => {
+    const digests = ['old', 'new'].map((key) => hash('sha256', key));
+    const keys = createCallerKeyRing(createSource(JSON.stringify({ alice: digests })))();
+
+    const names = ['old', 'new', 'other'].map((key) => keys && findCaller(keys, key));
+
+    expect(names).toEqual(['alice', 'alice', undefined]);
+  });
+
   it('parses a list once, however often it is asked', () => {
     const currentKeys = createCallerKeyRing(createSource(listOf('alice', 'key')));
 
