@@ -49,14 +49,12 @@ async function checkReady({ get }, path) {
 
 async function checkHeaders({ get, isHttps }) {
   const { headers } = await get('/health', { isKnown: false });
-  const wanted = {
-    ...SECURITY_HEADERS,
-    ...(isHttps ? { 'strict-transport-security': /max-age=\d+/ } : {}),
-  };
-  const wrong = Object.entries(wanted)
+  const wrong = Object.entries(SECURITY_HEADERS)
     .filter(([name, pattern]) => !pattern.test(headers.get(name) ?? ''))
     .map(([name]) => name);
   expect(wrong.length === 0, `missing or wrong: ${wrong.join(', ')}`);
+  // The platform adds it, and a domain of one's own may have it in front: no reason to go back.
+  return isHttps && !headers.has('strict-transport-security') ? 'no HSTS' : undefined;
 }
 
 async function checkRefusal({ post }, headers) {
