@@ -23,6 +23,7 @@ const TYPES = new Set(['counter', 'gauge', 'histogram', 'summary', 'untyped']);
  * block for each family, no sample twice, whole histograms. Throws at the first line that is wrong.
  */
 export function parsePrometheus(text: string): ReadonlyMap<string, Family> {
+  if (text === '') return new Map();
   if (!text.endsWith('\n')) throw new Error('The last line does not end');
   const families = new Map<string, Family>();
   const seen = new Set<string>();

@@ -1,0 +1,120 @@
+import type { ServerResponse } from 'node:http';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  startAzureMonitor,
+  type AzureMonitor,
+} from '../../shared/telemetry/azure-monitor/start-azure-monitor.ts';
+import {
+  createMetricsRegistry,
+  type MetricsRegistry,
+} from '../../shared/telemetry/metrics-registry.ts';
+import { eventually } from '../e2e/support/post-chat.ts';
+import { startIngestion, type Ingestion } from '../support/ingestion.ts';
+import { startObservedService, type ObservedService } from './observed-service.ts';
+
+/** Far more than may wait. */
+const RECORDS = 20_000;
+const CLOSE_MS = 300;
+
+let ingestion: Ingestion | undefined;
+let observed: ObservedService | undefined;
+let monitor: AzureMonitor | undefined;
+afterEach(async () => {
+  await monitor?.close();
+  await observed?.stop();
+  await ingestion?.close();
+  monitor = undefined;
+  observed = undefined;
+  ingestion = undefined;
+});
+
+const FAULTS: readonly (readonly [string, (response: ServerResponse) => void])[] = [
+  ['never answers', () => undefined],
+  ['hangs up', (response) => response.destroy()],
+  [
+    'is at its limit for an hour',
+    (response) => response.writeHead(429, { 'retry-after': '3600' }).end(),
+  ],
+  ['fails', (response) => response.writeHead(500).end()],
+  ['answers with nonsense', (response) => response.writeHead(200).end('<html>')],
+];
+
+function startMonitor(to: Ingestion, timeoutMs = 200): MetricsRegistry {
+  const registry = createMetricsRegistry();
+  monitor = startAzureMonitor({
+    connectionString: to.connectionString,
+    transport: to.transport,
+    samplingRatio: 1,
+    service: { name: 'agent', version: '1', instance: 'one' },
+    registry,
+    redact: (text) => text,
+    pace: { everyMs: 20, metricsEveryMs: 200, timeoutMs, closeMs: CLOSE_MS },
+  });
+  return registry;
+}
+
+describe('Application Insights in trouble (H26)', () => {
+  it.each(FAULTS)('answers every chat as ever when it %s', async (_name, answer) => {
+    ingestion = await startIngestion(answer);
+    observed = await startObservedService({ ingestion });
+
+    const statuses: unknown[] = [];
+    for (let index = 0; index < 20; index += 1) {
+      const { status } = await observed.ask({ message: `Hello ${index}` });
+      statuses.push(status);
+    }
+
+    expect(statuses).toEqual(Array(20).fill(200));
+  });
+
+  it.each(FAULTS)('ends within its time when it %s', async (_name, answer) => {
+    ingestion = await startIngestion(answer);
+    startMonitor(ingestion);
+    monitor?.log({ level: 'info', message: 'something happened', fields: {} });
+    const startedAt = performance.now();
+
+    await monitor?.close();
+
+    // Ten times the bound: a machine under load, but no endpoint that is waited for.
+    expect(performance.now() - startedAt).toBeLessThan(CLOSE_MS * 10);
+  });
+
+  it('ends within its time when nobody listens any more', async () => {
+    ingestion = await startIngestion();
+    startMonitor(ingestion);
+    await ingestion.close();
+    monitor?.log({ level: 'info', message: 'something happened', fields: {} });
+
+    await expect(monitor?.close()).resolves.toBeUndefined();
+  });
+
+  it('keeps only so much while it waits, drops the rest and goes on afterwards', async () => {
+    let isHeld = true;
+    const held: (() => void)[] = [];
+    ingestion = await startIngestion((response) => {
+      const end = (): void => void response.writeHead(500).end();
+      if (isHeld) held.push(end);
+      else end();
+    });
+    const registry = startMonitor(ingestion, 60_000);
+
+    for (let index = 0; index < RECORDS; index += 1) {
+      monitor?.log({ level: 'info', message: 'something happened', fields: { index } });
+      monitor?.tracer.startSpan('work', { kind: 'internal', parent: undefined }).end();
+      // A turn of the loop now and then, so that packages can leave.
+      if (index % 1_000 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await eventually('a package is held', () => held.length > 0);
+    isHeld = false;
+    for (const end of held) end();
+    await monitor?.close();
+
+    const [dropped] = registry.families().filter(({ definition }) => {
+      return definition.name === 'agent.telemetry.exports';
+    });
+    const packages = dropped?.series.reduce((sum, { value }) => sum + value, 0) ?? 0;
+    // 2,048 of each kind may wait, 512 go into one package; all of them would be 80 packages.
+    expect(packages).toBeGreaterThan(0);
+    expect(packages).toBeLessThan(20);
+  });
+});

@@ -1,0 +1,70 @@
+import { globSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { createTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
+import { COUNTED_MESSAGES } from '../../../shared/telemetry/log-metrics.ts';
+import { createMetricsRegistry } from '../../../shared/telemetry/metrics-registry.ts';
+import { toPrometheusText } from '../../../shared/telemetry/prometheus-text.ts';
+import { parsePrometheus, valueOf } from '../../support/parse-prometheus.ts';
+
+const ROOMS = [
+  'shared/model',
+  'shared/batch',
+  'shared/config',
+  'shared/redis',
+  'shared/rate-limit',
+];
+
+function setUp() {
+  const meter = createMetricsRegistry();
+  const telemetry = createTelemetry({ log: () => undefined, meter });
+  return { telemetry, read: () => parsePrometheus(toPrometheusText(meter.families())) };
+}
+
+describe('log lines that are counted', () => {
+  it.each(Object.keys(COUNTED_MESSAGES))('"%s" is said somewhere', (message) => {
+    const files = ROOMS.flatMap((room) => globSync(`${room}/**/*.ts`));
+    const texts = files.map((file) => readFileSync(file, 'utf8'));
+
+    expect(texts.some((text) => text.includes(`'${message}'`))).toBe(true);
+  });
+
+  it('count by endpoint and code, fields that were bound included', () => {
+    const { telemetry, read } = setUp();
+
+    telemetry
+      .with({ endpoint: 'primary' })
+      .info('model call retried', { code: 'upstream_timeout' });
+
+    const labels = { agent_endpoint: 'primary', error_type: 'upstream_timeout' };
+    expect(valueOf(read(), 'agent_model_retries_total', labels)).toBe(1);
+  });
+
+  it('count the items of a batch at its end', () => {
+    const { telemetry, read } = setUp();
+
+    telemetry.info('batch finished', { jobId: 'one', succeeded: 7, failed: 2 });
+
+    const items = ['succeeded', 'failed'].map((outcome) =>
+      valueOf(read(), 'agent_batch_items_total', { outcome }),
+    );
+    expect(items).toEqual([7, 2]);
+  });
+
+  it('count a poisoned message and a job given up alike', () => {
+    const { telemetry, read } = setUp();
+
+    telemetry.error('batch message poisoned');
+    telemetry.error('batch job given up');
+
+    expect(valueOf(read(), 'agent_batch_poisoned_total')).toBe(2);
+  });
+
+  it('leave other lines alone', () => {
+    const { telemetry, read } = setUp();
+
+    telemetry.info('request answered');
+    telemetry.info('batch message refused');
+
+    expect([...read().keys()]).toEqual(['agent_batch_shards_total']);
+  });
+});
