@@ -44,6 +44,8 @@ export interface JournalView {
 export interface JournalReader {
   /** Takes the next line, and says whether it is the result of its item. */
   add(line: string): JournalEntry | undefined;
+  /** Takes an entry that was just written. */
+  take(entry: JournalEntry): void;
   /** `undefined` while there was no first line: the shard was never begun. */
   view(): JournalView | undefined;
 }
@@ -98,6 +100,7 @@ export function createJournalReader(): JournalReader {
       unreadable += 1;
       return undefined;
     },
+    take: (entry) => void take(entry),
     view() {
       if (digest === undefined) return undefined;
       return { digest, results, attempts, generation, crashes, resultsAtPoison, unreadable };

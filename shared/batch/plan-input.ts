@@ -9,7 +9,7 @@ export const MAX_LINE_BYTES = 1_048_576;
 const MAX_ITEMS = 50_000;
 /** As many as fit into memory with ease, and few enough that a crash costs little. */
 const MAX_SHARD_BYTES = 4_194_304;
-const DEFAULT_ITEMS_PER_SHARD = 500;
+const DEFAULT_ITEMS_PER_SHARD = 1_000;
 /** A list that a person still reads. Every line has its own entry in the error file anyway. */
 const MAX_ERRORS = 100;
 

@@ -11,6 +11,7 @@ import { failed, type ItemPlace } from './result.ts';
 import type { ShardHold } from './shard-hold.ts';
 import type { Shard } from './shard.ts';
 import { slidingWindow } from './sliding-window.ts';
+import { createWriteBehind } from './write-behind.ts';
 
 export interface PassOptions {
   readonly agent: Agent;
@@ -75,6 +76,18 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
     stop.aborted || pace.blockedMs() > 0 || performance.now() >= closesAt;
   const traceparent = `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
 
+  const writes = createWriteBehind({
+    // Few enough that a crash repeats hardly more than what is being asked.
+    max: Math.floor(options.concurrency / 4),
+    onFailure: (error) => broken.abort(error),
+  });
+
+  async function keep(index: number, entry: ReturnType<typeof judge>): Promise<void> {
+    await hold.append(entry);
+    if (entry.type === 'result') retryTimes.delete(index);
+    else retryTimes.set(index, entry.retryAt);
+  }
+
   async function tryItem(index: number, ticket: Ticket): Promise<void> {
     const place = placeOf(shard, index);
     const outcome = shard.duplicates.has(index)
@@ -83,9 +96,7 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
     if (outcome.kind === 'stopped' || isNobodysFault(outcome, ticket)) return;
     const failedBefore = hold.view.attempts.get(index)?.count ?? 0;
     const entry = judge(outcome, { place, index, failedBefore, now: clock.now() });
-    await hold.append(entry);
-    if (entry.type === 'result') retryTimes.delete(index);
-    else retryTimes.set(index, entry.retryAt);
+    await writes.add(keep(index, entry));
   }
 
   await slidingWindow(due, {
@@ -95,15 +106,12 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
       const ticket = await pace.enter(stop);
       try {
         if (ticket !== undefined && !isClosed()) await tryItem(index, ticket);
-      } catch (error) {
-        // What the others are about to be answered cannot be kept either: do not pay for it.
-        broken.abort(error);
-        throw error;
       } finally {
         ticket?.leave();
       }
     },
   });
+  await writes.settled();
 }
 
 /** Whether the try says nothing about the item: the model had no room for anybody. */

@@ -106,9 +106,8 @@ async function writeEntry(
   entry: JournalEntry,
   { writer, reader }: { readonly writer: GroupCommit; readonly reader: JournalReader },
 ): Promise<void> {
-  const line = JSON.stringify(entry);
-  await writer.add(`${line}\n`);
-  reader.add(line);
+  await writer.add(`${JSON.stringify(entry)}\n`);
+  reader.take(entry);
 }
 
 /** Resolves to whether the last line is whole; a process may have ended within it. */

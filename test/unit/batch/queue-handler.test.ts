@@ -1,0 +1,36 @@
+import { InvocationContext } from '@azure/functions';
+import { describe, expect, it } from 'vitest';
+import { asQueueHandler, type Batch } from '../../../shared/batch/queue-handler.ts';
+import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
+
+async function deliver(insertionTime: unknown) {
+  const { telemetry, value } = createMeteredTelemetry();
+  const handled: unknown[] = [];
+  const batch = async (): Promise<Batch> => ({}) as Batch;
+  const handler = asQueueHandler(
+    async () => ({ telemetry, batch }),
+    async (message) => void handled.push(message),
+  );
+  await handler('hello', new InvocationContext({ triggerMetadata: { insertionTime } }));
+  return { handled, value };
+}
+
+describe('asQueueHandler', () => {
+  it('measures how long a message has waited', async () => {
+    const { value, handled } = await deliver(new Date(Date.now() - 90_000).toISOString());
+
+    expect(handled).toEqual(['hello']);
+    expect(value('agent_batch_message_age_seconds_sum')).toBeGreaterThanOrEqual(90);
+    expect(value('agent_batch_message_age_seconds_count')).toBe(1);
+  });
+
+  it.each([undefined, 'soon', 42, '1970-01-01T00:00:00Z', '2999-01-01T00:00:00Z', { a: 1 }])(
+    'measures nothing where the message says %j in the place of the queue',
+    async (insertionTime) => {
+      const { value, handled } = await deliver(insertionTime);
+
+      expect(handled).toEqual(['hello']);
+      expect(value('agent_batch_message_age_seconds_count')).toBe(0);
+    },
+  );
+});
