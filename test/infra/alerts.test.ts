@@ -123,6 +123,14 @@ describe('what the queries wait for', () => {
     expect(queries.flatMap(({ signals }) => signals.messages).length).toBeGreaterThan(0);
   });
 
+  it('is a code that the product knows', () => {
+    const known = readFileSync('shared/errors.ts', 'utf8');
+    const asked = queries.flatMap(({ signals }) => signals.codes);
+
+    expect(asked).toContain('upstream_rate_limited');
+    expect(asked.filter((code) => !known.includes(code))).toEqual([]);
+  });
+
   it('is a metric that the product emits', () => {
     const asked = queries.flatMap(({ signals }) => signals.metrics);
 

@@ -46,6 +46,21 @@ describe('the workflows', () => {
     expect(read('.github/workflows/ci.yml')).toContain('run: .ci/run');
   });
 
+  it('deploy the very bytes that were tested, audited and listed, and keep them', () => {
+    const ci = read('.github/workflows/ci.yml');
+    const deploy = read('.github/workflows/deploy.yml');
+
+    for (const step of ['npm audit --omit=dev', 'npm sbom --omit=dev', 'sha256sum api.zip']) {
+      expect(ci).toContain(step);
+    }
+    expect(ci).toContain('-le 3145728');
+    expect(ci).toContain('retention-days: 90');
+    expect(deploy).toContain('uses: ./.github/workflows/ci.yml');
+    expect(deploy).toContain('sha256sum --check');
+    expect(deploy).toContain('azd deploy api --from-package api.zip');
+    expect(deploy).not.toContain('npm run build');
+  });
+
   it('log in to Azure without a secret', () => {
     const text = read('.github/workflows/deploy.yml');
 

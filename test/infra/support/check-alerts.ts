@@ -45,9 +45,10 @@ export function checkRunbooks(alerts: readonly Alert[], pages: readonly string[]
   ];
 }
 
-/** What a query waits for: names of metrics, and messages of log lines. */
+/** What a query waits for: names of metrics, messages of log lines, and codes of errors. */
 export interface Signals {
   readonly metrics: readonly string[];
+  readonly codes: readonly string[];
   readonly messages: readonly string[];
 }
 
@@ -57,7 +58,8 @@ export function signalsOf(query: string): Signals {
     ([, list = '']) => [...list.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name),
   );
   const messages = [...code.matchAll(/Message has "([^"]+)"/g)].map(([, text = '']) => text);
-  return { metrics: names.filter((name) => name.includes('.')), messages };
+  const codes = [...code.matchAll(/failure == "([^"]+)"/g)].map(([, text = '']) => text);
+  return { metrics: names.filter((name) => name.includes('.')), messages, codes };
 }
 
 /** Log messages that no line of the product writes. */
