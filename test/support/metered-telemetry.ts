@@ -18,7 +18,7 @@ export interface MeteredTelemetry {
   readonly telemetry: Telemetry;
   readonly spans: readonly RecordedSpan[];
   /** A number as a scraper would read it. */
-  value(name: string, labels?: Readonly<Record<string, string>>): number;
+  readonly value: (name: string, labels?: Readonly<Record<string, string>>) => number;
 }
 
 /** Telemetry that counts for real and keeps its spans. */
@@ -39,7 +39,8 @@ export function createMeteredTelemetry(): MeteredTelemetry {
           traceparent,
           set: (more) => void (recorded.attributes = { ...recorded.attributes, ...more }),
           end(code) {
-            recorded.code = code;
+            // As everywhere: the first call counts.
+            if (recorded.ended === 0) recorded.code = code;
             recorded.ended += 1;
           },
         };

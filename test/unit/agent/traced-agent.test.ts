@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { createAgent, type TurnContext } from '../../../shared/agent/agent.ts';
+import { traceAgent } from '../../../shared/agent/traced-agent.ts';
+import { ServiceError } from '../../../shared/errors.ts';
+import type { Model } from '../../../shared/model/model.ts';
+import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
+
+const ANSWER = {
+  text: 'ab',
+  toolCalls: [],
+  finishReason: 'stop',
+  usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5 },
+  model: 'm',
+} as const;
+const PARENT = '00-11112222333344445555666677778888-1234123412341234-01';
+
+function setUp(model: Partial<Model> = {}) {
+  const metered = createMeteredTelemetry();
+  const controller = new AbortController();
+  const context: TurnContext = {
+    signal: controller.signal,
+    deadlineAt: Date.now() + 10_000,
+    traceparent: PARENT,
+    telemetry: metered.telemetry,
+  };
+  const asked: (string | undefined)[] = [];
+  const whole: Model = {
+    async complete(_request, { traceparent }) {
+      asked.push(traceparent);
+      return ANSWER;
+    },
+    async *stream() {
+      yield { type: 'text', text: 'ab' };
+      yield { type: 'answer', answer: ANSWER };
+    },
+    ...model,
+  };
+  const agent = traceAgent(createAgent({ model: whole, instructions: 'Be brief' }), { name: 'me' });
+  return { ...metered, agent, asked, context, controller };
+}
+
+describe('traceAgent', () => {
+  it('makes a turn a span that the model is asked under', async () => {
+    const { agent, asked, context, spans } = setUp();
+
+    await agent.answer({ message: 'Hello' }, context);
+
+    expect(spans).toEqual([
+      expect.objectContaining({ name: 'invoke_agent me', parent: PARENT, code: undefined }),
+    ]);
+    expect(asked).toEqual([spans[0]?.traceparent]);
+    expect(spans[0]?.attributes).toMatchObject({
+      'gen_ai.operation.name': 'invoke_agent',
+      'gen_ai.usage.output_tokens': 2,
+    });
+  });
+
+  it('ends a turn with the code of its failure', async () => {
+    const { agent, context, spans } = setUp({
+      complete: () => Promise.reject(new ServiceError('overloaded', 'Too much')),
+    });
+
+    await expect(agent.answer({ message: 'Hello' }, context)).rejects.toThrow('Too much');
+
+    expect(spans[0]).toMatchObject({ code: 'overloaded' });
+  });
+
+  it('ends a streamed turn when it is whole, and when it is left', async () => {
+    const { agent, context, spans } = setUp();
+
+    for await (const event of agent.stream({ message: 'Hello' }, context)) {
+      expect(event).toBeDefined();
+    }
+    for await (const event of agent.stream({ message: 'Hello' }, context)) {
+      expect(event.type).toBe('delta');
+      break;
+    }
+
+    expect(spans.map(({ code }) => code)).toEqual([undefined, 'aborted']);
+    expect(spans.every(({ ended }) => ended > 0)).toBe(true);
+  });
+
+  it('ends a streamed turn that nobody reads when its time is up', async () => {
+    const { agent, context, controller, spans } = setUp();
+    await agent.stream({ message: 'Hello' }, context)[Symbol.asyncIterator]().next();
+
+    controller.abort();
+
+    expect(spans[0]).toMatchObject({ code: 'aborted', ended: 1 });
+  });
+});
