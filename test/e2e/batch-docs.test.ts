@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PROJECT_ROOT } from '../../dev/project-root.ts';
+import { parseJob } from '../../shared/batch/job.ts';
+import { createJobClient, type JobClient } from '../support/batch/job-client.ts';
+import { runScript } from '../support/run-script.ts';
+import { eventually } from './support/post-chat.ts';
+import { startWorld, type World } from './support/start-world.ts';
+
+let world: World;
+let jobs: JobClient;
+beforeAll(async () => {
+  world = await startWorld({ model: 'dev/instant' });
+  jobs = createJobClient(world.connectionString);
+});
+afterAll(() => world.stop());
+
+/** The examples of docs/batch.md in one language. */
+function examples(language: string): string[] {
+  const page = readFileSync('docs/batch.md', 'utf8');
+  const blocks = page.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'));
+  return [...blocks].map(([, code = '']) => code);
+}
+
+/** Runs code as somebody would who pasted it into a file of theirs. */
+function runExample(code: string) {
+  const here = code.replaceAll('http://127.0.0.1:7071', world.url);
+  return runScript('--input-type=module', {
+    args: ['--eval', here],
+    cwd: PROJECT_ROOT,
+    env: { AzureWebJobsStorage: world.connectionString },
+  });
+}
+
+function finishes(jobId: string): Promise<void> {
+  return eventually(`${jobId} is finished`, async () => {
+    const job = await jobs.read(jobId);
+    return job !== undefined && job.results.size === job.total;
+  });
+}
+
+describe('the examples of docs/batch.md', () => {
+  it('get a batch answered by the OpenAI client', async () => {
+    const [example = ''] = examples('js');
+
+    const run = runExample(example);
+
+    expect(await run.ended).toMatchObject({ code: 0 });
+    expect(run.stdout()).toContain('"custom_id":"a"');
+  });
+
+  it('put a job on the queue that points to a blob', async () => {
+    const [, example = ''] = examples('js');
+
+    const run = runExample(example);
+
+    expect([await run.ended, run.stderr()]).toMatchObject([{ code: 0 }, '']);
+    await finishes('nightly-1');
+  });
+
+  it('hold messages that the service takes, in the shell and in Python', async () => {
+    const shell = examples('sh').flatMap((code) => /--content '(.*)'/.exec(code)?.[1] ?? []);
+    const python = examples('python').flatMap(
+      (code) => /json\.dumps\((\{.*\})\)\)/.exec(code)?.[1] ?? [],
+    );
+
+    const parsed = [...shell, ...python].map((message) => parseJob(message));
+
+    expect(parsed.map((one) => one.ok && one.job.jobId)).toEqual(['from-az', 'from-python']);
+  });
+});
