@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { createAgent, type Agent, type ModelParameters } from './agent/agent.ts';
 import { measureQuestion } from './agent/measure-question.ts';
 import { rememberAnswers } from './agent/remember-answers.ts';
@@ -52,6 +53,9 @@ export interface Parts {
   /** Another way to Application Insights than https. */
   readonly telemetryTransport?: Transport;
 }
+
+/** Of the 5 s at the end, what comes before the last telemetry is sent. */
+const STOP_MS = 1_000;
 
 let starting: Promise<Service> | undefined;
 let told: string | undefined;
@@ -132,8 +136,10 @@ export async function createService(environment: Environment, parts: Parts = {})
     batch,
     async close() {
       if (parts.secrets === undefined) secrets.close();
-      await Promise.all([(await batch.made())?.processor.stop(), cache?.flush()]);
-      await observed.close();
+      const stopped = Promise.all([(await batch.made())?.processor.stop(), cache?.flush()]);
+      // What telemetry has to send must not wait for a batch that is slow to stop.
+      await Promise.race([stopped, delay(STOP_MS, undefined, { ref: false })]);
+      await Promise.all([stopped, observed.close()]);
     },
   };
 }

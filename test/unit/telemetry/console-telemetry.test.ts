@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createConsoleTelemetry } from '../../../shared/telemetry/console-telemetry.ts';
+import {
+  createConsoleLog,
+  createConsoleTelemetry,
+} from '../../../shared/telemetry/console-telemetry.ts';
+import { createTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
+import { createRedactor } from '../../../shared/telemetry/redact.ts';
 import type { LogLevel, Telemetry } from '../../../shared/telemetry/telemetry.ts';
 
 const AT_NOON = { now: () => Date.UTC(2030, 0, 1, 12) };
@@ -17,7 +22,7 @@ function sayAll(telemetry: Telemetry): void {
   telemetry.error('e');
 }
 
-describe('createConsoleTelemetry', () => {
+describe('createConsoleTelemetry (H19)', () => {
   it('writes one JSON object with time, level, message and fields', () => {
     const { telemetry, lines } = setUp();
 
@@ -114,5 +119,24 @@ describe('createConsoleTelemetry', () => {
     telemetry.info('m', { a: Number.NaN, b: Number.POSITIVE_INFINITY });
 
     expect(JSON.parse(lines[0]?.line ?? '')).toMatchObject({ a: null, b: null });
+  });
+});
+
+describe('createConsoleLog with redaction (H20)', () => {
+  it('hides secrets and personal data in every field, those that were bound included', () => {
+    const lines: string[] = [];
+    const redact = createRedactor({ secrets: () => ['secret-canary'] });
+    const write = (line: string): void => void lines.push(line);
+    const log = createConsoleLog({ clock: AT_NOON, minLevel: 'debug', write, redact });
+    const telemetry = createTelemetry({ log }).with({ requestId: 'jane@example.org' });
+
+    telemetry.info('m', { cause: 'got secret-canary', from: '192.0.2.7', status: 200 });
+
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      requestId: '[e-mail]',
+      cause: 'got [secret]',
+      from: '[address]',
+      status: 200,
+    });
   });
 });
