@@ -54,7 +54,8 @@ export function createBatchDesk(options: BatchDeskOptions): BatchDesk {
     async list(owner, { after, limit }) {
       const last = after === undefined ? undefined : await look(after, owner);
       const { ids, hasMore } = await store.list(owner, { after: last?.record, limit });
-      const batches = await Promise.all(ids.map(async (id) => view(await look(id, owner))));
+      const found = await Promise.all(ids.map((id) => look(id, owner).catch(unlessGone)));
+      const batches = await Promise.all(found.filter((seen) => seen !== undefined).map(view));
       return { batches, hasMore };
     },
     cancel: async (id, owner) => view(await cancelBatch(await look(id, owner), options)),
@@ -71,6 +72,12 @@ async function findBatch(
     throw new ServiceError('not_found', 'There is no such batch');
   }
   return { record, survey };
+}
+
+/** Retention takes a batch away blob by blob; its entry in the list may be the last of them. */
+function unlessGone(error: unknown): undefined {
+  if (error instanceof ServiceError && error.code === 'not_found') return undefined;
+  throw error;
 }
 
 async function createRecord(

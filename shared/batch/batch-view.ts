@@ -31,7 +31,7 @@ export interface ShardCounts {
   readonly running: number;
   /** Neither done nor worked on now: on the queue, or with a process that is gone. */
   readonly waiting: number;
-  /** Of those, begun ones: the platform delivers their messages again after some minutes. */
+  /** Of those, ones whose process is gone: the platform delivers them again after some minutes. */
   readonly interrupted: number;
 }
 
@@ -82,7 +82,7 @@ function countShards(
     done,
     running,
     waiting: known - done - running,
-    interrupted: open.length - running,
+    interrupted: open.filter(({ isHeld, isLeft }) => !isHeld && !isLeft).length,
   };
 }
 

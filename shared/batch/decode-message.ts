@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Structured mode of CloudEvents 1.0: the job is what the event carries. */
 const cloudEventSchema = z.union([

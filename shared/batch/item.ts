@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 const itemSchema = z.strictObject({
   custom_id: z.string().min(1).max(512),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { decodeMessage } from './decode-message.ts';
 import { INPUT_CONTAINER } from './storage-names.ts';
 

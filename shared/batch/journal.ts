@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { resultLineSchema } from './result.ts';
 
 const entrySchema = z.discriminatedUnion('type', [

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { duplicatesIn } from './item.ts';
 import type { BatchRecord } from './record.ts';
 

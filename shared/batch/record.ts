@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What is known of a batch from its beginning. Changed only by who cancels or retries it. */
 export const recordSchema = z.object({

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ErrorCode } from '../errors.ts';
 
 /** Why an item has no answer: a code of the chat, or one that only a batch knows. */

@@ -135,10 +135,10 @@ function keepCounts(
 ) {
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
-  function write(): Promise<void> {
+  function write(unfinished: 'open' | 'left' = 'open'): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    const facts = factsOf(reader, ref);
+    const facts = factsOf(reader, { ref, unfinished });
     const next = writing.catch(() => undefined).then(() => held.note(facts));
     writing = next;
     return next;
@@ -148,21 +148,30 @@ function keepCounts(
     writeSoon() {
       timer ??= setTimeout(() => void write().catch(() => undefined), COUNT_EVERY_MS);
     },
-    /** What was not written yet is written now, so that a hand-over shows where it stands. */
+    /** The last word of a hold: where it stands, and that it was let go in good order. */
     async stop() {
-      if (timer !== undefined) void write().catch(() => undefined);
+      const isDone = isComplete(reader, ref) && timer === undefined;
+      if (!isDone && !held.lost.aborted) void write('left').catch(() => undefined);
+      clearTimeout(timer);
       await writing.catch(() => undefined);
     },
   };
 }
 
-function factsOf(reader: JournalReader, ref: ShardRef) {
+function isComplete(reader: JournalReader, { total }: ShardRef): boolean {
+  return (reader.view()?.results.size ?? 0) >= total;
+}
+
+function factsOf(
+  reader: JournalReader,
+  { ref, unfinished }: { readonly ref: ShardRef; readonly unfinished: 'open' | 'left' },
+) {
   const results = [...(reader.view()?.results.values() ?? [])];
   return {
     total: String(ref.total),
     done: String(results.length),
     failed: String(results.filter((what) => what === 'failed').length),
     generation: String(reader.view()?.generation ?? 0),
-    state: results.length >= ref.total ? 'done' : 'open',
+    state: isComplete(reader, ref) ? 'done' : unfinished,
   };
 }

@@ -12,6 +12,8 @@ export interface ShardState {
   readonly isDone: boolean;
   /** A delivery works on it at this moment. */
   readonly isHeld: boolean;
+  /** It was put back in good order, to go on later. */
+  readonly isLeft: boolean;
 }
 
 export type Outcome = 'completed' | 'failed' | 'cancelled' | 'expired';
@@ -75,6 +77,7 @@ function shardState(shard: number, { facts, held }: ListedBlob): ShardState {
     generation: numberIn(facts, 'generation'),
     isDone: facts['state'] === 'done',
     isHeld: held,
+    isLeft: facts['state'] === 'left',
   };
 }
 

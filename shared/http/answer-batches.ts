@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseRequest } from '../agent/parse-request.ts';
 import type { BatchView } from '../batch/batch-view.ts';
 import { toOpenAiBatch } from '../batch/openai-batch.ts';
