@@ -120,6 +120,10 @@ describe('a model without room', () => {
     await world.processor.process(jobOf('job', messages(2)));
 
     expect(world.sent).toEqual([{ job: shardJob('job'), delaySeconds: 42 }]);
+    expect((await openAi(world, 'job')).progress.shards).toMatchObject({
+      waiting: 1,
+      interrupted: 0,
+    });
   });
 
   it('is not taken for the fault of one item that fails alone', async () => {

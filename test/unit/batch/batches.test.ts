@@ -163,6 +163,27 @@ describe('a batch of a file', () => {
   });
 });
 
+describe('the list of an owner', () => {
+  it('has the newest first, page by page, without what retention took away', async () => {
+    const world = setUp();
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n += 1) {
+      world.time.now += 1_000;
+      ids.push(await world.submit(linesOf(1)));
+    }
+    const [gone = '', ...kept] = ids;
+    await world.store.area.remove(names.record(gone));
+    const idsOf = async (after: string | undefined, limit: number) => {
+      const { batches, hasMore } = await world.desk.list(OWNER, { after, limit });
+      return [...batches.map(({ record }) => record.id), hasMore];
+    };
+
+    const pages = [await idsOf(undefined, 2), await idsOf(kept[2], 2), await idsOf(kept[0], 2)];
+
+    expect(pages).toEqual([[kept[3], kept[2], true], [kept[1], kept[0], true], [false]]);
+  });
+});
+
 describe('a queue job', () => {
   it('is a batch like any other', async () => {
     const world = setUp();
