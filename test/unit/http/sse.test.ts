@@ -106,6 +106,7 @@ describe('sseResponse', () => {
       headers: {},
       clientLeft: QUIET.signal,
       drained: () => drained.promise,
+      cut: () => undefined,
     };
     const reader = readerOf(counted(), { connection });
 
