@@ -1,4 +1,5 @@
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { gunzipSync } from 'node:zlib';
 import type { AddressInfo } from 'node:net';
 import * as z from 'zod';
@@ -37,13 +38,18 @@ export interface Ingestion {
 
 const INSTRUMENTATION_KEY = '00000000-0000-0000-0000-000000000000';
 
+export interface IngestionOptions {
+  /** What is answered instead of taking what came. */
+  readonly answer?: (response: ServerResponse) => void;
+  /** Serves https for `localhost`, as the product demands. */
+  readonly tls?: { readonly key: string; readonly cert: string };
+}
+
 /** Application Insights on loopback: it keeps what it gets, or behaves as `answer` does. */
-export async function startIngestion(
-  answer?: (response: ServerResponse) => void,
-): Promise<Ingestion> {
+export async function startIngestion({ answer, tls }: IngestionOptions = {}): Promise<Ingestion> {
   const envelopes: Envelope[] = [];
   let requests = 0;
-  const server = createServer((request, response) => {
+  function take(request: IncomingMessage, response: ServerResponse): void {
     requests += 1;
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -57,9 +63,11 @@ export async function startIngestion(
       const items = taken.length;
       response.end(JSON.stringify({ itemsReceived: items, itemsAccepted: items, errors: [] }));
     });
-  });
+  }
+  const server = tls === undefined ? createServer(take) : createTlsServer(tls, take);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { port } = server.address() as AddressInfo;
+  const url = tls === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`;
   return {
     connectionString: `InstrumentationKey=${INSTRUMENTATION_KEY};IngestionEndpoint=${url}/`,
     transport: { host: url, endpoint: url, allowInsecureConnection: true },

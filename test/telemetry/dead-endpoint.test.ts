@@ -55,7 +55,7 @@ function startMonitor(to: Ingestion, timeoutMs = 200): MetricsRegistry {
 
 describe('Application Insights in trouble (H26)', () => {
   it.each(FAULTS)('answers every chat as ever when it %s', async (_name, answer) => {
-    ingestion = await startIngestion(answer);
+    ingestion = await startIngestion({ answer });
     observed = await startObservedService({ ingestion });
 
     const statuses: unknown[] = [];
@@ -68,7 +68,7 @@ describe('Application Insights in trouble (H26)', () => {
   });
 
   it.each(FAULTS)('ends within its time when it %s', async (_name, answer) => {
-    ingestion = await startIngestion(answer);
+    ingestion = await startIngestion({ answer });
     startMonitor(ingestion);
     monitor?.log({ level: 'info', message: 'something happened', fields: {} });
     const startedAt = performance.now();
@@ -91,10 +91,12 @@ describe('Application Insights in trouble (H26)', () => {
   it('keeps only so much while it waits, drops the rest and goes on afterwards', async () => {
     let isHeld = true;
     const held: (() => void)[] = [];
-    ingestion = await startIngestion((response) => {
-      const end = (): void => void response.writeHead(500).end();
-      if (isHeld) held.push(end);
-      else end();
+    ingestion = await startIngestion({
+      answer(response) {
+        const end = (): void => void response.writeHead(500).end();
+        if (isHeld) held.push(end);
+        else end();
+      },
     });
     const registry = startMonitor(ingestion, 60_000);
 

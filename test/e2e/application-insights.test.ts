@@ -1,0 +1,60 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startIngestion, type Ingestion } from '../support/ingestion.ts';
+import { createSelfSignedCertificate } from '../support/self-signed-certificate.ts';
+import { postChat } from './support/post-chat.ts';
+import { startWorld, type World } from './support/start-world.ts';
+
+const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
+
+let folder: string;
+let ingestion: Ingestion;
+let world: World;
+beforeAll(async () => {
+  const tls = createSelfSignedCertificate('localhost');
+  folder = await mkdtemp(join(tmpdir(), 'ingestion-'));
+  await writeFile(join(folder, 'authority.pem'), tls.cert);
+  ingestion = await startIngestion({ tls });
+  world = await startWorld({
+    settings: {
+      APPLICATIONINSIGHTS_CONNECTION_STRING: ingestion.connectionString,
+      NODE_EXTRA_CA_CERTS: join(folder, 'authority.pem'),
+      OPENAI_API_KEY: 'key-canary-of-the-model',
+    },
+  });
+});
+afterAll(async () => {
+  await ingestion.close();
+  await rm(folder, { recursive: true });
+});
+
+describe('the built package with Application Insights configured', () => {
+  it('sends the whole trace, its lines and its metrics by the time the host has stopped', async () => {
+    const answered = await postChat(
+      world.url,
+      { message: 'prompt-canary' },
+      { headers: { traceparent: `00-${TRACE_ID}-b7ad6b7169203331-01` } },
+    );
+    await answered.text();
+    await world.stop();
+
+    expect(answered.status).toBe(200);
+    expect(answered.headers.get('traceparent')).toContain(TRACE_ID);
+    const ofTrace = ingestion.envelopes.filter(({ tags }) => tags['ai.operation.id'] === TRACE_ID);
+    const names = ofTrace.map(({ data }) => data.baseData.name ?? data.baseData.message);
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'POST /api/chat',
+        'invoke_agent agent',
+        'chat development-model',
+        'POST /v1/chat/completions',
+        'request answered',
+      ]),
+    );
+    expect(ingestion.of('MetricData')).not.toEqual([]);
+    expect(JSON.stringify(ingestion.envelopes)).not.toContain('canary');
+    expect(world.log.join('\n')).not.toContain('canary');
+  });
+});
