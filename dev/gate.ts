@@ -2,7 +2,7 @@ import { runGate } from './gate/run-gate.ts';
 import type { Step } from './gate/run-step.ts';
 import { isMain } from './project-root.ts';
 
-const FOLDERS = ['functions', 'shared', 'dev', 'test'] as const;
+const FOLDERS = ['functions', 'shared', 'dev', 'test', 'infra/hooks'] as const;
 
 /** What `npm test` checks before it runs the tests: cheap things first. */
 export const STEPS: readonly Step[] = [

@@ -1,22 +1,9 @@
-import type { Agent, Question } from '../agent/agent.ts';
 import { parseChatRequest, type ChatRequest } from '../agent/chat-request.ts';
-import type { QuestionSize } from '../agent/measure-question.ts';
-import type { CallerNeeds } from './pipeline.ts';
+import type { ChatNeeds } from './chat-needs.ts';
 import { openTurn } from './deadline.ts';
 import type { MeteredExchange } from './exchange.ts';
 import { jsonResponse, type PlainResponse } from './respond.ts';
 import { streamChat } from './stream-chat.ts';
-
-export interface ChatNeeds extends CallerNeeds {
-  readonly agent: Agent;
-  /** How much a question asks for, before anything is asked. */
-  readonly measure: (question: Question) => QuestionSize;
-  readonly chatLimits: {
-    readonly answerDeadlineMs: number;
-    readonly streamDeadlineMs: number;
-    readonly heartbeatMs: number;
-  };
-}
 
 /** POST /api/chat: one message, answered as JSON or as a stream of events. */
 export async function answerChat(

@@ -1,6 +1,6 @@
 import { parseCompletionsRequest } from '../agent/completions-request.ts';
 import { toChunk, toCompletion, toUsageChunk } from '../agent/completions-reply.ts';
-import type { ChatNeeds } from './answer-chat.ts';
+import type { ChatNeeds } from './chat-needs.ts';
 import { openTurn } from './deadline.ts';
 import type { MeteredExchange } from './exchange.ts';
 import { jsonResponse, type PlainResponse } from './respond.ts';

@@ -1,6 +1,6 @@
 import type { AgentEvent, Question, Reply } from '../agent/agent.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
-import type { ChatNeeds } from './answer-chat.ts';
+import type { ChatNeeds } from './chat-needs.ts';
 import { openTurn, type Turn } from './deadline.ts';
 import type { MeteredExchange } from './exchange.ts';
 import { toProblem, type Problem } from './problem.ts';

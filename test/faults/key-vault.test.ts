@@ -290,5 +290,5 @@ describe('K1 a job that comes while the vault is away', () => {
 
     const [line] = (await batch.read('patient'))?.results.values() ?? [];
     expect(line?.error).toBeNull();
-  });
+  }, 90_000);
 });
