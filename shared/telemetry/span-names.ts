@@ -12,6 +12,8 @@ export const ATTRIBUTES = {
   agentName: 'gen_ai.agent.name',
   conversationId: 'gen_ai.conversation.id',
   endpoint: 'agent.endpoint',
+  /** The same as `error.type`, which Application Insights keeps to itself. */
+  errorCode: 'agent.error.code',
   errorType: 'error.type',
   finishReasons: 'gen_ai.response.finish_reasons',
   httpMethod: 'http.request.method',

@@ -161,6 +161,28 @@ describe('one chat, with Application Insights configured', () => {
     }
   });
 
+  it('shows every failed attempt with its code, and no message of an error', async () => {
+    const { ingestion, observed } = await start({ environment: { OPENAI_MODEL: 'dev/reset' } });
+
+    const answered = await observed.ask({ message: 'Hello' });
+    await observed.close();
+
+    expect(answered.status).toBe(503);
+    const attempts = ingestion
+      .of('RemoteDependencyData')
+      .map(({ data }) => data.baseData)
+      .filter(({ name }) => name === 'chat dev/reset');
+    expect(attempts.length).toBe(observed.model.calls().length);
+    for (const attempt of attempts) {
+      expect(attempt['success']).toBe(false);
+      expect(attempt.properties).toMatchObject({ 'agent.error.code': 'upstream_unavailable' });
+    }
+    const request = named(ingestion.of('RequestData'), 'POST /api/chat');
+    expect(request.data.baseData.responseCode).toBe('503');
+    expect(ingestion.of('ExceptionData')).toEqual([]);
+    expect(JSON.stringify(ingestion.envelopes)).not.toMatch(/socket|ECONN|fetch failed/i);
+  });
+
   it('sends no traces where none are to be sampled, and all metrics nevertheless', async () => {
     const { ingestion, observed } = await start({
       agentToml: '[telemetry]\nsampling_ratio = 0\n',

@@ -60,7 +60,7 @@ function toSpan(span: OtelSpan, { traceparent, onEnd }: SpanPlace): Span {
       if (!isOpen) return;
       isOpen = false;
       if (code !== undefined) {
-        span.setAttribute(ATTRIBUTES.errorType, code);
+        span.setAttributes({ [ATTRIBUTES.errorType]: code, [ATTRIBUTES.errorCode]: code });
         span.setStatus({ code: SpanStatusCode.ERROR });
       }
       span.end();
