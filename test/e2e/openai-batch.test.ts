@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,8 +76,8 @@ async function linesOf(fileId: string | null | undefined) {
 
 /** Bytes of memory that the worker has at this moment. */
 function workerMemory({ host }: World): number {
-  const status = readFileSync(`/proc/${host.workerPid()}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
+  const kilobytes = execFileSync('ps', ['-o', 'rss=', '-p', String(host.workerPid())]);
+  return Number(kilobytes.toString()) * 1_024;
 }
 
 describe('batches of the OpenAI client', () => {
