@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startIngestion, type Ingestion } from '../support/ingestion.ts';
+import { startLoopbackVault, type LoopbackVault } from '../support/loopback-vault.ts';
 import { createSelfSignedCertificate } from '../support/self-signed-certificate.ts';
 import { postChat } from './support/post-chat.ts';
 import { startWorld, type World } from './support/start-world.ts';
@@ -11,26 +12,33 @@ const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 
 let folder: string;
 let ingestion: Ingestion;
+let platform: LoopbackVault;
 let world: World;
 beforeAll(async () => {
   const tls = createSelfSignedCertificate('localhost');
   folder = await mkdtemp(join(tmpdir(), 'ingestion-'));
   await writeFile(join(folder, 'authority.pem'), tls.cert);
   ingestion = await startIngestion({ tls });
+  // Only for the identity that it gives.
+  platform = await startLoopbackVault({});
   world = await startWorld({
     settings: {
       APPLICATIONINSIGHTS_CONNECTION_STRING: ingestion.connectionString,
+      APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=client;Authorization=AAD',
+      AZURE_CLIENT_ID: 'client',
+      AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential',
+      ...platform.identity,
       NODE_EXTRA_CA_CERTS: join(folder, 'authority.pem'),
       OPENAI_API_KEY: 'key-canary-of-the-model',
     },
   });
 });
 afterAll(async () => {
-  await ingestion.close();
+  await Promise.all([ingestion.close(), platform.close()]);
   await rm(folder, { recursive: true });
 });
 
-describe('the built package with Application Insights configured', () => {
+describe('the built package with Application Insights that takes no keys', () => {
   it('sends the whole trace, its lines and its metrics by the time the host has stopped', async () => {
     const answered = await postChat(
       world.url,
@@ -54,6 +62,7 @@ describe('the built package with Application Insights configured', () => {
       ]),
     );
     expect(ingestion.of('MetricData')).not.toEqual([]);
+    expect(new Set(ingestion.authorizations)).toEqual(new Set(['Bearer loopback-token']));
     expect(JSON.stringify(ingestion.envelopes)).not.toContain('canary');
     expect(world.log.join('\n')).not.toContain('canary');
   });

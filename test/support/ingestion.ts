@@ -32,6 +32,8 @@ export interface Ingestion {
   /** What was sent so far. */
   readonly envelopes: readonly Envelope[];
   readonly requests: () => number;
+  /** What came in that header, one for each package. */
+  readonly authorizations: readonly (string | undefined)[];
   of(baseType: string): readonly Envelope[];
   close(): Promise<void>;
 }
@@ -48,9 +50,11 @@ export interface IngestionOptions {
 /** Application Insights on loopback: it keeps what it gets, or behaves as `answer` does. */
 export async function startIngestion({ answer, tls }: IngestionOptions = {}): Promise<Ingestion> {
   const envelopes: Envelope[] = [];
+  const authorizations: (string | undefined)[] = [];
   let requests = 0;
   function take(request: IncomingMessage, response: ServerResponse): void {
     requests += 1;
+    authorizations.push(request.headers.authorization);
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
@@ -73,6 +77,7 @@ export async function startIngestion({ answer, tls }: IngestionOptions = {}): Pr
     transport: { host: url, endpoint: url, allowInsecureConnection: true },
     envelopes,
     requests: () => requests,
+    authorizations,
     of: (baseType) => envelopes.filter(({ data }) => data.baseType === baseType),
     async close() {
       server.closeAllConnections();
