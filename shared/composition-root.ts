@@ -91,23 +91,22 @@ export async function createService(environment: Environment, parts: Parts = {})
   const { settings } = readConfig(environment, { agentToml });
   const credential = lazyCredential(settings);
   const { writeLog = writeToConsole, telemetryTransport: transport } = parts;
-  const observed = openTelemetry({ settings, clock, credential, writeLog, transport });
+  const observed = openTelemetry({
+    environment,
+    settings,
+    clock,
+    credential,
+    writeLog,
+    transport,
+  });
   const { telemetry, metrics } = observed;
   const surroundings = { settings, clock, random, telemetry };
   const secrets = parts.secrets ?? (await openSecrets(environment, surroundings));
   await secrets.loaded();
-  await observed.begin(environment, secrets);
+  await observed.begin(secrets);
   const readSettings = () => readConfig(environment, { agentToml, secrets }).settings;
-  const send = observed.fetch;
-  const wired = wireModel({
-    secrets,
-    credential,
-    clock,
-    random,
-    telemetry,
-    fetch: send,
-    readSettings,
-  });
+  const asking = { ...surroundings, secrets, credential, readSettings };
+  const wired = wireModel({ ...asking, fetch: observed.fetch });
   const { model } = wired;
   const redis = await wireRedis({ settings, secrets, clock, telemetry });
   const cache = wireCache({ settings, redis, clock });

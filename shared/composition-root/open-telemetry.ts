@@ -20,6 +20,7 @@ import { secretValues } from './secret-values.ts';
 import { startSending } from './start-sending.ts';
 
 export interface TelemetryParts {
+  readonly environment: Environment;
   readonly settings: Settings;
   readonly clock: Clock;
   readonly credential: () => Promise<TokenCredential>;
@@ -33,19 +34,23 @@ export interface OpenedTelemetry {
   readonly metrics: MetricsRegistry;
   /** A `fetch` whose calls are traced as soon as something traces. */
   readonly fetch: typeof fetch;
-  /** Hides the secrets from now on, and sends to Application Insights where they name one. */
-  begin(environment: Environment, secrets: Secrets): Promise<void>;
+  /** Hides these secrets too, and sends to Application Insights as soon as they name one. */
+  begin(secrets: Secrets): Promise<void>;
+  /** Sends what waits. What is told afterwards is printed. */
   close(): Promise<void>;
 }
 
+/** Secrets of the moment and those before them; each is looked for in every text. */
+const MAX_HIDDEN = 64;
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 /** Telemetry that begins on the console and goes on to Application Insights once that is known. */
 export function openTelemetry(parts: TelemetryParts): OpenedTelemetry {
-  const { settings, clock, writeLog } = parts;
+  const { environment, settings, clock, writeLog } = parts;
   const { logLevel, console: printing } = settings.telemetry;
   let azure: AzureMonitor | undefined;
-  let hidden: readonly string[] = [];
+  let isBegun = false;
+  let hidden = secretValues(environment);
   const redact = createRedactor({ secrets: () => hidden });
   const print = createConsoleLog({ clock, minLevel: logLevel, write: writeLog, redact });
   const metrics = createMetricsRegistry();
@@ -65,7 +70,9 @@ export function openTelemetry(parts: TelemetryParts): OpenedTelemetry {
     },
   }).with({ agent: settings.agent.name });
 
-  async function send(connectionString: string): Promise<void> {
+  async function send(connectionString: string | undefined): Promise<void> {
+    if (isBegun || connectionString === undefined) return;
+    isBegun = true;
     try {
       azure = await startSending(connectionString, { ...parts, metrics, redact });
     } catch (thrown) {
@@ -78,16 +85,21 @@ export function openTelemetry(parts: TelemetryParts): OpenedTelemetry {
     telemetry,
     metrics,
     fetch: (input, init) => (azure?.fetch ?? fetch)(input, init),
-    async begin(environment, secrets) {
-      const learn = (): void => void (hidden = secretValues(environment, secrets));
-      learn();
-      secrets.onChange(learn);
-      const connectionString = secrets.get(VARIABLES.appInsightsConnectionString.vaultName);
-      if (connectionString !== undefined) await send(connectionString);
+    async begin(secrets) {
+      async function learn(): Promise<void> {
+        // A key that was replaced is in use for a while, and a secret for longer.
+        const known = new Set([...secretValues(environment, secrets), ...hidden]);
+        hidden = [...known].slice(0, MAX_HIDDEN);
+        await send(secrets.get(VARIABLES.appInsightsConnectionString.vaultName));
+      }
+      await learn();
+      secrets.onChange(() => void learn());
     },
     async close() {
       stopObserving();
-      await azure?.close();
+      const last = azure;
+      azure = undefined;
+      await last?.close();
     },
   };
 }
