@@ -18,6 +18,10 @@ export interface PoisonNeeds extends ShardNeeds {
   readonly telemetry: Telemetry;
 }
 
+/** Times in a row that a message is put back while its deliveries leave no result behind. */
+const MAX_POISONINGS = 3;
+const PUT_BACK_DELAY_SECONDS = 10;
+
 /** Thrown so that the message comes again: a hold ends by itself when its owner is gone. */
 class JobStillHeldError extends Error {
   constructor(jobId: string) {
@@ -28,8 +32,8 @@ class JobStillHeldError extends Error {
 
 /**
  * Takes a message that the platform gave up after its last delivery: the process ended or storage
- * was away each time. As long as its deliveries left results behind it is put back; then every
- * item without a result gets one that says so. What was answered stays.
+ * was away each time. It is put back, a few times in a row unless results came in between; then
+ * every item without a result gets one that says so. What was answered stays.
  */
 export async function explainPoison(message: unknown, needs: PoisonNeeds): Promise<void> {
   const { store, telemetry, clock } = needs;
@@ -63,11 +67,12 @@ async function explainJob(job: Job, { record, needs }: Poisoned): Promise<void> 
   if (hold === 'busy') throw new JobStillHeldError(record.id);
   const where = { jobId: record.id, shard: number };
   try {
-    const { results, resultsAtPoison } = hold.view;
-    if (results.size > resultsAtPoison && results.size < shard.items.length) {
-      // Its deliveries ended, but each got further: no item of it is deadly.
+    const { results, poisonings } = hold.view;
+    if (poisonings < MAX_POISONINGS && results.size < shard.items.length) {
+      // Not deadly by what is known: a neighbour may have ended the process, or storage was away.
       await hold.append({ type: 'poisoned', results: results.size });
-      await needs.sender.send({ v: 1, ...where }, { delaySeconds: 0 });
+      const delaySeconds = poisonings * PUT_BACK_DELAY_SECONDS;
+      await needs.sender.send({ v: 1, ...where }, { delaySeconds });
       needs.telemetry.warn('batch message put back', { ...where, results: results.size });
       return;
     }

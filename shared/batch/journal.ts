@@ -35,8 +35,8 @@ export interface JournalView {
   readonly generation: number;
   /** Deliveries in a row that ended without a word and without one new result. */
   readonly crashes: number;
-  /** How many results there were when the message was last put back after being given up. */
-  readonly resultsAtPoison: number;
+  /** Times in a row that the platform gave its message up without one new result in between. */
+  readonly poisonings: number;
   /** Lines that say nothing to us. They count as not written: at worst an item is asked again. */
   readonly unreadable: number;
 }
@@ -57,7 +57,7 @@ export function createJournalReader(): JournalReader {
   let digest: string | undefined;
   let generation = 0;
   let crashes = 0;
-  let resultsAtPoison = 0;
+  let poisonings = 0;
   let unreadable = 0;
   function take(entry: JournalEntry): boolean {
     switch (entry.type) {
@@ -71,12 +71,12 @@ export function createJournalReader(): JournalReader {
         crashes = 0;
         return true;
       case 'poisoned':
-        resultsAtPoison = entry.results;
+        poisonings += 1;
         return true;
       case 'reopened':
         generation = entry.generation;
         crashes = 0;
-        resultsAtPoison = 0;
+        poisonings = 0;
         attempts.clear();
         for (const [index, what] of results) if (what === 'failed') results.delete(index);
         return true;
@@ -87,6 +87,7 @@ export function createJournalReader(): JournalReader {
       }
       case 'result':
         crashes = 0;
+        poisonings = 0;
         if (results.has(entry.index)) return false;
         results.set(entry.index, entry.line.error === null ? 'succeeded' : 'failed');
         return true;
@@ -103,7 +104,7 @@ export function createJournalReader(): JournalReader {
     take: (entry) => void take(entry),
     view() {
       if (digest === undefined) return undefined;
-      return { digest, results, attempts, generation, crashes, resultsAtPoison, unreadable };
+      return { digest, results, attempts, generation, crashes, poisonings, unreadable };
     },
   };
 }

@@ -9,8 +9,11 @@ import { loadShard, type Shard, type ShardNeeds } from './shard.ts';
 
 /** How long a second delivery of a shard waits for the first one to end. */
 const BUSY_DELAY_SECONDS = 10;
-/** As often as the platform would deliver a message that fails each time. */
-const MAX_CRASHES = 5;
+/**
+ * More often than the platform delivers a message that fails each time: several jobs share a
+ * process, and one that ends it takes its neighbours along.
+ */
+const MAX_CRASHES = 8;
 const WATCH_EVERY_MS = 2_000;
 const NONE_LEFT: Remaining = { items: 0, delaySeconds: 0 };
 

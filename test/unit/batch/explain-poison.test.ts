@@ -25,8 +25,10 @@ function needsOf(
   return { store, telemetry, sender, sent, inputs: createMemoryArea(), clock: { now: () => 0 } };
 }
 
+const PUT_BACK: JournalEntry = { type: 'poisoned', results: 1 };
+
 /** By default its message was put back before, and nothing has happened since. */
-function begunStore(more: readonly JournalEntry[] = [{ type: 'poisoned', results: 1 }]) {
+function begunStore(more: readonly JournalEntry[] = [PUT_BACK, PUT_BACK, PUT_BACK]) {
   const store = createMemoryStore();
   const line = answered({ jobId: 'job', index: 0, customId: 'id-m0' }, 'r', { response: 'kept' });
   store.write('job', [
@@ -59,8 +61,8 @@ describe('explainPoison', () => {
     expect(store.isHeld('job')).toBe(false);
   });
 
-  it('Q12: puts a job back whose deliveries got further each time, and only then', async () => {
-    const store = begunStore([]);
+  it('Q12: puts a job back three times in a row, and not a fourth time', async () => {
+    const store = begunStore([PUT_BACK, PUT_BACK]);
     const first = needsOf(store);
     const second = needsOf(store);
 
@@ -72,10 +74,20 @@ describe('explainPoison', () => {
     expect((await store.read('job'))?.results.get(2)?.error?.code).toBe('exhausted');
   });
 
+  it('Q12: counts from the start again when its deliveries left a result behind', async () => {
+    const line = answered({ jobId: 'job', index: 1, customId: 'id-m1' }, 'r', { response: 'ok' });
+    const store = begunStore([PUT_BACK, PUT_BACK, PUT_BACK, { type: 'result', index: 1, line }]);
+    const needs = needsOf(store);
+
+    await explainPoison(job, needs);
+
+    expect(needs.sent).toEqual([shardJob('job')]);
+  });
+
   it('Q12: explains a job that never began', async () => {
     const store = createMemoryStore();
 
-    await explainPoison(job, needsOf(store));
+    for (let times = 0; times < 4; times += 1) await explainPoison(job, needsOf(store));
 
     expect((await store.read('job'))?.results.size).toBe(3);
   });

@@ -148,7 +148,7 @@ describe('a batch job whose storage is away', () => {
 });
 
 describe('a batch job that ends its process', () => {
-  it('is given up after five ends in a row; what was answered stays', async () => {
+  it('is given up after eight ends in a row; what was answered stays', async () => {
     const { processor, store, agent } = makeProcessor({
       script: ({ message, signal }) => (message === 'm0' ? 'ok' : untilAborted(signal)),
     });
@@ -157,14 +157,14 @@ describe('a batch job that ends its process', () => {
     await vi.waitFor(() => expect(agent.asked).toHaveLength(3));
     await processor.stop();
     await delivery;
-    store.write('job', crashes(5));
+    store.write('job', crashes(8));
     const { processor: next, sent } = makeProcessor({ store });
 
     await next.process(job);
 
     const results = [...((await store.read('job'))?.results.values() ?? [])];
     expect(results.map(({ error }) => error?.code)).toEqual([undefined, 'exhausted', 'exhausted']);
-    expect(results[1]?.error?.message).toContain('the process ended 5 times in a row');
+    expect(results[1]?.error?.message).toContain('the process ended 8 times in a row');
     expect(sent).toEqual([]);
   });
 
@@ -175,7 +175,7 @@ describe('a batch job that ends its process', () => {
     const [head, , first] = store.entries('job');
     const { processor: next, store: fresh, agent } = makeProcessor();
     if (head === undefined || first === undefined) throw new Error('The journal is too short');
-    fresh.write('job', [head, ...crashes(4), first, ...crashes(1)]);
+    fresh.write('job', [head, ...crashes(7), first, ...crashes(1)]);
 
     await next.process(job);
 
