@@ -180,7 +180,9 @@ describe('one chat, with Application Insights configured', () => {
     const request = named(ingestion.of('RequestData'), 'POST /api/chat');
     expect(request.data.baseData.responseCode).toBe('503');
     expect(ingestion.of('ExceptionData')).toEqual([]);
-    expect(JSON.stringify(ingestion.envelopes)).not.toMatch(/fetch failed|socket hang up|other side closed|read ECONNRESET/i);
+    expect(JSON.stringify(ingestion.envelopes)).not.toMatch(
+      /fetch failed|socket hang up|other side closed|read ECONNRESET/i,
+    );
   });
 
   it('sends no traces where none are to be sampled, and all metrics nevertheless', async () => {
