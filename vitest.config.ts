@@ -32,8 +32,8 @@ export default defineConfig({
           name: 'world',
           include: WORLD,
           exclude: [FIXTURES],
-          // A world mostly waits, so two of them share two cores well.
-          maxWorkers: 2,
+          // A world mostly waits, so three of them share two cores well.
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },
