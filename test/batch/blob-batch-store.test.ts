@@ -13,7 +13,7 @@ import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { readJob, type JobResults } from '../support/batch/read-job.ts';
-import { createRecordedTelemetry } from '../support/batch/recorded-telemetry.ts';
+import { createRecordedTelemetry } from '../support/recorded-telemetry.ts';
 import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
 
 let world: StorageWorld;
@@ -139,7 +139,7 @@ describe('a journal in blob storage', () => {
     await second.release();
 
     expect([...((await read('torn'))?.results.keys() ?? [])]).toEqual([0, 1]);
-    expect(telemetry.records).toContainEqual({
+    expect(telemetry.lines).toContainEqual({
       level: 'error',
       message: 'batch journal has unreadable lines',
       fields: { jobId: 'torn', shard: 0, count: 1 },

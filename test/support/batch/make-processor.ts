@@ -7,7 +7,7 @@ import {
 } from '../../../shared/batch/process-job.ts';
 import { createMemoryArea, type MemoryArea } from './memory-area.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
-import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
+import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';
 import { createScriptedAgent, type Script, type ScriptedAgent } from './scripted-agent.ts';
 
 export interface SentJob {

@@ -8,7 +8,7 @@ import { answered } from '../../../shared/batch/result.ts';
 import { jobOf, shardJob } from '../../support/batch/jobs.ts';
 import { createMemoryArea } from '../../support/batch/memory-area.ts';
 import { createMemoryStore } from '../../support/batch/memory-store.ts';
-import { createRecordedTelemetry } from '../../support/batch/recorded-telemetry.ts';
+import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
 const job = jobOf('job', ['m0', 'm1', 'm2']);
 
@@ -54,7 +54,7 @@ describe('explainPoison', () => {
       error: { code: 'exhausted', message: expect.stringContaining('upstream_timeout') },
     });
     expect(results?.get(2)?.error?.code).toBe('exhausted');
-    expect(telemetry.records).toMatchObject([
+    expect(telemetry.lines).toMatchObject([
       { level: 'error', message: 'batch message poisoned', fields: { jobId: 'job', exhausted: 2 } },
       { level: 'info', message: 'batch finished' },
     ]);

@@ -1,7 +1,7 @@
 import { RestError } from '@azure/storage-blob';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { keepLease } from '../../../shared/batch/keep-lease.ts';
-import { createRecordedTelemetry } from '../../support/batch/recorded-telemetry.ts';
+import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
@@ -53,7 +53,7 @@ describe('keepLease', () => {
     await vi.advanceTimersByTimeAsync(4_000);
 
     expect(kept.lost.aborted).toBe(true);
-    expect(telemetry.records).toMatchObject([{ level: 'warn', message: 'batch job hold lost' }]);
+    expect(telemetry.lines).toMatchObject([{ level: 'warn', message: 'batch job hold lost' }]);
     await vi.advanceTimersByTimeAsync(60_000);
     await kept.release();
     expect(calls).toEqual(['renew']);

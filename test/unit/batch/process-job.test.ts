@@ -140,8 +140,8 @@ describe('a batch job', () => {
 
     const line = (await store.read('job'))?.results.get(0);
     expect(line?.error?.code).toBe('internal');
-    expect(JSON.stringify([line, telemetry.records])).not.toContain('secret');
-    expect(telemetry.records).toContainEqual(
+    expect(JSON.stringify([line, telemetry.lines])).not.toContain('secret');
+    expect(telemetry.lines).toContainEqual(
       expect.objectContaining({ level: 'error', message: 'batch item failed' }),
     );
   });
