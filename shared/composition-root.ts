@@ -106,7 +106,7 @@ export async function createService(environment: Environment, parts: Parts = {})
   await observed.begin(secrets);
   const readSettings = () => readConfig(environment, { agentToml, secrets }).settings;
   const asking = { ...surroundings, secrets, credential, readSettings };
-  const wired = wireModel({ ...asking, fetch: observed.fetch });
+  const wired = wireModel(asking);
   const { model } = wired;
   const redis = await wireRedis({ settings, secrets, clock, telemetry });
   const cache = wireCache({ settings, redis, clock });

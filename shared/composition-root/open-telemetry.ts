@@ -32,8 +32,6 @@ export interface TelemetryParts {
 export interface OpenedTelemetry {
   readonly telemetry: Telemetry;
   readonly metrics: MetricsRegistry;
-  /** A `fetch` whose calls are traced as soon as something traces. */
-  readonly fetch: typeof fetch;
   /** Hides these secrets too, and sends to Application Insights as soon as they name one. */
   begin(secrets: Secrets): Promise<void>;
   /** Sends what waits. What is told afterwards is printed. */
@@ -84,7 +82,6 @@ export function openTelemetry(parts: TelemetryParts): OpenedTelemetry {
   return {
     telemetry,
     metrics,
-    fetch: (input, init) => (azure?.fetch ?? fetch)(input, init),
     async begin(secrets) {
       async function learn(): Promise<void> {
         // A key that was replaced is in use for a while, and a secret for longer.

@@ -7,9 +7,11 @@ import type { Secrets } from '../config/secrets.ts';
 import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from '../model/endpoint.ts';
+import { createHttpTransport } from '../model/http-transport.ts';
 import { createMissingModel } from '../model/missing-model.ts';
 import { createReplaceableModel } from '../model/replaceable-model.ts';
 import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';
+import type { Send } from '../model/transport.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 export interface ModelParts {
@@ -18,7 +20,6 @@ export interface ModelParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly telemetry: Telemetry;
-  readonly fetch: typeof fetch;
   /** The settings with the secrets of now. Throws ConfigError where they name no model. */
   readonly readSettings: () => Settings;
 }
@@ -42,6 +43,7 @@ const AZURE_OPENAI_SCOPE = 'https://cognitiveservices.azure.com/.default';
  */
 export function wireModel(parts: ModelParts): WiredModel {
   const { secrets, telemetry } = parts;
+  const send = createHttpTransport();
   let endpoints: readonly ModelEndpoint[] = [];
   let isMissing = true;
   function requireConfigured(): void {
@@ -57,7 +59,7 @@ export function wireModel(parts: ModelParts): WiredModel {
       if (isSameList(endpoints, next)) return;
       if (endpoints.length > 0) telemetry.info('model endpoint replaced');
       endpoints = next;
-      model.replace(createModel(next, parts));
+      model.replace(createModel(next, { ...parts, send }));
     } catch (thrown) {
       if (!(thrown instanceof ServiceError)) throw thrown;
       isMissing = true;
@@ -84,7 +86,12 @@ function configured({ readSettings }: ModelParts): Settings {
   }
 }
 
-function createModel(endpoints: readonly ModelEndpoint[], parts: ModelParts): ResilientModel {
+interface SendingParts extends ModelParts {
+  /** Its connections outlive a change of endpoints. */
+  readonly send: Send;
+}
+
+function createModel(endpoints: readonly ModelEndpoint[], parts: SendingParts): ResilientModel {
   const { clock, random, telemetry, secrets } = parts;
   const settings = parts.readSettings();
   return createResilientModel({
@@ -94,7 +101,7 @@ function createModel(endpoints: readonly ModelEndpoint[], parts: ModelParts): Re
       inputPerMillion: settings.telemetry.pricePerMillionInputTokens,
       outputPerMillion: settings.telemetry.pricePerMillionOutputTokens,
     },
-    fetch: parts.fetch,
+    send: parts.send,
     clock,
     random,
     telemetry,

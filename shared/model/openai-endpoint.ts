@@ -1,21 +1,15 @@
-import type { APIError, OpenAI } from 'openai';
+import * as z from 'zod';
 import type { Clock } from '../clock.ts';
-import { reasonOf, unlessAborted } from '../resilience/waiting.ts';
 import { ServiceError } from '../errors.ts';
+import type { HeaderSource } from '../resilience/retry-after.ts';
+import { reasonOf, unlessAborted } from '../resilience/waiting.ts';
 import type { ModelEndpoint } from './endpoint.ts';
-import {
-  interruptedAnswer,
-  invalidAnswer,
-  noCredential,
-  renamedTokenLimit,
-  toUpstreamFailure,
-} from './failures.ts';
+import { invalidAnswer, noCredential, renamedTokenLimit, toUpstreamFailure } from './failures.ts';
+import { mapStatus, type RefusedResponse } from './map-status.ts';
 import { mapTransportError, misconfigured } from './map-transport-error.ts';
-import { mapStatus } from './map-status.ts';
 import type { ModelAnswer, ModelRequest } from './model.ts';
-import { createOpenAiClient, credentialHeaders } from './openai-client.ts';
 import { readText } from './read-body.ts';
-import { readCompletion } from './read-completion.ts';
+import { parseJson, readCompletion } from './read-completion.ts';
 import { readStream, type EndpointEvent } from './read-stream.ts';
 import { toOpenAiParams } from './to-openai-params.ts';
 import {
@@ -24,13 +18,19 @@ import {
   otherTokenLimitName,
   type TokenLimitName,
 } from './token-limit-name.ts';
+import type { Send, UpstreamResponse } from './transport.ts';
 import { UpstreamFailure } from './upstream-failure.ts';
+
+/** The part of an error body that is read: enough for code and message, not for a web page. */
+const MAX_ERROR_BYTES = 64 * 1024;
+const STREAMED = { stream: true, stream_options: { include_usage: true } } as const;
+const refusalSchema = z.object({ error: z.unknown() });
 
 export interface OpenAiEndpointOptions {
   readonly maxBodyBytes: number;
   readonly maxLineBytes: number;
   readonly clock: Clock;
-  readonly fetch: typeof fetch;
+  readonly send: Send;
 }
 
 /** One call to one endpoint. */
@@ -51,64 +51,59 @@ export function createOpenAiEndpoint(
   endpoint: ModelEndpoint,
   options: OpenAiEndpointOptions,
 ): EndpointClient {
-  let loading: Promise<OpenAI> | undefined;
+  const url = URL.parse(`${endpoint.baseUrl.replace(/\/+$/, '')}/chat/completions`);
   const firstName = firstTokenLimitName(endpoint);
   let tokenLimitName = firstName;
 
-  /** One client per endpoint; a failed start is forgotten, so the next call tries again. */
-  function load(): Promise<OpenAI> {
-    loading ??= createOpenAiClient(endpoint, options.fetch).catch((error: unknown) => {
-      loading = undefined;
-      throw error;
-    });
-    return loading;
+  /** What the other name of the token limit can mend is thrown as just that. */
+  function refusal(refused: RefusedResponse, usedName: TokenLimitName): UpstreamFailure {
+    const { status, error } = refused;
+    if (status === 400 && isTokenLimitNameRefused(error, usedName)) {
+      // Learned once and kept: only the first call to an endpoint pays for it.
+      tokenLimitName = otherTokenLimitName(firstName);
+      if (usedName === firstName) return renamedTokenLimit();
+    }
+    return mapStatus(refused);
   }
 
-  async function open(send: Sending, call: EndpointCall): Promise<Response> {
-    const headers = await readHeaders(endpoint, call);
+  async function open({ request, stream }: Sending, call: EndpointCall): Promise<UpstreamResponse> {
     const usedName = tokenLimitName;
-    const params = toOpenAiParams(send.request, {
-      model: endpoint.model,
-      tokenLimitName: usedName,
-    });
-    const sent = { signal: call.signal, headers };
-    try {
-      const client = await load();
-      return await (send.stream
-        ? client.chat.completions
-            .create({ ...params, stream: true, stream_options: { include_usage: true } }, sent)
-            .asResponse()
-        : client.chat.completions.create(params, sent).asResponse());
-    } catch (thrown) {
-      if (call.signal.aborted) throw reasonOf(call.signal);
-      if (!isApiError(thrown)) throw misconfigured('The request could not be sent');
-      if (isNameRefused(thrown, usedName)) {
-        // Learned once and kept: only the first call to an endpoint pays for it.
-        tokenLimitName = otherTokenLimitName(firstName);
-        if (usedName === firstName) throw renamedTokenLimit();
-      }
-      throw toFailure(thrown, options.clock);
-    }
+    const params = toOpenAiParams(request, { model: endpoint.model, tokenLimitName: usedName });
+    const body = JSON.stringify(stream ? { ...params, ...STREAMED } : params);
+    const headers = await readHeaders(endpoint, call);
+    if (url === null) throw misconfigured('The address of the endpoint is none');
+    const response = await options
+      .send({ url, headers, body, signal: call.signal })
+      .catch((thrown: unknown) => {
+        if (call.signal.aborted) throw reasonOf(call.signal);
+        if (thrown instanceof TypeError) throw misconfigured('The request could not be sent');
+        throw mapTransportError(thrown);
+      });
+    const { status } = response;
+    if (status >= 200 && status < 300) return response;
+    const error = await readError(response);
+    if (call.signal.aborted) throw reasonOf(call.signal);
+    const now = options.clock.now();
+    throw refusal({ status, headers: response.headers, error, now }, usedName);
   }
 
   return {
     async complete(request, call) {
-      const response = await open({ request, stream: false }, call);
-      const body = await readText(response, options.maxBodyBytes).catch((thrown: unknown) => {
+      const { body } = await open({ request, stream: false }, call);
+      const text = await readText(body, options.maxBodyBytes).catch((thrown: unknown) => {
         if (call.signal.aborted) throw reasonOf(call.signal);
         throw thrown instanceof UpstreamFailure ? thrown : mapTransportError(thrown);
       });
-      return readCompletion(body, { endpoint, request });
+      return readCompletion(text, { endpoint, request });
     },
     async *stream(request, call) {
-      const response = await open({ request, stream: true }, call);
-      if (response.body === null) throw interruptedAnswer('The stream has no body');
-      if (!isEventStream(response)) {
-        response.body.cancel().catch(() => undefined);
+      const { headers, body } = await open({ request, stream: true }, call);
+      if (!isEventStream(headers)) {
+        body.destroy();
         throw invalidAnswer('The answer to a streamed request is no event stream');
       }
       const { maxBodyBytes: maxChars, maxLineBytes } = options;
-      yield* readStream(response.body, { endpoint, request, maxChars, maxLineBytes });
+      yield* readStream(body, { endpoint, request, maxChars, maxLineBytes });
     },
   };
 }
@@ -121,9 +116,21 @@ interface Sending {
 async function readHeaders(
   endpoint: ModelEndpoint,
   call: EndpointCall,
-): Promise<Record<string, string | null>> {
-  const headers = credentialHeaders(endpoint, await readSecret(endpoint, call.signal));
-  return call.traceparent === undefined ? headers : { ...headers, traceparent: call.traceparent };
+): Promise<Record<string, string>> {
+  const { traceparent } = call;
+  return {
+    accept: 'application/json',
+    'content-type': 'application/json',
+    'user-agent': 'serverless-agent',
+    ...credentialHeader(endpoint, await readSecret(endpoint, call.signal)),
+    ...(traceparent === undefined ? {} : { traceparent }),
+  };
+}
+
+/** The credential in the header that the endpoint expects. */
+function credentialHeader(endpoint: ModelEndpoint, secret: string): Record<string, string> {
+  const isAzureKey = endpoint.kind === 'azure' && endpoint.credential === 'key';
+  return isAzureKey ? { 'api-key': secret } : { authorization: `Bearer ${secret}` };
 }
 
 async function readSecret(endpoint: ModelEndpoint, signal: AbortSignal): Promise<string> {
@@ -136,22 +143,13 @@ async function readSecret(endpoint: ModelEndpoint, signal: AbortSignal): Promise
   }
 }
 
-/** By its members: naming the class would load the package. */
-function isApiError(thrown: unknown): thrown is APIError {
-  return thrown instanceof Error && 'status' in thrown && 'headers' in thrown;
+/** The `error` member of a body that says why not; a body that cannot be read says nothing. */
+async function readError({ body }: UpstreamResponse): Promise<unknown> {
+  const text = await readText(body, MAX_ERROR_BYTES).catch(() => '');
+  return refusalSchema.safeParse(parseJson(text)).data?.error;
 }
 
-function isNameRefused(error: APIError, name: TokenLimitName): boolean {
-  return error.status === 400 && isTokenLimitNameRefused(error.error, name);
-}
-
-function toFailure(error: APIError, clock: Clock): UpstreamFailure {
-  const { status, headers } = error;
-  if (status === undefined || headers === undefined) return mapTransportError(error);
-  return mapStatus({ status, headers, error: error.error, now: clock.now() });
-}
-
-function isEventStream(response: Response): boolean {
-  const contentType = response.headers.get('content-type');
+function isEventStream(headers: HeaderSource): boolean {
+  const contentType = headers.get('content-type');
   return contentType === null || contentType.toLowerCase().includes('text/event-stream');
 }

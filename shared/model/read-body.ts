@@ -1,29 +1,24 @@
+import { finished, type Readable } from 'node:stream';
 import { invalidAnswer } from './failures.ts';
 
-/** The bytes of a body as they come, and nothing is read before it is asked for. */
-export async function* readChunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    // Frees the socket of a body that is not read to its end; a failed body has nothing to free.
-    reader.cancel().catch(() => undefined);
-  }
-}
-
-/** A whole body as text; one that is longer than the cap is refused without being read on. */
-export async function readText(response: Response, maxBytes: number): Promise<string> {
-  if (response.body === null) return '';
+/**
+ * A whole body as text. One that is longer than the cap is refused without being read on, and its
+ * connection is closed.
+ *
+ * @throws UpstreamFailure upstream_invalid above the cap; else whatever broke the body
+ */
+export function readText(body: Readable, maxBytes: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of readChunks(response.body)) {
+  body.on('data', (chunk: Uint8Array) => {
     bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw invalidAnswer('The body is longer than the cap');
-    chunks.push(chunk);
-  }
-  return new TextDecoder().decode(Buffer.concat(chunks));
+    if (bytes > maxBytes) body.destroy(invalidAnswer('The body is longer than the cap'));
+    else chunks.push(chunk);
+  });
+  finished(body, (error) => {
+    if (error) reject(error);
+    else resolve(new TextDecoder().decode(Buffer.concat(chunks)));
+  });
+  return promise;
 }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { chunkSchema, type CompletionChunk } from './completion-schema.ts';
 import { readErrorBody, safeCode } from './error-body.ts';
 import { filteredContent, interruptedAnswer, invalidAnswer } from './failures.ts';
@@ -22,17 +23,17 @@ const PROGRESS: EndpointEvent = { type: 'progress' };
  * upstream said why it stopped: an end of the bytes, with or without `[DONE]`, proves nothing.
  */
 export async function* readStream(
-  body: ReadableStream<Uint8Array>,
+  body: Readable,
   options: ReadStreamOptions,
 ): AsyncGenerator<EndpointEvent, void> {
   const parser = createSseParser(options);
   const collector = createStreamCollector(options);
-  const reader = body.getReader();
+  const chunks: Chunks = body[Symbol.asyncIterator]();
   let isWhole = false;
   try {
     for (let isOver = false; !isOver;) {
       // Once the reason is there the answer is whole, however the connection ends.
-      const bytes = await readSome(reader).catch((thrown: unknown) => {
+      const bytes = await readSome(chunks).catch((thrown: unknown) => {
         if (!collector.hasFinished()) throw thrown;
       });
       if (bytes === undefined) break;
@@ -48,21 +49,23 @@ export async function* readStream(
     }
     if (!collector.hasFinished())
       throw interruptedAnswer('The stream ended without a finish reason');
-    void drain(reader);
+    void drain(body, chunks);
     isWhole = true;
     yield { type: 'answer', answer: collector.answer() };
   } finally {
     // A stream that failed or was left has nothing that is still wanted.
-    if (!isWhole) reader.cancel().catch(() => undefined);
+    if (!isWhole) body.destroy();
   }
 }
 
+type Chunks = AsyncIterator<Uint8Array, unknown>;
+
 /** Reads the end of the body, so that the connection can serve the next call. */
-async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+async function drain(body: Readable, chunks: Chunks): Promise<void> {
   // An upstream that never ends its body loses the connection, without keeping the process alive.
-  const timer = setTimeout(() => void reader.cancel().catch(() => undefined), DRAIN_MS).unref();
+  const timer = setTimeout(() => body.destroy(), DRAIN_MS).unref();
   try {
-    while (!(await reader.read()).done);
+    while ((await chunks.next()).done !== true);
   } catch {
     // The answer is whole: how its connection ends matters to nobody.
   } finally {
@@ -70,12 +73,10 @@ async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<v
   }
 }
 
-async function readSome(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-): Promise<Uint8Array | undefined> {
+async function readSome(chunks: Chunks): Promise<Uint8Array | undefined> {
   try {
-    const { done, value } = await reader.read();
-    return done ? undefined : value;
+    const { done, value } = await chunks.next();
+    return done === true ? undefined : value;
   } catch {
     throw interruptedAnswer('The connection broke in the middle of the stream');
   }

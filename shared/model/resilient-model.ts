@@ -9,6 +9,8 @@ import { startJourney, type JourneyContext } from './journey.ts';
 import type { Model, ModelAnswer, ModelCall, ModelRequest } from './model.ts';
 import { createOpenAiEndpoint } from './openai-endpoint.ts';
 import { traceEndpoint, type Prices } from './traced-endpoint.ts';
+import { traceTransport } from './traced-transport.ts';
+import type { Send } from './transport.ts';
 import { recover } from './recover.ts';
 import { openResilientStream } from './resilient-stream.ts';
 
@@ -24,7 +26,7 @@ export interface ResilientModelOptions {
   readonly random: () => number;
   /** For what happens to endpoints; what happens to a call goes to the telemetry of that call. */
   readonly telemetry: Telemetry;
-  readonly fetch?: typeof fetch;
+  readonly send: Send;
   readonly prices?: Prices | undefined;
   /**
    * Re-reads the secrets after an endpoint refused them; true where a retry makes sense. Called at
@@ -45,17 +47,11 @@ export interface ResilientModel extends Model {
  * waited sees a circuit that opened meanwhile; the time limit; the call.
  */
 export function createResilientModel(options: ResilientModelOptions): ResilientModel {
-  const { settings, clock, telemetry } = options;
-  const send = options.fetch ?? fetch;
+  const { settings, clock, telemetry, prices } = options;
   const { maxBodyBytes, maxLineBytes } = settings;
   const gates = options.endpoints.map((endpoint) => {
-    const plain = createOpenAiEndpoint(endpoint, {
-      maxBodyBytes,
-      maxLineBytes,
-      clock,
-      fetch: send,
-    });
-    const { prices } = options;
+    const send = traceTransport(options.send, { endpoint, telemetry });
+    const plain = createOpenAiEndpoint(endpoint, { maxBodyBytes, maxLineBytes, clock, send });
     const client = traceEndpoint(plain, { endpoint, telemetry, prices });
     return createEndpointGate({ endpoint, client, settings, clock, telemetry });
   });

@@ -3,6 +3,7 @@ export const SPANS = {
   request: (method: string, route: string) => `${method} ${route}`,
   invokeAgent: (agent: string) => `invoke_agent ${agent}`,
   chat: (model: string) => `chat ${model}`,
+  http: (method: string, path: string) => `${method} ${path}`,
   executeTool: (tool: string) => `execute_tool ${tool}`,
   batchShard: 'process batch-jobs',
 } as const;
@@ -25,10 +26,12 @@ export const ATTRIBUTES = {
   requestId: 'agent.request.id',
   requestModel: 'gen_ai.request.model',
   responseModel: 'gen_ai.response.model',
+  serverAddress: 'server.address',
   statusCode: 'http.response.status_code',
   stream: 'agent.stream',
   timeToFirstChunk: 'gen_ai.response.time_to_first_chunk',
   toolName: 'gen_ai.tool.name',
+  urlFull: 'url.full',
   urlPath: 'url.path',
   urlScheme: 'url.scheme',
 } as const;

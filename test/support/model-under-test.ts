@@ -1,5 +1,6 @@
 import { systemClock } from '../../shared/clock.ts';
 import { ServiceError } from '../../shared/errors.ts';
+import { createHttpTransport } from '../../shared/model/http-transport.ts';
 import type { ModelEndpoint } from '../../shared/model/endpoint.ts';
 import type { ModelAnswer, ModelCall, ModelEvent, ModelRequest } from '../../shared/model/model.ts';
 import {
@@ -47,7 +48,7 @@ export interface ModelUnderTestOptions extends Partial<
   readonly settings?: Partial<ResilienceSettings>;
 }
 
-/** The real model with short times, over the real client and real sockets. */
+/** The real model with short times, over real sockets. */
 export function createModelUnderTest(options: ModelUnderTestOptions): ModelUnderTest {
   const lines: LoggedLine[] = [];
   const telemetry = recordingTelemetry(lines, {});
@@ -55,6 +56,7 @@ export function createModelUnderTest(options: ModelUnderTestOptions): ModelUnder
     clock: systemClock,
     random: Math.random,
     telemetry,
+    send: createHttpTransport(),
     ...options,
     endpoints: options.endpoints.map(toEndpoint),
     settings: {

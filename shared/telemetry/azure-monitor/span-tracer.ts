@@ -19,42 +19,27 @@ const KINDS: Readonly<Record<SpanKind, OtelKind>> = {
   internal: OtelKind.INTERNAL,
 };
 
-/** Finds a span that has not ended yet by its trace context. */
-export type FindSpan = (traceparent: string) => OtelSpan | undefined;
-
 /**
  * Spans by explicit parents: what belongs together says so by its trace context. The context that
  * OpenTelemetry would carry along by itself is lost in streams that are read from elsewhere.
  */
-export function createSpanTracer(tracer: OtelTracer): { tracer: Tracer; find: FindSpan } {
-  const open = new Map<string, OtelSpan>();
+export function createSpanTracer(tracer: OtelTracer): Tracer {
   return {
-    find: (traceparent) => open.get(traceparent),
-    tracer: {
-      startSpan(name, { kind, parent, attributes = {}, startedAt }) {
-        const options = {
-          kind: KINDS[kind],
-          attributes: toAttributes(attributes),
-          ...(startedAt === undefined ? {} : { startTime: startedAt }),
-        };
-        const span = tracer.startSpan(name, options, contextOf(parent));
-        const traceparent = format(span.spanContext());
-        open.set(traceparent, span);
-        return toSpan(span, { traceparent, onEnd: () => open.delete(traceparent) });
-      },
+    startSpan(name, { kind, parent, attributes = {}, startedAt }) {
+      const options = {
+        kind: KINDS[kind],
+        attributes: toAttributes(attributes),
+        ...(startedAt === undefined ? {} : { startTime: startedAt }),
+      };
+      return toSpan(tracer.startSpan(name, options, contextOf(parent)));
     },
   };
 }
 
-interface SpanPlace {
-  readonly traceparent: string;
-  readonly onEnd: () => void;
-}
-
-function toSpan(span: OtelSpan, { traceparent, onEnd }: SpanPlace): Span {
+function toSpan(span: OtelSpan): Span {
   let isOpen = true;
   return {
-    traceparent,
+    traceparent: format(span.spanContext()),
     set: (attributes) => void span.setAttributes(toAttributes(attributes)),
     end(code) {
       if (!isOpen) return;
@@ -64,7 +49,6 @@ function toSpan(span: OtelSpan, { traceparent, onEnd }: SpanPlace): Span {
         span.setStatus({ code: SpanStatusCode.ERROR });
       }
       span.end();
-      onEnd();
     },
   };
 }

@@ -18,7 +18,6 @@ import { countExports } from './count-exports.ts';
 import { createLogSink } from './log-sink.ts';
 import { forwardMetrics } from './forward-metrics.ts';
 import { createSpanTracer } from './span-tracer.ts';
-import { traceOutgoing } from './trace-outgoing.ts';
 
 export interface AzureMonitorOptions {
   readonly connectionString: string;
@@ -70,8 +69,6 @@ const MAX_PER_EXPORT = 512;
 export interface AzureMonitor {
   readonly log: LogSink;
   readonly tracer: Tracer;
-  /** A `fetch` whose calls are spans under the span that their `traceparent` names. */
-  readonly fetch: typeof fetch;
   /** Sends what waits and ends, within its time. Never rejects. */
   close(): Promise<void>;
 }
@@ -116,16 +113,12 @@ export function startAzureMonitor(options: AzureMonitorOptions): AzureMonitor {
     ],
   });
   forwardMetrics(registry, meters.getMeter('agent'));
-  const outgoing = traceOutgoing(traces);
-  const { tracer, find } = createSpanTracer(traces.getTracer('agent'));
   return {
     log: createLogSink(logs.getLogger('agent'), redact),
-    tracer,
-    fetch: outgoing.wrap(fetch, find),
+    tracer: createSpanTracer(traces.getTracer('agent')),
     async close() {
       const ends = [traces.shutdown(), logs.shutdown(), meters.shutdown()];
       await within(pace.closeMs, Promise.allSettled(ends));
-      outgoing.stop();
     },
   };
 }

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { ModelEndpoint } from '../../../shared/model/endpoint.ts';
 import { readCompletion } from '../../../shared/model/read-completion.ts';
@@ -59,7 +60,7 @@ async function readMangled(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const options = { ...context, maxChars: 10_000, maxLineBytes: 10_000 };
   let last = 'nothing';
   try {
-    for await (const event of readStream(new Blob([bytes]).stream(), options)) last = event.type;
+    for await (const event of readStream(Readable.from([bytes]), options)) last = event.type;
   } catch (thrown) {
     if (!(thrown instanceof UpstreamFailure)) throw thrown;
     return thrown.code;

@@ -1,0 +1,221 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createHttpTransport } from '../../shared/model/http-transport.ts';
+import { readText } from '../../shared/model/read-body.ts';
+import type { UpstreamRequest } from '../../shared/model/transport.ts';
+import { answer, hang, reset, say, startScriptedUpstream } from '../support/scripted-upstream.ts';
+
+const GONE = new Error('client gone');
+const send = createHttpTransport();
+
+function to(baseUrl: string, parts: Partial<UpstreamRequest> = {}): UpstreamRequest {
+  return {
+    url: new URL(`${baseUrl}/chat/completions`),
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+    signal: new AbortController().signal,
+    ...parts,
+  };
+}
+
+/** An upstream below HTTP, which says just these bytes once it was asked and keeps the socket. */
+async function startRawUpstream(bytes: string) {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.write(bytes));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+    sockets,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Long enough for everything that was put off to the next turns of the loop. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+}
+
+describe('createHttpTransport', () => {
+  it('asks one after the other over one connection, and at the same time over several', async () => {
+    await using upstream = await startScriptedUpstream(say('hello'));
+    const ask = async () => readText((await send(to(upstream.baseUrl))).body, 10_000);
+
+    await ask();
+    await ask();
+    await ask();
+    const inTurn = upstream.connections();
+    await Promise.all([ask(), ask(), ask()]);
+
+    expect([inTurn, upstream.connections()]).toEqual([1, 3]);
+  });
+
+  it('sends what it was given, with the length of the body, and asks for no encoding', async () => {
+    await using upstream = await startScriptedUpstream(say('hello'));
+
+    await readText((await send(to(upstream.baseUrl, { body: '{"a":"ü"}' }))).body, 10_000);
+
+    expect(upstream.requests[0]).toMatchObject({ path: '/v1/chat/completions', body: { a: 'ü' } });
+    expect(upstream.requests[0]?.headers).toEqual({
+      connection: 'keep-alive',
+      'content-length': '10',
+      'content-type': 'application/json',
+      host: new URL(upstream.baseUrl).host,
+    });
+  });
+
+  it('shows every value of a header that is there twice', async () => {
+    await using upstream = await startRawUpstream(
+      'HTTP/1.1 429 Slow\r\nRetry-After: 2\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n',
+    );
+
+    const { status, headers } = await send(to(upstream.baseUrl));
+
+    expect([status, headers.get('retry-after'), headers.get('x-absent')]).toEqual([
+      429,
+      '2, 30',
+      null,
+    ]);
+  });
+
+  it.each([
+    ['a header with a line break in it', { headers: { authorization: 'Bearer canary\r\nx: y' } }],
+    ['an address of another kind', { url: new URL('ftp://127.0.0.1/v1') }],
+  ])('rejects %s as an error of whoever configured it', async (_name, parts) => {
+    const refused = send(to('http://127.0.0.1:9/v1', parts));
+
+    await expect(refused).rejects.toBeInstanceOf(TypeError);
+    await expect(refused).rejects.not.toThrow('canary');
+  });
+
+  it('rejects with the word of the system where nobody listens, or the other side resets', async () => {
+    const closed = await startScriptedUpstream(hang);
+    await closed[Symbol.asyncDispose]();
+    await using upstream = await startScriptedUpstream(reset);
+
+    await expect(send(to(closed.baseUrl))).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(send(to(upstream.baseUrl))).rejects.toMatchObject({ code: 'ECONNRESET' });
+  });
+
+  it.each([
+    [
+      'a protocol that nobody asked for',
+      'HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n',
+    ],
+    ['something that is no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
+    ['a header beyond all measure', `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`],
+  ])('rejects where the other side speaks %s', async (_name, bytes) => {
+    await using upstream = await startRawUpstream(bytes);
+
+    await expect(send(to(upstream.baseUrl))).rejects.toBeInstanceOf(Error);
+  });
+
+  it('tells whoever reads a body that its end is missing', async () => {
+    await using upstream = await startRawUpstream(
+      'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf',
+    );
+    const { body } = await send(to(upstream.baseUrl));
+    const reading = readText(body, 10_000);
+
+    upstream.sockets[0]?.end();
+
+    await expect(reading).rejects.toMatchObject({ code: 'ECONNRESET' });
+  });
+
+  it('refuses a body above the cap and closes its connection', async () => {
+    await using upstream = await startScriptedUpstream(
+      answer(200, { text: 'x'.repeat(40_000_000) }),
+    );
+    const { body } = await send(to(upstream.baseUrl));
+
+    await expect(readText(body, 1_000)).rejects.toMatchObject({ code: 'upstream_invalid' });
+    expect(await upstream.requests[0]?.leftEarly).toBe(true);
+  });
+});
+
+describe('a request that is aborted', () => {
+  const uncaught: unknown[] = [];
+  const note = (error: unknown): void => void uncaught.push(error);
+  beforeEach(() => {
+    uncaught.length = 0;
+    process.on('uncaughtException', note);
+  });
+  afterEach(() => {
+    process.off('uncaughtException', note);
+    expect(uncaught).toEqual([]);
+  });
+
+  it('rejects with the reason before it is sent, and asks nobody', async () => {
+    await using upstream = await startScriptedUpstream(hang);
+
+    await expect(send(to(upstream.baseUrl, { signal: AbortSignal.abort(GONE) }))).rejects.toBe(
+      GONE,
+    );
+    expect(upstream.connections()).toBe(0);
+  });
+
+  it('rejects with the reason while it waits for the answer, and closes the socket', async () => {
+    await using upstream = await startScriptedUpstream(hang);
+    const caller = new AbortController();
+    const outcome = send(to(upstream.baseUrl, { signal: caller.signal }));
+    while (upstream.requests.length === 0) await settle();
+
+    caller.abort(GONE);
+
+    await expect(outcome).rejects.toBe(GONE);
+    expect(await upstream.requests[0]?.leftEarly).toBe(true);
+  });
+
+  it.each([
+    ['in the middle of the body', 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf', false],
+    ['after a body that was left unread', 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhalf', true],
+    ['after a body without a length', 'HTTP/1.1 200 OK\r\n\r\nhalf', true],
+  ])('closes the socket %s, and nothing is thrown where nobody listens', async (...row) => {
+    const [, bytes, isDestroyedFirst] = row;
+    await using upstream = await startRawUpstream(bytes);
+    const caller = new AbortController();
+    const { body } = await send(to(upstream.baseUrl, { signal: caller.signal }));
+    const [socket] = upstream.sockets;
+    const closed = socket && once(socket, 'close');
+
+    if (isDestroyedFirst) body.destroy();
+    caller.abort(GONE);
+
+    await closed;
+    await settle();
+    expect(body.destroyed).toBe(true);
+  });
+
+  it('throws nothing where a body breaks before anybody reads it, and tells who reads it', async () => {
+    await using upstream = await startRawUpstream(
+      'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf',
+    );
+    const { body } = await send(to(upstream.baseUrl));
+
+    upstream.sockets[0]?.destroy();
+    while (!body.destroyed) await settle();
+
+    await expect(readText(body, 10_000)).rejects.toMatchObject({ code: 'ECONNRESET' });
+  });
+
+  it('is over once its body was read: its connection serves the next', async () => {
+    await using upstream = await startScriptedUpstream(say('hello'));
+    const caller = new AbortController();
+    await buffer((await send(to(upstream.baseUrl, { signal: caller.signal }))).body);
+
+    caller.abort(GONE);
+    await settle();
+    await buffer((await send(to(upstream.baseUrl))).body);
+
+    expect(upstream.connections()).toBe(1);
+  });
+});
