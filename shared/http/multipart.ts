@@ -78,10 +78,13 @@ function readHeaders(bytes: Buffer): { name: string; filename: string | undefine
   return { name, filename: parameterOf(parameters, 'filename') };
 }
 
-/** Quotes and line ends in a name are written as browsers write them. */
+/** A value in quotes, as browsers write it, or a plain word, as .NET does. */
 function parameterOf(parameters: string, name: string): string | undefined {
-  const found = new RegExp(`(?:^|;)\\s*${name}="((?:[^"\\\\]|\\\\.)*)"`, 'i').exec(parameters);
-  return found?.[1]?.replaceAll(/\\(.)/g, '$1').replaceAll(/%0D|%0A|%22/gi, decodeURIComponent);
+  const value = '(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s";]+))';
+  const found = new RegExp(`(?:^|;)\\s*${name}=${value}`, 'i').exec(parameters);
+  // Quotes and line ends are percent signs and digits, or follow a backslash.
+  const quoted = found?.[1]?.replaceAll(/\\(.)/g, '$1');
+  return (quoted ?? found?.[2])?.replaceAll(/%0D|%0A|%22/gi, decodeURIComponent);
 }
 
 type Input = ReturnType<typeof createInput>;

@@ -38,6 +38,18 @@ describe('readMultipart', () => {
     },
   );
 
+  it('reads names without quotes, as .NET writes them', async () => {
+    const head = (rest: string) => `Content-Disposition: form-data; ${rest}\r\n\r\n`;
+    const file = head("name=file; filename=in.jsonl; filename*=utf-8''in.jsonl");
+
+    const parts = await read(`--b\r\n${file}x\r\n--b\r\n${head('name=purpose')}batch\r\n--b--\r\n`);
+
+    expect(parts).toEqual([
+      { name: 'file', filename: 'in.jsonl', text: 'x' },
+      { name: 'purpose', filename: undefined, text: 'batch' },
+    ]);
+  });
+
   it('holds no more than a chunk and a boundary of a large file', async () => {
     const chunk = Buffer.alloc(65_536, 'x');
     let given = 0;
