@@ -28,7 +28,8 @@ export async function processMessage(
   options: ProcessorOptions,
 ): Promise<void> {
   const { queue, poisonQueue, config } = options;
-  if (poisonQueue !== undefined && message.dequeueCount > config.maxDequeueCount) {
+  if (message.dequeueCount > config.maxDequeueCount) {
+    // One of a poison queue is left to itself: it comes again and again, and nobody is called.
     return moveToPoison(message, message.popReceipt, options);
   }
   const renewal = keepInvisible(message, options);

@@ -80,21 +80,26 @@ describe('a message of a queue', () => {
   });
 
   it('delivered too often before goes to the poison queue without a call', async () => {
-    const spent = worlds.service.getQueueClient('spent');
-    await spent.create();
-    await spent.sendMessage('spent');
-    for (let count = 0; count < 2; count += 1) {
-      await spent.receiveMessages({ visibilityTimeout: 1 });
-      await waitUntil(
-        async () => (await spent.peekMessages()).peekedMessageItems.length === 1,
-        'the message to be visible again',
-      );
-    }
+    await spend('spent', worlds);
 
     const world = await worlds.start({ JOBS: 'spent' });
 
     await world.untilTold('poison');
     expect(world.told('job')).toEqual([]);
+  });
+
+  it('delivered too often from a poison queue is left there without a call', async () => {
+    await spend('tired-poison', worlds);
+
+    const world = await worlds.start({ JOBS: 'tired' });
+    await world.poison.sendMessage('fresh');
+
+    await world.untilTold('poison');
+    await waitUntil(async () => {
+      const { approximateMessagesCount } = await world.poison.getProperties();
+      return approximateMessagesCount === 1;
+    }, 'the fresh one to be gone and the other one to stay');
+    expect(world.told('poison').map(({ message }) => message)).toEqual(['fresh']);
   });
 
   it('in work when the worker crashes comes again with its count at two', async () => {
@@ -158,3 +163,17 @@ describe('a message of a queue', () => {
     expect(world.told('job').map(({ message }) => message)).toEqual([{ jobId: 'encoded' }]);
   });
 });
+
+/** A queue with one message that was delivered as often as host.json allows, and is visible again. */
+async function spend(name: string, { service }: QueueWorlds): Promise<void> {
+  const queue = service.getQueueClient(name);
+  await queue.create();
+  await queue.sendMessage('spent');
+  for (let count = 0; count < 2; count += 1) {
+    await queue.receiveMessages({ visibilityTimeout: 1 });
+    await waitUntil(
+      async () => (await queue.peekMessages()).peekedMessageItems.length === 1,
+      'the message to be visible again',
+    );
+  }
+}
