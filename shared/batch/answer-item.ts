@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import { isRetryable, ServiceError, toServiceError, type ErrorCode } from '../errors.ts';
 import { describeCause } from '../telemetry/describe-cause.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { parseItem, UNREADABLE } from './item.ts';
+import { GONE, parseItem, UNREADABLE } from './item.ts';
 import { answered, failed, type ItemPlace, type ResultLine } from './result.ts';
 
 /** What became of one try at one item. Only `result` is an end. */
@@ -33,16 +33,8 @@ export interface ItemOptions {
 /** Asks the agent one item. Never throws: what goes wrong is the item's outcome. */
 export async function answerItem(item: unknown, options: ItemOptions): Promise<ItemOutcome> {
   const { place, stop, itemDeadlineMs } = options;
-  if (item === UNREADABLE) {
-    const message = 'The line must be one JSON value in UTF-8, and not longer than 1 MiB';
-    return { kind: 'result', line: failed(place, 'invalid_json_line', message) };
-  }
-  const parsed = parseItem(item);
-  if (parsed === undefined) {
-    const message =
-      'An item must be {"custom_id": text, "body": object} and no more than method and url';
-    return { kind: 'result', line: failed(place, 'invalid_item', message) };
-  }
+  const parsed = typeof item === 'symbol' ? undefined : parseItem(item);
+  if (parsed === undefined) return { kind: 'result', line: noItem(item, place) };
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(tooLate()), itemDeadlineMs);
   const requestId = crypto.randomUUID();
@@ -63,6 +55,19 @@ export async function answerItem(item: unknown, options: ItemOptions): Promise<I
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Why there is nothing to ask. */
+function noItem(item: unknown, place: ItemPlace): ResultLine {
+  if (item === GONE) {
+    return failed(place, 'input_not_found', 'The input of the batch must stay where it is');
+  }
+  if (item === UNREADABLE) {
+    const wanted = 'The line must be one JSON value in UTF-8, and not longer than 1 MiB';
+    return failed(place, 'invalid_json_line', wanted);
+  }
+  const wanted = 'An item must be {"custom_id", "body"} and no more than method and url';
+  return failed(place, 'invalid_item', wanted);
 }
 
 /** The question of a body in either dialect, and how its answer is to be written. */

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { ServiceError } from '../errors.ts';
 import type { BatchStore } from './batch-store.ts';
-import { viewBatch, type BatchView } from './batch-view.ts';
+import { isLost, viewBatch, type BatchView } from './batch-view.ts';
 import type { BlobArea } from './blob-area.ts';
 import { findInput, inputBlob } from './file-desk.ts';
-import { cancelBatch, retryBatch, type SeenBatch } from './change-batch.ts';
+import { cancelBatch, retryBatch, wakeBatch, type SeenBatch } from './change-batch.ts';
 import type { JobSender } from './job-sender.ts';
-import { digestOf } from './job.ts';
+import { digestOf, isJobId } from './job.ts';
 import { mayAsk } from './owner.ts';
 import { newRecord, type BatchRecord } from './record.ts';
 import { INPUT_CONTAINER } from './storage-names.ts';
@@ -39,7 +39,7 @@ export interface BatchDeskOptions {
 }
 
 export function createBatchDesk(options: BatchDeskOptions): BatchDesk {
-  const { store, clock } = options;
+  const { store, clock, sender } = options;
   const look = (id: string, owner: string) => findBatch(id, { owner, store });
   const view = async ({ record, survey }: SeenBatch): Promise<BatchView> => {
     const plan = (survey.plan?.errors ?? 0) > 0 ? await store.plan(record) : undefined;
@@ -50,7 +50,12 @@ export function createBatchDesk(options: BatchDeskOptions): BatchDesk {
       const record = await createRecord(wanted, options);
       return view({ record, survey: await store.survey(record.id) });
     },
-    view: async (id, owner) => view(await look(id, owner)),
+    async view(id, owner) {
+      const seen = await look(id, owner);
+      // Its messages are gone, or it would have expired by itself: one more lets it.
+      if (isLost(seen.record, { ...seen, now: clock.now() })) await wakeBatch(seen, sender);
+      return view(seen);
+    },
     async list(owner, { after, limit }) {
       const last = after === undefined ? undefined : await look(after, owner);
       const { ids, hasMore } = await store.list(owner, { after: last?.record, limit });
@@ -67,8 +72,9 @@ async function findBatch(
   id: string,
   { owner, store }: { readonly owner: string; readonly store: BatchStore },
 ): Promise<SeenBatch> {
-  const [record, survey] = await Promise.all([store.find(id), store.survey(id)]);
-  if (record === undefined || !mayAsk(record, owner)) {
+  // Other folders are no batches, and may be large.
+  const [record, survey] = isJobId(id) ? await Promise.all([store.find(id), store.survey(id)]) : [];
+  if (record === undefined || survey === undefined || !mayAsk(record, owner)) {
     throw new ServiceError('not_found', 'There is no such batch');
   }
   return { record, survey };
@@ -95,6 +101,12 @@ async function createRecord(
     metadata: metadata === null ? null : { ...metadata },
   };
   await store.begin(record);
-  await sender.send({ v: 1, jobId: id }, { delaySeconds: 0 });
+  try {
+    await sender.send({ v: 1, jobId: id }, { delaySeconds: 0 });
+  } catch (error) {
+    // Its caller will ask for another one; this one nobody would ever work on.
+    await store.discard(record).catch(() => undefined);
+    throw error;
+  }
   return record;
 }

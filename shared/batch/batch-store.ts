@@ -8,6 +8,8 @@ import type { Final, Survey } from './survey.ts';
 export interface BatchStore {
   /** Keeps the record of a new batch; resolves to the earlier one where the id is taken. */
   begin(record: BatchRecord): Promise<BatchRecord>;
+  /** Forgets a batch that nobody has begun to work on. */
+  discard(record: BatchRecord): Promise<void>;
   find(id: string): Promise<BatchRecord | undefined>;
   /** Changes a record; tried again when somebody else changed it meanwhile. */
   change(

@@ -62,8 +62,16 @@ interface Running {
   readonly now: number;
 }
 
+/** Whether nobody works on a batch any more, though it has not ended. */
+export function isLost(
+  { expiresAt, generation }: BatchRecord,
+  { survey, now }: { readonly survey: Survey; readonly now: number },
+): boolean {
+  return !survey.finals.has(generation) && now > Date.parse(expiresAt) + LOST_AFTER_MS;
+}
+
 function runningStatus(record: BatchRecord, { survey, known, now }: Running): BatchStatus {
-  if (now > Date.parse(record.expiresAt) + LOST_AFTER_MS) return 'expired';
+  if (isLost(record, { survey, now })) return 'expired';
   if (record.cancelledAt !== null) return 'cancelling';
   if (known === undefined) return 'validating';
   const settled = survey.shards.filter((shard) => isSettled(shard, record.generation));

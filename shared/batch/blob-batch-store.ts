@@ -27,6 +27,10 @@ export function createBlobBatchStore(options: BlobBatchStoreOptions): BatchStore
   const { area, clock, telemetry } = options;
   return {
     begin: (record) => begin(area, record),
+    async discard(record) {
+      await area.remove(listEntry(record));
+      await area.remove(names.record(record.id));
+    },
     async find(id) {
       return (await findRecord(area, id))?.record;
     },

@@ -2,9 +2,11 @@ import type { Clock } from '../clock.ts';
 import { ServiceError } from '../errors.ts';
 import type { BatchStore } from './batch-store.ts';
 import { isSettled, shardCount } from './finish-batch.ts';
+import type { BlobArea } from './blob-area.ts';
 import type { JobSender } from './job-sender.ts';
 import { sendShards } from './plan-batch.ts';
 import { COMPLETION_WINDOW_MS, type BatchRecord } from './record.ts';
+import { inputName } from './shard.ts';
 import type { Survey } from './survey.ts';
 
 /** A batch as it was found. */
@@ -17,6 +19,8 @@ interface ChangeNeeds {
   readonly store: BatchStore;
   readonly sender: JobSender;
   readonly clock: Clock;
+  /** The container of input files. */
+  readonly inputs: BlobArea;
 }
 
 /**
@@ -33,7 +37,7 @@ export async function cancelBatch(seen: SeenBatch, needs: ChangeNeeds): Promise<
     id: record.id,
     to: (found) => (found.cancelledAt === null ? { ...found, cancelledAt } : found),
   });
-  await wake({ record: changed, survey }, needs.sender);
+  await wakeBatch({ record: changed, survey }, needs.sender);
   return { record: changed, survey };
 }
 
@@ -47,9 +51,17 @@ export async function retryBatch(seen: SeenBatch, needs: ChangeNeeds): Promise<S
   if (final?.failed === 0) {
     throw new ServiceError('invalid_request', 'Cannot retry the batch: no item of it failed');
   }
+  await requireInput(seen.record, needs.inputs);
   const record = final === undefined ? seen.record : await reopen(seen, needs);
-  await wake({ record, survey }, needs.sender);
+  await wakeBatch({ record, survey }, needs.sender);
   return { record, survey };
+}
+
+/** Without it what failed for a reason of its own would fail again for this one. */
+async function requireInput(record: BatchRecord, inputs: BlobArea): Promise<void> {
+  if (record.inputBlob === null || (await inputs.facts(inputName(record))) !== undefined) return;
+  const message = 'Cannot retry the batch: its input file is gone';
+  throw new ServiceError('not_found', message, { param: 'input_file_id' });
 }
 
 function reopen({ record }: SeenBatch, { store, clock }: ChangeNeeds): Promise<BatchRecord> {
@@ -75,7 +87,7 @@ async function change(
 }
 
 /** Puts everything that is not done on the queue now. What is there already does no harm. */
-async function wake({ record, survey }: SeenBatch, sender: JobSender): Promise<void> {
+export async function wakeBatch({ record, survey }: SeenBatch, sender: JobSender): Promise<void> {
   const { id, generation } = record;
   const count = shardCount(record, survey);
   if (count === undefined) return sender.send({ v: 1, jobId: id }, { delaySeconds: 0 });

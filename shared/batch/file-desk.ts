@@ -4,7 +4,7 @@ import { ServiceError } from '../errors.ts';
 import type { BatchStore } from './batch-store.ts';
 import type { BlobArea, BlobFacts } from './blob-area.ts';
 import { ownerHash } from './blob-names.ts';
-import { openOutput, outputBlob, parseOutputFileId } from './output-files.ts';
+import { hasEnded, openOutput, outputBlob, parseOutputFileId } from './output-files.ts';
 import { mayAsk } from './owner.ts';
 
 /** A file in the shape that OpenAI clients read. */
@@ -64,7 +64,9 @@ export function createFileDesk(options: FileDeskOptions): FileDesk {
       if (output === undefined) return findInput(id, { owner, inputs });
       const { file, record } = output;
       const found = await options.outputs.facts(outputBlob(file));
-      if (found === undefined && file.generation !== record.generation) throw notFound();
+      if (found === undefined && (await hasEnded(file, { area: options.outputs, record }))) {
+        throw notFound();
+      }
       return {
         id,
         object: 'file',

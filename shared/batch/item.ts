@@ -13,6 +13,9 @@ export type JobItem = z.infer<typeof itemSchema>;
 /** A line that is not JSON, in the place of its item. */
 export const UNREADABLE = Symbol('unreadable line');
 
+/** In the place of an item whose input went away after it was planned. */
+export const GONE = Symbol('item of an input that is gone');
+
 /** undefined when the item is not `{"custom_id", "body"}`. */
 export function parseItem(item: unknown): JobItem | undefined {
   const result = itemSchema.safeParse(item);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { decodeMessage } from './decode-message.ts';
+import { customIdOf } from './item.ts';
 import { INPUT_CONTAINER } from './storage-names.ts';
 
 /** A blob name without tricks: no separators, and no dot at the end, which readers cut off. */
@@ -55,12 +56,23 @@ export function parseJob(message: unknown): ParsedJob {
   if (typeof message === 'string' && value === undefined) {
     return refused('it is neither JSON nor base64 of JSON');
   }
-  if (isDeeperThan(MAX_DEPTH, value)) return refused(`it is nested more than ${MAX_DEPTH} levels`);
   const result = schemaFor(value).safeParse(value);
-  if (result.success) return { ok: true, job: result.data };
+  if (result.success) return { ok: true, job: withoutAbysses(result.data) };
   const issue = result.error.issues[0];
   const field = issue?.path.join('.') ?? '';
   return refused(`${field === '' ? 'its shape' : `"${field}"`} is wrong: ${issue?.message}`);
+}
+
+/**
+ * An item that is nested so deeply that writing it would exhaust a stack ends alone: what is left of
+ * it is its id, which is no item.
+ */
+function withoutAbysses(job: Job): Job {
+  if (!('items' in job) || !isDeeperThan(MAX_DEPTH, job.items)) return job;
+  const items = job.items.map((item): unknown =>
+    isDeeperThan(MAX_DEPTH, item) ? { custom_id: customIdOf(item) } : item,
+  );
+  return { ...job, items };
 }
 
 /** By the field that only one kind has, so that the reason of a refusal is about that kind. */

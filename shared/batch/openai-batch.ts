@@ -5,6 +5,12 @@ import { outputFileId } from './output-files.ts';
 export function toOpenAiBatch(view: BatchView) {
   const { record, status, counts, shards, final, errors } = view;
   const { id, generation } = record;
+  const files = {
+    output_file_id:
+      counts.completed > 0 ? outputFileId({ id, kind: 'succeeded', generation }) : null,
+    error_file_id: counts.failed > 0 ? outputFileId({ id, kind: 'failed', generation }) : null,
+  };
+  const isOver = final !== undefined;
   const endedAs = (outcome: string): number | null =>
     final?.outcome === outcome ? seconds(final.at) : null;
   return {
@@ -15,9 +21,9 @@ export function toOpenAiBatch(view: BatchView) {
     input_file_id: record.inputFileId,
     completion_window: '24h',
     status,
-    output_file_id:
-      counts.completed > 0 ? outputFileId({ id, kind: 'succeeded', generation }) : null,
-    error_file_id: counts.failed > 0 ? outputFileId({ id, kind: 'failed', generation }) : null,
+    // Some clients take the id alone for the sign that the file is whole.
+    output_file_id: isOver ? files.output_file_id : null,
+    error_file_id: isOver ? files.error_file_id : null,
     created_at: seconds(Date.parse(record.createdAt)),
     in_progress_at: view.plannedAt === undefined ? null : seconds(view.plannedAt),
     expires_at: seconds(Date.parse(record.expiresAt)),
@@ -29,7 +35,7 @@ export function toOpenAiBatch(view: BatchView) {
     cancelled_at: endedAs('cancelled'),
     request_counts: counts,
     metadata: record.metadata,
-    progress: { generation, shards },
+    progress: { generation, shards, ...files },
   };
 }
 

@@ -29,7 +29,10 @@ export function outputBlob({ id, kind, generation }: OutputFile): string {
   return kind === 'succeeded' ? names.output(id, generation) : names.errors(id, generation);
 }
 
-/** The lines of an output file: as it was written at the end, or as the batch stands now. */
+/**
+ * The lines of an output file: as it was written at the end, or as the batch stands now. Undefined
+ * where the batch has ended without it, or somebody deleted it.
+ */
 export async function openOutput(
   file: OutputFile,
   { area, store, record }: OutputNeeds,
@@ -38,8 +41,17 @@ export async function openOutput(
   const found = await area.facts(name);
   const written = found === undefined ? undefined : await area.stream(name);
   if (found !== undefined && written !== undefined) return { chunks: written, bytes: found.bytes };
-  if (file.generation !== record.generation) return undefined;
+  if (await hasEnded(file, { area, record })) return undefined;
   return { chunks: encoded(store.results(file.id, file.kind)), bytes: undefined };
+}
+
+/** Whether nothing can come any more that is not in a file of its own. */
+export async function hasEnded(
+  { id, generation }: OutputFile,
+  { area, record }: Pick<OutputNeeds, 'area' | 'record'>,
+): Promise<boolean> {
+  if (generation !== record.generation) return true;
+  return (await area.facts(names.final(id, generation))) !== undefined;
 }
 
 interface OutputNeeds {

@@ -2,13 +2,16 @@ import type { Clock } from '../clock.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { BatchStore } from './batch-store.ts';
 import type { JobSender } from './job-sender.ts';
-import { planInput } from './plan-input.ts';
+import { MAX_INPUT_BYTES, planInput } from './plan-input.ts';
 import { failedPlan, type Plan } from './plan.ts';
 import type { BatchRecord } from './record.ts';
 import { inputName, type ShardNeeds } from './shard.ts';
 
 /** Sends at once: enough to hide the way to the queue, few enough not to flood it. */
 const PARALLEL = 8;
+/** A message may overtake the blob that it points to, but not by more than this. */
+const LATE_INPUT_MS = 30_000;
+const LATE_DELAY_SECONDS = 5;
 
 export interface PlannerOptions extends ShardNeeds {
   readonly store: BatchStore;
@@ -28,7 +31,13 @@ export async function planBatch(record: BatchRecord, options: PlannerOptions): P
   if ((await store.survey(id)).finals.has(record.generation)) return;
   let plan = await store.plan(record);
   if (plan === undefined) {
-    await store.keepPlan(id, await planOf(record, options));
+    const made = await planOf(record, options);
+    if (made === 'not there yet') {
+      await options.sender.send({ v: 1, jobId: id }, { delaySeconds: LATE_DELAY_SECONDS });
+      telemetry.info('batch waits for its input', { jobId: id });
+      return;
+    }
+    await store.keepPlan(id, made);
     plan = await store.plan(record);
   }
   if (plan === undefined) throw new TypeError(`Cannot find the plan of ${id} that was just kept`);
@@ -55,9 +64,16 @@ export async function sendShards(
 
 async function planOf(
   record: BatchRecord,
-  { inputs, itemsPerShard }: PlannerOptions,
-): Promise<Plan> {
-  const chunks = await inputs.stream(inputName(record));
-  if (chunks === undefined) return failedPlan('input_not_found', 'The input file must exist');
-  return planInput(chunks, { itemsPerShard });
+  { inputs, itemsPerShard, clock }: PlannerOptions,
+): Promise<Plan | 'not there yet'> {
+  const name = inputName(record);
+  const bytes = (await inputs.facts(name))?.bytes ?? 0;
+  if (bytes > MAX_INPUT_BYTES) {
+    return failedPlan('file_too_large', `The input must have at most ${MAX_INPUT_BYTES} bytes`);
+  }
+  const chunks = await inputs.stream(name);
+  if (chunks !== undefined) return planInput(chunks, { itemsPerShard });
+  const mayCome = clock.now() < Date.parse(record.createdAt) + LATE_INPUT_MS;
+  if (record.inputFileId === null && mayCome) return 'not there yet';
+  return failedPlan('input_not_found', 'The input file must exist');
 }

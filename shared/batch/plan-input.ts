@@ -5,6 +5,8 @@ import { readLine, splitLines, type FileLine } from './split-lines.ts';
 
 /** Longer than any item that the agent would accept. */
 export const MAX_LINE_BYTES = 1_048_576;
+/** As large as OpenAI takes. */
+export const MAX_INPUT_BYTES = 200 * 1_048_576;
 /** More lines are another batch. */
 const MAX_ITEMS = 50_000;
 /** As many as fit into memory with ease, and few enough that a crash costs little. */

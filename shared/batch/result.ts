@@ -6,6 +6,7 @@ export type ItemFailureCode =
   | ErrorCode
   | 'invalid_item'
   | 'invalid_json_line'
+  | 'input_not_found'
   | 'duplicate_custom_id'
   | 'exhausted'
   | 'batch_cancelled'

@@ -1,6 +1,6 @@
 import type { BatchStore } from './batch-store.ts';
 import type { BlobArea } from './blob-area.ts';
-import { UNREADABLE } from './item.ts';
+import { GONE, UNREADABLE } from './item.ts';
 import { MAX_LINE_BYTES } from './plan-input.ts';
 import type { Plan } from './plan.ts';
 import type { BatchRecord } from './record.ts';
@@ -55,8 +55,8 @@ async function readItems(inputs: BlobArea, { record, part }: Part): Promise<read
     if (read === 'blank') continue;
     items.push(read === 'unreadable' ? UNREADABLE : read.value);
   }
-  // The input went away after it was planned: its items end all the same, as unreadable.
-  while (items.length < part.count) items.push(UNREADABLE);
+  // The input went away after it was planned: its items end all the same.
+  while (items.length < part.count) items.push(GONE);
   return items.slice(0, part.count);
 }
 

@@ -15,6 +15,8 @@ const BUSY_DELAY_SECONDS = 10;
  */
 const MAX_CRASHES = 8;
 const WATCH_EVERY_MS = 2_000;
+/** The files of a large batch take a minute to write: after a long pass that is another delivery's. */
+const LONG_PASS_MS = 60_000;
 const NONE_LEFT: Remaining = { items: 0, delaySeconds: 0 };
 
 export interface WorkOptions extends PassOptions, ShardNeeds {
@@ -22,6 +24,8 @@ export interface WorkOptions extends PassOptions, ShardNeeds {
   readonly sender: JobSender;
   /** How often a running shard looks whether its batch was cancelled. */
   readonly watchEveryMs?: number | undefined;
+  /** How long a pass may last, in milliseconds, whose delivery also ends the batch. */
+  readonly longPassMs?: number | undefined;
 }
 
 interface Work {
@@ -35,7 +39,8 @@ export async function workShard(
   { record, shard: number }: { readonly record: BatchRecord; readonly shard: number },
   options: WorkOptions,
 ): Promise<'unknown shard' | 'done'> {
-  const { store, sender, telemetry } = options;
+  const { store, sender, telemetry, longPassMs = LONG_PASS_MS } = options;
+  const startedAt = performance.now();
   const shard = await loadShard({ record, shard: number }, options);
   if (shard === undefined) return 'unknown shard';
   const message = { v: 1 as const, jobId: record.id, shard: number };
@@ -52,7 +57,9 @@ export async function workShard(
     telemetry.info('batch shard handed over', { ...remaining });
   } else {
     telemetry.info('batch shard finished', { total: shard.items.length });
-    await finishIfComplete(record, options);
+    const isLong = performance.now() - startedAt > longPassMs;
+    if (isLong) await sender.send(message, { delaySeconds: 0 });
+    else await finishIfComplete(record, options);
   }
   return 'done';
 }

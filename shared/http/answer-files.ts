@@ -1,4 +1,5 @@
 import type { FileObject } from '../batch/file-desk.ts';
+import { MAX_INPUT_BYTES } from '../batch/plan-input.ts';
 import type { BatchNeeds } from '../batch/queue-handler.ts';
 import { ServiceError } from '../errors.ts';
 import type { CallerExchange, PipelineNeeds } from './exchange.ts';
@@ -10,9 +11,8 @@ import { streamFile } from './stream-file.ts';
 
 export interface FilesNeeds extends PipelineNeeds, BatchNeeds {}
 
-/** As large as OpenAI takes; the form around it is small. */
-const MAX_FILE_BYTES = 200 * 1_048_576;
-const UPLOAD = { maxBytes: MAX_FILE_BYTES + 65_536, stallMs: 30_000 } as const;
+/** The form around a file is small. */
+const UPLOAD = { maxBytes: MAX_INPUT_BYTES + 65_536, stallMs: 30_000 } as const;
 const MAX_FIELD_BYTES = 1_024;
 const MAX_PARTS = 16;
 

@@ -30,7 +30,7 @@ export function setUp(
   });
   const { store, inputs, sent, time } = bench;
   const clock = { now: () => time.now };
-  const sender = {
+  const sender = options.sender ?? {
     async send(job: Job, { delaySeconds }: { delaySeconds: number }) {
       sent.push({ job, delaySeconds });
     },

@@ -36,6 +36,7 @@ interface BenchOptions extends Partial<
     | 'sender'
     | 'itemsPerShard'
     | 'watchEveryMs'
+    | 'longPassMs'
     | 'pace'
   >
 > {

@@ -74,7 +74,8 @@ describe('a batch of a file', () => {
       request_counts: { total: 6, completed: 3, failed: 0 },
       progress: { shards: { total: 2, done: 1, running: 0, waiting: 1 } },
     });
-    expect(customIdsIn(await textOf(world, running.output_file_id))).toHaveLength(3);
+    expect(running.output_file_id).toBeNull();
+    expect(customIdsIn(await textOf(world, running.progress.output_file_id))).toHaveLength(3);
   });
 
   it('goes on where its planner was killed, before or after the plan was kept', async () => {
@@ -221,14 +222,46 @@ describe('a queue job', () => {
     expect((await openAi(world, 'pointer')).request_counts.completed).toBe(5);
   });
 
-  it('fails with the reason when there is no such blob', async () => {
+  it('Q4: waits a while for a blob that its message has overtaken', async () => {
     const world = setUp();
+    const pointer = { v: 1, jobId: 'early', inputBlob: 'batch-input/early.jsonl' };
+
+    await world.processor.process(pointer);
+    const early = await openAi(world, 'early');
+    await world.inputs.create('early.jsonl', { content: linesOf(2).join('\n') });
+    await world.drain();
+
+    expect(early.status).toBe('validating');
+    expect(await openAi(world, 'early')).toMatchObject({
+      status: 'completed',
+      request_counts: { total: 2, completed: 2, failed: 0 },
+    });
+  });
+
+  it('fails with the reason when there is no such blob after that while', async () => {
+    const world = setUp();
+    const startedAt = world.time.now;
 
     await world.processor.process({ v: 1, jobId: 'lost', inputBlob: 'batch-input/lost.jsonl' });
+    await world.drain();
 
     expect(await openAi(world, 'lost')).toMatchObject({
       status: 'failed',
       errors: { data: [{ code: 'input_not_found' }] },
+    });
+    expect(world.time.now - startedAt).toBeLessThanOrEqual(60_000);
+  });
+
+  it('fails with the reason when its blob is larger than a batch may be', async () => {
+    const world = setUp();
+    const { inputs } = world;
+    inputs.facts = async () => ({ facts: {}, bytes: 200 * 1_048_576 + 1 });
+
+    await world.processor.process({ v: 1, jobId: 'large', inputBlob: 'batch-input/large.jsonl' });
+
+    expect(await openAi(world, 'large')).toMatchObject({
+      status: 'failed',
+      errors: { data: [{ code: 'file_too_large' }] },
     });
   });
 });

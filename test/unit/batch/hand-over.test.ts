@@ -21,13 +21,16 @@ describe('handing a batch job over', () => {
     });
     const job = jobOf('job', messages(4));
     await processor.process(job);
-    const before = [...agent.asked];
+    const before = agent.asked.length;
+    const first = [...sent];
 
-    await processor.process(job);
+    for (let next = sent.pop(); next !== undefined; next = sent.pop()) {
+      await processor.process(next.job);
+    }
 
-    expect(before.length).toBeLessThan(3);
+    expect(before).toBeLessThan(3);
+    expect(first).toEqual([{ job: shardJob('job'), delaySeconds: 0 }]);
     expect(agent.asked).toEqual(messages(4));
-    expect(sent).toEqual([{ job: shardJob('job'), delaySeconds: 0 }]);
     expect((await store.read('job'))?.results.size).toBe(4);
   });
 

@@ -51,12 +51,20 @@ describe('parseJob', () => {
     expect(reasonOf(message)).toContain(`The message is not a job: ${reason}`);
   });
 
-  it('Q1: refuses nesting that would exhaust the stack of whoever writes it', () => {
+  it('leaves of an item that would exhaust the stack of its writers no more than its id', () => {
+    const deep: unknown = JSON.parse(`${'['.repeat(20_000)}${']'.repeat(20_000)}`);
+    const good = { custom_id: 'b', body: { message: 'Hi' } };
+
+    const parsed = parseJob({ ...job, items: [{ custom_id: 'a', body: { deep } }, good] });
+
+    expect(parsed).toEqual({ ok: true, job: { ...job, items: [{ custom_id: 'a' }, good] } });
+  });
+
+  it('Q1: refuses nesting that would exhaust the stack where no item is', () => {
     const deep: unknown = JSON.parse(`${'['.repeat(20_000)}${']'.repeat(20_000)}`);
 
-    const reason = reasonOf({ ...job, items: [deep] });
-
-    expect(reason).toBe('The message is not a job: it is nested more than 64 levels');
+    expect(reasonOf({ ...job, jobId: deep })).toContain('"jobId" is wrong');
+    expect(reasonOf(deep)).toContain('its shape is wrong');
   });
 
   it('judges a long text that only looks like base64 without going over it again and again', () => {
