@@ -3,6 +3,7 @@ import { ApiError, errorBody } from './api-error.ts';
 import type { CallLog, RecordedCall } from './call-log.ts';
 import { isRecord, lastUserText, parseChatRequest, type ChatRequest } from './chat-request.ts';
 import { createExchange } from './exchange.ts';
+import { limit, type RateLimit } from './faults/rate-limits.ts';
 import { findModel, hasModel } from './model-table.ts';
 import { requireKey } from './require-key.ts';
 
@@ -18,6 +19,7 @@ export interface ChatCall {
   readonly log: CallLog;
   readonly tokenDelayMs: number;
   readonly scale: number;
+  readonly rateLimit: RateLimit;
 }
 
 /** Records a chat call and lets the model that it names answer it. */
@@ -41,6 +43,8 @@ export async function answerChat(chatCall: ChatCall): Promise<void> {
     const parsed = parseChatRequest(body, deployment);
     const settings = { log, isAzure, baseUrl, tokenDelayMs, scale, key };
     const exchange = createExchange({ request: parsed, response, call, ...settings });
+    const refusal = chatCall.rateLimit(parsed);
+    if (refusal !== undefined) return limit(exchange, refusal);
     const { model, parameter } = findModel(scriptIn(parsed) ?? parsed.model);
     await model.answer(exchange, parameter);
   } catch (error) {

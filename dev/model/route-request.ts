@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { ApiError, errorBody } from './api-error.ts';
 import type { CallLog } from './call-log.ts';
 import { answerChat } from './answer-chat.ts';
+import type { RateLimit } from './faults/rate-limits.ts';
 import { listModels } from './model-table.ts';
 import { requireKey } from './require-key.ts';
 
@@ -10,6 +11,7 @@ export interface RouterOptions {
   readonly log: CallLog;
   readonly tokenDelayMs: number;
   readonly scale: number;
+  readonly rateLimit: RateLimit;
 }
 
 const CHAT_PATH = /^(\/openai)?\/v1\/chat\/completions\/?$/;

@@ -1,9 +1,11 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createCallLog, type RecordedCall } from './call-log.ts';
+import type { RateLimit } from './faults/rate-limits.ts';
 import { createRouter } from './route-request.ts';
 
 export type { RecordedCall } from './call-log.ts';
+export type { RateLimit } from './faults/rate-limits.ts';
 
 export interface DevelopmentModelOptions {
   /** 0 takes a free port. */
@@ -20,7 +22,9 @@ export interface DevelopmentModel {
   readonly url: string;
   readonly port: number;
   calls(): readonly RecordedCall[];
-  /** Forgets the calls and starts every scripted fault anew. */
+  /** From now on requests over this limit are refused with 429, whatever model they name. */
+  limitRate(rule: RateLimit): void;
+  /** Forgets the calls and starts every scripted fault anew; a limit is lifted. */
   reset(): void;
   stop(): Promise<void>;
 }
@@ -31,7 +35,9 @@ export async function startDevelopmentModel(
 ): Promise<DevelopmentModel> {
   const { port = 0, tokenDelayMs = 15, scale = 1 } = options;
   const log = createCallLog();
-  const server = createServer(createRouter({ log, tokenDelayMs, scale }));
+  let rule: RateLimit = noLimit;
+  const rateLimit: RateLimit = (request) => rule(request);
+  const server = createServer(createRouter({ log, tokenDelayMs, scale, rateLimit }));
   // Longer than the pools of the usual clients, so that no request meets a closing socket.
   server.keepAliveTimeout = 65_000;
   server.on('clientError', (_error, socket) => {
@@ -42,10 +48,18 @@ export async function startDevelopmentModel(
     url: `http://127.0.0.1:${listeningPort}/v1`,
     port: listeningPort,
     calls: () => log.calls(),
-    reset: () => log.reset(),
+    limitRate(next) {
+      rule = next;
+    },
+    reset() {
+      rule = noLimit;
+      log.reset();
+    },
     stop: () => close(server),
   };
 }
+
+function noLimit(): undefined {}
 
 function listen(server: Server, port: number): Promise<number> {
   return new Promise((resolve, reject) => {

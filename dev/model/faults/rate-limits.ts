@@ -1,5 +1,6 @@
 import type { Answer, Exchange } from '../exchange.ts';
 import { errorBody } from '../api-error.ts';
+import type { ChatRequest } from '../chat-request.ts';
 import { sendReply } from '../send-reply.ts';
 import { failThenReply, type ScriptedModel } from './scripted-model.ts';
 
@@ -83,7 +84,10 @@ function limitOnce(exchange: Exchange, headers: Answer['headers']): Promise<void
   return failThenReply(exchange, { times: 1, fail: () => limit(exchange, headers) });
 }
 
-function limit(exchange: Exchange, headers: Answer['headers'] = {}): void {
+/** Headers of the 429 for a request that is over the limit; undefined for one that is not. */
+export type RateLimit = (request: ChatRequest) => Answer['headers'] | undefined;
+
+export function limit(exchange: Exchange, headers: Answer['headers'] = {}): void {
   const details = { type: 'requests', code: 'rate_limit_exceeded' };
   exchange.send({ status: 429, headers, body: errorBody('Rate limit reached', details) });
 }
