@@ -26,7 +26,8 @@ export interface ItemOptions {
   /** Aborts when the job must let go; the item is then neither answered nor failed. */
   readonly stop: AbortSignal;
   readonly traceparent: string;
-  readonly clock: Clock;
+  /** What the agent reads its deadline by. */
+  readonly agentClock: Clock;
   readonly telemetry: Telemetry;
 }
 
@@ -40,12 +41,15 @@ export async function answerItem(item: unknown, options: ItemOptions): Promise<I
   const requestId = crypto.randomUUID();
   const context: TurnContext = {
     signal: AbortSignal.any([stop, late.signal]),
-    deadlineAt: options.clock.now() + itemDeadlineMs,
+    deadlineAt: options.agentClock.now() + itemDeadlineMs,
     traceparent: options.traceparent,
     telemetry: options.telemetry.with({ requestId }),
   };
   try {
-    const { question, toBody } = readBody(parsed.body, { requestId, now: options.clock.now() });
+    const { question, toBody } = readBody(parsed.body, {
+      requestId,
+      now: options.agentClock.now(),
+    });
     const answering = options.agent.answer(question, context);
     const reply = await unlessAborted(answering, context.signal);
     return { kind: 'result', line: answered(place, requestId, toBody(reply)) };

@@ -4,6 +4,7 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import { appendOnce } from './append-once.ts';
 import type { BlobArea, BlobHold, ByteRange, ListedBlob, NewBlob } from './blob-area.ts';
 import { keepLease, LEASE_SECONDS } from './keep-lease.ts';
+import { createStoreTime, type StoreTime } from './store-time.ts';
 import { STORAGE_RETRIES, type StorageConnection } from './storage-connection.ts';
 
 /** Two blocks of this size are in memory at once while a stream is stored. */
@@ -21,9 +22,10 @@ export interface AzureBlobAreaOptions {
 /** A container of Azure Blob Storage. Holds are leases, and every write is conditional. */
 export function createAzureBlobArea(options: AzureBlobAreaOptions): BlobArea {
   const container = connect(options);
+  const time = createStoreTime();
   return {
     async read(name) {
-      const answer = await orAbsent(container.getBlobClient(name).download());
+      const answer = await orAbsent(container.getBlobClient(name).download(), time);
       if (answer === undefined) return undefined;
       const text = await textOf(answer.readableStreamBody);
       return { text, version: answer.etag ?? '' };
@@ -32,7 +34,7 @@ export function createAzureBlobArea(options: AzureBlobAreaOptions): BlobArea {
     replace: (name, blob) =>
       write(container, name, { ...blob, conditions: { ifMatch: blob.version } }),
     async facts(name) {
-      const found = await orAbsent(container.getBlobClient(name).getProperties());
+      const found = await orAbsent(container.getBlobClient(name).getProperties(), time);
       if (found === undefined) return undefined;
       return { facts: found.metadata ?? {}, bytes: found.contentLength ?? 0 };
     },
@@ -44,7 +46,8 @@ export function createAzureBlobArea(options: AzureBlobAreaOptions): BlobArea {
       const { succeeded } = await container.getBlobClient(name).deleteIfExists();
       return succeeded;
     },
-    hold: (name) => hold(container, name, options),
+    hold: (name) => hold(container, name, { ...options, time }),
+    now: () => time.now(),
     async ping(signal) {
       await container.getProperties({ abortSignal: signal });
     },
@@ -129,14 +132,14 @@ async function textOf(body: NodeJS.ReadableStream | undefined): Promise<string> 
 async function hold(
   container: ContainerClient,
   name: string,
-  { telemetry, renewEveryMs }: AzureBlobAreaOptions,
+  { telemetry, renewEveryMs, time }: AzureBlobAreaOptions & { readonly time: StoreTime },
 ): Promise<BlobHold | 'busy'> {
   const blob = container.getAppendBlobClient(name);
   const askedAt = performance.now();
   const client = blob.getBlobLeaseClient();
   try {
     // A redelivery finds the blob. Only a new one pays for creating it.
-    if ((await orAbsent(client.acquireLease(LEASE_SECONDS))) === undefined) {
+    if ((await orAbsent(client.acquireLease(LEASE_SECONDS), time)) === undefined) {
       await blob.createIfNotExists({ blobHTTPHeaders: { blobContentType: TEXT_TYPE } });
       await client.acquireLease(LEASE_SECONDS);
     }
@@ -168,13 +171,25 @@ async function hold(
   }
 }
 
-async function orAbsent<T>(work: Promise<T>): Promise<T | undefined> {
+/** What storage answers, or undefined where there is no such blob; either way it tells the time. */
+async function orAbsent<T extends { readonly date?: Date }>(
+  work: Promise<T>,
+  time?: StoreTime,
+): Promise<T | undefined> {
   try {
-    return await work;
+    const answer = await work;
+    time?.hear(answer.date);
+    return answer;
   } catch (error) {
-    if (statusOf(error) === 404) return undefined;
-    throw error;
+    if (statusOf(error) !== 404) throw error;
+    time?.hear(dateOf(error));
+    return undefined;
   }
+}
+
+function dateOf(error: unknown): Date | undefined {
+  const text = error instanceof RestError ? error.response?.headers.get('date') : undefined;
+  return text === undefined ? undefined : new Date(text);
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { Clock } from '../clock.ts';
 import type { BatchStore } from './batch-store.ts';
 import { digestOf, type InlineJob, type Job, type PointerJob } from './job.ts';
 import { newRecord, type BatchRecord } from './record.ts';
@@ -11,14 +12,15 @@ export type Begun =
 /** The batch of a message: a new one, or the one that it belongs to. */
 export async function beginBatch(
   job: Job,
-  { store, now }: { readonly store: BatchStore; readonly now: number },
+  { store, clock }: { readonly store: BatchStore; readonly clock: Clock },
 ): Promise<Begun> {
+  // Also for a new one: the storage's answer tells the time that the record is dated with.
+  const found = await store.find(job.jobId);
   if (!('items' in job) && !('inputBlob' in job)) {
-    const record = await store.find(job.jobId);
-    if (record !== undefined) return { kind: 'known', record };
+    if (found !== undefined) return { kind: 'known', record: found };
     return { kind: 'refused', reason: 'There is no batch with this jobId' };
   }
-  const wanted = recordOf(job, now);
+  const wanted = recordOf(job, clock.now());
   const record = await store.begin(wanted);
   if (record.digest === wanted.digest) return { kind: 'known', record };
   return { kind: 'refused', reason: 'Another job with other items has this jobId' };

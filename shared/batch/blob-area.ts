@@ -23,6 +23,8 @@ export interface BlobArea {
   remove(name: string): Promise<boolean>;
   /** Takes the sole right to append to a blob, creating it when it is new. */
   hold(name: string): Promise<BlobHold | 'busy'>;
+  /** The storage's own time, in milliseconds since the epoch; undefined before its first answer. */
+  now(): number | undefined;
   /** @throws when the storage cannot be reached */
   ping(signal: AbortSignal): Promise<void>;
 }

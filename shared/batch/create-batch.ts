@@ -22,6 +22,7 @@ export interface BatchOptions {
   readonly instanceConcurrency: number;
   readonly jobDeadlineMs: number;
   readonly itemDeadlineMs: number;
+  /** The service's own clock. What instances must agree on goes by the time of the storage. */
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly itemsPerShard?: number | undefined;
@@ -31,13 +32,14 @@ export interface BatchOptions {
 
 /** The whole of batch, given where it keeps things and whom it asks. */
 export function createBatch(options: BatchOptions): Batch {
-  const { inputs, results, sender, clock, telemetry } = options;
+  const { inputs, results, sender, telemetry } = options;
+  const clock = { now: () => results.now() ?? inputs.now() ?? options.clock.now() };
   const store = createBlobBatchStore({ area: results, clock, telemetry });
   const { instanceConcurrency: max, firstBlockMs } = options;
   const pace = createPace({ max, firstBlockMs });
   return {
     store,
-    processor: createJobProcessor({ ...options, store, pace }),
+    processor: createJobProcessor({ ...options, clock, agentClock: options.clock, store, pace }),
     desk: createBatchDesk({ store, inputs, sender, clock }),
     files: createFileDesk({ store, inputs, outputs: results, clock }),
     explainPoison: (message) => explainPoison(message, { store, inputs, sender, clock, telemetry }),

@@ -40,7 +40,7 @@ export async function explainPoison(message: unknown, needs: PoisonNeeds): Promi
   const parsed = parseJob(message);
   let reason = parsed.ok ? undefined : parsed.reason;
   if (parsed.ok) {
-    const begun = await beginBatch(parsed.job, { store, now: clock.now() });
+    const begun = await beginBatch(parsed.job, { store, clock });
     if (begun.kind === 'known') return explainJob(parsed.job, { record: begun.record, needs });
     reason = begun.reason;
   }

@@ -38,7 +38,7 @@ async function processDelivery(message: unknown, options: WorkOptions & PlannerO
   const parsed = parseJob(message);
   if (!parsed.ok) return refuse(parsed.reason, { message, options });
   const { job } = parsed;
-  const begun = await beginBatch(job, { store, now: clock.now() });
+  const begun = await beginBatch(job, { store, clock });
   if (begun.kind === 'refused') {
     return refuse(begun.reason, { message, jobId: job.jobId, options });
   }

@@ -22,6 +22,8 @@ export interface PassOptions {
   readonly jobDeadlineMs: number;
   readonly itemDeadlineMs: number;
   readonly clock: Clock;
+  /** What the agent reads its deadlines by. */
+  readonly agentClock: Clock;
   readonly telemetry: Telemetry;
   /** Aborts when the instance must let go of its jobs, or the batch was cancelled. */
   readonly stop: AbortSignal;

@@ -68,6 +68,7 @@ export function makeProcessor({
       },
     },
     clock: { now: () => time.now },
+    agentClock: { now: () => time.now },
     concurrency: 4,
     jobDeadlineMs: 60_000,
     itemDeadlineMs: 60_000,

@@ -111,6 +111,7 @@ export function createMemoryArea(): MemoryArea {
       if (!blobs.has(name)) store(name, Buffer.alloc(0), {});
       return holdOn(name);
     },
+    now: () => undefined,
     ping: () => reach(),
     put: (name, text) => store(name, Buffer.from(text), blobs.get(name)?.facts ?? {}),
     loseHold(name) {

@@ -19,7 +19,13 @@ export interface StorageProcessor {
 interface StorageProcessorOptions extends Partial<
   Pick<
     BatchOptions,
-    'sender' | 'concurrency' | 'itemsPerShard' | 'firstBlockMs' | 'watchEveryMs' | 'telemetry'
+    | 'sender'
+    | 'concurrency'
+    | 'itemsPerShard'
+    | 'firstBlockMs'
+    | 'watchEveryMs'
+    | 'telemetry'
+    | 'clock'
   >
 > {
   readonly connectionString: string;
@@ -31,6 +37,7 @@ export function storageProcessor({
   connectionString,
   script,
   telemetry = silentTelemetry,
+  clock = systemClock,
   ...rest
 }: StorageProcessorOptions): StorageProcessor {
   const connection = { kind: 'connectionString', connectionString } as const;
@@ -47,7 +54,7 @@ export function storageProcessor({
     instanceConcurrency: 128,
     jobDeadlineMs: 60_000,
     itemDeadlineMs: 60_000,
-    clock: systemClock,
+    clock,
     telemetry,
   });
   return {

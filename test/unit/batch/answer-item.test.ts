@@ -14,7 +14,7 @@ function options(script: Script, rest: Partial<ItemOptions> = {}): ItemOptions {
     itemDeadlineMs: 60_000,
     stop: new AbortController().signal,
     traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-    clock: { now: () => 0 },
+    agentClock: { now: () => 0 },
     telemetry: silentTelemetry,
     ...rest,
   };
@@ -56,7 +56,7 @@ describe('answerItem', () => {
 
     await answerItem(
       itemOf('hi'),
-      options(never, { agent: watching, itemDeadlineMs: 500, clock: { now: () => 1_000 } }),
+      options(never, { agent: watching, itemDeadlineMs: 500, agentClock: { now: () => 1_000 } }),
     );
 
     expect(seen).toEqual([1_500]);

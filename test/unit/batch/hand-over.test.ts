@@ -34,6 +34,24 @@ describe('handing a batch job over', () => {
     expect((await store.read('job'))?.results.size).toBe(4);
   });
 
+  it.each([10, -10])(
+    'Q10: takes items until its time whatever the clock shows, %i minutes off',
+    async (minutes) => {
+      const { processor, agent, sent, time } = makeProcessor({
+        concurrency: 1,
+        script({ message }) {
+          if (message === 'm1') time.now += minutes * 60_000;
+          return 'ok';
+        },
+      });
+
+      await processor.process(jobOf('job', messages(5)));
+
+      expect(agent.asked).toEqual(messages(5));
+      expect(sent).toEqual([]);
+    },
+  );
+
   it('Q6: stop ends what runs, keeps what is answered and puts the job back', async () => {
     const { processor, agent, sent, store } = makeProcessor({
       script: ({ message, signal }) => (message === 'm0' ? 'ok' : untilAborted(signal)),

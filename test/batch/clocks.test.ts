@@ -1,0 +1,202 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { JobProcessor } from '../../shared/batch/process-job.ts';
+import { LEASE_SECONDS } from '../../shared/batch/keep-lease.ts';
+import { COMPLETION_WINDOW_MS, newRecord } from '../../shared/batch/record.ts';
+import { ServiceError } from '../../shared/errors.ts';
+import { itemOf, jobOf, messages, shardJob } from '../support/batch/jobs.ts';
+import { pumpQueue } from '../support/batch/pump-queue.ts';
+import type { Script } from '../support/batch/scripted-agent.ts';
+import { storageProcessor, type StorageProcessor } from '../support/batch/storage-processor.ts';
+import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+
+const MINUTE_MS = 60_000;
+/** What an item waits after its first failure, and after its second. */
+const PROMISED_MS = [5_000, 10_000] as const;
+/** Items that are nearly due go along with those that are. */
+const EARLY_MS = 2_000;
+/** The queue counts in seconds, and two cores do other things as well. */
+const LATE_MS = 5_000;
+const ITEMS = 12;
+
+/** A clock that is wrong, and can be set. */
+function wrongClock(minutes: number) {
+  let aheadMs = minutes * MINUTE_MS;
+  return {
+    now: () => Date.now() + aheadMs,
+    set(to: number) {
+      aheadMs = to * MINUTE_MS;
+    },
+  };
+}
+
+const worlds: StorageWorld[] = [];
+/** A storage of its own, for a test that empties the queue. */
+async function startWorld(): Promise<StorageWorld> {
+  const world = await startStorageWorld();
+  worlds.push(world);
+  return world;
+}
+
+let shared: StorageWorld;
+beforeAll(async () => {
+  shared = await startWorld();
+});
+afterAll(() => Promise.all(worlds.map((world) => world.stop())));
+
+/** When each item was asked, over all instances, and an agent that fails it the first two times. */
+function failingTwice() {
+  const asked = new Map<string, number[]>();
+  const script: Script = ({ message }) => {
+    const times = [...(asked.get(message) ?? []), performance.now()];
+    asked.set(message, times);
+    if (times.length > PROMISED_MS.length) return 'ok';
+    throw new ServiceError('upstream_timeout', 'Late');
+  };
+  return { asked, script };
+}
+
+/** How many waits were other than promised. */
+function brokenPromises(asked: ReadonlyMap<string, readonly number[]>): string[] {
+  return [...asked].flatMap(([message, times]) =>
+    PROMISED_MS.flatMap((promised, wait) => {
+      const waited = (times[wait + 1] ?? Infinity) - (times[wait] ?? 0);
+      const isKept = waited >= promised - EARLY_MS && waited <= promised + LATE_MS;
+      return isKept ? [] : [`${message} waited ${Math.round(waited)} ms, not ${promised}`];
+    }),
+  );
+}
+
+/** Hands the deliveries to the instances by turns, and counts them. */
+function inTurns(instances: readonly StorageProcessor[]) {
+  let deliveries = 0;
+  const processor: JobProcessor = {
+    async process(message) {
+      const instance = instances[deliveries % instances.length];
+      deliveries += 1;
+      await instance?.processor.process(message);
+    },
+    stop: async () => undefined,
+  };
+  return { processor, deliveries: () => deliveries };
+}
+
+async function isComplete({ batch }: StorageProcessor, id: string): Promise<boolean> {
+  return (await batch.store.survey(id)).finals.size > 0;
+}
+
+describe('instances whose clocks differ', () => {
+  it.concurrent.each([
+    [10, -10],
+    [-10, 10],
+    [2, -2],
+  ])(
+    'Q10: keep what was promised to an item that fails, %i and %i minutes off',
+    async (first, second) => {
+      const world = await startWorld();
+      const { asked, script } = failingTwice();
+      const { connectionString } = world;
+      const instances = [first, second].map((minutes) =>
+        storageProcessor({ connectionString, script, clock: wrongClock(minutes) }),
+      );
+      const [one, two] = instances as [StorageProcessor, StorageProcessor];
+      const { processor, deliveries } = inTurns(instances);
+      await world.jobs.sendMessage(JSON.stringify(jobOf('skewed', messages(ITEMS))));
+
+      await pumpQueue(world, { processor, isDone: () => isComplete(one, 'skewed') });
+
+      const { counts } = await two.batch.desk.view('skewed', 'anybody');
+      expect(counts).toEqual({ total: ITEMS, completed: ITEMS, failed: 0 });
+      expect([...asked.values()].map((times) => times.length)).toEqual(Array(ITEMS).fill(3));
+      expect(brokenPromises(asked)).toEqual([]);
+      expect(deliveries()).toBeLessThanOrEqual(5);
+    },
+    60_000,
+  );
+
+  it.concurrent('Q10: end a batch by the time of the storage, not earlier and not later', async () => {
+    const { connectionString } = shared;
+    const early = storageProcessor({ connectionString, clock: wrongClock(10) });
+    const late = storageProcessor({ connectionString, clock: wrongClock(-10) });
+    const begin = async (id: string, minutesLeft: number): Promise<void> => {
+      const now = Date.now() - COMPLETION_WINDOW_MS + minutesLeft * MINUTE_MS;
+      const record = newRecord({ id, owner: null, digest: id, now });
+      await late.batch.store.begin({ ...record, items: [itemOf('m0')] });
+    };
+    await Promise.all([begin('open', 5), begin('over', -5), begin('waiting', -55)]);
+
+    await early.processor.process(shardJob('open'));
+    await late.processor.process(shardJob('over'));
+
+    const views = await Promise.all(
+      ['open', 'over', 'waiting'].map((id) => early.batch.desk.view(id, 'anybody')),
+    );
+    expect(views.map(({ status }) => status)).toEqual(['completed', 'expired', 'in_progress']);
+  });
+
+  it.concurrent('Q10: date a batch by the time of the storage', async () => {
+    const { connectionString } = shared;
+    const instance = storageProcessor({ connectionString, clock: wrongClock(10) });
+    const startedAt = Date.now();
+
+    await instance.processor.process(jobOf('dated', ['m0']));
+
+    const { record, final } = await instance.batch.desk.view('dated', 'anybody');
+    const times = [Date.parse(record.createdAt), final?.at ?? 0];
+    expect(times.map((at) => Math.abs(at - startedAt) < MINUTE_MS)).toEqual([true, true]);
+  });
+});
+
+describe('an instance whose clock is set', () => {
+  it.concurrent.each([
+    ['forward', 10],
+    ['back', -10],
+  ])(
+    'Q10: keeps what was promised to an item that fails, %s',
+    async (_direction, minutes) => {
+      const world = await startWorld();
+      const { asked, script } = failingTwice();
+      const clock = wrongClock(0);
+      const instance = storageProcessor({
+        connectionString: world.connectionString,
+        clock,
+        script(turn) {
+          if (asked.size === ITEMS / 2) clock.set(minutes);
+          return script(turn);
+        },
+      });
+      const { processor, deliveries } = inTurns([instance]);
+      await world.jobs.sendMessage(JSON.stringify(jobOf('jumped', messages(ITEMS))));
+
+      await pumpQueue(world, { processor, isDone: () => isComplete(instance, 'jumped') });
+
+      const { counts } = await instance.batch.desk.view('jumped', 'anybody');
+      expect(counts).toEqual({ total: ITEMS, completed: ITEMS, failed: 0 });
+      expect(instance.agent.asked).toHaveLength(3 * ITEMS);
+      expect(brokenPromises(asked)).toEqual([]);
+      expect(deliveries()).toBeLessThanOrEqual(5);
+    },
+    60_000,
+  );
+
+  it.concurrent('Q10: holds its job for longer than a lease, against one whose clock is behind', async () => {
+    const { connectionString } = shared;
+    const clock = wrongClock(0);
+    const answer = Promise.withResolvers<string>();
+    const holder = storageProcessor({ connectionString, clock, script: () => answer.promise });
+    const other = storageProcessor({ connectionString, clock: wrongClock(-10) });
+    const job = jobOf('held', ['m0']);
+    const running = holder.processor.process(job);
+    await expect.poll(() => holder.agent.asked).toHaveLength(1);
+
+    clock.set(10);
+    // Renewals are what this is about, so their time must pass.
+    await delay((LEASE_SECONDS + 1) * 1_000);
+    await other.processor.process(job);
+    answer.resolve('ok');
+    await running;
+
+    expect(other.agent.asked).toEqual([]);
+    expect((await other.batch.desk.view('held', 'anybody')).counts.completed).toBe(1);
+  }, 60_000);
+});
