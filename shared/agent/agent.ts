@@ -15,6 +15,8 @@ export interface TurnContext {
   readonly deadlineAt: number;
   readonly traceparent: string;
   readonly telemetry: Telemetry;
+  /** Nobody waits for the answer: where there is no room, people go first. */
+  readonly isBackground?: boolean | undefined;
   /** How answers that were made before may be used; without it none is used, and none is kept. */
   readonly cache?: TurnCache | undefined;
 }

@@ -43,6 +43,7 @@ export async function answerItem(item: unknown, options: ItemOptions): Promise<I
     signal: AbortSignal.any([stop, late.signal]),
     deadlineAt: options.agentClock.now() + itemDeadlineMs,
     traceparent: options.traceparent,
+    isBackground: true,
     telemetry: options.telemetry.with({ requestId }),
   };
   try {

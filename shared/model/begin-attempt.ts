@@ -30,7 +30,7 @@ export async function beginAttempt(journey: Journey): Promise<Attempt> {
  */
 async function waitForRested(journey: Journey): Promise<void> {
   const { context, call } = journey;
-  const until = findSoonestRested(journey)?.coolDown()?.until;
+  const until = findSoonestRested(journey)?.coolDown(call)?.until;
   if (until === undefined) throw explainBlocked(journey);
   const restMs = until - context.clock.now();
   const delayMs = stretchedDelayMs(restMs, context.random);

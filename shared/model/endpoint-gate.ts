@@ -8,7 +8,9 @@ import {
 } from '../resilience/circuit-breaker.ts';
 import type { ResilienceSettings } from '../resilience/resilience-settings.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import { createCoolDown, laterOf, type CoolDown } from './cool-down.ts';
 import type { ModelEndpoint } from './endpoint.ts';
+import type { ModelCall } from './model.ts';
 import type { EndpointClient } from './openai-endpoint.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 
@@ -22,13 +24,8 @@ export interface EndpointState {
   readonly lastFailureCode?: ErrorCode;
 }
 
-/** An endpoint may ask for a rest; that lasts until a time and answers with a code meanwhile. */
-export interface CoolDown {
-  readonly until: number;
-  readonly code: ErrorCode;
-  /** Whether the upstream named the time itself. */
-  readonly isNamed: boolean;
-}
+/** Who asks, as far as it matters to a gate. */
+export type Asker = Pick<ModelCall, 'isBackground'>;
 
 /** What stands between a call and one endpoint, shared by all calls of the process. */
 export interface EndpointGate {
@@ -36,9 +33,14 @@ export interface EndpointGate {
   readonly client: EndpointClient;
   readonly bulkhead: Bulkhead;
   readonly breaker: CircuitBreaker;
-  isReady(): boolean;
-  coolDown(): CoolDown | undefined;
-  rest(coolDown: CoolDown): void;
+  isReady(call: Asker): boolean;
+  /** The rest that this caller must keep. */
+  coolDown(call: Asker): CoolDown | undefined;
+  /**
+   * A rate limit that background work has met is for background work: it asks for more at once than
+   * people do, so for them there may be room. Every other rest is for everybody.
+   */
+  rest(coolDown: CoolDown, call: Asker): void;
   noteSuccess(): void;
   noteFailure(failure: UpstreamFailure): void;
   state(): EndpointState;
@@ -51,9 +53,6 @@ export interface EndpointGateOptions {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
-
-/** The longest rest that is taken, and the longest wait that is passed on to callers. */
-export const MAX_COOL_DOWN_MS = 300_000;
 
 export function createEndpointGate(options: EndpointGateOptions): EndpointGate {
   const { endpoint, settings, clock } = options;
@@ -68,16 +67,13 @@ export function createEndpointGate(options: EndpointGateOptions): EndpointGate {
     clock,
     onChange: (state) => tellChange(options, state),
   });
-  let cooling: CoolDown | undefined;
+  const forEverybody = createCoolDown(clock);
+  const forBackground = createCoolDown(clock);
   let last: Omit<EndpointState, 'name' | 'circuit' | 'coolingDownUntil'> = {};
 
-  function coolDown(): CoolDown | undefined {
-    const now = clock.now();
-    // Over, or further away than any rest can be: then the clock was set back.
-    if (cooling && (cooling.until <= now || cooling.until > now + MAX_COOL_DOWN_MS)) {
-      cooling = undefined;
-    }
-    return cooling;
+  function coolDown({ isBackground = false }: Asker): CoolDown | undefined {
+    const general = forEverybody.current();
+    return isBackground ? laterOf(general, forBackground.current()) : general;
   }
 
   return {
@@ -85,10 +81,11 @@ export function createEndpointGate(options: EndpointGateOptions): EndpointGate {
     client: options.client,
     bulkhead,
     breaker,
-    isReady: () => coolDown() === undefined && breaker.mayEnter() && bulkhead.hasRoom(),
+    isReady: (call) => coolDown(call) === undefined && breaker.mayEnter() && bulkhead.hasRoom(),
     coolDown,
-    rest(next) {
-      if (next.until > (coolDown()?.until ?? 0)) cooling = next;
+    rest(next, { isBackground = false }) {
+      const isItsOwn = isBackground && next.code === 'upstream_rate_limited';
+      (isItsOwn ? forBackground : forEverybody).take(next);
     },
     noteSuccess() {
       last = { ...last, lastSuccessAt: clock.now() };
@@ -97,7 +94,7 @@ export function createEndpointGate(options: EndpointGateOptions): EndpointGate {
       last = { ...last, lastFailureAt: clock.now(), lastFailureCode: code };
     },
     state() {
-      const until = coolDown()?.until;
+      const until = forEverybody.current()?.until;
       return {
         name: endpoint.name,
         circuit: breaker.state(),

@@ -1,5 +1,6 @@
 import { ServiceError, type ErrorCode } from '../errors.ts';
-import { MAX_COOL_DOWN_MS, type EndpointGate } from './endpoint-gate.ts';
+import { MAX_COOL_DOWN_MS } from './cool-down.ts';
+import type { EndpointGate } from './endpoint-gate.ts';
 import { usableGates, type Journey } from './journey.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 
@@ -31,11 +32,11 @@ export function explainBlocked(journey: Journey): ServiceError {
     return new ServiceError('upstream_misconfigured', 'No model endpoint is set up');
   }
   const retryAfterSeconds = toRetryAfterSeconds(blockedMs(journey, soonest));
-  if (soonest.coolDown()?.code === 'upstream_rate_limited') {
+  if (soonest.coolDown(journey.call)?.code === 'upstream_rate_limited') {
     const message = 'The model is at its rate limit';
     return new ServiceError('upstream_rate_limited', message, { retryAfterSeconds });
   }
-  if (soonest.coolDown() === undefined && soonest.breaker.mayEnter()) {
+  if (soonest.coolDown(journey.call) === undefined && soonest.breaker.mayEnter()) {
     const message = 'Too many model calls are under way';
     return new ServiceError('overloaded', message, { retryAfterSeconds });
   }
@@ -51,8 +52,8 @@ function bestWaitMs(journey: Journey, failure: UpstreamFailure): number {
   return Number.isFinite(soonest) && soonest > 0 ? soonest : journey.context.settings.backoffMaxMs;
 }
 
-function blockedMs({ context }: Journey, gate: EndpointGate): number {
-  const coolingMs = (gate.coolDown()?.until ?? 0) - context.clock.now();
+function blockedMs({ context, call }: Journey, gate: EndpointGate): number {
+  const coolingMs = (gate.coolDown(call)?.until ?? 0) - context.clock.now();
   return Math.max(0, coolingMs, gate.breaker.retryInMs());
 }
 

@@ -55,19 +55,17 @@ export function usableGates({ context, excluded }: Journey): EndpointGate[] {
 
 /** The endpoint to ask now: a pardoned one, else the first that was not asked, else the first. */
 export function chooseGate(journey: Journey): EndpointGate | undefined {
-  if (journey.preferred?.isReady()) return journey.preferred;
-  const ready = usableGates(journey).filter((gate) => gate.isReady());
+  if (journey.preferred?.isReady(journey.call)) return journey.preferred;
+  const ready = usableGates(journey).filter((gate) => gate.isReady(journey.call));
   return ready.find((gate) => !journey.tried.has(gate)) ?? ready[0];
 }
 
 /** Of the endpoints that only rest, the one that is back first. */
 export function findSoonestRested(journey: Journey): EndpointGate | undefined {
-  const resting = usableGates(journey).filter((gate) => gate.coolDown() && gate.breaker.mayEnter());
-  return resting.sort((left, right) => restsUntil(left) - restsUntil(right))[0];
-}
-
-function restsUntil(gate: EndpointGate): number {
-  return gate.coolDown()?.until ?? 0;
+  const restsUntil = (gate: EndpointGate): number => gate.coolDown(journey.call)?.until ?? 0;
+  return usableGates(journey)
+    .filter((gate) => restsUntil(gate) > 0 && gate.breaker.mayEnter())
+    .sort((left, right) => restsUntil(left) - restsUntil(right))[0];
 }
 
 /** Whether a wait leaves the caller any time; without a deadline, the time of one attempt. */

@@ -78,6 +78,11 @@ export interface ModelCall {
    * is taken only where it fits; without this it fits up to the time of one attempt.
    */
   readonly deadlineAt?: number | undefined;
+  /**
+   * Nobody waits for the answer: at a rate limit the call ends at once, to be made again much
+   * later, and what it meets there holds up nobody else.
+   */
+  readonly isBackground?: boolean | undefined;
 }
 
 /** A chat model behind a network: every failure is a ServiceError, or the signal's own reason. */

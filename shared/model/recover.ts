@@ -3,7 +3,8 @@ import { backoffDelayMs, stretchedDelayMs } from '../resilience/backoff.ts';
 import { reasonOf, unlessAborted, waitFor } from '../resilience/waiting.ts';
 import { describeCause } from '../telemetry/describe-cause.ts';
 import type { Attempt } from './attempt.ts';
-import { MAX_COOL_DOWN_MS, type EndpointGate } from './endpoint-gate.ts';
+import { MAX_COOL_DOWN_MS } from './cool-down.ts';
+import type { EndpointGate } from './endpoint-gate.ts';
 import { toCallerError } from './final-error.ts';
 import { findSoonestRested, fitsDeadline, usableGates, type Journey } from './journey.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
@@ -70,7 +71,7 @@ function judge(journey: Journey, { attempt, thrown }: FailedAttempt): UpstreamFa
 }
 
 /** After a rate limit, or where the upstream named a time, nobody asks this endpoint for a while. */
-function letRest({ context, attempts }: Journey, { gate, failure }: JudgedFailure): void {
+function letRest({ context, call, attempts }: Journey, { gate, failure }: JudgedFailure): void {
   const { settings, random, clock } = context;
   const isLimited = failure.code === 'upstream_rate_limited';
   if (!isLimited && failure.waitMs === undefined) return;
@@ -78,7 +79,8 @@ function letRest({ context, attempts }: Journey, { gate, failure }: JudgedFailur
   const askedMs = failure.waitMs ?? backoffMs(attempts, { settings, random });
   // A limit lasts as long as it is said to; an outage may end sooner than a server guesses.
   const longest = isLimited ? MAX_COOL_DOWN_MS : settings.halfOpenAfterMs;
-  gate.rest({ until: clock.now() + Math.min(askedMs, longest), code: failure.code, isNamed });
+  const until = clock.now() + Math.min(askedMs, longest);
+  gate.rest({ until, code: failure.code, isNamed }, call);
 }
 
 /** Whether the endpoint is asked again at once: the reason for its refusal is out of the way. */
@@ -107,14 +109,16 @@ async function hasNewKey({ context, call }: Journey, gate: EndpointGate): Promis
 
 /** How long to wait for the next attempt, or undefined where there is none. */
 function planNext(journey: Journey, { gate, failure }: JudgedFailure): number | undefined {
-  const { context, tried, attempts } = journey;
+  const { context, call, tried, attempts } = journey;
   const { settings, budget, clock, random } = context;
   if (failure.remedy === 'once') journey.unreadableAnswers += 1;
   if (journey.unreadableAnswers > 1 || attempts >= settings.maxAttempts) return undefined;
-  const ready = usableGates(journey).filter((candidate) => candidate.isReady());
+  const ready = usableGates(journey).filter((candidate) => candidate.isReady(call));
   // Another endpoint is not burdened by what this one suffers from: no wait, no budget.
   const fresh = ready.find((candidate) => !tried.has(candidate));
   if (fresh) return tell(journey, { gate, failure, next: fresh, delayMs: 0 });
+  // Background work comes back at its own pace; the waits and the budget are for people.
+  if (call.isBackground === true && failure.code === 'upstream_rate_limited') return undefined;
   const [again] = ready;
   if (again) {
     const delayMs = backoffMs(attempts, { settings, random });
@@ -122,7 +126,7 @@ function planNext(journey: Journey, { gate, failure }: JudgedFailure): number | 
     return tell(journey, { gate, failure, next: again, delayMs });
   }
   const rested = findSoonestRested(journey);
-  const coolDown = rested?.coolDown();
+  const coolDown = rested?.coolDown(call);
   if (rested === undefined || coolDown === undefined) return undefined;
   const delayMs = stretchedDelayMs(coolDown.until - clock.now(), random);
   // The budget bounds retries that are guesses; at a named time the upstream expects this one.

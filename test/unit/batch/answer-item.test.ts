@@ -62,6 +62,25 @@ describe('answerItem', () => {
     expect(seen).toEqual([1_500]);
   });
 
+  it('Q8: tells the agent that nobody waits for the answer', async () => {
+    const seen: unknown[] = [];
+    const agent = createScriptedAgent();
+    const watching = {
+      ...agent,
+      answer: (...[request, context]: Parameters<typeof agent.answer>) => {
+        seen.push(context.isBackground);
+        return agent.answer(request, context);
+      },
+    };
+
+    await answerItem(
+      itemOf('hi'),
+      options(() => 'ok', { agent: watching }),
+    );
+
+    expect(seen).toEqual([true]);
+  });
+
   it('leaves no timer behind', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import { createModelUnderTest, failureOf } from '../support/model-under-test.ts';
+import { inTurn, refuse, say, startScriptedUpstream } from '../support/scripted-upstream.ts';
+
+const background = { isBackground: true };
+
+describe('a rate limit that background work meets', () => {
+  it('keeps background work away for as long as it was told, and people not at all', async () => {
+    await using upstream = await startScriptedUpstream(
+      inTurn(refuse(429, {}, { 'retry-after': '90' }), say('hello')),
+    );
+    const { complete, model } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+
+    const first = await failureOf(complete(background));
+    const { text } = await complete();
+    const second = await failureOf(complete(background));
+
+    expect(text).toBe('hello');
+    expect([first, second]).toMatchObject([
+      { code: 'upstream_rate_limited', retryAfterSeconds: 90 },
+      { code: 'upstream_rate_limited', retryAfterSeconds: 90 },
+    ]);
+    expect(upstream.requests).toHaveLength(2);
+    expect(model.endpoints()[0]?.coolingDownUntil).toBeUndefined();
+  });
+
+  it.each([
+    ['it names no time', {}],
+    ['it names one that would fit', { 'retry-after': '1' }],
+  ])('is not waited for where %s', async (_name, headers) => {
+    await using upstream = await startScriptedUpstream(
+      inTurn(refuse(429, {}, headers), say('hello')),
+    );
+    const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+
+    const failure = await failureOf(complete(background));
+
+    expect(failure.code).toBe('upstream_rate_limited');
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  it('takes nothing from the retries that people have', async () => {
+    const refusals = Array.from({ length: 41 }, () => refuse(429));
+    await using upstream = await startScriptedUpstream(inTurn(...refusals, say('hello')));
+    const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    await Promise.all(Array.from({ length: 40 }, () => failureOf(complete(background))));
+
+    const { text } = await complete();
+
+    expect(text).toBe('hello');
+    expect(upstream.requests).toHaveLength(42);
+  });
+
+  it('sends it to another endpoint at once, and later straight there', async () => {
+    await using limited = await startScriptedUpstream(refuse(429, {}, { 'retry-after': '90' }));
+    await using free = await startScriptedUpstream(say('from the fallback'));
+    const { complete } = createModelUnderTest({ endpoints: [limited.baseUrl, free.baseUrl] });
+
+    const answers = [await complete(background), await complete(background)];
+
+    expect(answers.map(({ text }) => text)).toEqual(Array(2).fill('from the fallback'));
+    expect(limited.requests).toHaveLength(1);
+  });
+});
+
+describe('a rate limit that people meet', () => {
+  it('holds for background work as well', async () => {
+    await using upstream = await startScriptedUpstream(
+      inTurn(refuse(429, {}, { 'retry-after': '90' }), say('hello')),
+    );
+    const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    await failureOf(complete());
+
+    const failure = await failureOf(complete(background));
+
+    expect(failure).toMatchObject({ code: 'upstream_rate_limited', retryAfterSeconds: 90 });
+    expect(upstream.requests).toHaveLength(1);
+  });
+});
