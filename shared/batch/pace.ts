@@ -1,5 +1,8 @@
-/** Longest wait before batch asks a model again that had no room for it. */
-const MAX_BLOCK_MS = 60_000;
+/**
+ * Longest wait, unless the model asks for more, before batch tries a model again that had no room
+ * for it. So long it may stand still after the model is well, and one try in that time is nothing.
+ */
+const MAX_BLOCK_MS = 15_000;
 
 export interface PaceOptions {
   /** Items that all jobs of this process may have in flight together. */
@@ -41,7 +44,7 @@ export function createPace(options: PaceOptions): Pace {
   let successes = 0;
   /** Tries that began before the last slowing say nothing about the pace since. */
   let slowedAt = Number.NEGATIVE_INFINITY;
-  let successesAtSlowing = -1;
+  let gotThrough = true;
   let blockedUntil = Number.NEGATIVE_INFINITY;
   let blocks = 0;
 
@@ -52,13 +55,16 @@ export function createPace(options: PaceOptions): Pace {
   }
 
   function slow(askedSeconds: number | undefined): void {
-    const hadNoSuccess = successes === successesAtSlowing;
-    limit = Math.max(1, Math.floor(limit / 2));
+    // Half of what was asked: half of a limit that is far above it would change nothing.
+    limit = Math.max(1, Math.floor(Math.min(limit, active) / 2));
     slowedAt = now();
-    successesAtSlowing = successes;
-    if (!hadNoSuccess && askedSeconds === undefined) return;
+    const isBlocked = !gotThrough || askedSeconds !== undefined;
+    gotThrough = false;
+    if (!isBlocked) return;
     const ownMs = Math.min(firstBlockMs * 2 ** blocks, MAX_BLOCK_MS);
     blocks += 1;
+    // What comes first after the wait only tries whether there is room again.
+    limit = 1;
     blockedUntil = Math.max(blockedUntil, now() + Math.max(ownMs, (askedSeconds ?? 0) * 1_000));
     wakeAll();
   }
@@ -70,6 +76,8 @@ export function createPace(options: PaceOptions): Pace {
     return {
       succeeded() {
         successes += 1;
+        if (startedAt <= slowedAt) return;
+        gotThrough = true;
         blocks = 0;
         limit = Math.min(max, limit + 1);
       },

@@ -71,7 +71,7 @@ describe('createPace', () => {
       waits.push(pace.blockedMs());
     }
 
-    expect(waits).toEqual([0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000]);
+    expect(waits).toEqual([0, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000]);
   });
 
   it('blocks at once and as long as the model asks, and lets waiting ones go', async () => {
@@ -89,14 +89,40 @@ describe('createPace', () => {
     expect(await width(pace)).toBe(1);
   });
 
+  it('begins with one try after a block, whatever was answered of what was asked before', async () => {
+    const { pace, time } = setUp(8);
+    const [refused, ...others] = await Promise.all(Array.from({ length: 8 }, () => take(pace)));
+    time.now = 10;
+    refused?.throttled(1);
+    for (const ticket of others) ticket.succeeded();
+    for (const ticket of [refused, ...others]) ticket?.leave();
+
+    time.now += pace.blockedMs();
+
+    expect(await width(pace)).toBe(1);
+  });
+
+  it('halves what was asked, where that is less than it may ask', async () => {
+    const { pace, time } = setUp(100);
+    const burst = await Promise.all(Array.from({ length: 8 }, () => take(pace)));
+    time.now = 10;
+
+    burst[0]?.throttled(undefined);
+    for (const ticket of burst) ticket.leave();
+
+    expect(await width(pace)).toBe(4);
+  });
+
   it('tells a refusal of one from a refusal of all', async () => {
     const { pace, time } = setUp(8);
     const unlucky = await take(pace);
     const lucky = await take(pace);
     time.now = 5;
     lucky.succeeded();
+    lucky.leave();
 
     const first = unlucky.throttled(undefined);
+    unlucky.leave();
     const second = (await take(pace)).throttled(undefined);
 
     expect([first, second]).toEqual(['alone', 'all']);
