@@ -34,7 +34,9 @@ async function waitForRested(journey: Journey): Promise<void> {
   if (until === undefined) throw explainBlocked(journey);
   const restMs = until - context.clock.now();
   const delayMs = stretchedDelayMs(restMs, context.random);
-  if (restMs > context.settings.backoffMaxMs || !fitsDeadline(journey, delayMs)) {
+  const isTooLong = restMs > context.settings.backoffMaxMs || !fitsDeadline(journey, delayMs);
+  // Background work that waited here would be first when the rest is over, before people.
+  if (isTooLong || call.isBackground === true) {
     throw explainBlocked(journey);
   }
   await waitFor(delayMs, call.signal);

@@ -64,6 +64,24 @@ describe('a rate limit that background work meets', () => {
 });
 
 describe('a rate limit that people meet', () => {
+  it('is not waited for by background work, however short it is', async () => {
+    await using upstream = await startScriptedUpstream(
+      inTurn(refuse(429, {}, { 'retry-after': '1' }), say('hello')),
+    );
+    const { complete, model } = createModelUnderTest({
+      endpoints: [upstream.baseUrl],
+      settings: { backoffMaxMs: 4_000 },
+    });
+    const asked = complete();
+    while (model.endpoints()[0]?.coolingDownUntil === undefined) await new Promise(setImmediate);
+
+    const failure = await failureOf(complete(background));
+
+    expect(failure.code).toBe('upstream_rate_limited');
+    expect(upstream.requests).toHaveLength(1);
+    expect((await asked).text).toBe('hello');
+  });
+
   it('holds for background work as well', async () => {
     await using upstream = await startScriptedUpstream(
       inTurn(refuse(429, {}, { 'retry-after': '90' }), say('hello')),
