@@ -7,6 +7,7 @@ import { isRetryable, ServiceError, toServiceError, type ErrorCode } from '../er
 import { describeCause } from '../telemetry/describe-cause.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { GONE, parseItem, UNREADABLE } from './item.ts';
+import { isRefusal } from './refusals.ts';
 import { answered, failed, type ItemPlace, type ResultLine } from './result.ts';
 
 /** What became of one try at one item. Only `result` is an end. */
@@ -107,7 +108,8 @@ function failure(
   const fields = { index: place.index, code, cause: describeCause(error.cause) };
   if (code === 'internal') telemetry.error('batch item failed', fields);
   else telemetry.info('batch item failed', fields);
-  if (isRetryable(code)) return { kind: 'try again', code, afterSeconds: error.retryAfterSeconds };
+  const mayHelp = isRetryable(code) || isRefusal(code) === 'always';
+  if (mayHelp) return { kind: 'try again', code, afterSeconds: error.retryAfterSeconds };
   return { kind: 'result', line: failed(place, code, error.message) };
 }
 

@@ -10,6 +10,8 @@ const entrySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('result'), index: z.int(), line: resultLineSchema }),
   /** A try that failed for now; not before `retryAt`, in milliseconds since the epoch, again. */
   z.object({ type: z.literal('attempt'), index: z.int(), code: z.string(), retryAt: z.int() }),
+  /** A try that says nothing about the item: nobody was served. */
+  z.object({ type: z.literal('refused'), index: z.int(), code: z.string() }),
   /** The platform gave the message up; it was put back because there had been progress. */
   z.object({ type: z.literal('poisoned'), results: z.int() }),
   /** The failed items begin again. */
@@ -32,6 +34,8 @@ export interface JournalView {
   /** By the item's place in the shard. The first result of an item counts; there is no second. */
   readonly results: ReadonlyMap<number, 'succeeded' | 'failed'>;
   readonly attempts: ReadonlyMap<number, Attempts>;
+  /** How often an item was refused together with everybody. */
+  readonly refusals: ReadonlyMap<number, number>;
   readonly generation: number;
   /** Deliveries in a row that ended without a word and without one new result. */
   readonly crashes: number;
@@ -54,6 +58,7 @@ export interface JournalReader {
 export function createJournalReader(): JournalReader {
   const results = new Map<number, 'succeeded' | 'failed'>();
   const attempts = new Map<number, Attempts>();
+  const refusals = new Map<number, number>();
   let digest: string | undefined;
   let generation = 0;
   let crashes = 0;
@@ -78,6 +83,7 @@ export function createJournalReader(): JournalReader {
         crashes = 0;
         poisonings = 0;
         attempts.clear();
+        refusals.clear();
         for (const [index, what] of results) if (what === 'failed') results.delete(index);
         return true;
       case 'attempt': {
@@ -85,6 +91,9 @@ export function createJournalReader(): JournalReader {
         attempts.set(entry.index, { count, lastCode: entry.code, retryAt: entry.retryAt });
         return true;
       }
+      case 'refused':
+        refusals.set(entry.index, (refusals.get(entry.index) ?? 0) + 1);
+        return true;
       case 'result':
         crashes = 0;
         poisonings = 0;
@@ -104,7 +113,7 @@ export function createJournalReader(): JournalReader {
     take: (entry) => void take(entry),
     view() {
       if (digest === undefined) return undefined;
-      return { digest, results, attempts, generation, crashes, poisonings, unreadable };
+      return { digest, results, attempts, refusals, generation, crashes, poisonings, unreadable };
     },
   };
 }

@@ -4,8 +4,9 @@ import type { Clock } from '../clock.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { answerItem, type ItemOutcome } from './answer-item.ts';
 import { customIdOf } from './item.ts';
-import { isThrottling, judge } from './judge.ts';
+import { judge, judgeRefusal } from './judge.ts';
 import type { Pace, Ticket } from './pace.ts';
+import { isRefusal } from './refusals.ts';
 import { isDue, secondsUntilDue } from './retry-times.ts';
 import { failed, type ItemPlace } from './result.ts';
 import type { ShardHold } from './shard-hold.ts';
@@ -45,7 +46,7 @@ interface PassNeeds {
 export async function runPass(shard: Shard, { hold, options }: PassNeeds): Promise<Remaining> {
   const { clock, pace } = options;
   const retryTimes = openItems(shard, hold);
-  const due = [...retryTimes.keys()].filter((index) => isDue(retryTimes.get(index), clock.now()));
+  const due = dueItems(retryTimes, { now: clock.now(), hold });
   if (due.length > 0 && pace.blockedMs() === 0) {
     await hold.append({ type: 'opened' });
     await walk(due, { shard, hold, options, retryTimes });
@@ -62,6 +63,20 @@ type RetryTimes = Map<number, number | undefined>;
 function openItems(shard: Shard, { view }: ShardHold): RetryTimes {
   const open = [...shard.items.keys()].filter((index) => !view.results.has(index));
   return new Map(open.map((index) => [index, view.attempts.get(index)?.retryAt]));
+}
+
+/**
+ * Those first that were refused least: while nobody is served one item is asked at a time, and it
+ * must not always be the same.
+ */
+function dueItems(
+  retryTimes: RetryTimes,
+  { now, hold }: { readonly now: number; readonly hold: ShardHold },
+): number[] {
+  const refused = (index: number): number => hold.view.refusals.get(index) ?? 0;
+  return [...retryTimes.keys()]
+    .filter((index) => isDue(retryTimes.get(index), now))
+    .sort((one, other) => refused(one) - refused(other));
 }
 
 interface Walk extends PassNeeds {
@@ -84,10 +99,10 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
     onFailure: (error) => broken.abort(error),
   });
 
-  async function keep(index: number, entry: ReturnType<typeof judge>): Promise<void> {
+  async function keep(entry: ReturnType<typeof judge | typeof judgeRefusal>): Promise<void> {
     await hold.append(entry);
-    if (entry.type === 'result') retryTimes.delete(index);
-    else retryTimes.set(index, entry.retryAt);
+    if (entry.type === 'result') retryTimes.delete(entry.index);
+    if (entry.type === 'attempt') retryTimes.set(entry.index, entry.retryAt);
   }
 
   async function tryItem(index: number, ticket: Ticket): Promise<void> {
@@ -95,10 +110,13 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
     const outcome = shard.duplicates.has(index)
       ? duplicate(place)
       : await answerItem(shard.items[index], { ...options, place, stop, traceparent });
-    if (outcome.kind === 'stopped' || isNobodysFault(outcome, ticket)) return;
-    const failedBefore = hold.view.attempts.get(index)?.count ?? 0;
-    const entry = judge(outcome, { place, index, failedBefore, now: clock.now() });
-    await writes.add(keep(index, entry));
+    if (outcome.kind === 'stopped') return;
+    const { attempts, refusals } = hold.view;
+    const tried = { place, index, failedBefore: attempts.get(index)?.count ?? 0 };
+    const entry = isNobodysFault(outcome, ticket)
+      ? judgeRefusal(outcome, { ...tried, refusedBefore: refusals.get(index) ?? 0 })
+      : judge(outcome, { ...tried, now: clock.now() });
+    await writes.add(keep(entry));
   }
 
   await slidingWindow(due, {
@@ -116,19 +134,19 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
   await writes.settled();
 }
 
-/** Whether the try says nothing about the item: the model had no room for anybody. */
+/** Whether the try says nothing about the item: nobody was served. */
 function isNobodysFault(
   outcome: Exclude<ItemOutcome, { kind: 'stopped' }>,
   ticket: Ticket,
-): boolean {
+): outcome is Extract<ItemOutcome, { kind: 'try again' }> {
   if (outcome.kind === 'result') {
     if (outcome.line.error === null) ticket.succeeded();
     return false;
   }
-  const throttling = isThrottling(outcome.code);
-  if (throttling === 'never') return false;
+  const refusal = isRefusal(outcome.code);
+  if (refusal === 'never') return false;
   const refused = ticket.throttled(outcome.afterSeconds);
-  return throttling === 'always' || refused === 'all';
+  return refusal === 'always' || refused === 'all';
 }
 
 export function placeOf({ id, first, items }: Shard, index: number): ItemPlace {

@@ -26,7 +26,7 @@ const CHAT = 'dev/slow-10000 chat';
 const WELL: End = {
   succeeded: Array<number>(JOBS).fill(ITEMS),
   failed: 0,
-  entries: ['closed', 'job', 'opened', 'result'],
+  entries: ['closed', 'job', 'opened', 'refused', 'result'],
   poisoned: 0,
   failedDeliveries: [],
 };
