@@ -5,10 +5,10 @@ import { createHttpService } from './batch/http-service.ts';
 import { createQueueService } from './batch/queue-service.ts';
 import { replay } from './batch/replay.ts';
 import { runBatch } from './batch/run-batch.ts';
+import { ServiceError } from '../shared/errors.ts';
+import { describeCause } from '../shared/telemetry/describe-cause.ts';
 import { PlainFailure } from './plain-failure.ts';
 import { PROJECT_ROOT } from './project-root.ts';
-
-const CONNECTION_CODES = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ETIMEDOUT', 'REQUEST_SEND_ERROR']);
 
 process.exitCode = await main();
 
@@ -51,8 +51,7 @@ function describe(
   }
   if (error instanceof PlainFailure) return error.message;
   const message = error instanceof Error ? error.message : String(error);
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (message === 'fetch failed') return 'Cannot reach the app at --url: is it running?';
-  if (CONNECTION_CODES.has(code)) return `Cannot reach the storage of the app: ${message}`;
+  if (error instanceof ServiceError) return `${message} (${describeCause(error.cause)})`;
   return `Cannot run the batch: ${message.split('\n')[0]}`;
 }

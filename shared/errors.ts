@@ -28,6 +28,7 @@ const ERROR_CODES = {
   upstream_auth: false,
   overloaded: true,
   config_unavailable: true,
+  storage_unavailable: true,
   upstream_timeout: true,
 } as const satisfies Record<string, boolean>;
 

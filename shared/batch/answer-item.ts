@@ -9,6 +9,7 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import { GONE, parseItem, UNREADABLE } from './item.ts';
 import { isRefusal } from './refusals.ts';
 import { answered, failed, type ItemPlace, type ResultLine } from './result.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 /** What became of one try at one item. Only `result` is an end. */
 export type ItemOutcome =
@@ -85,19 +86,6 @@ function readBody(body: unknown, { requestId, now }: { requestId: string; now: n
   const frame = { requestId, created: Math.floor(now / 1_000) };
   const toBody = (reply: Reply): unknown => toCompletion(reply, frame);
   return { question: parseCompletionsRequest(body).question, toBody };
-}
-
-/** Lets go when the signal aborts even if the work does not notice: a stop must not wait for it. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 function failure(

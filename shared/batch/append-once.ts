@@ -5,6 +5,7 @@ interface Append {
   /** Where the blob must end for the append to be made. */
   readonly position: number;
   readonly leaseId: string;
+  readonly abortSignal: AbortSignal;
 }
 
 /**
@@ -14,15 +15,16 @@ interface Append {
  */
 export async function appendOnce(
   blob: AppendBlobClient,
-  { lines, position, leaseId }: Append,
+  { lines, position, leaseId, abortSignal }: Append,
 ): Promise<void> {
   const length = Buffer.byteLength(lines);
   try {
-    await blob.appendBlock(lines, length, { conditions: { leaseId, appendPosition: position } });
+    const conditions = { leaseId, appendPosition: position };
+    await blob.appendBlock(lines, length, { conditions, abortSignal });
   } catch (error) {
     if (!(error instanceof RestError) || error.code !== 'AppendPositionConditionNotMet')
       throw error;
-    const { contentLength } = await blob.getProperties({ conditions: { leaseId } });
+    const { contentLength } = await blob.getProperties({ conditions: { leaseId }, abortSignal });
     if (contentLength !== position + length) throw error;
   }
 }

@@ -1,11 +1,12 @@
 import { Readable } from 'node:stream';
-import { ContainerClient, RestError } from '@azure/storage-blob';
+import { ContainerClient } from '@azure/storage-blob';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { appendOnce } from './append-once.ts';
-import type { BlobArea, BlobHold, ByteRange, ListedBlob, NewBlob } from './blob-area.ts';
-import { keepLease, LEASE_SECONDS } from './keep-lease.ts';
-import { createStoreTime, type StoreTime } from './store-time.ts';
-import { STORAGE_RETRIES, type StorageConnection } from './storage-connection.ts';
+import type { BlobArea, ByteRange, ListedBlob, NewBlob } from './blob-area.ts';
+import { holdBlob } from './hold-blob.ts';
+import { PATIENT, type StorageConnection, type StoragePatience } from './storage-connection.ts';
+import { codeOf, dateOfFailure, isAbsence, statusOf } from './storage-failure.ts';
+import { createStoreTime } from './store-time.ts';
+import { watchStorage, type StorageWatch } from './storage-watch.ts';
 
 /** Two blocks of this size are in memory at once while a stream is stored. */
 const BLOCK_BYTES = 4_194_304;
@@ -15,88 +16,122 @@ export interface AzureBlobAreaOptions {
   readonly connection: StorageConnection;
   readonly container: string;
   readonly telemetry: Telemetry;
+  readonly patience?: StoragePatience;
   /** How often a hold is renewed; storage lets go of it after 15 s. */
   readonly renewEveryMs?: number | undefined;
 }
 
-/** A container of Azure Blob Storage. Holds are leases, and every write is conditional. */
+/**
+ * A container of Azure Blob Storage. Holds are leases, and every write is conditional. Whatever goes
+ * wrong on the way is thrown as `storage_unavailable`, or `config_unavailable` where storage refuses.
+ */
 export function createAzureBlobArea(options: AzureBlobAreaOptions): BlobArea {
   const container = connect(options);
+  const { callMs } = options.patience ?? PATIENT;
+  const watch = () => watchStorage(callMs);
   const time = createStoreTime();
+  /** One call with its whole answer, in time. Whatever the answer is, it tells the time. */
+  const ask = async <T>(call: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
+    const watching = watch();
+    try {
+      const answer = await watching.answer(call(watching.signal));
+      time.hear(dateOf(answer));
+      return answer;
+    } catch (error) {
+      time.hear(dateOfFailure(error));
+      throw error;
+    }
+  };
   return {
-    async read(name) {
-      const answer = await orAbsent(container.getBlobClient(name).download(), time);
-      if (answer === undefined) return undefined;
-      const text = await textOf(answer.readableStreamBody);
-      return { text, version: answer.etag ?? '' };
-    },
-    create: (name, blob) => write(container, name, { ...blob, conditions: { ifNoneMatch: '*' } }),
-    replace: (name, blob) =>
-      write(container, name, { ...blob, conditions: { ifMatch: blob.version } }),
+    read: (name) => orAbsent(ask((abortSignal) => read(container, name, abortSignal))),
+    create: (name, blob) =>
+      write(container, name, { ...blob, conditions: { ifNoneMatch: '*' }, watch: watch() }),
+    replace: (name, { version, ...blob }) =>
+      write(container, name, { ...blob, conditions: { ifMatch: version }, watch: watch() }),
     async facts(name) {
-      const found = await orAbsent(container.getBlobClient(name).getProperties(), time);
+      const blob = container.getBlobClient(name);
+      const found = await orAbsent(ask((abortSignal) => blob.getProperties({ abortSignal })));
       if (found === undefined) return undefined;
       return { facts: found.metadata ?? {}, bytes: found.contentLength ?? 0 };
     },
-    list: (prefix) => list(container, prefix),
-    async stream(name, range) {
-      return stream(container, name, range);
-    },
+    list: (prefix) => list(container, prefix, watch()),
+    stream: (name, range) => stream(container, name, { range, watch: watch() }),
     async remove(name) {
-      const { succeeded } = await container.getBlobClient(name).deleteIfExists();
-      return succeeded;
+      const blob = container.getBlobClient(name);
+      return (await orAbsent(ask((abortSignal) => blob.delete({ abortSignal })))) !== undefined;
     },
-    hold: (name) => hold(container, name, { ...options, time }),
     now: () => time.now(),
-    async ping(signal) {
-      await container.getProperties({ abortSignal: signal });
-    },
+    hold: (name) => holdBlob(container.getAppendBlobClient(name), { ...options, ask }),
+    ping: async (signal) =>
+      void (await ask(() => container.getProperties({ abortSignal: signal }))),
   };
 }
 
-function connect({ connection, container }: AzureBlobAreaOptions): ContainerClient {
-  const options = { retryOptions: STORAGE_RETRIES };
+function connect({
+  connection,
+  container,
+  patience = PATIENT,
+}: AzureBlobAreaOptions): ContainerClient {
+  const { retryOptions } = patience;
   if (connection.kind === 'connectionString') {
-    return new ContainerClient(connection.connectionString, container, options);
+    return new ContainerClient(connection.connectionString, container, { retryOptions });
   }
-  return new ContainerClient(`${connection.blobUri}/${container}`, connection.credential, options);
+  const url = `${connection.blobUri}/${container}`;
+  return new ContainerClient(url, connection.credential, { retryOptions });
+}
+
+async function read(container: ContainerClient, name: string, abortSignal: AbortSignal) {
+  const answer = await container
+    .getBlobClient(name)
+    .download(undefined, undefined, { abortSignal });
+  const chunks = await Array.fromAsync(bytesOf(answer.readableStreamBody));
+  const text = Buffer.concat(chunks).toString('utf8');
+  return { text, version: answer.etag ?? '', date: answer.date };
 }
 
 type Conditions = { readonly ifNoneMatch: string } | { readonly ifMatch: string };
 
+interface Write extends NewBlob {
+  readonly conditions: Conditions;
+  readonly watch: StorageWatch;
+}
+
 async function write(
   container: ContainerClient,
   name: string,
-  {
-    content,
-    facts = {},
-    contentType = TEXT_TYPE,
-    conditions,
-  }: NewBlob & { conditions: Conditions },
+  { content, facts = {}, contentType = TEXT_TYPE, conditions, watch }: Write,
 ): Promise<boolean> {
   const blob = container.getBlockBlobClient(name);
   const options = {
     conditions,
     metadata: { ...facts },
     blobHTTPHeaders: { blobContentType: contentType },
+    abortSignal: watch.signal,
   };
+  const storing =
+    typeof content === 'string'
+      ? blob.upload(content, Buffer.byteLength(content), options)
+      : blob.uploadStream(Readable.from(watch.taken(content)), BLOCK_BYTES, 2, options);
   try {
-    if (typeof content === 'string')
-      await blob.upload(content, Buffer.byteLength(content), options);
-    else await blob.uploadStream(Readable.from(content), BLOCK_BYTES, 2, options);
+    await watch.answer<unknown>(storing);
     return true;
   } catch (error) {
     if (statusOf(error) === 412 || codeOf(error) === 'BlobAlreadyExists') return false;
     // Whoever committed first threw the blocks of the others away.
     const isOvertaken =
       codeOf(error) === 'InvalidBlockList' || codeOf(error) === 'InvalidBlobOrBlock';
-    if (isOvertaken && (await blob.exists())) return false;
+    if (isOvertaken && (await watch.answer(blob.exists()))) return false;
     throw error;
   }
 }
 
-async function* list(container: ContainerClient, prefix: string): AsyncGenerator<ListedBlob> {
-  for await (const item of container.listBlobsFlat({ prefix, includeMetadata: true })) {
+async function* list(
+  container: ContainerClient,
+  prefix: string,
+  watch: StorageWatch,
+): AsyncGenerator<ListedBlob> {
+  const options = { prefix, includeMetadata: true, abortSignal: watch.signal };
+  for await (const item of watch.pieces(container.listBlobsFlat(options))) {
     yield {
       name: item.name,
       facts: item.metadata ?? {},
@@ -109,12 +144,14 @@ async function* list(container: ContainerClient, prefix: string): AsyncGenerator
 async function stream(
   container: ContainerClient,
   name: string,
-  range: ByteRange | undefined,
+  { range, watch }: { readonly range: ByteRange | undefined; readonly watch: StorageWatch },
 ): Promise<AsyncIterable<Uint8Array> | undefined> {
   const count = range === undefined ? undefined : range.end - range.start;
   if (count === 0) return empty();
-  const answer = await orAbsent(container.getBlobClient(name).download(range?.start ?? 0, count));
-  return answer === undefined ? undefined : bytesOf(answer.readableStreamBody);
+  const options = { abortSignal: watch.signal };
+  const opening = container.getBlobClient(name).download(range?.start ?? 0, count, options);
+  const answer = await orAbsent(watch.answer(opening));
+  return answer === undefined ? undefined : watch.pieces(bytesOf(answer.readableStreamBody));
 }
 
 async function* empty(): AsyncGenerator<Uint8Array> {}
@@ -125,77 +162,16 @@ async function* bytesOf(body: NodeJS.ReadableStream | undefined): AsyncGenerator
   }
 }
 
-async function textOf(body: NodeJS.ReadableStream | undefined): Promise<string> {
-  return Buffer.concat(await Array.fromAsync(bytesOf(body))).toString('utf8');
+function dateOf(answer: unknown): Date | undefined {
+  if (typeof answer !== 'object' || answer === null || !('date' in answer)) return undefined;
+  return answer.date instanceof Date ? answer.date : undefined;
 }
 
-async function hold(
-  container: ContainerClient,
-  name: string,
-  { telemetry, renewEveryMs, time }: AzureBlobAreaOptions & { readonly time: StoreTime },
-): Promise<BlobHold | 'busy'> {
-  const blob = container.getAppendBlobClient(name);
-  const askedAt = performance.now();
-  const client = blob.getBlobLeaseClient();
+async function orAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   try {
-    // A redelivery finds the blob. Only a new one pays for creating it.
-    if ((await orAbsent(client.acquireLease(LEASE_SECONDS), time)) === undefined) {
-      await blob.createIfNotExists({ blobHTTPHeaders: { blobContentType: TEXT_TYPE } });
-      await client.acquireLease(LEASE_SECONDS);
-    }
+    return await work;
   } catch (error) {
-    // 412: another delivery created it just now and holds it already.
-    if (statusOf(error) === 409 || statusOf(error) === 412) return 'busy';
+    if (isAbsence(error)) return undefined;
     throw error;
   }
-  const lease = keepLease(client, {
-    askedAt,
-    telemetry: telemetry.with({ blob: name }),
-    renewEveryMs,
-  });
-  const conditions = { leaseId: lease.leaseId };
-  try {
-    const { contentLength = 0 } = await blob.getProperties({ conditions });
-    return {
-      bytes: contentLength,
-      lost: lease.lost,
-      append: (lines, position) => appendOnce(blob, { lines, position, leaseId: lease.leaseId }),
-      async note(facts) {
-        await blob.setMetadata({ ...facts }, { conditions });
-      },
-      release: () => lease.release(),
-    };
-  } catch (error) {
-    await lease.release();
-    throw error;
-  }
-}
-
-/** What storage answers, or undefined where there is no such blob; either way it tells the time. */
-async function orAbsent<T extends { readonly date?: Date }>(
-  work: Promise<T>,
-  time?: StoreTime,
-): Promise<T | undefined> {
-  try {
-    const answer = await work;
-    time?.hear(answer.date);
-    return answer;
-  } catch (error) {
-    if (statusOf(error) !== 404) throw error;
-    time?.hear(dateOf(error));
-    return undefined;
-  }
-}
-
-function dateOf(error: unknown): Date | undefined {
-  const text = error instanceof RestError ? error.response?.headers.get('date') : undefined;
-  return text === undefined ? undefined : new Date(text);
-}
-
-function statusOf(error: unknown): number | undefined {
-  return error instanceof RestError ? error.statusCode : undefined;
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof RestError ? error.code : undefined;
 }

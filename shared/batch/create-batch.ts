@@ -11,18 +11,23 @@ import { createPace } from './pace.ts';
 import { createJobProcessor } from './process-job.ts';
 import type { Batch } from './queue-handler.ts';
 
-export interface BatchOptions {
-  readonly agent: Agent;
+/** Where batch keeps things, and the queue of its jobs. */
+export interface BatchStorage {
   readonly inputs: BlobArea;
   readonly results: BlobArea;
   readonly sender: JobSender;
+}
+
+export interface BatchOptions extends BatchStorage {
+  readonly agent: Agent;
+  /** The same storage for those who wait for an answer; gives up sooner. */
+  readonly forRequests?: BatchStorage;
   /** Items of one shard that run at once. */
   readonly concurrency: number;
   /** Items of all shards on this instance that run at once. */
   readonly instanceConcurrency: number;
   readonly jobDeadlineMs: number;
   readonly itemDeadlineMs: number;
-  /** The service's own clock. What instances must agree on goes by the time of the storage. */
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly itemsPerShard?: number | undefined;
@@ -32,16 +37,29 @@ export interface BatchOptions {
 
 /** The whole of batch, given where it keeps things and whom it asks. */
 export function createBatch(options: BatchOptions): Batch {
-  const { inputs, results, sender, telemetry } = options;
-  const clock = { now: () => results.now() ?? inputs.now() ?? options.clock.now() };
+  const { inputs, results, sender, telemetry, forRequests = options } = options;
+  const clock = clockOf([results, inputs, forRequests.results, forRequests.inputs], options.clock);
   const store = createBlobBatchStore({ area: results, clock, telemetry });
+  const near = createBlobBatchStore({ area: forRequests.results, clock, telemetry });
   const { instanceConcurrency: max, firstBlockMs } = options;
   const pace = createPace({ max, firstBlockMs });
   return {
-    store,
+    store: near,
     processor: createJobProcessor({ ...options, clock, agentClock: options.clock, store, pace }),
-    desk: createBatchDesk({ store, inputs, sender, clock }),
-    files: createFileDesk({ store, inputs, outputs: results, clock }),
+    desk: createBatchDesk({ ...forRequests, store: near, clock }),
+    files: createFileDesk({
+      inputs: forRequests.inputs,
+      outputs: forRequests.results,
+      store: near,
+      clock,
+    }),
     explainPoison: (message) => explainPoison(message, { store, inputs, sender, clock, telemetry }),
+  };
+}
+
+/** The time of the storage as soon as one of its parts has told it. */
+function clockOf(areas: readonly BlobArea[], own: Clock): Clock {
+  return {
+    now: () => areas.map((area) => area.now()).find((time) => time !== undefined) ?? own.now(),
   };
 }

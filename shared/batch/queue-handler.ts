@@ -1,4 +1,6 @@
 import type { StorageQueueHandler } from '@azure/functions';
+import { toServiceError, type ServiceError } from '../errors.ts';
+import { describeCause, describePlace } from '../telemetry/describe-cause.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { BatchDesk } from './batch-desk.ts';
 import type { BatchStore } from './batch-store.ts';
@@ -25,7 +27,7 @@ export interface BatchNeeds {
 
 /**
  * Wraps what is done with a message as a handler of the platform. A rejection is meant: it makes
- * the platform deliver the message again.
+ * the platform deliver the message again, after one line that says why.
  */
 export function asQueueHandler(
   getService: () => Promise<BatchNeeds>,
@@ -33,10 +35,23 @@ export function asQueueHandler(
 ): StorageQueueHandler {
   return async (message, { triggerMetadata }) => {
     const service = await getService();
+    const { telemetry } = service;
     const age = ageSeconds(triggerMetadata?.['insertionTime'], Date.now());
-    if (age !== undefined) service.telemetry.record('batchMessageAge', age);
-    await handle(message, await service.batch());
+    if (age !== undefined) telemetry.record('batchMessageAge', age);
+    try {
+      await handle(message, await service.batch());
+    } catch (error) {
+      tell(telemetry, toServiceError(error));
+      throw error;
+    }
   };
+}
+
+/** The platform only says that a delivery failed, in the words of whoever threw. */
+function tell(telemetry: Telemetry, { code, cause }: ServiceError): void {
+  const known = { code, cause: describeCause(cause) };
+  if (code !== 'internal') telemetry.warn('batch delivery failed', known);
+  else telemetry.error('batch delivery failed', { ...known, place: describePlace(cause) });
 }
 
 /** How long the message has waited. The message itself can take the place of what the queue says. */

@@ -2,15 +2,19 @@ import { QueueClient } from '@azure/storage-queue';
 import { ServiceError } from '../errors.ts';
 import { toMessageText } from './job.ts';
 import type { JobSender } from './job-sender.ts';
-import { STORAGE_RETRIES, type StorageConnection } from './storage-connection.ts';
+import { PATIENT, type StorageConnection, type StoragePatience } from './storage-connection.ts';
 import { JOB_QUEUE } from './storage-names.ts';
+import { watchStorage } from './storage-watch.ts';
 
 /** What a queue takes. */
 const MAX_MESSAGE_BYTES = 65_536;
 
 /** The job queue in Azure Storage. */
-export function createQueueJobSender(connection: StorageConnection): JobSender {
-  const queue = connect(connection);
+export function createQueueJobSender(
+  connection: StorageConnection,
+  { callMs, retryOptions }: StoragePatience = PATIENT,
+): JobSender {
+  const queue = connect(connection, retryOptions);
   return {
     async send(job, { delaySeconds }) {
       const text = toMessageText(job);
@@ -21,13 +25,18 @@ export function createQueueJobSender(connection: StorageConnection): JobSender {
           `Cannot send the job: its message must have at most ${MAX_MESSAGE_BYTES} bytes, not ${bytes}; put its items into a blob`,
         );
       }
-      await queue.sendMessage(text, { visibilityTimeout: delaySeconds });
+      const watch = watchStorage(callMs);
+      const { signal: abortSignal } = watch;
+      await watch.answer(queue.sendMessage(text, { visibilityTimeout: delaySeconds, abortSignal }));
     },
   };
 }
 
-function connect(connection: StorageConnection): QueueClient {
-  const options = { retryOptions: STORAGE_RETRIES };
+function connect(
+  connection: StorageConnection,
+  retryOptions: StoragePatience['retryOptions'],
+): QueueClient {
+  const options = { retryOptions };
   if (connection.kind === 'connectionString') {
     return new QueueClient(connection.connectionString, JOB_QUEUE, options);
   }

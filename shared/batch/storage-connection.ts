@@ -10,10 +10,43 @@ export type StorageConnection =
       readonly credential: TokenCredential;
     };
 
-/** A storage call that hangs must not outlive a message's turn. */
-export const STORAGE_RETRIES = {
-  maxTries: 4,
-  tryTimeoutInMs: 10_000,
-  retryDelayInMs: 200,
-  maxRetryDelayInMs: 2_000,
-} as const;
+/** How long storage is asked before it counts as away. */
+export interface StoragePatience {
+  /** Longest wait for one call with its repeats, or for one piece of a stream. */
+  readonly callMs: number;
+  readonly retryOptions: {
+    readonly maxTries: number;
+    /** Told to the server, which is why it alone ends no call: `callMs` does. */
+    readonly tryTimeoutInMs: number;
+    readonly retryDelayInMs: number;
+    readonly maxRetryDelayInMs: number;
+  };
+}
+
+/** Of work on the queue: giving up costs a delivery, so it waits for a storage that is busy. */
+export const PATIENT: StoragePatience = {
+  callMs: 45_000,
+  retryOptions: {
+    maxTries: 4,
+    tryTimeoutInMs: 10_000,
+    retryDelayInMs: 200,
+    maxRetryDelayInMs: 2_000,
+  },
+};
+
+const MAX_REQUEST_CALL_MS = 8_000;
+/** Creating a batch is the longest row of calls of one request. */
+const CALLS_IN_A_ROW = 6;
+
+/** Of a request: somebody waits for it, and can ask again. */
+export function requestPatience(answerDeadlineMs: number): StoragePatience {
+  return {
+    callMs: Math.min(MAX_REQUEST_CALL_MS, Math.ceil(answerDeadlineMs / CALLS_IN_A_ROW)),
+    retryOptions: {
+      maxTries: 3,
+      tryTimeoutInMs: 4_000,
+      retryDelayInMs: 200,
+      maxRetryDelayInMs: 1_000,
+    },
+  };
+}

@@ -1,6 +1,7 @@
 import type { TokenCredential } from '@azure/identity';
 import type { Agent } from '../agent/agent.ts';
 import type { Batch } from '../batch/queue-handler.ts';
+import { PATIENT, requestPatience, type StoragePatience } from '../batch/storage-connection.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../batch/storage-names.ts';
 import type { Clock } from '../clock.ts';
 import type { Settings } from '../config/read-config.ts';
@@ -17,8 +18,8 @@ export interface BatchParts {
 
 /** Batch on the storage that the settings name. The storage client is loaded here, and not before. */
 export async function wireBatch(settings: Settings, parts: BatchParts): Promise<Batch> {
-  const storage = storageSettings(settings);
-  if (storage === undefined) {
+  const place = storageSettings(settings);
+  if (place === undefined) {
     throw new ServiceError(
       'config_unavailable',
       'Cannot run batch jobs: AzureWebJobsStorage must be set',
@@ -26,20 +27,24 @@ export async function wireBatch(settings: Settings, parts: BatchParts): Promise<
   }
   const { telemetry, clock, agent } = parts;
   const connection =
-    storage.kind === 'identity' ? { ...storage, credential: await parts.credential() } : storage;
+    place.kind === 'identity' ? { ...place, credential: await parts.credential() } : place;
   const [{ createAzureBlobArea }, { createQueueJobSender }, { createBatch }] = await Promise.all([
     import('../batch/azure-blob-area.ts'),
     import('../batch/queue-job-sender.ts'),
     import('../batch/create-batch.ts'),
   ]);
-  const area = (container: string) => createAzureBlobArea({ connection, container, telemetry });
+  const storage = (patience: StoragePatience) => {
+    const area = (container: string) =>
+      createAzureBlobArea({ connection, container, telemetry, patience });
+    const sender = createQueueJobSender(connection, patience);
+    return { inputs: area(INPUT_CONTAINER), results: area(RESULT_CONTAINER), sender };
+  };
   return createBatch({
     agent,
     clock,
     telemetry,
-    inputs: area(INPUT_CONTAINER),
-    results: area(RESULT_CONTAINER),
-    sender: createQueueJobSender(connection),
+    ...storage(PATIENT),
+    forRequests: storage(requestPatience(settings.limits.answerDeadlineMs)),
     concurrency: settings.batch.concurrency,
     // The other half of the places is always there for chats.
     instanceConcurrency: Math.max(1, Math.floor(settings.model.maxConcurrentPerEndpoint / 2)),

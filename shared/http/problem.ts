@@ -24,6 +24,7 @@ const PROBLEMS: Record<ErrorCode, readonly [status: number, title: string]> = {
   upstream_auth: [503, 'The model refused the credentials of the service'],
   overloaded: [503, 'The service is at its limit'],
   config_unavailable: [503, 'The service is not configured'],
+  storage_unavailable: [503, 'The storage of files and batches is not available'],
   upstream_timeout: [504, 'The model did not answer in time'],
 };
 

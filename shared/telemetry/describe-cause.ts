@@ -50,8 +50,13 @@ function describeOne(thrown: unknown): string {
     'code' in thrown && typeof thrown.code === 'string' && CODE.test(thrown.code)
       ? ` ${thrown.code}`
       : '';
-  const status = 'status' in thrown && typeof thrown.status === 'number' ? ` ${thrown.status}` : '';
-  return `${name}${code}${status}`;
+  return `${name}${code}${statusOf(thrown)}`;
+}
+
+/** Clients of model endpoints and of storage have two names for it. */
+function statusOf(thrown: Error): string {
+  const { status, statusCode = status } = thrown as { status?: unknown; statusCode?: unknown };
+  return typeof statusCode === 'number' ? ` ${statusCode}` : '';
 }
 
 /** The class, not the `name` property: that one can be any text. */

@@ -21,6 +21,7 @@ export const COUNTED_MESSAGES: Readonly<Record<string, Counted>> = {
   'batch item failed': (meter, { code }) =>
     meter.count('batchItemFailures', 1, { 'error.type': word(code) }),
   'batch shard finished': shard('finished'),
+  'batch delivery failed': shard('failed'),
   'batch shard handed over': shard('handed over'),
   'batch shard is held by another delivery': shard('held elsewhere'),
   'batch message refused': shard('refused'),

@@ -22,10 +22,10 @@ beforeAll(async () => {
   world = await startStorageWorld();
   proxy = await startBreakProxy({
     targetPort: world.blobPort,
-    losesAnswer: ({ method, url }) => {
+    breaks: ({ method, url }) => {
       const at = losing.findIndex((part) => `${method} ${url}`.includes(part));
       if (at !== -1) losing = losing.toSpliced(at, 1);
-      return at !== -1;
+      return at === -1 ? undefined : 'lost';
     },
   });
   const connectionString = world.connectionString.replace(`:${world.blobPort}/`, `:${proxy.port}/`);

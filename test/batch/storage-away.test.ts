@@ -13,7 +13,10 @@ let connectionString: string;
 beforeAll(async () => {
   world = await startStorageWorld();
   // The worst of storages: it does the work and says nothing.
-  proxy = await startBreakProxy({ targetPort: world.blobPort, losesAnswer: () => away });
+  proxy = await startBreakProxy({
+    targetPort: world.blobPort,
+    breaks: () => (away ? 'lost' : undefined),
+  });
   connectionString = world.connectionString.replace(`:${world.blobPort}/`, `:${proxy.port}/`);
 });
 

@@ -14,7 +14,12 @@ describe('npm run batch', () => {
     ['no input is named', [], NOWHERE, /^Cannot run a batch as one input file must be named/],
     ['the input is missing', ['/nowhere.jsonl'], NOWHERE, /^Cannot read the items: ENOENT/],
     ['the connection is rubbish', ['IN'], 'rubbish', /^Cannot use 'AzureWebJobsStorage' as/],
-    ['the storage is away', ['IN'], NOWHERE, /^Cannot reach the storage of the app: /],
+    [
+      'the storage is away',
+      ['IN'],
+      NOWHERE,
+      /^Cannot reach the storage of files and batches: it must answer in time \(RestError ECONN/,
+    ],
   ] as const)('exits with 1 and one line when %s', async (...testCase) => {
     const [, args, storage, message] = testCase;
     const folder = await mkdtemp(join(tmpdir(), 'batch-'));

@@ -10,6 +10,7 @@ export interface StorageWorld {
   readonly connection: StorageConnection;
   readonly connectionString: string;
   readonly blobPort: number;
+  readonly queuePort: number;
   readonly results: ContainerClient;
   readonly jobs: QueueClient;
   /** The text of a journal as it is stored. */
@@ -27,6 +28,7 @@ export async function startStorageWorld(): Promise<StorageWorld> {
     connection: { kind: 'connectionString', connectionString },
     connectionString,
     blobPort: azurite.ports.blob,
+    queuePort: azurite.ports.queue,
     results,
     jobs: new QueueClient(connectionString, JOB_QUEUE),
     async journalText(jobId) {

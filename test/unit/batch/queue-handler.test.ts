@@ -1,7 +1,9 @@
 import { InvocationContext } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
 import { asQueueHandler, type Batch } from '../../../shared/batch/queue-handler.ts';
+import { ServiceError } from '../../../shared/errors.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
+import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
 async function deliver(insertionTime: unknown) {
   const { telemetry, value } = createMeteredTelemetry();
@@ -15,7 +17,39 @@ async function deliver(insertionTime: unknown) {
   return { handled, value };
 }
 
+function refused(): Error {
+  return Object.assign(new Error('http://account'), { code: 'ServerBusy', statusCode: 503 });
+}
+
+const EXPECTED = {
+  away: { code: 'storage_unavailable', cause: 'Error ServerBusy 503' },
+  defect: { code: 'internal', cause: 'TypeError' },
+};
+
 describe('asQueueHandler', () => {
+  it.each([
+    [new ServiceError('storage_unavailable', 'Away', { cause: refused() }), 'warn'],
+    [new TypeError('A defect'), 'error'],
+  ] as const)(
+    'rejects with %s so that the message comes again, and says so once',
+    async (...of) => {
+      const [thrown, level] = of;
+      const telemetry = createRecordedTelemetry();
+      const batch = async (): Promise<Batch> => ({}) as Batch;
+      const handler = asQueueHandler(
+        async () => ({ telemetry, batch }),
+        () => Promise.reject(thrown),
+      );
+
+      await expect(handler('hello', new InvocationContext())).rejects.toBe(thrown);
+
+      const { code, cause } = thrown instanceof ServiceError ? EXPECTED.away : EXPECTED.defect;
+      expect(telemetry.lines).toHaveLength(1);
+      expect(telemetry.lines[0]).toMatchObject({ level, message: 'batch delivery failed' });
+      expect(telemetry.lines[0]?.fields).toMatchObject({ code, cause });
+    },
+  );
+
   it('measures how long a message has waited', async () => {
     const { value, handled } = await deliver(new Date(Date.now() - 90_000).toISOString());
 

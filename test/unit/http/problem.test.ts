@@ -25,6 +25,7 @@ const STATUSES: Record<ErrorCode, number> = {
   upstream_auth: 503,
   overloaded: 503,
   config_unavailable: 503,
+  storage_unavailable: 503,
   upstream_timeout: 504,
 };
 

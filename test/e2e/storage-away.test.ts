@@ -1,0 +1,166 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import OpenAI, { InternalServerError, toFile } from 'openai';
+import { z } from 'zod';
+import { startBreakProxy, type Breakage, type BreakProxy } from '../support/batch/break-proxy.ts';
+import { itemOf, messages } from '../support/batch/jobs.ts';
+import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import { eventually, postChat } from './support/post-chat.ts';
+import { startWorld, type World } from './support/start-world.ts';
+
+const readySchema = z.object({
+  status: z.string(),
+  batch: z.object({
+    status: z.string(),
+    code: z.string().optional(),
+    reason: z.string().optional(),
+  }),
+});
+
+let storage: StorageWorld;
+let proxy: BreakProxy;
+let world: World;
+let client: OpenAI;
+/** How requests to blobs go wrong at the moment. */
+let breakage: (path: string) => Breakage | undefined = () => undefined;
+
+beforeAll(async () => {
+  storage = await startStorageWorld();
+  const { blobPort: targetPort, connectionString } = storage;
+  proxy = await startBreakProxy({ targetPort, breaks: ({ url = '' }) => breakage(url) });
+  world = await startWorld({
+    model: 'dev/instant',
+    settings: {
+      AzureWebJobsStorage: connectionString.replace(`:${targetPort}/`, `:${proxy.port}/`),
+      // Storage gets a sixth of it for each call.
+      AGENT__LIMITS__ANSWER_DEADLINE_MS: '9000',
+    },
+  });
+  client = new OpenAI({ baseURL: `${world.url}/v1`, apiKey: 'unused', maxRetries: 0 });
+});
+afterEach(() => {
+  breakage = () => undefined;
+});
+afterAll(async () => {
+  await world.stop();
+  await proxy.close();
+  await storage.stop();
+});
+
+async function upload(count: number, more = ''): Promise<string> {
+  const lines = messages(count).map((message) => `${JSON.stringify(itemOf(message))}\n`);
+  const file = await toFile(Buffer.from(lines.join('') + more), 'in.jsonl');
+  return (await client.files.create({ file, purpose: 'batch' })).id;
+}
+
+function create(fileId: string) {
+  return client.batches.create({
+    input_file_id: fileId,
+    endpoint: '/v1/chat/completions',
+    completion_window: '24h',
+  });
+}
+
+async function ready() {
+  return readySchema.parse(await (await fetch(`${world.url}/ready`)).json());
+}
+
+describe('while the storage of batches is away', () => {
+  it.each([
+    ['refuses connections', 'refused'],
+    ['is silent', 'silent'],
+    ['is busy', { status: 503, code: 'ServerBusy' }],
+  ] as const)(
+    'and %s, clients get an error to repeat, and chat goes on',
+    async (...testCase) => {
+      const [, how] = testCase;
+      const fileId = await upload(3);
+      const before = world.log.length;
+      breakage = () => how;
+
+      const failures = await Promise.all(
+        [
+          upload(3),
+          create(fileId),
+          client.batches.list(),
+          client.files.retrieve(fileId),
+          client.files.content(fileId),
+        ].map((asked) => Promise.resolve(asked).catch((error: unknown) => error)),
+      );
+      const chat = await postChat(world.url, { message: 'Hi' });
+      await eventually('readiness knows', async () => (await ready()).batch.status === 'unready');
+      const report = await ready();
+
+      for (const failure of failures) {
+        expect(failure).toBeInstanceOf(InternalServerError);
+        expect(failure).toMatchObject({ status: 503, code: 'storage_unavailable' });
+      }
+      expect(chat.status).toBe(200);
+      expect(report.status).toBe('degraded');
+      expect(JSON.stringify(report.batch)).not.toMatch(/127\.0\.0\.1|devstore/);
+      expect(world.log.slice(before).join('\n')).not.toMatch(/devstoreaccount1|words of storage/);
+
+      breakage = () => undefined;
+      const batch = await create(fileId);
+      await eventually('the batch has ended', async () => {
+        return (await client.batches.retrieve(batch.id)).status === 'completed';
+      });
+      await eventually('readiness is back', async () => (await ready()).status === 'ready');
+    },
+    60_000,
+  );
+
+  it('the results so far are no whole file when they break off', async () => {
+    const slow = JSON.stringify(itemOf('dev/slow-500000 Hi', 'slow'));
+    const batch = await create(await upload(900, `${slow}\n`));
+    let output: string | null | undefined;
+    await eventually('there are results', async () => {
+      ({ output_file_id: output } = await client.batches.retrieve(batch.id));
+      return typeof output === 'string';
+    });
+    breakage = (path) =>
+      /shard-\d+\.journal\.jsonl(?:$|\?timeout)/.test(path) ? 'stuck' : undefined;
+
+    const response = await fetch(`${world.url}/v1/files/${output}/content`);
+    const reading = response.text();
+
+    expect([response.status, response.headers.get('content-length')]).toEqual([200, null]);
+    await expect(reading).rejects.toThrow();
+    breakage = () => undefined;
+    await client.batches.cancel(batch.id);
+  });
+
+  it('a file that breaks off is no whole one', async () => {
+    const fileId = await upload(20_000);
+    const isContent = (path: string): boolean => path.includes(fileId);
+    let looks = 0;
+    // The first look is whether there is such a file.
+    breakage = (path) => (isContent(path) && (looks += 1) > 1 ? 'cut' : undefined);
+
+    const response = await fetch(`${world.url}/v1/files/${fileId}/content`);
+    const reading = response.text();
+
+    expect(response.status).toBe(200);
+    await expect(reading).rejects.toThrow();
+  });
+});
+
+describe('a job on the queue while storage fails', () => {
+  it('Q11: comes again, is told in one line by its code, and is finished later', async () => {
+    const fileId = await upload(3);
+    const before = world.log.length;
+    breakage = (path) =>
+      path.includes('/shard-') ? { status: 500, code: 'InternalError' } : undefined;
+
+    const { id } = await create(fileId);
+    const told = (): string[] =>
+      world.log.slice(before).filter((line) => line.includes('batch delivery failed'));
+    await eventually('a delivery has failed', () => told().length > 0);
+    breakage = () => undefined;
+
+    const isOver = async () => (await client.batches.retrieve(id)).status === 'completed';
+    await eventually('the batch has ended', isOver, 60_000);
+    const [line = ''] = told();
+    expect(line).toMatch(/storage_unavailable.*InternalError 500/);
+    expect(world.log.slice(before).join('\n')).not.toMatch(/devstoreaccount1|words of storage/);
+  }, 90_000);
+});

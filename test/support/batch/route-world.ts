@@ -1,0 +1,105 @@
+import { HttpRequest, type HttpHandler, type HttpRequestInit } from '@azure/functions';
+import { createAzureBlobArea } from '../../../shared/batch/azure-blob-area.ts';
+import { createBatch } from '../../../shared/batch/create-batch.ts';
+import { createQueueJobSender } from '../../../shared/batch/queue-job-sender.ts';
+import { requestPatience } from '../../../shared/batch/storage-connection.ts';
+import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
+import { systemClock } from '../../../shared/clock.ts';
+import {
+  answerBatch,
+  answerBatchCancel,
+  answerBatchCreation,
+  answerBatchList,
+  answerBatchRetry,
+} from '../../../shared/http/answer-batches.ts';
+import {
+  answerFile,
+  answerFileContent,
+  answerFileRemoval,
+  answerFileUpload,
+} from '../../../shared/http/answer-files.ts';
+import { asHttpHandler } from '../../../shared/http/pipeline.ts';
+import { openDoor } from '../open-door.ts';
+import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';
+import { createScriptedAgent } from './scripted-agent.ts';
+
+const ROUTES = {
+  upload: answerFileUpload,
+  file: answerFile,
+  content: answerFileContent,
+  removal: answerFileRemoval,
+  create: answerBatchCreation,
+  batch: answerBatch,
+  list: answerBatchList,
+  cancel: answerBatchCancel,
+  retry: answerBatchRetry,
+} as const;
+
+export type RouteName = keyof typeof ROUTES;
+
+export interface RouteWorld {
+  readonly handlers: Readonly<Record<RouteName, HttpHandler>>;
+  readonly telemetry: RecordedTelemetry;
+  /** Whether batch is ready, as readiness would ask. */
+  ping(): Promise<void>;
+}
+
+/** The routes of files and batches as they are wired, on the storage of the connection string. */
+export function createRouteWorld(connectionString: string): RouteWorld {
+  const telemetry = createRecordedTelemetry();
+  const connection = { kind: 'connectionString', connectionString } as const;
+  // A second for each call: enough for a storage beside us, and soon over when it is silent.
+  const patience = requestPatience(6_000);
+  const area = (container: string) =>
+    createAzureBlobArea({ connection, container, telemetry, patience });
+  const batch = createBatch({
+    agent: createScriptedAgent(),
+    inputs: area(INPUT_CONTAINER),
+    results: area(RESULT_CONTAINER),
+    sender: createQueueJobSender(connection, patience),
+    concurrency: 4,
+    instanceConcurrency: 4,
+    jobDeadlineMs: 60_000,
+    itemDeadlineMs: 60_000,
+    clock: systemClock,
+    telemetry,
+  });
+  const service = { ...openDoor, telemetry, maxRequestBytes: 262_144, batch: async () => batch };
+  const handlers = Object.fromEntries(
+    Object.entries(ROUTES).map(([name, answer]) => [
+      name,
+      asHttpHandler(async () => service, answer),
+    ]),
+  ) as Record<RouteName, HttpHandler>;
+  return { handlers, telemetry, ping: () => batch.store.ping(new AbortController().signal) };
+}
+
+/** A request for the thing with an id; without one for the whole kind. */
+export function requestFor(id?: string): HttpRequest {
+  const params = id === undefined ? {} : { id };
+  return new HttpRequest({ url: 'http://127.0.0.1/v1/any', method: 'GET', params });
+}
+
+/** The form that uploads a file of so many lines. */
+export function uploadOf(text: string): HttpRequest {
+  const form = new FormData();
+  form.set('purpose', 'batch');
+  form.set('file', new Blob([text]), 'in.jsonl');
+  const nativeRequest = new Request('http://127.0.0.1/v1/files', { method: 'POST', body: form });
+  return new HttpRequest({ nativeRequest } as HttpRequestInit);
+}
+
+/** Asks for a batch of an uploaded file. */
+export function creationOf(fileId: string): HttpRequest {
+  const wanted = {
+    input_file_id: fileId,
+    endpoint: '/v1/chat/completions',
+    completion_window: '24h',
+  };
+  return new HttpRequest({
+    url: 'http://127.0.0.1/v1/batches',
+    method: 'POST',
+    body: { string: JSON.stringify(wanted) },
+    headers: { 'content-type': 'application/json' },
+  });
+}
