@@ -6,7 +6,7 @@ import { traceAgent } from './agent/traced-agent.ts';
 import type { Batch } from './batch/queue-handler.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential } from './composition-root/credential.ts';
-import { observeService } from './composition-root/observe-service.ts';
+import { observeBatch, observeService } from './composition-root/observe-service.ts';
 import { once } from './composition-root/once.ts';
 import { openSecrets } from './composition-root/open-secrets.ts';
 import { openTelemetry } from './composition-root/open-telemetry.ts';
@@ -119,7 +119,11 @@ export async function createService(environment: Environment, parts: Parts = {})
       : rememberAnswers({ ...asked, ...cache, agent: forgetful, model: () => wired.fingerprint() });
   const agent = traceAgent(answering, { name: settings.agent.name });
   observeService(metrics, { model, cache });
-  const batch = once(() => wireBatch(settings, { agent, clock, telemetry, credential }));
+  const batch = once(async () => {
+    const made = await wireBatch(settings, { agent, clock, telemetry, credential });
+    observeBatch(metrics, made);
+    return made;
+  });
   const readiness = wireReadiness({ ...surroundings, secrets, wired, callers, redis, batch });
   return {
     agent,

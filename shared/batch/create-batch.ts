@@ -53,6 +53,7 @@ export function createBatch(options: BatchOptions): Batch {
       store: near,
       clock,
     }),
+    load: () => pace.load(),
     explainPoison: (message) => explainPoison(message, { store, inputs, sender, clock, telemetry }),
   };
 }

@@ -34,6 +34,13 @@ export interface Pace {
   enter(signal: AbortSignal): Promise<Ticket | undefined>;
   /** How long nothing is to be asked; 0 when the way is free. */
   blockedMs(): number;
+  load(): PaceLoad;
+}
+
+/** Items in flight at this moment, and how many there may be: none while the pace is blocked. */
+export interface PaceLoad {
+  readonly active: number;
+  readonly limit: number;
 }
 
 export function createPace(options: PaceOptions): Pace {
@@ -95,6 +102,7 @@ export function createPace(options: PaceOptions): Pace {
 
   return {
     blockedMs,
+    load: () => ({ active, limit: blockedMs() > 0 ? 0 : limit }),
     async enter(signal) {
       for (;;) {
         if (signal.aborted || blockedMs() > 0) return undefined;

@@ -5,6 +5,7 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { BatchDesk } from './batch-desk.ts';
 import type { BatchStore } from './batch-store.ts';
 import type { FileDesk } from './file-desk.ts';
+import type { PaceLoad } from './pace.ts';
 import type { JobProcessor } from './process-job.ts';
 
 /** The parts of batch. They are made for the first message or request, not for a chat. */
@@ -13,6 +14,8 @@ export interface Batch {
   readonly store: BatchStore;
   readonly desk: BatchDesk;
   readonly files: FileDesk;
+  /** What batch asks of the model at this moment. */
+  load(): PaceLoad;
   /** Takes a message that the platform gave up. */
   explainPoison(message: unknown): Promise<void>;
 }

@@ -35,6 +35,8 @@ export interface Remaining {
   readonly items: number;
   /** When it makes sense to go on. */
   readonly delaySeconds: number;
+  /** Why they were not tried, or not yet again. */
+  readonly reason?: 'stopping' | 'throttled' | 'waiting' | 'time up';
 }
 
 interface PassNeeds {
@@ -53,8 +55,12 @@ export async function runPass(shard: Shard, { hold, options }: PassNeeds): Promi
     if (retryTimes.size > 0) await hold.append({ type: 'closed' });
   }
   const dueSeconds = secondsUntilDue(retryTimes.values(), clock.now());
-  const delaySeconds = Math.max(dueSeconds, Math.ceil(pace.blockedMs() / 1_000));
-  return { items: retryTimes.size, delaySeconds };
+  const blockedSeconds = Math.ceil(pace.blockedMs() / 1_000);
+  const delaySeconds = Math.max(dueSeconds, blockedSeconds);
+  const waiting = dueSeconds > 0 ? 'waiting' : 'time up';
+  const asked = blockedSeconds > 0 ? 'throttled' : waiting;
+  const reason = options.stop.aborted ? 'stopping' : asked;
+  return { items: retryTimes.size, delaySeconds, reason };
 }
 
 /** The items without a result, each with the time before which it must not be tried again. */
@@ -85,7 +91,7 @@ interface Walk extends PassNeeds {
 }
 
 async function walk(due: readonly number[], { shard, hold, options, retryTimes }: Walk) {
-  const { pace, clock } = options;
+  const { pace, clock, telemetry } = options;
   const broken = new AbortController();
   const stop = AbortSignal.any([options.stop, hold.lost, broken.signal]);
   const closesAt = performance.now() + options.jobDeadlineMs;
@@ -99,13 +105,20 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
     onFailure: (error) => broken.abort(error),
   });
 
-  async function keep(entry: ReturnType<typeof judge | typeof judgeRefusal>): Promise<void> {
+  async function keep(entry: ReturnType<typeof judge | typeof judgeRefusal>, startedAt: number) {
     await hold.append(entry);
-    if (entry.type === 'result') retryTimes.delete(entry.index);
     if (entry.type === 'attempt') retryTimes.set(entry.index, entry.retryAt);
+    if (entry.type === 'refused') {
+      telemetry.count('batchItemThrottled', 1, { 'error.type': entry.code });
+    }
+    if (entry.type !== 'result') return;
+    retryTimes.delete(entry.index);
+    const outcome = entry.line.error === null ? 'succeeded' : 'failed';
+    telemetry.record('batchItemDuration', (performance.now() - startedAt) / 1_000, { outcome });
   }
 
   async function tryItem(index: number, ticket: Ticket): Promise<void> {
+    const startedAt = performance.now();
     const place = placeOf(shard, index);
     const outcome = shard.duplicates.has(index)
       ? duplicate(place)
@@ -116,7 +129,7 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
     const entry = isNobodysFault(outcome, ticket)
       ? judgeRefusal(outcome, { ...tried, refusedBefore: refusals.get(index) ?? 0 })
       : judge(outcome, { ...tried, now: clock.now() });
-    await writes.add(keep(entry));
+    await writes.add(keep(entry, startedAt));
   }
 
   await slidingWindow(due, {

@@ -9,12 +9,16 @@ import {
   type JournalView,
 } from './journal.ts';
 import { names } from './blob-names.ts';
+import type { ResultLine } from './result.ts';
 import { splitLines } from './split-lines.ts';
 
 /** A reader of the batch's state sees counts this old at most. */
 const COUNT_EVERY_MS = 1_000;
 /** An answer with everything around it; longer lines were never written. */
 const MAX_ENTRY_BYTES = 67_108_864;
+
+/** Shared by the many, so that none of them makes its own. */
+const SUCCEEDED = { outcome: 'succeeded' } as const;
 
 export interface ShardRef {
   readonly id: string;
@@ -91,7 +95,9 @@ async function openJournal(ref: ShardRef, needs: OpenNeeds): Promise<ShardHold> 
     lost: held.lost,
     async append(entry) {
       await write(entry);
-      if (entry.type === 'result') counts.writeSoon();
+      if (entry.type !== 'result') return;
+      countResult(telemetry, entry.line);
+      counts.writeSoon();
     },
     finish: () => counts.write(),
     async release() {
@@ -99,6 +105,12 @@ async function openJournal(ref: ShardRef, needs: OpenNeeds): Promise<ShardHold> 
       await held.release();
     },
   };
+}
+
+/** One for each result, while the batch runs: whoever wrote it, and whenever its batch ends. */
+function countResult(telemetry: Telemetry, { error }: ResultLine): void {
+  if (error === null) telemetry.count('batchItems', 1, SUCCEEDED);
+  else telemetry.count('batchItems', 1, { outcome: 'failed', 'error.type': error.code });
 }
 
 /** The entry counts once it is durable, not before. */

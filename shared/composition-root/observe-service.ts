@@ -1,3 +1,4 @@
+import type { Batch } from '../batch/queue-handler.ts';
 import type { AnswerCache } from '../cache/answer-cache.ts';
 import type { ResilientModel } from '../model/resilient-model.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
@@ -5,6 +6,12 @@ import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 export interface ObservedParts {
   readonly model: ResilientModel;
   readonly cache: { readonly answers: AnswerCache } | undefined;
+}
+
+/** Shows how much batch asks of the model. Until the first job there is nothing to show. */
+export function observeBatch(metrics: MetricsRegistry, batch: Pick<Batch, 'load'>): void {
+  metrics.observe('batchActiveItems', () => [{ value: batch.load().active }]);
+  metrics.observe('batchPaceLimit', () => [{ value: batch.load().limit }]);
 }
 
 const CIRCUIT = { closed: 0, 'half-open': 0.5, open: 1 } as const;

@@ -14,15 +14,12 @@ export const COUNTED_MESSAGES: Readonly<Record<string, Counted>> = {
   'model circuit opened': (meter, { endpoint }) =>
     meter.count('circuitOpened', 1, { 'agent.endpoint': word(endpoint) }),
   'rate limit would refuse': (meter) => meter.count('limiterVerdicts', 1, { outcome: 'observed' }),
-  'batch finished'(meter, { succeeded, failed }) {
-    meter.count('batchItems', number(succeeded), { outcome: 'succeeded' });
-    meter.count('batchItems', number(failed), { outcome: 'failed' });
-  },
   'batch item failed': (meter, { code }) =>
     meter.count('batchItemFailures', 1, { 'error.type': word(code) }),
   'batch shard finished': shard('finished'),
   'batch delivery failed': shard('failed'),
-  'batch shard handed over': shard('handed over'),
+  'batch shard handed over': (meter, { reason }) =>
+    meter.count('batchShards', 1, { outcome: 'handed over', reason: word(reason) }),
   'batch shard is held by another delivery': shard('held elsewhere'),
   'batch message refused': shard('refused'),
   'batch job expired': shard('expired'),
@@ -46,8 +43,4 @@ function failureOf({ endpoint, code }: LogFields) {
 
 function word(value: LogFields[string]): string | undefined {
   return typeof value === 'string' ? value : undefined;
-}
-
-function number(value: LogFields[string]): number {
-  return typeof value === 'number' ? value : 0;
 }

@@ -1,38 +1,11 @@
-/** What is measured: one number that grows, many measurements, or a number looked at when asked. */
-interface CounterMetric extends MetricText {
-  readonly kind: 'counter';
-}
-interface HistogramMetric extends MetricText {
-  readonly kind: 'histogram';
-  readonly buckets: readonly number[];
-}
-interface ObservedMetric extends MetricText {
-  readonly kind: 'gauge' | 'observed-counter';
-}
-interface MetricText {
-  /** As OpenTelemetry spells it. */
-  readonly name: string;
-  readonly unit: '1' | 's' | 'By' | `{${string}}`;
-  readonly help: string;
-  /** The only attributes that are kept: each has few values, and none names a person or a text. */
-  readonly attributes: readonly string[];
-}
-export type MetricDefinition = CounterMetric | HistogramMetric | ObservedMetric;
-
-const REQUEST_SECONDS = [
-  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 240,
-] as const;
-/** The buckets that the semantic conventions advise for calls to a model, for waits and for tokens. */
-const CALL_SECONDS = [
-  0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
-] as const;
-const CHUNK_SECONDS = [
-  0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
-] as const;
-const TOKENS = [
-  1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304,
-] as const;
-const AGE_SECONDS = [1, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400] as const;
+import {
+  AGE_SECONDS,
+  CALL_SECONDS,
+  CHUNK_SECONDS,
+  REQUEST_SECONDS,
+  TOKENS,
+  type MetricDefinition,
+} from './metric-definition.ts';
 
 const MODEL = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model'] as const;
 
@@ -170,15 +143,23 @@ export const METRICS = {
     name: 'agent.batch.shards',
     kind: 'counter',
     unit: '{delivery}',
-    help: 'Deliveries of parts of a batch, by how they ended.',
-    attributes: ['outcome'],
+    help: 'Deliveries of parts of a batch, by how they ended, and why where they go on later.',
+    attributes: ['outcome', 'reason'],
   },
   batchItems: {
     name: 'agent.batch.items',
     kind: 'counter',
     unit: '{item}',
-    help: 'Batch items by how they ended.',
+    help: 'Results of batch items, counted when they are durable.',
+    attributes: ['outcome', 'error.type'],
+  },
+  batchItemDuration: {
+    name: 'agent.batch.item.duration',
+    kind: 'histogram',
+    unit: 's',
+    help: 'Time of the try at a batch item that ended it, until its result was durable.',
     attributes: ['outcome'],
+    buckets: CALL_SECONDS,
   },
   batchItemFailures: {
     name: 'agent.batch.item.failures',
@@ -186,6 +167,27 @@ export const METRICS = {
     unit: '{try}',
     help: 'Tries at batch items that failed, those that are tried again included.',
     attributes: ['error.type'],
+  },
+  batchItemThrottled: {
+    name: 'agent.batch.item.throttled',
+    kind: 'counter',
+    unit: '{try}',
+    help: 'Tries at batch items that do not count, since the model had no room for anybody.',
+    attributes: ['error.type'],
+  },
+  batchActiveItems: {
+    name: 'agent.batch.active_items',
+    kind: 'gauge',
+    unit: '{item}',
+    help: 'Batch items that this process is working on.',
+    attributes: [],
+  },
+  batchPaceLimit: {
+    name: 'agent.batch.pace.limit',
+    kind: 'gauge',
+    unit: '{item}',
+    help: 'Batch items that this process may work on at once; 0 while the model is left alone.',
+    attributes: [],
   },
   batchPoisoned: {
     name: 'agent.batch.poisoned',

@@ -1,4 +1,4 @@
-import type { MetricDefinition } from './metric-names.ts';
+import type { MetricDefinition } from './metric-definition.ts';
 import type { MetricFamily, Series } from './metrics-registry.ts';
 
 /** What a scraper is told that the text is. */

@@ -1,10 +1,6 @@
 import type { Attributes, Meter, ObservableResult } from '@opentelemetry/api';
-import {
-  METRICS,
-  type MetricDefinition,
-  type MetricName,
-  type ObservedName,
-} from '../metric-names.ts';
+import type { MetricDefinition } from '../metric-definition.ts';
+import { METRICS, type MetricName, type ObservedName } from '../metric-names.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
 
 type Forward = (value: number, attributes: Attributes) => void;

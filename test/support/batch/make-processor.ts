@@ -38,6 +38,7 @@ interface BenchOptions extends Partial<
     | 'watchEveryMs'
     | 'longPassMs'
     | 'pace'
+    | 'telemetry'
   >
 > {
   readonly script?: Script;
