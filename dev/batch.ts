@@ -1,5 +1,5 @@
 import { readBatchOptions, type BatchOptions } from './batch/batch-options.ts';
-import type { BatchService } from './batch/batch-service.ts';
+import { AwayError, type BatchService } from './batch/batch-service.ts';
 import { findStorage } from './batch/find-storage.ts';
 import { createHttpService } from './batch/http-service.ts';
 import { createQueueService } from './batch/queue-service.ts';
@@ -11,11 +11,14 @@ import { PlainFailure } from './plain-failure.ts';
 import { PROJECT_ROOT } from './project-root.ts';
 
 process.exitCode = await main();
+// Whoever presses Ctrl-C does not wait for answers that are still on their way.
+if (process.exitCode === 1) process.exit();
 
 /** `npm run batch`: 0 when every item succeeded, 2 when some failed, 1 when the run itself did. */
 async function main(): Promise<number> {
   const interrupt = new AbortController();
-  let jobId: string | undefined;
+  let resumable: string | undefined;
+  let isSubmitted = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => interrupt.abort());
   }
@@ -27,11 +30,21 @@ async function main(): Promise<number> {
       return 0;
     }
     const options = readBatchOptions(process.argv.slice(2));
-    jobId = options.jobId;
     const service = await openService(options);
-    return await runBatch(options, { service, output: process.stdout, signal: interrupt.signal });
+    // On the queue the same job has one effect; over HTTP the app gives the id.
+    if (options.url === undefined || options.resumes) resumable = options.jobId;
+    return await runBatch(options, {
+      service,
+      output: process.stdout,
+      signal: interrupt.signal,
+      onSubmitted(id) {
+        resumable = id;
+        isSubmitted = true;
+      },
+    });
   } catch (error) {
-    process.stderr.write(`${describe(error, { interrupted: interrupt.signal.aborted, jobId })}\n`);
+    const interrupted = interrupt.signal.aborted;
+    process.stderr.write(`${describe(error, { interrupted, resumable, isSubmitted })}\n`);
     return 1;
   }
 }
@@ -42,16 +55,24 @@ async function openService(options: BatchOptions): Promise<BatchService> {
   return createQueueService(await findStorage(PROJECT_ROOT, process.env));
 }
 
-function describe(
-  error: unknown,
-  state: { readonly interrupted: boolean; readonly jobId: string | undefined },
-): string {
-  if (state.interrupted) {
-    return `Interrupted: the job goes on; the same command with --job ${state.jobId} picks it up`;
-  }
+interface Ending {
+  readonly interrupted: boolean;
+  /** By what the batch is found again, once it was handed over. */
+  readonly resumable: string | undefined;
+  readonly isSubmitted: boolean;
+}
+
+function describe(error: unknown, { interrupted, resumable, isSubmitted }: Ending): string {
+  const again = `the same command with --job ${resumable} picks it up`;
+  const isAway = error instanceof AwayError || error instanceof ServiceError;
+  if (!interrupted) return `${messageOf(error)}${isSubmitted && isAway ? `; ${again}` : ''}`;
+  if (resumable !== undefined) return `Interrupted: the job goes on; ${again}`;
+  return 'Interrupted before the app had taken the batch';
+}
+
+function messageOf(error: unknown): string {
   if (error instanceof PlainFailure) return error.message;
   const message = error instanceof Error ? error.message : String(error);
-  if (message === 'fetch failed') return 'Cannot reach the app at --url: is it running?';
   if (error instanceof ServiceError) return `${message} (${describeCause(error.cause)})`;
   return `Cannot run the batch: ${message.split('\n')[0]}`;
 }

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { PlainFailure } from '../plain-failure.ts';
 
 export const USAGE =
-  'usage: npm run batch -- items.jsonl [--out results.jsonl] [--job ID] [--url URL [--key KEY] [--caller-key KEY]]';
+  'usage: npm run batch -- items.jsonl [--out results.jsonl] [--job ID] [--url URL [--key KEY] [--caller-key KEY]], or: npm run batch -- replay [NAME]';
 
 /** As the service wants it. */
 const JOB_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9_-])?$/;
@@ -12,6 +12,8 @@ export interface BatchOptions {
   readonly input: string;
   readonly out: string;
   readonly jobId: string;
+  /** The id was given, so the job may be there already. */
+  readonly resumes: boolean;
   /** Where the app is; without it the batch goes by the queue. */
   readonly url: string | undefined;
   readonly key: string | undefined;
@@ -35,6 +37,7 @@ export function readBatchOptions(argv: readonly string[]): BatchOptions {
     input,
     out: values.out ?? `${input.replace(/\.jsonl$/, '')}.results.jsonl`,
     jobId,
+    resumes: values.job !== undefined,
     url: readUrl(values.url),
     key: values.key,
     callerKey: values['caller-key'],

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { resultLineSchema, type ResultLine } from '../../shared/batch/result.ts';
 import { splitLines } from '../../shared/batch/split-lines.ts';
 import { PlainFailure } from '../plain-failure.ts';
-import type { BatchService } from './batch-service.ts';
+import { AwayError, type BatchService } from './batch-service.ts';
 
 export interface HttpServiceOptions {
   /** The address of the app. */
@@ -11,12 +11,15 @@ export interface HttpServiceOptions {
   readonly key?: string | undefined;
   /** The caller's own key, where the app keeps a list of callers. */
   readonly callerKey?: string | undefined;
+  /** The job is one that was handed over before: it is found by its id and never made anew. */
+  readonly resumes?: boolean;
 }
 
 interface CallInit {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | FormData;
+  readonly signal?: AbortSignal;
 }
 
 const fileSchema = z.object({ id: z.string() });
@@ -30,36 +33,26 @@ const batchSchema = z.object({
 });
 const problemSchema = z.object({ error: z.object({ message: z.string() }) });
 
+/** The app is busy or restarts, or what it needs is away. */
+const MAY_PASS = new Set([429, 502, 503, 504]);
+/** A look that hangs is made again. */
+const LOOK_MS = 30_000;
 const ENDED = new Set(['completed', 'failed', 'expired', 'cancelled']);
 const MAX_LINE_BYTES = 67_108_864;
 
 /** Batches by HTTP, as any client of OpenAI's API would. */
 export function createHttpService(options: HttpServiceOptions): BatchService {
-  const base = `${options.url.replace(/\/+$/, '')}/v1`;
-  const authorization = options.callerKey ?? options.key;
-  const headers = {
-    ...(options.key === undefined ? {} : { 'x-functions-key': options.key }),
-    ...(authorization === undefined ? {} : { authorization: `Bearer ${authorization}` }),
-  };
-
-  async function call(path: string, init: CallInit = {}): Promise<Response> {
-    const response = await fetch(`${base}${path}`, {
-      ...init,
-      headers: { ...headers, ...init.headers },
-    });
-    if (response.ok) return response;
-    const problem = problemSchema.safeParse(await response.json().catch(() => undefined));
-    const reason = problem.data?.error.message ?? 'no reason was given';
-    throw new PlainFailure(`Cannot ask ${path}: ${response.status}, ${reason}`);
-  }
+  const call = createCall(options);
 
   async function findBatch(id: string): Promise<z.infer<typeof batchSchema>> {
-    return batchSchema.parse(await (await call(`/batches/${encodeURIComponent(id)}`)).json());
+    const signal = AbortSignal.timeout(LOOK_MS);
+    const found = await call(`/batches/${encodeURIComponent(id)}`, { signal });
+    return batchSchema.parse(await found.json());
   }
 
   return {
     async submit(jobId, lines) {
-      if (jobId.startsWith('batch_')) return (await findBatch(jobId)).id;
+      if (options.resumes === true) return (await findBatch(jobId)).id;
       const form = new FormData();
       form.set('purpose', 'batch');
       form.set('file', new Blob([lines]), `${jobId}.jsonl`);
@@ -82,7 +75,9 @@ export function createHttpService(options: HttpServiceOptions): BatchService {
     async look(id) {
       const { status, request_counts: counts, errors } = await findBatch(id);
       return {
+        begun: status !== 'validating',
         done: counts.completed + counts.failed,
+        failed: counts.failed,
         ended: ENDED.has(status),
         refused: status === 'failed' ? errors?.data[0]?.message : undefined,
       };
@@ -94,6 +89,31 @@ export function createHttpService(options: HttpServiceOptions): BatchService {
         yield* linesOf(await call(`/files/${encodeURIComponent(fileId)}/content`));
       }
     },
+  };
+}
+
+type Call = (path: string, init?: CallInit) => Promise<Response>;
+
+/** Calls the app, and says in one line why it did not do what it was asked. */
+function createCall({ url, key, callerKey }: HttpServiceOptions): Call {
+  const base = `${url.replace(/\/+$/, '')}/v1`;
+  const authorization = callerKey ?? key;
+  const headers = {
+    ...(key === undefined ? {} : { 'x-functions-key': key }),
+    ...(authorization === undefined ? {} : { authorization: `Bearer ${authorization}` }),
+  };
+  return async (path, init = {}) => {
+    const wanted = { ...init, headers: { ...headers, ...init.headers } };
+    const response = await fetch(`${base}${path}`, wanted).catch((cause: unknown) => {
+      throw new AwayError(`Cannot reach the app at ${url}: is it running?`, { cause });
+    });
+    if (response.ok) return response;
+    const problem = problemSchema.safeParse(await response.json().catch(() => undefined));
+    const reason = problem.data?.error.message ?? 'no reason was given';
+    const message = `Cannot ask ${path}: ${response.status}, ${reason}`;
+    if (!MAY_PASS.has(response.status)) throw new PlainFailure(message);
+    const retryAfterSeconds = Number(response.headers.get('retry-after') ?? 0) || 0;
+    throw new AwayError(message, { what: `answer ${response.status}`, retryAfterSeconds });
   };
 }
 

@@ -1,11 +1,19 @@
 const BAR_WIDTH = 30;
 /** Where nobody can see a bar move, a line now and then must do. */
 const PLAIN_INTERVAL_MS = 2_000;
+/** And less often while there is only a reason to wait. */
+const PLAIN_NOTE_INTERVAL_MS = 30_000;
 
 export interface ProgressState {
   readonly done: number;
+  /** Those of the done ones that failed. */
+  readonly failed: number;
   readonly total: number;
   readonly elapsedMs: number;
+  /** Undefined while nothing gets done. */
+  readonly perSecond: number | undefined;
+  /** What it waits for, where something is not as it should be. */
+  readonly note: string | undefined;
 }
 
 export interface ProgressOutput {
@@ -22,44 +30,56 @@ export interface Progress {
 }
 
 export function createProgress(output: ProgressOutput): Progress {
-  let shownAt = Number.NEGATIVE_INFINITY;
-  let shownDone = -1;
-  if (output.isTTY !== true) {
-    return {
-      show(state) {
-        const isDue = state.elapsedMs - shownAt >= PLAIN_INTERVAL_MS || state.done === state.total;
-        if (!isDue || state.done === shownDone) return;
-        shownAt = state.elapsedMs;
-        shownDone = state.done;
-        output.write(`${describeProgress(state)}\n`);
-      },
-      finish: () => undefined,
-    };
-  }
+  return output.isTTY === true ? createBar(output) : createLines(output);
+}
+
+function createBar(output: ProgressOutput): Progress {
+  let isShown = false;
   return {
     show(state) {
+      isShown = true;
       const line = `${renderBar(state)} ${describeProgress(state)}`;
       // Longer than the terminal it would wrap, and the next one could not overwrite it.
       output.write(`\r\u001B[K${line.slice(0, (output.columns ?? 80) - 1)}`);
     },
     finish() {
-      output.write('\n');
+      if (isShown) output.write('\n');
     },
   };
 }
 
-/** `12 of 25 (48 %), 6.0/s, 3 s left`; without rate and rest while nothing is done yet. */
-export function describeProgress({ done, total, elapsedMs }: ProgressState): string {
+function createLines(output: ProgressOutput): Progress {
+  let shownAt = Number.NEGATIVE_INFINITY;
+  let shown: ProgressState | undefined;
+  return {
+    show(state) {
+      const { done, total, note, elapsedMs } = state;
+      const isNew = done !== shown?.done || (note !== undefined && shown.note === undefined);
+      const interval = isNew ? PLAIN_INTERVAL_MS : PLAIN_NOTE_INTERVAL_MS;
+      const isDue = elapsedMs - shownAt >= interval || (isNew && done === total);
+      if (!isDue || (!isNew && note === undefined)) return;
+      shownAt = elapsedMs;
+      shown = state;
+      output.write(`${describeProgress(state)}\n`);
+    },
+    finish: () => undefined,
+  };
+}
+
+/** `12 of 25 (48 %), 2 failed, 6.0/s, 3 s left`, or what it waits for in the place of the rate. */
+export function describeProgress(state: ProgressState): string {
+  const { done, failed, total, perSecond, note } = state;
   const percent = total === 0 ? 100 : Math.floor((done / total) * 100);
-  const text = `${done} of ${total} (${percent} %)`;
-  if (done === 0 || elapsedMs <= 0) return text;
-  const rate = done / (elapsedMs / 1_000);
-  const rest = done === total ? '' : `, ${describeSeconds((total - done) / rate)} left`;
-  return `${text}, ${rate.toFixed(1)}/s${rest}`;
+  const parts = [`${done} of ${total} (${percent} %)`];
+  if (failed > 0) parts.push(`${failed} failed`);
+  if (note !== undefined) return [...parts, note].join(', ');
+  if (done === total || perSecond === undefined) return parts.join(', ');
+  const left = describeSeconds((total - done) / perSecond);
+  return [...parts, `${perSecond.toFixed(1)}/s`, `${left} left`].join(', ');
 }
 
 /** A bar that is full only when everything is done. */
-export function renderBar({ done, total }: ProgressState): string {
+export function renderBar({ done, total }: Pick<ProgressState, 'done' | 'total'>): string {
   const filled = total === 0 ? BAR_WIDTH : Math.floor((done / total) * BAR_WIDTH);
   return `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}]`;
 }

@@ -1,4 +1,5 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { access, constants, readFile, realpath, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { ResultLine } from '../../shared/batch/result.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import type { BatchOptions } from './batch-options.ts';
@@ -7,11 +8,14 @@ import { waitForResults } from './wait-for-results.ts';
 import { createProgress, describeSeconds } from './progress.ts';
 import type { ProgressOutput } from './progress.ts';
 import { readItems } from './read-items.ts';
+import { createRecentRate } from './recent-rate.ts';
 
 export interface RunBatchNeeds {
   readonly service: BatchService;
   readonly output: ProgressOutput;
   readonly signal: AbortSignal;
+  /** Told by which id the batch is found again. */
+  readonly onSubmitted?: (id: string) => void;
   readonly pollMs?: number;
   readonly idleLimitMs?: number;
 }
@@ -28,30 +32,40 @@ export async function runBatch(
   const { sent, failures } = readItems(await readInput(options.input));
   const total = sent.length + failures.length;
   if (total === 0) throw new PlainFailure(`Cannot run a batch as ${options.input} must have items`);
+  await expectWritable(options);
   output.write(`job ${options.jobId}: ${total} item${total === 1 ? '' : 's'}\n`);
 
   const startedAt = performance.now();
   const progress = createProgress(output);
+  const rate = createRecentRate();
   const results = await waitForResults(sent, {
     ...needs,
     jobId: options.jobId,
     onSubmitted(id) {
+      needs.onSubmitted?.(id);
       if (id !== options.jobId) output.write(`batch ${id}\n`);
     },
-    onProgress: (done) =>
+    onLook({ done, failed, note }) {
+      const elapsedMs = performance.now() - startedAt;
       progress.show({
         done: done + failures.length,
+        failed: failed + failures.length,
         total,
-        elapsedMs: performance.now() - startedAt,
-      }),
+        elapsedMs,
+        perSecond: rate.note(done, elapsedMs),
+        note,
+      });
+    },
   }).finally(() => progress.finish());
   signal.throwIfAborted();
   for (const { line, result } of failures) results.set(line, result);
   const ordered = [...results].sort(([a], [b]) => a - b).map(([, result]) => result);
   await writeResults(options.out, ordered);
   const seconds = (performance.now() - startedAt) / 1_000;
-  output.write(`${summarize(ordered, seconds)} -> ${options.out}\n`);
-  return ordered.every(isSuccess) ? 0 : 2;
+  const isAllGood = ordered.every(isSuccess);
+  output.write(`${summarize(ordered, seconds)}\n`);
+  output.write(`${isAllGood ? 'results' : 'results and errors'} written to ${options.out}\n`);
+  return isAllGood ? 0 : 2;
 }
 
 /** `25 results: 23 succeeded, 2 failed (content_filtered 1, invalid_item 1) in 4 s`. */
@@ -74,7 +88,23 @@ async function readInput(path: string): Promise<Uint8Array> {
     return await readFile(path);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new PlainFailure(`Cannot read the items: ${reason}`, { cause: error });
+    throw new PlainFailure(`Cannot read the items of ${path}: ${reason}`, { cause: error });
+  }
+}
+
+/** Before anything is paid for: what comes back must have a place, and not that of the items. */
+async function expectWritable({ input, out }: BatchOptions): Promise<void> {
+  try {
+    await access(dirname(out), constants.W_OK);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new PlainFailure(`Cannot write results to ${out}: ${reason}`, { cause: error });
+  }
+  const there = await realpath(out).catch(() => undefined);
+  if (there !== undefined && there === (await realpath(input))) {
+    throw new PlainFailure(
+      `Cannot write results to ${out} as it must not be the file of the items`,
+    );
   }
 }
 

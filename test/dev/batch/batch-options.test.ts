@@ -27,6 +27,7 @@ describe('readBatchOptions', () => {
       input: 'items',
       out: 'o.jsonl',
       jobId: 'nightly-7',
+      resumes: true,
       url: 'http://a:1',
       key: 'k',
     });

@@ -12,7 +12,7 @@ const NOWHERE =
 describe('npm run batch', () => {
   it.each([
     ['no input is named', [], NOWHERE, /^Cannot run a batch as one input file must be named/],
-    ['the input is missing', ['/nowhere.jsonl'], NOWHERE, /^Cannot read the items: ENOENT/],
+    ['the input is missing', ['/nowhere.jsonl'], NOWHERE, /^Cannot read the items of .*: ENOENT/],
     ['the connection is rubbish', ['IN'], 'rubbish', /^Cannot use 'AzureWebJobsStorage' as/],
     [
       'the storage is away',

@@ -27,8 +27,14 @@ describe('batches by the queue of a real storage', () => {
     }
 
     const results = await Array.fromAsync(service.results('job'));
-    expect(untaken).toBeUndefined();
-    expect(await service.look('job')).toEqual({ done: 2, ended: true, refused: undefined });
+    expect(untaken).toEqual({ begun: false, done: 0, failed: 0, ended: false });
+    expect(await service.look('job')).toEqual({
+      begun: true,
+      done: 2,
+      failed: 1,
+      ended: true,
+      refused: undefined,
+    });
     expect(results.map((line) => [line.custom_id, line.error?.code])).toEqual([
       ['a', undefined],
       ['b', 'invalid_request'],

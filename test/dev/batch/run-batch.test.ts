@@ -27,7 +27,8 @@ describe('runBatch', () => {
 
     expect(exitCode).toBe(0);
     expect(results.map(({ custom_id }) => custom_id)).toEqual(['c', 'a', 'b']);
-    expect(said.at(-1)).toMatch(/^3 results: 3 succeeded, 0 failed in \d+ s -> .*out\.jsonl\n$/);
+    expect(said.at(-2)).toMatch(/^3 results: 3 succeeded, 0 failed in \d+ s\n$/);
+    expect(said.at(-1)).toMatch(/^results written to .*out\.jsonl\n$/);
   });
 
   it('ends with 2 when an item failed, and says how many for which reason', async () => {
@@ -41,7 +42,8 @@ describe('runBatch', () => {
       'content_filtered',
       undefined,
     ]);
-    expect(said.at(-1)).toContain('2 succeeded, 1 failed (content_filtered 1)');
+    expect(said.at(-2)).toContain('2 succeeded, 1 failed (content_filtered 1)');
+    expect(said.at(-1)).toMatch(/^results and errors written to .*out\.jsonl\n$/);
   });
 
   it('answers a bad line itself and still runs the others, one result for each line', async () => {
@@ -106,9 +108,20 @@ describe('runBatch', () => {
     expect(await readdir(folder)).toEqual(['in.jsonl']);
   });
 
+  it('does not begin where its results could not be kept', async () => {
+    const service = scriptedService();
+    const nowhere = run([item('a')], { service }, join(folder, 'no', 'out.jsonl'));
+    const itself = run([item('a')], { service }, join(folder, 'in.jsonl'));
+
+    await expect(nowhere).rejects.toThrow(/^Cannot write results to .*ENOENT/);
+    await expect(itself).rejects.toThrow(/must not be the file of the items$/);
+    expect(service.looks()).toBe(0);
+    expect(await readFile(join(folder, 'in.jsonl'), 'utf8')).toBe(item('a'));
+  });
+
   it.each([
     ['an empty file', '\n\n', /must have items$/],
-    ['no file', undefined, /^Cannot read the items: ENOENT/],
+    ['no file', undefined, /^Cannot read the items of .*in\.jsonl: ENOENT/],
   ])('refuses %s in one line', async (_case, content, message) => {
     const lines = content === undefined ? undefined : [content];
 
@@ -116,16 +129,24 @@ describe('runBatch', () => {
   });
 });
 
+const OPTIONS = {
+  jobId: 'job',
+  resumes: false,
+  url: undefined,
+  key: undefined,
+  callerKey: undefined,
+};
+
 async function run(
   lines: readonly string[] | undefined,
   needs: Partial<RunBatchNeeds> & { service: BatchService },
+  out = join(folder, 'out.jsonl'),
 ) {
   const input = join(folder, 'in.jsonl');
-  const out = join(folder, 'out.jsonl');
   if (lines !== undefined) await writeFile(input, lines.join('\n'));
   const said: string[] = [];
   const exitCode = await runBatch(
-    { input, out, jobId: 'job', url: undefined, key: undefined, callerKey: undefined },
+    { ...OPTIONS, input, out },
     {
       output: { write: (text: string) => said.push(text) },
       signal: new AbortController().signal,
@@ -162,7 +183,8 @@ function scriptedService(script: ServiceScript = {}) {
     async look(): Promise<BatchProgress> {
       looks += 1;
       const done = Math.min(customIds.length, perLook === 0 ? 0 : perLook * looks);
-      return { done, ended: done === customIds.length, refused };
+      const failed = done === 0 ? 0 : Number(script.refuse !== undefined);
+      return { begun: true, done, failed, ended: done === customIds.length, refused };
     },
     async *results(): AsyncGenerator<ResultLine> {
       for (const [index, customId] of customIds.toReversed().entries()) {

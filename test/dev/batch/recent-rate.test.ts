@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { createRecentRate } from '../../../dev/batch/recent-rate.ts';
+
+/** The rate at the end, after a look in each second. */
+function rateOf(doneInSecond: (second: number) => number, seconds: number): number | undefined {
+  const rate = createRecentRate();
+  let last: number | undefined;
+  for (let second = 0; second <= seconds; second += 1) {
+    last = rate.note(doneInSecond(second), second * 1_000);
+  }
+  return last;
+}
+
+describe('the recent rate', () => {
+  it('is that of a steady batch, soon and later', () => {
+    expect(rateOf((second) => second * 4, 3)).toBeCloseTo(4);
+    expect(rateOf((second) => second * 4, 300)).toBeCloseTo(4);
+  });
+
+  it('does not count what an earlier run has done', () => {
+    expect(rateOf(() => 5_000, 0)).toBeUndefined();
+    expect(rateOf((second) => 5_000 + second * 2, 10)).toBeCloseTo(2);
+  });
+
+  it('forgets how fast it was before a stall', () => {
+    const stalled = (second: number): number => Math.min(second, 60) * 100;
+
+    expect(rateOf(stalled, 60)).toBeCloseTo(100);
+    expect(rateOf(stalled, 90)).toBeUndefined();
+    expect(rateOf((second) => stalled(second) + Math.max(0, second - 600), 630)).toBeCloseTo(1);
+  });
+
+  it('is what there was in the window where results come seldom', () => {
+    expect(rateOf((second) => Math.floor(second / 10), 100)).toBeCloseTo(2 / 15, 1);
+  });
+});
