@@ -27,7 +27,13 @@ describe('the recent rate', () => {
 
     expect(rateOf(stalled, 60)).toBeCloseTo(100);
     expect(rateOf(stalled, 90)).toBeUndefined();
-    expect(rateOf((second) => stalled(second) + Math.max(0, second - 600), 630)).toBeCloseTo(1);
+  });
+
+  it('does not count the length of a stall once that is over', () => {
+    const again = (second: number): number => Math.min(second, 60) + Math.max(0, second - 600) * 3;
+
+    expect(rateOf(again, 610)).toBeCloseTo(2);
+    expect(rateOf(again, 630)).toBeCloseTo(3);
   });
 
   it('is what there was in the window where results come seldom', () => {
