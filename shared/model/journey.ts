@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { ResilienceSettings } from '../resilience/resilience-settings.ts';
 import type { RetryBudget } from '../resilience/retry-budget.ts';
 import type { ModelEndpoint } from './endpoint.ts';
+import type { CoolDown } from './cool-down.ts';
 import type { EndpointGate } from './endpoint-gate.ts';
 import type { ModelCall } from './model.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
@@ -60,12 +61,22 @@ export function chooseGate(journey: Journey): EndpointGate | undefined {
   return ready.find((gate) => !journey.tried.has(gate)) ?? ready[0];
 }
 
-/** Of the endpoints that only rest, the one that is back first. */
-export function findSoonestRested(journey: Journey): EndpointGate | undefined {
-  const restsUntil = (gate: EndpointGate): number => gate.coolDown(journey.call)?.until ?? 0;
+/** An endpoint that only rests, and its rest as it was when somebody looked. */
+export interface RestingGate {
+  readonly gate: EndpointGate;
+  readonly coolDown: CoolDown;
+}
+
+/**
+ * Of the endpoints that only rest, the one that is back first. To be asked before it is asked which
+ * endpoints are ready: one whose rest ends in between would else be neither.
+ */
+export function findSoonestRested(journey: Journey): RestingGate | undefined {
   return usableGates(journey)
-    .filter((gate) => restsUntil(gate) > 0 && gate.breaker.mayEnter())
-    .sort((left, right) => restsUntil(left) - restsUntil(right))[0];
+    .filter((gate) => gate.breaker.mayEnter())
+    .map((gate) => ({ gate, coolDown: gate.coolDown(journey.call) }))
+    .filter((one): one is RestingGate => one.coolDown !== undefined)
+    .sort((left, right) => left.coolDown.until - right.coolDown.until)[0];
 }
 
 /** Whether a wait leaves the caller any time; without a deadline, the time of one attempt. */

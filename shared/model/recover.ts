@@ -113,6 +113,7 @@ function planNext(journey: Journey, { gate, failure }: JudgedFailure): number | 
   const { settings, budget, clock, random } = context;
   if (failure.remedy === 'once') journey.unreadableAnswers += 1;
   if (journey.unreadableAnswers > 1 || attempts >= settings.maxAttempts) return undefined;
+  const resting = findSoonestRested(journey);
   const ready = usableGates(journey).filter((candidate) => candidate.isReady(call));
   // Another endpoint is not burdened by what this one suffers from: no wait, no budget.
   const fresh = ready.find((candidate) => !tried.has(candidate));
@@ -125,13 +126,12 @@ function planNext(journey: Journey, { gate, failure }: JudgedFailure): number | 
     if (!fitsDeadline(journey, delayMs) || !budget.withdraw()) return undefined;
     return tell(journey, { gate, failure, next: again, delayMs });
   }
-  const rested = findSoonestRested(journey);
-  const coolDown = rested?.coolDown(call);
-  if (rested === undefined || coolDown === undefined) return undefined;
-  const delayMs = stretchedDelayMs(coolDown.until - clock.now(), random);
+  if (resting === undefined) return undefined;
+  const { coolDown } = resting;
+  const delayMs = stretchedDelayMs(Math.max(0, coolDown.until - clock.now()), random);
   // The budget bounds retries that are guesses; at a named time the upstream expects this one.
   if (!fitsDeadline(journey, delayMs) || !(coolDown.isNamed || budget.withdraw())) return undefined;
-  return tell(journey, { gate, failure, next: rested, delayMs });
+  return tell(journey, { gate, failure, next: resting.gate, delayMs });
 }
 
 interface PlannedStep extends JudgedFailure {
