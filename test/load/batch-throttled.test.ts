@@ -125,8 +125,10 @@ describe.concurrent('a batch that wants more than the model has for everybody', 
       expect(world.answered()).toBe(JOBS * ITEMS);
       expect(done).toBeGreaterThan(0);
       expect(done).toBeLessThan(JOBS * ITEMS);
-      expect(countOutcomes(beside)).toBe(`${CHATS} answer`);
-      // A chat that finds the bucket empty is asked again after a back-off as long as itself.
+      // Three tries by chance may all find the bucket empty, were it only for other chats.
+      const unlucky = beside.filter(({ outcome }) => outcome !== 'answer');
+      expect(unlucky.length, countOutcomes(beside)).toBeLessThanOrEqual(CHATS / 100);
+      // A chat that finds it empty is asked again after a back-off as long as itself.
       expect(p99(beside)).toBeLessThan(4 * p99(alone));
     } finally {
       await world.stop();
