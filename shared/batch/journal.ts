@@ -86,11 +86,9 @@ export function createJournalReader(): JournalReader {
         refusals.clear();
         for (const [index, what] of results) if (what === 'failed') results.delete(index);
         return true;
-      case 'attempt': {
-        const count = (attempts.get(entry.index)?.count ?? 0) + 1;
-        attempts.set(entry.index, { count, lastCode: entry.code, retryAt: entry.retryAt });
+      case 'attempt':
+        attempts.set(entry.index, nextAttempt(attempts.get(entry.index), entry));
         return true;
-      }
       case 'refused':
         refusals.set(entry.index, (refusals.get(entry.index) ?? 0) + 1);
         return true;
@@ -116,6 +114,13 @@ export function createJournalReader(): JournalReader {
       return { digest, results, attempts, refusals, generation, crashes, poisonings, unreadable };
     },
   };
+}
+
+function nextAttempt(
+  before: Attempts | undefined,
+  { code, retryAt }: Extract<JournalEntry, { type: 'attempt' }>,
+): Attempts {
+  return { count: (before?.count ?? 0) + 1, lastCode: code, retryAt };
 }
 
 function parseEntry(line: string): JournalEntry | undefined {

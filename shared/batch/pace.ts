@@ -45,7 +45,7 @@ export interface PaceLoad {
 
 export function createPace(options: PaceOptions): Pace {
   const { max, firstBlockMs = 2_000, now = () => performance.now() } = options;
-  const waiting = new Set<() => void>();
+  const waiters = createWaiters();
   let limit = max;
   let active = 0;
   let successes = 0;
@@ -56,10 +56,6 @@ export function createPace(options: PaceOptions): Pace {
   let blocks = 0;
 
   const blockedMs = (): number => Math.max(0, Math.ceil(blockedUntil - now()));
-
-  function wakeAll(): void {
-    for (const wake of waiting) wake();
-  }
 
   function slow(askedSeconds: number | undefined): void {
     // Half of what was asked: half of a limit that is far above it would change nothing.
@@ -73,7 +69,7 @@ export function createPace(options: PaceOptions): Pace {
     // What comes first after the wait only tries whether there is room again.
     limit = 1;
     blockedUntil = Math.max(blockedUntil, now() + Math.max(ownMs, (askedSeconds ?? 0) * 1_000));
-    wakeAll();
+    waiters.wakeAll();
   }
 
   function ticket(): Ticket {
@@ -95,7 +91,7 @@ export function createPace(options: PaceOptions): Pace {
       },
       leave() {
         active -= 1;
-        wakeAll();
+        waiters.wakeAll();
       },
     };
   }
@@ -107,21 +103,30 @@ export function createPace(options: PaceOptions): Pace {
       for (;;) {
         if (signal.aborted || blockedMs() > 0) return undefined;
         if (active < limit) return ticket();
-        await woken(waiting, signal);
+        await waiters.nextWake(signal);
       }
     },
   };
 }
 
-/** Resolves when somebody left or the signal aborts. */
-function woken(waiting: Set<() => void>, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  function wake(): void {
-    waiting.delete(wake);
-    signal.removeEventListener('abort', wake);
-    resolve();
-  }
-  waiting.add(wake);
-  signal.addEventListener('abort', wake);
-  return promise;
+/** Those who wait for a place. */
+function createWaiters() {
+  const waiting = new Set<() => void>();
+  return {
+    wakeAll(): void {
+      for (const wake of waiting) wake();
+    },
+    /** Resolves when all are woken or the signal aborts. */
+    nextWake(signal: AbortSignal): Promise<void> {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      function wake(): void {
+        waiting.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      }
+      waiting.add(wake);
+      signal.addEventListener('abort', wake);
+      return promise;
+    },
+  };
 }
