@@ -1,10 +1,13 @@
-import { app } from '@azure/functions';
-import { asQueueHandler } from '../shared/batch/queue-handler.ts';
-import { POISON_QUEUE } from '../shared/batch/storage-names.ts';
+import { app, output } from '@azure/functions';
+import { asPoisonHandler } from '../shared/batch/poison-handler.ts';
+import { JOB_QUEUE, POISON_QUEUE } from '../shared/batch/storage-names.ts';
 import { getService } from '../shared/composition-root.ts';
+
+const connection = 'AzureWebJobsStorage';
 
 app.storageQueue('batchPoison', {
   queueName: POISON_QUEUE,
-  connection: 'AzureWebJobsStorage',
-  handler: asQueueHandler(getService, (message, batch) => batch.explainPoison(message)),
+  connection,
+  return: output.storageQueue({ queueName: JOB_QUEUE, connection }),
+  handler: asPoisonHandler(getService),
 });

@@ -22,8 +22,13 @@ export async function beginBatch(
   }
   const wanted = recordOf(job, clock.now());
   const record = await store.begin(wanted);
-  if (record.digest === wanted.digest) return { kind: 'known', record };
-  return { kind: 'refused', reason: 'Another job with other items has this jobId' };
+  if (record.digest !== wanted.digest) {
+    return { kind: 'refused', reason: 'Another job with other items has this jobId' };
+  }
+  if (record.owner !== wanted.owner) {
+    return { kind: 'refused', reason: 'Another job with another owner has this jobId' };
+  }
+  return { kind: 'known', record };
 }
 
 /** Owners are kept as their hash, as requests carry them: storage need not know who they are. */

@@ -109,11 +109,12 @@ export function digestOf(input: readonly unknown[] | string): string {
 }
 
 /**
- * The job as message text. Characters that XML, the queue's wire format, cannot carry are
- * escaped; JSON readers see the same job.
+ * A message as text: one that the platform could not read is its text. Characters that XML, the
+ * queue's wire format, cannot carry are escaped; JSON readers see the same job.
  */
-export function toMessageText(job: Job): string {
-  return JSON.stringify(job).replaceAll(
+export function toMessageText(message: unknown): string {
+  if (typeof message === 'string') return message;
+  return JSON.stringify(message).replaceAll(
     /[\u007f-\u009f\ufffe\uffff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

@@ -23,11 +23,14 @@ export interface StoragePatience {
   };
 }
 
-/** Of work on the queue: giving up costs a delivery, so it waits for a storage that is busy. */
+/**
+ * Of work on the queue: giving up costs a delivery, and what was being asked is asked again. So it
+ * waits six seconds for a storage that is busy; a hold lasts for fifteen.
+ */
 export const PATIENT: StoragePatience = {
   callMs: 45_000,
   retryOptions: {
-    maxTries: 4,
+    maxTries: 7,
     tryTimeoutInMs: 10_000,
     retryDelayInMs: 200,
     maxRetryDelayInMs: 2_000,

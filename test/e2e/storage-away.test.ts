@@ -1,8 +1,10 @@
+import { QueueClient } from '@azure/storage-queue';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import OpenAI, { InternalServerError, toFile } from 'openai';
 import { z } from 'zod';
 import { startBreakProxy, type Breakage, type BreakProxy } from '../support/batch/break-proxy.ts';
-import { itemOf, messages } from '../support/batch/jobs.ts';
+import { POISON_QUEUE } from '../../shared/batch/storage-names.ts';
+import { itemOf, jobOf, messages } from '../support/batch/jobs.ts';
 import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
 import { eventually, postChat } from './support/post-chat.ts';
 import { startWorld, type World } from './support/start-world.ts';
@@ -112,14 +114,14 @@ describe('while the storage of batches is away', () => {
   it('the results so far are no whole file when they break off', async () => {
     const slow = JSON.stringify(itemOf('dev/slow-500000 Hi', 'slow'));
     const batch = await create(await upload(900, `${slow}\n`));
-    let output: string | null | undefined;
     await eventually('there are results', async () => {
-      ({ output_file_id: output } = await client.batches.retrieve(batch.id));
-      return typeof output === 'string';
+      const { request_counts: counts } = await client.batches.retrieve(batch.id);
+      return (counts?.completed ?? 0) > 0;
     });
     breakage = (path) =>
       /shard-\d+\.journal\.jsonl(?:$|\?timeout)/.test(path) ? 'stuck' : undefined;
 
+    const output = `file-${batch.id}-output-0`;
     const response = await fetch(`${world.url}/v1/files/${output}/content`);
     const reading = response.text();
 
@@ -163,4 +165,26 @@ describe('a job on the queue while storage fails', () => {
     expect(line).toMatch(/storage_unavailable.*InternalError 500/);
     expect(world.log.slice(before).join('\n')).not.toMatch(/devstoreaccount1|words of storage/);
   }, 90_000);
+
+  it('Q12: comes back when nobody can say what became of it, and is finished later', async () => {
+    const job = jobOf('given-up', messages(3));
+    const poison = new QueueClient(storage.connectionString, POISON_QUEUE);
+    const before = world.log.length;
+    breakage = () => ({ status: 503, code: 'ServerBusy' });
+
+    await poison.createIfNotExists();
+    await poison.sendMessage(JSON.stringify(job));
+    await eventually(
+      'it was handed back',
+      () => world.log.slice(before).some((line) => line.includes('put back unexplained')),
+      30_000,
+    );
+    breakage = () => undefined;
+
+    const isOver = async () => (await client.batches.retrieve('given-up')).status === 'completed';
+    await eventually('the batch has ended', () => isOver().catch(() => false), 60_000);
+    const { request_counts: counts } = await client.batches.retrieve('given-up');
+    expect(counts).toEqual({ total: 3, completed: 3, failed: 0 });
+    expect((await poison.getProperties()).approximateMessagesCount).toBe(0);
+  }, 120_000);
 });

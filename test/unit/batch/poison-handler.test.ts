@@ -1,0 +1,55 @@
+import { InvocationContext } from '@azure/functions';
+import { describe, expect, it } from 'vitest';
+import { asPoisonHandler } from '../../../shared/batch/poison-handler.ts';
+import type { Batch } from '../../../shared/batch/queue-handler.ts';
+import { ServiceError } from '../../../shared/errors.ts';
+import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
+
+const job = { v: 1, jobId: 'job', items: [{ custom_id: 'a', body: { message: 'größe \u0085' } }] };
+
+function handlerOf(explainPoison: Batch['explainPoison']) {
+  const batch = async (): Promise<Batch> => ({ explainPoison }) as Batch;
+  return asPoisonHandler(async () => ({ telemetry: createRecordedTelemetry(), batch }));
+}
+
+function contextOf() {
+  const logged: string[] = [];
+  const logHandler = (_level: unknown, ...args: unknown[]): void =>
+    void logged.push(args.join(' '));
+  return { logged, context: new InvocationContext({ logHandler }) };
+}
+
+describe('asPoisonHandler', () => {
+  it('leaves nothing of a message that it could explain', async () => {
+    const explained: unknown[] = [];
+    const { context, logged } = contextOf();
+    const handler = handlerOf(async (message) => void explained.push(message));
+
+    expect(await handler(job, context)).toBeUndefined();
+    expect(explained).toEqual([job]);
+    expect(logged).toEqual([]);
+  });
+
+  it.each([
+    ['storage is away', new ServiceError('storage_unavailable', 'Away')],
+    ['another delivery holds the job', new Error('Held')],
+  ])('Q12: hands a message back for the queue of jobs where %s', async (_why, error) => {
+    const { context, logged } = contextOf();
+    const handler = handlerOf(() => Promise.reject(error));
+
+    const handedBack = await handler(job, context);
+
+    expect(JSON.parse(String(handedBack))).toEqual(job);
+    expect(String(handedBack)).not.toMatch(/\u0085/);
+    expect(logged).toEqual(['batch message put back unexplained']);
+  });
+
+  it('Q12: hands a message back where the service cannot start', async () => {
+    const { context } = contextOf();
+    const broken = new ServiceError('config_unavailable', 'A setting is wrong');
+
+    const handler = asPoisonHandler(() => Promise.reject(broken));
+
+    expect(await handler('no json at all', context)).toBe('no json at all');
+  });
+});
