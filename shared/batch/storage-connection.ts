@@ -25,12 +25,12 @@ export interface StoragePatience {
 
 /**
  * Of work on the queue: giving up costs a delivery, and what was being asked is asked again. So it
- * waits six seconds for a storage that is busy; a hold lasts for fifteen.
+ * waits four seconds for a storage that is busy; a hold lasts for fifteen.
  */
 export const PATIENT: StoragePatience = {
   callMs: 45_000,
   retryOptions: {
-    maxTries: 7,
+    maxTries: 6,
     tryTimeoutInMs: 10_000,
     retryDelayInMs: 200,
     maxRetryDelayInMs: 2_000,

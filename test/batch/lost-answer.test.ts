@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { PATIENT } from '../../shared/batch/storage-connection.ts';
 import { createAzureBlobArea } from '../../shared/batch/azure-blob-area.ts';
 import type { BatchStore } from '../../shared/batch/batch-store.ts';
 import { createBlobBatchStore } from '../../shared/batch/blob-batch-store.ts';
@@ -94,7 +95,10 @@ describe('an answer of storage that is lost on its way', () => {
 
   it('lets go of the job when its journal cannot be read', async () => {
     await (await open('unread')).release();
-    losing = Array.from({ length: 4 }, () => 'HEAD /devstoreaccount1/batch-results/unread');
+    losing = Array.from(
+      { length: PATIENT.retryOptions.maxTries },
+      () => 'HEAD /devstoreaccount1/batch-results/unread',
+    );
 
     await expect(open('unread')).rejects.toThrow();
 

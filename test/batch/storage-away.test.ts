@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { requestPatience } from '../../shared/batch/storage-connection.ts';
 import { breakLease } from '../support/batch/break-lease.ts';
 import { startBreakProxy, type BreakProxy } from '../support/batch/break-proxy.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
@@ -8,6 +9,9 @@ import { startStorageWorld, type StorageWorld } from '../support/batch/storage-w
 let world: StorageWorld;
 let proxy: BreakProxy;
 let away = false;
+/** Requests to come that a busy storage refuses. */
+let busyFor = 0;
+const BUSY = { status: 503, code: 'ServerBusy' } as const;
 let connectionString: string;
 
 beforeAll(async () => {
@@ -15,13 +19,19 @@ beforeAll(async () => {
   // The worst of storages: it does the work and says nothing.
   proxy = await startBreakProxy({
     targetPort: world.blobPort,
-    breaks: () => (away ? 'lost' : undefined),
+    breaks: () => {
+      if (away) return 'lost';
+      if (busyFor === 0) return undefined;
+      busyFor -= 1;
+      return BUSY;
+    },
   });
   connectionString = world.connectionString.replace(`:${world.blobPort}/`, `:${proxy.port}/`);
 });
 
 beforeEach(() => {
   away = false;
+  busyFor = 0;
 });
 
 afterAll(async () => {
@@ -29,10 +39,32 @@ afterAll(async () => {
   await world.stop();
 });
 
+/** Enough to see that waiting has an end. */
+const IMPATIENT = requestPatience(60_000);
+
+describe('storage that is busy for a moment', () => {
+  it('Q11: is waited for, and nothing is asked twice', async () => {
+    const { processor, agent, read } = storageProcessor({
+      connectionString,
+      script: ({ message }) => {
+        if (message === 'm4') busyFor = 4;
+        return 'ok';
+      },
+    });
+
+    await processor.process(jobOf('busy', messages(8)));
+
+    expect(busyFor).toBe(0);
+    expect(agent.asked.toSorted()).toEqual(messages(8));
+    expect((await read('busy'))?.results.size).toBe(8);
+  });
+});
+
 describe('storage that does not answer', () => {
   it('Q11: rejects the delivery in the middle, and loses and repeats nothing later', async () => {
     const { processor, agent, read } = storageProcessor({
       connectionString,
+      patience: IMPATIENT,
       concurrency: 1,
       script: ({ message, call }) => {
         if (message === 'm4' && call === 1) away = true;
@@ -52,7 +84,7 @@ describe('storage that does not answer', () => {
   });
 
   it('Q11: rejects at the door, for jobs and for rubbish', async () => {
-    const { processor, agent } = storageProcessor({ connectionString });
+    const { processor, agent } = storageProcessor({ connectionString, patience: IMPATIENT });
     away = true;
 
     const outcomes = await Promise.allSettled([

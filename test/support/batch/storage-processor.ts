@@ -3,6 +3,7 @@ import { createBatch, type BatchOptions } from '../../../shared/batch/create-bat
 import type { JobProcessor } from '../../../shared/batch/process-job.ts';
 import type { Batch } from '../../../shared/batch/queue-handler.ts';
 import { createQueueJobSender } from '../../../shared/batch/queue-job-sender.ts';
+import { PATIENT, type StoragePatience } from '../../../shared/batch/storage-connection.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
@@ -30,6 +31,7 @@ interface StorageProcessorOptions extends Partial<
 > {
   readonly connectionString: string;
   readonly script?: Script;
+  readonly patience?: StoragePatience;
 }
 
 /** Batch as it runs in production, on real storage, with a scripted agent. */
@@ -38,18 +40,21 @@ export function storageProcessor({
   script,
   telemetry = silentTelemetry,
   clock = systemClock,
+  patience = PATIENT,
   ...rest
 }: StorageProcessorOptions): StorageProcessor {
   const connection = { kind: 'connectionString', connectionString } as const;
   const agent = createScriptedAgent(script);
-  const results = createAzureBlobArea({ connection, container: RESULT_CONTAINER, telemetry });
+  const area = (container: string) =>
+    createAzureBlobArea({ connection, container, telemetry, patience });
+  const results = area(RESULT_CONTAINER);
   const batch = createBatch({
     concurrency: 4,
     // Callers pass whole worlds, whose own `results` must not win.
     ...rest,
     agent,
     results,
-    inputs: createAzureBlobArea({ connection, container: INPUT_CONTAINER, telemetry }),
+    inputs: area(INPUT_CONTAINER),
     sender: rest.sender ?? createQueueJobSender(connection),
     instanceConcurrency: 128,
     jobDeadlineMs: 60_000,
