@@ -38,11 +38,14 @@ export async function answerItem(item: unknown, options: ItemOptions): Promise<I
   const { place, stop, itemDeadlineMs } = options;
   const parsed = typeof item === 'symbol' ? undefined : parseItem(item);
   if (parsed === undefined) return { kind: 'result', line: noItem(item, place) };
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(tooLate()), itemDeadlineMs);
+  const ending = new AbortController();
+  const timer = setTimeout(() => ending.abort(tooLate()), itemDeadlineMs);
+  const onStop = (): void => ending.abort(stop.reason);
+  stop.addEventListener('abort', onStop, { once: true });
+  if (stop.aborted) onStop();
   const requestId = crypto.randomUUID();
   const context: TurnContext = {
-    signal: AbortSignal.any([stop, late.signal]),
+    signal: ending.signal,
     deadlineAt: options.agentClock.now() + itemDeadlineMs,
     traceparent: options.traceparent,
     isBackground: true,
@@ -61,6 +64,7 @@ export async function answerItem(item: unknown, options: ItemOptions): Promise<I
     return failure(toServiceError(thrown), { place, telemetry: context.telemetry });
   } finally {
     clearTimeout(timer);
+    stop.removeEventListener('abort', onStop);
   }
 }
 

@@ -100,8 +100,9 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
   const traceparent = `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
 
   const writes = createWriteBehind({
-    // Few enough that a crash repeats hardly more than what is being asked.
-    max: Math.floor(options.concurrency / 4),
+    // Many enough that a slow write holds up nobody, few enough that a crash repeats not much more
+    // than what is being asked.
+    max: Math.floor(options.concurrency / 2),
     onFailure: (error) => broken.abort(error),
   });
 

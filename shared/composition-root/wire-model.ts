@@ -11,7 +11,7 @@ import { createHttpTransport } from '../model/http-transport.ts';
 import { createMissingModel } from '../model/missing-model.ts';
 import { createReplaceableModel } from '../model/replaceable-model.ts';
 import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';
-import type { Send } from '../model/transport.ts';
+import type { Transport } from '../model/transport.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 export interface ModelParts {
@@ -43,7 +43,7 @@ const AZURE_OPENAI_SCOPE = 'https://cognitiveservices.azure.com/.default';
  */
 export function wireModel(parts: ModelParts): WiredModel {
   const { secrets, telemetry } = parts;
-  const send = createHttpTransport();
+  const transport = createHttpTransport();
   let endpoints: readonly ModelEndpoint[] = [];
   let isMissing = true;
   function requireConfigured(): void {
@@ -59,7 +59,7 @@ export function wireModel(parts: ModelParts): WiredModel {
       if (isSameList(endpoints, next)) return;
       if (endpoints.length > 0) telemetry.info('model endpoint replaced');
       endpoints = next;
-      model.replace(createModel(next, { ...parts, send }));
+      model.replace(createModel(next, { ...parts, transport }));
     } catch (thrown) {
       if (!(thrown instanceof ServiceError)) throw thrown;
       isMissing = true;
@@ -88,7 +88,7 @@ function configured({ readSettings }: ModelParts): Settings {
 
 interface SendingParts extends ModelParts {
   /** Its connections outlive a change of endpoints. */
-  readonly send: Send;
+  readonly transport: Transport;
 }
 
 function createModel(endpoints: readonly ModelEndpoint[], parts: SendingParts): ResilientModel {
@@ -101,7 +101,7 @@ function createModel(endpoints: readonly ModelEndpoint[], parts: SendingParts): 
       inputPerMillion: settings.telemetry.pricePerMillionInputTokens,
       outputPerMillion: settings.telemetry.pricePerMillionOutputTokens,
     },
-    send: parts.send,
+    transport: parts.transport,
     clock,
     random,
     telemetry,

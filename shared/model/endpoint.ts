@@ -14,3 +14,8 @@ export interface ModelEndpoint {
   /** What answers call the model, instead of what the upstream calls it. */
   readonly publicModelName?: string | undefined;
 }
+
+/** Where chat completions of an endpoint are asked for. */
+export function completionsAddress({ baseUrl }: Pick<ModelEndpoint, 'baseUrl'>): string {
+  return `${baseUrl.replace(/\/+$/, '')}/chat/completions`;
+}

@@ -1,7 +1,8 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
+import { urlToHttpOptions } from 'node:url';
 import { reasonOf } from '../resilience/waiting.ts';
-import type { Send, UpstreamRequest, UpstreamResponse } from './transport.ts';
+import type { Transport, UpstreamRequest, UpstreamResponse } from './transport.ts';
 
 /**
  * How long a connection is kept that nobody uses, in milliseconds. Upstreams and the load balancers
@@ -15,23 +16,28 @@ const AGENT = { keepAlive: true, timeout: IDLE_MS } as const;
  * Node's own client with connections that are kept. It takes a third of the processor time of
  * `fetch` and a fifth of that of the official client of the models around it.
  */
-export function createHttpTransport(): Send {
+export function createHttpTransport(): Transport {
   const ways = {
     'http:': { request: http.request, agent: new http.Agent(AGENT) },
     'https:': { request: https.request, agent: new https.Agent(AGENT) },
   } as const;
-  return async (upstream) => {
-    const { protocol } = upstream.url;
-    if (protocol !== 'http:' && protocol !== 'https:') {
-      throw new TypeError(`Cannot send as the address must begin with http: or https:`);
-    }
-    if (upstream.signal.aborted) throw reasonOf(upstream.signal);
-    const { request, agent } = ways[protocol];
-    const { url, headers } = upstream;
-    // Two headers of one name are both read, as where a proxy adds a Retry-After of its own.
-    const options = { method: 'POST', headers, agent, joinDuplicateHeaders: true } as const;
-    return exchange(request(url, options), upstream);
+  return {
+    to(address) {
+      const url = URL.parse(address);
+      if (url?.protocol !== 'http:' && url?.protocol !== 'https:') return sendNowhere;
+      const { request, agent } = ways[url.protocol];
+      // Two headers of one name are both read, as where a proxy adds a Retry-After of its own.
+      const fixed = { ...urlToHttpOptions(url), method: 'POST', agent, joinDuplicateHeaders: true };
+      return async (upstream) => {
+        if (upstream.signal.aborted) throw reasonOf(upstream.signal);
+        return exchange(request({ ...fixed, headers: upstream.headers }), upstream);
+      };
+    },
   };
+}
+
+async function sendNowhere(): Promise<never> {
+  throw new TypeError('Cannot send as the address must begin with http: or https:');
 }
 
 function exchange(
@@ -45,7 +51,9 @@ function exchange(
   }
   signal.addEventListener('abort', abort, { once: true });
   request.on('error', (error) => reject(signal.aborted ? reasonOf(signal) : error));
+  let isAnswered = false;
   request.on('response', (response) => {
+    isAnswered = true;
     resolve({
       status: response.statusCode ?? 0,
       headers: { get: (name) => headerOf(response, name) },
@@ -54,7 +62,8 @@ function exchange(
   });
   request.on('close', () => {
     signal.removeEventListener('abort', abort);
-    reject(new Error('The connection was closed without an answer'));
+    // Not made in vain, for a stack is dear.
+    if (!isAnswered) reject(new Error('The connection was closed without an answer'));
   });
   request.end(body);
   return promise;

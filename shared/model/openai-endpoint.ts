@@ -30,6 +30,7 @@ export interface OpenAiEndpointOptions {
   readonly maxBodyBytes: number;
   readonly maxLineBytes: number;
   readonly clock: Clock;
+  /** The way to the address of the endpoint. */
   readonly send: Send;
 }
 
@@ -51,7 +52,6 @@ export function createOpenAiEndpoint(
   endpoint: ModelEndpoint,
   options: OpenAiEndpointOptions,
 ): EndpointClient {
-  const url = URL.parse(`${endpoint.baseUrl.replace(/\/+$/, '')}/chat/completions`);
   const firstName = firstTokenLimitName(endpoint);
   let tokenLimitName = firstName;
 
@@ -71,9 +71,8 @@ export function createOpenAiEndpoint(
     const params = toOpenAiParams(request, { model: endpoint.model, tokenLimitName: usedName });
     const body = JSON.stringify(stream ? { ...params, ...STREAMED } : params);
     const headers = await readHeaders(endpoint, call);
-    if (url === null) throw misconfigured('The address of the endpoint is none');
     const response = await options
-      .send({ url, headers, body, signal: call.signal })
+      .send({ headers, body, signal: call.signal })
       .catch((thrown: unknown) => {
         if (call.signal.aborted) throw reasonOf(call.signal);
         if (thrown instanceof TypeError) throw misconfigured('The request could not be sent');

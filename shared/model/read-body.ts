@@ -1,4 +1,4 @@
-import { finished, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { invalidAnswer } from './failures.ts';
 
 /**
@@ -16,9 +16,14 @@ export function readText(body: Readable, maxBytes: number): Promise<string> {
     if (bytes > maxBytes) body.destroy(invalidAnswer('The body is longer than the cap'));
     else chunks.push(chunk);
   });
-  finished(body, (error) => {
-    if (error) reject(error);
-    else resolve(new TextDecoder().decode(Buffer.concat(chunks)));
-  });
+  body.on('end', () => resolve(new TextDecoder().decode(Buffer.concat(chunks))));
+  body.on('error', reject);
+  // Broken before anybody read it, or left without a word.
+  function close(): void {
+    if (body.readableEnded) return;
+    reject(body.errored ?? new Error('The body was closed before its end'));
+  }
+  if (body.destroyed) close();
+  else body.on('close', close);
   return promise;
 }

@@ -4,13 +4,13 @@ import { createRetryBudget } from '../resilience/retry-budget.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { beginAttempt } from './begin-attempt.ts';
 import { createEndpointGate, type EndpointState } from './endpoint-gate.ts';
-import type { ModelEndpoint } from './endpoint.ts';
+import { completionsAddress, type ModelEndpoint } from './endpoint.ts';
 import { startJourney, type JourneyContext } from './journey.ts';
 import type { Model, ModelAnswer, ModelCall, ModelRequest } from './model.ts';
 import { createOpenAiEndpoint } from './openai-endpoint.ts';
 import { traceEndpoint, type Prices } from './traced-endpoint.ts';
-import { traceTransport } from './traced-transport.ts';
-import type { Send } from './transport.ts';
+import { traceSend } from './traced-send.ts';
+import type { Transport } from './transport.ts';
 import { recover } from './recover.ts';
 import { openResilientStream } from './resilient-stream.ts';
 
@@ -26,7 +26,7 @@ export interface ResilientModelOptions {
   readonly random: () => number;
   /** For what happens to endpoints; what happens to a call goes to the telemetry of that call. */
   readonly telemetry: Telemetry;
-  readonly send: Send;
+  readonly transport: Transport;
   readonly prices?: Prices | undefined;
   /**
    * Re-reads the secrets after an endpoint refused them; true where a retry makes sense. Called at
@@ -50,7 +50,8 @@ export function createResilientModel(options: ResilientModelOptions): ResilientM
   const { settings, clock, telemetry, prices } = options;
   const { maxBodyBytes, maxLineBytes } = settings;
   const gates = options.endpoints.map((endpoint) => {
-    const send = traceTransport(options.send, { endpoint, telemetry });
+    const address = completionsAddress(endpoint);
+    const send = traceSend(options.transport.to(address), { endpoint, address, telemetry });
     const plain = createOpenAiEndpoint(endpoint, { maxBodyBytes, maxLineBytes, clock, send });
     const client = traceEndpoint(plain, { endpoint, telemetry, prices });
     return createEndpointGate({ endpoint, client, settings, clock, telemetry });

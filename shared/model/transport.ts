@@ -1,9 +1,22 @@
 import type { Readable } from 'node:stream';
 import type { HeaderSource } from '../resilience/retry-after.ts';
 
+/** A way to upstreams: connections that are shared by all who go the same way. */
+export interface Transport {
+  /** The way to one address. An address that is none is told to whoever sends. */
+  to(address: string): Send;
+}
+
+/**
+ * One exchange: no redirects, no retries, no time limits.
+ *
+ * @throws TypeError where the request cannot be put on a wire (an address or a header that is none);
+ *   the signal's reason after an abort; else the system's error where no answer came
+ */
+export type Send = (request: UpstreamRequest) => Promise<UpstreamResponse>;
+
 /** One POST of a JSON text. */
 export interface UpstreamRequest {
-  readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   /** Ends the exchange at any moment, and closes its socket. */
@@ -17,11 +30,3 @@ export interface UpstreamResponse {
   /** To be read to its end or destroyed, or its connection serves nobody again. */
   readonly body: Readable;
 }
-
-/**
- * The way to an upstream: one exchange per call, no redirects, no retries, no time limits.
- *
- * @throws TypeError where the request cannot be put on a wire (an address or a header that is none);
- *   the signal's reason after an abort; else the system's error where no answer came
- */
-export type Send = (request: UpstreamRequest) => Promise<UpstreamResponse>;

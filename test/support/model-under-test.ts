@@ -56,7 +56,7 @@ export function createModelUnderTest(options: ModelUnderTestOptions): ModelUnder
     clock: systemClock,
     random: Math.random,
     telemetry,
-    send: createHttpTransport(),
+    transport: createHttpTransport(),
     ...options,
     endpoints: options.endpoints.map(toEndpoint),
     settings: {

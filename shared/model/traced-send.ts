@@ -4,27 +4,32 @@ import { safeCode } from './error-body.ts';
 import type { ModelEndpoint } from './endpoint.ts';
 import type { Send, UpstreamRequest, UpstreamResponse } from './transport.ts';
 
-export interface TransportTracing {
+export interface SendTracing {
   readonly endpoint: ModelEndpoint;
+  readonly address: string;
   readonly telemetry: Telemetry;
 }
 
 /**
- * The same transport, each exchange of which is a span until the end of its body. The upstream gets
- * that span as its parent, so a request never carries two trace contexts.
+ * The same way, each exchange on which is a span until the end of its body. The upstream gets that
+ * span as its parent, so a request never carries two trace contexts.
  */
-export function traceTransport(send: Send, { endpoint, telemetry }: TransportTracing): Send {
+export function traceSend(send: Send, { endpoint, address, telemetry }: SendTracing): Send {
+  const url = URL.parse(address);
+  if (url === null) return send;
+  const name = SPANS.http('POST', url.pathname);
+  const attributes = {
+    [ATTRIBUTES.serverAddress]: url.hostname,
+    [ATTRIBUTES.urlFull]: url.href,
+    [ATTRIBUTES.urlPath]: url.pathname,
+    [ATTRIBUTES.urlScheme]: url.protocol.slice(0, -1),
+    [ATTRIBUTES.httpMethod]: 'POST',
+    [ATTRIBUTES.requestModel]: endpoint.model,
+    [ATTRIBUTES.endpoint]: endpoint.name,
+  };
   return async (request) => {
-    const span = telemetry.startSpan(SPANS.http('POST', request.url.pathname), {
-      kind: 'client',
-      parent: request.headers['traceparent'],
-      attributes: {
-        ...addressOf(request.url),
-        [ATTRIBUTES.httpMethod]: 'POST',
-        [ATTRIBUTES.requestModel]: endpoint.model,
-        [ATTRIBUTES.endpoint]: endpoint.name,
-      },
-    });
+    const parent = request.headers['traceparent'];
+    const span = telemetry.startSpan(name, { kind: 'client', parent, attributes });
     try {
       const response = await send(withTraceparent(request, span.traceparent));
       endWithBody(span, response);
@@ -33,15 +38,6 @@ export function traceTransport(send: Send, { endpoint, telemetry }: TransportTra
       span.end(request.signal.aborted ? 'aborted' : codeOf(thrown));
       throw thrown;
     }
-  };
-}
-
-function addressOf({ href, hostname, pathname, protocol }: URL) {
-  return {
-    [ATTRIBUTES.serverAddress]: hostname,
-    [ATTRIBUTES.urlFull]: href,
-    [ATTRIBUTES.urlPath]: pathname,
-    [ATTRIBUTES.urlScheme]: protocol.slice(0, -1),
   };
 }
 
