@@ -57,6 +57,20 @@ describe('the rules of the house', () => {
     expect(broken).toEqual(['shared/agent/x.ts may not import shared/batch/job.ts']);
   });
 
+  it('see an import from a floor above, and a floor that nobody planned', () => {
+    const upwards = planted('shared/batch/store/x.ts', `import { a } from '../work/judge.ts';`);
+    const downwards = planted('shared/batch/work/x.ts', `import { a } from '../store/survey.ts';`);
+    const unplanned = planted('shared/batch/utils/x.ts', '');
+
+    expect(upwards).toEqual([
+      'shared/batch/store/x.ts may not import shared/batch/work/judge.ts, which is above it',
+    ]);
+    expect(downwards).toEqual([]);
+    expect(unplanned).toEqual([
+      'shared/batch/utils/x.ts stands on the floor utils, which is not planned',
+    ]);
+  });
+
   it('see a trigger that imports what it should be given', () => {
     const broken = planted(
       'functions/x.ts',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { resultLineSchema, type ResultLine } from '../../shared/batch/result.ts';
-import { splitLines } from '../../shared/batch/split-lines.ts';
+import { resultLineSchema, type ResultLine } from '../../shared/batch/job/result.ts';
+import { splitLines } from '../../shared/batch/job/split-lines.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import { AwayError, type BatchService } from './batch-service.ts';
 

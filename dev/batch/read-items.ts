@@ -1,4 +1,4 @@
-import type { ResultLine } from '../../shared/batch/result.ts';
+import type { ResultLine } from '../../shared/batch/job/result.ts';
 
 /** An item that goes to the queue, under the id that the results will carry. */
 export interface SentItem {

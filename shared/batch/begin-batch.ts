@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { BatchStore } from './batch-store.ts';
-import { digestOf, type InlineJob, type Job, type PointerJob } from './job.ts';
-import { newRecord, type BatchRecord } from './record.ts';
+import type { BatchStore } from './store/batch-store.ts';
+import { digestOf, type InlineJob, type Job, type PointerJob } from './job/job.ts';
+import { newRecord, type BatchRecord } from './job/record.ts';
 
 export type Begun =
   | { readonly kind: 'known'; readonly record: BatchRecord }

@@ -1,13 +1,13 @@
 import type { Agent } from '../agent/agent.ts';
 import type { Clock } from '../clock.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { createBatchDesk } from './batch-desk.ts';
-import type { BlobArea } from './blob-area.ts';
-import { createBlobBatchStore } from './blob-batch-store.ts';
+import { createBatchDesk } from './desk/batch-desk.ts';
+import type { BlobArea } from './store/blob-area.ts';
+import { createBlobBatchStore } from './store/blob-batch-store.ts';
 import { explainPoison } from './explain-poison.ts';
-import { createFileDesk } from './file-desk.ts';
-import type { JobSender } from './job-sender.ts';
-import { createPace } from './pace.ts';
+import { createFileDesk } from './desk/file-desk.ts';
+import type { JobSender } from './job/job-sender.ts';
+import { createPace } from './work/pace.ts';
 import { createJobProcessor } from './process-job.ts';
 import type { Batch } from './queue-handler.ts';
 

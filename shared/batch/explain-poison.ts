@@ -1,15 +1,15 @@
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { Clock } from '../clock.ts';
-import type { BatchStore } from './batch-store.ts';
+import type { BatchStore } from './store/batch-store.ts';
 import { beginBatch } from './begin-batch.ts';
-import { failUnfinished } from './fail-unfinished.ts';
-import { finishIfComplete } from './finish-batch.ts';
-import type { JobSender } from './job-sender.ts';
-import { parseJob, type Job } from './job.ts';
-import { sendShards } from './plan-batch.ts';
-import { failedPlan } from './plan.ts';
-import type { BatchRecord } from './record.ts';
-import { loadShard, type ShardNeeds } from './shard.ts';
+import { failUnfinished } from './work/fail-unfinished.ts';
+import { finishIfComplete } from './work/finish-batch.ts';
+import type { JobSender } from './job/job-sender.ts';
+import { parseJob, type Job } from './job/job.ts';
+import { sendShards } from './plan/plan-batch.ts';
+import { failedPlan } from './job/plan.ts';
+import type { BatchRecord } from './job/record.ts';
+import { loadShard, type ShardNeeds } from './plan/shard.ts';
 
 export interface PoisonNeeds extends ShardNeeds {
   readonly store: BatchStore;

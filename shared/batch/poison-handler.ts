@@ -1,5 +1,5 @@
 import type { StorageQueueHandler } from '@azure/functions';
-import { toMessageText } from './job.ts';
+import { toMessageText } from './job/job.ts';
 import { asQueueHandler, type BatchNeeds } from './queue-handler.ts';
 
 /**

@@ -2,10 +2,10 @@ import type { StorageQueueHandler } from '@azure/functions';
 import { toServiceError, type ServiceError } from '../errors.ts';
 import { describeCause, describePlace } from '../telemetry/describe-cause.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import type { BatchDesk } from './batch-desk.ts';
-import type { BatchStore } from './batch-store.ts';
-import type { FileDesk } from './file-desk.ts';
-import type { PaceLoad } from './pace.ts';
+import type { BatchDesk } from './desk/batch-desk.ts';
+import type { BatchStore } from './store/batch-store.ts';
+import type { FileDesk } from './desk/file-desk.ts';
+import type { PaceLoad } from './work/pace.ts';
 import type { JobProcessor } from './process-job.ts';
 
 /** The parts of batch. They are made for the first message or request, not for a chat. */

@@ -1,7 +1,11 @@
 import type { TokenCredential } from '@azure/identity';
 import type { Agent } from '../agent/agent.ts';
 import type { Batch } from '../batch/queue-handler.ts';
-import { PATIENT, requestPatience, type StoragePatience } from '../batch/storage-connection.ts';
+import {
+  PATIENT,
+  requestPatience,
+  type StoragePatience,
+} from '../batch/azure/storage-connection.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../batch/storage-names.ts';
 import type { Clock } from '../clock.ts';
 import type { Settings } from '../config/read-config.ts';
@@ -29,8 +33,8 @@ export async function wireBatch(settings: Settings, parts: BatchParts): Promise<
   const connection =
     place.kind === 'identity' ? { ...place, credential: await parts.credential() } : place;
   const [{ createAzureBlobArea }, { createQueueJobSender }, { createBatch }] = await Promise.all([
-    import('../batch/azure-blob-area.ts'),
-    import('../batch/queue-job-sender.ts'),
+    import('../batch/azure/azure-blob-area.ts'),
+    import('../batch/azure/queue-job-sender.ts'),
     import('../batch/create-batch.ts'),
   ]);
   const storage = (patience: StoragePatience) => {

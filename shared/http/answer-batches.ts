@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { parseRequest } from '../agent/parse-request.ts';
-import type { BatchView } from '../batch/batch-view.ts';
-import { toOpenAiBatch } from '../batch/openai-batch.ts';
+import type { BatchView } from '../batch/desk/batch-view.ts';
+import { toOpenAiBatch } from '../batch/desk/openai-batch.ts';
 import type { BatchNeeds } from '../batch/queue-handler.ts';
 import type { CallerExchange, PipelineNeeds } from './exchange.ts';
 import { jsonResponse, type PlainResponse } from './respond.ts';

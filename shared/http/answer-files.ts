@@ -1,5 +1,5 @@
-import type { FileObject } from '../batch/file-desk.ts';
-import { MAX_INPUT_BYTES } from '../batch/plan-input.ts';
+import type { FileObject } from '../batch/desk/file-desk.ts';
+import { MAX_INPUT_BYTES } from '../batch/plan/plan-input.ts';
 import type { BatchNeeds } from '../batch/queue-handler.ts';
 import { ServiceError } from '../errors.ts';
 import type { CallerExchange, PipelineNeeds } from './exchange.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createAzureBlobArea } from '../../shared/batch/azure-blob-area.ts';
+import { createAzureBlobArea } from '../../shared/batch/azure/azure-blob-area.ts';
 import type { Batch } from '../../shared/batch/queue-handler.ts';
 import { INPUT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { ServiceError } from '../../shared/errors.ts';

@@ -36,6 +36,11 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   clock: [],
 };
 
+/** Floors of a room that has floors, from the top: each stands on those below it. */
+export const FLOORS: Readonly<Record<string, readonly string[]>> = {
+  batch: ['desk', 'work', 'plan', 'azure', 'store', 'job'],
+};
+
 const GROUND = ['errors', 'clock'];
 const IMPORT = /(?:from|import)\s*\(?\s*'([^']+)'/g;
 
@@ -43,6 +48,7 @@ const IMPORT = /(?:from|import)\s*\(?\s*'([^']+)'/g;
 export function violations(files: readonly SourceFile[]): string[] {
   return files.flatMap((file) => [
     ...doorViolations(file),
+    ...floorViolations(file),
     ...triggerViolations(file),
     ...environmentViolations(file),
     ...sizeViolations(file),
@@ -59,6 +65,25 @@ function doorViolations({ path, text }: SourceFile): string[] {
   return importsOf({ path, text })
     .filter((target) => !allowed.has(roomOf(target)))
     .map((target) => `${path} may not import ${target}`);
+}
+
+function floorViolations({ path, text }: SourceFile): string[] {
+  const floors = FLOORS[roomOf(path)] ?? [];
+  const floor = floorOf(path);
+  if (floor === undefined) return [];
+  if (!floors.includes(floor))
+    return [`${path} stands on the floor ${floor}, which is not planned`];
+  return importsOf({ path, text })
+    .filter((target) => roomOf(target) === roomOf(path))
+    .filter((target) => floors.indexOf(floorOf(target) ?? '') < floors.indexOf(floor))
+    .filter((target) => floorOf(target) !== undefined)
+    .map((target) => `${path} may not import ${target}, which is above it`);
+}
+
+/** The folder within a room that has floors. */
+function floorOf(path: string): string | undefined {
+  const [, , floor, ...file] = path.split('/');
+  return FLOORS[roomOf(path)] !== undefined && file.length > 0 ? floor : undefined;
 }
 
 function triggerViolations({ path, text }: SourceFile): string[] {

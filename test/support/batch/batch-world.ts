@@ -1,7 +1,7 @@
-import { createBatchDesk, type BatchDesk } from '../../../shared/batch/batch-desk.ts';
-import { createFileDesk, type FileDesk } from '../../../shared/batch/file-desk.ts';
-import type { Job } from '../../../shared/batch/job.ts';
-import { toOpenAiBatch } from '../../../shared/batch/openai-batch.ts';
+import { createBatchDesk, type BatchDesk } from '../../../shared/batch/desk/batch-desk.ts';
+import { createFileDesk, type FileDesk } from '../../../shared/batch/desk/file-desk.ts';
+import type { Job } from '../../../shared/batch/job/job.ts';
+import { toOpenAiBatch } from '../../../shared/batch/desk/openai-batch.ts';
 import { itemOf, messages } from './jobs.ts';
 import { makeProcessor, type Bench } from './make-processor.ts';
 import type { Script } from './scripted-agent.ts';

@@ -1,4 +1,4 @@
-import type { InlineJob, ShardJob } from '../../../shared/batch/job.ts';
+import type { InlineJob, ShardJob } from '../../../shared/batch/job/job.ts';
 
 /** An item as producers write it. */
 export function itemOf(message: string, customId = `id-${message}`) {

@@ -1,4 +1,9 @@
-import type { BlobArea, BlobFacts, BlobHold, NewBlob } from '../../../shared/batch/blob-area.ts';
+import type {
+  BlobArea,
+  BlobFacts,
+  BlobHold,
+  NewBlob,
+} from '../../../shared/batch/store/blob-area.ts';
 
 interface StoredBlob {
   readonly content: Buffer;

@@ -1,7 +1,7 @@
-import { names } from '../../../shared/batch/blob-names.ts';
-import type { BlobArea } from '../../../shared/batch/blob-area.ts';
-import { createJournalReader, type JournalEntry } from '../../../shared/batch/journal.ts';
-import type { ResultLine } from '../../../shared/batch/result.ts';
+import { names } from '../../../shared/batch/store/blob-names.ts';
+import type { BlobArea } from '../../../shared/batch/store/blob-area.ts';
+import { createJournalReader, type JournalEntry } from '../../../shared/batch/store/journal.ts';
+import type { ResultLine } from '../../../shared/batch/job/result.ts';
 
 export interface JobResults {
   readonly total: number;

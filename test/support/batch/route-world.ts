@@ -1,8 +1,8 @@
 import { HttpRequest, type HttpHandler, type HttpRequestInit } from '@azure/functions';
-import { createAzureBlobArea } from '../../../shared/batch/azure-blob-area.ts';
+import { createAzureBlobArea } from '../../../shared/batch/azure/azure-blob-area.ts';
 import { createBatch } from '../../../shared/batch/create-batch.ts';
-import { createQueueJobSender } from '../../../shared/batch/queue-job-sender.ts';
-import { requestPatience } from '../../../shared/batch/storage-connection.ts';
+import { createQueueJobSender } from '../../../shared/batch/azure/queue-job-sender.ts';
+import { requestPatience } from '../../../shared/batch/azure/storage-connection.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import {

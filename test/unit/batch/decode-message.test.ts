@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseJob } from '../../../shared/batch/job.ts';
+import { parseJob } from '../../../shared/batch/job/job.ts';
 import { jobOf } from '../../support/batch/jobs.ts';
 
 const job = jobOf('job-1', ['größe']);

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { BatchStore } from '../../../shared/batch/batch-store.ts';
+import type { BatchStore } from '../../../shared/batch/store/batch-store.ts';
 import { explainPoison, type PoisonNeeds } from '../../../shared/batch/explain-poison.ts';
-import { digestOf, type Job } from '../../../shared/batch/job.ts';
-import type { JournalEntry } from '../../../shared/batch/journal.ts';
-import { newRecord } from '../../../shared/batch/record.ts';
-import { answered } from '../../../shared/batch/result.ts';
+import { digestOf, type Job } from '../../../shared/batch/job/job.ts';
+import type { JournalEntry } from '../../../shared/batch/store/journal.ts';
+import { newRecord } from '../../../shared/batch/job/record.ts';
+import { answered } from '../../../shared/batch/job/result.ts';
 import { jobOf, shardJob } from '../../support/batch/jobs.ts';
 import { createMemoryArea } from '../../support/batch/memory-area.ts';
 import { createMemoryStore } from '../../support/batch/memory-store.ts';

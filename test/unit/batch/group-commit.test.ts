@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createGroupCommit } from '../../../shared/batch/group-commit.ts';
+import { createGroupCommit } from '../../../shared/batch/store/group-commit.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

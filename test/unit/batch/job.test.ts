@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { customIdOf, parseItem } from '../../../shared/batch/item.ts';
-import { digestOf, isJobId, parseJob, toMessageText } from '../../../shared/batch/job.ts';
+import { customIdOf, parseItem } from '../../../shared/batch/job/item.ts';
+import { digestOf, isJobId, parseJob, toMessageText } from '../../../shared/batch/job/job.ts';
 import { itemOf, jobOf } from '../../support/batch/jobs.ts';
 
 const job = jobOf('job-1', ['größe', '你好']);

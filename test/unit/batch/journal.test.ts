@@ -3,8 +3,8 @@ import {
   createJournalReader,
   type JournalEntry,
   type JournalView,
-} from '../../../shared/batch/journal.ts';
-import { answered, failed } from '../../../shared/batch/result.ts';
+} from '../../../shared/batch/store/journal.ts';
+import { answered, failed } from '../../../shared/batch/job/result.ts';
 import { resultsIn } from '../../support/batch/read-job.ts';
 
 const head: JournalEntry = { type: 'job', digest: 'd', total: 3, createdAt: '2030-01-01' };

@@ -1,6 +1,6 @@
 import { RestError } from '@azure/storage-blob';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { keepLease } from '../../../shared/batch/keep-lease.ts';
+import { keepLease } from '../../../shared/batch/azure/keep-lease.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
 beforeEach(() => {

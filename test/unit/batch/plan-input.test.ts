@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { planInput } from '../../../shared/batch/plan-input.ts';
+import { planInput } from '../../../shared/batch/plan/plan-input.ts';
 import { itemOf } from '../../support/batch/jobs.ts';
 
 /** The text in pieces of that many bytes, wherever they cut it. */

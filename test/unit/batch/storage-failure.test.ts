@@ -1,6 +1,6 @@
 import { RestError } from '@azure/storage-blob';
 import { describe, expect, it } from 'vitest';
-import { isAbsence, storageFailure } from '../../../shared/batch/storage-failure.ts';
+import { isAbsence, storageFailure } from '../../../shared/batch/azure/storage-failure.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 
 function named(name: string): Error {

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { watchStorage } from '../../../shared/batch/storage-watch.ts';
+import { watchStorage } from '../../../shared/batch/azure/storage-watch.ts';
 
 const LIMIT_MS = 1_000;
 
