@@ -38,9 +38,9 @@ async function main(): Promise<number> {
     const bare = join(PROJECT_ROOT, 'dev', 'bench', 'pass-through');
     const [ours = EMPTY, bareApp = EMPTY] = await measureLoading([dist, bare]);
     if (values.batch) say('a batch of 1,000 items');
-    const batchShare = values.batch ? await measureBatch() : undefined;
+    const batch = values.batch ? await measureBatch() : undefined;
     const zipBytes = await measureZip(dist);
-    const rows = [...toSpeedRows({ figures, ours, bareApp, zipBytes, batchShare }), ...ofCaller];
+    const rows = [...toSpeedRows({ figures, ours, bareApp, zipBytes, batch }), ...ofCaller];
     console.log(`\n${toTextTable(rows)}`);
     if (values.write) await writePage(rows, figures);
     return rows.some(({ isMet }) => isMet === false) ? 1 : 0;

@@ -6,16 +6,26 @@ import { promisify } from 'node:util';
 import { startAzurite } from '../azurite.ts';
 import { UNLIMITED } from '../faults/settings.ts';
 import { startHost } from '../host/start-host.ts';
+import type { RecordedCall } from '../model/call-log.ts';
 import { startDevelopmentModel } from '../model/start-development-model.ts';
 import { prepareStorage } from '../prepare-storage.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
 
-const ITEMS = 1_000;
 const ITEM_MS = 200;
 const CONCURRENCY = 50;
+/** Whole ones, or the last would leave places empty and no speed could be ideal. */
+const ROUNDS = 20;
 
-/** The share of the ideal speed at which a queue job of 1,000 items calls the model. */
-export async function measureBatch(): Promise<number> {
+const STRAGGLER_MS = 10_000;
+
+/** Shares of the ideal speed at which queue jobs of 1,000 items call the model. */
+export interface BatchFigures {
+  readonly alone: number;
+  /** Of all other items, where the first one takes ten seconds. */
+  readonly besideStraggler: number;
+}
+
+export async function measureBatch(): Promise<BatchFigures> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-batch-'));
   const stops = [() => rm(folder, { recursive: true, force: true })];
   try {
@@ -43,27 +53,43 @@ export async function measureBatch(): Promise<number> {
       log: () => undefined,
     });
     stops.push(() => host.stop());
-    const input = join(folder, 'in.jsonl');
-    await writeFile(input, listItems());
-    const client = join(PROJECT_ROOT, 'dev', 'batch.ts');
-    await promisify(execFile)(
-      process.execPath,
-      [client, input, '--out', join(folder, 'out.jsonl')],
-      { env: { ...process.env, AzureWebJobsStorage: azurite.connectionString } },
-    );
-    const calls = model.calls();
-    const firstAt = Math.min(...calls.map(({ startedAt }) => startedAt));
-    const lastAt = Math.max(...calls.map(({ endedAt }) => endedAt ?? Infinity));
-    return (calls.length * ITEM_MS) / CONCURRENCY / (lastAt - firstAt);
+    async function run(name: string, lines: readonly string[]): Promise<readonly RecordedCall[]> {
+      const input = join(folder, name);
+      await writeFile(input, lines.join(''));
+      const before = model.calls().length;
+      await promisify(execFile)(
+        process.execPath,
+        [join(PROJECT_ROOT, 'dev', 'batch.ts'), input, '--out', `${input}.out`],
+        { env: { ...process.env, AzureWebJobsStorage: azurite.connectionString } },
+      );
+      return model.calls().slice(before);
+    }
+    const alone = await run('alone.jsonl', listItems(CONCURRENCY * ROUNDS));
+    const [first = '', ...others] = listItems(1 + (CONCURRENCY - 1) * ROUNDS);
+    const slow = first.replace('"message":"', `"message":"dev/slow-${STRAGGLER_MS} `);
+    const beside = await run('straggler.jsonl', [slow, ...others]);
+    return {
+      alone: shareOfIdeal(alone, CONCURRENCY),
+      besideStraggler: shareOfIdeal(beside.filter(isQuick), CONCURRENCY - 1),
+    };
   } finally {
     for (const stop of stops.toReversed()) await stop();
   }
 }
 
+function shareOfIdeal(calls: readonly RecordedCall[], lanes: number): number {
+  const firstAt = Math.min(...calls.map(({ startedAt }) => startedAt));
+  const lastAt = Math.max(...calls.map(({ endedAt }) => endedAt ?? Infinity));
+  return (calls.length * ITEM_MS) / lanes / (lastAt - firstAt);
+}
+
+function isQuick({ startedAt, endedAt = Infinity }: RecordedCall): boolean {
+  return endedAt - startedAt < STRAGGLER_MS / 2;
+}
+
 /** Short lines: the job is to fit into one message, for two jobs would run side by side. */
-function listItems(): string {
-  const lines = Array.from({ length: ITEMS }, (_, index) =>
-    JSON.stringify({ custom_id: `${index}`, body: { message: `${index}` } }),
-  );
-  return `${lines.join('\n')}\n`;
+function listItems(length: number): string[] {
+  return Array.from({ length }, (_, index) => {
+    return `${JSON.stringify({ custom_id: `${index}`, body: { message: `${index}` } })}\n`;
+  });
 }

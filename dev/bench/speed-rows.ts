@@ -1,4 +1,5 @@
 import type { Contender } from './contenders.ts';
+import type { BatchFigures } from './measure-batch.ts';
 import type { LoadFigures } from './measure-package.ts';
 import type { Figures } from './measure-requests.ts';
 import type { SpeedRow } from './report.ts';
@@ -10,7 +11,7 @@ export interface Measured {
   readonly ours: LoadFigures;
   readonly bareApp: LoadFigures;
   readonly zipBytes: number;
-  readonly batchShare: number | undefined;
+  readonly batch: BatchFigures | undefined;
 }
 
 const MB = 1024 * 1024;
@@ -38,6 +39,7 @@ export function toSpeedRows(measured: Measured): SpeedRow[] {
     ...OURS.flatMap((name) => addedRows(name, figures)),
     ...portkeyRows(figures),
     ...packageRows(measured),
+    ...batchRows(measured),
   ];
 }
 
@@ -110,7 +112,7 @@ function portkeyRows({ completions, portkey }: ByName): SpeedRow[] {
   ];
 }
 
-function packageRows({ ours, bareApp, zipBytes, batchShare }: Measured): SpeedRow[] {
+function packageRows({ ours, bareApp, zipBytes }: Measured): SpeedRow[] {
   const loadHow = 'fresh process, no settings, median of 7';
   return [
     {
@@ -134,16 +136,28 @@ function packageRows({ ours, bareApp, zipBytes, batchShare }: Measured): SpeedRo
       isMet: zipBytes <= 3 * MB,
       how: 'zip format: each file of dist deflated, plus headers',
     },
-    ...(batchShare === undefined
-      ? []
-      : [
-          {
-            what: 'batch of 1,000 items at 200 ms, concurrency 50',
-            measured: `${(batchShare * 100).toFixed(1)} % of the ideal`,
-            target: '>= 95 %',
-            isMet: batchShare >= 0.95,
-            how: 'first model call to the end of the last; ideal 4 s',
-          },
-        ]),
   ];
+}
+
+function batchRows({ batch }: Measured): SpeedRow[] {
+  if (batch === undefined) return [];
+  return [
+    batchRow(batch.alone, {
+      what: 'batch of 1,000 items at 200 ms, concurrency 50',
+      how: 'first model call to the end of the last; ideal 4 s',
+    }),
+    batchRow(batch.besideStraggler, {
+      what: 'the same beside an item that takes 10 s',
+      how: '980 items on the 49 places that it leaves; ideal 4 s',
+    }),
+  ];
+}
+
+function batchRow(share: number, texts: Pick<SpeedRow, 'what' | 'how'>): SpeedRow {
+  return {
+    ...texts,
+    measured: `${(share * 100).toFixed(1)} % of the ideal`,
+    target: '>= 95 %',
+    isMet: share >= 0.95,
+  };
 }
