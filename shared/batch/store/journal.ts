@@ -11,7 +11,12 @@ const entrySchema = z.discriminatedUnion('type', [
   /** A try that failed for now; not before `retryAt`, in milliseconds since the epoch, again. */
   z.object({ type: z.literal('attempt'), index: z.int(), code: z.string(), retryAt: z.int() }),
   /** A try that says nothing about the item: nobody was served. */
-  z.object({ type: z.literal('refused'), index: z.int(), code: z.string() }),
+  z.object({
+    type: z.literal('refused'),
+    index: z.int(),
+    code: z.string(),
+    why: z.enum(['no room', 'away']),
+  }),
   /** The platform gave the message up; it was put back because there had been progress. */
   z.object({ type: z.literal('poisoned'), results: z.int() }),
   /** The failed items begin again. */
@@ -28,6 +33,14 @@ export interface Attempts {
   readonly retryAt: number;
 }
 
+/** Tries of one item in which nobody was served, by the reason. */
+export interface Refusals {
+  readonly 'no room': number;
+  readonly away: number;
+}
+
+export const NO_REFUSALS: Refusals = { 'no room': 0, away: 0 };
+
 /** What a journal says about its shard so far, to those who go on with it. No answers in it. */
 export interface JournalView {
   readonly digest: string;
@@ -35,7 +48,9 @@ export interface JournalView {
   readonly results: ReadonlyMap<number, 'succeeded' | 'failed'>;
   readonly attempts: ReadonlyMap<number, Attempts>;
   /** How often an item was refused together with everybody. */
-  readonly refusals: ReadonlyMap<number, number>;
+  readonly refusals: ReadonlyMap<number, Refusals>;
+  /** Of all items since the journal began. */
+  readonly allRefusals: number;
   readonly generation: number;
   /** Deliveries in a row that ended without a word and without one new result. */
   readonly crashes: number;
@@ -58,30 +73,27 @@ export interface JournalReader {
 export function createJournalReader(): JournalReader {
   const results = new Map<number, 'succeeded' | 'failed'>();
   const attempts = new Map<number, Attempts>();
-  const refusals = new Map<number, number>();
+  const refusals = new Map<number, Refusals>();
   let digest: string | undefined;
-  let generation = 0;
-  let crashes = 0;
-  let poisonings = 0;
-  let unreadable = 0;
+  const counts = { generation: 0, crashes: 0, poisonings: 0, unreadable: 0, allRefusals: 0 };
   function take(entry: JournalEntry): boolean {
     switch (entry.type) {
       case 'job':
         digest ??= entry.digest;
         return true;
       case 'opened':
-        crashes += 1;
+        counts.crashes += 1;
         return true;
       case 'closed':
-        crashes = 0;
+        counts.crashes = 0;
         return true;
       case 'poisoned':
-        poisonings += 1;
+        counts.poisonings += 1;
         return true;
       case 'reopened':
-        generation = entry.generation;
-        crashes = 0;
-        poisonings = 0;
+        counts.generation = entry.generation;
+        counts.crashes = 0;
+        counts.poisonings = 0;
         attempts.clear();
         refusals.clear();
         for (const [index, what] of results) if (what === 'failed') results.delete(index);
@@ -90,11 +102,12 @@ export function createJournalReader(): JournalReader {
         attempts.set(entry.index, nextAttempt(attempts.get(entry.index), entry));
         return true;
       case 'refused':
-        refusals.set(entry.index, (refusals.get(entry.index) ?? 0) + 1);
+        counts.allRefusals += 1;
+        refusals.set(entry.index, oneMore(refusals.get(entry.index), entry.why));
         return true;
       case 'result':
-        crashes = 0;
-        poisonings = 0;
+        counts.crashes = 0;
+        counts.poisonings = 0;
         if (results.has(entry.index)) return false;
         results.set(entry.index, entry.line.error === null ? 'succeeded' : 'failed');
         return true;
@@ -105,13 +118,13 @@ export function createJournalReader(): JournalReader {
       if (line === '') return undefined;
       const entry = parseEntry(line);
       if (entry !== undefined) return take(entry) ? entry : undefined;
-      unreadable += 1;
+      counts.unreadable += 1;
       return undefined;
     },
     take: (entry) => void take(entry),
     view() {
       if (digest === undefined) return undefined;
-      return { digest, results, attempts, refusals, generation, crashes, poisonings, unreadable };
+      return { digest, results, attempts, refusals, ...counts };
     },
   };
 }
@@ -121,6 +134,10 @@ function nextAttempt(
   { code, retryAt }: Extract<JournalEntry, { type: 'attempt' }>,
 ): Attempts {
   return { count: (before?.count ?? 0) + 1, lastCode: code, retryAt };
+}
+
+function oneMore(before: Refusals = NO_REFUSALS, why: keyof Refusals): Refusals {
+  return { ...before, [why]: before[why] + 1 };
 }
 
 function parseEntry(line: string): JournalEntry | undefined {

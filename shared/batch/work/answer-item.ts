@@ -7,7 +7,7 @@ import { isRetryable, ServiceError, toServiceError, type ErrorCode } from '../..
 import { describeCause } from '../../telemetry/describe-cause.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { GONE, parseItem, UNREADABLE } from '../job/item.ts';
-import { isRefusal } from './refusals.ts';
+import { refusalOf } from './refusals.ts';
 import { answered, failed, type ItemPlace, type ResultLine } from '../job/result.ts';
 import { unlessAborted } from '../unless-aborted.ts';
 
@@ -100,7 +100,7 @@ function failure(
   const fields = { index: place.index, code, cause: describeCause(error.cause) };
   if (code === 'internal') telemetry.error('batch item failed', fields);
   else telemetry.info('batch item failed', fields);
-  const mayHelp = isRetryable(code) || isRefusal(code) === 'always';
+  const mayHelp = isRetryable(code) || refusalOf(code) === 'no room';
   if (mayHelp) return { kind: 'try again', code, afterSeconds: error.retryAfterSeconds };
   return { kind: 'result', line: failed(place, code, error.message) };
 }

@@ -1,62 +1,58 @@
-import type { ErrorCode } from '../../errors.ts';
 import type { ItemOutcome } from './answer-item.ts';
-import type { JournalEntry } from '../store/journal.ts';
+import { NO_REFUSALS, type Attempts, type JournalEntry, type Refusals } from '../store/journal.ts';
 import { failed, type ItemPlace } from '../job/result.ts';
-import { isRefusal } from './refusals.ts';
+import type { Refusal } from './refusals.ts';
 import { retryAt } from './retry-times.ts';
 
 /** Tries of one item before it is given up; in each of them the model's own retries were used. */
 const MAX_ATTEMPTS = 5;
+/**
+ * Refusals after which an item is given up all the same, for it may be what nobody can serve. While
+ * everything is refused one item is asked every 15 s or more, by turns. So an item that no limit ever
+ * has room for ends after an hour if it is alone. One that an endpoint breaks at ends after some
+ * minutes, if it was seen to fail where others got through; and so does an item that is cut off by
+ * an outage, if it is alone and the outage lasts.
+ */
+const MAX_REFUSALS = { 'no room': 240, away: 40, 'away, and suspect': 10 } as const;
 
 interface JudgeOptions {
   readonly place: ItemPlace;
   /** The item's place in its shard. */
   readonly index: number;
-  readonly failedBefore: number;
+  /** What it has failed at by itself so far. */
+  readonly attempts: Attempts | undefined;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
 
-/**
- * Refusals after which an item is given up all the same, for it may be what nobody can serve. While
- * everything is refused one item is asked every 15 s, by turns: so an item that no limit ever has
- * room for ends after an hour if it is alone, and an outage of ten minutes is survived by a single
- * item, one of an hour by six.
- */
-const MAX_REFUSALS = 240;
-const MAX_REFUSALS_OF_OUTAGE = 40;
+interface RefusalOptions extends Omit<JudgeOptions, 'now'> {
+  readonly why: Refusal;
+  readonly refusals: Refusals | undefined;
+}
 
 type Judged<Type extends JournalEntry['type']> = Extract<JournalEntry, { type: Type }>;
-
-interface RefusalOptions extends Omit<JudgeOptions, 'now'> {
-  readonly refusedBefore: number;
-}
 
 /** What the journal says about a try in which nobody was served: a refusal, or the last one. */
 export function judgeRefusal(
   { code }: Extract<ItemOutcome, { kind: 'try again' }>,
-  { place, index, failedBefore, refusedBefore }: RefusalOptions,
+  { place, index, attempts, why, refusals = NO_REFUSALS }: RefusalOptions,
 ): Judged<'result' | 'refused'> {
-  const refusals = refusedBefore + 1;
-  if (refusals < maxRefusals(code, failedBefore)) return { type: 'refused', index, code };
-  const message = `The item failed ${failedBefore + refusals} times, at last with ${code}`;
+  const isSuspect = why === 'away' && attempts?.lastCode === code;
+  const limit = MAX_REFUSALS[isSuspect ? 'away, and suspect' : why];
+  if (refusals[why] + 1 < limit) return { type: 'refused', index, code, why };
+  const failures = (attempts?.count ?? 0) + refusals.away + refusals['no room'] + 1;
+  const message = `The item failed ${failures} times, at last with ${code}`;
   return { type: 'result', index, line: failed(place, 'exhausted', message) };
-}
-
-function maxRefusals(code: ErrorCode, failedBefore: number): number {
-  if (isRefusal(code) === 'always') return MAX_REFUSALS;
-  // It has failed where others got through: it may well be what the endpoint breaks at.
-  return failedBefore > 0 ? MAX_ATTEMPTS - failedBefore : MAX_REFUSALS_OF_OUTAGE;
 }
 
 /** What the journal says about a try: an end, or when to try again. */
 export function judge(
   outcome: Exclude<ItemOutcome, { kind: 'stopped' }>,
-  { place, index, failedBefore, now }: JudgeOptions,
+  { place, index, attempts, now }: JudgeOptions,
 ): Judged<'result' | 'attempt'> {
   if (outcome.kind === 'result') return { type: 'result', index, line: outcome.line };
   const { code, afterSeconds } = outcome;
-  const failures = failedBefore + 1;
+  const failures = (attempts?.count ?? 0) + 1;
   if (failures < MAX_ATTEMPTS) {
     return {
       type: 'attempt',

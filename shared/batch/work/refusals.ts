@@ -1,11 +1,14 @@
 import type { ErrorCode } from '../../errors.ts';
 
 /**
- * Whether a code means that nobody is served at the moment, which is no fault of the item: there is
- * no room, or the service itself may not ask. An endpoint that is away can also be one that this
- * very item breaks: that counts only when nobody else got through meanwhile.
+ * Why nobody is served at the moment, which is no fault of the item: there is no room, or the
+ * service itself may not ask. An endpoint that is away can also be one that this very item breaks:
+ * that is a refusal only when nobody else got through meanwhile.
  */
-export function isRefusal(code: ErrorCode): 'always' | 'when nobody got through' | 'never' {
+export type Refusal = 'no room' | 'away';
+
+/** What a code says of everybody; undefined where it is about the item alone. */
+export function refusalOf(code: ErrorCode): Refusal | undefined {
   switch (code) {
     case 'upstream_rate_limited':
     case 'rate_limited':
@@ -14,10 +17,10 @@ export function isRefusal(code: ErrorCode): 'always' | 'when nobody got through'
     case 'config_unavailable':
     case 'upstream_auth':
     case 'upstream_quota':
-      return 'always';
+      return 'no room';
     case 'upstream_unavailable':
-      return 'when nobody got through';
+      return 'away';
     default:
-      return 'never';
+      return undefined;
   }
 }

@@ -6,9 +6,10 @@ import { answerItem, type ItemOutcome } from './answer-item.ts';
 import { customIdOf } from '../job/item.ts';
 import { judge, judgeRefusal } from './judge.ts';
 import type { Pace, Ticket } from './pace.ts';
-import { isRefusal } from './refusals.ts';
+import { refusalOf, type Refusal } from './refusals.ts';
 import { isDue, secondsUntilDue } from './retry-times.ts';
 import { failed, type ItemPlace } from '../job/result.ts';
+import { NO_REFUSALS } from '../store/journal.ts';
 import type { ShardHold } from '../store/shard-hold.ts';
 import type { Shard } from '../plan/shard.ts';
 import { slidingWindow } from './sliding-window.ts';
@@ -63,6 +64,12 @@ export async function runPass(shard: Shard, { hold, options }: PassNeeds): Promi
   return { items: retryTimes.size, delaySeconds, reason };
 }
 
+/**
+ * A journal takes fifty thousand writes, and results must always find room in it. Refusals beyond
+ * these are not counted any more; the completion window ends what they would have ended.
+ */
+const MAX_REFUSALS_KEPT = 10_000;
+
 /** The items without a result, each with the time before which it must not be tried again. */
 type RetryTimes = Map<number, number | undefined>;
 
@@ -79,7 +86,10 @@ function dueItems(
   retryTimes: RetryTimes,
   { now, hold }: { readonly now: number; readonly hold: ShardHold },
 ): number[] {
-  const refused = (index: number): number => hold.view.refusals.get(index) ?? 0;
+  const refused = (index: number): number => {
+    const { away, 'no room': noRoom } = hold.view.refusals.get(index) ?? NO_REFUSALS;
+    return away + noRoom;
+  };
   return [...retryTimes.keys()]
     .filter((index) => isDue(retryTimes.get(index), now))
     .sort((one, other) => refused(one) - refused(other));
@@ -125,11 +135,14 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
       ? duplicate(place)
       : await answerItem(shard.items[index], { ...options, place, stop, traceparent });
     if (outcome.kind === 'stopped') return;
-    const { attempts, refusals } = hold.view;
-    const tried = { place, index, failedBefore: attempts.get(index)?.count ?? 0 };
-    const entry = isNobodysFault(outcome, ticket)
-      ? judgeRefusal(outcome, { ...tried, refusedBefore: refusals.get(index) ?? 0 })
-      : judge(outcome, { ...tried, now: clock.now() });
+    const why = tellPace(outcome, ticket);
+    const { attempts, refusals, allRefusals } = hold.view;
+    const tried = { place, index, attempts: attempts.get(index) };
+    const entry =
+      outcome.kind === 'result' || why === undefined
+        ? judge(outcome, { ...tried, now: clock.now() })
+        : judgeRefusal(outcome, { ...tried, why, refusals: refusals.get(index) });
+    if (entry.type === 'refused' && allRefusals >= MAX_REFUSALS_KEPT) return;
     await writes.add(keep(entry, startedAt));
   }
 
@@ -148,19 +161,19 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
   await writes.settled();
 }
 
-/** Whether the try says nothing about the item: nobody was served. */
-function isNobodysFault(
+/** Tells the pace how a try went. Says why nobody is served, where it shows that. */
+function tellPace(
   outcome: Exclude<ItemOutcome, { kind: 'stopped' }>,
   ticket: Ticket,
-): outcome is Extract<ItemOutcome, { kind: 'try again' }> {
+): Refusal | undefined {
   if (outcome.kind === 'result') {
     if (outcome.line.error === null) ticket.succeeded();
-    return false;
+    return undefined;
   }
-  const refusal = isRefusal(outcome.code);
-  if (refusal === 'never') return false;
+  const why = refusalOf(outcome.code);
+  if (why === undefined) return undefined;
   const refused = ticket.throttled(outcome.afterSeconds);
-  return refusal === 'always' || refused === 'all';
+  return why === 'no room' || refused === 'all' ? why : undefined;
 }
 
 export function placeOf({ id, first, items }: Shard, index: number): ItemPlace {

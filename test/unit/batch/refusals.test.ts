@@ -45,9 +45,9 @@ describe('an item that is refused', () => {
       request_counts: { total: 100, completed: 99, failed: 1 },
     });
     expect(await textOf(world, batch.error_file_id)).toMatch(
-      /"custom_id":"id-m1".*"exhausted".*failed 5 times, at last with upstream_unavailable/,
+      /"custom_id":"id-m1".*"exhausted".*failed 11 times, at last with upstream_unavailable/,
     );
-    expect(world.agent.asked.filter((message) => message === 'm1')).toHaveLength(5);
+    expect(world.agent.asked.filter((message) => message === 'm1')).toHaveLength(11);
     expect(world.time.now - startedAt).toBeLessThan(3 * MINUTE_MS);
   });
 
@@ -85,6 +85,80 @@ describe('an item that is refused', () => {
 });
 
 describe('an outage', () => {
+  it('Q8: that follows want of room is counted by itself', async () => {
+    let [noRoomUntil, awayUntil] = [0, 0];
+    const world = setUpInTime(() => {
+      if (world.time.now < noRoomUntil) throw new ServiceError('upstream_rate_limited', 'Full');
+      if (world.time.now < awayUntil) throw new ServiceError('upstream_unavailable', 'Away');
+      return 'ok';
+    });
+    noRoomUntil = world.time.now + 12 * MINUTE_MS;
+    awayUntil = noRoomUntil + 5 * MINUTE_MS;
+
+    await world.processor.process(jobOf('job', messages(1)));
+    await world.drain();
+
+    expect((await openAi(world, 'job')).request_counts).toMatchObject({ completed: 1, failed: 0 });
+  });
+
+  it('Q8: makes nobody suspect who failed for another reason before', async () => {
+    let awayUntil = 0;
+    const world = setUpInTime(({ call }) => {
+      if (call === 1) throw new ServiceError('upstream_timeout', 'Late');
+      if (world.time.now < awayUntil) throw new ServiceError('upstream_unavailable', 'Away');
+      return 'ok';
+    });
+    awayUntil = world.time.now + 6 * MINUTE_MS;
+
+    await world.processor.process(jobOf('job', messages(1)));
+    await world.drain();
+
+    expect((await openAi(world, 'job')).request_counts).toMatchObject({ completed: 1, failed: 0 });
+  });
+
+  it('Q8: is survived for three minutes by the two items that it cut off', async () => {
+    let awayUntil = 0;
+    const world = setUpInTime(async ({ message, call }) => {
+      await turn();
+      if (message === 'm0') return 'ok';
+      await turn();
+      if (call === 1 || world.time.now < awayUntil) {
+        throw new ServiceError('upstream_unavailable', 'Away');
+      }
+      return 'ok';
+    });
+    awayUntil = world.time.now + 3 * MINUTE_MS;
+
+    await world.processor.process(jobOf('job', messages(3)));
+    await world.drain();
+
+    expect((await openAi(world, 'job')).request_counts).toMatchObject({ completed: 3, failed: 0 });
+  });
+
+  it('leaves room in the journal for what matters, however long it lasts', async () => {
+    let endsAt = 0;
+    const world = setUpInTime(() => {
+      if (world.time.now >= endsAt) return 'ok';
+      throw new ServiceError('upstream_rate_limited', 'Full');
+    });
+    endsAt = world.time.now + 5 * MINUTE_MS;
+    const refusals = Array.from({ length: 9_995 }, (_, index) => ({
+      type: 'refused' as const,
+      index: index % 100,
+      code: 'upstream_rate_limited',
+      why: 'no room' as const,
+    }));
+    await world.processor.process(jobOf('job', messages(100)));
+    world.store.write('job', refusals);
+
+    await world.drain();
+
+    const kept = world.store.entries('job').filter(({ type }) => type === 'refused');
+    // Those that were under way when it was full may still come.
+    expect(kept.length).toBeLessThanOrEqual(10_004);
+    expect((await openAi(world, 'job')).request_counts).toMatchObject({ completed: 100 });
+  });
+
   it.each<[ErrorCode, number, number]>([
     ['upstream_unavailable', 1, 8],
     ['upstream_unavailable', 20, 60],
