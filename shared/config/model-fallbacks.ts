@@ -1,6 +1,12 @@
 import * as z from 'zod';
+import { readPlainUrl } from './plain-url.ts';
 
-const urlSchema = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ''));
+const urlSchema = z.string().transform((text, context) => {
+  const url = readPlainUrl(text, ['http:', 'https:']);
+  if (url !== undefined) return url;
+  context.addIssue('must be a plain address');
+  return z.NEVER;
+});
 const key = {
   apiKey: z
     .string()
@@ -33,7 +39,7 @@ const fallbacksSchema = z
 export type ModelFallback = z.infer<typeof fallbacksSchema>[number];
 
 export const FALLBACKS_WANTED =
-  'a JSON array of at most 8 objects with their own "name", and either "baseUrl" and "model" or "azureEndpoint" and "deployment", and "apiKey" or "apiKeySecret" (neither: managed identity, Azure only)';
+  'a JSON array of at most 8 objects with their own "name", and either "baseUrl" and "model" or "azureEndpoint" and "deployment", and "apiKey" or "apiKeySecret" (neither: managed identity, Azure only); addresses without credentials, query or fragment';
 
 /** The value of MODEL_FALLBACKS, or undefined when it is not what FALLBACKS_WANTED says. */
 export function parseFallbacks(text: string): readonly ModelFallback[] | undefined {

@@ -4,6 +4,7 @@ import { FALLBACKS_WANTED, fallbackSecrets, parseFallbacks } from './model-fallb
 import type { WantedSecret } from './secrets.ts';
 import type { SettingSource } from './setting-source.ts';
 import { VARIABLES, type Variable } from './variables.ts';
+import { readPlainUrl } from './plain-url.ts';
 
 /** Variables with a default are always there; the others are `undefined` when not set. */
 export type VariableSettings = {
@@ -74,19 +75,11 @@ function isJsonObject(text: string): boolean {
   }
 }
 
-/** As the parser wrote it again, so that what was checked is what is used. */
 function readUrl(text: string, protocols: readonly string[]): Reading {
-  const url = /[\s?#]/.test(text) ? null : URL.parse(text);
-  if (
-    url === null ||
-    !protocols.includes(url.protocol) ||
-    url.username !== '' ||
-    url.password !== ''
-  ) {
-    const scheme = protocols.length > 1 ? 'http(s)' : 'https';
-    return { wanted: `an ${scheme} URL without credentials, query or fragment` };
-  }
-  return { value: url.href.replace(/\/+$/, '') };
+  const value = readPlainUrl(text, protocols);
+  if (value !== undefined) return { value };
+  const scheme = protocols.length > 1 ? 'http(s)' : 'https';
+  return { wanted: `an ${scheme} URL without credentials, query or fragment` };
 }
 
 function placeOf({ name, vaultName }: Variable, { source }: FoundVariable): string {

@@ -27,7 +27,13 @@ export function createHttpTransport(): Transport {
       if (url?.protocol !== 'http:' && url?.protocol !== 'https:') return sendNowhere;
       const { request, agent } = ways[url.protocol];
       // Two headers of one name are both read, as where a proxy adds a Retry-After of its own.
-      const fixed = { ...urlToHttpOptions(url), method: 'POST', agent, joinDuplicateHeaders: true };
+      const fixed = {
+        ...urlToHttpOptions(url),
+        auth: undefined,
+        method: 'POST',
+        agent,
+        joinDuplicateHeaders: true,
+      };
       return async (upstream) => {
         if (upstream.signal.aborted) throw reasonOf(upstream.signal);
         return exchange(request({ ...fixed, headers: upstream.headers }), upstream);

@@ -22,7 +22,7 @@ export function misconfigured(reason: string): UpstreamFailure {
   });
 }
 
-/** The system's word for the failure (ECONNREFUSED), which `fetch` wraps several times. */
+/** The system's word for the failure, such as ECONNREFUSED, which libraries may wrap. */
 function findCode(thrown: unknown): string | undefined {
   let current: unknown = thrown;
   for (let depth = 0; depth < MAX_CHAIN && current instanceof Error; depth += 1) {

@@ -21,7 +21,7 @@ import {
 import type { Send, UpstreamResponse } from './transport.ts';
 import { UpstreamFailure } from './upstream-failure.ts';
 
-/** The part of an error body that is read: enough for code and message, not for a web page. */
+/** Enough for code and message. A longer error body is no answer of an API, and is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
 const STREAMED = { stream: true, stream_options: { include_usage: true } } as const;
 const refusalSchema = z.object({ error: z.unknown() });
@@ -119,6 +119,8 @@ async function readHeaders(
   const { traceparent } = call;
   return {
     accept: 'application/json',
+    // Nothing here decodes, and no wish at all would allow any encoding.
+    'accept-encoding': 'identity',
     'content-type': 'application/json',
     'user-agent': 'serverless-agent',
     ...credentialHeader(endpoint, await readSecret(endpoint, call.signal)),
@@ -142,10 +144,12 @@ async function readSecret(endpoint: ModelEndpoint, signal: AbortSignal): Promise
   }
 }
 
-/** The `error` member of a body that says why not; a body that cannot be read says nothing. */
+/** What a body says of why not; a body that cannot be read says nothing. */
 async function readError({ body }: UpstreamResponse): Promise<unknown> {
   const text = await readText(body, MAX_ERROR_BYTES).catch(() => '');
-  return refusalSchema.safeParse(parseJson(text)).data?.error;
+  const said = parseJson(text);
+  // Some compatible servers leave out the envelope.
+  return refusalSchema.safeParse(said).data?.error ?? said;
 }
 
 function isEventStream(headers: HeaderSource): boolean {

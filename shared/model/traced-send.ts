@@ -20,7 +20,7 @@ export function traceSend(send: Send, { endpoint, address, telemetry }: SendTrac
   const name = SPANS.http('POST', url.pathname);
   const attributes = {
     [ATTRIBUTES.serverAddress]: url.hostname,
-    [ATTRIBUTES.urlFull]: url.href,
+    [ATTRIBUTES.urlFull]: url.origin + url.pathname,
     [ATTRIBUTES.urlPath]: url.pathname,
     [ATTRIBUTES.urlScheme]: url.protocol.slice(0, -1),
     [ATTRIBUTES.httpMethod]: 'POST',

@@ -43,8 +43,8 @@ export interface UpstreamCauseOptions {
 }
 
 /**
- * What happened at the upstream, for the log. Made from scratch, because the errors of clients and
- * of `fetch` carry response bodies, addresses and headers.
+ * What happened at the upstream, for the log. Made from scratch, because the errors of clients
+ * carry response bodies, addresses and headers.
  */
 export class UpstreamCause extends Error {
   readonly status: number | undefined;

@@ -21,7 +21,7 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
     'telemetry',
   ],
   http: ['agent', 'batch', 'callers', 'health', 'rate-limit', 'telemetry'],
-  batch: ['agent', 'telemetry'],
+  batch: ['agent', 'resilience', 'telemetry'],
   agent: ['cache', 'model', 'telemetry'],
   model: ['resilience', 'telemetry'],
   resilience: ['telemetry'],

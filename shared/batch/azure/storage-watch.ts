@@ -1,5 +1,5 @@
 import { storageFailure } from './storage-failure.ts';
-import { unlessAborted } from '../unless-aborted.ts';
+import { unlessAborted } from '../../resilience/waiting.ts';
 
 /** Thrown in the place of an answer that did not come. */
 class StorageSilentError extends Error {

@@ -36,7 +36,9 @@ export function createBlobBatchStore(options: BlobBatchStoreOptions): BatchStore
     },
     change: (id, change) => changeRecord(area, { id, change }),
     async isCancelled({ id }) {
-      return (await area.facts(names.record(id)))?.facts['cancelled'] === 'true';
+      const found = await area.facts(names.record(id));
+      // Nobody can ask for a batch without a record, nor pay for it in earnest.
+      return found === undefined || found.facts['cancelled'] === 'true';
     },
     async keepPlan(id, plan) {
       await area.create(names.plan(id), {

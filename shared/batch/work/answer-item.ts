@@ -9,7 +9,7 @@ import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { GONE, parseItem, UNREADABLE } from '../job/item.ts';
 import { refusalOf } from './refusals.ts';
 import { answered, failed, type ItemPlace, type ResultLine } from '../job/result.ts';
-import { unlessAborted } from '../unless-aborted.ts';
+import { unlessAborted } from '../../resilience/waiting.ts';
 
 /** What became of one try at one item. Only `result` is an end. */
 export type ItemOutcome =

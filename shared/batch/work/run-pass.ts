@@ -69,6 +69,7 @@ export async function runPass(shard: Shard, { hold, options }: PassNeeds): Promi
  * these are not counted any more; the completion window ends what they would have ended.
  */
 const MAX_REFUSALS_KEPT = 10_000;
+const MANY_LANES = 32;
 
 /** The items without a result, each with the time before which it must not be tried again. */
 type RetryTimes = Map<number, number | undefined>;
@@ -110,9 +111,7 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
   const traceparent = `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
 
   const writes = createWriteBehind({
-    // Many enough that a slow write holds up nobody, few enough that a crash repeats not much more
-    // than what is being asked.
-    max: Math.floor(options.concurrency / 2),
+    max: writesBehind(options.concurrency),
     onFailure: (error) => broken.abort(error),
   });
 
@@ -159,6 +158,15 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
     },
   });
   await writes.settled();
+}
+
+/**
+ * Answers that may be on their way to storage while the next items are asked. A crash repeats them,
+ * so few lanes wait for each write: what is repeated is at most as much as they are. With many, half
+ * as many again, for there a slow write would hold up a whole wave of answers.
+ */
+function writesBehind(concurrency: number): number {
+  return concurrency < MANY_LANES ? 0 : Math.floor(concurrency / 2);
 }
 
 /** Tells the pace how a try went. Says why nobody is served, where it shows that. */

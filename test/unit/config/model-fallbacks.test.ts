@@ -26,6 +26,8 @@ describe('MODEL_FALLBACKS', () => {
     ['both kinds in one', JSON.stringify([{ ...openAi, ...azure }])],
     ['a compatible endpoint without a key', JSON.stringify([{ ...openAi, apiKey: undefined }])],
     ['another protocol', JSON.stringify([{ ...openAi, baseUrl: 'file:///etc/passwd' }])],
+    ['an address with credentials', JSON.stringify([{ ...openAi, baseUrl: 'https://u:p@a.b' }])],
+    ['an address with a query', JSON.stringify([{ ...openAi, baseUrl: 'https://a.b/v1?key=x' }])],
     ['a key with a line feed', JSON.stringify([{ ...openAi, apiKey: 'a\nb' }])],
     [
       'nine of them',
