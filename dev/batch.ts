@@ -64,8 +64,9 @@ interface Ending {
 
 function describe(error: unknown, { interrupted, resumable, isSubmitted }: Ending): string {
   const again = `the same command with --job ${resumable} picks it up`;
-  const isAway = error instanceof AwayError || error instanceof ServiceError;
-  if (!interrupted) return `${messageOf(error)}${isSubmitted && isAway ? `; ${again}` : ''}`;
+  // A plain failure says itself what to do; after everything else the batch goes on.
+  const goesOn = isSubmitted && (error instanceof AwayError || !(error instanceof PlainFailure));
+  if (!interrupted) return `${messageOf(error)}${goesOn ? `; ${again}` : ''}`;
   if (resumable !== undefined) return `Interrupted: the job goes on; ${again}`;
   return 'Interrupted before the app had taken the batch';
 }

@@ -47,7 +47,7 @@ export function createHttpService(options: HttpServiceOptions): BatchService {
   async function findBatch(id: string): Promise<z.infer<typeof batchSchema>> {
     const signal = AbortSignal.timeout(LOOK_MS);
     const found = await call(`/batches/${encodeURIComponent(id)}`, { signal });
-    return batchSchema.parse(await found.json());
+    return read(found, batchSchema);
   }
 
   return {
@@ -56,9 +56,7 @@ export function createHttpService(options: HttpServiceOptions): BatchService {
       const form = new FormData();
       form.set('purpose', 'batch');
       form.set('file', new Blob([lines]), `${jobId}.jsonl`);
-      const file = fileSchema.parse(
-        await (await call('/files', { method: 'POST', body: form })).json(),
-      );
+      const file = await read(await call('/files', { method: 'POST', body: form }), fileSchema);
       const wanted = {
         input_file_id: file.id,
         endpoint: '/v1/chat/completions',
@@ -70,7 +68,7 @@ export function createHttpService(options: HttpServiceOptions): BatchService {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(wanted),
       });
-      return batchSchema.parse(await created.json()).id;
+      return (await read(created, batchSchema)).id;
     },
     async look(id) {
       const { status, request_counts: counts, errors } = await findBatch(id);
@@ -117,10 +115,28 @@ function createCall({ url, key, callerKey }: HttpServiceOptions): Call {
   };
 }
 
+/** What came may be cut off, or the word of something in between: neither is an answer. */
+async function read<T>(response: Response, schema: z.ZodType<T>): Promise<T> {
+  try {
+    return schema.parse(await response.json());
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+}
+
 async function* linesOf({ body }: Response): AsyncGenerator<ResultLine> {
   if (body === null) return;
-  for await (const { bytes } of splitLines(body, { maxLineBytes: MAX_LINE_BYTES })) {
-    const text = Buffer.from(bytes ?? []).toString('utf8');
-    yield resultLineSchema.parse(JSON.parse(text));
+  try {
+    for await (const { bytes } of splitLines(body, { maxLineBytes: MAX_LINE_BYTES })) {
+      const text = Buffer.from(bytes ?? []).toString('utf8');
+      yield resultLineSchema.parse(JSON.parse(text));
+    }
+  } catch (cause) {
+    throw unreadable(cause);
   }
+}
+
+function unreadable(cause: unknown): AwayError {
+  const message = 'Cannot read the answer of the app: it must be whole, and of this app';
+  return new AwayError(message, { cause, what: 'answers that cannot be read' });
 }

@@ -45,10 +45,14 @@ export function createQueueService(connectionString: string): BatchService {
     },
     look: (id) => look(store, id).catch(awayFrom),
     async *results(id) {
-      for (const kind of ['succeeded', 'failed'] as const) {
-        for await (const line of store.results(id, kind)) {
-          yield resultLineSchema.parse(JSON.parse(line));
+      try {
+        for (const kind of ['succeeded', 'failed'] as const) {
+          for await (const line of store.results(id, kind)) {
+            yield resultLineSchema.parse(JSON.parse(line));
+          }
         }
+      } catch (error) {
+        awayFrom(error);
       }
     },
   };

@@ -1,3 +1,4 @@
+import { MAX_LINE_BYTES } from '../../shared/batch/plan/plan-input.ts';
 import type { ResultLine } from '../../shared/batch/job/result.ts';
 
 /** An item that goes to the queue, under the id that the results will carry. */
@@ -44,7 +45,13 @@ export function readItems(content: Uint8Array): ReadItems {
       continue;
     }
     seen.add(customId);
-    sent.push({ line: read.line, customId, item: { ...read.item, custom_id: customId } });
+    const item = { ...read.item, custom_id: customId };
+    if (Buffer.byteLength(JSON.stringify(item)) > MAX_LINE_BYTES) {
+      const message = `Line ${read.line} must have at most ${MAX_LINE_BYTES} bytes`;
+      failures.push(localFailure({ line: read.line, customId, code: 'line_too_long', message }));
+      continue;
+    }
+    sent.push({ line: read.line, customId, item });
   }
   return { sent, failures };
 }

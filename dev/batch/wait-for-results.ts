@@ -4,7 +4,7 @@ import { unlessAborted } from '../../shared/resilience/waiting.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import { AwayError, type BatchProgress, type BatchService } from './batch-service.ts';
 import { describeSeconds } from './progress.ts';
-import type { SentItem } from './read-items.ts';
+import { localFailure, type SentItem } from './read-items.ts';
 
 export interface WaitOptions {
   readonly jobId: string;
@@ -52,12 +52,16 @@ export async function waitForResults(
   const results = await readResults(id, { items, options });
   const failed = [...results.values()].filter(({ error }) => error !== null).length;
   onLook({ done: results.size, failed, note: undefined });
-  if (results.size < items.length) {
-    throw new PlainFailure(
-      `Cannot write the results as each of ${items.length} items must have one: ${results.size} have`,
-    );
+  for (const { line, customId } of items) {
+    if (!results.has(line)) results.set(line, withoutResult(line, customId));
   }
   return results;
+}
+
+/** What there is must be written, whatever became of the rest. */
+function withoutResult(line: number, customId: string): ResultLine {
+  const message = 'The batch has ended without a result for this item';
+  return localFailure({ line, customId, code: 'no_result', message }).result;
 }
 
 interface Reading {

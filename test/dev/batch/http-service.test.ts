@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AwayError } from '../../../dev/batch/batch-service.ts';
@@ -82,5 +82,42 @@ describe('batches by HTTP', () => {
 
     await expect(looking).rejects.toThrow('Cannot reach the app at http://127.0.0.1:1');
     await expect(looking).rejects.toThrow(AwayError);
+  });
+
+  it.each([
+    ['a page of somebody else', (response: ServerResponse) => response.end('<html>')],
+    [
+      'half of an answer',
+      (response: ServerResponse) => {
+        response.writeHead(200, { 'content-length': '500' }).write('{"id":');
+        setImmediate(() => response.destroy());
+      },
+    ],
+  ])('are asked again after %s', async (_name, answer) => {
+    const app = createServer((_request, response) => void answer(response));
+    server = app;
+    await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+    const { port } = app.address() as AddressInfo;
+
+    const looking = createHttpService({ url: `http://127.0.0.1:${port}` }).look('batch_1');
+
+    await expect(looking).rejects.toThrow(AwayError);
+  });
+
+  it('are read again where the results were cut off', async () => {
+    const app = createServer(({ url }, response) => {
+      if (url?.startsWith('/v1/batches') === true) {
+        response.end(JSON.stringify({ ...BATCH, output_file_id: 'file-1' }));
+        return;
+      }
+      response.writeHead(200, { 'content-length': '500' }).write('{"id":');
+      setImmediate(() => response.destroy());
+    });
+    server = app;
+    await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+    const { port } = app.address() as AddressInfo;
+    const service = createHttpService({ url: `http://127.0.0.1:${port}` });
+
+    await expect(Array.fromAsync(service.results('batch_1'))).rejects.toThrow(AwayError);
   });
 });

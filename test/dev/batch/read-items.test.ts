@@ -64,6 +64,18 @@ describe('readItems', () => {
     expect(failures.map(({ result }) => result.error?.code)).toEqual(['duplicate_custom_id']);
     expect(ids.toSorted()).toEqual(['a', 'line-2', 'line-2-']);
   });
+
+  it('answers a line here that is longer than the service takes', () => {
+    const line = JSON.stringify({ custom_id: 'long', body: { message: 'x'.repeat(1_100_000) } });
+
+    const { sent, failures } = readItems(Buffer.from(`${line}\n`));
+
+    expect(sent).toEqual([]);
+    expect(failures[0]?.result).toMatchObject({
+      custom_id: 'long',
+      error: { code: 'line_too_long' },
+    });
+  });
 });
 
 function item(customId: string): string {

@@ -83,9 +83,13 @@ describe('runBatch', () => {
   it('does not pass off fewer results as all of them', async () => {
     const service = scriptedService({ forget: 'b' });
 
-    const running = run(['a', 'b'].map(item), { service });
+    const { exitCode, results } = await run(['a', 'b'].map(item), { service });
 
-    await expect(running).rejects.toThrow(/each of 2 items must have one: 1 have$/);
+    expect(exitCode).toBe(2);
+    expect(results.map(({ custom_id: id, error }) => [id, error?.code])).toEqual([
+      ['a', undefined],
+      ['b', 'no_result'],
+    ]);
   });
 
   it('gives up in one line when nobody works on the queue', async () => {
