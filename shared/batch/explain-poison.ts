@@ -1,5 +1,6 @@
-import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { Clock } from '../clock.ts';
+import { ServiceError } from '../errors.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { BatchStore } from './store/batch-store.ts';
 import { beginBatch } from './begin-batch.ts';
 import { failUnfinished } from './work/fail-unfinished.ts';
@@ -21,14 +22,6 @@ export interface PoisonNeeds extends ShardNeeds {
 /** Times in a row that a message is put back while its deliveries leave no result behind. */
 const MAX_POISONINGS = 3;
 const PUT_BACK_DELAY_SECONDS = 10;
-
-/** Thrown so that the message comes again: a hold ends by itself when its owner is gone. */
-class JobStillHeldError extends Error {
-  constructor(jobId: string) {
-    super(`Cannot explain job ${jobId} while another delivery holds it`);
-    this.name = 'JobStillHeldError';
-  }
-}
 
 /**
  * Takes a message that the platform gave up after its last delivery: the process ended or storage
@@ -64,7 +57,10 @@ async function explainJob(job: Job, { record, needs }: Poisoned): Promise<void> 
     return;
   }
   const hold = await needs.store.open({ ...shard, total: shard.items.length });
-  if (hold === 'busy') throw new JobStillHeldError(record.id);
+  if (hold === 'busy') {
+    // A hold ends by itself when its owner is gone.
+    throw new ServiceError('overloaded', 'Cannot explain a job while another delivery holds it');
+  }
   const where = { jobId: record.id, shard: number };
   try {
     const { results, poisonings } = hold.view;

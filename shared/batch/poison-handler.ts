@@ -1,4 +1,5 @@
 import type { StorageQueueHandler } from '@azure/functions';
+import { isRetryable, toServiceError } from '../errors.ts';
 import { toMessageText } from './job/job.ts';
 import { asQueueHandler, type BatchNeeds } from './queue-handler.ts';
 
@@ -14,8 +15,9 @@ export function asPoisonHandler(getService: () => Promise<BatchNeeds>): StorageQ
     try {
       await explain(message, context);
       return undefined;
-    } catch {
-      // Why is in the line of whoever failed.
+    } catch (error) {
+      // A defect would go round for ever; there the platform keeps the message.
+      if (!isRetryable(toServiceError(error).code)) throw error;
       context.warn('batch message put back unexplained');
       return toMessageText(message);
     }

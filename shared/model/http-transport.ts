@@ -2,7 +2,12 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import { urlToHttpOptions } from 'node:url';
 import { reasonOf } from '../resilience/waiting.ts';
-import type { Transport, UpstreamRequest, UpstreamResponse } from './transport.ts';
+import {
+  StaleConnectionError,
+  type Transport,
+  type UpstreamRequest,
+  type UpstreamResponse,
+} from './transport.ts';
 
 /**
  * How long a connection is kept that nobody uses, in milliseconds. Upstreams and the load balancers
@@ -56,10 +61,17 @@ function exchange(
     request.destroy();
   }
   signal.addEventListener('abort', abort, { once: true });
-  request.on('error', (error) => reject(signal.aborted ? reasonOf(signal) : error));
   let isAnswered = false;
+  request.on('error', (error) => {
+    if (signal.aborted) reject(reasonOf(signal));
+    else reject(request.reusedSocket && !isAnswered ? new StaleConnectionError(error) : error);
+  });
   request.on('response', (response) => {
     isAnswered = true;
+    // An answer to half of a request: the other half would wait for a reader for ever.
+    response.once('end', () => {
+      if (!request.writableFinished) request.destroy();
+    });
     resolve({
       status: response.statusCode ?? 0,
       headers: { get: (name) => headerOf(response, name) },

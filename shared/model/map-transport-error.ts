@@ -1,4 +1,5 @@
 import { safeCode } from './error-body.ts';
+import { StaleConnectionError } from './transport.ts';
 import { UpstreamCause, UpstreamFailure } from './upstream-failure.ts';
 
 const MAX_CHAIN = 5;
@@ -7,7 +8,7 @@ const MAX_CHAIN = 5;
 export function mapTransportError(thrown: unknown): UpstreamFailure {
   return new UpstreamFailure('upstream_unavailable', 'The model cannot be reached', {
     remedy: 'later',
-    unhealthy: true,
+    unhealthy: !(thrown instanceof StaleConnectionError),
     cause: new UpstreamCause('Upstream could not be reached', { code: findCode(thrown) }),
   });
 }

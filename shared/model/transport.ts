@@ -30,3 +30,14 @@ export interface UpstreamResponse {
   /** To be read to its end or destroyed, or its connection serves nobody again. */
   readonly body: Readable;
 }
+
+/**
+ * A kept connection that the other side closed just when it was used again: nothing came back, and
+ * it says nothing about how the upstream is.
+ */
+export class StaleConnectionError extends Error {
+  constructor(cause: Error) {
+    super('A kept connection was closed as it was used again', { cause });
+    this.name = 'StaleConnectionError';
+  }
+}

@@ -4,7 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createHttpTransport } from '../../shared/model/http-transport.ts';
 import { readText } from '../../shared/model/read-body.ts';
-import type { UpstreamRequest } from '../../shared/model/transport.ts';
+import { StaleConnectionError, type UpstreamRequest } from '../../shared/model/transport.ts';
 import { answer, hang, reset, say, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 const GONE = new Error('client gone');
@@ -117,6 +117,29 @@ describe('createHttpTransport', () => {
     await using upstream = await startRawUpstream(bytes);
 
     await expect(send(upstream.baseUrl)).rejects.toBeInstanceOf(Error);
+  });
+
+  it('tells a kept connection that was closed from an upstream that is not there', async () => {
+    await using upstream = await startRawUpstream('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    await readText((await send(upstream.baseUrl)).body, 100);
+    upstream.sockets[0]?.once('data', () => upstream.sockets[0]?.resetAndDestroy());
+
+    await expect(send(upstream.baseUrl)).rejects.toBeInstanceOf(StaleConnectionError);
+    expect(upstream.sockets).toHaveLength(1);
+  });
+
+  it('closes the connection of an answer that came before the whole request was sent', async () => {
+    await using upstream = await startRawUpstream('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    const sending = send(upstream.baseUrl, { body: 'x'.repeat(80_000_000) });
+    while (upstream.sockets.length === 0) await settle();
+    upstream.sockets[0]?.once('data', () => upstream.sockets[0]?.pause());
+
+    const { body } = await sending;
+    const connection: unknown = Reflect.get(body, 'socket');
+    await readText(body, 100);
+    await settle();
+
+    expect(connection).toMatchObject({ destroyed: true });
   });
 
   it('tells whoever reads a body that its end is missing', async () => {

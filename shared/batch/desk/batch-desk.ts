@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
 import type { BatchStore } from '../store/batch-store.ts';
-import { isLost, viewBatch, type BatchView } from './batch-view.ts';
+import { viewBatch, type BatchView } from './batch-view.ts';
 import type { BlobArea } from '../store/blob-area.ts';
 import { findInput, inputBlob } from './file-desk.ts';
-import { cancelBatch, retryBatch, wakeBatch, type SeenBatch } from './change-batch.ts';
+import { cancelBatch, retryBatch, type SeenBatch } from './change-batch.ts';
+import { createLostWaker } from './wake-lost.ts';
 import type { JobSender } from '../job/job-sender.ts';
 import { digestOf, isJobId } from '../job/job.ts';
 import { mayAsk } from '../job/owner.ts';
@@ -39,7 +40,8 @@ export interface BatchDeskOptions {
 }
 
 export function createBatchDesk(options: BatchDeskOptions): BatchDesk {
-  const { store, clock, sender } = options;
+  const { store, clock } = options;
+  const wakeIfLost = createLostWaker(options);
   const look = (id: string, owner: string) => findBatch(id, { owner, store });
   const view = async ({ record, survey }: SeenBatch): Promise<BatchView> => {
     const plan = (survey.plan?.errors ?? 0) > 0 ? await store.plan(record) : undefined;
@@ -52,8 +54,7 @@ export function createBatchDesk(options: BatchDeskOptions): BatchDesk {
     },
     async view(id, owner) {
       const seen = await look(id, owner);
-      // Its messages are gone, or it would have expired by itself: one more lets it.
-      if (isLost(seen.record, { ...seen, now: clock.now() })) await wakeBatch(seen, sender);
+      await wakeIfLost(seen);
       return view(seen);
     },
     async list(owner, { after, limit }) {
@@ -100,8 +101,8 @@ async function createRecord(
     endpoint,
     metadata: metadata === null ? null : { ...metadata },
   };
-  await store.begin(record);
   try {
+    await store.begin(record);
     await sender.send({ v: 1, jobId: id }, { delaySeconds: 0 });
   } catch (error) {
     // Its caller will ask for another one; this one nobody would ever work on.

@@ -63,10 +63,9 @@ export function createFileDesk(options: FileDeskOptions): FileDesk {
       const output = await findOutput(id, { owner, options });
       if (output === undefined) return findInput(id, { owner, inputs });
       const { file, record } = output;
+      const isOver = await hasEnded(file, { area: options.outputs, record });
       const found = await options.outputs.facts(outputBlob(file));
-      if (found === undefined && (await hasEnded(file, { area: options.outputs, record }))) {
-        throw notFound();
-      }
+      if (found === undefined && isOver) throw notFound();
       return {
         id,
         object: 'file',

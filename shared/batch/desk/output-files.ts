@@ -37,11 +37,13 @@ export async function openOutput(
   file: OutputFile,
   { area, store, record }: OutputNeeds,
 ): Promise<{ chunks: AsyncIterable<Uint8Array>; bytes: number | undefined } | undefined> {
+  // In this order: a file that was not there when its batch had ended never comes.
+  const isOver = await hasEnded(file, { area, record });
   const name = outputBlob(file);
   const found = await area.facts(name);
   const written = found === undefined ? undefined : await area.stream(name);
   if (found !== undefined && written !== undefined) return { chunks: written, bytes: found.bytes };
-  if (await hasEnded(file, { area, record })) return undefined;
+  if (isOver) return undefined;
   return { chunks: encoded(store.results(file.id, file.kind)), bytes: undefined };
 }
 

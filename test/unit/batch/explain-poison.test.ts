@@ -123,7 +123,7 @@ describe('explainPoison', () => {
     const explaining = explainPoison(job, needsOf(store));
 
     await expect(explaining).rejects.toThrow(
-      'Cannot explain job job while another delivery holds it',
+      'Cannot explain a job while another delivery holds it',
     );
   });
 

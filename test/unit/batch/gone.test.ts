@@ -99,9 +99,13 @@ describe('a batch whose message was lost', () => {
     world.time.now += 26 * HOUR_MS;
 
     const found = await openAi(world, id);
+    const woken = world.sent.length;
+    await openAi(world, id);
+    const wokenAgain = world.sent.length;
     await world.drain();
 
     const ended = await openAi(world, id);
+    expect([woken, wokenAgain]).toEqual([1, 1]);
     expect(found).toMatchObject({ status: 'expired', expired_at: null });
     expect(ended).toMatchObject({
       status: 'expired',

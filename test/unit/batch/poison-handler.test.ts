@@ -32,7 +32,7 @@ describe('asPoisonHandler', () => {
 
   it.each([
     ['storage is away', new ServiceError('storage_unavailable', 'Away')],
-    ['another delivery holds the job', new Error('Held')],
+    ['another delivery holds the job', new ServiceError('overloaded', 'Held')],
   ])('Q12: hands a message back for the queue of jobs where %s', async (_why, error) => {
     const { context, logged } = contextOf();
     const handler = handlerOf(() => Promise.reject(error));
@@ -42,6 +42,14 @@ describe('asPoisonHandler', () => {
     expect(JSON.parse(String(handedBack))).toEqual(job);
     expect(String(handedBack)).not.toMatch(/\u0085/);
     expect(logged).toEqual(['batch message put back unexplained']);
+  });
+
+  it('leaves a message with the platform where it is our own fault', async () => {
+    const { context, logged } = contextOf();
+    const handler = handlerOf(() => Promise.reject(new TypeError('A defect')));
+
+    await expect(handler(job, context)).rejects.toThrow('A defect');
+    expect(logged).toEqual([]);
   });
 
   it('Q12: hands a message back where the service cannot start', async () => {
