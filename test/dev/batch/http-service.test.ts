@@ -94,7 +94,9 @@ describe('batches by HTTP', () => {
       },
     ],
   ])('are asked again after %s', async (_name, answer) => {
-    const app = createServer((_request, response) => void answer(response));
+    const app = createServer((_request, response) => {
+      answer(response);
+    });
     server = app;
     await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
     const { port } = app.address() as AddressInfo;
