@@ -58,12 +58,12 @@ describe('the rules of the house', () => {
   });
 
   it('see an import from a floor above, and a floor that nobody planned', () => {
-    const upwards = planted('shared/batch/store/x.ts', `import { a } from '../work/judge.ts';`);
-    const downwards = planted('shared/batch/work/x.ts', `import { a } from '../store/survey.ts';`);
+    const upwards = planted('shared/batch/store/x.ts', `import { a } from '../run/judge.ts';`);
+    const downwards = planted('shared/batch/run/x.ts', `import { a } from '../store/survey.ts';`);
     const unplanned = planted('shared/batch/utils/x.ts', '');
 
     expect(upwards).toEqual([
-      'shared/batch/store/x.ts may not import shared/batch/work/judge.ts, which is above it',
+      'shared/batch/store/x.ts may not import shared/batch/run/judge.ts, which is above it',
     ]);
     expect(downwards).toEqual([]);
     expect(unplanned).toEqual([

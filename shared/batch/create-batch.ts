@@ -7,7 +7,7 @@ import { createBlobBatchStore } from './store/blob-batch-store.ts';
 import { explainPoison } from './explain-poison.ts';
 import { createFileDesk } from './desk/file-desk.ts';
 import type { JobSender } from './job/job-sender.ts';
-import { createPace } from './work/pace.ts';
+import { createPace } from './run/pace.ts';
 import { createJobProcessor } from './process-job.ts';
 import type { Batch } from './queue-handler.ts';
 

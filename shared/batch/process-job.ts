@@ -1,7 +1,7 @@
 import { beginBatch } from './begin-batch.ts';
 import { parseJob } from './job/job.ts';
 import { planBatch, type PlannerOptions } from './plan/plan-batch.ts';
-import { workShard, type WorkOptions } from './work/work-shard.ts';
+import { workShard, type WorkOptions } from './run/work-shard.ts';
 
 export interface ProcessorOptions extends Omit<WorkOptions, 'stop'>, PlannerOptions {}
 

@@ -5,7 +5,7 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { BatchDesk } from './desk/batch-desk.ts';
 import type { BatchStore } from './store/batch-store.ts';
 import type { FileDesk } from './desk/file-desk.ts';
-import type { PaceLoad } from './work/pace.ts';
+import type { PaceLoad } from './run/pace.ts';
 import type { JobProcessor } from './process-job.ts';
 
 /** The parts of batch. They are made for the first message or request, not for a chat. */

@@ -38,7 +38,7 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
 
 /** Floors of a room that has floors, from the top: each stands on those below it. */
 export const FLOORS: Readonly<Record<string, readonly string[]>> = {
-  batch: ['desk', 'work', 'plan', 'azure', 'store', 'job'],
+  batch: ['desk', 'run', 'plan', 'azure', 'store', 'job'],
 };
 
 const GROUND = ['errors', 'clock'];

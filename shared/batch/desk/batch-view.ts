@@ -1,4 +1,4 @@
-import { isSettled, shardCount } from '../work/finish-batch.ts';
+import { isSettled, shardCount } from '../run/finish-batch.ts';
 import type { InputError } from '../job/plan.ts';
 import type { BatchRecord } from '../job/record.ts';
 import type { Final, ShardState, Survey } from '../store/survey.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
 import type { BatchStore } from '../store/batch-store.ts';
-import { isSettled, shardCount } from '../work/finish-batch.ts';
+import { isSettled, shardCount } from '../run/finish-batch.ts';
 import type { BlobArea } from '../store/blob-area.ts';
 import type { JobSender } from '../job/job-sender.ts';
 import { sendShards } from '../plan/plan-batch.ts';

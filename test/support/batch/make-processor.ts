@@ -1,5 +1,5 @@
 import type { Job } from '../../../shared/batch/job/job.ts';
-import { createPace } from '../../../shared/batch/work/pace.ts';
+import { createPace } from '../../../shared/batch/run/pace.ts';
 import {
   createJobProcessor,
   type JobProcessor,

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { answerItem, type ItemOptions } from '../../../shared/batch/work/answer-item.ts';
+import { answerItem, type ItemOptions } from '../../../shared/batch/run/answer-item.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
 import { itemOf } from '../../support/batch/jobs.ts';

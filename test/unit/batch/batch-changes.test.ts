@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createPace } from '../../../shared/batch/work/pace.ts';
+import { createPace } from '../../../shared/batch/run/pace.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import {
   customIdsIn,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createPace, type Pace, type Ticket } from '../../../shared/batch/work/pace.ts';
+import { createPace, type Pace, type Ticket } from '../../../shared/batch/run/pace.ts';
 
 const never = new AbortController().signal;
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ServiceError, type ErrorCode } from '../../../shared/errors.ts';
-import { createPace } from '../../../shared/batch/work/pace.ts';
+import { createPace } from '../../../shared/batch/run/pace.ts';
 import { openAi, setUp, textOf, type BatchWorld } from '../../support/batch/batch-world.ts';
 import { jobOf, messages } from '../../support/batch/jobs.ts';
 import type { Script } from '../../support/batch/scripted-agent.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isDue, retryAt, secondsUntilDue } from '../../../shared/batch/work/retry-times.ts';
+import { isDue, retryAt, secondsUntilDue } from '../../../shared/batch/run/retry-times.ts';
 
 const now = Date.parse('2030-01-01T00:00:00Z');
 const after = (seconds: number): number => now + seconds * 1_000;

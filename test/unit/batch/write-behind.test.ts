@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createWriteBehind } from '../../../shared/batch/work/write-behind.ts';
+import { createWriteBehind } from '../../../shared/batch/run/write-behind.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
