@@ -4,10 +4,11 @@ import { JOB_QUEUE, POISON_QUEUE } from '../shared/batch/storage-names.ts';
 import { getService } from '../shared/composition-root.ts';
 
 const connection = 'AzureWebJobsStorage';
+const jobs = output.storageQueue({ queueName: JOB_QUEUE, connection });
 
 app.storageQueue('batchPoison', {
   queueName: POISON_QUEUE,
   connection,
-  return: output.storageQueue({ queueName: JOB_QUEUE, connection }),
-  handler: asPoisonHandler(getService),
+  extraOutputs: [jobs],
+  handler: asPoisonHandler(getService, jobs),
 });

@@ -1,15 +1,16 @@
-import { InvocationContext } from '@azure/functions';
+import { InvocationContext, output } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
 import { asPoisonHandler } from '../../../shared/batch/poison-handler.ts';
 import type { Batch } from '../../../shared/batch/queue-handler.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
+const jobs = output.storageQueue({ queueName: 'jobs', connection: 'Storage' });
 const job = { v: 1, jobId: 'job', items: [{ custom_id: 'a', body: { message: 'größe \u0085' } }] };
 
 function handlerOf(explainPoison: Batch['explainPoison']) {
   const batch = async (): Promise<Batch> => ({ explainPoison }) as Batch;
-  return asPoisonHandler(async () => ({ telemetry: createRecordedTelemetry(), batch }));
+  return asPoisonHandler(async () => ({ telemetry: createRecordedTelemetry(), batch }), jobs);
 }
 
 function contextOf() {
@@ -25,7 +26,9 @@ describe('asPoisonHandler', () => {
     const { context, logged } = contextOf();
     const handler = handlerOf(async (message) => void explained.push(message));
 
-    expect(await handler(job, context)).toBeUndefined();
+    await handler(job, context);
+
+    expect(context.extraOutputs.get(jobs)).toBeUndefined();
     expect(explained).toEqual([job]);
     expect(logged).toEqual([]);
   });
@@ -37,8 +40,9 @@ describe('asPoisonHandler', () => {
     const { context, logged } = contextOf();
     const handler = handlerOf(() => Promise.reject(error));
 
-    const handedBack = await handler(job, context);
+    await handler(job, context);
 
+    const handedBack = context.extraOutputs.get(jobs);
     expect(JSON.parse(String(handedBack))).toEqual(job);
     expect(String(handedBack)).not.toMatch(/\u0085/);
     expect(logged).toEqual(['batch message put back unexplained']);
@@ -56,8 +60,9 @@ describe('asPoisonHandler', () => {
     const { context } = contextOf();
     const broken = new ServiceError('config_unavailable', 'A setting is wrong');
 
-    const handler = asPoisonHandler(() => Promise.reject(broken));
+    const handler = asPoisonHandler(() => Promise.reject(broken), jobs);
+    await handler('no json at all', context);
 
-    expect(await handler('no json at all', context)).toBe('no json at all');
+    expect(context.extraOutputs.get(jobs)).toBe('no json at all');
   });
 });
