@@ -12,14 +12,22 @@ const MAX_PARAM_CHARS = 200;
 export function parseRequest<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const param = fieldOf(issue);
+  const { param, wanted } = explainFault(result.error, value);
   const name = param === undefined ? 'the body' : `"${param}"`;
-  throw new ServiceError(
-    'invalid_request',
-    `Cannot accept the request: ${name} ${wantedBy(issue, value)}`,
-    { param },
-  );
+  throw new ServiceError('invalid_request', `Cannot accept the request: ${name} ${wanted}`, {
+    param,
+  });
+}
+
+/** The first field that a schema refused, and what was wanted of it; never its value. */
+export interface Fault {
+  /** As a dotted path; undefined where it is the whole. */
+  readonly param: string | undefined;
+  readonly wanted: string;
+}
+
+export function explainFault({ issues: [issue] }: z.ZodError, value: unknown): Fault {
+  return { param: fieldOf(issue), wanted: wantedBy(issue, value) };
 }
 
 function fieldOf(issue: Issue | undefined): string | undefined {

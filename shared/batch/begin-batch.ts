@@ -18,7 +18,10 @@ export async function beginBatch(
   const found = await store.find(job.jobId);
   if (!('items' in job) && !('inputBlob' in job)) {
     if (found !== undefined) return { kind: 'known', record: found };
-    return { kind: 'refused', reason: 'There is no batch with this jobId' };
+    return {
+      kind: 'refused',
+      reason: 'There is no batch with this jobId, and the message has neither items nor inputBlob',
+    };
   }
   const wanted = recordOf(job, clock.now());
   const record = await store.begin(wanted);

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { explainFault, type Fault } from '../../agent/parse-request.ts';
 
 const itemSchema = z.strictObject({
   custom_id: z.string().min(1).max(512),
@@ -16,10 +17,15 @@ export const UNREADABLE = Symbol('unreadable line');
 /** In the place of an item whose input went away after it was planned. */
 export const GONE = Symbol('item of an input that is gone');
 
-/** undefined when the item is not `{"custom_id", "body"}`. */
-export function parseItem(item: unknown): JobItem | undefined {
+export type ParsedItem =
+  | { readonly ok: true; readonly item: JobItem }
+  | { readonly ok: false; readonly fault: Fault };
+
+/** `{"custom_id", "body"}`, or what is wrong with it. */
+export function parseItem(item: unknown): ParsedItem {
   const result = itemSchema.safeParse(item);
-  return result.success ? result.data : undefined;
+  if (result.success) return { ok: true, item: result.data };
+  return { ok: false, fault: explainFault(result.error, item) };
 }
 
 /** The id that a malformed item at least seems to have, so that its producer finds it again. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { explainFault } from '../../agent/parse-request.ts';
 import { decodeMessage } from './decode-message.ts';
 import { customIdOf } from './item.ts';
 import { INPUT_CONTAINER } from '../storage-names.ts';
@@ -16,7 +17,15 @@ const MAX_DEPTH = 64;
 const MAX_REASON_CHARS = 300;
 export const MAX_SHARDS = 50_000;
 
-const base = { v: z.literal(1), jobId: z.string().regex(JOB_ID) };
+const base = {
+  v: z.literal(1),
+  jobId: z
+    .string()
+    .refine(
+      isJobId,
+      'must be 1 to 128 letters, digits, dots, dashes or underscores, with a letter or digit first and no dot last',
+    ),
+};
 /** Who may ask for the job over HTTP; without it everybody who may call at all. */
 const owner = z.string().min(1).max(256).optional();
 
@@ -25,7 +34,16 @@ const inlineSchema = z.strictObject({
   owner,
   items: z.array(z.unknown()).min(1).max(10_000),
 });
-const pointerSchema = z.strictObject({ ...base, owner, inputBlob: z.string().regex(INPUT_BLOB) });
+const pointerSchema = z.strictObject({
+  ...base,
+  owner,
+  inputBlob: z
+    .string()
+    .refine(
+      (name) => INPUT_BLOB.test(name),
+      `must be a blob ${INPUT_CONTAINER}/….jsonl of plain ASCII letters`,
+    ),
+});
 const shardSchema = z.strictObject({
   ...base,
   shard: z
@@ -58,9 +76,8 @@ export function parseJob(message: unknown): ParsedJob {
   }
   const result = schemaFor(value).safeParse(value);
   if (result.success) return { ok: true, job: withoutAbysses(result.data) };
-  const issue = result.error.issues[0];
-  const field = issue?.path.join('.') ?? '';
-  return refused(`${field === '' ? 'its shape' : `"${field}"`} is wrong: ${issue?.message}`);
+  const { param, wanted } = explainFault(result.error, value);
+  return refused(`${param === undefined ? 'it' : `"${param}"`} ${wanted}`);
 }
 
 /**

@@ -73,9 +73,9 @@ function judgeLine({ number, bytes }: FileLine, seen: Set<string>): InputError |
     }
     seen.add(key);
   }
-  if (parseItem(read.value) !== undefined) return 'good';
-  return wrong(
-    'invalid_item',
-    'must be {"custom_id", "body"} and no other fields than method and url',
-  );
+  const parsed = parseItem(read.value);
+  if (parsed.ok) return 'good';
+  const { param, wanted } = parsed.fault;
+  if (param === undefined) return wrong('invalid_item', `as a whole ${wanted}`);
+  return wrong('invalid_item', `has a "${param}" that is wrong: it ${wanted}`, param);
 }

@@ -1,6 +1,7 @@
 import type { Agent, Reply, TurnContext } from '../../agent/agent.ts';
 import { parseChatRequest } from '../../agent/chat-request.ts';
 import { toCompletion } from '../../agent/completions-reply.ts';
+import type { Fault } from '../../agent/parse-request.ts';
 import { looksLikeCompletions, parseCompletionsRequest } from '../../agent/completions-request.ts';
 import type { Clock } from '../../clock.ts';
 import { isRetryable, ServiceError, toServiceError, type ErrorCode } from '../../errors.ts';
@@ -36,8 +37,8 @@ export interface ItemOptions {
 /** Asks the agent one item. Never throws: what goes wrong is the item's outcome. */
 export async function answerItem(item: unknown, options: ItemOptions): Promise<ItemOutcome> {
   const { place, stop, itemDeadlineMs } = options;
-  const parsed = typeof item === 'symbol' ? undefined : parseItem(item);
-  if (parsed === undefined) return { kind: 'result', line: noItem(item, place) };
+  const parsed = parseItem(item);
+  if (!parsed.ok) return { kind: 'result', line: noItem(item, { place, fault: parsed.fault }) };
   const ending = new AbortController();
   const timer = setTimeout(() => ending.abort(tooLate()), itemDeadlineMs);
   const onStop = (): void => ending.abort(stop.reason);
@@ -52,7 +53,7 @@ export async function answerItem(item: unknown, options: ItemOptions): Promise<I
     telemetry: options.telemetry.with({ requestId }),
   };
   try {
-    const { question, toBody } = readBody(parsed.body, {
+    const { question, toBody } = readBody(parsed.item.body, {
       requestId,
       now: options.agentClock.now(),
     });
@@ -69,7 +70,10 @@ export async function answerItem(item: unknown, options: ItemOptions): Promise<I
 }
 
 /** Why there is nothing to ask. */
-function noItem(item: unknown, place: ItemPlace): ResultLine {
+function noItem(
+  item: unknown,
+  { place, fault }: { readonly place: ItemPlace; readonly fault: Fault },
+): ResultLine {
   if (item === GONE) {
     return failed(place, 'input_not_found', 'The input of the batch must stay where it is');
   }
@@ -77,8 +81,8 @@ function noItem(item: unknown, place: ItemPlace): ResultLine {
     const wanted = 'The line must be one JSON value in UTF-8, and not longer than 1 MiB';
     return failed(place, 'invalid_json_line', wanted);
   }
-  const wanted = 'An item must be {"custom_id", "body"} and no more than method and url';
-  return failed(place, 'invalid_item', wanted);
+  const name = fault.param === undefined ? 'it' : `"${fault.param}"`;
+  return failed(place, 'invalid_item', `Cannot accept the item: ${name} ${fault.wanted}`);
 }
 
 /** The question of a body in either dialect, and how its answer is to be written. */

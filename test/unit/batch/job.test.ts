@@ -33,19 +33,24 @@ describe('parseJob', () => {
     ['empty text', '', 'it is neither JSON nor base64 of JSON'],
     ['base64 of something else', btoa('hello'), 'it is neither JSON nor base64 of JSON'],
     ['base64 of JSON that is no UTF-8', notUtf8, 'it is neither JSON nor base64 of JSON'],
-    ['null', null, 'its shape is wrong'],
-    ['undefined', undefined, 'its shape is wrong'],
-    ['an array', [job], 'its shape is wrong'],
-    ['a number', 7, 'its shape is wrong'],
-    ['a number as text', '7', 'its shape is wrong'],
-    ['another version', { ...job, v: 2 }, '"v" is wrong'],
-    ['a field that is not known', { ...job, dequeueCount: 0 }, 'its shape is wrong'],
-    ['no items', { ...job, items: [] }, '"items" is wrong'],
-    ['items that are no list', { ...job, items: {} }, '"items" is wrong'],
+    ['null', null, 'it must be of type object'],
+    ['undefined', undefined, 'it must be of type object'],
+    ['an array', [job], 'it must be of type object'],
+    ['a number', 7, 'it must be of type object'],
+    ['a number as text', '7', 'it must be of type object'],
+    ['another version', { ...job, v: 2 }, '"v" must be one of 1'],
+    ['a field that is not known', { ...job, dequeueCount: 0 }, '"dequeueCount" is not a field'],
+    ['no items', { ...job, items: [] }, '"items" must be at least 1'],
+    ['items that are no list', { ...job, items: {} }, '"items" must be of type array'],
     [
       'too many items',
       { ...job, items: Array.from({ length: 10_001 }, () => 0) },
-      '"items" is wrong',
+      '"items" must be at most 10000',
+    ],
+    [
+      'a blob of another container',
+      { v: 1, jobId: 'a', inputBlob: 'other/a.jsonl' },
+      '"inputBlob" must be a blob batch-input/',
     ],
   ])('Q1: refuses %s and says why', (_case, message, reason) => {
     expect(reasonOf(message)).toContain(`The message is not a job: ${reason}`);
@@ -63,8 +68,8 @@ describe('parseJob', () => {
   it('Q1: refuses nesting that would exhaust the stack where no item is', () => {
     const deep: unknown = JSON.parse(`${'['.repeat(20_000)}${']'.repeat(20_000)}`);
 
-    expect(reasonOf({ ...job, jobId: deep })).toContain('"jobId" is wrong');
-    expect(reasonOf(deep)).toContain('its shape is wrong');
+    expect(reasonOf({ ...job, jobId: deep })).toContain('"jobId" must be of type string');
+    expect(reasonOf(deep)).toContain('it must be of type object');
   });
 
   it('judges a long text that only looks like base64 without going over it again and again', () => {
@@ -102,7 +107,7 @@ describe('parseJob', () => {
     'x'.repeat(129),
     'x'.repeat(200),
   ])('Q1: refuses the job id %j', (jobId) => {
-    expect(reasonOf({ ...job, jobId })).toContain('"jobId" is wrong');
+    expect(reasonOf({ ...job, jobId })).toContain('"jobId" must be 1 to 128 letters');
     expect(isJobId(jobId)).toBe(false);
   });
 
@@ -117,22 +122,24 @@ describe('parseJob', () => {
 
 describe('parseItem', () => {
   it.each([
-    ['nothing', undefined],
-    ['null', null],
-    ['a list', []],
-    ['no custom_id', { body: {} }],
-    ['an empty custom_id', itemOf('hi', '')],
-    ['a custom_id that is a number', { custom_id: 1, body: {} }],
-    ['a custom_id of 513 characters', itemOf('hi', 'x'.repeat(513))],
-    ['no body', { custom_id: 'a' }],
-    ['a body that is a list', { custom_id: 'a', body: [] }],
-    ['a field that is not known', { ...itemOf('hi'), methode: 'POST' }],
-  ])('refuses an item that has or is %s', (_case, item) => {
-    expect(parseItem(item)).toBeUndefined();
+    ['nothing', undefined, undefined],
+    ['null', null, undefined],
+    ['a list', [], undefined],
+    ['no custom_id', { body: {} }, 'custom_id'],
+    ['an empty custom_id', itemOf('hi', ''), 'custom_id'],
+    ['a custom_id that is a number', { custom_id: 1, body: {} }, 'custom_id'],
+    ['a custom_id of 513 characters', itemOf('hi', 'x'.repeat(513)), 'custom_id'],
+    ['no body', { custom_id: 'a' }, 'body'],
+    ['a body that is a list', { custom_id: 'a', body: [] }, 'body'],
+    ['another method', { ...itemOf('hi'), method: 'GET' }, 'method'],
+    ['another url', { ...itemOf('hi'), url: '/v1/embeddings' }, 'url'],
+    ['a field that is not known', { ...itemOf('hi'), methode: 'POST' }, 'methode'],
+  ])('refuses an item that has or is %s, by its field', (_case, item, param) => {
+    expect(parseItem(item)).toMatchObject({ ok: false, fault: { param } });
   });
 
   it('accepts a custom_id and a body', () => {
-    expect(parseItem(itemOf('hi'))).toEqual(itemOf('hi'));
+    expect(parseItem(itemOf('hi'))).toEqual({ ok: true, item: itemOf('hi') });
   });
 });
 

@@ -56,11 +56,11 @@ describe('planInput', () => {
     const plan = await planInput(pieces(text));
 
     expect(plan.total).toBe(5);
-    expect(plan.errors.map(({ line, code }) => [line, code])).toEqual([
-      [3, 'invalid_json_line'],
-      [4, 'invalid_item'],
-      [5, 'duplicate_custom_id'],
-      [6, 'invalid_item'],
+    expect(plan.errors.map(({ line, code, param }) => [line, code, param])).toEqual([
+      [3, 'invalid_json_line', null],
+      [4, 'invalid_item', null],
+      [5, 'duplicate_custom_id', 'custom_id'],
+      [6, 'invalid_item', 'url'],
     ]);
     expect(plan.shards[0]?.duplicates).toEqual([3]);
   });

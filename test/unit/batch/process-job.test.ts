@@ -38,7 +38,7 @@ describe('a batch job', () => {
       expect.arrayContaining([
         expect.objectContaining({ reason: expect.stringContaining('neither JSON nor base64') }),
         expect.objectContaining({
-          reason: expect.stringContaining('its shape is wrong'),
+          reason: expect.stringContaining('must be of type object'),
           message: 'null',
         }),
       ]),
