@@ -40,17 +40,17 @@ export function createBatch(options: BatchOptions): Batch {
   const { inputs, results, sender, telemetry, forRequests = options } = options;
   const clock = clockOf([results, inputs, forRequests.results, forRequests.inputs], options.clock);
   const store = createBlobBatchStore({ area: results, clock, telemetry });
-  const near = createBlobBatchStore({ area: forRequests.results, clock, telemetry });
+  const requestStore = createBlobBatchStore({ area: forRequests.results, clock, telemetry });
   const { instanceConcurrency: max, firstBlockMs } = options;
   const pace = createPace({ max, firstBlockMs });
   return {
-    store: near,
+    store: requestStore,
     processor: createJobProcessor({ ...options, clock, agentClock: options.clock, store, pace }),
-    desk: createBatchDesk({ ...forRequests, store: near, clock }),
+    desk: createBatchDesk({ ...forRequests, store: requestStore, clock }),
     files: createFileDesk({
       inputs: forRequests.inputs,
       outputs: forRequests.results,
-      store: near,
+      store: requestStore,
       clock,
     }),
     load: () => pace.load(),

@@ -18,8 +18,8 @@ const IDLE_MS = 4_000;
 const AGENT = { keepAlive: true, timeout: IDLE_MS } as const;
 
 /**
- * Node's own client with connections that are kept. It takes a third of the processor time of
- * `fetch` and a fifth of that of the official client of the models around it.
+ * Node's own client with connections that are kept. What it costs beside `fetch` and the official
+ * client of the models, `node dev/bench/measure-transports.ts` shows.
  */
 export function createHttpTransport(): Transport {
   const ways = {
@@ -64,7 +64,8 @@ function exchange(
   let isAnswered = false;
   request.on('error', (error) => {
     if (signal.aborted) reject(reasonOf(signal));
-    else reject(request.reusedSocket && !isAnswered ? new StaleConnectionError(error) : error);
+    else if (isAnswered || !isStale(request, error)) reject(error);
+    else reject(new StaleConnectionError(error));
   });
   request.on('response', (response) => {
     isAnswered = true;
@@ -85,6 +86,11 @@ function exchange(
   });
   request.end(body);
   return promise;
+}
+
+/** Garbage on a kept connection is an answer of some kind; a reset on it may be none. */
+function isStale({ reusedSocket }: http.ClientRequest, error: NodeJS.ErrnoException): boolean {
+  return reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
 }
 
 function headerOf({ headers }: http.IncomingMessage, name: string): string | null {

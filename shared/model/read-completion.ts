@@ -29,7 +29,8 @@ export function readCompletion(body: string, context: AnswerContext): ModelAnswe
 /** JSON as `unknown`; what is none is undefined, which no schema here accepts. */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    const value: unknown = JSON.parse(text);
+    return value;
   } catch {
     return undefined;
   }

@@ -35,7 +35,7 @@ export function traceSend(send: Send, { endpoint, address, telemetry }: SendTrac
       endWithBody(span, response);
       return response;
     } catch (thrown) {
-      span.end(request.signal.aborted ? 'aborted' : codeOf(thrown));
+      span.end(request.signal.aborted ? 'aborted' : (codeOf(thrown) ?? '_OTHER'));
       throw thrown;
     }
   };
@@ -53,11 +53,12 @@ function endWithBody(span: Span, { status, body }: UpstreamResponse): void {
   span.set({ [ATTRIBUTES.statusCode]: status });
   body.once('close', () => {
     if (status >= 400) span.end(String(status));
-    else span.end(body.readableEnded ? undefined : codeOf(body.errored));
+    // A body that is closed without an error was left by its reader.
+    else span.end(body.readableEnded ? undefined : (codeOf(body.errored) ?? 'aborted'));
   });
 }
 
-function codeOf(thrown: unknown): string {
-  const code = thrown instanceof Error && 'code' in thrown ? safeCode(thrown.code) : undefined;
-  return code ?? 'aborted';
+/** The system's word for it, as semantic conventions want it in `error.type`. */
+function codeOf(thrown: unknown): string | undefined {
+  return thrown instanceof Error && 'code' in thrown ? safeCode(thrown.code) : undefined;
 }

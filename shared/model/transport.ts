@@ -36,6 +36,8 @@ export interface UpstreamResponse {
  * it says nothing about how the upstream is.
  */
 export class StaleConnectionError extends Error {
+  readonly code = 'ECONNRESET';
+
   constructor(cause: Error) {
     super('A kept connection was closed as it was used again', { cause });
     this.name = 'StaleConnectionError';

@@ -245,4 +245,15 @@ describe('U19 a conversation that is too long', () => {
     expect((await failureOf(complete())).code).toBe('context_too_long');
     expect(upstream.requests).toHaveLength(1);
   });
+
+  it('is known by its words where the error has no envelope, and no encoding is asked for', async () => {
+    const text = 'This model has a maximum context length of 4096 tokens';
+    await using upstream = await startScriptedUpstream(
+      answer(400, { object: 'error', message: text, type: 'BadRequestError', code: 400 }),
+    );
+    const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+
+    expect((await failureOf(complete())).code).toBe('context_too_long');
+    expect(upstream.requests[0]?.headers['accept-encoding']).toBe('identity');
+  });
 });

@@ -128,6 +128,26 @@ describe('createHttpTransport', () => {
     expect(upstream.sockets).toHaveLength(1);
   });
 
+  it('does not take garbage on a kept connection for one that was closed', async () => {
+    await using upstream = await startRawUpstream('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    await readText((await send(upstream.baseUrl)).body, 100);
+    upstream.sockets[0]?.once('data', () => upstream.sockets[0]?.write('SSH-2.0-OpenSSH_9.2\r\n'));
+
+    const refused = send(upstream.baseUrl);
+
+    await expect(refused).rejects.not.toBeInstanceOf(StaleConnectionError);
+    await expect(refused).rejects.toBeInstanceOf(Error);
+  });
+
+  it('takes no credentials from an address', async () => {
+    await using upstream = await startScriptedUpstream(say('hello'));
+    const address = upstream.baseUrl.replace('http://', 'http://user:canary@');
+
+    await readText((await send(address)).body, 10_000);
+
+    expect(upstream.requests[0]?.headers).not.toHaveProperty('authorization');
+  });
+
   it('closes the connection of an answer that came before the whole request was sent', async () => {
     await using upstream = await startRawUpstream('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
     const sending = send(upstream.baseUrl, { body: 'x'.repeat(80_000_000) });

@@ -37,7 +37,7 @@ export function createBlobBatchStore(options: BlobBatchStoreOptions): BatchStore
     change: (id, change) => changeRecord(area, { id, change }),
     async isCancelled({ id }) {
       const found = await area.facts(names.record(id));
-      // Nobody can ask for a batch without a record, nor pay for it in earnest.
+      // Without a record it was taken back, or is over its retention: nobody can ask for it.
       return found === undefined || found.facts['cancelled'] === 'true';
     },
     async keepPlan(id, plan) {

@@ -89,6 +89,28 @@ describe('a batch whose message cannot be sent', () => {
   });
 });
 
+describe('a batch whose record was taken back while somebody worked on it', () => {
+  it('asks nothing more', async () => {
+    const world = setUp(async ({ message, signal }) => {
+      if (message === 'm0') return 'ok';
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new Error('stopped')));
+      });
+    });
+    const id = await world.submit(linesOf(6));
+    const { record } = await world.desk.view(id, OWNER);
+    await world.processor.process(world.sent.pop()?.job);
+    const working = world.processor.process(shardJob(id, 0));
+    await expect.poll(() => world.agent.asked.length).toBe(3);
+
+    await world.store.discard(record);
+    await working;
+    await world.processor.process(shardJob(id, 1)).catch(() => undefined);
+
+    expect(world.agent.asked.toSorted()).toEqual(messages(3));
+  });
+});
+
 describe('a batch whose message was lost', () => {
   it('Q12: ends as expired once somebody looks, with a line for each item', async () => {
     const world = setUp();
