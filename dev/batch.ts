@@ -6,7 +6,7 @@ import { createQueueService } from './batch/queue-service.ts';
 import { replay } from './batch/replay.ts';
 import { runBatch } from './batch/run-batch.ts';
 import { ServiceError } from '../shared/errors.ts';
-import { describeCause } from '../shared/telemetry/describe-cause.ts';
+import { describeCause } from '../shared/telemetry/describe-error.ts';
 import { PlainFailure } from './plain-failure.ts';
 import { PROJECT_ROOT } from './project-root.ts';
 

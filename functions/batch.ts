@@ -1,5 +1,5 @@
 import { app } from '@azure/functions';
-import { asQueueHandler } from '../shared/batch/queue-handler.ts';
+import { asQueueHandler } from '../shared/batch/queue-trigger.ts';
 import { JOB_QUEUE } from '../shared/batch/storage-names.ts';
 import { getService } from '../shared/composition-root.ts';
 

@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerBatchCreation } from '../shared/http/answer-batches.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { answerBatchCreation } from '../shared/http/batches-handler.ts';
+import { asHttpHandler } from '../shared/http/admission.ts';
 
 app.http('batchesCreate', {
   route: 'v1/batches',

@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerBatchList } from '../shared/http/answer-batches.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { answerBatchList } from '../shared/http/batches-handler.ts';
+import { asHttpHandler } from '../shared/http/admission.ts';
 
 app.http('batchesList', {
   route: 'v1/batches',

@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerBatchRetry } from '../shared/http/answer-batches.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { answerBatchRetry } from '../shared/http/batches-handler.ts';
+import { asHttpHandler } from '../shared/http/admission.ts';
 
 app.http('batchesRetryFailed', {
   route: 'v1/batches/{id}/retry-failed',

@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
 import { answerChat } from '../shared/http/answer-chat.ts';
-import { asMeteredHandler } from '../shared/http/pipeline.ts';
+import { asMeteredHandler } from '../shared/http/admission.ts';
 
 app.http('chat', {
   route: 'api/chat',

@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
 import { answerCompletions } from '../shared/http/answer-completions.ts';
-import { asMeteredHandler } from '../shared/http/pipeline.ts';
+import { asMeteredHandler } from '../shared/http/admission.ts';
 
 app.http('completions', {
   route: 'v1/chat/completions',

@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
 import { answerHealth, withoutService } from '../shared/http/answer-health.ts';
-import { asOpenHandler } from '../shared/http/open-handler.ts';
+import { asOpenHandler } from '../shared/http/handler.ts';
 
 app.http('health', {
   route: 'health',

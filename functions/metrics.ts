@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerMetrics } from '../shared/http/answer-metrics.ts';
-import { asOpenHandler } from '../shared/http/open-handler.ts';
+import { answerMetrics } from '../shared/http/operations-handler.ts';
+import { asOpenHandler } from '../shared/http/handler.ts';
 
 app.http('metrics', {
   route: 'metrics',

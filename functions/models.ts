@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
 import { answerModels } from '../shared/http/answer-models.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { asHttpHandler } from '../shared/http/admission.ts';
 
 app.http('models', {
   route: 'v1/models',

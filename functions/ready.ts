@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
 import { answerReady } from '../shared/http/answer-ready.ts';
-import { asOpenHandler } from '../shared/http/open-handler.ts';
+import { asOpenHandler } from '../shared/http/handler.ts';
 
 app.http('ready', {
   route: 'ready',

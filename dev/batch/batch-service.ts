@@ -1,4 +1,4 @@
-import type { ResultLine } from '../../shared/batch/job/result.ts';
+import type { ResultLine } from '../../shared/batch/model/item.ts';
 import { PlainFailure } from '../plain-failure.ts';
 
 /** All that a producer of batches needs from the outside, by whichever way. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { resultLineSchema, type ResultLine } from '../../shared/batch/job/result.ts';
-import { splitLines } from '../../shared/batch/job/split-lines.ts';
+import { resultLineSchema, type ResultLine } from '../../shared/batch/model/item.ts';
+import { splitLines } from '../../shared/batch/model/jsonl.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import { AwayError, type BatchService } from './batch-service.ts';
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createAzureBlobArea } from '../../shared/batch/azure/azure-blob-area.ts';
-import { viewBatch } from '../../shared/batch/desk/batch-view.ts';
-import type { BatchStore } from '../../shared/batch/store/batch-store.ts';
-import { createBlobBatchStore } from '../../shared/batch/store/blob-batch-store.ts';
-import { createQueueJobSender } from '../../shared/batch/azure/queue-job-sender.ts';
-import { resultLineSchema } from '../../shared/batch/job/result.ts';
-import { requestPatience } from '../../shared/batch/azure/storage-connection.ts';
+import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-container.ts';
+import { viewBatch } from '../../shared/batch/api/batch-status.ts';
+import type { BatchStore } from '../../shared/batch/storage/batch-store.part.ts';
+import { createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
+import { createQueueJobSender } from '../../shared/batch/azure-job-queue.ts';
+import { resultLineSchema } from '../../shared/batch/model/item.ts';
+import { requestPatience } from '../../shared/storage/azure/storage-connection.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';

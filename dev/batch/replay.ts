@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { createAzureBlobArea } from '../../shared/batch/azure/azure-blob-area.ts';
-import { DEAD_LETTER_FOLDER } from '../../shared/batch/store/dead-letters.ts';
-import { parseJob } from '../../shared/batch/job/job.ts';
-import { createQueueJobSender } from '../../shared/batch/azure/queue-job-sender.ts';
+import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-container.ts';
+import { DEAD_LETTER_FOLDER } from '../../shared/batch/storage/dead-letters.ts';
+import { parseJob } from '../../shared/batch/model/job-message.ts';
+import { createQueueJobSender } from '../../shared/batch/azure-job-queue.ts';
 import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
 import { PlainFailure } from '../plain-failure.ts';

@@ -1,6 +1,6 @@
 import { access, constants, readFile, realpath, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { ResultLine } from '../../shared/batch/job/result.ts';
+import type { ResultLine } from '../../shared/batch/model/item.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import type { BatchOptions } from './batch-options.ts';
 import type { BatchService } from './batch-service.ts';

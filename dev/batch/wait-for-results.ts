@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ResultLine } from '../../shared/batch/job/result.ts';
+import type { ResultLine } from '../../shared/batch/model/item.ts';
 import { unlessAborted } from '../../shared/resilience/waiting.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import { AwayError, type BatchProgress, type BatchService } from './batch-service.ts';

@@ -7,10 +7,10 @@ import {
   createRateLimiter,
   type SharedBuckets,
 } from '../../shared/rate-limit/create-rate-limiter.ts';
-import { policiesOf } from '../../shared/rate-limit/limit-policy.ts';
+import { policiesOf } from '../../shared/rate-limit/policies.ts';
 import { createMemoryBuckets } from '../../shared/rate-limit/memory-buckets.ts';
 import type { RateLimiter } from '../../shared/rate-limit/rate-limiter.ts';
-import { createRedisBuckets } from '../../shared/rate-limit/redis-buckets.ts';
+import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
 import { PlainFailure } from '../plain-failure.ts';

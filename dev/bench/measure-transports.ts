@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { fork } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createHttpTransport } from '../../shared/model/http-transport.ts';
-import { readText } from '../../shared/model/read-body.ts';
+import { createHttpTransport } from '../../shared/model/http-client.ts';
+import { readText } from '../../shared/model/openai/read-body.ts';
 import { toTextTable } from './report.ts';
 
 const CALLS = 1_000;

@@ -1,5 +1,5 @@
 import { systemClock } from '../../shared/clock.ts';
-import { openSecrets } from '../../shared/composition-root/open-secrets.ts';
+import { openSecrets } from '../../shared/composition-root/secrets.ts';
 import type { Environment } from '../../shared/config/find-variable.ts';
 import { inspectConfig } from '../../shared/config/read-config.ts';
 import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';

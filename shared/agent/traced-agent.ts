@@ -1,5 +1,5 @@
 import { toServiceError } from '../errors.ts';
-import { ATTRIBUTES, SPANS } from '../telemetry/span-names.ts';
+import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
 import type { Agent, Reply, TurnContext } from './agent.ts';
 
 /** The same agent, each turn of which is a span that the calls of its model belong to. */

@@ -1,15 +1,15 @@
 import type { Agent } from '../agent/agent.ts';
 import type { Clock } from '../clock.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { createBatchDesk } from './desk/batch-desk.ts';
-import type { BlobArea } from './store/blob-area.ts';
-import { createBlobBatchStore } from './store/blob-batch-store.ts';
-import { explainPoison } from './explain-poison.ts';
-import { createFileDesk } from './desk/file-desk.ts';
-import type { JobSender } from './job/job-sender.ts';
-import { createPace } from './run/pace.ts';
-import { createJobProcessor } from './process-job.ts';
-import type { Batch } from './queue-handler.ts';
+import { createBatchDesk } from './api/batch-service.ts';
+import type { BlobArea } from '../storage/blob-container.ts';
+import { createBlobBatchStore } from './storage/batch-store.ts';
+import { explainPoison } from './processing/poison-message.ts';
+import { createFileDesk } from './api/file-service.ts';
+import type { JobSender } from './model/job-sender.ts';
+import { createPace } from './processing/concurrency-limiter.ts';
+import { createJobProcessor } from './processing/process-message.ts';
+import type { Batch } from './queue-trigger.ts';
 
 /** Where batch keeps things, and the queue of its jobs. */
 export interface BatchStorage {

@@ -1,7 +1,7 @@
 import type { StorageQueueHandler, StorageQueueOutput } from '@azure/functions';
 import { isRetryable, toServiceError } from '../errors.ts';
-import { toMessageText } from './job/job.ts';
-import { asQueueHandler, type BatchNeeds } from './queue-handler.ts';
+import { toMessageText } from './model/job-message.ts';
+import { asQueueHandler, type BatchNeeds } from './queue-trigger.ts';
 
 /**
  * Explains messages that the platform gave up. One that cannot be explained now, because storage is

@@ -1,5 +1,5 @@
 import type { ForwardReason } from './cache-status.ts';
-import type { StoredAnswer } from './response-cache.ts';
+import type { StoredAnswer } from './response-cache.part.ts';
 
 /** What the cache has done since the process began. */
 export interface CacheCounts {

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { CacheStatus, ForwardReason } from './cache-status.ts';
-import { toStoredAnswer, type CandidateAnswer } from './cacheability.ts';
-import type { CacheEntry, ResponseCache } from './response-cache.ts';
+import { toStoredAnswer, type CandidateAnswer } from './cache-headers.ts';
+import type { CacheEntry, ResponseCache } from './response-cache.part.ts';
 import type { Landing, Lead } from './single-flight.ts';
 
 /**

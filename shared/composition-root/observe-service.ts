@@ -1,6 +1,6 @@
-import type { Batch } from '../batch/queue-handler.ts';
-import type { AnswerCache } from '../cache/answer-cache.ts';
-import type { ResilientModel } from '../model/resilient-model.ts';
+import type { Batch } from '../batch/queue-trigger.ts';
+import type { AnswerCache } from '../cache/response-cache.ts';
+import type { ResilientModel } from '../model/resilient-model.part.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 
 export interface ObservedParts {

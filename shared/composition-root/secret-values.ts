@@ -1,7 +1,7 @@
 import { textOf, type Environment } from '../config/find-variable.ts';
 import { parseFallbacks } from '../config/model-fallbacks.ts';
-import type { Secrets } from '../config/secrets.ts';
-import { wantedSecrets } from '../config/variable-settings.ts';
+import type { Secrets } from '../secrets/secrets.ts';
+import { wantedSecrets } from '../config/read-variables.ts';
 import { VARIABLES, type Variable } from '../config/variables.ts';
 
 /** The part of a storage connection string that opens the account. */

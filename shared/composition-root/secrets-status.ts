@@ -1,4 +1,4 @@
-import type { Secrets, WantedSecret } from '../config/secrets.ts';
+import type { Secrets, WantedSecret } from '../secrets/secrets.ts';
 import type { PartStatus } from '../health/readiness.ts';
 
 /** Whether the secrets are as fresh as they should be, and which source each of them came from. */

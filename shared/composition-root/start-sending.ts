@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
-import type { AzureMonitor } from '../telemetry/azure-monitor/start-azure-monitor.ts';
+import type { AzureMonitor } from '../telemetry/azure-monitor/start.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import type { Redact } from '../telemetry/redact.ts';
-import type { TelemetryParts } from './open-telemetry.ts';
+import type { TelemetryParts } from './telemetry.ts';
 
 export interface SendingParts extends TelemetryParts {
   readonly metrics: MetricsRegistry;
@@ -19,7 +19,7 @@ export async function startSending(
 ): Promise<AzureMonitor> {
   const byIdentity = BY_IDENTITY.test(settings.appInsightsAuthentication ?? '');
   const [{ startAzureMonitor }, identity] = await Promise.all([
-    import('../telemetry/azure-monitor/start-azure-monitor.ts'),
+    import('../telemetry/azure-monitor/start.ts'),
     byIdentity ? credential() : undefined,
   ]);
   return startAzureMonitor({

@@ -1,10 +1,10 @@
-import { createAnswerCache, type AnswerCache } from '../cache/answer-cache.ts';
-import { createMemoryCache } from '../cache/memory-cache.ts';
-import { createRedisCache } from '../cache/redis-cache.ts';
-import { createTieredCache } from '../cache/tiered-cache.ts';
+import { createAnswerCache, type AnswerCache } from '../cache/response-cache.ts';
+import { createMemoryCache } from '../cache/memory-store.ts';
+import { createRedisCache } from '../cache/redis-store.ts';
+import { createTieredCache } from '../cache/cache-store.ts';
 import type { Clock } from '../clock.ts';
 import type { Settings } from '../config/read-config.ts';
-import type { WiredRedis } from './wire-redis.ts';
+import type { WiredRedis } from './redis-and-cache.ts';
 
 export interface CacheParts {
   readonly settings: Settings;

@@ -1,7 +1,7 @@
 import { createCallerKeyRing } from '../callers/caller-key-ring.ts';
-import { identifyCaller, type Caller, type CallerEvidence } from '../callers/identify-caller.ts';
+import { identifyCaller, type Caller, type CallerEvidence } from '../callers/caller.ts';
 import type { Settings } from '../config/read-config.ts';
-import type { Secrets } from '../config/secrets.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 import { VARIABLES } from '../config/variables.ts';
 
 export interface WiredCallers {

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { agentSchema } from './agent-schema.ts';
-import { wantedOf } from './fields.ts';
+import { wantedOf } from './schema-fields.ts';
 
 /** One key of agent.toml that holds a value. */
 export interface AgentKey {

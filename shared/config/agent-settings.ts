@@ -6,7 +6,7 @@ import type { ConfigProblem } from './config-error.ts';
 import { textOf, type Environment } from './find-variable.ts';
 import { isTable, parseToml, type TomlTable } from './parse-toml.ts';
 import type { SettingSource } from './setting-source.ts';
-import { placeOf, unknownKeys, unknownVariables } from './unknown-keys.ts';
+import { placeOf, unknownKeys, unknownVariables } from './agent-toml.ts';
 
 /** Everything that agent.toml can say, in the names of the code, defaults filled in. */
 export type AgentSettings = CamelKeys<z.output<typeof agentSchema>>;

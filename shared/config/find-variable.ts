@@ -1,4 +1,4 @@
-import type { Secrets } from './secrets.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 import type { SettingSource } from './setting-source.ts';
 import type { Variable } from './variables.ts';
 

@@ -1,10 +1,10 @@
 import { readAgentSettings, type AgentSettings } from './agent-settings.ts';
-import { orderProblems, variableProblems } from './combination-problems.ts';
+import { orderProblems, variableProblems } from './cross-checks.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
-import type { Secrets } from './secrets.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 import type { SettingSource } from './setting-source.ts';
 import type { Environment } from './find-variable.ts';
-import { readVariableSettings, type VariableSettings } from './variable-settings.ts';
+import { readVariableSettings, type VariableSettings } from './read-variables.ts';
 
 /** Everything that can be set, read and checked. */
 export type Settings = VariableSettings & AgentSettings;

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { ServiceError, type ErrorCode } from '../errors.ts';
-import { describeCause } from '../telemetry/describe-cause.ts';
+import { describeCause } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 export type Status = 'ready' | 'degraded' | 'unready';

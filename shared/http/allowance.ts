@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { LimitMode } from '../rate-limit/create-rate-limiter.ts';
-import { rateLimitHeaders } from '../rate-limit/rate-limit-headers.ts';
+import { rateLimitHeaders } from '../rate-limit/headers.ts';
 import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
 
 /** The limits that all routes keep. */

@@ -1,9 +1,9 @@
-import { parseChatRequest, type ChatRequest } from '../agent/chat-request.ts';
+import { parseChatRequest, type ChatRequest } from '../protocols/chat-api.ts';
 import type { ChatNeeds } from './chat-needs.ts';
-import { openTurn } from './deadline.ts';
-import type { MeteredExchange } from './exchange.ts';
-import { jsonResponse, type PlainResponse } from './respond.ts';
-import { streamChat } from './stream-chat.ts';
+import { openTurn } from './run-scope.ts';
+import type { MeteredExchange } from './request-context.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
+import { streamChat } from './chat-handler.ts';
 
 /** POST /api/chat: one message, answered as JSON or as a stream of events. */
 export async function answerChat(

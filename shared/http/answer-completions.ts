@@ -1,11 +1,11 @@
-import { parseCompletionsRequest } from '../agent/completions-request.ts';
-import { toChunk, toCompletion, toUsageChunk } from '../agent/completions-reply.ts';
+import { parseCompletionsRequest } from '../protocols/openai-chat-completions.ts';
+import { toChunk, toCompletion, toUsageChunk } from '../protocols/completions-reply.ts';
 import type { ChatNeeds } from './chat-needs.ts';
-import { openTurn } from './deadline.ts';
-import type { MeteredExchange } from './exchange.ts';
-import { jsonResponse, type PlainResponse } from './respond.ts';
+import { openTurn } from './run-scope.ts';
+import type { MeteredExchange } from './request-context.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
 import { DONE } from './sse.ts';
-import { streamChat, type StreamDialect } from './stream-chat.ts';
+import { streamChat, type StreamDialect } from './chat-handler.ts';
 
 export interface CompletionsNeeds extends ChatNeeds {
   /** What the agent is called where a client wants the name of a model. */

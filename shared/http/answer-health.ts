@@ -1,6 +1,6 @@
 import { silentTelemetry } from '../telemetry/silent-telemetry.ts';
-import type { PipelineNeeds } from './exchange.ts';
-import { jsonResponse, type PlainResponse } from './respond.ts';
+import type { PipelineNeeds } from './request-context.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
 
 /** Liveness needs no service: it must answer while settings, secrets and every dependency fail. */
 export async function withoutService(): Promise<PipelineNeeds> {

@@ -1,5 +1,5 @@
-import type { Exchange, PipelineNeeds } from './exchange.ts';
-import { jsonResponse, type PlainResponse } from './respond.ts';
+import type { Exchange, PipelineNeeds } from './request-context.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
 
 export interface ModelsNeeds extends PipelineNeeds {
   readonly publicModel: string;

@@ -1,7 +1,7 @@
 import { ServiceError } from '../errors.ts';
 import type { Readiness } from '../health/readiness.ts';
-import type { Exchange, PipelineNeeds } from './exchange.ts';
-import { jsonResponse, type PlainResponse } from './respond.ts';
+import type { Exchange, PipelineNeeds } from './request-context.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
 
 export interface ReadyNeeds extends PipelineNeeds {
   readonly readiness: Readiness;

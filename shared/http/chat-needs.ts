@@ -1,6 +1,6 @@
 import type { Agent, Question } from '../agent/agent.ts';
 import type { QuestionSize } from '../agent/measure-question.ts';
-import type { CallerNeeds } from './pipeline.ts';
+import type { CallerNeeds } from './admission.ts';
 
 /** What every route that asks the agent needs of the service. */
 export interface ChatNeeds extends CallerNeeds {

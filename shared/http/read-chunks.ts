@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from './request-context.ts';
 
 export interface ChunkLimits {
   readonly maxBytes: number;

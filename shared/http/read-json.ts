@@ -1,41 +1,84 @@
 import { ServiceError } from '../errors.ts';
-import type { Exchange } from './exchange.ts';
-import { parseJson } from './parse-json.ts';
-import { readText } from './read-body.ts';
-import { refuseShadowingBody } from './refuse-shadowing.ts';
+import type { Exchange } from './request-context.ts';
 
-/** A whole body must be here after this time; who sends slower holds a place that others need. */
-const BODY_TIMEOUT_MS = 30_000;
-
-const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json$/i;
-const UTF8_CHARSET = /^charset="?utf-?8"?$/i;
-
-/**
- * The body of a request as checked JSON.
- * @throws ServiceError when it is not JSON, too large, ambiguous or wrongly encoded
- */
-export async function readJson(
-  exchange: Pick<Exchange, 'request' | 'header'>,
-  maxBytes: number,
-): Promise<unknown> {
-  checkMediaType(exchange.header('content-type') ?? '');
-  const encoding = exchange.header('content-encoding') ?? 'identity';
-  if (encoding.toLowerCase() !== 'identity') throw unsupported('it must not be compressed');
-  const text = await readText(exchange, { maxBytes, timeoutMs: BODY_TIMEOUT_MS });
-  const body = parseJson(text);
-  refuseShadowingBody(body);
-  return body;
+export interface BodyLimits {
+  readonly maxBytes: number;
+  /** A body that has not arrived whole after this time is refused. */
+  readonly timeoutMs: number;
 }
 
-function checkMediaType(contentType: string): void {
-  const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim());
-  if (!JSON_TYPE.test(type)) throw unsupported('its Content-Type must be application/json');
-  const charsets = parameters.filter((parameter) => /^charset\s*=/i.test(parameter));
-  if (!charsets.every((charset) => UTF8_CHARSET.test(charset))) {
-    throw unsupported('its charset must be utf-8');
+type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
+
+/**
+ * The body as text, read no further than the limit. What is left of a refused body is not
+ * cancelled: that would cut the connection before its answer; the connection itself discards it.
+ * @throws ServiceError payload_too_large, request_timeout, invalid_request or invalid_encoding
+ */
+export async function readText(
+  { request, header }: Pick<Exchange, 'request' | 'header'>,
+  limits: BodyLimits,
+): Promise<string> {
+  if (Number(header('content-length') ?? 0) > limits.maxBytes) throw tooLarge(limits);
+  if (request.body === null) return '';
+  const reader = request.body.getReader() as BodyReader;
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(tooSlow(limits)), limits.timeoutMs);
+  try {
+    return decode(await Promise.race([readAll(reader, limits), late.promise]));
+  } finally {
+    clearTimeout(timer);
+    reader.releaseLock();
   }
 }
 
-function unsupported(wanted: string): ServiceError {
-  return new ServiceError('unsupported_media_type', `Cannot read the body: ${wanted}`);
+async function readAll(reader: BodyReader, limits: BodyLimits): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read().catch(brokenOff);
+    if (done) return Buffer.concat(chunks, bytes);
+    bytes += value.byteLength;
+    if (bytes > limits.maxBytes) throw tooLarge(limits);
+    chunks.push(value);
+  }
+}
+
+/** A byte order mark or a NUL byte means another encoding: neither can begin or stand in JSON. */
+function decode(bytes: Uint8Array): string {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw notUtf8(cause);
+  }
+  if (text.startsWith('\ufeff') || text.includes('\0')) throw notUtf8();
+  return text;
+}
+
+function brokenOff(cause: unknown): never {
+  throw new ServiceError('invalid_request', 'Cannot read the body: it must arrive whole', {
+    cause,
+  });
+}
+
+function notUtf8(cause?: unknown): ServiceError {
+  return new ServiceError(
+    'invalid_encoding',
+    'Cannot read the body: it must be UTF-8 without a byte order mark',
+    { cause },
+  );
+}
+
+function tooLarge(limits: BodyLimits): ServiceError {
+  return new ServiceError(
+    'payload_too_large',
+    `Cannot read the body: it must have at most ${limits.maxBytes} bytes`,
+  );
+}
+
+function tooSlow(limits: BodyLimits): ServiceError {
+  return new ServiceError(
+    'request_timeout',
+    `Cannot read the body: it must arrive within ${limits.timeoutMs} ms`,
+  );
 }

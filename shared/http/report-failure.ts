@@ -1,7 +1,7 @@
 import type { ServiceError } from '../errors.ts';
-import { describeCause, describePlace } from '../telemetry/describe-cause.ts';
+import { describeCause, describePlace } from '../telemetry/describe-error.ts';
 import type { LogFields, Telemetry } from '../telemetry/telemetry.ts';
-import { statusOf } from './problem.ts';
+import { statusOf } from '../protocols/problem-details.ts';
 
 export interface Failure {
   readonly message: string;

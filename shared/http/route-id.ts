@@ -1,4 +1,4 @@
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from './request-context.ts';
 
 /**
  * The `{id}` of a route that wants no body. Its own value wins over anything of that name in query

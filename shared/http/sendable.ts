@@ -1,5 +1,5 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
-import type { PlainResponse } from './respond.ts';
+import type { PlainResponse } from './responses.ts';
 
 /**
  * The response itself, when it can be written to a socket. The platform does not answer at all when

@@ -1,5 +1,5 @@
-import type { Connection } from './connections.ts';
-import type { PlainResponse } from './respond.ts';
+import type { Connection } from './client-connection.ts';
+import type { PlainResponse } from './responses.ts';
 
 /** One event of a stream. */
 export interface SseEvent {

@@ -1,7 +1,7 @@
 import { reasonOf } from '../resilience/waiting.ts';
-import { createWatchdog, type Watchdog } from '../resilience/watchdog.ts';
-import type { EndpointGate } from './endpoint-gate.ts';
-import { timedOutAnswer, toUpstreamFailure } from './failures.ts';
+import { createWatchdog, type Watchdog } from '../resilience/abort.ts';
+import type { EndpointGate } from './endpoint-pool.ts';
+import { timedOutAnswer, toUpstreamFailure } from './upstream-error.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 
 /** One call under way: its slot, its leave to call, its time limit. Exactly one ending counts. */

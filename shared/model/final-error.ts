@@ -1,6 +1,6 @@
 import { ServiceError, type ErrorCode } from '../errors.ts';
 import { MAX_COOL_DOWN_MS } from './cool-down.ts';
-import type { EndpointGate } from './endpoint-gate.ts';
+import type { EndpointGate } from './endpoint-pool.ts';
 import { usableGates, type Journey } from './journey.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 

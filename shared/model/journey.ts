@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts';
-import type { ResilienceSettings } from '../resilience/resilience-settings.ts';
+import type { ResilienceSettings } from '../resilience/retry-policy.ts';
 import type { RetryBudget } from '../resilience/retry-budget.ts';
 import type { ModelEndpoint } from './endpoint.ts';
 import type { CoolDown } from './cool-down.ts';
-import type { EndpointGate } from './endpoint-gate.ts';
+import type { EndpointGate } from './endpoint-pool.ts';
 import type { ModelCall } from './model.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 

@@ -1,4 +1,4 @@
-import type { ResilientModel } from './resilient-model.ts';
+import type { ResilientModel } from './resilient-model.part.ts';
 
 /**
  * Stands in for the model while nobody has said which one it is.

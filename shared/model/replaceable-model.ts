@@ -1,4 +1,4 @@
-import type { ResilientModel } from './resilient-model.ts';
+import type { ResilientModel } from './resilient-model.part.ts';
 
 /** A model that can be exchanged while it is used. */
 export interface ReplaceableModel extends ResilientModel {

@@ -1,96 +1,111 @@
-import type { Clock } from '../clock.ts';
-import type { ResilienceSettings } from '../resilience/resilience-settings.ts';
-import { createRetryBudget } from '../resilience/retry-budget.ts';
-import type { Telemetry } from '../telemetry/telemetry.ts';
+import { reasonOf } from '../resilience/waiting.ts';
+import type { Attempt } from './attempt.ts';
 import { beginAttempt } from './begin-attempt.ts';
-import { createEndpointGate, type EndpointState } from './endpoint-gate.ts';
-import { completionsAddress, type ModelEndpoint } from './endpoint.ts';
 import { startJourney, type JourneyContext } from './journey.ts';
-import type { Model, ModelAnswer, ModelCall, ModelRequest } from './model.ts';
-import { createOpenAiEndpoint } from './openai-endpoint.ts';
-import { traceEndpoint, type Prices } from './traced-endpoint.ts';
-import { traceSend } from './traced-send.ts';
-import type { Transport } from './transport.ts';
-import { recover } from './recover.ts';
-import { openResilientStream } from './resilient-stream.ts';
-
-export { DEFAULT_RESILIENCE, type ResilienceSettings } from '../resilience/resilience-settings.ts';
-export type { EndpointState } from './endpoint-gate.ts';
-
-export interface ResilientModelOptions {
-  /** In the order of preference: the primary first. */
-  readonly endpoints: readonly ModelEndpoint[];
-  readonly settings: ResilienceSettings;
-  readonly clock: Clock;
-  /** From 0 up to 1, as Math.random. */
-  readonly random: () => number;
-  /** For what happens to endpoints; what happens to a call goes to the telemetry of that call. */
-  readonly telemetry: Telemetry;
-  readonly transport: Transport;
-  readonly prices?: Prices | undefined;
-  /**
-   * Re-reads the secrets after an endpoint refused them; true where a retry makes sense. Called at
-   * most once per failed call and endpoint.
-   */
-  readonly onAuthFailure?: (endpoint: ModelEndpoint) => Promise<boolean>;
-}
-
-/** A model that outlives the faults of its endpoints as far as one call's deadline allows. */
-export interface ResilientModel extends Model {
-  /** For readiness: what real calls have shown so far. Never makes a call. */
-  endpoints(): readonly EndpointState[];
-}
-
-/**
- * The order, from the outside in: the retry loop, which alone decides on waits and other endpoints;
- * the bulkhead, so that waiting in line costs no attempt time; the breaker, so that a call that
- * waited sees a circuit that opened meanwhile; the time limit; the call.
- */
-export function createResilientModel(options: ResilientModelOptions): ResilientModel {
-  const { settings, clock, telemetry, prices } = options;
-  const { maxBodyBytes, maxLineBytes } = settings;
-  const gates = options.endpoints.map((endpoint) => {
-    const address = completionsAddress(endpoint);
-    const send = traceSend(options.transport.to(address), { endpoint, address, telemetry });
-    const plain = createOpenAiEndpoint(endpoint, { maxBodyBytes, maxLineBytes, clock, send });
-    const client = traceEndpoint(plain, { endpoint, telemetry, prices });
-    return createEndpointGate({ endpoint, client, settings, clock, telemetry });
-  });
-  const context: JourneyContext = {
-    gates,
-    settings,
-    clock,
-    budget: createRetryBudget({ ratio: settings.retryBudgetRatio, clock }),
-    random: options.random,
-    onAuthFailure: options.onAuthFailure,
-  };
-  return {
-    complete: (request, call) => completeResiliently(context, { request, call }),
-    stream: (request, call) => openResilientStream(context, { request, call }),
-    endpoints: () => gates.map((gate) => gate.state()),
-  };
-}
+import type { ModelCall, ModelEvent, ModelRequest } from './model.ts';
+import { endShownAnswer, recover } from './retry-decision.ts';
 
 interface Asked {
   readonly request: ModelRequest;
   readonly call: ModelCall;
 }
 
-async function completeResiliently(
+/**
+ * A stream that may be left at any time. A plain generator would not do: `return()` on it waits
+ * for a `next()` under way, and that one may wait for an upstream that says nothing.
+ */
+export function openResilientStream(
   context: JourneyContext,
   { request, call }: Asked,
-): Promise<ModelAnswer> {
+): AsyncIterable<ModelEvent> {
+  return {
+    [Symbol.asyncIterator]() {
+      const own = new AbortController();
+      function leave(): void {
+        own.abort(reasonOf(call.signal));
+      }
+      function stopListening(): void {
+        call.signal.removeEventListener('abort', leave);
+      }
+      if (call.signal.aborted) leave();
+      else call.signal.addEventListener('abort', leave, { once: true });
+      const inner = streamResiliently(context, { request, call: { ...call, signal: own.signal } });
+      return {
+        async next() {
+          try {
+            const step = await inner.next();
+            if (step.done || step.value.type === 'answer') stopListening();
+            return step;
+          } catch (thrown) {
+            stopListening();
+            if (own.signal.reason instanceof StreamLeft) return { done: true, value: undefined };
+            throw thrown;
+          }
+        },
+        async return() {
+          stopListening();
+          own.abort(new StreamLeft('The reader has left the stream'));
+          await inner.return().catch(() => undefined);
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  };
+}
+
+class StreamLeft extends Error {}
+
+async function* streamResiliently(
+  context: JourneyContext,
+  { request, call }: Asked,
+): AsyncGenerator<ModelEvent, void> {
   const journey = startJourney(context, call);
   for (;;) {
     const attempt = await beginAttempt(journey);
-    const { gate, signal, watchdog } = attempt;
+    let isShown = false;
     try {
-      watchdog.begin(context.settings.attemptTimeoutMs);
-      const answer = await gate.client.complete(request, { signal, traceparent: call.traceparent });
-      attempt.succeed();
-      return answer;
+      for await (const event of readAttempt(attempt, { context, request, call })) {
+        isShown = true;
+        yield event;
+        if (call.signal.aborted) throw reasonOf(call.signal);
+      }
+      return;
     } catch (thrown) {
+      if (isShown) throw endShownAnswer(journey, { attempt, thrown });
       await recover(journey, { attempt, thrown });
+    } finally {
+      attempt.close();
     }
+  }
+}
+
+interface Reading extends Asked {
+  readonly context: JourneyContext;
+}
+
+/** The visible events of one attempt, with its time limits running only while it is waited for. */
+async function* readAttempt(
+  attempt: Attempt,
+  { context, request, call }: Reading,
+): AsyncGenerator<ModelEvent, void> {
+  const { firstTokenTimeoutMs, idleTimeoutMs } = context.settings;
+  const { gate, signal, watchdog } = attempt;
+  const events = gate.client.stream(request, { signal, traceparent: call.traceparent });
+  watchdog.begin(firstTokenTimeoutMs);
+  for await (const event of events) {
+    if (event.type === 'progress') {
+      attempt.progress();
+      watchdog.begin(idleTimeoutMs);
+      continue;
+    }
+    watchdog.end();
+    if (event.type === 'answer') {
+      attempt.succeed();
+      yield event;
+      return;
+    }
+    attempt.progress();
+    yield event;
+    watchdog.begin(idleTimeoutMs);
   }
 }

@@ -1,6 +1,6 @@
-import { ATTRIBUTES, SPANS } from '../telemetry/span-names.ts';
+import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
 import type { Span, Telemetry } from '../telemetry/telemetry.ts';
-import { safeCode } from './error-body.ts';
+import { safeCode } from './openai/error-body.ts';
 import type { ModelEndpoint } from './endpoint.ts';
 import type { Send, UpstreamRequest, UpstreamResponse } from './transport.ts';
 

@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { BucketStore } from './bucket-store.ts';
-import { claimAll, correctAll, withAmount, type Claim, type ClaimOutcome } from './claims.ts';
-import { hashIdentifier } from './hash-identifier.ts';
-import type { LimitPolicy } from './limit-policy.ts';
+import { claimAll, correctAll, withAmount, type Claim, type ClaimOutcome } from './reservation.ts';
+import { hashIdentifier } from '../callers/hash-identifier.ts';
+import type { LimitPolicy } from './policies.ts';
 import type { LimitSource, Need, PolicyState, RateLimiter, Verdict } from './rate-limiter.ts';
-import { createReservation } from './reservation.ts';
+import { createReservation } from './reservation.part.ts';
 import { refusalOf } from './refusal.ts';
 
 /** enforce: refuse what is over; observe: let it pass and say so in the log. */

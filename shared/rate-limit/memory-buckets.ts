@@ -2,7 +2,7 @@ import { Ratelimit, type RatelimitConfig } from '@upstash/ratelimit';
 import type { Clock } from '../clock.ts';
 import type { BucketShape, BucketStore } from './bucket-store.ts';
 import { memoryTokenBucket } from './memory-token-bucket.ts';
-import { createTokenBuckets } from './token-buckets.ts';
+import { createTokenBuckets } from './memory-bucket-store.ts';
 
 export interface MemoryBucketsOptions extends BucketShape {
   readonly maxKeys: number;

@@ -1,6 +1,6 @@
 import type { Ratelimit, RatelimitConfig } from '@upstash/ratelimit';
 import type { Taken } from './bucket-store.ts';
-import type { TokenBuckets } from './token-buckets.ts';
+import type { TokenBuckets } from './memory-bucket-store.ts';
 
 type MemoryAlgorithm = RatelimitConfig['limiter'];
 type Verdict = Awaited<ReturnType<Ratelimit['limit']>>;

@@ -1,5 +1,5 @@
 import type { ServiceError } from '../errors.ts';
-import type { LimitPolicy } from './limit-policy.ts';
+import type { LimitPolicy } from './policies.ts';
 
 /** Keeps each caller within its requests and tokens, before they are spent. */
 export interface RateLimiter {

@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import type { RefusedClaim } from './claims.ts';
+import type { RefusedClaim } from './reservation.ts';
 
 /** The failure that a caller sees for what was refused: of several, the one that lasts longest. */
 export function refusalOf(refused: readonly RefusedClaim[], now: number): ServiceError {

@@ -1,35 +1,67 @@
-import { withAmount, type Claim } from './claims.ts';
-import type { Reservation } from './rate-limiter.ts';
+import type { BucketStore } from './bucket-store.ts';
+import type { LimitPolicy } from './policies.ts';
+import type { PolicyState } from './rate-limiter.ts';
 
-export interface ReservationOptions {
-  readonly localClaims: readonly Claim[];
-  readonly sharedClaims: readonly Claim[];
-  readonly correctLocal: (claims: readonly Claim[]) => Promise<void>;
-  readonly correctShared: (claims: readonly Claim[]) => Promise<void>;
+/** What one request wants of one policy. */
+export interface Claim {
+  readonly policy: LimitPolicy;
+  readonly key: string;
+  readonly amount: number;
+  /** When the bucket ends for good, where it does. */
+  readonly endsAt: number | undefined;
 }
 
-/** Remembers what was taken where, until somebody says what was used of it. */
-export function createReservation(options: ReservationOptions): Reservation {
-  const { localClaims, sharedClaims, correctLocal, correctShared } = options;
-  let open = true;
+export interface RefusedClaim {
+  readonly claim: Claim;
+  readonly resetAt: number;
+}
 
-  async function settle(used: number): Promise<void> {
-    if (!open) return;
-    open = false;
-    await Promise.all([
-      correctLocal(differences(localClaims, used)),
-      correctShared(differences(sharedClaims, used)),
-    ]);
+export interface ClaimOutcome {
+  readonly granted: readonly Claim[];
+  readonly refused: readonly RefusedClaim[];
+  readonly states: readonly PolicyState[];
+}
+
+type Stores = ReadonlyMap<LimitPolicy, BucketStore | undefined>;
+
+/** Takes of each bucket what is claimed. What was granted beside a refusal is still taken. */
+export async function claimAll(stores: Stores, claims: readonly Claim[]): Promise<ClaimOutcome> {
+  const taken = await Promise.all(
+    claims.map(async (claim) => {
+      const { policy, key, amount, endsAt } = claim;
+      const found = await storeOf(stores, policy).take(key, amount);
+      return { claim, ...found, resetAt: endsAt ?? found.resetAt };
+    }),
+  );
+  return {
+    granted: taken.filter((one) => one.taken).map(({ claim }) => claim),
+    refused: taken.filter((one) => !one.taken),
+    states: taken.map(({ claim, remaining, resetAt }) => ({
+      policy: claim.policy,
+      remaining,
+      resetAt,
+    })),
+  };
+}
+
+/** Adds the amounts to what was taken before; below 0 gives back. */
+export async function correctAll(stores: Stores, claims: readonly Claim[]): Promise<void> {
+  await Promise.all(
+    claims
+      .filter(({ amount }) => amount !== 0)
+      .map(({ policy, key, amount }) => storeOf(stores, policy).correct(key, amount)),
+  );
+}
+
+/** The same claim on another amount. */
+export function withAmount(claim: Claim, amount: number): Claim {
+  return { ...claim, amount };
+}
+
+function storeOf(stores: Stores, policy: LimitPolicy): BucketStore {
+  const store = stores.get(policy);
+  if (store === undefined) {
+    throw new TypeError(`Cannot limit by policy "${policy.name}": it must have a store`);
   }
-
-  return { settle, refund: () => settle(0) };
-}
-
-/** Only tokens are corrected: a request that failed was still a request. */
-function differences(claims: readonly Claim[], used: number): Claim[] {
-  const tokens = Number.isFinite(used) ? Math.max(0, Math.ceil(used)) : undefined;
-  return claims
-    .filter(({ policy }) => policy.unit === 'tokens')
-    .map((claim) => withAmount(claim, (tokens ?? claim.amount) - claim.amount))
-    .filter(({ amount }) => amount !== 0);
+  return store;
 }

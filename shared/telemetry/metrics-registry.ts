@@ -1,5 +1,5 @@
 import type { MetricDefinition } from './metric-definition.ts';
-import { METRICS, type MetricName, type ObservedName } from './metric-names.ts';
+import { METRICS, type MetricName, type ObservedName } from './metrics.ts';
 import type { Meter } from './telemetry.ts';
 
 /** Series that one metric may have; whatever is beyond counts as `other`. */

@@ -1,4 +1,4 @@
-import { ATTRIBUTES, SPANS } from './span-names.ts';
+import { ATTRIBUTES, SPANS } from './spans.ts';
 import type { Telemetry } from './telemetry.ts';
 
 export interface ToolRun {

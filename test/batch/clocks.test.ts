@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JobProcessor } from '../../shared/batch/process-job.ts';
-import { LEASE_SECONDS } from '../../shared/batch/azure/keep-lease.ts';
-import { COMPLETION_WINDOW_MS, newRecord } from '../../shared/batch/job/record.ts';
+import type { JobProcessor } from '../../shared/batch/processing/process-message.ts';
+import { LEASE_SECONDS } from '../../shared/storage/azure/blob-lease.ts';
+import { COMPLETION_WINDOW_MS, newRecord } from '../../shared/batch/model/batch-record.ts';
 import { ServiceError } from '../../shared/errors.ts';
 import { itemOf, jobOf, messages, shardJob } from '../support/batch/jobs.ts';
 import { pumpQueue } from '../support/batch/pump-queue.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { toMessageText } from '../../shared/batch/job/job.ts';
+import { toMessageText } from '../../shared/batch/model/job-message.ts';
 import { breakLease } from '../support/batch/break-lease.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { storageProcessor } from '../support/batch/storage-processor.ts';

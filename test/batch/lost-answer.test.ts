@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { PATIENT } from '../../shared/batch/azure/storage-connection.ts';
-import { createAzureBlobArea } from '../../shared/batch/azure/azure-blob-area.ts';
-import type { BatchStore } from '../../shared/batch/store/batch-store.ts';
-import { createBlobBatchStore } from '../../shared/batch/store/blob-batch-store.ts';
-import { answered } from '../../shared/batch/job/result.ts';
-import type { ShardHold } from '../../shared/batch/store/shard-hold.ts';
+import { PATIENT } from '../../shared/storage/azure/storage-connection.ts';
+import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-container.ts';
+import type { BatchStore } from '../../shared/batch/storage/batch-store.part.ts';
+import { createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
+import { answered } from '../../shared/batch/model/item.ts';
+import type { ShardHold } from '../../shared/batch/storage/shard-lease.ts';
 import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';

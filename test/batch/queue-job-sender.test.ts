@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseJob, toMessageText } from '../../shared/batch/job/job.ts';
-import { createQueueJobSender } from '../../shared/batch/azure/queue-job-sender.ts';
+import { parseJob, toMessageText } from '../../shared/batch/model/job-message.ts';
+import { createQueueJobSender } from '../../shared/batch/azure-job-queue.ts';
 import { jobOf } from '../support/batch/jobs.ts';
 import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
 

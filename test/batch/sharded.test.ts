@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createAzureBlobArea } from '../../shared/batch/azure/azure-blob-area.ts';
-import type { Batch } from '../../shared/batch/queue-handler.ts';
+import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-container.ts';
+import type { Batch } from '../../shared/batch/queue-trigger.ts';
 import { INPUT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { ServiceError } from '../../shared/errors.ts';
 import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createAnswerCache } from '../../shared/cache/answer-cache.ts';
-import { createMemoryCache } from '../../shared/cache/memory-cache.ts';
-import { createRedisCache } from '../../shared/cache/redis-cache.ts';
-import { createTieredCache } from '../../shared/cache/tiered-cache.ts';
+import { createAnswerCache } from '../../shared/cache/response-cache.ts';
+import { createMemoryCache } from '../../shared/cache/memory-store.ts';
+import { createRedisCache } from '../../shared/cache/redis-store.ts';
+import { createTieredCache } from '../../shared/cache/cache-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { answer, ask, candidate } from '../support/cached-answers.ts';
 import {

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createService, type Service } from '../../shared/composition-root.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
-import { wantedSecrets } from '../../shared/config/variable-settings.ts';
-import { DEFAULT_VAULT_PACE } from '../../shared/config/vault-pace.ts';
-import { createVaultSecrets } from '../../shared/config/vault-secrets.ts';
+import { wantedSecrets } from '../../shared/config/read-variables.ts';
+import { DEFAULT_VAULT_PACE } from '../../shared/secrets/refresh-schedule.ts';
+import { createVaultSecrets } from '../../shared/secrets/vault-secrets.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
 import {

@@ -1,10 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import {
-  openTelemetry,
-  type OpenedTelemetry,
-} from '../../shared/composition-root/open-telemetry.ts';
+import { openTelemetry, type OpenedTelemetry } from '../../shared/composition-root/telemetry.ts';
 import { readConfig } from '../../shared/config/read-config.ts';
-import type { Secrets } from '../../shared/config/secrets.ts';
+import type { Secrets } from '../../shared/secrets/secrets.ts';
 import { eventually } from '../e2e/support/post-chat.ts';
 import { startIngestion, type Ingestion } from '../support/ingestion.ts';
 

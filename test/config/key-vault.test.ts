@@ -1,8 +1,8 @@
 import { DefaultAzureCredential } from '@azure/identity';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createKeyVaultReader } from '../../shared/config/key-vault.ts';
-import { readRound } from '../../shared/config/read-round.ts';
-import type { SecretReader } from '../../shared/config/secret-reader.ts';
+import { createKeyVaultReader } from '../../shared/secrets/key-vault.ts';
+import { readRound } from '../../shared/secrets/read-round.ts';
+import type { SecretReader } from '../../shared/secrets/secret-reader.ts';
 import {
   loopbackTransport,
   startLoopbackVault,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PROJECT_ROOT } from '../../dev/project-root.ts';
-import { parseJob } from '../../shared/batch/job/job.ts';
+import { parseJob } from '../../shared/batch/model/job-message.ts';
 import { createJobClient, type JobClient } from '../support/batch/job-client.ts';
 import { runScript } from '../support/run-script.ts';
 import { eventually } from './support/post-chat.ts';

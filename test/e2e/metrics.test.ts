@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { METRICS } from '../../shared/telemetry/metric-names.ts';
+import { METRICS } from '../../shared/telemetry/metrics.ts';
 import { parsePrometheus, valueOf, type Family } from '../support/parse-prometheus.ts';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hashIdentifier } from '../../shared/rate-limit/hash-identifier.ts';
-import { rateLimitHeaders } from '../../shared/rate-limit/rate-limit-headers.ts';
+import { hashIdentifier } from '../../shared/callers/hash-identifier.ts';
+import { rateLimitHeaders } from '../../shared/rate-limit/headers.ts';
 import {
   countAllowed,
   createHandClock,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '../../shared/clock.ts';
-import { hashIdentifier } from '../../shared/rate-limit/hash-identifier.ts';
-import type { LimitSettings } from '../../shared/rate-limit/limit-policy.ts';
+import { hashIdentifier } from '../../shared/callers/hash-identifier.ts';
+import type { LimitSettings } from '../../shared/rate-limit/policies.ts';
 import type { RateLimiter, Verdict } from '../../shared/rate-limit/rate-limiter.ts';
 import { countAllowed, createLimiter, createRedisParts, reserveAtOnce } from '../support/limits.ts';
 import { openRespConnection } from '../support/redis/resp-connection.ts';

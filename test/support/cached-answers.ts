@@ -1,9 +1,9 @@
-import type { AnswerCache, CacheAsk, OpenedAnswer } from '../../shared/cache/answer-cache.ts';
+import type { AnswerCache, CacheAsk, OpenedAnswer } from '../../shared/cache/response-cache.ts';
 import { parseCacheControl } from '../../shared/cache/cache-control.ts';
 import type { CacheKeyParts } from '../../shared/cache/cache-key.ts';
 import type { CacheStatus } from '../../shared/cache/cache-status.ts';
-import type { CandidateAnswer, RequestTraits } from '../../shared/cache/cacheability.ts';
-import type { CacheEntry } from '../../shared/cache/response-cache.ts';
+import type { CandidateAnswer, RequestTraits } from '../../shared/cache/cache-headers.ts';
+import type { CacheEntry } from '../../shared/cache/response-cache.part.ts';
 
 export interface AskOptions {
   readonly callerId?: string;

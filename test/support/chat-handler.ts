@@ -1,7 +1,7 @@
 import type { HttpHandler } from '@azure/functions';
 import { createAgent, type Question } from '../../shared/agent/agent.ts';
 import { answerChat } from '../../shared/http/answer-chat.ts';
-import { asMeteredHandler } from '../../shared/http/pipeline.ts';
+import { asMeteredHandler } from '../../shared/http/admission.ts';
 import { measureQuestion } from '../../shared/agent/measure-question.ts';
 import { openDoor } from './open-door.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';

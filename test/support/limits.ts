@@ -4,16 +4,16 @@ import {
   type LimitMode,
   type SharedBuckets,
 } from '../../shared/rate-limit/create-rate-limiter.ts';
-import { policiesOf, type LimitSettings } from '../../shared/rate-limit/limit-policy.ts';
+import { policiesOf, type LimitSettings } from '../../shared/rate-limit/policies.ts';
 import { createMemoryBuckets } from '../../shared/rate-limit/memory-buckets.ts';
 import type { RateLimiter, Verdict } from '../../shared/rate-limit/rate-limiter.ts';
-import { createRedisBuckets } from '../../shared/rate-limit/redis-buckets.ts';
+import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import {
   createRedisGuard,
   REDIS_GUARD_DEFAULTS,
   type RedisGuard,
-} from '../../shared/redis/redis-guard.ts';
+} from '../../shared/redis/redis-circuit.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 
 export interface LimiterUnderTest extends RateLimiter {

@@ -1,4 +1,4 @@
-import { createConsoleTelemetry } from '../../shared/telemetry/console-telemetry.ts';
+import { createConsoleTelemetry } from '../../shared/telemetry/console-logger.ts';
 import { systemClock, type Clock } from '../../shared/clock.ts';
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 

@@ -1,6 +1,6 @@
 import { systemClock } from '../../shared/clock.ts';
 import { ServiceError } from '../../shared/errors.ts';
-import { createHttpTransport } from '../../shared/model/http-transport.ts';
+import { createHttpTransport } from '../../shared/model/http-client.ts';
 import type { ModelEndpoint } from '../../shared/model/endpoint.ts';
 import type { ModelAnswer, ModelCall, ModelEvent, ModelRequest } from '../../shared/model/model.ts';
 import {
@@ -9,7 +9,7 @@ import {
   type ResilientModel,
   type ResilientModelOptions,
   type ResilienceSettings,
-} from '../../shared/model/resilient-model.ts';
+} from '../../shared/model/resilient-model.part.ts';
 import { passThroughTracer, silentMeter } from '../../shared/telemetry/create-telemetry.ts';
 import type { LogFields, Telemetry } from '../../shared/telemetry/telemetry.ts';
 

@@ -1,5 +1,5 @@
 import { systemClock } from '../../shared/clock.ts';
-import type { CallerNeeds } from '../../shared/http/pipeline.ts';
+import type { CallerNeeds } from '../../shared/http/admission.ts';
 import type { RateLimiter } from '../../shared/rate-limit/rate-limiter.ts';
 
 const unlimited: RateLimiter = {

@@ -5,7 +5,7 @@ import {
 } from '../../dev/model/start-development-model.ts';
 import { createService, type Service } from '../../shared/composition-root.ts';
 import { answerChat } from '../../shared/http/answer-chat.ts';
-import { asMeteredHandler } from '../../shared/http/pipeline.ts';
+import { asMeteredHandler } from '../../shared/http/admission.ts';
 import type { Ingestion } from '../support/ingestion.ts';
 
 export const TRACE_ID = '11112222333344445555666677778888';

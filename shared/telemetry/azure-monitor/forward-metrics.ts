@@ -1,6 +1,6 @@
 import type { Attributes, Meter, ObservableResult } from '@opentelemetry/api';
 import type { MetricDefinition } from '../metric-definition.ts';
-import { METRICS, type MetricName, type ObservedName } from '../metric-names.ts';
+import { METRICS, type MetricName, type ObservedName } from '../metrics.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
 
 type Forward = (value: number, attributes: Attributes) => void;

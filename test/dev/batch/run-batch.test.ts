@@ -6,8 +6,8 @@ import type { BatchProgress, BatchService } from '../../../dev/batch/batch-servi
 import { PlainFailure } from '../../../dev/plain-failure.ts';
 import { runBatch } from '../../../dev/batch/run-batch.ts';
 import type { RunBatchNeeds } from '../../../dev/batch/run-batch.ts';
-import { answered, failed } from '../../../shared/batch/job/result.ts';
-import type { ResultLine } from '../../../shared/batch/job/result.ts';
+import { answered, failed } from '../../../shared/batch/model/item.ts';
+import type { ResultLine } from '../../../shared/batch/model/item.ts';
 
 let folder: string;
 

@@ -9,7 +9,7 @@ import {
   type Look,
   type WaitOptions,
 } from '../../../dev/batch/wait-for-results.ts';
-import { answered, type ResultLine } from '../../../shared/batch/job/result.ts';
+import { answered, type ResultLine } from '../../../shared/batch/model/item.ts';
 
 const ITEMS = [{ line: 1, customId: 'a', item: { custom_id: 'a', body: {} } }];
 const WAITING: BatchProgress = { begun: false, done: 0, failed: 0, ended: false };

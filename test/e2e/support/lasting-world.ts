@@ -8,7 +8,7 @@ import {
 } from '../../../dev/model/start-development-model.ts';
 import { prepareStorage } from '../../../dev/prepare-storage.ts';
 import { PROJECT_ROOT } from '../../../dev/project-root.ts';
-import { shardOf } from '../../../shared/batch/store/blob-names.ts';
+import { shardOf } from '../../../shared/batch/storage/blob-paths.ts';
 import { startStorageView, type StorageView } from '../../support/batch/storage-view.ts';
 import { runScript, type RunningScript } from '../../support/run-script.ts';
 

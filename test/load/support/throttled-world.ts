@@ -1,7 +1,7 @@
 import { QueueClient } from '@azure/storage-queue';
 import { lastUserText, type ChatRequest } from '../../../dev/model/chat-request.ts';
 import type { RateLimit, RecordedCall } from '../../../dev/model/start-development-model.ts';
-import { names } from '../../../shared/batch/store/blob-names.ts';
+import { names } from '../../../shared/batch/storage/blob-paths.ts';
 import { POISON_QUEUE } from '../../../shared/batch/storage-names.ts';
 import { postChat } from '../../e2e/support/post-chat.ts';
 import { startWorld } from '../../e2e/support/start-world.ts';

@@ -1,7 +1,7 @@
-import { createBatchDesk, type BatchDesk } from '../../../shared/batch/desk/batch-desk.ts';
-import { createFileDesk, type FileDesk } from '../../../shared/batch/desk/file-desk.ts';
-import type { Job } from '../../../shared/batch/job/job.ts';
-import { toOpenAiBatch } from '../../../shared/batch/desk/openai-batch.ts';
+import { createBatchDesk, type BatchDesk } from '../../../shared/batch/api/batch-service.ts';
+import { createFileDesk, type FileDesk } from '../../../shared/batch/api/file-service.ts';
+import type { Job } from '../../../shared/batch/model/job-message.ts';
+import { toOpenAiBatch } from '../../../shared/http/openai-batch.ts';
 import { itemOf, messages } from './jobs.ts';
 import { makeProcessor, type Bench } from './make-processor.ts';
 import type { Script } from './scripted-agent.ts';

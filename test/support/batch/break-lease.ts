@@ -1,4 +1,4 @@
-import { names } from '../../../shared/batch/store/blob-names.ts';
+import { names } from '../../../shared/batch/storage/blob-paths.ts';
 import type { StorageWorld } from './storage-world.ts';
 
 /** Ends the hold of a process that died, so that a test does not wait 15 s for storage to do it. */

@@ -1,6 +1,6 @@
-import { createAzureBlobArea } from '../../../shared/batch/azure/azure-blob-area.ts';
-import type { Job } from '../../../shared/batch/job/job.ts';
-import { createQueueJobSender } from '../../../shared/batch/azure/queue-job-sender.ts';
+import { createAzureBlobArea } from '../../../shared/storage/azure/azure-blob-container.ts';
+import type { Job } from '../../../shared/batch/model/job-message.ts';
+import { createQueueJobSender } from '../../../shared/batch/azure-job-queue.ts';
 import { RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
 import { readJob, type JobResults } from './read-job.ts';

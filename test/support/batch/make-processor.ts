@@ -1,10 +1,10 @@
-import type { Job } from '../../../shared/batch/job/job.ts';
-import { createPace } from '../../../shared/batch/run/pace.ts';
+import type { Job } from '../../../shared/batch/model/job-message.ts';
+import { createPace } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import {
   createJobProcessor,
   type JobProcessor,
   type ProcessorOptions,
-} from '../../../shared/batch/process-job.ts';
+} from '../../../shared/batch/processing/process-message.ts';
 import { createMemoryArea, type MemoryArea } from './memory-area.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';

@@ -3,7 +3,7 @@ import type {
   BlobFacts,
   BlobHold,
   NewBlob,
-} from '../../../shared/batch/store/blob-area.ts';
+} from '../../../shared/storage/blob-container.ts';
 
 interface StoredBlob {
   readonly content: Buffer;

@@ -1,7 +1,7 @@
-import { createBlobBatchStore } from '../../../shared/batch/store/blob-batch-store.ts';
-import { names } from '../../../shared/batch/store/blob-names.ts';
-import type { BatchStore } from '../../../shared/batch/store/batch-store.ts';
-import type { JournalEntry } from '../../../shared/batch/store/journal.ts';
+import { createBlobBatchStore } from '../../../shared/batch/storage/batch-store.ts';
+import { names } from '../../../shared/batch/storage/blob-paths.ts';
+import type { BatchStore } from '../../../shared/batch/storage/batch-store.part.ts';
+import type { JournalEntry } from '../../../shared/batch/storage/journal.ts';
 import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
 import { createMemoryArea, type MemoryArea } from './memory-area.ts';
 import { parseLines, readJob, type JobResults } from './read-job.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { JobProcessor } from '../../../shared/batch/process-job.ts';
+import type { JobProcessor } from '../../../shared/batch/processing/process-message.ts';
 import type { StorageWorld } from './storage-world.ts';
 
 export interface PumpOptions {

@@ -1,7 +1,7 @@
-import { names } from '../../../shared/batch/store/blob-names.ts';
-import type { BlobArea } from '../../../shared/batch/store/blob-area.ts';
-import { createJournalReader, type JournalEntry } from '../../../shared/batch/store/journal.ts';
-import type { ResultLine } from '../../../shared/batch/job/result.ts';
+import { names } from '../../../shared/batch/storage/blob-paths.ts';
+import type { BlobArea } from '../../../shared/storage/blob-container.ts';
+import { createJournalReader, type JournalEntry } from '../../../shared/batch/storage/journal.ts';
+import type { ResultLine } from '../../../shared/batch/model/item.ts';
 
 export interface JobResults {
   readonly total: number;

@@ -1,8 +1,8 @@
 import { HttpRequest, type HttpHandler, type HttpRequestInit } from '@azure/functions';
-import { createAzureBlobArea } from '../../../shared/batch/azure/azure-blob-area.ts';
+import { createAzureBlobArea } from '../../../shared/storage/azure/azure-blob-container.ts';
 import { createBatch } from '../../../shared/batch/create-batch.ts';
-import { createQueueJobSender } from '../../../shared/batch/azure/queue-job-sender.ts';
-import { requestPatience } from '../../../shared/batch/azure/storage-connection.ts';
+import { createQueueJobSender } from '../../../shared/batch/azure-job-queue.ts';
+import { requestPatience } from '../../../shared/storage/azure/storage-connection.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import {
@@ -11,14 +11,14 @@ import {
   answerBatchCreation,
   answerBatchList,
   answerBatchRetry,
-} from '../../../shared/http/answer-batches.ts';
+} from '../../../shared/http/batches-handler.ts';
 import {
   answerFile,
   answerFileContent,
   answerFileRemoval,
   answerFileUpload,
-} from '../../../shared/http/answer-files.ts';
-import { asHttpHandler } from '../../../shared/http/pipeline.ts';
+} from '../../../shared/http/files-handler.ts';
+import { asHttpHandler } from '../../../shared/http/admission.ts';
 import { openDoor } from '../open-door.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';
 import { createScriptedAgent } from './scripted-agent.ts';

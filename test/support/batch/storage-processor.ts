@@ -1,9 +1,9 @@
-import { createAzureBlobArea } from '../../../shared/batch/azure/azure-blob-area.ts';
+import { createAzureBlobArea } from '../../../shared/storage/azure/azure-blob-container.ts';
 import { createBatch, type BatchOptions } from '../../../shared/batch/create-batch.ts';
-import type { JobProcessor } from '../../../shared/batch/process-job.ts';
-import type { Batch } from '../../../shared/batch/queue-handler.ts';
-import { createQueueJobSender } from '../../../shared/batch/azure/queue-job-sender.ts';
-import { PATIENT, type StoragePatience } from '../../../shared/batch/azure/storage-connection.ts';
+import type { JobProcessor } from '../../../shared/batch/processing/process-message.ts';
+import type { Batch } from '../../../shared/batch/queue-trigger.ts';
+import { createQueueJobSender } from '../../../shared/batch/azure-job-queue.ts';
+import { PATIENT, type StoragePatience } from '../../../shared/storage/azure/storage-connection.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';

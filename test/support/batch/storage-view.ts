@@ -1,6 +1,6 @@
 import { ContainerClient } from '@azure/storage-blob';
-import { createAzureBlobArea } from '../../../shared/batch/azure/azure-blob-area.ts';
-import type { BlobArea } from '../../../shared/batch/store/blob-area.ts';
+import { createAzureBlobArea } from '../../../shared/storage/azure/azure-blob-container.ts';
+import type { BlobArea } from '../../../shared/storage/blob-container.ts';
 import { RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
 import { createJobClient, type JobClient } from './job-client.ts';

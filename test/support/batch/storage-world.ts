@@ -2,8 +2,8 @@ import { ContainerClient } from '@azure/storage-blob';
 import { QueueClient } from '@azure/storage-queue';
 import { startAzurite } from '../../../dev/azurite.ts';
 import { prepareStorage } from '../../../dev/prepare-storage.ts';
-import { names } from '../../../shared/batch/store/blob-names.ts';
-import type { StorageConnection } from '../../../shared/batch/azure/storage-connection.ts';
+import { names } from '../../../shared/batch/storage/blob-paths.ts';
+import type { StorageConnection } from '../../../shared/storage/azure/storage-connection.ts';
 import { JOB_QUEUE, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 
 export interface StorageWorld {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createPace } from '../../../shared/batch/run/pace.ts';
+import { createPace } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import {
   customIdsIn,

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createBlobBatchStore } from '../../../shared/batch/store/blob-batch-store.ts';
-import { createPace } from '../../../shared/batch/run/pace.ts';
+import { createBlobBatchStore } from '../../../shared/batch/storage/batch-store.ts';
+import { createPace } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createMemoryStore } from '../../support/batch/memory-store.ts';
 import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';

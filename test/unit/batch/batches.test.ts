@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { names } from '../../../shared/batch/store/blob-names.ts';
+import { names } from '../../../shared/batch/storage/blob-paths.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import {
   customIdsIn,

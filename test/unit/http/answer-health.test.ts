@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { answerHealth, withoutService } from '../../../shared/http/answer-health.ts';
-import { asOpenHandler } from '../../../shared/http/open-handler.ts';
+import { asOpenHandler } from '../../../shared/http/handler.ts';
 import { call, get } from '../../support/http-call.ts';
 
 describe('GET /health', () => {

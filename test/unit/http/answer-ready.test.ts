@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ReadinessReport, Status } from '../../../shared/health/readiness.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { answerReady, type ReadyNeeds } from '../../../shared/http/answer-ready.ts';
-import { asOpenHandler } from '../../../shared/http/open-handler.ts';
+import { asOpenHandler } from '../../../shared/http/handler.ts';
 import { call, get } from '../../support/http-call.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 

@@ -1,9 +1,9 @@
 import { InvocationContext } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../shared/errors.ts';
-import type { Answer, PipelineNeeds } from '../../../shared/http/exchange.ts';
-import { asOpenHandler } from '../../../shared/http/open-handler.ts';
-import { jsonResponse, type PlainResponse } from '../../../shared/http/respond.ts';
+import type { Answer, PipelineNeeds } from '../../../shared/http/request-context.ts';
+import { asOpenHandler } from '../../../shared/http/handler.ts';
+import { jsonResponse, type PlainResponse } from '../../../shared/http/responses.ts';
 import { call, get } from '../../support/http-call.ts';
 import type { Telemetry } from '../../../shared/telemetry/telemetry.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { ModelEndpoint } from '../../../shared/model/endpoint.ts';
-import { readCompletion } from '../../../shared/model/read-completion.ts';
-import { readStream } from '../../../shared/model/read-stream.ts';
+import { readCompletion } from '../../../shared/model/openai/read-completion.ts';
+import { readStream } from '../../../shared/model/openai/read-stream.part.ts';
 import { UpstreamFailure } from '../../../shared/model/upstream-failure.ts';
 
 const RUNS = 10_000;

@@ -10,6 +10,7 @@ const ROOMS = [
   'shared/model',
   'shared/batch',
   'shared/config',
+  'shared/secrets',
   'shared/redis',
   'shared/rate-limit',
 ];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { METRICS } from '../../../shared/telemetry/metric-names.ts';
+import { METRICS } from '../../../shared/telemetry/metrics.ts';
 import { createMetricsRegistry } from '../../../shared/telemetry/metrics-registry.ts';
 import { prometheusName, toPrometheusText } from '../../../shared/telemetry/prometheus-text.ts';
 import { parsePrometheus, valueOf } from '../../support/parse-prometheus.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { MetricDefinition } from '../../../shared/telemetry/metric-definition.ts';
-import { METRICS } from '../../../shared/telemetry/metric-names.ts';
+import { METRICS } from '../../../shared/telemetry/metrics.ts';
 import { prometheusName } from '../../../shared/telemetry/prometheus-text.ts';
 
 function rowOf(metric: MetricDefinition): string {

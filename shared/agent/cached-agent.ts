@@ -1,0 +1,122 @@
+import { hash } from 'node:crypto';
+import type { AnswerCache, OpenedAnswer } from '../cache/response-cache.ts';
+import { parseCacheControl } from '../cache/cache-control.ts';
+import { cacheStatusHeader, type CacheStatus } from '../cache/cache-status.ts';
+import { replayText } from './replay-text.ts';
+import type { StoredAnswer } from '../cache/response-cache.part.ts';
+import type {
+  Agent,
+  AgentEvent,
+  ModelParameters,
+  Question,
+  Reply,
+  TurnCache,
+  TurnContext,
+} from './agent.ts';
+
+export interface RememberOptions {
+  readonly agent: Agent;
+  readonly answers: AnswerCache;
+  readonly instructions: string;
+  readonly parameters?: ModelParameters;
+  /** What is asked at the moment: an answer of another model or endpoint is not this one's. */
+  readonly model: () => string;
+}
+
+/** Changes when answers are made in another way by the same words. */
+const PROMPT_FORMAT = 'agent-1';
+
+/**
+ * The same agent, which asks the model only for what it has not been asked by the same caller a
+ * moment ago. A turn without a scope is never remembered.
+ */
+export function rememberAnswers(options: RememberOptions): Agent {
+  const { agent, answers, instructions, parameters = {} } = options;
+  const instructionsHash = hash('sha256', instructions, 'base64url');
+
+  function open(question: Question, { context, cache }: Asked): Promise<OpenedAnswer> {
+    const { message, earlier = [], maxOutputTokens, temperature } = question;
+    return answers.open({
+      parts: {
+        callerId: cache.scope,
+        model: options.model(),
+        parameters: { maxOutputTokens, temperature, agent: { ...parameters } },
+        promptVersion: `${PROMPT_FORMAT}:${instructionsHash}`,
+        tools: [],
+        messages: [...earlier.map(({ role, content }) => ({ role, content })), message],
+      },
+      traits: { temperature, hasHistory: earlier.some(isTurn), hasPersonalData: false },
+      control: parseCacheControl(cache.control),
+      signal: context.signal,
+    });
+  }
+
+  async function answer(question: Question, context: TurnContext): Promise<Reply> {
+    const { cache } = context;
+    if (cache === undefined) return agent.answer(question, context);
+    const opened = await open(question, { context, cache });
+    tell(cache, opened.status);
+    if (opened.kind === 'found') return toReply(opened.answer);
+    const { making } = opened;
+    try {
+      const reply = await agent.answer(question, context);
+      tell(cache, await making.keep(toCandidate(reply)));
+      return reply;
+    } catch (error) {
+      if (!context.signal.aborted) making.fail(error);
+      throw error;
+    } finally {
+      making.leave();
+    }
+  }
+
+  async function* stream(question: Question, context: TurnContext): AsyncGenerator<AgentEvent> {
+    const { cache } = context;
+    if (cache === undefined) return yield* agent.stream(question, context);
+    const opened = await open(question, { context, cache });
+    tell(cache, opened.status);
+    if (opened.kind === 'found') return yield* replay(opened.answer);
+    const { making } = opened;
+    try {
+      for await (const event of agent.stream(question, context)) {
+        // Before the reader gets the end, so that whoever asks again then finds the answer.
+        if (event.type === 'done') await making.keep(toCandidate(event.reply));
+        yield event;
+      }
+    } catch (error) {
+      if (!context.signal.aborted) making.fail(error);
+      throw error;
+    } finally {
+      making.leave();
+    }
+  }
+
+  return { answer, stream };
+}
+
+interface Asked {
+  readonly context: TurnContext;
+  readonly cache: TurnCache;
+}
+
+function isTurn({ role }: { readonly role: string }): boolean {
+  return role === 'user' || role === 'assistant';
+}
+
+function tell({ onStatus }: TurnCache, status: CacheStatus): void {
+  const isFound = status.kind !== 'forward';
+  onStatus?.({ header: cacheStatusHeader(status), isFound });
+}
+
+function toCandidate({ response, ...reply }: Reply) {
+  return { ...reply, text: response };
+}
+
+function toReply({ text, model, usage }: StoredAnswer): Reply {
+  return { response: text, model, usage, finishReason: 'stop', cached: true, toolCalls: [] };
+}
+
+function* replay(answer: StoredAnswer): Generator<AgentEvent> {
+  for (const text of replayText(answer.text)) yield { type: 'delta', text };
+  yield { type: 'done', reply: toReply(answer) };
+}

@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../clock.ts';
+import { ServiceError } from '../../errors.ts';
+import type { BatchStore } from '../storage/batch-store.part.ts';
+import type { BlobArea, BlobFacts } from '../../storage/blob-container.ts';
+import { ownerHash } from '../storage/blob-paths.ts';
+import { hasEnded, openOutput, outputBlob, parseOutputFileId } from './output-files.ts';
+import { mayAsk } from '../model/owner.ts';
+
+/** A file in the shape that OpenAI clients read. */
+export interface FileObject {
+  readonly id: string;
+  readonly object: 'file';
+  readonly bytes: number;
+  readonly created_at: number;
+  readonly filename: string;
+  readonly purpose: 'batch' | 'batch_output';
+  readonly status: 'processed';
+}
+
+export interface FileContent {
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Undefined while the file grows. */
+  readonly bytes: number | undefined;
+}
+
+export interface NewFile {
+  readonly owner: string;
+  readonly filename: string;
+  /** Stored as it comes; what it throws is thrown, and nothing is kept. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/** Input and output files of batches. A file of somebody else is not there: not_found. */
+export interface FileDesk {
+  create(file: NewFile): Promise<FileObject>;
+  find(id: string, owner: string): Promise<FileObject>;
+  content(id: string, owner: string): Promise<FileContent>;
+  remove(id: string, owner: string): Promise<void>;
+}
+
+export interface FileDeskOptions {
+  readonly inputs: BlobArea;
+  readonly outputs: BlobArea;
+  readonly store: BatchStore;
+  readonly clock: Clock;
+}
+
+const INPUT_FILE_ID = /^file-[0-9a-f]{32}$/;
+
+export function createFileDesk(options: FileDeskOptions): FileDesk {
+  const { inputs, clock } = options;
+  return {
+    async create({ owner, filename, chunks }) {
+      const id = `file-${randomBytes(16).toString('hex')}`;
+      const facts = inputFacts({ owner, filename, now: clock.now() });
+      if (!(await inputs.create(inputBlob(id), { content: chunks, facts }))) {
+        throw new TypeError(`Cannot create ${id} twice`);
+      }
+      return findInput(id, { owner, inputs });
+    },
+    async find(id, owner) {
+      const output = await findOutput(id, { owner, options });
+      if (output === undefined) return findInput(id, { owner, inputs });
+      const { file, record } = output;
+      const isOver = await hasEnded(file, { area: options.outputs, record });
+      const found = await options.outputs.facts(outputBlob(file));
+      if (found === undefined && isOver) throw notFound();
+      return {
+        id,
+        object: 'file',
+        bytes: found?.bytes ?? 0,
+        created_at: Math.floor(Date.parse(record.createdAt) / 1_000),
+        filename: `${id.slice('file-'.length)}.jsonl`,
+        purpose: 'batch_output',
+        status: 'processed',
+      };
+    },
+    async content(id, owner) {
+      const output = await findOutput(id, { owner, options });
+      if (output !== undefined) {
+        const { file, record } = output;
+        const opened = await openOutput(file, { ...options, area: options.outputs, record });
+        if (opened === undefined) throw notFound();
+        return opened;
+      }
+      const { bytes } = await findInput(id, { owner, inputs });
+      const chunks = await inputs.stream(inputBlob(id));
+      if (chunks === undefined) throw notFound();
+      return { chunks, bytes };
+    },
+    async remove(id, owner) {
+      const output = await findOutput(id, { owner, options });
+      const removed =
+        output === undefined
+          ? (await findInput(id, { owner, inputs })) && (await inputs.remove(inputBlob(id)))
+          : await options.outputs.remove(outputBlob(output.file));
+      if (!removed) throw notFound();
+    },
+  };
+}
+
+/** The name of an input file within its container. */
+export function inputBlob(id: string): string {
+  return `files/${id}.jsonl`;
+}
+
+interface Asking {
+  readonly owner: string;
+  readonly inputs: BlobArea;
+  /** The field that named the file. */
+  readonly param?: string;
+}
+
+/** @throws ServiceError not_found, also for what belongs to somebody else */
+export async function findInput(id: string, { owner, inputs, param }: Asking): Promise<FileObject> {
+  const found = INPUT_FILE_ID.test(id) ? await inputs.facts(inputBlob(id)) : undefined;
+  if (found?.facts['owner'] !== ownerHash(owner)) throw notFound(param);
+  return {
+    id,
+    object: 'file',
+    bytes: found.bytes,
+    created_at: Math.floor(Number(found.facts['created']) / 1_000),
+    filename: Buffer.from(found.facts['filename'] ?? '', 'base64url').toString('utf8'),
+    purpose: 'batch',
+    status: 'processed',
+  };
+}
+
+/** Undefined where the id is not one of an output file. */
+async function findOutput(
+  id: string,
+  { owner, options }: { readonly owner: string; readonly options: FileDeskOptions },
+) {
+  const file = parseOutputFileId(id);
+  if (file === undefined) return undefined;
+  const record = await options.store.find(file.id);
+  if (record === undefined || !mayAsk(record, owner)) throw notFound();
+  return { file, record };
+}
+
+/** Facts travel as headers, which hold ASCII only. */
+function inputFacts(file: { owner: string; filename: string; now: number }): BlobFacts {
+  return {
+    owner: ownerHash(file.owner),
+    filename: Buffer.from(file.filename.slice(0, 512), 'utf8').toString('base64url'),
+    created: String(file.now),
+  };
+}
+
+function notFound(param?: string): ServiceError {
+  return new ServiceError('not_found', 'There is no such file', { param });
+}

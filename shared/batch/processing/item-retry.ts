@@ -1,0 +1,71 @@
+import type { ItemOutcome } from './run-item.ts';
+import {
+  NO_REFUSALS,
+  type Attempts,
+  type JournalEntry,
+  type Refusals,
+} from '../storage/journal.ts';
+import { failed, type ItemPlace } from '../model/item.ts';
+import type { Refusal } from './refusals.ts';
+import { retryAt } from './retry-times.ts';
+
+/** Tries of one item before it is given up; in each of them the model's own retries were used. */
+const MAX_ATTEMPTS = 5;
+/**
+ * Refusals after which an item is given up all the same, for it may be what nobody can serve. While
+ * everything is refused one item is asked every 15 s or more, by turns. So an item that no limit ever
+ * has room for ends after an hour if it is alone. One that an endpoint breaks at ends after some
+ * minutes, if it was seen to fail where others got through; and so does an item that is cut off by
+ * an outage, if it is alone and the outage lasts.
+ */
+const MAX_REFUSALS = { 'no room': 240, away: 40, 'away, and suspect': 10 } as const;
+
+interface JudgeOptions {
+  readonly place: ItemPlace;
+  /** The item's place in its shard. */
+  readonly index: number;
+  /** What it has failed at by itself so far. */
+  readonly attempts: Attempts | undefined;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+interface RefusalOptions extends Omit<JudgeOptions, 'now'> {
+  readonly why: Refusal;
+  readonly refusals: Refusals | undefined;
+}
+
+type Judged<Type extends JournalEntry['type']> = Extract<JournalEntry, { type: Type }>;
+
+/** What the journal says about a try in which nobody was served: a refusal, or the last one. */
+export function judgeRefusal(
+  { code }: Extract<ItemOutcome, { kind: 'try again' }>,
+  { place, index, attempts, why, refusals = NO_REFUSALS }: RefusalOptions,
+): Judged<'result' | 'refused'> {
+  const isSuspect = why === 'away' && attempts?.lastCode === code;
+  const limit = MAX_REFUSALS[isSuspect ? 'away, and suspect' : why];
+  if (refusals[why] + 1 < limit) return { type: 'refused', index, code, why };
+  const failures = (attempts?.count ?? 0) + refusals.away + refusals['no room'] + 1;
+  const message = `The item failed ${failures} times, at last with ${code}`;
+  return { type: 'result', index, line: failed(place, 'exhausted', message) };
+}
+
+/** What the journal says about a try: an end, or when to try again. */
+export function judge(
+  outcome: Exclude<ItemOutcome, { kind: 'stopped' }>,
+  { place, index, attempts, now }: JudgeOptions,
+): Judged<'result' | 'attempt'> {
+  if (outcome.kind === 'result') return { type: 'result', index, line: outcome.line };
+  const { code, afterSeconds } = outcome;
+  const failures = (attempts?.count ?? 0) + 1;
+  if (failures < MAX_ATTEMPTS) {
+    return {
+      type: 'attempt',
+      index,
+      code,
+      retryAt: retryAt(failures, { now, askedSeconds: afterSeconds }),
+    };
+  }
+  const message = `The item failed ${failures} times, at last with ${code}`;
+  return { type: 'result', index, line: failed(place, 'exhausted', message) };
+}

@@ -1,0 +1,117 @@
+import type { Agent, Reply, TurnContext } from '../../agent/agent.ts';
+import { parseChatRequest } from '../../protocols/chat-api.ts';
+import { toCompletion } from '../../protocols/completions-reply.ts';
+import type { Fault } from '../../protocols/validation.ts';
+import {
+  looksLikeCompletions,
+  parseCompletionsRequest,
+} from '../../protocols/openai-chat-completions.ts';
+import type { Clock } from '../../clock.ts';
+import { isRetryable, ServiceError, toServiceError, type ErrorCode } from '../../errors.ts';
+import { describeCause } from '../../telemetry/describe-error.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
+import { GONE, parseItem, UNREADABLE } from '../model/item.part.ts';
+import { refusalOf } from './refusals.ts';
+import { answered, failed, type ItemPlace, type ResultLine } from '../model/item.ts';
+import { unlessAborted } from '../../resilience/waiting.ts';
+
+/** What became of one try at one item. Only `result` is an end. */
+export type ItemOutcome =
+  | { readonly kind: 'result'; readonly line: ResultLine }
+  | {
+      readonly kind: 'try again';
+      readonly code: ErrorCode;
+      readonly afterSeconds: number | undefined;
+    }
+  | { readonly kind: 'stopped' };
+
+export interface ItemOptions {
+  readonly place: ItemPlace;
+  readonly agent: Agent;
+  readonly itemDeadlineMs: number;
+  /** Aborts when the job must let go; the item is then neither answered nor failed. */
+  readonly stop: AbortSignal;
+  readonly traceparent: string;
+  /** What the agent reads its deadline by. */
+  readonly agentClock: Clock;
+  readonly telemetry: Telemetry;
+}
+
+/** Asks the agent one item. Never throws: what goes wrong is the item's outcome. */
+export async function answerItem(item: unknown, options: ItemOptions): Promise<ItemOutcome> {
+  const { place, stop, itemDeadlineMs } = options;
+  const parsed = parseItem(item);
+  if (!parsed.ok) return { kind: 'result', line: noItem(item, { place, fault: parsed.fault }) };
+  const ending = new AbortController();
+  const timer = setTimeout(() => ending.abort(tooLate()), itemDeadlineMs);
+  const onStop = (): void => ending.abort(stop.reason);
+  stop.addEventListener('abort', onStop, { once: true });
+  if (stop.aborted) onStop();
+  const requestId = crypto.randomUUID();
+  const context: TurnContext = {
+    signal: ending.signal,
+    deadlineAt: options.agentClock.now() + itemDeadlineMs,
+    traceparent: options.traceparent,
+    isBackground: true,
+    telemetry: options.telemetry.with({ requestId }),
+  };
+  try {
+    const { question, toBody } = readBody(parsed.item.body, {
+      requestId,
+      now: options.agentClock.now(),
+    });
+    const answering = options.agent.answer(question, context);
+    const reply = await unlessAborted(answering, context.signal);
+    return { kind: 'result', line: answered(place, requestId, toBody(reply)) };
+  } catch (thrown) {
+    if (stop.aborted) return { kind: 'stopped' };
+    return failure(toServiceError(thrown), { place, telemetry: context.telemetry });
+  } finally {
+    clearTimeout(timer);
+    stop.removeEventListener('abort', onStop);
+  }
+}
+
+/** Why there is nothing to ask. */
+function noItem(
+  item: unknown,
+  { place, fault }: { readonly place: ItemPlace; readonly fault: Fault },
+): ResultLine {
+  if (item === GONE) {
+    return failed(place, 'input_not_found', 'The input of the batch must stay where it is');
+  }
+  if (item === UNREADABLE) {
+    const wanted = 'The line must be one JSON value in UTF-8, and not longer than 1 MiB';
+    return failed(place, 'invalid_json_line', wanted);
+  }
+  const name = fault.param === undefined ? 'it' : `"${fault.param}"`;
+  return failed(place, 'invalid_item', `Cannot accept the item: ${name} ${fault.wanted}`);
+}
+
+/** The question of a body in either dialect, and how its answer is to be written. */
+function readBody(body: unknown, { requestId, now }: { requestId: string; now: number }) {
+  if (!looksLikeCompletions(body)) {
+    const toBody = (reply: Reply): unknown => ({ ...reply, requestId });
+    return { question: parseChatRequest(body), toBody };
+  }
+  const frame = { requestId, created: Math.floor(now / 1_000) };
+  const toBody = (reply: Reply): unknown => toCompletion(reply, frame);
+  return { question: parseCompletionsRequest(body).question, toBody };
+}
+
+function failure(
+  error: ServiceError,
+  { place, telemetry }: { readonly place: ItemPlace; readonly telemetry: Telemetry },
+): ItemOutcome {
+  const { code } = error;
+  const fields = { index: place.index, code, cause: describeCause(error.cause) };
+  if (code === 'internal') telemetry.error('batch item failed', fields);
+  else telemetry.info('batch item failed', fields);
+  const mayHelp = isRetryable(code) || refusalOf(code) === 'no room';
+  if (mayHelp) return { kind: 'try again', code, afterSeconds: error.retryAfterSeconds };
+  return { kind: 'result', line: failed(place, code, error.message) };
+}
+
+function tooLate(): ServiceError {
+  return new ServiceError('upstream_timeout', 'The model did not answer the item in time');
+}

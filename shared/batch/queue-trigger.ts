@@ -1,0 +1,64 @@
+import type { StorageQueueHandler } from '@azure/functions';
+import { toServiceError, type ServiceError } from '../errors.ts';
+import { describeCause, describePlace } from '../telemetry/describe-error.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { BatchDesk } from './api/batch-service.ts';
+import type { BatchStore } from './storage/batch-store.part.ts';
+import type { FileDesk } from './api/file-service.ts';
+import type { PaceLoad } from './processing/concurrency-limiter.ts';
+import type { JobProcessor } from './processing/process-message.ts';
+
+/** The parts of batch. They are made for the first message or request, not for a chat. */
+export interface Batch {
+  readonly processor: JobProcessor;
+  readonly store: BatchStore;
+  readonly desk: BatchDesk;
+  readonly files: FileDesk;
+  /** What batch asks of the model at this moment. */
+  load(): PaceLoad;
+  /** Takes a message that the platform gave up. */
+  explainPoison(message: unknown): Promise<void>;
+}
+
+/** As long as a queue keeps a message by default. */
+const MAX_AGE_SECONDS = 604_800;
+
+export interface BatchNeeds {
+  readonly telemetry: Telemetry;
+  batch(): Promise<Batch>;
+}
+
+/**
+ * Wraps what is done with a message as a handler of the platform. A rejection is meant: it makes
+ * the platform deliver the message again, after one line that says why.
+ */
+export function asQueueHandler(
+  getService: () => Promise<BatchNeeds>,
+  handle: (message: unknown, batch: Batch) => Promise<void>,
+): StorageQueueHandler {
+  return async (message, { triggerMetadata }) => {
+    const service = await getService();
+    const { telemetry } = service;
+    const age = ageSeconds(triggerMetadata?.['insertionTime'], Date.now());
+    if (age !== undefined) telemetry.record('batchMessageAge', age);
+    try {
+      await handle(message, await service.batch());
+    } catch (error) {
+      tell(telemetry, toServiceError(error));
+      throw error;
+    }
+  };
+}
+
+/** The platform only says that a delivery failed, in the words of whoever threw. */
+function tell(telemetry: Telemetry, { code, cause }: ServiceError): void {
+  const known = { code, cause: describeCause(cause) };
+  if (code !== 'internal') telemetry.warn('batch delivery failed', known);
+  else telemetry.error('batch delivery failed', { ...known, place: describePlace(cause) });
+}
+
+/** How long the message has waited. The message itself can take the place of what the queue says. */
+function ageSeconds(insertedAt: unknown, now: number): number | undefined {
+  const age = (now - Date.parse(String(insertedAt))) / 1_000;
+  return age >= 0 && age <= MAX_AGE_SECONDS ? age : undefined;
+}

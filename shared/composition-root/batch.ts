@@ -1,0 +1,58 @@
+import type { TokenCredential } from '@azure/identity';
+import type { Agent } from '../agent/agent.ts';
+import type { Batch } from '../batch/queue-trigger.ts';
+import {
+  PATIENT,
+  requestPatience,
+  type StoragePatience,
+} from '../storage/azure/storage-connection.ts';
+import { INPUT_CONTAINER, RESULT_CONTAINER } from '../batch/storage-names.ts';
+import type { Clock } from '../clock.ts';
+import type { Settings } from '../config/read-config.ts';
+import { storageSettings } from '../config/storage-settings.ts';
+import { ServiceError } from '../errors.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+
+export interface BatchParts {
+  readonly agent: Agent;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly credential: () => Promise<TokenCredential>;
+}
+
+/** Batch on the storage that the settings name. The storage client is loaded here, and not before. */
+export async function wireBatch(settings: Settings, parts: BatchParts): Promise<Batch> {
+  const place = storageSettings(settings);
+  if (place === undefined) {
+    throw new ServiceError(
+      'config_unavailable',
+      'Cannot run batch jobs: AzureWebJobsStorage must be set',
+    );
+  }
+  const { telemetry, clock, agent } = parts;
+  const connection =
+    place.kind === 'identity' ? { ...place, credential: await parts.credential() } : place;
+  const [{ createAzureBlobArea }, { createQueueJobSender }, { createBatch }] = await Promise.all([
+    import('../storage/azure/azure-blob-container.ts'),
+    import('../batch/azure-job-queue.ts'),
+    import('../batch/create-batch.ts'),
+  ]);
+  const storage = (patience: StoragePatience) => {
+    const area = (container: string) =>
+      createAzureBlobArea({ connection, container, telemetry, patience });
+    const sender = createQueueJobSender(connection, patience);
+    return { inputs: area(INPUT_CONTAINER), results: area(RESULT_CONTAINER), sender };
+  };
+  return createBatch({
+    agent,
+    clock,
+    telemetry,
+    ...storage(PATIENT),
+    forRequests: storage(requestPatience(settings.limits.answerDeadlineMs)),
+    concurrency: settings.batch.concurrency,
+    // The other half of the places is always there for chats.
+    instanceConcurrency: Math.max(1, Math.floor(settings.model.maxConcurrentPerEndpoint / 2)),
+    jobDeadlineMs: settings.batch.deadlineMs,
+    itemDeadlineMs: settings.limits.answerDeadlineMs,
+  });
+}

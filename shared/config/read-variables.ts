@@ -1,0 +1,87 @@
+import type { ConfigProblem } from './config-error.ts';
+import { findVariable, type FoundVariable, type VariablePlaces } from './find-variable.ts';
+import { FALLBACKS_WANTED, fallbackSecrets, parseFallbacks } from './model-fallbacks.ts';
+import type { WantedSecret } from '../secrets/secrets.ts';
+import type { SettingSource } from './setting-source.ts';
+import { VARIABLES, type Variable } from './variables.ts';
+import { readPlainUrl } from './plain-url.ts';
+
+/** Variables with a default are always there; the others are `undefined` when not set. */
+export type VariableSettings = {
+  readonly [K in keyof typeof VARIABLES]: (typeof VARIABLES)[K] extends { default: string }
+    ? string
+    : string | undefined;
+};
+
+export interface VariableReading {
+  /** Complete only where there is no problem. */
+  readonly settings: VariableSettings;
+  /** By the name of the variable. */
+  readonly sources: ReadonlyMap<string, SettingSource>;
+  readonly problems: readonly ConfigProblem[];
+}
+
+/** What a header can carry: a key with a line feed inside would fail every call instead of the start. */
+const PRINTABLE = /^[\x20-\x7e]{1,4096}$/;
+
+/** The secrets that the vault is asked for, where one is named. */
+export function wantedSecrets(modelFallbacks?: string): readonly WantedSecret[] {
+  const own = Object.values<Variable>(VARIABLES).flatMap(({ name, vaultName }) =>
+    vaultName === undefined ? [] : [{ name: vaultName, variable: name }],
+  );
+  const known = new Set(own.map(({ name }) => name));
+  const others = fallbackSecrets(modelFallbacks).filter((name) => !known.has(name));
+  return [...own, ...[...new Set(others)].map((name) => ({ name }))];
+}
+
+/** Reads the environment, and the secrets where they are there already. */
+export function readVariableSettings(places: VariablePlaces): VariableReading {
+  const problems: ConfigProblem[] = [];
+  const sources = new Map<string, SettingSource>();
+  const settings: Record<string, string | undefined> = {};
+  for (const [key, variable] of Object.entries<Variable>(VARIABLES)) {
+    const found = findVariable(variable, places);
+    sources.set(variable.name, found.source);
+    const reading = readOne(variable, found.text);
+    if ('wanted' in reading) {
+      problems.push({ setting: placeOf(variable, found), wanted: reading.wanted });
+    } else settings[key] = reading.value;
+  }
+  return { settings: settings as VariableSettings, sources, problems };
+}
+
+type Reading = { readonly value: string | undefined } | { readonly wanted: string };
+
+function readOne({ kind }: Variable, text: string | undefined): Reading {
+  if (text === undefined) return { value: undefined };
+  if (kind === 'url') return readUrl(text, ['https:', 'http:']);
+  if (kind === 'https-url') return readUrl(text, ['https:']);
+  if (kind === 'fallbacks') {
+    return parseFallbacks(text) === undefined ? { wanted: FALLBACKS_WANTED } : { value: text };
+  }
+  if (kind === 'json-object') {
+    return isJsonObject(text) ? { value: text } : { wanted: 'a JSON object' };
+  }
+  if (PRINTABLE.test(text)) return { value: text };
+  return { wanted: 'at most 4096 printable ASCII characters' };
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+function readUrl(text: string, protocols: readonly string[]): Reading {
+  const value = readPlainUrl(text, protocols);
+  if (value !== undefined) return { value };
+  const scheme = protocols.length > 1 ? 'http(s)' : 'https';
+  return { wanted: `an ${scheme} URL without credentials, query or fragment` };
+}
+
+function placeOf({ name, vaultName }: Variable, { source }: FoundVariable): string {
+  return source === 'Key Vault' ? `${name} (Key Vault secret ${vaultName ?? ''})` : name;
+}

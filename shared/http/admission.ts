@@ -1,0 +1,111 @@
+import type { HttpHandler } from '@azure/functions';
+import type { Caller, CallerEvidence } from '../callers/caller.ts';
+import { hashIdentifier } from '../callers/hash-identifier.ts';
+import { createAllowance, type CallerLimits } from './allowance.ts';
+import { ServiceError } from '../errors.ts';
+import type {
+  CallerExchange,
+  Exchange,
+  MeteredExchange,
+  PipelineNeeds,
+} from './request-context.ts';
+import { asOpenHandler } from './handler.ts';
+import type { PlainResponse } from './responses.ts';
+
+/** What it takes to know who is calling and how much each may use. */
+export interface CallerNeeds extends PipelineNeeds {
+  /** @throws ServiceError unauthorized, or config_unavailable while the keys cannot be read */
+  readonly identify: (evidence: CallerEvidence) => Caller;
+  readonly limits: CallerLimits;
+}
+
+type CallerAnswer<Needs> = (exchange: CallerExchange, needs: Needs) => Promise<PlainResponse>;
+type MeteredAnswer<Needs> = (exchange: MeteredExchange, needs: Needs) => Promise<PlainResponse>;
+
+/**
+ * A route for known callers within their limits: the request is counted before anything is done.
+ * Every route goes through this unless it says otherwise.
+ */
+export function asHttpHandler<Needs extends CallerNeeds>(
+  getService: () => Promise<Needs>,
+  answer: CallerAnswer<Needs>,
+): HttpHandler {
+  return asOpenHandler(getService, async (exchange, needs) => {
+    const admitted = admit(exchange, { needs, countsAtOnce: true });
+    await admitted.countIfSure();
+    return answer(admitted, needs);
+  });
+}
+
+/**
+ * The same for a route that asks the model: it takes request and tokens at once, when it has read
+ * what is asked. A request that is refused before that is counted too, without tokens.
+ */
+export function asMeteredHandler<Needs extends CallerNeeds>(
+  getService: () => Promise<Needs>,
+  answer: MeteredAnswer<Needs>,
+): HttpHandler {
+  return asOpenHandler(getService, async (exchange, needs) => {
+    const admitted = admit(exchange, { needs, countsAtOnce: false });
+    try {
+      return await answer(admitted, needs);
+    } finally {
+      // Whoever is over the limit is told that rather than what is wrong with the request.
+      await admitted.countIfSure();
+    }
+  });
+}
+
+interface Admitted extends MeteredExchange {
+  /** Takes one request where none has been taken yet, of a caller that is certain. */
+  readonly countIfSure: () => Promise<void>;
+}
+
+interface AdmitOptions {
+  readonly needs: CallerNeeds;
+  /** Counts the request as soon as it is certain whose it is. */
+  readonly countsAtOnce: boolean;
+}
+
+/**
+ * Knows the caller before the body is looked at, so that nobody without a key costs any work. The
+ * client's address is the one thing that the wire does not have (it holds the platform's own
+ * proxy), and a JSON body may have replaced it. Such a body is refused when it is read; until then
+ * nothing may be taken from the caller it points to, or given to whoever sent it.
+ */
+function admit(exchange: Exchange, { needs, countsAtOnce }: AdmitOptions): Admitted {
+  const { request, header, addHeaders } = exchange;
+  const forwardedFor = request.headers.get('x-forwarded-for') ?? undefined;
+  const caller = needs.identify({ header, forwardedFor });
+  const callerId = hashIdentifier(caller.id);
+  const allowance = createAllowance(needs.limits, { callerId, addHeaders });
+  let isSure = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
+
+  async function countIfSure(): Promise<void> {
+    if (isSure && !allowance.isCounted()) await allowance.reserve(0);
+  }
+  async function makeSure(): Promise<void> {
+    isSure = true;
+    if (countsAtOnce) await countIfSure();
+  }
+  return {
+    ...exchange,
+    get callerId() {
+      if (!isSure) throw unknownSender();
+      return callerId;
+    },
+    reserve: (tokens) => allowance.reserve(tokens),
+    countIfSure,
+    bodyIsNoJson: makeSure,
+    async readJson() {
+      const body = await exchange.readJson();
+      await makeSure();
+      return body;
+    },
+  };
+}
+
+/** The route has no use for a body, so nobody has looked whether it is a harmless one. */
+function unknownSender(): ServiceError {
+  return new ServiceError('invalid_request', 'Cannot accept a body here: it must be left out');
+}

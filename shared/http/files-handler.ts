@@ -1,0 +1,98 @@
+import type { FileObject } from '../batch/api/file-service.ts';
+import { MAX_INPUT_BYTES } from '../batch/planning/plan-input.ts';
+import type { BatchNeeds } from '../batch/queue-trigger.ts';
+import { ServiceError } from '../errors.ts';
+import type { CallerExchange, PipelineNeeds } from './request-context.ts';
+import { boundaryOf, readMultipart, type FormPart } from './upload.ts';
+import { readChunks } from './read-chunks.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
+import { routeId } from './route-id.ts';
+import { streamFile } from './file-stream.ts';
+
+export interface FilesNeeds extends PipelineNeeds, BatchNeeds {}
+
+/** The form around a file is small. */
+const UPLOAD = { maxBytes: MAX_INPUT_BYTES + 65_536, stallMs: 30_000 } as const;
+const MAX_FIELD_BYTES = 1_024;
+const MAX_PARTS = 16;
+
+/** POST /v1/files: the input of a batch, stored while it comes in. */
+export async function answerFileUpload(
+  exchange: CallerExchange,
+  needs: FilesNeeds,
+): Promise<PlainResponse> {
+  const boundary = boundaryOf(exchange.header('content-type') ?? '');
+  const { files } = await needs.batch();
+  let stored: FileObject | undefined;
+  let purpose: string | undefined;
+  let parts = 0;
+  try {
+    for await (const part of readMultipart(readChunks(exchange, UPLOAD), boundary)) {
+      // The first part shows that this is no JSON, whatever the host made of it.
+      if (parts === 0) await exchange.bodyIsNoJson();
+      parts += 1;
+      if (parts > MAX_PARTS) throw refused('file', 'the form must have at most 16 parts');
+      if (part.name === 'purpose') purpose = await readField(part);
+      if (part.name !== 'file') continue;
+      if (stored !== undefined) throw refused('file', 'must be given once');
+      const { filename = 'input.jsonl', chunks } = part;
+      const owner = exchange.callerId;
+      stored = await files.create({ owner, filename, chunks });
+    }
+    if (stored === undefined) throw refused('file', 'is required');
+    if (purpose !== 'batch') throw refused('purpose', 'must be batch');
+    return jsonResponse(stored);
+  } catch (error) {
+    // Only the end of the form tells whether its file is wanted.
+    if (stored !== undefined)
+      await files.remove(stored.id, exchange.callerId).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** GET /v1/files/{id} */
+export async function answerFile(
+  exchange: CallerExchange,
+  needs: FilesNeeds,
+): Promise<PlainResponse> {
+  const id = await routeId(exchange);
+  const { files } = await needs.batch();
+  return jsonResponse(await files.find(id, exchange.callerId));
+}
+
+/** GET /v1/files/{id}/content */
+export async function answerFileContent(
+  exchange: CallerExchange,
+  needs: FilesNeeds,
+): Promise<PlainResponse> {
+  const id = await routeId(exchange);
+  const { files } = await needs.batch();
+  return streamFile(exchange, await files.content(id, exchange.callerId));
+}
+
+/** DELETE /v1/files/{id} */
+export async function answerFileRemoval(
+  exchange: CallerExchange,
+  needs: FilesNeeds,
+): Promise<PlainResponse> {
+  const id = await routeId(exchange);
+  const { files } = await needs.batch();
+  await files.remove(id, exchange.callerId);
+  return jsonResponse({ id, object: 'file', deleted: true });
+}
+
+async function readField({ name, chunks }: FormPart): Promise<string> {
+  const read: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_FIELD_BYTES) throw refused(name, `must have at most ${MAX_FIELD_BYTES} bytes`);
+    read.push(chunk);
+  }
+  return Buffer.concat(read).toString('utf8');
+}
+
+function refused(param: string, wanted: string): ServiceError {
+  const message = `Cannot accept the form: "${param}" ${wanted}`;
+  return new ServiceError('invalid_request', message, { param });
+}

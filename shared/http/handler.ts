@@ -1,0 +1,161 @@
+import type {
+  HttpHandler,
+  HttpRequest,
+  HttpResponseInit,
+  InvocationContext,
+} from '@azure/functions';
+import { toServiceError, type ServiceError } from '../errors.ts';
+import { describeCause, describePlace } from '../telemetry/describe-error.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import { takeConnection, trackConnections, type Connection } from './client-connection.ts';
+import type { Answer, Exchange, PipelineNeeds } from './request-context.ts';
+import { statusOf } from '../protocols/problem-details.ts';
+import { readJson } from './read-json.part.ts';
+import { refuseShadowingQuery } from './refuse-shadowing.ts';
+import { reportFailure } from './report-failure.ts';
+import { openRequestRecord, type RequestRecord } from './request-telemetry.ts';
+import { problemResponse, withHeaders, withQuotable } from './responses.ts';
+import { sendable } from './sendable.ts';
+import { requestIdOf, traceFieldsOf, traceparentOf } from './trace-context.ts';
+
+/** nginx's number for a client that left; nobody is there to read it. */
+const CLIENT_LEFT_STATUS = 499;
+
+/**
+ * Wraps an answer as a handler of the platform, for a route that anybody may call. With HTTP
+ * streaming on, a handler that throws or returns nothing never answers at all, so every failure
+ * becomes a response here.
+ */
+export function asOpenHandler<Needs extends PipelineNeeds>(
+  getService: () => Promise<Needs>,
+  answer: Answer<Needs>,
+): HttpHandler {
+  trackConnections();
+  return async (request, context) => {
+    const arrival = arrive(request, context);
+    let telemetry: Telemetry | undefined;
+    let record: RequestRecord | undefined;
+    try {
+      refuseShadowingQuery(request);
+      const service = await getService();
+      ({ telemetry } = service);
+      const { method } = request;
+      record = openRequestRecord(telemetry, {
+        ...arrival,
+        method,
+        route: routeOf(context),
+      });
+      arrival.traceparent = record.traceparent;
+      telemetry = telemetry.with({
+        requestId: arrival.requestId,
+        ...traceFieldsOf(arrival.traceparent),
+        route: context.functionName,
+      });
+      const { streams } = record;
+      const exchange = openExchange(arrival, { request, service, telemetry, streams });
+      const answered = withHeaders(await answer(exchange, service), arrival.extraHeaders);
+      const response = sendable(withQuotable(answered, arrival));
+      const { status = 200 } = response;
+      telemetry.info('request answered', { status, ...age(arrival) });
+      record.answered(status);
+      return response;
+    } catch (thrown) {
+      return answerFailure(thrown, { arrival, telemetry, context, record });
+    }
+  };
+}
+
+/** The template that the route was registered with: few, whatever paths are asked for. */
+function routeOf({ options, functionName }: InvocationContext): string {
+  const route: unknown = options.trigger['route'];
+  return typeof route === 'string' ? `/${route}` : functionName;
+}
+
+interface Arrival {
+  readonly startedAt: number;
+  readonly requestId: string;
+  /** First that of the caller, then that of the request itself. */
+  traceparent: string;
+  readonly connection: Connection | undefined;
+  readonly clientLeft: AbortSignal;
+  /** What any answer to this request carries besides its own. */
+  readonly extraHeaders: Record<string, string>;
+  readonly header: (name: string) => string | undefined;
+}
+
+function arrive(request: HttpRequest, context: InvocationContext): Arrival {
+  const connection = takeConnection(context.invocationId);
+  const header = (name: string): string | undefined => {
+    if (connection === undefined) return request.headers.get(name) ?? undefined;
+    const value = connection.headers[name.toLowerCase()];
+    return Array.isArray(value) ? value.join(', ') : value;
+  };
+  return {
+    startedAt: performance.now(),
+    requestId: requestIdOf(header('x-request-id')),
+    traceparent: traceparentOf(context.traceContext?.traceParent, header('traceparent')),
+    connection,
+    extraHeaders: {},
+    clientLeft: connection?.clientLeft ?? new AbortController().signal,
+    header,
+  };
+}
+
+interface Parts {
+  readonly request: HttpRequest;
+  readonly service: PipelineNeeds;
+  readonly telemetry: Telemetry;
+  readonly streams: Exchange['streams'];
+}
+
+function openExchange(arrival: Arrival, parts: Parts): Exchange {
+  const { request, service, telemetry, streams } = parts;
+  const { extraHeaders, ...known } = arrival;
+  return {
+    ...known,
+    request,
+    telemetry,
+    streams,
+    addHeaders: (headers) => void Object.assign(extraHeaders, headers),
+    readJson: () => readJson({ request, header: arrival.header }, service.maxRequestBytes),
+  };
+}
+
+interface Failing {
+  readonly arrival: Arrival;
+  /** Undefined while there is no service yet. */
+  readonly telemetry: Telemetry | undefined;
+  readonly context: InvocationContext;
+  readonly record: RequestRecord | undefined;
+}
+
+function answerFailure(thrown: unknown, failing: Failing): HttpResponseInit {
+  const { arrival, record } = failing;
+  const error = toServiceError(thrown);
+  const hasLeft = arrival.clientLeft.aborted;
+  try {
+    report(error, failing);
+    if (hasLeft) record?.answered(CLIENT_LEFT_STATUS, 'client_left');
+    else record?.answered(statusOf(error.code), error.code);
+  } catch {
+    // A log that fails must not cost the caller the answer.
+  }
+  if (hasLeft) return withQuotable({ status: CLIENT_LEFT_STATUS }, arrival);
+  return withHeaders(problemResponse(error, arrival), arrival.extraHeaders);
+}
+
+/** One line for each failure. A service that could not be configured has told so itself. */
+function report(error: ServiceError, { arrival, telemetry, context }: Failing): void {
+  const { code, cause } = error;
+  if (arrival.clientLeft.aborted) {
+    telemetry?.info('client left', { ...age(arrival), code, cause: describeCause(cause) });
+  } else if (telemetry !== undefined) {
+    reportFailure(telemetry, { message: 'request failed', error, fields: age(arrival) });
+  } else if (code === 'internal') {
+    context.error('service failed to start', describeCause(cause), describePlace(cause));
+  }
+}
+
+function age({ startedAt }: Arrival): { readonly durationMs: number } {
+  return { durationMs: Math.round(performance.now() - startedAt) };
+}

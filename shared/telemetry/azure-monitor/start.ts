@@ -1,0 +1,169 @@
+import type { TokenCredential } from '@azure/identity';
+import {
+  ApplicationInsightsSampler,
+  AzureMonitorLogExporter,
+  AzureMonitorMetricExporter,
+  AzureMonitorTraceExporter,
+} from '@azure/monitor-opentelemetry-exporter';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
+import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
+import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import type { LogSink } from '../create-telemetry.ts';
+import type { MetricsRegistry } from '../metrics-registry.ts';
+import type { Redact } from '../redact.ts';
+import type { Tracer } from '../telemetry.ts';
+import { cleanSpanExporter } from './clean-spans.ts';
+import { countExports } from './count-exports.ts';
+import { createLogSink } from './log-sink.ts';
+import { forwardMetrics } from './forward-metrics.ts';
+import { createSpanTracer } from './bridges.ts';
+
+export interface AzureMonitorOptions {
+  readonly connectionString: string;
+  /** Where the resource takes no keys: the identity that it knows. */
+  readonly credential?: TokenCredential | undefined;
+  /** Share of traces that are sent, 0 to 1. Logs and metrics are always whole. */
+  readonly samplingRatio: number;
+  readonly service: {
+    readonly name: string;
+    readonly version: string;
+    readonly instance: string;
+  };
+  readonly registry: MetricsRegistry;
+  readonly redact: Redact;
+  /** Another way to the endpoint, for tests: the product reaches it by https only. */
+  readonly transport?: Transport | undefined;
+  readonly pace?: Partial<ExportPace> | undefined;
+}
+
+/** Where and how telemetry is sent, in the words of the exporter. */
+export interface Transport {
+  readonly host?: string;
+  readonly endpoint?: string;
+  readonly allowInsecureConnection?: boolean;
+}
+
+export interface ExportPace {
+  /** Between two packages of spans and logs. */
+  readonly everyMs: number;
+  readonly metricsEveryMs: number;
+  /** One package; whatever was not taken by then is dropped. */
+  readonly timeoutMs: number;
+  /** The whole of the last flush. */
+  readonly closeMs: number;
+}
+
+/** The platform grants 5 s at the end, and the other parts of the service need some of it. */
+const PACE: ExportPace = {
+  everyMs: 5_000,
+  metricsEveryMs: 60_000,
+  timeoutMs: 8_000,
+  closeMs: 3_500,
+};
+/** Spans and log records that wait; more are dropped, so that a dead endpoint costs no memory. */
+const MAX_WAITING = 2_048;
+const MAX_PER_EXPORT = 512;
+
+/** Application Insights behind the product's own words. */
+export interface AzureMonitor {
+  readonly log: LogSink;
+  readonly tracer: Tracer;
+  /** Sends what waits and ends, within its time. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** Begins to send telemetry. Nothing that happens to it afterwards reaches a request. */
+export function startAzureMonitor(options: AzureMonitorOptions): AzureMonitor {
+  const pace = { ...PACE, ...options.pace };
+  const { registry, redact } = options;
+  const exporting = exporterOptions(options, pace);
+  const resource = resourceOf(options);
+  const queue = {
+    scheduledDelayMillis: pace.everyMs,
+    exportTimeoutMillis: pace.timeoutMs,
+    maxQueueSize: MAX_WAITING,
+    maxExportBatchSize: MAX_PER_EXPORT,
+  };
+  const spans = countExports(new AzureMonitorTraceExporter(exporting), {
+    signal: 'spans',
+    registry,
+  });
+  const traces = new BasicTracerProvider({
+    resource,
+    sampler: new ApplicationInsightsSampler(options.samplingRatio),
+    spanProcessors: [new BatchSpanProcessor(cleanSpanExporter(spans, redact), queue)],
+  });
+  const records = countExports(new AzureMonitorLogExporter(exporting), {
+    signal: 'logs',
+    registry,
+  });
+  const logs = new LoggerProvider({
+    resource,
+    processors: [new BatchLogRecordProcessor({ exporter: records, ...queue })],
+  });
+  const meters = new MeterProvider({
+    resource,
+    readers: [
+      new PeriodicExportingMetricReader({
+        exporter: new AzureMonitorMetricExporter(exporting),
+        exportIntervalMillis: Math.max(pace.metricsEveryMs, pace.timeoutMs),
+        exportTimeoutMillis: pace.timeoutMs,
+      }),
+    ],
+  });
+  forwardMetrics(registry, meters.getMeter('agent'));
+  return {
+    log: createLogSink(logs.getLogger('agent'), redact),
+    tracer: createSpanTracer(traces.getTracer('agent')),
+    async close() {
+      const ends = [traces.shutdown(), logs.shutdown(), meters.shutdown()];
+      await within(pace.closeMs, Promise.allSettled(ends));
+    },
+  };
+}
+
+function exporterOptions(options: AzureMonitorOptions, { timeoutMs }: ExportPace) {
+  const { connectionString, credential, transport } = options;
+  return {
+    connectionString,
+    ...(credential === undefined ? {} : { credential }),
+    // Lost is lost: telemetry that waits on disk or for a second try has no bound that we set.
+    disableOfflineStorage: true,
+    retryOptions: { maxRetries: 0 },
+    additionalPolicies: [{ policy: giveUpAfter(timeoutMs), position: 'perCall' as const }],
+    ...transport,
+  };
+}
+
+/** Without it a server that takes the data and never answers would hold the socket for ever. */
+function giveUpAfter(timeoutMs: number) {
+  return {
+    name: 'giveUpAfter',
+    sendRequest<Request extends { timeout: number }, Answer>(
+      request: Request,
+      next: (request: Request) => Promise<Answer>,
+    ): Promise<Answer> {
+      request.timeout = timeoutMs;
+      return next(request);
+    },
+  };
+}
+
+function resourceOf({ service }: AzureMonitorOptions) {
+  return resourceFromAttributes({
+    'service.name': service.name,
+    'service.version': service.version,
+    'service.instance.id': service.instance,
+  });
+}
+
+async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, timeoutMs);
+  try {
+    await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import {
+  createAgent,
+  type AgentEvent,
+  type Question,
+  type TurnContext,
+} from '../../../shared/agent/agent.ts';
+import { rememberAnswers } from '../../../shared/agent/cached-agent.ts';
+import { createAnswerCache } from '../../../shared/cache/response-cache.ts';
+import { createMemoryCache } from '../../../shared/cache/memory-store.ts';
+import { ServiceError } from '../../../shared/errors.ts';
+import { createHandClock } from '../../support/limits.ts';
+import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
+import {
+  answerOf,
+  createScriptedModel,
+  failingAfter,
+  textsThenAnswer,
+  type AnswerStep,
+  type StreamStep,
+} from '../../support/scripted-model.ts';
+
+interface Script {
+  readonly answers?: readonly AnswerStep[];
+  readonly streams?: readonly StreamStep[];
+}
+
+function setUp(script: Script, settings: { model?: () => string } = {}) {
+  const clock = createHandClock();
+  const model = createScriptedModel(script);
+  const size = { maxEntries: 10, maxBytes: 100_000, maxEntryBytes: 10_000 };
+  const cache = createMemoryCache({ ...size, ttlMs: 1_000, clock });
+  const agent = rememberAnswers({
+    agent: createAgent({ model, instructions: 'Be brief' }),
+    answers: createAnswerCache({ cache, ttlMs: 1_000, clock }),
+    instructions: 'Be brief',
+    model: settings.model ?? (() => 'm'),
+  });
+  return { agent, model };
+}
+
+function turn(scope: string | undefined, signal = new AbortController().signal) {
+  const statuses: string[] = [];
+  const context: TurnContext = {
+    signal,
+    deadlineAt: 1,
+    traceparent: 't1',
+    telemetry: createRecordedTelemetry(),
+    cache: scope === undefined ? undefined : { scope, onStatus: (s) => statuses.push(s.header) },
+  };
+  return { context, statuses };
+}
+
+async function collect(events: AsyncIterable<AgentEvent>): Promise<AgentEvent[]> {
+  const all: AgentEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+const QUESTION: Question = { message: 'Why?' };
+const TWO = { answers: [async () => answerOf('one'), async () => answerOf('two')] };
+
+describe('rememberAnswers', () => {
+  it.each<readonly [string, Question, Question]>([
+    ['another message', QUESTION, { message: 'How?' }],
+    ['another bound', QUESTION, { ...QUESTION, maxOutputTokens: 5 }],
+    ['instructions of the caller', QUESTION, { ...QUESTION, earlier: [said('system', 'Rhyme')] }],
+    ['a wish for variety', { ...QUESTION, temperature: 1 }, { ...QUESTION, temperature: 1 }],
+    ['a history', history(), history()],
+  ])('asks the model again for %s', async (_what, first, second) => {
+    const { agent, model } = setUp(TWO);
+
+    await agent.answer(first, turn('alice').context);
+    const reply = await agent.answer(second, turn('alice').context);
+
+    expect(reply).toMatchObject({ response: 'two', cached: false });
+    expect(model.calls).toHaveLength(2);
+  });
+
+  it('asks the model again for another caller, for nobody, and for another model', async () => {
+    let name = 'm1';
+    const answers = Array.from({ length: 5 }, () => async () => answerOf('x'));
+    const { agent, model } = setUp({ answers }, { model: () => name });
+    const ask = (scope: string | undefined) => agent.answer(QUESTION, turn(scope).context);
+
+    await ask('alice');
+    await ask('bob');
+    await ask(undefined);
+    await ask(undefined);
+    name = 'm2';
+    await ask('alice');
+
+    expect(model.calls).toHaveLength(5);
+  });
+
+  it('finds the same question, and says so each time', async () => {
+    const { agent, model } = setUp({ answers: [async () => answerOf('one')] });
+    const [first, second] = [turn('alice'), turn('alice')];
+
+    await agent.answer(QUESTION, first.context);
+    const reply = await agent.answer(QUESTION, second.context);
+
+    expect(reply).toMatchObject({ response: 'one', cached: true, finishReason: 'stop' });
+    expect(first.statuses.at(-1)).toBe('serverless-agent; fwd=miss; stored');
+    expect(second.statuses).toEqual(['serverless-agent; hit; ttl=1']);
+    expect(model.calls).toHaveLength(1);
+  });
+
+  it('never keeps an answer that is not whole', async () => {
+    const { agent } = setUp({
+      answers: [async () => ({ ...answerOf('half'), finishReason: 'length' }), ...TWO.answers],
+    });
+    const cut = turn('alice');
+
+    await agent.answer(QUESTION, cut.context);
+    const reply = await agent.answer(QUESTION, turn('alice').context);
+
+    expect(cut.statuses.at(-1)).toBe('serverless-agent; fwd=miss');
+    expect(reply.response).toBe('one');
+  });
+
+  it('gives an answer that was streamed to those who waited for it', async () => {
+    const { agent, model } = setUp({ streams: [() => textsThenAnswer(['Hello', ' you'])] });
+
+    const [streamed, whole] = await Promise.all([
+      collect(agent.stream(QUESTION, turn('alice').context)),
+      agent.answer(QUESTION, turn('alice').context),
+    ]);
+
+    expect(streamed.at(-1)).toMatchObject({ type: 'done', reply: { cached: false } });
+    expect(whole).toMatchObject({ response: 'Hello you', cached: true });
+    expect(model.calls).toHaveLength(1);
+  });
+
+  it('lets another one make the call when a stream breaks or its reader leaves', async () => {
+    const cut = new ServiceError('upstream_interrupted', 'cut');
+    const streams: StreamStep[] = [
+      () => failingAfter(['Hel'], cut),
+      () => textsThenAnswer(['first']),
+      () => textsThenAnswer(['second']),
+    ];
+    const { agent, model } = setUp({ streams });
+
+    await expect(collect(agent.stream(QUESTION, turn('alice').context))).rejects.toThrow('cut');
+    const left = agent.stream(QUESTION, turn('alice').context)[Symbol.asyncIterator]();
+    await left.next();
+    const waiting = collect(agent.stream(QUESTION, turn('alice').context));
+    await left.return?.();
+
+    expect((await waiting).at(-1)).toMatchObject({ type: 'done', reply: { response: 'second' } });
+    expect(model.calls).toHaveLength(3);
+  });
+});
+
+function said(role: 'system' | 'user' | 'assistant', content: string) {
+  return { role, content };
+}
+
+function history(): Question {
+  return { ...QUESTION, earlier: [said('user', 'Hi'), said('assistant', 'Hello')] };
+}
