@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerCompletions } from '../shared/http/answer-completions.ts';
+import { answerCompletions } from '../shared/http/chat-handler.ts';
 import { asMeteredHandler } from '../shared/http/admission.ts';
 
 app.http('completions', {

@@ -1,5 +1,5 @@
 import { app } from '@azure/functions';
-import { answerHealth, withoutService } from '../shared/http/answer-health.ts';
+import { answerHealth, withoutService } from '../shared/http/operations-handler.ts';
 import { asOpenHandler } from '../shared/http/handler.ts';
 
 app.http('health', {

@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerModels } from '../shared/http/answer-models.ts';
+import { answerModels } from '../shared/http/operations-handler.ts';
 import { asHttpHandler } from '../shared/http/admission.ts';
 
 app.http('models', {

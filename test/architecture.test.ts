@@ -58,8 +58,14 @@ describe('the rules of the house', () => {
   });
 
   it('see an import from a floor above, and a floor that nobody planned', () => {
-    const upwards = planted('shared/batch/storage/x.ts', `import { a } from '../processing/item-retry.ts';`);
-    const downwards = planted('shared/batch/processing/x.ts', `import { a } from '../storage/batch-progress.ts';`);
+    const upwards = planted(
+      'shared/batch/storage/x.ts',
+      `import { a } from '../processing/item-retry.ts';`,
+    );
+    const downwards = planted(
+      'shared/batch/processing/x.ts',
+      `import { a } from '../storage/batch-progress.ts';`,
+    );
     const unplanned = planted('shared/batch/utils/x.ts', '');
 
     expect(upwards).toEqual([

@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-container.ts';
 import { viewBatch } from '../../shared/batch/api/batch-status.ts';
-import type { BatchStore } from '../../shared/batch/storage/batch-store.part.ts';
-import { createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
+import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
 import { createQueueJobSender } from '../../shared/batch/azure-job-queue.ts';
 import { resultLineSchema } from '../../shared/batch/model/item.ts';
-import { requestPatience } from '../../shared/storage/azure/storage-connection.ts';
+import { requestPatience } from '../../shared/storage/azure/storage-timeouts.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import { requireConnectionString } from '../require-connection-string.ts';
 import { ServiceError } from '../../shared/errors.ts';

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-container.ts';
-import { DEAD_LETTER_FOLDER } from '../../shared/batch/storage/dead-letters.ts';
+import { DEAD_LETTER_FOLDER } from '../../shared/batch/storage/batch-store.ts';
 import { parseJob } from '../../shared/batch/model/job-message.ts';
 import { createQueueJobSender } from '../../shared/batch/azure-job-queue.ts';
 import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import { requireConnectionString } from '../require-connection-string.ts';
 import type { ProgressOutput } from './progress.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ResultLine } from '../../shared/batch/model/item.ts';
-import { unlessAborted } from '../../shared/resilience/waiting.ts';
+import { unlessAborted } from '../../shared/resilience/abort.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import { AwayError, type BatchProgress, type BatchService } from './batch-service.ts';
 import { describeSeconds } from './progress.ts';

@@ -8,11 +8,11 @@ import {
   type SharedBuckets,
 } from '../../shared/rate-limit/create-rate-limiter.ts';
 import { policiesOf } from '../../shared/rate-limit/policies.ts';
-import { createMemoryBuckets } from '../../shared/rate-limit/memory-buckets.ts';
+import { createMemoryBuckets } from '../../shared/rate-limit/memory-bucket-store.ts';
 import type { RateLimiter } from '../../shared/rate-limit/rate-limiter.ts';
 import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import { median } from './measure-requests.ts';
 import type { SpeedRow } from './report.ts';

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createHttpTransport } from '../../shared/model/http-client.ts';
-import { readText } from '../../shared/model/openai/read-body.ts';
+import { readText } from '../../shared/model/openai/read-response.ts';
 import { toTextTable } from './report.ts';
 
 const CALLS = 1_000;

@@ -1,8 +1,8 @@
 import { systemClock } from '../../shared/clock.ts';
 import { openSecrets } from '../../shared/composition-root/secrets.ts';
-import type { Environment } from '../../shared/config/find-variable.ts';
+import type { Environment } from '../../shared/config/read-variables.ts';
 import { inspectConfig } from '../../shared/config/read-config.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { usesDevelopmentModel } from '../start/plan-start.ts';
 import { describeConfig } from './describe-config.ts';
 

@@ -1,9 +1,4 @@
 import { hash } from 'node:crypto';
-import type { AnswerCache, OpenedAnswer } from '../cache/response-cache.ts';
-import { parseCacheControl } from '../cache/cache-control.ts';
-import { cacheStatusHeader, type CacheStatus } from '../cache/cache-status.ts';
-import { replayText } from './replay-text.ts';
-import type { StoredAnswer } from '../cache/response-cache.part.ts';
 import type {
   Agent,
   AgentEvent,
@@ -13,6 +8,9 @@ import type {
   TurnCache,
   TurnContext,
 } from './agent.ts';
+import { type CacheStatus, cacheStatusHeader, parseCacheControl } from '../cache/cache-headers.ts';
+import type { StoredAnswer } from '../cache/cache-store.ts';
+import type { AnswerCache, OpenedAnswer } from '../cache/response-cache.ts';
 
 export interface RememberOptions {
   readonly agent: Agent;
@@ -119,4 +117,22 @@ function toReply({ text, model, usage }: StoredAnswer): Reply {
 function* replay(answer: StoredAnswer): Generator<AgentEvent> {
   for (const text of replayText(answer.text)) yield { type: 'delta', text };
   yield { type: 'done', reply: toReply(answer) };
+}
+
+/** About what a model sends at a time; a reader sees text grow, a proxy sees few frames. */
+const PIECE_CHARS = 48;
+/** Words with the white space after them; a word too long is cut between characters, not in one. */
+const WORD = /\s*\S{1,48}\s*|\s+/gu;
+
+/** A kept answer in the pieces of a stream. Joined they are the text again. */
+export function* replayText(text: string): Generator<string, void, void> {
+  let piece = '';
+  for (const [word] of text.matchAll(WORD)) {
+    if (piece !== '' && piece.length + word.length > PIECE_CHARS) {
+      yield piece;
+      piece = '';
+    }
+    piece += word;
+  }
+  if (piece !== '') yield piece;
 }

@@ -1,14 +1,13 @@
 import { QueueClient } from '@azure/storage-queue';
 import { ServiceError } from '../errors.ts';
-import { toMessageText } from './model/job-message.ts';
-import type { JobSender } from './model/job-sender.ts';
+import { type JobSender, toMessageText } from './model/job-message.ts';
 import {
   PATIENT,
   type StorageConnection,
   type StoragePatience,
-} from '../storage/azure/storage-connection.ts';
+  watchStorage,
+} from '../storage/azure/storage-timeouts.ts';
 import { JOB_QUEUE } from './storage-names.ts';
-import { watchStorage } from '../storage/azure/storage-timeouts.ts';
 
 /** What a queue takes. */
 const MAX_MESSAGE_BYTES = 65_536;

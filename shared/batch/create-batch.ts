@@ -6,7 +6,7 @@ import type { BlobArea } from '../storage/blob-container.ts';
 import { createBlobBatchStore } from './storage/batch-store.ts';
 import { explainPoison } from './processing/poison-message.ts';
 import { createFileDesk } from './api/file-service.ts';
-import type { JobSender } from './model/job-sender.ts';
+import type { JobSender } from './model/job-message.ts';
 import { createPace } from './processing/concurrency-limiter.ts';
 import { createJobProcessor } from './processing/process-message.ts';
 import type { Batch } from './queue-trigger.ts';

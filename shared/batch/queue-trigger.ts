@@ -1,12 +1,13 @@
-import type { StorageQueueHandler } from '@azure/functions';
-import { toServiceError, type ServiceError } from '../errors.ts';
-import { describeCause, describePlace } from '../telemetry/describe-error.ts';
-import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { StorageQueueHandler, StorageQueueOutput } from '@azure/functions';
 import type { BatchDesk } from './api/batch-service.ts';
-import type { BatchStore } from './storage/batch-store.part.ts';
 import type { FileDesk } from './api/file-service.ts';
+import { toMessageText } from './model/job-message.ts';
 import type { PaceLoad } from './processing/concurrency-limiter.ts';
 import type { JobProcessor } from './processing/process-message.ts';
+import type { BatchStore } from './storage/batch-store.ts';
+import { isRetryable, type ServiceError, toServiceError } from '../errors.ts';
+import { describeCause, describePlace } from '../telemetry/describe-error.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** The parts of batch. They are made for the first message or request, not for a chat. */
 export interface Batch {
@@ -61,4 +62,27 @@ function tell(telemetry: Telemetry, { code, cause }: ServiceError): void {
 function ageSeconds(insertedAt: unknown, now: number): number | undefined {
   const age = (now - Date.parse(String(insertedAt))) / 1_000;
   return age >= 0 && age <= MAX_AGE_SECONDS ? age : undefined;
+}
+
+/**
+ * Explains messages that the platform gave up. One that cannot be explained now, because storage is
+ * away or the service does not start, is handed back as an output of the function: the platform
+ * puts it on the queue of jobs again, and needs nothing of ours for it. A poison queue has no poison
+ * queue of its own: after five failures a message would stay there until it is gone, without a word.
+ */
+export function asPoisonHandler(
+  getService: () => Promise<BatchNeeds>,
+  jobs: StorageQueueOutput,
+): StorageQueueHandler {
+  const explain = asQueueHandler(getService, (message, batch) => batch.explainPoison(message));
+  return async (message, context) => {
+    try {
+      await explain(message, context);
+    } catch (error) {
+      // A defect would go round for ever; there the platform keeps the message.
+      if (!isRetryable(toServiceError(error).code)) throw error;
+      context.warn('batch message put back unexplained');
+      context.extraOutputs.set(jobs, toMessageText(message));
+    }
+  };
 }

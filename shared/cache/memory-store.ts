@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
-import { isFresh, type CacheEntry, type ResponseCache } from './response-cache.part.ts';
+import { type CacheEntry, isFresh, type ResponseCache } from './cache-store.ts';
 
 export interface MemoryCacheOptions {
   readonly maxEntries: number;

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Clock } from '../clock.ts';
-import { isFresh, storedAnswerSchema, type ResponseCache } from './response-cache.part.ts';
+import { isFresh, type ResponseCache, storedAnswerSchema } from './cache-store.ts';
 
 /** The two commands that the cache needs. */
 export interface TextStore {

@@ -1,13 +1,16 @@
-import type { Clock } from '../clock.ts';
-import type { CacheControl } from './cache-control.ts';
-import { createCacheCounter, type CacheCounts } from './cache-counts.ts';
+import {
+  type CacheControl,
+  type CacheStatus,
+  type CandidateAnswer,
+  type ForwardReason,
+  mayUseCache,
+  type RequestTraits,
+  toStoredAnswer,
+} from './cache-headers.ts';
 import { cacheKey, type CacheKeyParts } from './cache-key.ts';
-import type { CacheStatus, ForwardReason } from './cache-status.ts';
-import { mayUseCache, type RequestTraits } from './cache-headers.ts';
-import { leadOrFollow } from './request-coalescing.ts';
-import { createMaking, type Landed, type Making, type MakingPlace } from './making.ts';
-import type { CacheEntry, ResponseCache, StoredAnswer } from './response-cache.part.ts';
-import { createSingleFlight } from './single-flight.ts';
+import type { CacheEntry, ResponseCache, StoredAnswer } from './cache-store.ts';
+import { createSingleFlight, type Landing, type Lead, leadOrFollow } from './request-coalescing.ts';
+import type { Clock } from '../clock.ts';
 
 /** Finds the answer to a request, waits for one that is being made, or asks for it to be made. */
 export interface AnswerCache {
@@ -81,4 +84,115 @@ export function createAnswerCache({ cache, ttlMs, clock }: AnswerCacheOptions): 
   }
 
   return { open, counts: () => counter.counts() };
+}
+
+/**
+ * The duty to make the answer. Others may be waiting, so every path ends in one of these; the
+ * first one counts.
+ */
+export interface Making {
+  /** The answer is whole. Kept and shared where that is allowed. Never rejects. */
+  keep(answer: CandidateAnswer): Promise<CacheStatus>;
+  /** The call failed; it would have failed for anybody. */
+  fail(error: unknown): void;
+  /** This caller left or ran out of time: somebody else takes over. */
+  leave(): void;
+}
+
+/** An entry that several requests share. */
+export interface Landed {
+  readonly entry: CacheEntry;
+  /** Made just now, as opposed to found. */
+  readonly isNew: boolean;
+}
+
+export interface MakingPlace {
+  /** Undefined where nothing of the request is to be kept. */
+  readonly key?: string;
+  /** Undefined where nobody waits for this call. */
+  readonly lead?: Lead<Landed>;
+}
+
+export interface MakingOptions extends MakingPlace {
+  readonly reason: ForwardReason;
+  readonly cache: ResponseCache;
+  readonly ttlMs: number;
+  readonly clock: Clock;
+  readonly onStored: () => void;
+}
+
+export function createMaking(options: MakingOptions): Making {
+  const { reason, key, lead, cache } = options;
+  let isOpen = true;
+
+  function end(landing: Landing<Landed>): void {
+    isOpen = false;
+    lead?.end(landing);
+  }
+
+  async function keep(candidate: CandidateAnswer): Promise<CacheStatus> {
+    const answer = key === undefined || !isOpen ? undefined : toStoredAnswer(candidate);
+    if (key === undefined || answer === undefined) {
+      end({ kind: 'private' });
+      return { kind: 'forward', reason, stored: false };
+    }
+    const storedAt = options.clock.now();
+    const entry: CacheEntry = { answer, storedAt, expiresAt: storedAt + options.ttlMs };
+    end({ kind: 'landed', value: { entry, isNew: true } });
+    const stored = await cache.set(key, entry).catch(() => false);
+    if (stored) options.onStored();
+    return { kind: 'forward', reason, stored };
+  }
+
+  return {
+    keep,
+    fail: (error) => end({ kind: 'failed', error }),
+    leave: () => end({ kind: 'left' }),
+  };
+}
+
+/** What the cache has done since the process began. */
+export interface CacheCounts {
+  readonly hits: number;
+  readonly collapsed: number;
+  readonly misses: number;
+  /** Requests whose answers are not kept, by our rules or by the caller's word. */
+  readonly bypassed: number;
+  readonly stored: number;
+  /** Tokens that a model would have been paid for. */
+  readonly savedInputTokens: number;
+  readonly savedOutputTokens: number;
+}
+
+export interface CacheCounter {
+  found(how: 'hits' | 'collapsed', usage: StoredAnswer['usage']): void;
+  forwarded(reason: ForwardReason): void;
+  stored(): void;
+  counts(): CacheCounts;
+}
+
+export function createCacheCounter(): CacheCounter {
+  const counts = {
+    hits: 0,
+    collapsed: 0,
+    misses: 0,
+    bypassed: 0,
+    stored: 0,
+    savedInputTokens: 0,
+    savedOutputTokens: 0,
+  };
+  return {
+    found(how, usage) {
+      counts[how] += 1;
+      counts.savedInputTokens += usage.inputTokens;
+      counts.savedOutputTokens += usage.outputTokens;
+    },
+    forwarded(reason) {
+      counts[reason === 'miss' || reason === 'stale' ? 'misses' : 'bypassed'] += 1;
+    },
+    stored() {
+      counts.stored += 1;
+    },
+    counts: () => ({ ...counts }),
+  };
 }

@@ -1,11 +1,41 @@
+import { createCallerKeyRing } from '../callers/caller-keys.ts';
+import { type Caller, type CallerEvidence, identifyCaller } from '../callers/caller.ts';
 import type { Clock } from '../clock.ts';
 import type { Settings } from '../config/read-config.ts';
-import type { CallerLimits } from '../http/allowance.ts';
-import { countVerdicts } from '../rate-limit/count-verdicts.ts';
-import { createRateLimiter, type SharedBuckets } from '../rate-limit/create-rate-limiter.ts';
+import { VARIABLES } from '../config/variables.ts';
+import type { CallerLimits } from '../http/admission.ts';
+import {
+  countVerdicts,
+  createRateLimiter,
+  type SharedBuckets,
+} from '../rate-limit/create-rate-limiter.ts';
+import { createMemoryBuckets } from '../rate-limit/memory-bucket-store.ts';
 import { policiesOf } from '../rate-limit/policies.ts';
-import { createMemoryBuckets } from '../rate-limit/memory-buckets.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+
+export interface WiredCallers {
+  readonly identify: (evidence: CallerEvidence) => Caller;
+  /** @throws ServiceError while the list of keys cannot be read: then nobody gets in. */
+  requireConfigured(): void;
+}
+
+/** Who may call, by the settings and the secret of the moment. */
+export function wireCallers(settings: Settings, secrets: Secrets): WiredCallers {
+  const { vaultName } = VARIABLES.callerKeys;
+  const { trustEntraPrincipal: trustPrincipal, proxiesInFront } = settings.callers;
+  const keys = createCallerKeyRing({
+    read: () => secrets.get(vaultName),
+    isAbsent: () =>
+      settings.azureKeyVaultUrl === undefined || secrets.whyMissing(vaultName) === 'absent',
+    whyMissing: () => secrets.whyMissing(vaultName),
+  });
+  return {
+    identify: (evidence) =>
+      identifyCaller(evidence, { trustPrincipal, proxiesInFront, keys: keys() }),
+    requireConfigured: () => void keys(),
+  };
+}
 
 export interface LimitsParts {
   readonly settings: Settings;

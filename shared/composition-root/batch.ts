@@ -5,11 +5,10 @@ import {
   PATIENT,
   requestPatience,
   type StoragePatience,
-} from '../storage/azure/storage-connection.ts';
+} from '../storage/azure/storage-timeouts.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../batch/storage-names.ts';
 import type { Clock } from '../clock.ts';
-import type { Settings } from '../config/read-config.ts';
-import { storageSettings } from '../config/storage-settings.ts';
+import { type Settings, storageSettings } from '../config/read-config.ts';
 import { ServiceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 

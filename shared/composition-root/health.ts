@@ -1,14 +1,20 @@
 import type { Batch } from '../batch/queue-trigger.ts';
+import type { AnswerCache } from '../cache/response-cache.ts';
 import type { Clock } from '../clock.ts';
-import type { Settings } from '../config/read-config.ts';
-import type { Secrets } from '../secrets/secrets.ts';
-import { wantedSecrets } from '../config/read-variables.ts';
-import { chatStatus } from '../health/chat-status.ts';
-import { createReadiness, type PartStatus, type Readiness } from '../health/readiness.ts';
-import type { Telemetry } from '../telemetry/telemetry.ts';
-import { secretsStatus } from './secrets-status.ts';
 import type { WiredModel } from './model.ts';
 import type { WiredRedis } from './redis-and-cache.ts';
+import type { Settings } from '../config/read-config.ts';
+import { wantedSecrets } from '../config/read-variables.ts';
+import {
+  chatStatus,
+  createReadiness,
+  type PartStatus,
+  type Readiness,
+} from '../health/readiness.ts';
+import type { ResilientModel } from '../model/resilient-model.ts';
+import type { Secrets, WantedSecret } from '../secrets/secrets.ts';
+import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 
 export interface ReadinessParts {
   readonly settings: Settings;
@@ -49,4 +55,51 @@ function redisStatus(redis: WiredRedis): PartStatus {
   if (redis.state() === 'ready') return { status: 'ready' };
   const reason = 'Redis is away; this instance keeps limits and answers for itself';
   return { status: 'degraded', reason };
+}
+
+/** Whether the secrets are as fresh as they should be, and which source each of them came from. */
+export function secretsStatus(secrets: Secrets, wanted: readonly WantedSecret[]): PartStatus {
+  const sources = Object.fromEntries(
+    wanted.map(({ name, variable }) => [variable ?? name, secrets.sourceOf(name)]),
+  );
+  const { failing, lastError } = secrets.state();
+  if (!failing) return { status: 'ready', sources };
+  const reason = `Key Vault: ${lastError ?? 'failing'}; the last known values are used`;
+  return { status: 'degraded', reason, sources };
+}
+
+export interface ObservedParts {
+  readonly model: ResilientModel;
+  readonly cache: { readonly answers: AnswerCache } | undefined;
+}
+
+/** Shows how much batch asks of the model. Until the first job there is nothing to show. */
+export function observeBatch(metrics: MetricsRegistry, batch: Pick<Batch, 'load'>): void {
+  metrics.observe('batchActiveItems', () => [{ value: batch.load().active }]);
+  metrics.observe('batchPaceLimit', () => [{ value: batch.load().limit }]);
+}
+
+const CIRCUIT = { closed: 0, 'half-open': 0.5, open: 1 } as const;
+
+/** Shows in metrics what the parts of the service know of themselves. */
+export function observeService(metrics: MetricsRegistry, { model, cache }: ObservedParts): void {
+  metrics.observe('circuitState', () =>
+    model.endpoints().map(({ name, circuit }) => ({
+      value: CIRCUIT[circuit],
+      attributes: { 'agent.endpoint': name },
+    })),
+  );
+  if (cache === undefined) return;
+  metrics.observe('cacheRequests', () => {
+    const { hits, collapsed, misses, bypassed } = cache.answers.counts();
+    return Object.entries({ hit: hits, collapsed, miss: misses, bypass: bypassed }).map(
+      ([outcome, value]) => ({ value, attributes: { outcome } }),
+    );
+  });
+  metrics.observe('cacheSavedTokens', () => {
+    const { savedInputTokens, savedOutputTokens } = cache.answers.counts();
+    return Object.entries({ input: savedInputTokens, output: savedOutputTokens }).map(
+      ([type, value]) => ({ value, attributes: { 'gen_ai.token.type': type } }),
+    );
+  });
 }

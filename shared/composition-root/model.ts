@@ -7,11 +7,9 @@ import type { Secrets } from '../secrets/secrets.ts';
 import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from '../model/endpoint.ts';
-import { createHttpTransport } from '../model/http-client.ts';
-import { createMissingModel } from '../model/missing-model.ts';
-import { createReplaceableModel } from '../model/replaceable-model.ts';
-import { createResilientModel, type ResilientModel } from '../model/resilient-model.part.ts';
-import type { Transport } from '../model/transport.ts';
+import { createHttpTransport, type Transport } from '../model/http-client.ts';
+import { createMissingModel, createReplaceableModel } from '../model/replaceable-model.ts';
+import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 export interface ModelParts {

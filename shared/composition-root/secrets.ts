@@ -1,13 +1,12 @@
+import type { TokenCredential } from '@azure/identity';
 import type { Clock } from '../clock.ts';
-import { createEnvironmentSecrets } from '../secrets/environment-secrets.ts';
 import type { Settings } from '../config/read-config.ts';
-import type { Secrets } from '../secrets/secrets.ts';
-import type { Environment } from '../config/find-variable.ts';
-import { wantedSecrets } from '../config/read-variables.ts';
+import { type Environment, wantedSecrets } from '../config/read-variables.ts';
+import { createEnvironmentSecrets } from '../secrets/environment-secrets.ts';
 import { DEFAULT_VAULT_PACE } from '../secrets/refresh-schedule.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 import { createVaultSecrets } from '../secrets/vault-secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { lazyCredential } from './credential.ts';
 
 export interface SecretsParts {
   readonly settings: Settings;
@@ -39,4 +38,33 @@ export async function openSecrets(environment: Environment, parts: SecretsParts)
     },
     ...others,
   });
+}
+
+/** The identity of the app, made when it is first needed: its packages cost a cold start. */
+export function lazyCredential({ azureClientId }: Settings): Once<TokenCredential> {
+  return once(async () => {
+    const { DefaultAzureCredential } = await import('@azure/identity');
+    return new DefaultAzureCredential(
+      azureClientId === undefined ? {} : { managedIdentityClientId: azureClientId },
+    );
+  });
+}
+
+export interface Once<T> {
+  (): Promise<T>;
+  /** What was made, or undefined when nobody asked or it failed. */
+  made(): Promise<T | undefined>;
+}
+
+/** Makes a thing when it is first asked for, once for all who ask, and forgets a failure. */
+export function once<T>(make: () => Promise<T>): Once<T> {
+  let making: Promise<T> | undefined;
+  function get(): Promise<T> {
+    making ??= make().catch((error: unknown) => {
+      making = undefined;
+      throw error;
+    });
+    return making;
+  }
+  return Object.assign(get, { made: async () => making?.catch(() => undefined) });
 }

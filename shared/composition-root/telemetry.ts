@@ -1,23 +1,23 @@
 import type { TokenCredential } from '@azure/identity';
+import { hostname } from 'node:os';
 import type { Clock } from '../clock.ts';
-import type { Environment } from '../config/find-variable.ts';
+import { parseFallbacks } from '../config/model-fallbacks.ts';
 import type { Settings } from '../config/read-config.ts';
+import { type Environment, textOf, wantedSecrets } from '../config/read-variables.ts';
+import { type Variable, VARIABLES } from '../config/variables.ts';
 import type { Secrets } from '../secrets/secrets.ts';
-import { VARIABLES } from '../config/variables.ts';
 import type { AzureMonitor, Transport } from '../telemetry/azure-monitor/start.ts';
 import { createConsoleLog } from '../telemetry/console-logger.ts';
 import {
   createTelemetry,
-  passThroughTracer,
   type LogRecord,
+  passThroughTracer,
 } from '../telemetry/create-telemetry.ts';
 import { describeCause } from '../telemetry/describe-error.ts';
 import { createMetricsRegistry, type MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { observeProcess } from '../telemetry/process-metrics.ts';
-import { createRedactor } from '../telemetry/redact.ts';
+import { createRedactor, type Redact } from '../telemetry/redact.ts';
 import type { LogLevel, Telemetry } from '../telemetry/telemetry.ts';
-import { secretValues } from './secret-values.ts';
-import { startSending } from './start-sending.ts';
 
 export interface TelemetryParts {
   readonly environment: Environment;
@@ -99,4 +99,51 @@ export function openTelemetry(parts: TelemetryParts): OpenedTelemetry {
       await last?.close();
     },
   };
+}
+
+export interface SendingParts extends TelemetryParts {
+  readonly metrics: MetricsRegistry;
+  readonly redact: Redact;
+}
+
+/** Where the resource takes no keys, it says so in the same words as to the platform. */
+const BY_IDENTITY = /(?:^|;)\s*Authorization\s*=\s*AAD\s*(?:;|$)/i;
+
+/** The packages that send cost a cold start, so they are loaded where there is something to send to. */
+export async function startSending(
+  connectionString: string,
+  { settings, credential, transport, metrics, redact }: SendingParts,
+): Promise<AzureMonitor> {
+  const byIdentity = BY_IDENTITY.test(settings.appInsightsAuthentication ?? '');
+  const [{ startAzureMonitor }, identity] = await Promise.all([
+    import('../telemetry/azure-monitor/start.ts'),
+    byIdentity ? credential() : undefined,
+  ]);
+  return startAzureMonitor({
+    connectionString,
+    credential: identity,
+    samplingRatio: settings.telemetry.samplingRatio,
+    service: { name: settings.agent.name, version: settings.appVersion, instance: hostname() },
+    registry: metrics,
+    redact,
+    transport,
+  });
+}
+
+/** The part of a storage connection string that opens the account. */
+const ACCOUNT_KEY = /AccountKey=([^;]+)/;
+
+/** Every secret that this process holds at the moment, to be hidden wherever text leaves it. */
+export function secretValues(environment: Environment, secrets?: Secrets): readonly string[] {
+  const variables = Object.values<Variable>(VARIABLES).filter(({ secret }) => secret === true);
+  const texts = variables.map(({ name }) => textOf(environment, name));
+  const fallbacks = textOf(environment, VARIABLES.modelFallbacks.name);
+  const keys = (parseFallbacks(fallbacks === '' ? '[]' : fallbacks) ?? []).map(
+    ({ apiKey }) => apiKey,
+  );
+  const known = wantedSecrets(fallbacks === '' ? undefined : fallbacks);
+  const values = known.map(({ name }) => secrets?.get(name));
+  const accountKeys = texts.map((text) => ACCOUNT_KEY.exec(text)?.[1]);
+  const all = [...texts, ...keys, ...values, ...accountKeys];
+  return [...new Set(all)].filter((value): value is string => Boolean(value));
 }

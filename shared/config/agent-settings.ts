@@ -1,12 +1,17 @@
 import * as z from 'zod';
-import { listAgentKeys, type AgentKey } from './agent-keys.ts';
+import { type AgentKey, type CamelKeys, listAgentKeys, toCamelName } from './agent-keys.ts';
 import type { agentSchema } from './agent-schema.ts';
-import { toCamelName, type CamelKeys } from './camel-keys.ts';
 import type { ConfigProblem } from './config-error.ts';
-import { textOf, type Environment } from './find-variable.ts';
-import { isTable, parseToml, type TomlTable } from './parse-toml.ts';
-import type { SettingSource } from './setting-source.ts';
-import { placeOf, unknownKeys, unknownVariables } from './agent-toml.ts';
+import { type Environment, textOf } from './read-variables.ts';
+import {
+  isTable,
+  parseToml,
+  placeOf,
+  type TomlTable,
+  unknownKeys,
+  unknownVariables,
+} from './agent-toml.ts';
+import type { SettingSource } from './variables.ts';
 
 /** Everything that agent.toml can say, in the names of the code, defaults filled in. */
 export type AgentSettings = CamelKeys<z.output<typeof agentSchema>>;

@@ -1,6 +1,6 @@
 import type { AgentSettings } from './agent-settings.ts';
 import type { ConfigProblem } from './config-error.ts';
-import { findVariable, type VariablePlaces } from './find-variable.ts';
+import { findVariable, type VariablePlaces } from './read-variables.ts';
 import { fallbackSecrets } from './model-fallbacks.ts';
 import { VARIABLES, type Variable } from './variables.ts';
 

@@ -1,10 +1,12 @@
 import type { ConfigProblem } from './config-error.ts';
-import { findVariable, type FoundVariable, type VariablePlaces } from './find-variable.ts';
-import { FALLBACKS_WANTED, fallbackSecrets, parseFallbacks } from './model-fallbacks.ts';
-import type { WantedSecret } from '../secrets/secrets.ts';
-import type { SettingSource } from './setting-source.ts';
-import { VARIABLES, type Variable } from './variables.ts';
-import { readPlainUrl } from './plain-url.ts';
+import {
+  FALLBACKS_WANTED,
+  fallbackSecrets,
+  parseFallbacks,
+  readPlainUrl,
+} from './model-fallbacks.ts';
+import { type SettingSource, type Variable, VARIABLES } from './variables.ts';
+import type { Secrets, WantedSecret } from '../secrets/secrets.ts';
 
 /** Variables with a default are always there; the others are `undefined` when not set. */
 export type VariableSettings = {
@@ -84,4 +86,35 @@ function readUrl(text: string, protocols: readonly string[]): Reading {
 
 function placeOf({ name, vaultName }: Variable, { source }: FoundVariable): string {
   return source === 'Key Vault' ? `${name} (Key Vault secret ${vaultName ?? ''})` : name;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where the value of a variable may be. */
+export interface VariablePlaces {
+  readonly environment: Environment;
+  /** Absent while a vault that is named has not been asked. */
+  readonly secrets?: Secrets | undefined;
+}
+
+export interface FoundVariable {
+  readonly text: string | undefined;
+  readonly source: SettingSource;
+}
+
+/** The text of a variable: from the vault, else from the environment, else its default. */
+export function findVariable(variable: Variable, places: VariablePlaces): FoundVariable {
+  const { name, vaultName } = variable;
+  const { environment, secrets } = places;
+  if (vaultName !== undefined && secrets?.sourceOf(vaultName) === 'key-vault') {
+    return { text: secrets.get(vaultName), source: 'Key Vault' };
+  }
+  const text = textOf(environment, name);
+  if (text !== '') return { text, source: 'environment' };
+  return { text: variable.default, source: variable.default === undefined ? 'unset' : 'default' };
+}
+
+/** An empty or blank value counts as not set: that is how the portal and shells unset things. */
+export function textOf(environment: Environment, name: string): string {
+  return Object.hasOwn(environment, name) ? (environment[name]?.trim() ?? '') : '';
 }

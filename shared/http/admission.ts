@@ -1,16 +1,18 @@
 import type { HttpHandler } from '@azure/functions';
-import type { Caller, CallerEvidence } from '../callers/caller.ts';
-import { hashIdentifier } from '../callers/hash-identifier.ts';
-import { createAllowance, type CallerLimits } from './allowance.ts';
+import { type Caller, type CallerEvidence, hashIdentifier } from '../callers/caller.ts';
+import type { Clock } from '../clock.ts';
 import { ServiceError } from '../errors.ts';
+import { asOpenHandler } from './handler.ts';
 import type {
   CallerExchange,
   Exchange,
   MeteredExchange,
   PipelineNeeds,
 } from './request-context.ts';
-import { asOpenHandler } from './handler.ts';
 import type { PlainResponse } from './responses.ts';
+import type { LimitMode } from '../rate-limit/create-rate-limiter.ts';
+import { rateLimitHeaders } from '../rate-limit/headers.ts';
+import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
 
 /** What it takes to know who is calling and how much each may use. */
 export interface CallerNeeds extends PipelineNeeds {
@@ -108,4 +110,41 @@ function admit(exchange: Exchange, { needs, countsAtOnce }: AdmitOptions): Admit
 /** The route has no use for a body, so nobody has looked whether it is a harmless one. */
 function unknownSender(): ServiceError {
   return new ServiceError('invalid_request', 'Cannot accept a body here: it must be left out');
+}
+
+/** The limits that all routes keep. */
+export interface CallerLimits {
+  readonly limiter: RateLimiter;
+  readonly mode: LimitMode;
+  readonly clock: Clock;
+}
+
+/** What one request may take of its caller's limits. */
+export interface Allowance {
+  /**
+   * Takes the request and the tokens, and says in the headers of the answer what is left.
+   * @throws ServiceError rate_limited, budget_exhausted or context_too_long
+   */
+  reserve(tokens: number): Promise<Reservation>;
+  isCounted(): boolean;
+}
+
+export function createAllowance(
+  { limiter, mode, clock }: CallerLimits,
+  {
+    callerId,
+    addHeaders,
+  }: { callerId: string; addHeaders: (headers: Readonly<Record<string, string>>) => void },
+): Allowance {
+  let counted = false;
+  return {
+    async reserve(tokens) {
+      counted = true;
+      const verdict = await limiter.reserve({ callerId, tokens });
+      addHeaders(rateLimitHeaders(verdict, { mode, now: clock.now() }));
+      if (!verdict.allowed) throw verdict.refusal;
+      return verdict.reservation;
+    },
+    isCounted: () => counted,
+  };
 }

@@ -1,12 +1,86 @@
-import type { AgentEvent, Question, Reply } from '../agent/agent.ts';
+import type { Agent, AgentEvent, Question, QuestionSize, Reply } from '../agent/agent.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
-import type { ChatNeeds } from './chat-needs.ts';
-import { openTurn, type Turn } from './run-scope.ts';
+import type { CallerNeeds } from './admission.ts';
+import { reportFailure } from './handler.ts';
 import type { MeteredExchange } from './request-context.ts';
-import { toProblem, type Problem } from '../protocols/problem-details.ts';
-import { reportFailure } from './report-failure.ts';
-import type { PlainResponse } from './responses.ts';
-import { discard, orSilence, sseResponse, type SseEvent } from './sse.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
+import { openTurn, type Turn } from './run-scope.ts';
+import { discard, DONE, orSilence, type SseEvent, sseResponse } from './sse.ts';
+import { type ChatRequest, parseChatRequest } from '../protocols/chat-api.ts';
+import {
+  parseCompletionsRequest,
+  toChunk,
+  toCompletion,
+  toUsageChunk,
+} from '../protocols/openai-chat-completions.ts';
+import { type Problem, toProblem } from '../protocols/problem-details.ts';
+
+/** POST /api/chat: one message, answered as JSON or as a stream of events. */
+export async function answerChat(
+  exchange: MeteredExchange,
+  needs: ChatNeeds,
+): Promise<PlainResponse> {
+  const request = parseChatRequest(await exchange.readJson());
+  if (wantsStream(exchange, request)) return streamChat(exchange, { request, needs });
+  const deadlineMs = needs.chatLimits.answerDeadlineMs;
+  const turn = await openTurn(exchange, { question: request, deadlineMs, measure: needs.measure });
+  try {
+    const reply = await turn.within(needs.agent.answer(request, turn.context));
+    turn.finish(reply);
+    return jsonResponse({ ...reply, requestId: exchange.requestId });
+  } finally {
+    turn.close();
+  }
+}
+
+function wantsStream(exchange: MeteredExchange, request: ChatRequest): boolean {
+  if (request.stream !== undefined) return request.stream;
+  return (exchange.header('accept') ?? '').toLowerCase().includes('text/event-stream');
+}
+
+export interface CompletionsNeeds extends ChatNeeds {
+  /** What the agent is called where a client wants the name of a model. */
+  readonly publicModel: string;
+}
+
+/** POST /v1/chat/completions: the agent for clients of OpenAI's API. */
+export async function answerCompletions(
+  exchange: MeteredExchange,
+  needs: CompletionsNeeds,
+): Promise<PlainResponse> {
+  const { question, stream, includeUsage } = parseCompletionsRequest(await exchange.readJson());
+  const frame = { requestId: exchange.requestId, created: Math.floor(Date.now() / 1_000) };
+  if (stream) {
+    const dialect = chunkDialect(frame, { includeUsage, model: needs.publicModel });
+    return streamChat(exchange, { request: question, needs, dialect });
+  }
+  const deadlineMs = needs.chatLimits.answerDeadlineMs;
+  const turn = await openTurn(exchange, { question, deadlineMs, measure: needs.measure });
+  try {
+    const reply = await turn.within(needs.agent.answer(question, turn.context));
+    turn.finish(reply);
+    return jsonResponse(toCompletion(reply, frame));
+  } finally {
+    turn.close();
+  }
+}
+
+/** Chunks without event names, and an end mark. An error is the end too: the client throws it. */
+function chunkDialect(
+  frame: { readonly requestId: string; readonly created: number },
+  { includeUsage, model }: { readonly includeUsage: boolean; readonly model: string },
+): StreamDialect {
+  return {
+    begin: () => [{ data: toChunk({ role: 'assistant', content: '' }, { frame, model }) }],
+    delta: (content) => [{ data: toChunk({ content }, { frame, model }) }],
+    end(reply) {
+      const last = toChunk({}, { frame, model, finishReason: reply.finishReason });
+      const usage = includeUsage ? [{ data: toUsageChunk({ ...reply, model }, frame) }] : [];
+      return [{ data: last }, ...usage, { data: DONE }];
+    },
+    fail: ({ error }) => ({ data: { error } }),
+  };
+}
 
 /** How one family of clients wants a stream to be written. */
 export interface StreamDialect {
@@ -123,4 +197,16 @@ function nativeDialect(requestId: string): StreamDialect {
 
 function interrupted(): ServiceError {
   return new ServiceError('upstream_interrupted', 'The model stopped in the middle of its answer');
+}
+
+/** What every route that asks the agent needs of the service. */
+export interface ChatNeeds extends CallerNeeds {
+  readonly agent: Agent;
+  /** How much a question asks for, before anything is asked. */
+  readonly measure: (question: Question) => QuestionSize;
+  readonly chatLimits: {
+    readonly answerDeadlineMs: number;
+    readonly streamDeadlineMs: number;
+    readonly heartbeatMs: number;
+  };
 }

@@ -2,11 +2,9 @@ import type { FileObject } from '../batch/api/file-service.ts';
 import { MAX_INPUT_BYTES } from '../batch/planning/plan-input.ts';
 import type { BatchNeeds } from '../batch/queue-trigger.ts';
 import { ServiceError } from '../errors.ts';
-import type { CallerExchange, PipelineNeeds } from './request-context.ts';
-import { boundaryOf, readMultipart, type FormPart } from './upload.ts';
-import { readChunks } from './read-chunks.ts';
+import { type CallerExchange, type PipelineNeeds, routeId } from './request-context.ts';
+import { boundaryOf, type FormPart, readChunks, readMultipart } from './upload.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
-import { routeId } from './route-id.ts';
 import { streamFile } from './file-stream.ts';
 
 export interface FilesNeeds extends PipelineNeeds, BatchNeeds {}

@@ -4,19 +4,23 @@ import type {
   HttpResponseInit,
   InvocationContext,
 } from '@azure/functions';
-import { toServiceError, type ServiceError } from '../errors.ts';
-import { describeCause, describePlace } from '../telemetry/describe-error.ts';
-import type { Telemetry } from '../telemetry/telemetry.ts';
-import { takeConnection, trackConnections, type Connection } from './client-connection.ts';
-import type { Answer, Exchange, PipelineNeeds } from './request-context.ts';
-import { statusOf } from '../protocols/problem-details.ts';
-import { readJson } from './read-json.part.ts';
-import { refuseShadowingQuery } from './refuse-shadowing.ts';
-import { reportFailure } from './report-failure.ts';
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import { type ServiceError, toServiceError } from '../errors.ts';
+import { type Connection, takeConnection, trackConnections } from './client-connection.ts';
+import { readJson, refuseShadowingQuery } from './read-json.ts';
+import {
+  type Answer,
+  type Exchange,
+  type PipelineNeeds,
+  requestIdOf,
+  traceFieldsOf,
+  traceparentOf,
+} from './request-context.ts';
 import { openRequestRecord, type RequestRecord } from './request-telemetry.ts';
-import { problemResponse, withHeaders, withQuotable } from './responses.ts';
-import { sendable } from './sendable.ts';
-import { requestIdOf, traceFieldsOf, traceparentOf } from './trace-context.ts';
+import { type PlainResponse, problemResponse, withHeaders, withQuotable } from './responses.ts';
+import { statusOf } from '../protocols/problem-details.ts';
+import { describeCause, describePlace } from '../telemetry/describe-error.ts';
+import type { LogFields, Telemetry } from '../telemetry/telemetry.ts';
 
 /** nginx's number for a client that left; nobody is there to read it. */
 const CLIENT_LEFT_STATUS = 499;
@@ -158,4 +162,37 @@ function report(error: ServiceError, { arrival, telemetry, context }: Failing): 
 
 function age({ startedAt }: Arrival): { readonly durationMs: number } {
   return { durationMs: Math.round(performance.now() - startedAt) };
+}
+
+/**
+ * The response itself, when it can be written to a socket. The platform does not answer at all when
+ * it finds that out later.
+ * @throws RangeError or TypeError
+ */
+export function sendable(response: PlainResponse): PlainResponse {
+  const { status = 200, headers = {} } = response;
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw new RangeError(
+      `Cannot answer as 'status' must be a whole number from 200 to 599: current value is ${status}`,
+    );
+  }
+  for (const [name, value] of Object.entries(headers)) {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+  }
+  return response;
+}
+
+export interface Failure {
+  readonly message: string;
+  readonly error: ServiceError;
+  readonly fields?: LogFields;
+}
+
+/** One line for one failure, at the level of who must act. Defects also say where they happened. */
+export function reportFailure(telemetry: Telemetry, { message, error, fields }: Failure): void {
+  const { code, cause } = error;
+  const known = { ...fields, code, cause: describeCause(cause) };
+  if (code === 'internal') telemetry.error(message, { ...known, place: describePlace(cause) });
+  else telemetry[statusOf(code) < 500 ? 'info' : 'warn'](message, known);
 }

@@ -1,7 +1,36 @@
-import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
-import { PROMETHEUS_TYPE, toPrometheusText } from '../telemetry/prometheus-text.ts';
+import { ServiceError } from '../errors.ts';
+import type { Readiness } from '../health/readiness.ts';
 import type { Exchange, PipelineNeeds } from './request-context.ts';
-import type { PlainResponse } from './responses.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
+import { silentTelemetry } from '../telemetry/create-telemetry.ts';
+import {
+  type MetricsRegistry,
+  PROMETHEUS_TYPE,
+  toPrometheusText,
+} from '../telemetry/metrics-registry.ts';
+
+/** Liveness needs no service: it must answer while settings, secrets and every dependency fail. */
+export async function withoutService(): Promise<PipelineNeeds> {
+  return { telemetry: silentTelemetry, maxRequestBytes: 0 };
+}
+
+/** GET /health: this process serves. */
+export async function answerHealth(): Promise<PlainResponse> {
+  return jsonResponse({ status: 'healthy' });
+}
+
+export interface ReadyNeeds extends PipelineNeeds {
+  readonly readiness: Readiness;
+}
+
+/** GET /ready: what the service can do right now. 503 while chat is impossible. */
+export async function answerReady(_exchange: Exchange, needs: ReadyNeeds): Promise<PlainResponse> {
+  const report = await needs.readiness.report();
+  const { code, reason = '' } = report.chat;
+  // The same answer whether settings went missing at the start or later.
+  if (code === 'config_unavailable') throw new ServiceError(code, reason);
+  return jsonResponse(report, report.status === 'unready' ? 503 : 200);
+}
 
 export interface MetricsNeeds extends PipelineNeeds {
   readonly metrics: MetricsRegistry;
@@ -17,4 +46,17 @@ export async function answerMetrics(
     headers: { 'content-type': PROMETHEUS_TYPE, 'cache-control': 'no-store' },
     body: toPrometheusText(metrics.families()),
   };
+}
+
+export interface ModelsNeeds extends PipelineNeeds {
+  readonly publicModel: string;
+}
+
+/** GET /v1/models: the one agent. What stands behind it is nobody's business. */
+export async function answerModels(
+  _exchange: Exchange,
+  { publicModel }: ModelsNeeds,
+): Promise<PlainResponse> {
+  const model = { id: publicModel, object: 'model', created: 0, owned_by: 'agent' };
+  return jsonResponse({ object: 'list', data: [model] });
 }

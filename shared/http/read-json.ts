@@ -1,5 +1,43 @@
+import type { HttpRequest } from '@azure/functions';
 import { ServiceError } from '../errors.ts';
 import type { Exchange } from './request-context.ts';
+import { parseJson } from './strict-json.ts';
+
+/** A whole body must be here after this time; who sends slower holds a place that others need. */
+const BODY_TIMEOUT_MS = 30_000;
+
+const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json$/i;
+const UTF8_CHARSET = /^charset="?utf-?8"?$/i;
+
+/**
+ * The body of a request as checked JSON.
+ * @throws ServiceError when it is not JSON, too large, ambiguous or wrongly encoded
+ */
+export async function readJson(
+  exchange: Pick<Exchange, 'request' | 'header'>,
+  maxBytes: number,
+): Promise<unknown> {
+  checkMediaType(exchange.header('content-type') ?? '');
+  const encoding = exchange.header('content-encoding') ?? 'identity';
+  if (encoding.toLowerCase() !== 'identity') throw unsupported('it must not be compressed');
+  const text = await readText(exchange, { maxBytes, timeoutMs: BODY_TIMEOUT_MS });
+  const body = parseJson(text);
+  refuseShadowingBody(body);
+  return body;
+}
+
+function checkMediaType(contentType: string): void {
+  const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim());
+  if (!JSON_TYPE.test(type)) throw unsupported('its Content-Type must be application/json');
+  const charsets = parameters.filter((parameter) => /^charset\s*=/i.test(parameter));
+  if (!charsets.every((charset) => UTF8_CHARSET.test(charset))) {
+    throw unsupported('its charset must be utf-8');
+  }
+}
+
+function unsupported(wanted: string): ServiceError {
+  return new ServiceError('unsupported_media_type', `Cannot read the body: ${wanted}`);
+}
 
 export interface BodyLimits {
   readonly maxBytes: number;
@@ -80,5 +118,31 @@ function tooSlow(limits: BodyLimits): ServiceError {
   return new ServiceError(
     'request_timeout',
     `Cannot read the body: it must arrive within ${limits.timeoutMs} ms`,
+  );
+}
+
+/**
+ * The platform builds the headers that a handler sees out of the trigger's metadata, and a query
+ * parameter or a top-level body field named `headers` takes their place there. Whoever sends one
+ * could choose every header of the request, the client address included.
+ * @throws ServiceError invalid_request
+ */
+export function refuseShadowingQuery(request: HttpRequest): void {
+  for (const name of new URL(request.url).searchParams.keys()) refuseName(name, 'query');
+}
+
+/** The same for the fields of a body. */
+export function refuseShadowingBody(body: unknown): void {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return;
+  for (const name of Object.keys(body)) refuseName(name, 'body');
+}
+
+function refuseName(name: string, where: 'query' | 'body'): void {
+  // Upper case folds more than lower case does: the long s among others.
+  if (name.toUpperCase() !== 'HEADERS') return;
+  throw new ServiceError(
+    'invalid_request',
+    `Cannot accept "headers" in the ${where}: it must not take the place of the request headers`,
+    { param: 'headers' },
   );
 }

@@ -1,8 +1,9 @@
 import type { HttpRequest } from '@azure/functions';
-import type { Reservation } from '../rate-limit/rate-limiter.ts';
-import type { Telemetry } from '../telemetry/telemetry.ts';
+import { randomBytes } from 'node:crypto';
 import type { Connection } from './client-connection.ts';
 import type { PlainResponse } from './responses.ts';
+import type { Reservation } from '../rate-limit/rate-limiter.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** One request on its way through the service, with everything an answer may need of it. */
 export interface Exchange {
@@ -61,4 +62,46 @@ export type Answer<Needs> = (exchange: Exchange, needs: Needs) => Promise<PlainR
 export interface PipelineNeeds {
   readonly telemetry: Telemetry;
   readonly maxRequestBytes: number;
+}
+
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+
+/**
+ * The W3C trace context of a request: the host's when its telemetry is on, else the caller's,
+ * else a new one.
+ */
+export function traceparentOf(
+  fromHost: string | undefined,
+  fromCaller: string | undefined,
+): string {
+  if (fromHost !== undefined && TRACEPARENT.test(fromHost)) return fromHost;
+  if (fromCaller !== undefined && TRACEPARENT.test(fromCaller)) return fromCaller;
+  return `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
+}
+
+/** The caller's request id when it is harmless, else a new one. */
+export function requestIdOf(fromCaller: string | undefined): string {
+  return fromCaller !== undefined && REQUEST_ID.test(fromCaller) ? fromCaller : crypto.randomUUID();
+}
+
+/** What a log line says about its place in a trace. */
+export function traceFieldsOf(traceparent: string) {
+  return { traceId: traceparent.slice(3, 35), spanId: traceparent.slice(36, 52) };
+}
+
+/**
+ * The `{id}` of a route that wants no body. Its own value wins over anything of that name in query
+ * or body. A body that came all the same is read: the platform may have taken headers out of it,
+ * and one that tries that is refused.
+ * @throws ServiceError
+ */
+export async function routeId(exchange: Exchange): Promise<string> {
+  await expectNoBody(exchange);
+  return exchange.request.params['id'] ?? '';
+}
+
+/** @throws ServiceError for a body that could have changed what the request says about itself */
+export async function expectNoBody(exchange: Exchange): Promise<void> {
+  if (Number(exchange.header('content-length') ?? 0) > 0) await exchange.readJson();
 }

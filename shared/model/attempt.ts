@@ -1,8 +1,6 @@
-import { reasonOf } from '../resilience/waiting.ts';
-import { createWatchdog, type Watchdog } from '../resilience/abort.ts';
+import { createWatchdog, reasonOf, type Watchdog } from '../resilience/abort.ts';
 import type { EndpointGate } from './endpoint-pool.ts';
-import { timedOutAnswer, toUpstreamFailure } from './upstream-error.ts';
-import type { UpstreamFailure } from './upstream-failure.ts';
+import { timedOutAnswer, toUpstreamFailure, type UpstreamFailure } from './upstream-error.ts';
 
 /** One call under way: its slot, its leave to call, its time limit. Exactly one ending counts. */
 export interface Attempt {

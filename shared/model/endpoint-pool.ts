@@ -1,18 +1,17 @@
 import type { Clock } from '../clock.ts';
 import type { ErrorCode } from '../errors.ts';
-import { createBulkhead, type Bulkhead } from '../resilience/bulkhead.ts';
-import {
-  createCircuitBreaker,
-  type CircuitBreaker,
-  type CircuitState,
-} from '../resilience/circuit-breaker.ts';
-import type { ResilienceSettings } from '../resilience/retry-policy.ts';
-import type { Telemetry } from '../telemetry/telemetry.ts';
-import { createCoolDown, laterOf, type CoolDown } from './cool-down.ts';
 import type { ModelEndpoint } from './endpoint.ts';
 import type { ModelCall } from './model.ts';
 import type { EndpointClient } from './openai/chat-completions-client.ts';
-import type { UpstreamFailure } from './upstream-failure.ts';
+import type { UpstreamFailure } from './upstream-error.ts';
+import { type Bulkhead, createBulkhead } from '../resilience/bulkhead.ts';
+import {
+  type CircuitBreaker,
+  type CircuitState,
+  createCircuitBreaker,
+} from '../resilience/circuit-breaker.ts';
+import type { ResilienceSettings, RetryBudget } from '../resilience/retry-policy.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** What readiness shows of an endpoint, known from real calls only. Times since the epoch. */
 export interface EndpointState {
@@ -110,4 +109,129 @@ function tellChange({ telemetry, endpoint }: EndpointGateOptions, state: Circuit
   if (state === 'open') telemetry.warn('model circuit opened', fields);
   else if (state === 'half-open') telemetry.info('model circuit half-open', fields);
   else telemetry.info('model circuit closed', fields);
+}
+
+/** An endpoint may ask for a rest; that lasts until a time and answers with a code meanwhile. */
+export interface CoolDown {
+  readonly until: number;
+  readonly code: ErrorCode;
+  /** Whether the upstream named the time itself. */
+  readonly isNamed: boolean;
+}
+
+/** The longest rest that is taken, and the longest wait that is passed on to callers. */
+export const MAX_COOL_DOWN_MS = 300_000;
+
+/** The rest of an endpoint, as far as one kind of callers must keep it. */
+export interface KeptCoolDown {
+  current(): CoolDown | undefined;
+  /** The longer of two rests counts. */
+  take(next: CoolDown): void;
+}
+
+export function createCoolDown(clock: Clock): KeptCoolDown {
+  let cooling: CoolDown | undefined;
+  function current(): CoolDown | undefined {
+    const now = clock.now();
+    // Over, or further away than any rest can be: then the clock was set back.
+    if (cooling && (cooling.until <= now || cooling.until > now + MAX_COOL_DOWN_MS)) {
+      cooling = undefined;
+    }
+    return cooling;
+  }
+  return {
+    current,
+    take(next) {
+      cooling = laterOf(current(), next);
+    },
+  };
+}
+
+export function laterOf(
+  one: CoolDown | undefined,
+  other: CoolDown | undefined,
+): CoolDown | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return other.until > one.until ? other : one;
+}
+
+/** What all calls of a process share. */
+export interface JourneyContext {
+  /** In the order of preference. */
+  readonly gates: readonly EndpointGate[];
+  readonly budget: RetryBudget;
+  readonly settings: ResilienceSettings;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly onAuthFailure?: ((endpoint: ModelEndpoint) => Promise<boolean>) | undefined;
+}
+
+/** One call of the product on its way through attempts and endpoints. */
+export interface Journey {
+  readonly context: JourneyContext;
+  readonly call: ModelCall;
+  /** Endpoints that were asked. */
+  readonly tried: Set<EndpointGate>;
+  /** Endpoints that will not help this call any more. */
+  readonly excluded: Set<EndpointGate>;
+  /** Endpoints that were given a second chance at once: new credentials, another spelling. */
+  readonly pardoned: Set<EndpointGate>;
+  /** The endpoint that a second chance is for. */
+  preferred: EndpointGate | undefined;
+  attempts: number;
+  unreadableAnswers: number;
+  /** Of the failures so far the one to tell if nothing helps. */
+  worthTelling: UpstreamFailure | undefined;
+}
+
+export function startJourney(context: JourneyContext, call: ModelCall): Journey {
+  return {
+    context,
+    call,
+    tried: new Set(),
+    excluded: new Set(),
+    pardoned: new Set(),
+    preferred: undefined,
+    attempts: 0,
+    unreadableAnswers: 0,
+    worthTelling: undefined,
+  };
+}
+
+export function usableGates({ context, excluded }: Journey): EndpointGate[] {
+  return context.gates.filter((gate) => !excluded.has(gate));
+}
+
+/** The endpoint to ask now: a pardoned one, else the first that was not asked, else the first. */
+export function chooseGate(journey: Journey): EndpointGate | undefined {
+  if (journey.preferred?.isReady(journey.call)) return journey.preferred;
+  const ready = usableGates(journey).filter((gate) => gate.isReady(journey.call));
+  return ready.find((gate) => !journey.tried.has(gate)) ?? ready[0];
+}
+
+/** An endpoint that only rests, and its rest as it was when somebody looked. */
+export interface RestingGate {
+  readonly gate: EndpointGate;
+  readonly coolDown: CoolDown;
+}
+
+/**
+ * Of the endpoints that only rest, the one that is back first. To be asked before it is asked which
+ * endpoints are ready: one whose rest ends in between would else be neither.
+ */
+export function findSoonestRested(journey: Journey): RestingGate | undefined {
+  return usableGates(journey)
+    .filter((gate) => gate.breaker.mayEnter())
+    .map((gate) => ({ gate, coolDown: gate.coolDown(journey.call) }))
+    .filter((one): one is RestingGate => one.coolDown !== undefined)
+    .sort((left, right) => left.coolDown.until - right.coolDown.until)[0];
+}
+
+/** Whether a wait leaves the caller any time; without a deadline, the time of one attempt. */
+export function fitsDeadline({ context, call }: Journey, waitMs: number): boolean {
+  const left =
+    call.deadlineAt === undefined
+      ? context.settings.attemptTimeoutMs
+      : call.deadlineAt - context.clock.now();
+  return waitMs < left;
 }

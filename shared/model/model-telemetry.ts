@@ -1,11 +1,13 @@
 import { ServiceError } from '../errors.ts';
-import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
-import type { Span, Telemetry } from '../telemetry/telemetry.ts';
 import type { ModelEndpoint } from './endpoint.ts';
+import type { Send, UpstreamRequest, UpstreamResponse } from './http-client.ts';
 import type { ModelAnswer } from './model.ts';
 import type { EndpointCall, EndpointClient } from './openai/chat-completions-client.ts';
-import type { EndpointEvent } from './openai/read-stream.part.ts';
-import { UpstreamCause } from './upstream-failure.ts';
+import { safeCode } from './openai/map-error.ts';
+import type { EndpointEvent } from './openai/read-stream.ts';
+import { UpstreamCause } from './upstream-error.ts';
+import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
+import type { Span, Telemetry } from '../telemetry/telemetry.ts';
 
 /** What a million tokens cost; without them nothing is said about costs. */
 export interface Prices {
@@ -83,7 +85,7 @@ function beginCall(options: TracingOptions, call: EndpointCall): TracedCall {
     span.end(code);
   }
   function leave(): void {
-    if (isOpen) end(codeOf(call.signal.reason));
+    if (isOpen) end(errorTypeOf(call.signal.reason));
   }
   function succeed(answer: ModelAnswer): void {
     if (!isOpen) return;
@@ -108,7 +110,7 @@ function beginCall(options: TracingOptions, call: EndpointCall): TracedCall {
     fail(thrown) {
       if (!isOpen) return;
       span.set({ [ATTRIBUTES.statusCode]: statusOf(thrown) });
-      end(codeOf(thrown));
+      end(errorTypeOf(thrown));
     },
     leave,
   };
@@ -145,7 +147,7 @@ function tellUsage(answer: ModelAnswer, { telemetry, prices, labels, span }: Tel
   });
 }
 
-function codeOf(thrown: unknown): string {
+function errorTypeOf(thrown: unknown): string {
   return thrown instanceof ServiceError ? thrown.code : 'aborted';
 }
 
@@ -156,4 +158,63 @@ function statusOf(thrown: unknown): number | undefined {
 
 function secondsSince(startedAt: number): number {
   return (performance.now() - startedAt) / 1_000;
+}
+
+export interface SendTracing {
+  readonly endpoint: ModelEndpoint;
+  readonly address: string;
+  readonly telemetry: Telemetry;
+}
+
+/**
+ * The same way, each exchange on which is a span until the end of its body. The upstream gets that
+ * span as its parent, so a request never carries two trace contexts.
+ */
+export function traceSend(send: Send, { endpoint, address, telemetry }: SendTracing): Send {
+  const url = URL.parse(address);
+  if (url === null) return send;
+  const name = SPANS.http('POST', url.pathname);
+  const attributes = {
+    [ATTRIBUTES.serverAddress]: url.hostname,
+    [ATTRIBUTES.urlFull]: url.origin + url.pathname,
+    [ATTRIBUTES.urlPath]: url.pathname,
+    [ATTRIBUTES.urlScheme]: url.protocol.slice(0, -1),
+    [ATTRIBUTES.httpMethod]: 'POST',
+    [ATTRIBUTES.requestModel]: endpoint.model,
+    [ATTRIBUTES.endpoint]: endpoint.name,
+  };
+  return async (request) => {
+    const parent = request.headers['traceparent'];
+    const span = telemetry.startSpan(name, { kind: 'client', parent, attributes });
+    try {
+      const response = await send(withTraceparent(request, span.traceparent));
+      endWithBody(span, response);
+      return response;
+    } catch (thrown) {
+      span.end(request.signal.aborted ? 'aborted' : (transportErrorType(thrown) ?? '_OTHER'));
+      throw thrown;
+    }
+  };
+}
+
+function withTraceparent(
+  request: UpstreamRequest,
+  traceparent: string | undefined,
+): UpstreamRequest {
+  if (traceparent === undefined) return request;
+  return { ...request, headers: { ...request.headers, traceparent } };
+}
+
+function endWithBody(span: Span, { status, body }: UpstreamResponse): void {
+  span.set({ [ATTRIBUTES.statusCode]: status });
+  body.once('close', () => {
+    if (status >= 400) span.end(String(status));
+    // A body that is closed without an error was left by its reader.
+    else span.end(body.readableEnded ? undefined : (transportErrorType(body.errored) ?? 'aborted'));
+  });
+}
+
+/** The system's word for it, as semantic conventions want it in `error.type`. */
+function transportErrorType(thrown: unknown): string | undefined {
+  return thrown instanceof Error && 'code' in thrown ? safeCode(thrown.code) : undefined;
 }

@@ -1,4 +1,4 @@
-import type { ResilientModel } from './resilient-model.part.ts';
+import type { ResilientModel } from './resilient-model.ts';
 
 /** A model that can be exchanged while it is used. */
 export interface ReplaceableModel extends ResilientModel {
@@ -15,5 +15,21 @@ export function createReplaceableModel(first: ResilientModel): ReplaceableModel 
     replace(next) {
       current = next;
     },
+  };
+}
+
+/**
+ * Stands in for the model while nobody has said which one it is.
+ * @param explain throws what callers may see; returns once there is a model
+ */
+export function createMissingModel(explain: () => void): ResilientModel {
+  function refuse(): never {
+    explain();
+    throw new TypeError('Cannot call the model that is missing: it must have been replaced');
+  }
+  return {
+    complete: async () => refuse(),
+    stream: () => ({ [Symbol.asyncIterator]: () => ({ next: async () => refuse() }) }),
+    endpoints: () => [],
   };
 }

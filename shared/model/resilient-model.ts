@@ -1,11 +1,112 @@
-import { reasonOf } from '../resilience/waiting.ts';
-import type { Attempt } from './attempt.ts';
-import { beginAttempt } from './begin-attempt.ts';
-import { startJourney, type JourneyContext } from './journey.ts';
-import type { ModelCall, ModelEvent, ModelRequest } from './model.ts';
-import { endShownAnswer, recover } from './retry-decision.ts';
+import type { Clock } from '../clock.ts';
+import { type Attempt, startAttempt } from './attempt.ts';
+import {
+  chooseGate,
+  createEndpointGate,
+  type EndpointState,
+  findSoonestRested,
+  fitsDeadline,
+  type Journey,
+  type JourneyContext,
+  type RestingGate,
+  startJourney,
+} from './endpoint-pool.ts';
+import { completionsAddress, type ModelEndpoint } from './endpoint.ts';
+import type { Transport } from './http-client.ts';
+import { type Prices, traceEndpoint, traceSend } from './model-telemetry.ts';
+import type { Model, ModelAnswer, ModelCall, ModelEvent, ModelRequest } from './model.ts';
+import { createOpenAiEndpoint } from './openai/chat-completions-client.ts';
+import { endShownAnswer, explainBlocked, recover } from './retry-decision.ts';
+import { reasonOf, waitFor } from '../resilience/abort.ts';
+import {
+  createRetryBudget,
+  type ResilienceSettings,
+  stretchedDelayMs,
+} from '../resilience/retry-policy.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+
+export { DEFAULT_RESILIENCE, type ResilienceSettings } from '../resilience/retry-policy.ts';
+export type { EndpointState } from './endpoint-pool.ts';
+
+export interface ResilientModelOptions {
+  /** In the order of preference: the primary first. */
+  readonly endpoints: readonly ModelEndpoint[];
+  readonly settings: ResilienceSettings;
+  readonly clock: Clock;
+  /** From 0 up to 1, as Math.random. */
+  readonly random: () => number;
+  /** For what happens to endpoints; what happens to a call goes to the telemetry of that call. */
+  readonly telemetry: Telemetry;
+  readonly transport: Transport;
+  readonly prices?: Prices | undefined;
+  /**
+   * Re-reads the secrets after an endpoint refused them; true where a retry makes sense. Called at
+   * most once per failed call and endpoint.
+   */
+  readonly onAuthFailure?: (endpoint: ModelEndpoint) => Promise<boolean>;
+}
+
+/** A model that outlives the faults of its endpoints as far as one call's deadline allows. */
+export interface ResilientModel extends Model {
+  /** For readiness: what real calls have shown so far. Never makes a call. */
+  endpoints(): readonly EndpointState[];
+}
+
+/**
+ * The order, from the outside in: the retry loop, which alone decides on waits and other endpoints;
+ * the bulkhead, so that waiting in line costs no attempt time; the breaker, so that a call that
+ * waited sees a circuit that opened meanwhile; the time limit; the call.
+ */
+export function createResilientModel(options: ResilientModelOptions): ResilientModel {
+  const { settings, clock, telemetry, prices } = options;
+  const { maxBodyBytes, maxLineBytes } = settings;
+  const gates = options.endpoints.map((endpoint) => {
+    const address = completionsAddress(endpoint);
+    const send = traceSend(options.transport.to(address), { endpoint, address, telemetry });
+    const plain = createOpenAiEndpoint(endpoint, { maxBodyBytes, maxLineBytes, clock, send });
+    const client = traceEndpoint(plain, { endpoint, telemetry, prices });
+    return createEndpointGate({ endpoint, client, settings, clock, telemetry });
+  });
+  const context: JourneyContext = {
+    gates,
+    settings,
+    clock,
+    budget: createRetryBudget({ ratio: settings.retryBudgetRatio, clock }),
+    random: options.random,
+    onAuthFailure: options.onAuthFailure,
+  };
+  return {
+    complete: (request, call) => completeResiliently(context, { request, call }),
+    stream: (request, call) => openResilientStream(context, { request, call }),
+    endpoints: () => gates.map((gate) => gate.state()),
+  };
+}
 
 interface Asked {
+  readonly request: ModelRequest;
+  readonly call: ModelCall;
+}
+
+async function completeResiliently(
+  context: JourneyContext,
+  { request, call }: Asked,
+): Promise<ModelAnswer> {
+  const journey = startJourney(context, call);
+  for (;;) {
+    const attempt = await beginAttempt(journey);
+    const { gate, signal, watchdog } = attempt;
+    try {
+      watchdog.begin(context.settings.attemptTimeoutMs);
+      const answer = await gate.client.complete(request, { signal, traceparent: call.traceparent });
+      attempt.succeed();
+      return answer;
+    } catch (thrown) {
+      await recover(journey, { attempt, thrown });
+    }
+  }
+}
+
+interface AttemptInput {
   readonly request: ModelRequest;
   readonly call: ModelCall;
 }
@@ -16,7 +117,7 @@ interface Asked {
  */
 export function openResilientStream(
   context: JourneyContext,
-  { request, call }: Asked,
+  { request, call }: AttemptInput,
 ): AsyncIterable<ModelEvent> {
   return {
     [Symbol.asyncIterator]() {
@@ -57,7 +158,7 @@ class StreamLeft extends Error {}
 
 async function* streamResiliently(
   context: JourneyContext,
-  { request, call }: Asked,
+  { request, call }: AttemptInput,
 ): AsyncGenerator<ModelEvent, void> {
   const journey = startJourney(context, call);
   for (;;) {
@@ -79,7 +180,7 @@ async function* streamResiliently(
   }
 }
 
-interface Reading extends Asked {
+interface Reading extends AttemptInput {
   readonly context: JourneyContext;
 }
 
@@ -108,4 +209,42 @@ async function* readAttempt(
     yield event;
     watchdog.begin(idleTimeoutMs);
   }
+}
+
+/** The next attempt of a call; throws at once where no endpoint can be had soon. */
+export async function beginAttempt(journey: Journey): Promise<Attempt> {
+  const { context, call } = journey;
+  if (journey.attempts === 0) context.budget.deposit();
+  for (;;) {
+    if (call.signal.aborted) throw reasonOf(call.signal);
+    const resting = findSoonestRested(journey);
+    const gate = chooseGate(journey);
+    if (gate === undefined) {
+      await waitForRested(journey, resting);
+      continue;
+    }
+    const attempt = await startAttempt(gate, call.signal);
+    if (attempt === undefined) continue;
+    journey.preferred = undefined;
+    journey.tried.add(gate);
+    journey.attempts += 1;
+    return attempt;
+  }
+}
+
+/**
+ * An endpoint that rests no longer than a back-off would last is waited for: the caller is served
+ * where it would otherwise come back. For everything longer the caller decides.
+ */
+async function waitForRested(journey: Journey, resting: RestingGate | undefined): Promise<void> {
+  const { context, call } = journey;
+  if (resting === undefined) throw explainBlocked(journey);
+  const restMs = resting.coolDown.until - context.clock.now();
+  const delayMs = stretchedDelayMs(Math.max(0, restMs), context.random);
+  const isTooLong = restMs > context.settings.backoffMaxMs || !fitsDeadline(journey, delayMs);
+  // Background work that waited here would be first when the rest is over, before people.
+  if (isTooLong || call.isBackground === true) {
+    throw explainBlocked(journey);
+  }
+  await waitFor(delayMs, call.signal);
 }

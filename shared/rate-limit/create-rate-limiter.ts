@@ -1,12 +1,18 @@
+import { hashIdentifier } from '../callers/caller.ts';
 import type { Clock } from '../clock.ts';
-import type { Telemetry } from '../telemetry/telemetry.ts';
-import type { BucketStore } from './bucket-store.ts';
-import { claimAll, correctAll, withAmount, type Claim, type ClaimOutcome } from './reservation.ts';
-import { hashIdentifier } from '../callers/hash-identifier.ts';
+import type { BucketStore } from './memory-bucket-store.ts';
 import type { LimitPolicy } from './policies.ts';
 import type { LimitSource, Need, PolicyState, RateLimiter, Verdict } from './rate-limiter.ts';
-import { createReservation } from './reservation.part.ts';
-import { refusalOf } from './refusal.ts';
+import {
+  type Claim,
+  claimAll,
+  type ClaimOutcome,
+  correctAll,
+  createReservation,
+  refusalOf,
+  withAmount,
+} from './reservation.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** enforce: refuse what is over; observe: let it pass and say so in the log. */
 export type LimitMode = 'enforce' | 'observe';
@@ -126,4 +132,17 @@ function logWouldRefuse(
     amount: claim.amount,
     caller: caller.slice(0, LOGGED_ID_CHARS),
   });
+}
+
+/** The same limiter, whose verdicts are counted. Never by caller: there is no end of those. */
+export function countVerdicts(limiter: RateLimiter, telemetry: Telemetry): RateLimiter {
+  return {
+    ...limiter,
+    async reserve(need) {
+      const verdict = await limiter.reserve(need);
+      const outcome = verdict.allowed ? 'allowed' : verdict.refusal.code;
+      telemetry.count('limiterVerdicts', 1, { outcome });
+      return verdict;
+    },
+  };
 }

@@ -1,6 +1,6 @@
+import { Ratelimit, type RatelimitConfig } from '@upstash/ratelimit';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
-import type { BucketShape, Taken } from './bucket-store.ts';
 
 /** Token buckets in this process, by the same arithmetic as the script that runs in Redis. */
 export interface TokenBuckets {
@@ -77,4 +77,89 @@ export function createTokenBuckets(options: TokenBucketsOptions): TokenBuckets {
     forget: (key) => void buckets.delete(key),
     size: () => buckets.size,
   };
+}
+
+export interface MemoryBucketsOptions extends BucketShape {
+  readonly maxKeys: number;
+  readonly clock: Clock;
+}
+
+/** The library puts it before each key. */
+const PREFIX = 'local';
+
+/** The buckets of one policy in this process: exact, gone with the process, bounded in number. */
+export function createMemoryBuckets(options: MemoryBucketsOptions): BucketStore {
+  const buckets = createTokenBuckets(options);
+  const ratelimit = new Ratelimit({
+    redis: unusedRedis(),
+    limiter: memoryTokenBucket(buckets, options.capacity),
+    prefix: PREFIX,
+    ephemeralCache: false,
+    timeout: 0,
+    enableTelemetry: false,
+  });
+  return {
+    async take(key, amount) {
+      const { success, remaining, reset } = await ratelimit.limit(key, { rate: amount });
+      return { taken: success, remaining, resetAt: reset };
+    },
+    async correct(key, amount) {
+      if (amount > 0) buckets.charge(`${PREFIX}:${key}`, amount);
+      else await ratelimit.limit(key, { rate: amount });
+    },
+  };
+}
+
+/** The algorithm above never looks at it, but the class insists on one. */
+function unusedRedis(): RatelimitConfig['redis'] {
+  return {} as RatelimitConfig['redis'];
+}
+
+type MemoryAlgorithm = RatelimitConfig['limiter'];
+type Verdict = Awaited<ReturnType<Ratelimit['limit']>>;
+
+/** Buckets in this process as an algorithm of the same class that limits in Redis. */
+export function memoryTokenBucket(buckets: TokenBuckets, capacity: number): MemoryAlgorithm {
+  return () => ({
+    limit: async (_context, key, amount = 1) => toVerdict(buckets.take(key, amount), capacity),
+    async getRemaining(_context, key) {
+      const { remaining, resetAt } = buckets.look(key);
+      return { remaining, reset: resetAt, limit: capacity };
+    },
+    resetTokens: async (_context, key) => buckets.forget(key),
+  });
+}
+
+function toVerdict({ taken, remaining, resetAt }: Taken, capacity: number): Verdict {
+  return {
+    success: taken,
+    limit: capacity,
+    remaining,
+    reset: resetAt,
+    pending: Promise.resolve(),
+  };
+}
+
+/** What one attempt to take tokens out of a bucket found. */
+export interface Taken {
+  readonly taken: boolean;
+  /** What is left, never below 0. */
+  readonly remaining: number;
+  /** When the bucket is filled up so far that the same attempt can succeed, in epoch milliseconds. */
+  readonly resetAt: number;
+}
+
+/** Buckets of one policy: each key has its own, full at first. */
+export interface BucketStore {
+  /** Takes the whole amount or nothing. */
+  take(key: string, amount: number): Promise<Taken>;
+  /** Corrects an amount that was taken: below 0 gives back, above 0 takes what was used on top. */
+  correct(key: string, amount: number): Promise<void>;
+}
+
+/** How the buckets of one policy fill. */
+export interface BucketShape {
+  /** Tokens in a full bucket, and those that come back at once when an interval is over. */
+  readonly capacity: number;
+  readonly intervalMs: number;
 }

@@ -1,4 +1,4 @@
-import type { BucketShape } from './bucket-store.ts';
+import type { BucketShape } from './memory-bucket-store.ts';
 
 /** What one request costs a caller under a policy. */
 export type LimitUnit = 'requests' | 'tokens';

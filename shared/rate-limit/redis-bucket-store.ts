@@ -1,6 +1,6 @@
 import { Ratelimit, type RatelimitConfig } from '@upstash/ratelimit';
 import * as z from 'zod';
-import type { BucketShape, BucketStore, Taken } from './bucket-store.ts';
+import type { BucketShape, BucketStore, Taken } from './memory-bucket-store.ts';
 
 export interface RedisBucketsOptions extends BucketShape {
   readonly redis: RatelimitConfig['redis'];

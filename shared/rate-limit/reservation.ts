@@ -1,6 +1,65 @@
-import type { BucketStore } from './bucket-store.ts';
+import { ServiceError } from '../errors.ts';
+import type { BucketStore } from './memory-bucket-store.ts';
 import type { LimitPolicy } from './policies.ts';
-import type { PolicyState } from './rate-limiter.ts';
+import type { PolicyState, Reservation } from './rate-limiter.ts';
+
+export interface ReservationOptions {
+  readonly localClaims: readonly Claim[];
+  readonly sharedClaims: readonly Claim[];
+  readonly correctLocal: (claims: readonly Claim[]) => Promise<void>;
+  readonly correctShared: (claims: readonly Claim[]) => Promise<void>;
+}
+
+/** Remembers what was taken where, until somebody says what was used of it. */
+export function createReservation(options: ReservationOptions): Reservation {
+  const { localClaims, sharedClaims, correctLocal, correctShared } = options;
+  let open = true;
+
+  async function settle(used: number): Promise<void> {
+    if (!open) return;
+    open = false;
+    await Promise.all([
+      correctLocal(differences(localClaims, used)),
+      correctShared(differences(sharedClaims, used)),
+    ]);
+  }
+
+  return { settle, refund: () => settle(0) };
+}
+
+/** Only tokens are corrected: a request that failed was still a request. */
+function differences(claims: readonly Claim[], used: number): Claim[] {
+  const tokens = Number.isFinite(used) ? Math.max(0, Math.ceil(used)) : undefined;
+  return claims
+    .filter(({ policy }) => policy.unit === 'tokens')
+    .map((claim) => withAmount(claim, (tokens ?? claim.amount) - claim.amount))
+    .filter(({ amount }) => amount !== 0);
+}
+
+/** The failure that a caller sees for what was refused: of several, the one that lasts longest. */
+export function refusalOf(refused: readonly RefusedClaim[], now: number): ServiceError {
+  const tooLarge = refused.find(({ claim }) => claim.amount > claim.policy.capacity);
+  if (tooLarge !== undefined) return neverFits(tooLarge);
+  const last = refused.reduce((a, b) => (b.resetAt > a.resetAt ? b : a));
+  const { code, unit, capacity } = last.claim.policy;
+  const retryAfterSeconds = Math.max(1, Math.ceil((last.resetAt - now) / 1000));
+  const message =
+    code === 'budget_exhausted'
+      ? `The budget of ${capacity} tokens for this day is used up`
+      : `The limit of ${capacity} ${unit} per minute is reached`;
+  return new ServiceError(code, message, { retryAfterSeconds });
+}
+
+/** Waiting would not help, so this one must not invite a retry. */
+function neverFits({ claim }: RefusedClaim): ServiceError {
+  const { capacity, windowSeconds } = claim.policy;
+  const window = windowSeconds === 60 ? 'minute' : 'day';
+  return new ServiceError(
+    'context_too_long',
+    `Cannot take a request of about ${claim.amount} tokens: the limit is ${capacity} per ${window}, ` +
+      'the answer included',
+  );
+}
 
 /** What one request wants of one policy. */
 export interface Claim {

@@ -1,4 +1,4 @@
-import { reasonOf } from './waiting.ts';
+import { reasonOf } from './abort.ts';
 
 export interface BulkheadOptions {
   readonly maxConcurrent: number;

@@ -1,3 +1,67 @@
+import type { Clock } from '../clock.ts';
+
+export interface BackoffOptions {
+  readonly initialMs: number;
+  readonly maxMs: number;
+  readonly random: () => number;
+}
+
+/** The least part of the ceiling that is waited: full jitter alone could retry at once. */
+const LEAST_PART = 0.1;
+
+/** Exponential back-off with full jitter; the first retry has number 0. */
+export function backoffDelayMs(retry: number, options: BackoffOptions): number {
+  const ceiling = Math.min(options.maxMs, options.initialMs * 2 ** retry);
+  return ceiling * (LEAST_PART + (1 - LEAST_PART) * options.random());
+}
+
+/**
+ * A wait that an upstream asked for, slightly stretched: never early (timers may fire a
+ * millisecond too soon), and callers that were told the same time do not return as one wave.
+ */
+export function stretchedDelayMs(delayMs: number, random: () => number): number {
+  return delayMs + 5 + random() * Math.min(100, delayMs / 4);
+}
+
+export interface RetryBudgetOptions {
+  /** Extra calls allowed per call, 0.2 for a fifth. */
+  readonly ratio: number;
+  readonly clock: Clock;
+}
+
+/** Bounds the extra calls of a whole process, so that retries cannot multiply an overload. */
+export interface RetryBudget {
+  /** Counts a call that is no retry. */
+  deposit(): void;
+  /** Takes one retry out of the budget; false when nothing is left. */
+  withdraw(): boolean;
+}
+
+/** Saved-up retries: enough for a few unlucky calls in a row after a quiet time. */
+const MAX_BALANCE = 10;
+/** With little traffic a fifth of it is nothing, so quiet time pays in as well. */
+const FLOOR_PER_SECOND = 0.5;
+
+/** A bucket that each call fills by `ratio`, or by the time since the last call if that is more. */
+export function createRetryBudget({ ratio, clock }: RetryBudgetOptions): RetryBudget {
+  let balance = ratio > 0 ? MAX_BALANCE : 0;
+  let lastDepositAt = clock.now();
+  return {
+    deposit() {
+      const now = clock.now();
+      const quietSeconds = Math.max(0, now - lastDepositAt) / 1000;
+      lastDepositAt = now;
+      if (ratio <= 0) return;
+      balance = Math.min(MAX_BALANCE, balance + Math.max(ratio, quietSeconds * FLOOR_PER_SECOND));
+    },
+    withdraw() {
+      if (balance < 1) return false;
+      balance -= 1;
+      return true;
+    },
+  };
+}
+
 /** How patient and how stubborn model calls are. All times in milliseconds. */
 export interface ResilienceSettings {
   /** Calls that one request may cost over all endpoints together. */

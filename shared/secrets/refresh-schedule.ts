@@ -1,3 +1,11 @@
+import {
+  type SecretName,
+  type SecretReader,
+  type SecretReading,
+  VaultError,
+  type VaultTrouble,
+} from './secrets.ts';
+
 /** When the vault is asked. All times in milliseconds. */
 export interface VaultPace {
   /** One time for all secrets of a load together. */
@@ -42,4 +50,88 @@ export function nextReadDelayMs(pace: VaultPace, state: PaceState, random: numbe
   if (isComplete) return pace.failingMs * (1 + 0.2 * random);
   const doubled = pace.startRetryMs * 2 ** Math.min(failuresInRow - 1, 16);
   return Math.min(doubled, pace.maxStartRetryMs) * (0.8 + 0.2 * random);
+}
+
+/** A read that repeats itself in the background and never runs twice at once. */
+export interface RepeatedRead {
+  /** Reads at once; whoever asks while a read runs waits for that one. */
+  now(): Promise<void>;
+  /** Resolves when no read is under way. */
+  idle(): Promise<void>;
+  stop(): void;
+}
+
+export interface RepeatedReadOptions {
+  /** Must not throw. */
+  readonly read: () => Promise<void>;
+  /** Asked after each read. */
+  readonly nextDelayMs: () => number;
+}
+
+export function createRepeatedRead({ read, nextDelayMs }: RepeatedReadOptions): RepeatedRead {
+  let timer: NodeJS.Timeout | undefined;
+  let reading: Promise<void> | undefined;
+  let isStopped = false;
+
+  function now(): Promise<void> {
+    clearTimeout(timer);
+    reading ??= read().finally(() => {
+      reading = undefined;
+      if (isStopped) return;
+      timer = setTimeout(() => void now(), nextDelayMs());
+      // A process with nothing else to do may end.
+      timer.unref();
+    });
+    return reading;
+  }
+  return {
+    now,
+    idle: async () => reading,
+    stop() {
+      isStopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+export interface RoundOutcome {
+  readonly readings: ReadonlyMap<SecretName, SecretReading>;
+  /** Secrets that the vault said nothing of, with the reason. */
+  readonly troubles: ReadonlyMap<SecretName, VaultTrouble>;
+}
+
+export interface RoundOptions {
+  readonly reader: SecretReader;
+  readonly names: readonly SecretName[];
+  readonly timeoutMs: number;
+}
+
+/** Reads all secrets at once, with one time limit for all of them. Never throws. */
+export async function readRound({ reader, names, timeoutMs }: RoundOptions): Promise<RoundOutcome> {
+  const readings = new Map<SecretName, SecretReading>();
+  const troubles = new Map<SecretName, VaultTrouble>();
+  const abort = new AbortController();
+  // Raced, not only aborted: a credential under way does not always listen to a signal.
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const error = new VaultError('no answer in time');
+    late.reject(error);
+    abort.abort(error);
+  }, timeoutMs);
+  timer.unref();
+  try {
+    await Promise.all(
+      names.map(async (name) => {
+        try {
+          const reading = await Promise.race([reader.read(name, abort.signal), late.promise]);
+          readings.set(name, reading);
+        } catch (thrown) {
+          troubles.set(name, thrown instanceof VaultError ? thrown.trouble : 'failing');
+        }
+      }),
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+  return { readings, troubles };
 }

@@ -1,14 +1,29 @@
 import type { Clock } from '../clock.ts';
+import {
+  type EnvironmentSecretsOptions,
+  readVariables,
+  usableValue,
+} from './environment-secrets.ts';
+import {
+  createRepeatedRead,
+  nextReadDelayMs,
+  readRound,
+  type RoundOutcome,
+  type VaultPace,
+} from './refresh-schedule.ts';
+import type {
+  MissingReason,
+  SecretName,
+  SecretReader,
+  SecretReading,
+  Secrets,
+  SecretSource,
+  SecretsState,
+  VaultTrouble,
+  WantedSecret,
+} from './secrets.ts';
+import { describeCause } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { createChangeBell } from './change-bell.ts';
-import { readVariables, type EnvironmentSecretsOptions } from './environment-secrets.ts';
-import { readRound } from './read-round.ts';
-import { createRepeatedRead } from './repeated-read.ts';
-import type { SecretReader } from './secret-reader.ts';
-import { createSecretShelf } from './secret-shelf.ts';
-import type { Secrets } from './secrets.ts';
-import { createVaultHealth } from './vault-health.ts';
-import { nextReadDelayMs, type VaultPace } from './refresh-schedule.ts';
 
 export interface VaultSecretsOptions extends EnvironmentSecretsOptions {
   readonly reader: SecretReader;
@@ -96,4 +111,142 @@ interface Moment {
 /** A clock that was set back must not make the wait longer. */
 function isRecent(clock: Clock, { at, periodMs }: Moment): boolean {
   return at !== undefined && Math.abs(clock.now() - at) < periodMs;
+}
+
+type Kept =
+  | { readonly value: string; readonly version: string | undefined }
+  | { readonly value: undefined; readonly reason: MissingReason };
+
+/** The last known state of each secret, and what the environment has in its place. */
+export interface SecretShelf {
+  /** Takes over what a round found; what it did not find out stays. Names whose value changed. */
+  put(outcome: RoundOutcome): SecretName[];
+  get(name: SecretName): string | undefined;
+  sourceOf(name: SecretName): SecretSource;
+  whyMissing(name: SecretName): MissingReason | undefined;
+  /** The vault has answered for every secret at least once. */
+  isComplete(): boolean;
+}
+
+export function createSecretShelf(
+  wanted: readonly WantedSecret[],
+  variables: ReadonlyMap<SecretName, string>,
+): SecretShelf {
+  const answered = new Map<SecretName, Kept>();
+  const troubles = new Map<SecretName, MissingReason>();
+
+  function get(name: SecretName): string | undefined {
+    return answered.get(name)?.value ?? variables.get(name);
+  }
+  return {
+    put(outcome) {
+      troubles.clear();
+      for (const [name, trouble] of outcome.troubles) troubles.set(name, trouble);
+      const changed: SecretName[] = [];
+      for (const [name, reading] of outcome.readings) {
+        const before = get(name);
+        if (isSameVersion(reading, answered.get(name))) continue;
+        answered.set(name, keep(reading));
+        if (get(name) !== before) changed.push(name);
+      }
+      return changed;
+    },
+    get,
+    sourceOf(name) {
+      if (answered.get(name)?.value !== undefined) return 'key-vault';
+      return variables.has(name) ? 'environment' : 'none';
+    },
+    whyMissing(name) {
+      const kept = answered.get(name);
+      if (kept === undefined) return troubles.get(name);
+      return kept.value === undefined ? kept.reason : undefined;
+    },
+    isComplete: () => wanted.every(({ name }) => answered.has(name)),
+  };
+}
+
+/** A version never changes its value, so there is nothing to compare. */
+function isSameVersion(reading: SecretReading, kept: Kept | undefined): boolean {
+  if (reading.kind === 'missing' || kept?.value === undefined) return false;
+  return reading.version !== undefined && reading.version === kept.version;
+}
+
+function keep(reading: SecretReading): Kept {
+  if (reading.kind === 'missing') return { value: undefined, reason: reading.reason };
+  const usable = usableValue(reading.value);
+  return usable.value === undefined ? usable : { value: usable.value, version: reading.version };
+}
+
+type Listener = (changed: readonly SecretName[]) => void;
+
+/** Tells everybody who listens; one that throws is logged and does not keep it from the others. */
+export interface ChangeBell {
+  ring(changed: readonly SecretName[]): void;
+  onRing(listener: Listener): () => void;
+}
+
+export function createChangeBell(telemetry: Telemetry): ChangeBell {
+  const listeners = new Set<Listener>();
+  return {
+    ring(changed) {
+      for (const listener of listeners) {
+        try {
+          listener(changed);
+        } catch (thrown) {
+          telemetry.error('changed secrets not taken over', { cause: describeCause(thrown) });
+        }
+      }
+    },
+    onRing(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/** How the vault has been of late, told to operators when it changes and not more often. */
+export interface VaultHealth {
+  /** The end of a read; without troubles it was a success. */
+  note(troubles: ReadonlyMap<SecretName, VaultTrouble>): void;
+  failuresInRow(): number;
+  state(): SecretsState;
+}
+
+/** How often operators are told that the vault is still away. */
+const WARN_EVERY_MS = 60_000;
+
+export function createVaultHealth(clock: Clock, telemetry: Telemetry): VaultHealth {
+  let failuresInRow = 0;
+  let lastSuccessAt: number | undefined;
+  let lastError: VaultTrouble | undefined;
+  let lastWarnAt: number | undefined;
+
+  function noteTrouble(troubles: ReadonlyMap<SecretName, VaultTrouble>): void {
+    failuresInRow += 1;
+    lastError = troubles.values().next().value;
+    const now = clock.now();
+    if (lastWarnAt !== undefined && Math.abs(now - lastWarnAt) < WARN_EVERY_MS) return;
+    lastWarnAt = now;
+    const secrets = [...troubles.keys()].join(', ');
+    telemetry.warn('key vault does not answer', { trouble: lastError, secrets });
+  }
+
+  return {
+    note(troubles) {
+      if (troubles.size > 0) {
+        noteTrouble(troubles);
+        return;
+      }
+      if (failuresInRow > 0) telemetry.info('key vault answers again', { failuresInRow });
+      failuresInRow = 0;
+      lastError = undefined;
+      lastSuccessAt = clock.now();
+    },
+    failuresInRow: () => failuresInRow,
+    state: () => ({
+      failing: failuresInRow > 0,
+      ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
+      ...(lastError === undefined ? {} : { lastError }),
+    }),
+  };
 }

@@ -1,4 +1,3 @@
-import { COUNTED_MESSAGES } from './log-metrics.ts';
 import type { LogFields, LogLevel, Meter, Span, Telemetry, Tracer } from './telemetry.ts';
 
 /** One thing that happened, with everything that is known of it. */
@@ -51,3 +50,59 @@ export const passThroughTracer: Tracer = {
     end: () => undefined,
   }),
 };
+
+/** Says nothing: for parts whose every call would be noise, such as liveness probes. */
+export const silentTelemetry: Telemetry = {
+  ...silentMeter,
+  ...passThroughTracer,
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  with: () => silentTelemetry,
+};
+
+/** What a log line counts as. */
+type Counted = (meter: Meter, fields: LogFields) => void;
+
+/**
+ * Log lines that are counted too. A message is fixed text and says that something has happened, so
+ * the rooms tell it once, and the log and the metrics cannot differ.
+ */
+export const COUNTED_MESSAGES: Readonly<Record<string, Counted>> = {
+  'model call retried': (meter, fields) => meter.count('modelRetries', 1, failureOf(fields)),
+  'model call failed over': (meter, fields) => meter.count('modelFailovers', 1, failureOf(fields)),
+  'model call given up': (meter, fields) => meter.count('modelGivenUp', 1, failureOf(fields)),
+  'model circuit opened': (meter, { endpoint }) =>
+    meter.count('circuitOpened', 1, { 'agent.endpoint': word(endpoint) }),
+  'rate limit would refuse': (meter) => meter.count('limiterVerdicts', 1, { outcome: 'observed' }),
+  'batch item failed': (meter, { code }) =>
+    meter.count('batchItemFailures', 1, { 'error.type': word(code) }),
+  'batch shard finished': shard('finished'),
+  'batch delivery failed': shard('failed'),
+  'batch shard handed over': (meter, { reason }) =>
+    meter.count('batchShards', 1, { outcome: 'handed over', reason: word(reason) }),
+  'batch shard is held by another delivery': shard('held elsewhere'),
+  'batch message refused': shard('refused'),
+  'batch job expired': shard('expired'),
+  'batch job given up'(meter) {
+    meter.count('batchShards', 1, { outcome: 'given up' });
+    meter.count('batchPoisoned', 1);
+  },
+  'batch message poisoned': (meter) => meter.count('batchPoisoned', 1),
+  'key vault does not answer': (meter) => meter.count('secretsFailures', 1),
+  'changed secrets not taken over': (meter) => meter.count('secretsFailures', 1),
+  'redis failed': (meter) => meter.count('redisFailures', 1),
+};
+
+function shard(outcome: string): Counted {
+  return (meter) => meter.count('batchShards', 1, { outcome });
+}
+
+function failureOf({ endpoint, code }: LogFields) {
+  return { 'agent.endpoint': word(endpoint), 'error.type': word(code) };
+}
+
+function word(value: LogFields[string]): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}

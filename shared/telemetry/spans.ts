@@ -1,3 +1,5 @@
+import type { Telemetry } from './telemetry.ts';
+
 /** How pieces of work are called. What they have in common is in `METRICS` beside them. */
 export const SPANS = {
   request: (method: string, route: string) => `${method} ${route}`,
@@ -35,3 +37,49 @@ export const ATTRIBUTES = {
   urlPath: 'url.path',
   urlScheme: 'url.scheme',
 } as const;
+
+const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
+
+/** The parts of a W3C trace context. */
+export interface TraceParts {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly flags: number;
+}
+
+/** The parts of a trace context, or undefined where it is none. */
+export function parseTraceparent(text: string | undefined): TraceParts | undefined {
+  const [, traceId, spanId, flags] = TRACEPARENT.exec(text ?? '') ?? [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  return { traceId, spanId, flags: Number.parseInt(flags, 16) };
+}
+
+export interface ToolRun {
+  readonly name: string;
+  /** The trace context of the turn that the tool is called in. */
+  readonly parent: string | undefined;
+  readonly telemetry: Telemetry;
+}
+
+/** Runs one tool as a span and measures it. The trace context is for calls that the tool makes. */
+export async function traceTool<Result>(
+  { name, parent, telemetry }: ToolRun,
+  run: (traceparent: string | undefined) => Promise<Result>,
+): Promise<Result> {
+  const startedAt = performance.now();
+  const span = telemetry.startSpan(SPANS.executeTool(name), {
+    kind: 'internal',
+    parent,
+    attributes: { [ATTRIBUTES.operation]: 'execute_tool', [ATTRIBUTES.toolName]: name },
+  });
+  let code: string | undefined = 'failed';
+  try {
+    const result = await run(span.traceparent);
+    code = undefined;
+    return result;
+  } finally {
+    span.end(code);
+    const seconds = (performance.now() - startedAt) / 1_000;
+    telemetry.record('toolDuration', seconds, { 'gen_ai.tool.name': name, 'error.type': code });
+  }
+}

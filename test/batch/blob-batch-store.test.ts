@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-container.ts';
-import type { BatchStore } from '../../shared/batch/storage/batch-store.part.ts';
-import { createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
+import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
 import { names } from '../../shared/batch/storage/blob-paths.ts';
 import { digestOf, type InlineJob } from '../../shared/batch/model/job-message.ts';
 import type { JournalEntry } from '../../shared/batch/storage/journal.ts';
@@ -9,7 +8,7 @@ import { answered } from '../../shared/batch/model/item.ts';
 import type { ShardHold } from '../../shared/batch/storage/shard-lease.ts';
 import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { readJob, type JobResults } from '../support/batch/read-job.ts';

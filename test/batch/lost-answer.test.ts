@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { PATIENT } from '../../shared/storage/azure/storage-connection.ts';
+import { PATIENT } from '../../shared/storage/azure/storage-timeouts.ts';
 import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-container.ts';
-import type { BatchStore } from '../../shared/batch/storage/batch-store.part.ts';
-import { createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
+import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
 import { answered } from '../../shared/batch/model/item.ts';
 import type { ShardHold } from '../../shared/batch/storage/shard-lease.ts';
 import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { startBreakProxy, type BreakProxy } from '../support/batch/break-proxy.ts';
 import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
 

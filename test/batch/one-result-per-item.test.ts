@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Job } from '../../shared/batch/model/job-message.ts';
-import type { JobSender } from '../../shared/batch/model/job-sender.ts';
+import type { Job, JobSender } from '../../shared/batch/model/job-message.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { untilAborted } from '../support/batch/scripted-agent.ts';
 import { storageProcessor } from '../support/batch/storage-processor.ts';

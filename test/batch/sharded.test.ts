@@ -3,7 +3,7 @@ import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-conta
 import type { Batch } from '../../shared/batch/queue-trigger.ts';
 import { INPUT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { ServiceError } from '../../shared/errors.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { itemOf, messages } from '../support/batch/jobs.ts';
 import { pumpQueue } from '../support/batch/pump-queue.ts';
 import { storageProcessor } from '../support/batch/storage-processor.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { requestPatience } from '../../shared/storage/azure/storage-connection.ts';
+import { requestPatience } from '../../shared/storage/azure/storage-timeouts.ts';
 import { breakLease } from '../support/batch/break-lease.ts';
 import { startBreakProxy, type BreakProxy } from '../support/batch/break-proxy.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';

@@ -2,8 +2,11 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createAnswerCache } from '../../shared/cache/response-cache.ts';
 import { createMemoryCache } from '../../shared/cache/memory-store.ts';
 import { createRedisCache } from '../../shared/cache/redis-store.ts';
-import type { ResponseCache } from '../../shared/cache/response-cache.part.ts';
-import { createTieredCache, type TieredCache } from '../../shared/cache/cache-store.ts';
+import {
+  createTieredCache,
+  type ResponseCache,
+  type TieredCache,
+} from '../../shared/cache/cache-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { answer, ask, candidate, entryOf } from '../support/cached-answers.ts';
 import { createHandClock, createRedisParts, type HandClock } from '../support/limits.ts';

@@ -5,7 +5,7 @@ import {
 } from '../../dev/model/start-development-model.ts';
 import { createService, type Service } from '../../shared/composition-root.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 
 const models: DevelopmentModel[] = [];
 let service: Service | undefined;

@@ -5,7 +5,7 @@ import { wantedSecrets } from '../../shared/config/read-variables.ts';
 import { DEFAULT_VAULT_PACE } from '../../shared/secrets/refresh-schedule.ts';
 import { createVaultSecrets } from '../../shared/secrets/vault-secrets.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import {
   chunk,
   event,

@@ -1,8 +1,8 @@
 import { DefaultAzureCredential } from '@azure/identity';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createKeyVaultReader } from '../../shared/secrets/key-vault.ts';
-import { readRound } from '../../shared/secrets/read-round.ts';
-import type { SecretReader } from '../../shared/secrets/secret-reader.ts';
+import { readRound } from '../../shared/secrets/refresh-schedule.ts';
+import type { SecretReader } from '../../shared/secrets/secrets.ts';
 import {
   loopbackTransport,
   startLoopbackVault,

@@ -1,7 +1,7 @@
 import { DefaultAzureCredential } from '@azure/identity';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createKeyVaultReader } from '../../shared/secrets/key-vault.ts';
-import { readRound } from '../../shared/secrets/read-round.ts';
+import { readRound } from '../../shared/secrets/refresh-schedule.ts';
 import {
   loopbackTransport,
   startLoopbackVault,

@@ -2,9 +2,12 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createHttpTransport } from '../../shared/model/http-client.ts';
-import { readText } from '../../shared/model/openai/read-body.ts';
-import { StaleConnectionError, type UpstreamRequest } from '../../shared/model/transport.ts';
+import {
+  createHttpTransport,
+  StaleConnectionError,
+  type UpstreamRequest,
+} from '../../shared/model/http-client.ts';
+import { readText } from '../../shared/model/openai/read-response.ts';
 import { answer, hang, reset, say, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 const GONE = new Error('client gone');

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hashIdentifier } from '../../shared/callers/hash-identifier.ts';
+import { hashIdentifier } from '../../shared/callers/caller.ts';
 import { rateLimitHeaders } from '../../shared/rate-limit/headers.ts';
 import {
   countAllowed,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '../../shared/clock.ts';
-import { hashIdentifier } from '../../shared/callers/hash-identifier.ts';
+import { hashIdentifier } from '../../shared/callers/caller.ts';
 import type { LimitSettings } from '../../shared/rate-limit/policies.ts';
 import type { RateLimiter, Verdict } from '../../shared/rate-limit/rate-limiter.ts';
 import { countAllowed, createLimiter, createRedisParts, reserveAtOnce } from '../support/limits.ts';

@@ -1,9 +1,12 @@
 import type { AnswerCache, CacheAsk, OpenedAnswer } from '../../shared/cache/response-cache.ts';
-import { parseCacheControl } from '../../shared/cache/cache-control.ts';
+import {
+  type CacheStatus,
+  type CandidateAnswer,
+  parseCacheControl,
+  type RequestTraits,
+} from '../../shared/cache/cache-headers.ts';
 import type { CacheKeyParts } from '../../shared/cache/cache-key.ts';
-import type { CacheStatus } from '../../shared/cache/cache-status.ts';
-import type { CandidateAnswer, RequestTraits } from '../../shared/cache/cache-headers.ts';
-import type { CacheEntry } from '../../shared/cache/response-cache.part.ts';
+import type { CacheEntry } from '../../shared/cache/cache-store.ts';
 
 export interface AskOptions {
   readonly callerId?: string;

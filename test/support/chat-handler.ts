@@ -1,8 +1,7 @@
 import type { HttpHandler } from '@azure/functions';
-import { createAgent, type Question } from '../../shared/agent/agent.ts';
-import { answerChat } from '../../shared/http/answer-chat.ts';
+import { createAgent, measureQuestion, type Question } from '../../shared/agent/agent.ts';
+import { answerChat } from '../../shared/http/chat-handler.ts';
 import { asMeteredHandler } from '../../shared/http/admission.ts';
-import { measureQuestion } from '../../shared/agent/measure-question.ts';
 import { openDoor } from './open-door.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 import { createScriptedModel, type AnswerStep, type ScriptedModel } from './scripted-model.ts';

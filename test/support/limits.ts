@@ -5,7 +5,7 @@ import {
   type SharedBuckets,
 } from '../../shared/rate-limit/create-rate-limiter.ts';
 import { policiesOf, type LimitSettings } from '../../shared/rate-limit/policies.ts';
-import { createMemoryBuckets } from '../../shared/rate-limit/memory-buckets.ts';
+import { createMemoryBuckets } from '../../shared/rate-limit/memory-bucket-store.ts';
 import type { RateLimiter, Verdict } from '../../shared/rate-limit/rate-limiter.ts';
 import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';

@@ -6,10 +6,10 @@ import type { ModelAnswer, ModelCall, ModelEvent, ModelRequest } from '../../sha
 import {
   createResilientModel,
   DEFAULT_RESILIENCE,
+  type ResilienceSettings,
   type ResilientModel,
   type ResilientModelOptions,
-  type ResilienceSettings,
-} from '../../shared/model/resilient-model.part.ts';
+} from '../../shared/model/resilient-model.ts';
 import { passThroughTracer, silentMeter } from '../../shared/telemetry/create-telemetry.ts';
 import type { LogFields, Telemetry } from '../../shared/telemetry/telemetry.ts';
 

@@ -4,7 +4,7 @@ import {
   type DevelopmentModel,
 } from '../../dev/model/start-development-model.ts';
 import { createService, type Service } from '../../shared/composition-root.ts';
-import { answerChat } from '../../shared/http/answer-chat.ts';
+import { answerChat } from '../../shared/http/chat-handler.ts';
 import { asMeteredHandler } from '../../shared/http/admission.ts';
 import type { Ingestion } from '../support/ingestion.ts';
 

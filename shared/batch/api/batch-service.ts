@@ -1,17 +1,22 @@
 import { randomBytes } from 'node:crypto';
+import { type BatchView, isLost, viewBatch } from './batch-status.ts';
+import { findInput, inputBlob } from './file-service.ts';
+import {
+  type BatchRecord,
+  COMPLETION_WINDOW_MS,
+  mayAsk,
+  newRecord,
+} from '../model/batch-record.ts';
+import { digestOf, isJobId, type JobSender } from '../model/job-message.ts';
+import { inputName } from '../planning/load-shard.ts';
+import { sendShards } from '../planning/plan-batch.ts';
+import { isSettled, shardCount } from '../processing/finish-batch.ts';
+import { INPUT_CONTAINER } from '../storage-names.ts';
+import type { Survey } from '../storage/batch-progress.ts';
+import type { BatchStore } from '../storage/batch-store.ts';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
-import type { BatchStore } from '../storage/batch-store.part.ts';
-import { viewBatch, type BatchView } from './batch-status.ts';
 import type { BlobArea } from '../../storage/blob-container.ts';
-import { findInput, inputBlob } from './file-service.ts';
-import { cancelBatch, retryBatch, type SeenBatch } from './change-batch.ts';
-import { createLostWaker } from './wake-lost.ts';
-import type { JobSender } from '../model/job-sender.ts';
-import { digestOf, isJobId } from '../model/job-message.ts';
-import { mayAsk } from '../model/owner.ts';
-import { newRecord, type BatchRecord } from '../model/batch-record.ts';
-import { INPUT_CONTAINER } from '../storage-names.ts';
 
 export interface WantedBatch {
   readonly owner: string;
@@ -110,4 +115,125 @@ async function createRecord(
     throw error;
   }
   return record;
+}
+
+/** A batch as it was found. */
+export interface SeenBatch {
+  readonly record: BatchRecord;
+  readonly survey: Survey;
+}
+
+interface ChangeNeeds {
+  readonly store: BatchStore;
+  readonly sender: JobSender;
+  readonly clock: Clock;
+  /** The container of input files. */
+  readonly inputs: BlobArea;
+}
+
+/**
+ * Stops a batch: running shards notice within seconds, waiting ones are put on the queue to notice
+ * now. What is finished stays.
+ */
+export async function cancelBatch(seen: SeenBatch, needs: ChangeNeeds): Promise<SeenBatch> {
+  const { record, survey } = seen;
+  const outcome = survey.finals.get(record.generation)?.outcome;
+  if (outcome === 'cancelled') return seen;
+  if (outcome !== undefined) throw wrongStatus('cancel', outcome);
+  const cancelledAt = record.cancelledAt ?? new Date(needs.clock.now()).toISOString();
+  const changed = await change(needs.store, {
+    id: record.id,
+    to: (found) => (found.cancelledAt === null ? { ...found, cancelledAt } : found),
+  });
+  await wakeBatch({ record: changed, survey }, needs.sender);
+  return { record: changed, survey };
+}
+
+/** Begins the failed items of a batch again. Asked twice, it wakes what is not done yet. */
+export async function retryBatch(seen: SeenBatch, needs: ChangeNeeds): Promise<SeenBatch> {
+  const { survey } = seen;
+  const final = survey.finals.get(seen.record.generation);
+  if (final === undefined && seen.record.generation === 0) {
+    throw wrongStatus('retry the failed items of', 'in_progress');
+  }
+  if (final?.failed === 0) {
+    throw new ServiceError('invalid_request', 'Cannot retry the batch: no item of it failed');
+  }
+  await requireInput(seen.record, needs.inputs);
+  const record = final === undefined ? seen.record : await reopen(seen, needs);
+  await wakeBatch({ record, survey }, needs.sender);
+  return { record, survey };
+}
+
+/** Without it what failed for a reason of its own would fail again for this one. */
+async function requireInput(record: BatchRecord, inputs: BlobArea): Promise<void> {
+  if (record.inputBlob === null || (await inputs.facts(inputName(record))) !== undefined) return;
+  const message = 'Cannot retry the batch: its input file is gone';
+  throw new ServiceError('not_found', message, { param: 'input_file_id' });
+}
+
+function reopen({ record }: SeenBatch, { store, clock }: ChangeNeeds): Promise<BatchRecord> {
+  const expiresAt = new Date(clock.now() + COMPLETION_WINDOW_MS).toISOString();
+  const generation = record.generation + 1;
+  return change(store, {
+    id: record.id,
+    // Two who ask at once mean the same retry.
+    to: (found) =>
+      found.generation >= generation
+        ? found
+        : { ...found, generation, expiresAt, cancelledAt: null },
+  });
+}
+
+async function change(
+  store: BatchStore,
+  { id, to }: { readonly id: string; readonly to: (record: BatchRecord) => BatchRecord },
+): Promise<BatchRecord> {
+  const changed = await store.change(id, to);
+  if (changed === undefined) throw new ServiceError('not_found', 'There is no such batch');
+  return changed;
+}
+
+/** Puts everything that is not done on the queue now. What is there already does no harm. */
+export async function wakeBatch({ record, survey }: SeenBatch, sender: JobSender): Promise<void> {
+  const { id, generation } = record;
+  const count = shardCount(record, survey);
+  if (count === undefined) return sender.send({ v: 1, jobId: id }, { delaySeconds: 0 });
+  const settled = new Set(
+    survey.shards.filter((one) => isSettled(one, generation)).map(({ shard }) => shard),
+  );
+  const open = Array.from({ length: count }, (_, shard) => shard).filter((n) => !settled.has(n));
+  // With none open the end itself is missing, which any shard writes.
+  await sendShards({ id, shards: open.length === 0 ? [0] : open }, sender);
+}
+
+function wrongStatus(action: string, status: string): ServiceError {
+  return new ServiceError('invalid_request', `Cannot ${action} a batch whose status is ${status}`);
+}
+
+/** A message is worked on within this time, or nobody works on any. */
+const AGAIN_AFTER_MS = 10 * 60_000;
+const MAX_REMEMBERED = 1_000;
+
+/**
+ * Wakes a batch that should have expired long ago and has not, for its messages are gone: one more
+ * lets it. Looking at it must not fail for that, nor fill the queue however often somebody looks.
+ */
+export function createLostWaker({
+  sender,
+  clock,
+}: {
+  readonly sender: JobSender;
+  readonly clock: Clock;
+}): (seen: SeenBatch) => Promise<void> {
+  const wokenAt = new Map<string, number>();
+  return async (seen) => {
+    const now = clock.now();
+    const { id } = seen.record;
+    if (!isLost(seen.record, { ...seen, now })) return;
+    if (now - (wokenAt.get(id) ?? Number.NEGATIVE_INFINITY) < AGAIN_AFTER_MS) return;
+    if (wokenAt.size >= MAX_REMEMBERED) wokenAt.clear();
+    wokenAt.set(id, now);
+    await wakeBatch(seen, sender).catch(() => wokenAt.delete(id));
+  };
 }

@@ -1,6 +1,5 @@
 import { isSettled, shardCount } from '../processing/finish-batch.ts';
-import type { InputError } from '../model/plan.ts';
-import type { BatchRecord } from '../model/batch-record.ts';
+import type { BatchRecord, InputError } from '../model/batch-record.ts';
 import type { Final, ShardState, Survey } from '../storage/batch-progress.ts';
 
 export type BatchStatus =

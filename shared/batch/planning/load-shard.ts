@@ -1,9 +1,8 @@
-import type { BatchStore } from '../storage/batch-store.part.ts';
+import type { BatchStore } from '../storage/batch-store.ts';
 import type { BlobArea } from '../../storage/blob-container.ts';
-import { GONE, UNREADABLE } from '../model/item.part.ts';
+import { GONE, UNREADABLE } from '../model/item.ts';
 import { MAX_LINE_BYTES } from './plan-input.ts';
-import type { Plan } from '../model/plan.ts';
-import type { BatchRecord } from '../model/batch-record.ts';
+import type { BatchRecord, Plan } from '../model/batch-record.ts';
 import { readLine, splitLines } from '../model/jsonl.ts';
 import { INPUT_CONTAINER } from '../storage-names.ts';
 

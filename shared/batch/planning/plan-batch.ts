@@ -1,10 +1,9 @@
 import type { Clock } from '../../clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import type { BatchStore } from '../storage/batch-store.part.ts';
-import type { JobSender } from '../model/job-sender.ts';
+import type { BatchStore } from '../storage/batch-store.ts';
+import type { JobSender } from '../model/job-message.ts';
 import { MAX_INPUT_BYTES, planInput } from './plan-input.ts';
-import { failedPlan, type Plan } from '../model/plan.ts';
-import type { BatchRecord } from '../model/batch-record.ts';
+import { type BatchRecord, failedPlan, type Plan } from '../model/batch-record.ts';
 import { inputName, type ShardNeeds } from './load-shard.ts';
 
 /** Sends at once: enough to hide the way to the queue, few enough not to flood it. */

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import { customIdOf, parseItem } from '../model/item.part.ts';
-import { failedPlan, type InputError, type Plan, type ShardPlan } from '../model/plan.ts';
+import { customIdOf, parseItem } from '../model/item.ts';
+import { failedPlan, type InputError, type Plan, type ShardPlan } from '../model/batch-record.ts';
 import { readLine, splitLines, type FileLine } from '../model/jsonl.ts';
 
 /** Longer than any item that the agent would accept. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import type { BatchStore } from '../storage/batch-store.part.ts';
+import type { BatchStore } from '../storage/batch-store.ts';
 import type { BatchRecord } from '../model/batch-record.ts';
 import type { Outcome, ShardState, Survey } from '../storage/batch-progress.ts';
 

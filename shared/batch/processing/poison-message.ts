@@ -1,15 +1,13 @@
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import type { BatchStore } from '../storage/batch-store.part.ts';
-import { beginBatch } from './begin-batch.ts';
-import { failUnfinished } from './fail-unfinished.ts';
+import type { BatchStore } from '../storage/batch-store.ts';
+import { beginBatch } from './process-message.ts';
+import { failUnfinished } from './process-shard.ts';
 import { finishIfComplete } from './finish-batch.ts';
-import type { JobSender } from '../model/job-sender.ts';
-import { parseJob, type Job } from '../model/job-message.ts';
+import { type Job, type JobSender, parseJob } from '../model/job-message.ts';
 import { sendShards } from '../planning/plan-batch.ts';
-import { failedPlan } from '../model/plan.ts';
-import type { BatchRecord } from '../model/batch-record.ts';
+import { type BatchRecord, failedPlan } from '../model/batch-record.ts';
 import { loadShard, type ShardNeeds } from '../planning/load-shard.ts';
 
 export interface PoisonNeeds extends ShardNeeds {

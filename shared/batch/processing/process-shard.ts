@@ -1,11 +1,11 @@
-import type { BatchStore } from '../storage/batch-store.part.ts';
-import { failUnfinished } from './fail-unfinished.ts';
-import { finishIfComplete } from './finish-batch.ts';
-import type { JobSender } from '../model/job-sender.ts';
 import type { BatchRecord } from '../model/batch-record.ts';
-import { runPass, type PassOptions, type Remaining } from './shard-pass.ts';
-import type { ShardHold } from '../storage/shard-lease.ts';
+import { failed, type ItemFailureCode } from '../model/item.ts';
+import type { JobSender } from '../model/job-message.ts';
 import { loadShard, type Shard, type ShardNeeds } from '../planning/load-shard.ts';
+import { finishIfComplete } from './finish-batch.ts';
+import { type PassOptions, placeOf, type Remaining, runPass } from './shard-pass.ts';
+import type { BatchStore } from '../storage/batch-store.ts';
+import type { ShardHold } from '../storage/shard-lease.ts';
 
 /** How long a second delivery of a shard waits for the first one to end. */
 const BUSY_DELAY_SECONDS = 10;
@@ -121,4 +121,27 @@ async function cancelRest({ shard, hold }: Work): Promise<Remaining> {
   const why = 'its batch was cancelled';
   await failUnfinished(shard, { hold, code: 'batch_cancelled', why });
   return NONE_LEFT;
+}
+
+interface Failing {
+  readonly hold: ShardHold;
+  readonly code: ItemFailureCode;
+  readonly why: string;
+}
+
+/** Gives every item without a result one that says why; what was answered stays. */
+export async function failUnfinished(shard: Shard, { hold, code, why }: Failing): Promise<number> {
+  const appends: Promise<void>[] = [];
+  for (const index of shard.items.keys()) {
+    if (hold.view.results.has(index)) continue;
+    const attempts = hold.view.attempts.get(index);
+    const tries =
+      attempts === undefined
+        ? ''
+        : `; it failed ${attempts.count} times, at last with ${attempts.lastCode}`;
+    const line = failed(placeOf(shard, index), code, `The item was given up: ${why}${tries}`);
+    appends.push(hold.append({ type: 'result', index, line }));
+  }
+  await Promise.all(appends);
+  return appends.length;
 }

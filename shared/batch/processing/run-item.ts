@@ -1,19 +1,25 @@
 import type { Agent, Reply, TurnContext } from '../../agent/agent.ts';
+import {
+  answered,
+  failed,
+  GONE,
+  type ItemPlace,
+  parseItem,
+  type ResultLine,
+  UNREADABLE,
+} from '../model/item.ts';
+import type { Clock } from '../../clock.ts';
+import { type ErrorCode, isRetryable, ServiceError, toServiceError } from '../../errors.ts';
 import { parseChatRequest } from '../../protocols/chat-api.ts';
-import { toCompletion } from '../../protocols/completions-reply.ts';
-import type { Fault } from '../../protocols/validation.ts';
 import {
   looksLikeCompletions,
   parseCompletionsRequest,
+  toCompletion,
 } from '../../protocols/openai-chat-completions.ts';
-import type { Clock } from '../../clock.ts';
-import { isRetryable, ServiceError, toServiceError, type ErrorCode } from '../../errors.ts';
+import type { Fault } from '../../protocols/validation.ts';
+import { unlessAborted } from '../../resilience/abort.ts';
 import { describeCause } from '../../telemetry/describe-error.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import { GONE, parseItem, UNREADABLE } from '../model/item.part.ts';
-import { refusalOf } from './refusals.ts';
-import { answered, failed, type ItemPlace, type ResultLine } from '../model/item.ts';
-import { unlessAborted } from '../../resilience/waiting.ts';
 
 /** What became of one try at one item. Only `result` is an end. */
 export type ItemOutcome =
@@ -114,4 +120,29 @@ function failure(
 
 function tooLate(): ServiceError {
   return new ServiceError('upstream_timeout', 'The model did not answer the item in time');
+}
+
+/**
+ * Why nobody is served at the moment, which is no fault of the item: there is no room, or the
+ * service itself may not ask. An endpoint that is away can also be one that this very item breaks:
+ * that is a refusal only when nobody else got through meanwhile.
+ */
+export type Refusal = 'no room' | 'away';
+
+/** What a code says of everybody; undefined where it is about the item alone. */
+export function refusalOf(code: ErrorCode): Refusal | undefined {
+  switch (code) {
+    case 'upstream_rate_limited':
+    case 'rate_limited':
+    case 'budget_exhausted':
+    case 'overloaded':
+    case 'config_unavailable':
+    case 'upstream_auth':
+    case 'upstream_quota':
+      return 'no room';
+    case 'upstream_unavailable':
+      return 'away';
+    default:
+      return undefined;
+  }
 }

@@ -1,19 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Agent } from '../../agent/agent.ts';
-import type { Clock } from '../../clock.ts';
-import type { Telemetry } from '../../telemetry/telemetry.ts';
-import { answerItem, type ItemOutcome } from './run-item.ts';
-import { customIdOf } from '../model/item.part.ts';
-import { judge, judgeRefusal } from './item-retry.ts';
+import { customIdOf, failed, type ItemPlace } from '../model/item.ts';
+import type { Shard } from '../planning/load-shard.ts';
 import type { Pace, Ticket } from './concurrency-limiter.ts';
-import { refusalOf, type Refusal } from './refusals.ts';
-import { isDue, secondsUntilDue } from './retry-times.ts';
-import { failed, type ItemPlace } from '../model/item.ts';
+import { isDue, judge, judgeRefusal, secondsUntilDue } from './item-retry.ts';
+import { answerItem, type ItemOutcome, type Refusal, refusalOf } from './run-item.ts';
 import { NO_REFUSALS } from '../storage/journal.ts';
 import type { ShardHold } from '../storage/shard-lease.ts';
-import type { Shard } from '../planning/load-shard.ts';
-import { slidingWindow } from './sliding-window.ts';
-import { createWriteBehind } from './write-behind.ts';
+import type { Clock } from '../../clock.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
 
 export interface PassOptions {
   readonly agent: Agent;
@@ -191,4 +186,77 @@ export function placeOf({ id, first, items }: Shard, index: number): ItemPlace {
 function duplicate(place: ItemPlace) {
   const line = failed(place, 'duplicate_custom_id', 'An earlier item has this custom_id');
   return { kind: 'result', line } as const;
+}
+
+/**
+ * Runs the tasks with at most `width` at once and starts the next as soon as one ends, so that a
+ * slow task holds up nobody. Takes no further task once `isClosed` says so. Rejects with the first
+ * failure after all that was started has ended.
+ */
+export async function slidingWindow<T>(
+  tasks: Iterable<T>,
+  {
+    width,
+    isClosed,
+    run,
+  }: {
+    readonly width: number;
+    readonly isClosed: () => boolean;
+    readonly run: (task: T) => Promise<void>;
+  },
+): Promise<void> {
+  const queue = tasks[Symbol.iterator]();
+  let failure: { readonly error: unknown } | undefined;
+  async function lane(): Promise<void> {
+    while (failure === undefined && !isClosed()) {
+      const next = queue.next();
+      if (next.done === true) return;
+      try {
+        await run(next.value);
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: width }, lane));
+  if (failure !== undefined) throw failure.error;
+}
+
+export interface WriteBehindOptions {
+  /** Writes that may be on their way while the work goes on. */
+  readonly max: number;
+  /** Told of the first failure at once: what follows cannot be kept either. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Lets work go on while its last results are being written, up to a bound. */
+export interface WriteBehind {
+  /** Resolves when the work may go on; never rejects. */
+  add(write: Promise<void>): Promise<void>;
+  /** Resolves when everything is written; rejects with the first failure. */
+  settled(): Promise<void>;
+}
+
+export function createWriteBehind({ max, onFailure }: WriteBehindOptions): WriteBehind {
+  const open = new Set<Promise<void>>();
+  let failure: { readonly error: unknown } | undefined;
+  async function watch(write: Promise<void>): Promise<void> {
+    try {
+      await write;
+    } catch (error) {
+      if (failure === undefined) onFailure(error);
+      failure ??= { error };
+    }
+  }
+  return {
+    async add(write) {
+      const watched = watch(write).finally(() => open.delete(watched));
+      open.add(watched);
+      if (open.size > max) await watched;
+    },
+    async settled() {
+      await Promise.all(open);
+      if (failure !== undefined) throw failure.error;
+    },
+  };
 }

@@ -1,16 +1,71 @@
-import { ServiceError } from '../../errors.ts';
-import type { Clock } from '../../clock.ts';
-import type { Telemetry } from '../../telemetry/telemetry.ts';
-import type { BatchStore, ListPage } from './batch-store.part.ts';
-import type { BlobArea } from '../../storage/blob-container.ts';
-import { idOfListEntry, listEntry, listPrefix, names } from './blob-paths.ts';
-import { writeDeadLetter } from './dead-letters.ts';
+import {
+  type BatchRecord,
+  inlinePlan,
+  type Plan,
+  planSchema,
+  recordSchema,
+} from '../model/batch-record.ts';
 import { isJobId } from '../model/job-message.ts';
-import { inlinePlan, planSchema, type Plan } from '../model/plan.ts';
-import { readResults } from './read-results.ts';
-import { recordSchema, type BatchRecord } from '../model/batch-record.ts';
-import { holdShard } from './shard-lease.ts';
-import { finalFacts, survey, type Final } from './batch-progress.ts';
+import {
+  type Final,
+  finalFacts,
+  readResults,
+  type ResultKind,
+  type Survey,
+  survey,
+} from './batch-progress.ts';
+import { idOfListEntry, listEntry, listPrefix, names } from './blob-paths.ts';
+import { holdShard, type ShardHold, type ShardRef } from './shard-lease.ts';
+import type { Clock } from '../../clock.ts';
+import { ServiceError } from '../../errors.ts';
+import type { BlobArea } from '../../storage/blob-container.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
+
+/** Keeps batches: whatever is in it is never computed or paid for again. */
+export interface BatchStore {
+  /** Keeps the record of a new batch; resolves to the earlier one where the id is taken. */
+  begin(record: BatchRecord): Promise<BatchRecord>;
+  /** Forgets a batch that nobody has begun to work on. */
+  discard(record: BatchRecord): Promise<void>;
+  find(id: string): Promise<BatchRecord | undefined>;
+  /** Changes a record; tried again when somebody else changed it meanwhile. */
+  change(
+    id: string,
+    change: (record: BatchRecord) => BatchRecord,
+  ): Promise<BatchRecord | undefined>;
+  isCancelled(record: BatchRecord): Promise<boolean>;
+  /** The first plan of a batch counts. */
+  keepPlan(id: string, plan: Plan): Promise<void>;
+  plan(record: BatchRecord): Promise<Plan | undefined>;
+  survey(id: string): Promise<Survey>;
+  /** `busy`: another delivery works on the shard. */
+  open(ref: ShardRef): Promise<ShardHold | 'busy'>;
+  /** Result lines as they stand in the journals at this moment. */
+  results(id: string, kind: ResultKind): AsyncIterable<string>;
+  /** Writes the output files and then how the batch ended: each of them once. */
+  finish(record: BatchRecord, final: Final): Promise<void>;
+  /** Ids of the batches of an owner, newest first. */
+  list(
+    owner: string | null,
+    page: ListPage,
+  ): Promise<{ readonly ids: string[]; readonly hasMore: boolean }>;
+  /** Keeps a message that cannot become a job, with the reason. */
+  recordDeadLetter(letter: DeadLetter): Promise<void>;
+  /** @throws when the store cannot be reached */
+  ping(signal: AbortSignal): Promise<void>;
+}
+
+export interface ListPage {
+  readonly after: BatchRecord | undefined;
+  readonly limit: number;
+}
+
+export interface DeadLetter {
+  readonly reason: string;
+  /** The message as it was handed over. */
+  readonly message: unknown;
+  readonly jobId?: string | undefined;
+}
 
 export interface BlobBatchStoreOptions {
   readonly area: BlobArea;
@@ -151,4 +206,29 @@ async function list(
     ids.push(idOfListEntry(name));
   }
   return { ids, hasMore: false };
+}
+
+/** Where messages are kept that could not become a job. */
+export const DEAD_LETTER_FOLDER = '_dead-letters/';
+
+const MAX_MESSAGE_CHARS = 100_000;
+
+export async function writeDeadLetter(
+  area: BlobArea,
+  { letter, now }: { readonly letter: DeadLetter; readonly now: number },
+): Promise<void> {
+  const at = new Date(now).toISOString();
+  const message = writeDown(letter.message).slice(0, MAX_MESSAGE_CHARS);
+  const name = `${DEAD_LETTER_FOLDER}${at.slice(0, 10)}/${crypto.randomUUID()}.json`;
+  const content = JSON.stringify({ ...letter, at, message });
+  await area.create(name, { content, contentType: 'application/json' });
+}
+
+/** A letter must be kept even when its message is nested so deeply that it cannot be written. */
+function writeDown(message: unknown): string {
+  try {
+    return JSON.stringify(message) ?? 'undefined';
+  } catch (error) {
+    return `cannot be written: ${error instanceof Error ? error.message : typeof error}`;
+  }
 }

@@ -1,30 +1,28 @@
+import type { ChatCompletionCreateParamsNonStreaming } from 'openai/resources/chat/completions';
 import * as z from 'zod';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
-import type { HeaderSource } from '../../resilience/retry-after.ts';
-import { reasonOf, unlessAborted } from '../../resilience/waiting.ts';
 import type { ModelEndpoint } from '../endpoint.ts';
+import type { Send, UpstreamResponse } from '../http-client.ts';
+import type { ModelAnswer, ModelMessage, ModelRequest } from '../model.ts';
+import {
+  mapStatus,
+  mapTransportError,
+  misconfigured,
+  readErrorBody,
+  type RefusedResponse,
+} from './map-error.ts';
+import { parseJson, readCompletion, readText } from './read-response.ts';
+import { type EndpointEvent, readStream } from './read-stream.ts';
 import {
   invalidAnswer,
   noCredential,
   renamedTokenLimit,
   toUpstreamFailure,
+  UpstreamFailure,
 } from '../upstream-error.ts';
-import { mapStatus, type RefusedResponse } from './map-error.ts';
-import { mapTransportError, misconfigured } from './map-transport-error.ts';
-import type { ModelAnswer, ModelRequest } from '../model.ts';
-import { readText } from './read-body.ts';
-import { parseJson, readCompletion } from './read-completion.ts';
-import { readStream, type EndpointEvent } from './read-stream.part.ts';
-import { toOpenAiParams } from './to-openai-params.ts';
-import {
-  firstTokenLimitName,
-  isTokenLimitNameRefused,
-  otherTokenLimitName,
-  type TokenLimitName,
-} from './token-limit-name.ts';
-import type { Send, UpstreamResponse } from '../transport.ts';
-import { UpstreamFailure } from '../upstream-failure.ts';
+import { reasonOf, unlessAborted } from '../../resilience/abort.ts';
+import type { HeaderSource } from '../../resilience/retry-after.ts';
 
 /** Enough for code and message. A longer error body is no answer of an API, and is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
@@ -160,4 +158,75 @@ async function readError({ body }: UpstreamResponse): Promise<unknown> {
 function isEventStream(headers: HeaderSource): boolean {
   const contentType = headers.get('content-type');
   return contentType === null || contentType.toLowerCase().includes('text/event-stream');
+}
+
+type OpenAiParams = ChatCompletionCreateParamsNonStreaming;
+type OpenAiMessage = OpenAiParams['messages'][number];
+
+export interface ParamsContext {
+  /** Model or deployment. */
+  readonly model: string;
+  readonly tokenLimitName: TokenLimitName;
+}
+
+/** A request in the words of chat completions; what was not asked for is not sent. */
+export function toOpenAiParams(request: ModelRequest, context: ParamsContext): OpenAiParams {
+  const { maxOutputTokens, temperature, tools } = request;
+  return {
+    model: context.model,
+    messages: request.messages.map(toOpenAiMessage),
+    ...(maxOutputTokens === undefined ? {} : { [context.tokenLimitName]: maxOutputTokens }),
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(tools === undefined || tools.length === 0
+      ? {}
+      : {
+          tools: tools.map(({ name, description, parameters }) => ({
+            type: 'function' as const,
+            function: { name, description, parameters: { ...parameters } },
+          })),
+        }),
+  };
+}
+
+function toOpenAiMessage(message: ModelMessage): OpenAiMessage {
+  if (message.role === 'tool') {
+    return { role: 'tool', tool_call_id: message.toolCallId, content: message.content };
+  }
+  if ('toolCalls' in message) {
+    return {
+      role: 'assistant',
+      content: message.content,
+      tool_calls: message.toolCalls.map((call) => ({
+        id: call.id,
+        type: 'function' as const,
+        function: { name: call.name, arguments: call.arguments },
+      })),
+    };
+  }
+  return { role: message.role, content: message.content };
+}
+
+/** The two spellings of "at most so many tokens"; each is an error somewhere. */
+export type TokenLimitName = 'max_completion_tokens' | 'max_tokens';
+
+/** Reasoning models know only the new name, older compatible servers only the old one. */
+export function firstTokenLimitName(endpoint: {
+  readonly kind: 'openai' | 'azure';
+  readonly baseUrl: string;
+}): TokenLimitName {
+  const isOfficial =
+    endpoint.kind === 'azure' || URL.parse(endpoint.baseUrl)?.hostname === 'api.openai.com';
+  return isOfficial ? 'max_completion_tokens' : 'max_tokens';
+}
+
+export function otherTokenLimitName(name: TokenLimitName): TokenLimitName {
+  return name === 'max_tokens' ? 'max_completion_tokens' : 'max_tokens';
+}
+
+/** Whether a 400 complains about the name itself, not about the number behind it. */
+export function isTokenLimitNameRefused(error: unknown, name: TokenLimitName): boolean {
+  const { code, param, message } = readErrorBody(error);
+  const isNamed = param === name || new RegExp(`\\b${name}\\b`).test(message);
+  const isUnknown = /unsupported|not supported|unknown|unrecognized|not permitted|unexpected/i;
+  return isNamed && (isUnknown.test(code) || isUnknown.test(message));
 }

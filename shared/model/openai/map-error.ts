@@ -1,11 +1,11 @@
+import * as z from 'zod';
+import { StaleConnectionError } from '../http-client.ts';
+import { filteredContent, UpstreamCause, UpstreamFailure } from '../upstream-error.ts';
 import {
+  type HeaderSource,
   readRateLimitResetMs,
   readRetryAfterMs,
-  type HeaderSource,
 } from '../../resilience/retry-after.ts';
-import { readErrorBody, safeCode, type UpstreamErrorBody } from './error-body.ts';
-import { filteredContent } from '../upstream-error.ts';
-import { UpstreamCause, UpstreamFailure } from '../upstream-failure.ts';
 
 /** A response that is no success, as far as the mapping needs it. */
 export interface RefusedResponse {
@@ -97,4 +97,86 @@ function refused(code: FinalCode, message: string, cause: UpstreamCause): Upstre
 
 function elsewhere(code: FinalCode, message: string, cause: UpstreamCause): UpstreamFailure {
   return new UpstreamFailure(code, message, { remedy: 'elsewhere', unhealthy: false, cause });
+}
+
+const MAX_CHAIN = 5;
+
+/** No answer at all: refused, reset, no such host, TLS. The texts of such errors name addresses. */
+export function mapTransportError(thrown: unknown): UpstreamFailure {
+  return new UpstreamFailure('upstream_unavailable', 'The model cannot be reached', {
+    remedy: 'later',
+    unhealthy: !(thrown instanceof StaleConnectionError),
+    cause: new UpstreamCause('Upstream could not be reached', { code: findCode(thrown) }),
+  });
+}
+
+/** The request could not even be built: an address or a credential that is none. */
+export function misconfigured(reason: string): UpstreamFailure {
+  const message = 'The model endpoint is not set up as the service expects';
+  return new UpstreamFailure('upstream_misconfigured', message, {
+    remedy: 'elsewhere',
+    unhealthy: false,
+    cause: new UpstreamCause(reason),
+  });
+}
+
+/** The system's word for the failure, such as ECONNREFUSED, which libraries may wrap. */
+function findCode(thrown: unknown): string | undefined {
+  let current: unknown = thrown;
+  for (let depth = 0; depth < MAX_CHAIN && current instanceof Error; depth += 1) {
+    const code = 'code' in current ? safeCode(current.code) : undefined;
+    if (code !== undefined) return code;
+    current = current.cause;
+  }
+  return undefined;
+}
+
+/** What the error bodies of OpenAI, Azure and compatible servers have in common. */
+export interface UpstreamErrorBody {
+  readonly code: string;
+  readonly param: string;
+  /** For recognising the kind of failure only: it never leaves the mapping. */
+  readonly message: string;
+  /** Names of the content filter's categories that were hit. */
+  readonly categories: readonly string[];
+}
+
+const EMPTY: UpstreamErrorBody = { code: '', param: '', message: '', categories: [] };
+const MAX_MESSAGE_CHARS = 2_000;
+
+const word = z.string().catch('');
+const errorSchema = z.object({
+  code: word,
+  type: word,
+  param: word,
+  message: word,
+  innererror: z
+    .object({
+      code: word,
+      content_filter_result: z.record(z.string(), z.unknown()).catch({}),
+    })
+    .catch({ code: '', content_filter_result: {} }),
+});
+const hitSchema = z.object({ filtered: z.literal(true) });
+
+/** Reads the `error` member of a body; whatever is missing or of a wrong type is empty. */
+export function readErrorBody(error: unknown): UpstreamErrorBody {
+  if (typeof error === 'string') return { ...EMPTY, message: error.slice(0, MAX_MESSAGE_CHARS) };
+  const parsed = errorSchema.safeParse(error);
+  if (!parsed.success) return EMPTY;
+  const { code, type, param, message, innererror } = parsed.data;
+  const hits = Object.entries(innererror.content_filter_result).filter(
+    ([name, verdict]) => /^[a-z_]{1,40}$/.test(name) && hitSchema.safeParse(verdict).success,
+  );
+  return {
+    code: innererror.code === 'ResponsibleAIPolicyViolation' ? 'content_filter' : code || type,
+    param,
+    message: message.slice(0, MAX_MESSAGE_CHARS),
+    categories: hits.map(([name]) => name).sort(),
+  };
+}
+
+/** A code of the upstream in a form that is safe in a log: a short word or nothing. */
+export function safeCode(code: unknown): string | undefined {
+  return typeof code === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(code) ? code : undefined;
 }

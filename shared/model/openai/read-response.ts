@@ -1,6 +1,5 @@
-import type { CompletionUsage } from './schema.ts';
+import type { Readable } from 'node:stream';
 import type { ModelEndpoint } from '../endpoint.ts';
-import { filteredContent, invalidAnswer } from '../upstream-error.ts';
 import type {
   FinishReason,
   ModelAnswer,
@@ -8,7 +7,41 @@ import type {
   ModelToolCall,
   TokenUsage,
 } from '../model.ts';
-import { UpstreamCause } from '../upstream-failure.ts';
+import { completionSchema, type CompletionUsage } from './schema.ts';
+import { filteredContent, invalidAnswer, UpstreamCause } from '../upstream-error.ts';
+
+/** The body of an unstreamed completion as an answer; anything else is refused. */
+export function readCompletion(body: string, context: AnswerContext): ModelAnswer {
+  const parsed = completionSchema.safeParse(parseJson(body));
+  if (!parsed.success) throw invalidAnswer('The body is no chat completion');
+  const [choice] = parsed.data.choices;
+  if (choice === undefined) throw invalidAnswer('The completion has no choices');
+  const { content, refusal, tool_calls: calls } = choice.message;
+  return buildAnswer(
+    {
+      text: content ?? refusal ?? undefined,
+      toolCalls: (calls ?? []).map(({ id, function: { name, arguments: text } }) => ({
+        id,
+        name,
+        arguments: text,
+      })),
+      finishReason: choice.finish_reason,
+      model: parsed.data.model,
+      usage: parsed.data.usage,
+    },
+    context,
+  );
+}
+
+/** JSON as `unknown`; what is none is undefined, which no schema here accepts. */
+export function parseJson(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return value;
+  } catch {
+    return undefined;
+  }
+}
 
 /** What an upstream said by the time it gave a reason for stopping. */
 export interface RawAnswer {
@@ -100,4 +133,31 @@ function publicModelName(endpoint: ModelEndpoint, said: string | undefined): str
   const isDeployment = endpoint.kind === 'azure' && said === endpoint.model;
   if (said !== undefined && said !== '' && !isDeployment) return said;
   return endpoint.kind === 'azure' ? endpoint.name : endpoint.model;
+}
+
+/**
+ * A whole body as text. One that is longer than the cap is refused without being read on, and its
+ * connection is closed.
+ *
+ * @throws UpstreamFailure upstream_invalid above the cap; else whatever broke the body
+ */
+export function readText(body: Readable, maxBytes: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  body.on('data', (chunk: Uint8Array) => {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) body.destroy(invalidAnswer('The body is longer than the cap'));
+    else chunks.push(chunk);
+  });
+  body.on('end', () => resolve(new TextDecoder().decode(Buffer.concat(chunks))));
+  body.on('error', reject);
+  // Broken before anybody read it, or left without a word.
+  function close(): void {
+    if (body.readableEnded) return;
+    reject(body.errored ?? new Error('The body was closed before its end'));
+  }
+  if (body.destroyed) close();
+  else body.on('close', close);
+  return promise;
 }

@@ -2,11 +2,16 @@ import { Readable } from 'node:stream';
 import { ContainerClient } from '@azure/storage-blob';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { BlobArea, ByteRange, ListedBlob, NewBlob } from '../blob-container.ts';
-import { holdBlob } from './hold-blob.ts';
-import { PATIENT, type StorageConnection, type StoragePatience } from './storage-connection.ts';
+import { holdBlob } from './blob-lease.ts';
+import {
+  createStoreTime,
+  PATIENT,
+  type StorageConnection,
+  type StoragePatience,
+  type StorageWatch,
+  watchStorage,
+} from './storage-timeouts.ts';
 import { codeOf, dateOfFailure, isAbsence, statusOf } from './storage-errors.ts';
-import { createStoreTime } from './store-time.ts';
-import { watchStorage, type StorageWatch } from './storage-timeouts.ts';
 
 /** Two blocks of this size are in memory at once while a stream is stored. */
 const BLOCK_BYTES = 4_194_304;

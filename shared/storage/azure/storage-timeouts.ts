@@ -1,5 +1,60 @@
+import type { TokenCredential } from '@azure/identity';
+import { unlessAborted } from '../../resilience/abort.ts';
 import { storageFailure } from './storage-errors.ts';
-import { unlessAborted } from '../../resilience/waiting.ts';
+
+/** How to reach the storage account: by connection string locally, by identity on Azure. */
+export type StorageConnection =
+  | { readonly kind: 'connectionString'; readonly connectionString: string }
+  | {
+      readonly kind: 'identity';
+      readonly blobUri: string;
+      readonly queueUri: string;
+      readonly credential: TokenCredential;
+    };
+
+/** How long storage is asked before it counts as away. */
+export interface StoragePatience {
+  /** Longest wait for one call with its repeats, or for one piece of a stream. */
+  readonly callMs: number;
+  readonly retryOptions: {
+    readonly maxTries: number;
+    /** Told to the server, which is why it alone ends no call: `callMs` does. */
+    readonly tryTimeoutInMs: number;
+    readonly retryDelayInMs: number;
+    readonly maxRetryDelayInMs: number;
+  };
+}
+
+/**
+ * Of work on the queue: giving up costs a delivery, and what was being asked is asked again. So it
+ * waits four seconds for a storage that is busy; a hold lasts for fifteen.
+ */
+export const PATIENT: StoragePatience = {
+  callMs: 45_000,
+  retryOptions: {
+    maxTries: 6,
+    tryTimeoutInMs: 10_000,
+    retryDelayInMs: 200,
+    maxRetryDelayInMs: 2_000,
+  },
+};
+
+const MAX_REQUEST_CALL_MS = 8_000;
+/** Creating a batch is the longest row of calls of one request. */
+const CALLS_IN_A_ROW = 6;
+
+/** Of a request: somebody waits for it, and can ask again. */
+export function requestPatience(answerDeadlineMs: number): StoragePatience {
+  return {
+    callMs: Math.min(MAX_REQUEST_CALL_MS, Math.ceil(answerDeadlineMs / CALLS_IN_A_ROW)),
+    retryOptions: {
+      maxTries: 3,
+      tryTimeoutInMs: 4_000,
+      retryDelayInMs: 200,
+      maxRetryDelayInMs: 1_000,
+    },
+  };
+}
 
 /** Thrown in the place of an answer that did not come. */
 class StorageSilentError extends Error {
@@ -84,5 +139,32 @@ export function watchStorage(callMs: number): StorageWatch {
         throw error;
       }
     },
+  };
+}
+
+/**
+ * The time of a storage, as its answers tell it. Instances whose own clocks differ, or are set, agree
+ * on it: between two answers it goes on by the clock that nobody sets.
+ */
+export interface StoreTime {
+  /** Takes the date of an answer that has just come. */
+  hear(date: Date | undefined): void;
+  /** Milliseconds since the epoch; undefined before the first answer. */
+  now(): number | undefined;
+}
+
+/** A date has no fractions of a second, and its answer was on the way for a while. */
+const LATE_MS = 2_000;
+
+export function createStoreTime(monotonic = () => performance.now()): StoreTime {
+  let ahead: number | undefined;
+  return {
+    hear(date) {
+      if (date === undefined || Number.isNaN(date.getTime())) return;
+      const heard = date.getTime() - monotonic();
+      // Told late but never early, the latest is the nearest; much less is another time.
+      if (ahead === undefined || heard > ahead || heard < ahead - LATE_MS) ahead = heard;
+    },
+    now: () => (ahead === undefined ? undefined : Math.round(ahead + monotonic())),
   };
 }

@@ -5,19 +5,21 @@ import {
   AzureMonitorMetricExporter,
   AzureMonitorTraceExporter,
 } from '@azure/monitor-opentelemetry-exporter';
+import type { Attributes, AttributeValue } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
 import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
-import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import {
+  BasicTracerProvider,
+  BatchSpanProcessor,
+  type ReadableSpan,
+  type SpanExporter,
+} from '@opentelemetry/sdk-trace-base';
+import { createLogSink, createSpanTracer, forwardMetrics } from './bridges.ts';
 import type { LogSink } from '../create-telemetry.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
 import type { Redact } from '../redact.ts';
 import type { Tracer } from '../telemetry.ts';
-import { cleanSpanExporter } from './clean-spans.ts';
-import { countExports } from './count-exports.ts';
-import { createLogSink } from './log-sink.ts';
-import { forwardMetrics } from './forward-metrics.ts';
-import { createSpanTracer } from './bridges.ts';
 
 export interface AzureMonitorOptions {
   readonly connectionString: string;
@@ -166,4 +168,73 @@ async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> 
   } finally {
     clearTimeout(timer);
   }
+}
+
+interface Exporter<Item> {
+  export(items: Item, done: (result: { code: number; error?: Error }) => void): void;
+}
+
+const SUCCESS = 0;
+
+/** Counts how packages fared. The exporter's own errors are told by nobody else. */
+export function countExports<Item, Inner extends Exporter<Item>>(
+  inner: Inner & Exporter<Item>,
+  { signal, registry }: { readonly signal: string; readonly registry: MetricsRegistry },
+): Inner {
+  const send = inner.export.bind(inner);
+  inner.export = (items, done) => {
+    send(items, (result) => {
+      const outcome = result.code === SUCCESS ? 'sent' : 'dropped';
+      registry.count('telemetryExports', 1, { signal, outcome });
+      done(result);
+    });
+  };
+  return inner;
+}
+
+/** Addresses and search strings may hold what a caller wrote or a key; none of them is needed. */
+const DROPPED: ReadonlySet<string> = new Set([
+  'network.peer.address',
+  'network.peer.port',
+  'url.query',
+  'user_agent.original',
+]);
+
+/** Addresses of our own settings; digits in them are nobody's number. */
+const CONFIGURED: ReadonlySet<string> = new Set(['server.address', 'url.full', 'url.path']);
+
+/**
+ * What leaves the process of a span: facts, without the messages of errors. Libraries note those
+ * as events and in the status, and they may hold anything.
+ */
+export function cleanSpanExporter(inner: SpanExporter, redact: Redact): SpanExporter {
+  return {
+    export: (spans, done) =>
+      inner.export(
+        spans.map((span) => clean(span, redact)),
+        done,
+      ),
+    shutdown: () => inner.shutdown(),
+    forceFlush: async () => inner.forceFlush?.(),
+  };
+}
+
+function clean(span: ReadableSpan, redact: Redact): ReadableSpan {
+  const attributes: Attributes = {};
+  for (const [name, value] of Object.entries(span.attributes)) {
+    if (CONFIGURED.has(name)) attributes[name] = String(value).replace(/[?#].*/s, '');
+    else if (!DROPPED.has(name)) attributes[name] = cleanValue(value, redact);
+  }
+  return Object.create(span, {
+    name: { value: redact(span.name) },
+    attributes: { value: attributes },
+    events: { value: [] },
+    status: { value: { code: span.status.code } },
+  }) as ReadableSpan;
+}
+
+function cleanValue(value: AttributeValue | undefined, redact: Redact): AttributeValue | undefined {
+  if (typeof value === 'string') return redact(value);
+  if (!Array.isArray(value)) return value;
+  return value.map((one) => (typeof one === 'string' ? redact(one) : String(one)));
 }

@@ -1,7 +1,7 @@
 import { createBatchDesk, type BatchDesk } from '../../../shared/batch/api/batch-service.ts';
 import { createFileDesk, type FileDesk } from '../../../shared/batch/api/file-service.ts';
 import type { Job } from '../../../shared/batch/model/job-message.ts';
-import { toOpenAiBatch } from '../../../shared/http/openai-batch.ts';
+import { toOpenAiBatch } from '../../../shared/http/batches-handler.ts';
 import { itemOf, messages } from './jobs.ts';
 import { makeProcessor, type Bench } from './make-processor.ts';
 import type { Script } from './scripted-agent.ts';

@@ -2,7 +2,7 @@ import { createAzureBlobArea } from '../../../shared/storage/azure/azure-blob-co
 import type { Job } from '../../../shared/batch/model/job-message.ts';
 import { createQueueJobSender } from '../../../shared/batch/azure-job-queue.ts';
 import { RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
-import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 import { readJob, type JobResults } from './read-job.ts';
 
 export interface JobClient {

@@ -1,8 +1,10 @@
-import { createBlobBatchStore } from '../../../shared/batch/storage/batch-store.ts';
+import {
+  type BatchStore,
+  createBlobBatchStore,
+} from '../../../shared/batch/storage/batch-store.ts';
 import { names } from '../../../shared/batch/storage/blob-paths.ts';
-import type { BatchStore } from '../../../shared/batch/storage/batch-store.part.ts';
 import type { JournalEntry } from '../../../shared/batch/storage/journal.ts';
-import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 import { createMemoryArea, type MemoryArea } from './memory-area.ts';
 import { parseLines, readJob, type JobResults } from './read-job.ts';
 

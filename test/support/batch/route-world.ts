@@ -2,7 +2,7 @@ import { HttpRequest, type HttpHandler, type HttpRequestInit } from '@azure/func
 import { createAzureBlobArea } from '../../../shared/storage/azure/azure-blob-container.ts';
 import { createBatch } from '../../../shared/batch/create-batch.ts';
 import { createQueueJobSender } from '../../../shared/batch/azure-job-queue.ts';
-import { requestPatience } from '../../../shared/storage/azure/storage-connection.ts';
+import { requestPatience } from '../../../shared/storage/azure/storage-timeouts.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import {

@@ -3,10 +3,10 @@ import { createBatch, type BatchOptions } from '../../../shared/batch/create-bat
 import type { JobProcessor } from '../../../shared/batch/processing/process-message.ts';
 import type { Batch } from '../../../shared/batch/queue-trigger.ts';
 import { createQueueJobSender } from '../../../shared/batch/azure-job-queue.ts';
-import { PATIENT, type StoragePatience } from '../../../shared/storage/azure/storage-connection.ts';
+import { PATIENT, type StoragePatience } from '../../../shared/storage/azure/storage-timeouts.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 import { systemClock } from '../../../shared/clock.ts';
-import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 import { readJob, type JobResults } from './read-job.ts';
 import { createScriptedAgent, type Script, type ScriptedAgent } from './scripted-agent.ts';
 

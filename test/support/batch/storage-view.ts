@@ -2,7 +2,7 @@ import { ContainerClient } from '@azure/storage-blob';
 import { createAzureBlobArea } from '../../../shared/storage/azure/azure-blob-container.ts';
 import type { BlobArea } from '../../../shared/storage/blob-container.ts';
 import { RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
-import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 import { createJobClient, type JobClient } from './job-client.ts';
 
 /** A look into the storage of batches from the outside. */

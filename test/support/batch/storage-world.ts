@@ -3,7 +3,7 @@ import { QueueClient } from '@azure/storage-queue';
 import { startAzurite } from '../../../dev/azurite.ts';
 import { prepareStorage } from '../../../dev/prepare-storage.ts';
 import { names } from '../../../shared/batch/storage/blob-paths.ts';
-import type { StorageConnection } from '../../../shared/storage/azure/storage-connection.ts';
+import type { StorageConnection } from '../../../shared/storage/azure/storage-timeouts.ts';
 import { JOB_QUEUE, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 
 export interface StorageWorld {

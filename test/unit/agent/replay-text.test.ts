@@ -1,6 +1,6 @@
 import { assert, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { replayText } from '../../../shared/agent/replay-text.ts';
+import { replayText } from '../../../shared/agent/cached-agent.ts';
 
 describe('a kept answer as a stream', () => {
   it('gives the same text again, whatever it is', () => {

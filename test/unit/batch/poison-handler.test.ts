@@ -1,7 +1,6 @@
 import { InvocationContext, output } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
-import { asPoisonHandler } from '../../../shared/batch/poison-handler.ts';
-import type { Batch } from '../../../shared/batch/queue-trigger.ts';
+import { asPoisonHandler, type Batch } from '../../../shared/batch/queue-trigger.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 

@@ -1,8 +1,7 @@
 import { assert, jsonValue, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createAnswerCache } from '../../../shared/cache/response-cache.ts';
-import { canonicalJson } from '../../../shared/cache/canonical-json.ts';
-import { cacheKey, type CacheKeyParts } from '../../../shared/cache/cache-key.ts';
+import { cacheKey, type CacheKeyParts, canonicalJson } from '../../../shared/cache/cache-key.ts';
 import { createMemoryCache } from '../../../shared/cache/memory-store.ts';
 import { answer, ask, candidate, keyParts } from '../../support/cached-answers.ts';
 import { createHandClock } from '../../support/limits.ts';

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { CacheEntry, ResponseCache } from '../../../shared/cache/response-cache.part.ts';
-import { createTieredCache } from '../../../shared/cache/cache-store.ts';
+import {
+  type CacheEntry,
+  createTieredCache,
+  type ResponseCache,
+} from '../../../shared/cache/cache-store.ts';
 import { entryOf } from '../../support/cached-answers.ts';
 
 const entry = entryOf('because', { storedAt: 1, ttlMs: 1_000 });

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { createCallerKeyRing } from '../../../shared/callers/caller-key-ring.ts';
-import { findCaller } from '../../../shared/callers/caller-keys.ts';
+import { createCallerKeyRing, findCaller } from '../../../shared/callers/caller-keys.ts';
 
 function createSource(secret: string | undefined) {
   const source = {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { agentJsonSchema } from '../../../shared/config/agent-json-schema.ts';
+import { agentJsonSchema } from '../../../shared/config/agent-keys.ts';
 import { readConfig } from '../../../shared/config/read-config.ts';
 
 const ENVIRONMENT = { OPENAI_API_KEY: 'key' };

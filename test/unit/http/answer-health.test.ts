@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { answerHealth, withoutService } from '../../../shared/http/answer-health.ts';
+import { answerHealth, withoutService } from '../../../shared/http/operations-handler.ts';
 import { asOpenHandler } from '../../../shared/http/handler.ts';
 import { call, get } from '../../support/http-call.ts';
 

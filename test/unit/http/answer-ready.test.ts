@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ReadinessReport, Status } from '../../../shared/health/readiness.ts';
 import { ServiceError } from '../../../shared/errors.ts';
-import { answerReady, type ReadyNeeds } from '../../../shared/http/answer-ready.ts';
+import { answerReady, type ReadyNeeds } from '../../../shared/http/operations-handler.ts';
 import { asOpenHandler } from '../../../shared/http/handler.ts';
 import { call, get } from '../../support/http-call.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readJson } from '../../../shared/http/read-json.part.ts';
+import { readJson } from '../../../shared/http/read-json.ts';
 import { postRaw } from '../../support/http-call.ts';
 
 function read(headers: Record<string, string>, body = '{"a":1}'): Promise<unknown> {

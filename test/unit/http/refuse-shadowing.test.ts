@@ -1,8 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  refuseShadowingBody,
-  refuseShadowingQuery,
-} from '../../../shared/http/refuse-shadowing.ts';
+import { refuseShadowingBody, refuseShadowingQuery } from '../../../shared/http/read-json.ts';
 import { get } from '../../support/http-call.ts';
 
 describe('refuseShadowingQuery', () => {

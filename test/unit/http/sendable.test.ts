@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sendable } from '../../../shared/http/sendable.ts';
+import { sendable } from '../../../shared/http/handler.ts';
 
 describe('sendable', () => {
   it.each([{}, { status: 200 }, { status: 599 }, { headers: { 'x-a': 'tab\tand ü' } }])(

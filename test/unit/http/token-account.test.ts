@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openTokenAccount } from '../../../shared/http/token-account.ts';
+import { openTokenAccount } from '../../../shared/http/run-scope.ts';
 
 /** An account whose question is 100 tokens long. */
 function open() {

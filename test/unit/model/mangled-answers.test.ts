@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { ModelEndpoint } from '../../../shared/model/endpoint.ts';
-import { readCompletion } from '../../../shared/model/openai/read-completion.ts';
-import { readStream } from '../../../shared/model/openai/read-stream.part.ts';
-import { UpstreamFailure } from '../../../shared/model/upstream-failure.ts';
+import { readCompletion } from '../../../shared/model/openai/read-response.ts';
+import { readStream } from '../../../shared/model/openai/read-stream.ts';
+import { UpstreamFailure } from '../../../shared/model/upstream-error.ts';
 
 const RUNS = 10_000;
 const endpoint: ModelEndpoint = {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../shared/errors.ts';
-import { countVerdicts } from '../../../shared/rate-limit/count-verdicts.ts';
+import { countVerdicts } from '../../../shared/rate-limit/create-rate-limiter.ts';
 import type { RateLimiter, Verdict } from '../../../shared/rate-limit/rate-limiter.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { backoffDelayMs, stretchedDelayMs } from '../../../shared/resilience/backoff.ts';
+import { backoffDelayMs, stretchedDelayMs } from '../../../shared/resilience/retry-policy.ts';
 
 describe('back-off', () => {
   it('doubles its ceiling up to the longest wait', () => {

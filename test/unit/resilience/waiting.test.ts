@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { reasonOf, unlessAborted, waitFor } from '../../../shared/resilience/waiting.ts';
+import { reasonOf, unlessAborted, waitFor } from '../../../shared/resilience/abort.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { VaultError, type SecretReading } from '../../../shared/secrets/secret-reader.ts';
-import type { Secrets } from '../../../shared/secrets/secrets.ts';
+import { type SecretReading, type Secrets, VaultError } from '../../../shared/secrets/secrets.ts';
 import { DEFAULT_VAULT_PACE, type VaultPace } from '../../../shared/secrets/refresh-schedule.ts';
 import { createVaultSecrets } from '../../../shared/secrets/vault-secrets.ts';
 import { createLogTelemetry } from '../../support/log-telemetry.ts';

@@ -6,8 +6,8 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { describe, expect, it } from 'vitest';
-import { cleanSpanExporter } from '../../../shared/telemetry/azure-monitor/clean-spans.ts';
-import { createLogSink } from '../../../shared/telemetry/azure-monitor/log-sink.ts';
+import { cleanSpanExporter } from '../../../shared/telemetry/azure-monitor/start.ts';
+import { createLogSink } from '../../../shared/telemetry/azure-monitor/bridges.ts';
 import { createRedactor } from '../../../shared/telemetry/redact.ts';
 
 const redact = createRedactor({ secrets: () => ['secret-canary'] });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 
 describe('silentTelemetry', () => {
   it('says nothing and stays silent with fields', () => {

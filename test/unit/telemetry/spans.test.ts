@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { traceTool } from '../../../shared/telemetry/trace-tool.ts';
+import { traceTool } from '../../../shared/telemetry/spans.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 
 const COUNT = 'agent_tool_duration_seconds_count';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { customIdOf, parseItem } from '../../../../shared/batch/model/item.part.ts';
+import { customIdOf, parseItem } from '../../../../shared/batch/model/item.ts';
 import {
   digestOf,
   isJobId,

@@ -1,9 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  isDue,
-  retryAt,
-  secondsUntilDue,
-} from '../../../../shared/batch/processing/retry-times.ts';
+import { isDue, retryAt, secondsUntilDue } from '../../../../shared/batch/processing/item-retry.ts';
 
 const now = Date.parse('2030-01-01T00:00:00Z');
 const after = (seconds: number): number => now + seconds * 1_000;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { BatchStore } from '../../../../shared/batch/storage/batch-store.part.ts';
+import type { BatchStore } from '../../../../shared/batch/storage/batch-store.ts';
 import {
   explainPoison,
   type PoisonNeeds,

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { answerItem, type ItemOptions } from '../../../../shared/batch/processing/run-item.ts';
 import { ServiceError } from '../../../../shared/errors.ts';
-import { silentTelemetry } from '../../../../shared/telemetry/silent-telemetry.ts';
+import { silentTelemetry } from '../../../../shared/telemetry/create-telemetry.ts';
 import { itemOf } from '../../../support/batch/jobs.ts';
 import { createScriptedAgent, type Script } from '../../../support/batch/scripted-agent.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createWriteBehind } from '../../../../shared/batch/processing/write-behind.ts';
+import { createWriteBehind } from '../../../../shared/batch/processing/shard-pass.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

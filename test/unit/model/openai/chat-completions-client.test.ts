@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { toOpenAiParams } from '../../../../shared/model/openai/to-openai-params.ts';
 import {
   firstTokenLimitName,
   isTokenLimitNameRefused,
-} from '../../../../shared/model/openai/token-limit-name.ts';
+  toOpenAiParams,
+} from '../../../../shared/model/openai/chat-completions-client.ts';
 
 const context = { model: 'model-a', tokenLimitName: 'max_completion_tokens' as const };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { mapTransportError } from '../../../../shared/model/openai/map-transport-error.ts';
-import { StaleConnectionError } from '../../../../shared/model/transport.ts';
+import { mapTransportError } from '../../../../shared/model/openai/map-error.ts';
+import { StaleConnectionError } from '../../../../shared/model/http-client.ts';
 
 const reset = Object.assign(new Error('read ECONNRESET 192.0.2.7'), { code: 'ECONNRESET' });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createStoreTime } from '../../../../shared/storage/azure/store-time.ts';
+import { createStoreTime } from '../../../../shared/storage/azure/storage-timeouts.ts';
 
 const noon = Date.parse('2030-01-01T12:00:00Z');
 
