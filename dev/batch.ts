@@ -6,7 +6,7 @@ import { createQueueService } from './batch/queue-service.ts';
 import { replay } from './batch/replay.ts';
 import { runBatch } from './batch/run-batch.ts';
 import { ServiceError } from '../shared/errors.ts';
-import { describeCause } from '../shared/telemetry/describe-error.ts';
+import { describeError } from '../shared/telemetry/describe-error.ts';
 import { PlainFailure } from './plain-failure.ts';
 import { PROJECT_ROOT } from './project-root.ts';
 
@@ -74,6 +74,6 @@ function describe(error: unknown, { interrupted, resumable, isSubmitted }: Endin
 function messageOf(error: unknown): string {
   if (error instanceof PlainFailure) return error.message;
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof ServiceError) return `${message} (${describeCause(error.cause)})`;
+  if (error instanceof ServiceError) return `${message} (${describeError(error.cause)})`;
   return `Cannot run the batch: ${message.split('\n')[0]}`;
 }

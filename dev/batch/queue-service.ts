@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
-import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-container.ts';
+import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
 import { viewBatch } from '../../shared/batch/api/batch-status.ts';
 import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
-import { createQueueJobSender } from '../../shared/batch/azure-job-queue.ts';
+import { createAzureJobSender } from '../../shared/batch/azure-job-queue.ts';
 import { resultLineSchema } from '../../shared/batch/model/item.ts';
-import { requestPatience } from '../../shared/storage/azure/storage-timeouts.ts';
+import { requestTimeouts } from '../../shared/storage/azure/storage-timeouts.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import { requireConnectionString } from '../require-connection-string.ts';
 import { ServiceError } from '../../shared/errors.ts';
@@ -20,17 +20,17 @@ const LOOKS_WITHIN_MS = 60_000;
 export function createQueueService(connectionString: string): BatchService {
   requireConnectionString(connectionString);
   const connection = { kind: 'connectionString', connectionString } as const;
-  const telemetry = silentTelemetry;
-  const inputs = createAzureBlobArea({ connection, container: INPUT_CONTAINER, telemetry });
-  const area = createAzureBlobArea({
+  const telemetry = noopTelemetry;
+  const inputs = createAzureBlobContainer({ connection, container: INPUT_CONTAINER, telemetry });
+  const area = createAzureBlobContainer({
     connection,
     container: RESULT_CONTAINER,
     telemetry,
     // Somebody looks at the screen, and the next look may do better.
-    patience: requestPatience(LOOKS_WITHIN_MS),
+    patience: requestTimeouts(LOOKS_WITHIN_MS),
   });
   const store = createBlobBatchStore({ area, clock: systemClock, telemetry });
-  const sender = createQueueJobSender(connection);
+  const sender = createAzureJobSender(connection);
   return {
     async submit(jobId, lines) {
       const name = `jobs/${jobId}.jsonl`;

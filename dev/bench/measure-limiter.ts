@@ -12,7 +12,7 @@ import { createMemoryBuckets } from '../../shared/rate-limit/memory-bucket-store
 import type { RateLimiter } from '../../shared/rate-limit/rate-limiter.ts';
 import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
-import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { PlainFailure } from '../plain-failure.ts';
 import { median } from './measure-requests.ts';
 import type { SpeedRow } from './report.ts';
@@ -77,7 +77,7 @@ function limiterOf(shared: SharedBuckets | undefined): RateLimiter {
       createMemoryBuckets({ ...policy, maxKeys: 1_000, clock: systemClock }),
     shared,
     clock: systemClock,
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
   });
 }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { fork } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createHttpTransport } from '../../shared/model/http-client.ts';
+import { createHttpClient } from '../../shared/model/http-client.ts';
 import { readText } from '../../shared/model/openai/read-response.ts';
 import { toTextTable } from './report.ts';
 
@@ -35,7 +35,7 @@ const WAYS: Readonly<Record<string, (baseUrl: string) => Promise<() => Promise<u
     return async () => (await fetch(`${baseUrl}/chat/completions`, init)).json();
   },
   async 'our transport'(baseUrl) {
-    const send = createHttpTransport().to(`${baseUrl}/chat/completions`);
+    const send = createHttpClient().to(`${baseUrl}/chat/completions`);
     const body = JSON.stringify(QUESTION);
     return async () => {
       const { signal } = new AbortController();

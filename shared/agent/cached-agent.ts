@@ -3,18 +3,18 @@ import type {
   Agent,
   AgentEvent,
   ModelParameters,
-  Question,
-  Reply,
-  TurnCache,
-  TurnContext,
+  AgentInput,
+  RunResult,
+  RunCacheOptions,
+  RunContext,
 } from './agent.ts';
 import { type CacheStatus, cacheStatusHeader, parseCacheControl } from '../cache/cache-headers.ts';
-import type { StoredAnswer } from '../cache/cache-store.ts';
-import type { AnswerCache, OpenedAnswer } from '../cache/response-cache.ts';
+import type { StoredResponse } from '../cache/cache-store.ts';
+import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
 
-export interface RememberOptions {
+export interface CachedAgentOptions {
   readonly agent: Agent;
-  readonly answers: AnswerCache;
+  readonly answers: ResponseCache;
   readonly instructions: string;
   readonly parameters?: ModelParameters;
   /** What is asked at the moment: an answer of another model or endpoint is not this one's. */
@@ -28,11 +28,11 @@ const PROMPT_FORMAT = 'agent-1';
  * The same agent, which asks the model only for what it has not been asked by the same caller a
  * moment ago. A turn without a scope is never remembered.
  */
-export function rememberAnswers(options: RememberOptions): Agent {
+export function createCachedAgent(options: CachedAgentOptions): Agent {
   const { agent, answers, instructions, parameters = {} } = options;
   const instructionsHash = hash('sha256', instructions, 'base64url');
 
-  function open(question: Question, { context, cache }: Asked): Promise<OpenedAnswer> {
+  function open(question: AgentInput, { context, cache }: CachedRun): Promise<LookupResult> {
     const { message, earlier = [], maxOutputTokens, temperature } = question;
     return answers.open({
       parts: {
@@ -43,22 +43,22 @@ export function rememberAnswers(options: RememberOptions): Agent {
         tools: [],
         messages: [...earlier.map(({ role, content }) => ({ role, content })), message],
       },
-      traits: { temperature, hasHistory: earlier.some(isTurn), hasPersonalData: false },
+      traits: traitsOf(question),
       control: parseCacheControl(cache.control),
       signal: context.signal,
     });
   }
 
-  async function answer(question: Question, context: TurnContext): Promise<Reply> {
+  async function answer(question: AgentInput, context: RunContext): Promise<RunResult> {
     const { cache } = context;
     if (cache === undefined) return agent.answer(question, context);
     const opened = await open(question, { context, cache });
-    tell(cache, opened.status);
-    if (opened.kind === 'found') return toReply(opened.answer);
+    reportStatus(cache, opened.status);
+    if (opened.kind === 'found') return toRunResult(opened.answer);
     const { making } = opened;
     try {
       const reply = await agent.answer(question, context);
-      tell(cache, await making.keep(toCandidate(reply)));
+      reportStatus(cache, await making.keep(toCandidate(reply)));
       return reply;
     } catch (error) {
       if (!context.signal.aborted) making.fail(error);
@@ -68,11 +68,11 @@ export function rememberAnswers(options: RememberOptions): Agent {
     }
   }
 
-  async function* stream(question: Question, context: TurnContext): AsyncGenerator<AgentEvent> {
+  async function* stream(question: AgentInput, context: RunContext): AsyncGenerator<AgentEvent> {
     const { cache } = context;
     if (cache === undefined) return yield* agent.stream(question, context);
     const opened = await open(question, { context, cache });
-    tell(cache, opened.status);
+    reportStatus(cache, opened.status);
     if (opened.kind === 'found') return yield* replay(opened.answer);
     const { making } = opened;
     try {
@@ -92,31 +92,35 @@ export function rememberAnswers(options: RememberOptions): Agent {
   return { answer, stream };
 }
 
-interface Asked {
-  readonly context: TurnContext;
-  readonly cache: TurnCache;
+function traitsOf({ earlier = [], temperature }: AgentInput) {
+  return { temperature, hasHistory: earlier.some(isConversationMessage), hasPersonalData: false };
 }
 
-function isTurn({ role }: { readonly role: string }): boolean {
+interface CachedRun {
+  readonly context: RunContext;
+  readonly cache: RunCacheOptions;
+}
+
+function isConversationMessage({ role }: { readonly role: string }): boolean {
   return role === 'user' || role === 'assistant';
 }
 
-function tell({ onStatus }: TurnCache, status: CacheStatus): void {
+function reportStatus({ onStatus }: RunCacheOptions, status: CacheStatus): void {
   const isFound = status.kind !== 'forward';
   onStatus?.({ header: cacheStatusHeader(status), isFound });
 }
 
-function toCandidate({ response, ...reply }: Reply) {
+function toCandidate({ response, ...reply }: RunResult) {
   return { ...reply, text: response };
 }
 
-function toReply({ text, model, usage }: StoredAnswer): Reply {
+function toRunResult({ text, model, usage }: StoredResponse): RunResult {
   return { response: text, model, usage, finishReason: 'stop', cached: true, toolCalls: [] };
 }
 
-function* replay(answer: StoredAnswer): Generator<AgentEvent> {
+function* replay(answer: StoredResponse): Generator<AgentEvent> {
   for (const text of replayText(answer.text)) yield { type: 'delta', text };
-  yield { type: 'done', reply: toReply(answer) };
+  yield { type: 'done', reply: toRunResult(answer) };
 }
 
 /** About what a model sends at a time; a reader sees text grow, a proxy sees few frames. */

@@ -1,12 +1,12 @@
 import { toServiceError } from '../errors.ts';
 import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
-import type { Agent, Reply, TurnContext } from './agent.ts';
+import type { Agent, RunResult, RunContext } from './agent.ts';
 
 /** The same agent, each turn of which is a span that the calls of its model belong to. */
-export function traceAgent(agent: Agent, { name }: { readonly name: string }): Agent {
+export function createTracedAgent(agent: Agent, { name }: { readonly name: string }): Agent {
   return {
     async answer(request, context) {
-      const turn = beginTurn(name, context);
+      const turn = startAgentSpan(name, context);
       try {
         const reply = await agent.answer(request, turn.context);
         turn.succeed(reply);
@@ -17,7 +17,7 @@ export function traceAgent(agent: Agent, { name }: { readonly name: string }): A
       }
     },
     async *stream(request, context) {
-      const turn = beginTurn(name, context);
+      const turn = startAgentSpan(name, context);
       try {
         for await (const event of agent.stream(request, turn.context)) {
           if (event.type === 'done') turn.succeed(event.reply);
@@ -33,14 +33,14 @@ export function traceAgent(agent: Agent, { name }: { readonly name: string }): A
   };
 }
 
-interface TracedTurn {
-  readonly context: TurnContext;
-  succeed(reply: Reply): void;
+interface AgentSpan {
+  readonly context: RunContext;
+  succeed(reply: RunResult): void;
   fail(thrown: unknown): void;
   leave(): void;
 }
 
-function beginTurn(name: string, context: TurnContext): TracedTurn {
+function startAgentSpan(name: string, context: RunContext): AgentSpan {
   const { telemetry, signal, traceparent } = context;
   const span = telemetry.startSpan(SPANS.invokeAgent(name), {
     kind: 'internal',

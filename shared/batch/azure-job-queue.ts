@@ -2,10 +2,10 @@ import { QueueClient } from '@azure/storage-queue';
 import { ServiceError } from '../errors.ts';
 import { type JobSender, toMessageText } from './model/job-message.ts';
 import {
-  PATIENT,
+  BACKGROUND_TIMEOUTS,
   type StorageConnection,
-  type StoragePatience,
-  watchStorage,
+  type StorageTimeouts,
+  createStorageCallTimer,
 } from '../storage/azure/storage-timeouts.ts';
 import { JOB_QUEUE } from './storage-names.ts';
 
@@ -13,9 +13,9 @@ import { JOB_QUEUE } from './storage-names.ts';
 const MAX_MESSAGE_BYTES = 65_536;
 
 /** The job queue in Azure Storage. */
-export function createQueueJobSender(
+export function createAzureJobSender(
   connection: StorageConnection,
-  { callMs, retryOptions }: StoragePatience = PATIENT,
+  { callMs, retryOptions }: StorageTimeouts = BACKGROUND_TIMEOUTS,
 ): JobSender {
   const queue = connect(connection, retryOptions);
   return {
@@ -28,7 +28,7 @@ export function createQueueJobSender(
           `Cannot send the job: its message must have at most ${MAX_MESSAGE_BYTES} bytes, not ${bytes}; put its items into a blob`,
         );
       }
-      const watch = watchStorage(callMs);
+      const watch = createStorageCallTimer(callMs);
       const { signal: abortSignal } = watch;
       await watch.answer(queue.sendMessage(text, { visibilityTimeout: delaySeconds, abortSignal }));
     },
@@ -37,7 +37,7 @@ export function createQueueJobSender(
 
 function connect(
   connection: StorageConnection,
-  retryOptions: StoragePatience['retryOptions'],
+  retryOptions: StorageTimeouts['retryOptions'],
 ): QueueClient {
   const options = { retryOptions };
   if (connection.kind === 'connectionString') {

@@ -1,22 +1,22 @@
 import type { StorageQueueHandler, StorageQueueOutput } from '@azure/functions';
-import type { BatchDesk } from './api/batch-service.ts';
-import type { FileDesk } from './api/file-service.ts';
+import type { BatchService } from './api/batch-service.ts';
+import type { FileService } from './api/file-service.ts';
 import { toMessageText } from './model/job-message.ts';
-import type { PaceLoad } from './processing/concurrency-limiter.ts';
+import type { ConcurrencyLoad } from './processing/concurrency-limiter.ts';
 import type { JobProcessor } from './processing/process-message.ts';
 import type { BatchStore } from './storage/batch-store.ts';
 import { isRetryable, type ServiceError, toServiceError } from '../errors.ts';
-import { describeCause, describePlace } from '../telemetry/describe-error.ts';
+import { describeError, stackFrames } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** The parts of batch. They are made for the first message or request, not for a chat. */
 export interface Batch {
   readonly processor: JobProcessor;
   readonly store: BatchStore;
-  readonly desk: BatchDesk;
-  readonly files: FileDesk;
+  readonly desk: BatchService;
+  readonly files: FileService;
   /** What batch asks of the model at this moment. */
-  load(): PaceLoad;
+  load(): ConcurrencyLoad;
   /** Takes a message that the platform gave up. */
   explainPoison(message: unknown): Promise<void>;
 }
@@ -24,7 +24,7 @@ export interface Batch {
 /** As long as a queue keeps a message by default. */
 const MAX_AGE_SECONDS = 604_800;
 
-export interface BatchNeeds {
+export interface BatchDependencies {
   readonly telemetry: Telemetry;
   batch(): Promise<Batch>;
 }
@@ -33,8 +33,8 @@ export interface BatchNeeds {
  * Wraps what is done with a message as a handler of the platform. A rejection is meant: it makes
  * the platform deliver the message again, after one line that says why.
  */
-export function asQueueHandler(
-  getService: () => Promise<BatchNeeds>,
+export function queueHandler(
+  getService: () => Promise<BatchDependencies>,
   handle: (message: unknown, batch: Batch) => Promise<void>,
 ): StorageQueueHandler {
   return async (message, { triggerMetadata }) => {
@@ -45,17 +45,17 @@ export function asQueueHandler(
     try {
       await handle(message, await service.batch());
     } catch (error) {
-      tell(telemetry, toServiceError(error));
+      logFailure(telemetry, toServiceError(error));
       throw error;
     }
   };
 }
 
 /** The platform only says that a delivery failed, in the words of whoever threw. */
-function tell(telemetry: Telemetry, { code, cause }: ServiceError): void {
-  const known = { code, cause: describeCause(cause) };
+function logFailure(telemetry: Telemetry, { code, cause }: ServiceError): void {
+  const known = { code, cause: describeError(cause) };
   if (code !== 'internal') telemetry.warn('batch delivery failed', known);
-  else telemetry.error('batch delivery failed', { ...known, place: describePlace(cause) });
+  else telemetry.error('batch delivery failed', { ...known, place: stackFrames(cause) });
 }
 
 /** How long the message has waited. The message itself can take the place of what the queue says. */
@@ -70,11 +70,11 @@ function ageSeconds(insertedAt: unknown, now: number): number | undefined {
  * puts it on the queue of jobs again, and needs nothing of ours for it. A poison queue has no poison
  * queue of its own: after five failures a message would stay there until it is gone, without a word.
  */
-export function asPoisonHandler(
-  getService: () => Promise<BatchNeeds>,
+export function poisonQueueHandler(
+  getService: () => Promise<BatchDependencies>,
   jobs: StorageQueueOutput,
 ): StorageQueueHandler {
-  const explain = asQueueHandler(getService, (message, batch) => batch.explainPoison(message));
+  const explain = queueHandler(getService, (message, batch) => batch.explainPoison(message));
   return async (message, context) => {
     try {
       await explain(message, context);

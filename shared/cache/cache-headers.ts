@@ -1,4 +1,4 @@
-import type { StoredAnswer } from './cache-store.ts';
+import type { StoredResponse } from './cache-store.ts';
 
 /** What a caller wants of the cache. */
 export interface CacheControl {
@@ -79,11 +79,11 @@ export interface RequestTraits {
 }
 
 /** An answer with everything that speaks for or against keeping it. */
-export interface CandidateAnswer {
+export interface CandidateResponse {
   readonly text: string;
   readonly model: string;
   readonly finishReason: string;
-  readonly usage: StoredAnswer['usage'];
+  readonly usage: StoredResponse['usage'];
   /** Tools that were called on the way; what they said may be different the next time. */
   readonly toolCalls: readonly unknown[];
   /** A guardrail changed or blocked part of the answer. */
@@ -91,12 +91,12 @@ export interface CandidateAnswer {
 }
 
 /** A caller who asks for variety must not get the same answer again. */
-export function mayUseCache(traits: RequestTraits): boolean {
+export function isCacheable(traits: RequestTraits): boolean {
   return !((traits.temperature ?? 0) > 0) && !traits.hasHistory && !traits.hasPersonalData;
 }
 
 /** The part of an answer that may be kept, or undefined where none of it may. */
-export function toStoredAnswer(answer: CandidateAnswer): StoredAnswer | undefined {
+export function toStoredResponse(answer: CandidateResponse): StoredResponse | undefined {
   const isWhole = answer.finishReason === 'stop' && answer.text !== '';
   if (!isWhole || answer.toolCalls.length > 0 || answer.isFiltered === true) return undefined;
   const { inputTokens, outputTokens, totalTokens } = answer.usage;

@@ -3,23 +3,23 @@ import * as z from 'zod';
 const count = z.number().int().min(0);
 
 /** An answer as it is kept: complete, and the same for whoever asks the same again. */
-export const storedAnswerSchema = z.strictObject({
+export const storedResponseSchema = z.strictObject({
   text: z.string(),
   model: z.string(),
   usage: z.strictObject({ inputTokens: count, outputTokens: count, totalTokens: count }),
 });
 
-export type StoredAnswer = Readonly<z.infer<typeof storedAnswerSchema>>;
+export type StoredResponse = Readonly<z.infer<typeof storedResponseSchema>>;
 
 /** An answer with its times, in milliseconds since the epoch. */
 export interface CacheEntry {
-  readonly answer: StoredAnswer;
+  readonly answer: StoredResponse;
   readonly storedAt: number;
   readonly expiresAt: number;
 }
 
 /** Keeps answers for a while. What it cannot read or keep is a miss, never a failure. */
-export interface ResponseCache {
+export interface CacheStore {
   get(key: string): Promise<CacheEntry | undefined>;
   /** False where the entry was not kept, such as for its size. */
   set(key: string, entry: CacheEntry): Promise<boolean>;
@@ -37,21 +37,21 @@ export function isFresh(
   return remainingMs > 0 && remainingMs <= ttlMs;
 }
 
-export interface TieredCacheOptions {
+export interface TieredCacheStoreOptions {
   /** Asked first; what the far one knows is kept here too. */
-  readonly near: ResponseCache;
-  readonly far: ResponseCache;
+  readonly near: CacheStore;
+  readonly far: CacheStore;
   /** Writes to the far one that may be under way at once; what comes on top is not written there. */
   readonly maxPendingWrites: number;
 }
 
-export interface TieredCache extends ResponseCache {
+export interface TieredCacheStore extends CacheStore {
   /** Resolves when what was handed over is written, or has failed. */
   flush(): Promise<void>;
 }
 
 /** Two caches as one. Writing to the far one never keeps an answer waiting. */
-export function createTieredCache(options: TieredCacheOptions): TieredCache {
+export function createTieredCacheStore(options: TieredCacheStoreOptions): TieredCacheStore {
   const { near, far, maxPendingWrites } = options;
   const pending = new Set<Promise<boolean>>();
   return {

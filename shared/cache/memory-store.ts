@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
-import { type CacheEntry, isFresh, type ResponseCache } from './cache-store.ts';
+import { type CacheEntry, isFresh, type CacheStore } from './cache-store.ts';
 
-export interface MemoryCacheOptions {
+export interface MemoryStoreOptions {
   readonly maxEntries: number;
   /** Of all entries together. */
   readonly maxBytes: number;
@@ -12,7 +12,7 @@ export interface MemoryCacheOptions {
   readonly clock: Clock;
 }
 
-export interface MemoryCache extends ResponseCache {
+export interface MemoryStore extends CacheStore {
   size(): { readonly entries: number; readonly bytes: number };
 }
 
@@ -22,7 +22,7 @@ const ENTRY_OVERHEAD_BYTES = 400;
 const BYTES_PER_CHAR = 2;
 
 /** Answers in this process: the least recently used go first, by number and by size. */
-export function createMemoryCache(options: MemoryCacheOptions): MemoryCache {
+export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
   const { maxEntries, maxBytes, ttlMs, clock } = options;
   const entries = new LRUCache<string, CacheEntry>({
     max: maxEntries,

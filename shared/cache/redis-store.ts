@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Clock } from '../clock.ts';
-import { isFresh, type ResponseCache, storedAnswerSchema } from './cache-store.ts';
+import { isFresh, type CacheStore, storedResponseSchema } from './cache-store.ts';
 
 /** The two commands that the cache needs. */
 export interface TextStore {
@@ -8,7 +8,7 @@ export interface TextStore {
   set(key: string, value: string, options: { readonly px: number }): Promise<unknown>;
 }
 
-export interface RedisCacheOptions {
+export interface RedisStoreOptions {
   readonly redis: TextStore;
   /** Bounds the time of a call, and rejects at once while Redis is known to be away. */
   readonly guard: <T>(work: () => Promise<T>) => Promise<T>;
@@ -27,11 +27,11 @@ const recordSchema = z.strictObject({
   key: z.string(),
   storedAt: time,
   expiresAt: time,
-  answer: storedAnswerSchema,
+  answer: storedResponseSchema,
 });
 
 /** Answers that all instances share. Redis is not trusted: what cannot be read is a miss. */
-export function createRedisCache(options: RedisCacheOptions): ResponseCache {
+export function createRedisStore(options: RedisStoreOptions): CacheStore {
   const { redis, guard, prefix, maxEntryBytes, ttlMs, clock } = options;
   return {
     async get(key) {

@@ -1,5 +1,5 @@
 /** How a call ended for those who waited for it. */
-export type Landing<T> =
+export type FlightResult<T> =
   | { readonly kind: 'landed'; readonly value: T }
   | { readonly kind: 'failed'; readonly error: unknown }
   /** The leader gave up for reasons of its own, which say nothing about the call. */
@@ -8,30 +8,30 @@ export type Landing<T> =
   | { readonly kind: 'private' };
 
 /** Leave to make the one call for a key, and the duty to say how it ended. The first word counts. */
-export interface Lead<T> {
-  end(landing: Landing<T>): void;
+export interface FlightLeader<T> {
+  end(landing: FlightResult<T>): void;
 }
 
-export type Joined<T> =
-  | { readonly role: 'leader'; readonly lead: Lead<T> }
-  | { readonly role: 'follower'; readonly landing: Promise<Landing<T>> };
+export type JoinedFlight<T> =
+  | { readonly role: 'leader'; readonly lead: FlightLeader<T> }
+  | { readonly role: 'follower'; readonly landing: Promise<FlightResult<T>> };
 
 /** One call at a time for each key. */
 export interface SingleFlight<T> {
-  join(key: string): Joined<T>;
+  join(key: string): JoinedFlight<T>;
   /** Calls under way. */
   size(): number;
 }
 
 export function createSingleFlight<T>(): SingleFlight<T> {
-  const flights = new Map<string, Promise<Landing<T>>>();
+  const flights = new Map<string, Promise<FlightResult<T>>>();
   return {
     join(key) {
       const flight = flights.get(key);
       if (flight !== undefined) return { role: 'follower', landing: flight };
-      const { promise, resolve } = Promise.withResolvers<Landing<T>>();
+      const { promise, resolve } = Promise.withResolvers<FlightResult<T>>();
       flights.set(key, promise);
-      function end(landing: Landing<T>): void {
+      function end(landing: FlightResult<T>): void {
         // Gone before anybody learns of the outcome, so that nobody joins a call that is over.
         if (flights.get(key) === promise) flights.delete(key);
         resolve(landing);
@@ -43,9 +43,9 @@ export function createSingleFlight<T>(): SingleFlight<T> {
 }
 
 /** What became of a request that asked for the one call of its key. */
-export type Followed<T> =
+export type CoalescedCall<T> =
   | { readonly kind: 'value'; readonly value: T }
-  | { readonly kind: 'lead'; readonly lead: Lead<T> }
+  | { readonly kind: 'lead'; readonly lead: FlightLeader<T> }
   /** Make the call without telling anybody: what the others got cannot be shared. */
   | { readonly kind: 'alone' };
 
@@ -54,10 +54,10 @@ export type Followed<T> =
  * there when the call began; whoever came later tries again, so nobody gets a stale error, and a
  * failing upstream still sees one call at a time.
  */
-export async function leadOrFollow<T>(
+export async function coalesce<T>(
   flights: SingleFlight<T>,
   { key, signal }: { key: string; signal: AbortSignal },
-): Promise<Followed<T>> {
+): Promise<CoalescedCall<T>> {
   let wasThere = false;
   for (;;) {
     const joined = flights.join(key);

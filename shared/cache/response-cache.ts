@@ -1,28 +1,33 @@
 import {
   type CacheControl,
   type CacheStatus,
-  type CandidateAnswer,
+  type CandidateResponse,
   type ForwardReason,
-  mayUseCache,
+  isCacheable,
   type RequestTraits,
-  toStoredAnswer,
+  toStoredResponse,
 } from './cache-headers.ts';
 import { cacheKey, type CacheKeyParts } from './cache-key.ts';
-import type { CacheEntry, ResponseCache, StoredAnswer } from './cache-store.ts';
-import { createSingleFlight, type Landing, type Lead, leadOrFollow } from './request-coalescing.ts';
+import type { CacheEntry, CacheStore, StoredResponse } from './cache-store.ts';
+import {
+  createSingleFlight,
+  type FlightResult,
+  type FlightLeader,
+  coalesce,
+} from './request-coalescing.ts';
 import type { Clock } from '../clock.ts';
 
 /** Finds the answer to a request, waits for one that is being made, or asks for it to be made. */
-export interface AnswerCache {
+export interface ResponseCache {
   /**
    * Rejects only with the reason of the signal, or with the error of a call that this request
    * waited for from its beginning.
    */
-  open(ask: CacheAsk): Promise<OpenedAnswer>;
+  open(ask: CacheLookup): Promise<LookupResult>;
   counts(): CacheCounts;
 }
 
-export interface CacheAsk {
+export interface CacheLookup {
   readonly parts: CacheKeyParts;
   readonly traits: RequestTraits;
   readonly control: CacheControl;
@@ -30,31 +35,31 @@ export interface CacheAsk {
   readonly signal: AbortSignal;
 }
 
-export type OpenedAnswer =
-  | { readonly kind: 'found'; readonly answer: StoredAnswer; readonly status: CacheStatus }
-  | { readonly kind: 'make'; readonly status: CacheStatus; readonly making: Making };
+export type LookupResult =
+  | { readonly kind: 'found'; readonly answer: StoredResponse; readonly status: CacheStatus }
+  | { readonly kind: 'make'; readonly status: CacheStatus; readonly making: CacheFill };
 
-export interface AnswerCacheOptions {
-  readonly cache: ResponseCache;
+export interface ResponseCacheOptions {
+  readonly cache: CacheStore;
   readonly ttlMs: number;
   readonly clock: Clock;
 }
 
-export function createAnswerCache({ cache, ttlMs, clock }: AnswerCacheOptions): AnswerCache {
-  const flights = createSingleFlight<Landed>();
+export function createResponseCache({ cache, ttlMs, clock }: ResponseCacheOptions): ResponseCache {
+  const flights = createSingleFlight<FilledEntry>();
   const counter = createCacheCounter();
 
-  function found({ entry, isNew }: Landed): OpenedAnswer {
+  function found({ entry, isNew }: FilledEntry): LookupResult {
     counter.found(isNew ? 'collapsed' : 'hits', entry.answer.usage);
     const ttlSeconds = Math.max(0, Math.floor((entry.expiresAt - clock.now()) / 1000));
     const status: CacheStatus = isNew ? { kind: 'collapsed' } : { kind: 'hit', ttlSeconds };
     return { kind: 'found', answer: entry.answer, status };
   }
 
-  function make(reason: ForwardReason, place: MakingPlace): OpenedAnswer {
+  function make(reason: ForwardReason, place: CacheFillTarget): LookupResult {
     counter.forwarded(reason);
     const onStored = (): void => counter.stored();
-    const making = createMaking({ ...place, reason, cache, ttlMs, clock, onStored });
+    const making = createCacheFill({ ...place, reason, cache, ttlMs, clock, onStored });
     return { kind: 'make', status: { kind: 'forward', reason }, making };
   }
 
@@ -62,13 +67,13 @@ export function createAnswerCache({ cache, ttlMs, clock }: AnswerCacheOptions): 
     return maxAgeSeconds === undefined || clock.now() - storedAt <= maxAgeSeconds * 1000;
   }
 
-  async function open({ parts, traits, control, signal }: CacheAsk): Promise<OpenedAnswer> {
-    if (!mayUseCache(traits)) return make('bypass', {});
+  async function open({ parts, traits, control, signal }: CacheLookup): Promise<LookupResult> {
+    if (!isCacheable(traits)) return make('bypass', {});
     if (control.noStore) return make('request', {});
     const key = cacheKey(parts);
     if (control.noCache) return make('request', { key });
     // Before the look into the cache, so that many equal requests cause one look and one call.
-    const followed = await leadOrFollow(flights, { key, signal });
+    const followed = await coalesce(flights, { key, signal });
     if (followed.kind === 'alone') return make('miss', { key });
     if (followed.kind === 'value') {
       const { entry } = followed.value;
@@ -78,7 +83,7 @@ export function createAnswerCache({ cache, ttlMs, clock }: AnswerCacheOptions): 
     const entry = await cache.get(key).catch(() => undefined);
     if (entry === undefined) return make('miss', { key, lead });
     if (!suits(entry, control)) return make('stale', { key, lead });
-    const landed: Landed = { entry, isNew: false };
+    const landed: FilledEntry = { entry, isNew: false };
     lead.end({ kind: 'landed', value: landed });
     return found(landed);
   }
@@ -90,9 +95,9 @@ export function createAnswerCache({ cache, ttlMs, clock }: AnswerCacheOptions): 
  * The duty to make the answer. Others may be waiting, so every path ends in one of these; the
  * first one counts.
  */
-export interface Making {
+export interface CacheFill {
   /** The answer is whole. Kept and shared where that is allowed. Never rejects. */
-  keep(answer: CandidateAnswer): Promise<CacheStatus>;
+  keep(answer: CandidateResponse): Promise<CacheStatus>;
   /** The call failed; it would have failed for anybody. */
   fail(error: unknown): void;
   /** This caller left or ran out of time: somebody else takes over. */
@@ -100,38 +105,38 @@ export interface Making {
 }
 
 /** An entry that several requests share. */
-export interface Landed {
+export interface FilledEntry {
   readonly entry: CacheEntry;
   /** Made just now, as opposed to found. */
   readonly isNew: boolean;
 }
 
-export interface MakingPlace {
+export interface CacheFillTarget {
   /** Undefined where nothing of the request is to be kept. */
   readonly key?: string;
   /** Undefined where nobody waits for this call. */
-  readonly lead?: Lead<Landed>;
+  readonly lead?: FlightLeader<FilledEntry>;
 }
 
-export interface MakingOptions extends MakingPlace {
+export interface CacheFillOptions extends CacheFillTarget {
   readonly reason: ForwardReason;
-  readonly cache: ResponseCache;
+  readonly cache: CacheStore;
   readonly ttlMs: number;
   readonly clock: Clock;
   readonly onStored: () => void;
 }
 
-export function createMaking(options: MakingOptions): Making {
+export function createCacheFill(options: CacheFillOptions): CacheFill {
   const { reason, key, lead, cache } = options;
   let isOpen = true;
 
-  function end(landing: Landing<Landed>): void {
+  function end(landing: FlightResult<FilledEntry>): void {
     isOpen = false;
     lead?.end(landing);
   }
 
-  async function keep(candidate: CandidateAnswer): Promise<CacheStatus> {
-    const answer = key === undefined || !isOpen ? undefined : toStoredAnswer(candidate);
+  async function keep(candidate: CandidateResponse): Promise<CacheStatus> {
+    const answer = key === undefined || !isOpen ? undefined : toStoredResponse(candidate);
     if (key === undefined || answer === undefined) {
       end({ kind: 'private' });
       return { kind: 'forward', reason, stored: false };
@@ -165,7 +170,7 @@ export interface CacheCounts {
 }
 
 export interface CacheCounter {
-  found(how: 'hits' | 'collapsed', usage: StoredAnswer['usage']): void;
+  found(how: 'hits' | 'collapsed', usage: StoredResponse['usage']): void;
   forwarded(reason: ForwardReason): void;
   stored(): void;
   counts(): CacheCounts;

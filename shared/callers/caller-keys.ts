@@ -70,7 +70,7 @@ export interface CallerKeySource {
  * a secret that was emptied by mistake, must not open the door.
  * @throws ServiceError config_unavailable
  */
-export function createCallerKeyRing(source: CallerKeySource): () => CallerKeys | undefined {
+export function createCallerKeyStore(source: CallerKeySource): () => CallerKeys | undefined {
   let known: { readonly secret: string; readonly keys: CallerKeys } | undefined;
   return () => {
     const secret = source.read();

@@ -1,11 +1,11 @@
-import { createCallerKeyRing } from '../callers/caller-keys.ts';
+import { createCallerKeyStore } from '../callers/caller-keys.ts';
 import { type Caller, type CallerEvidence, identifyCaller } from '../callers/caller.ts';
 import type { Clock } from '../clock.ts';
 import type { Settings } from '../config/read-config.ts';
 import { VARIABLES } from '../config/variables.ts';
 import type { CallerLimits } from '../http/admission.ts';
 import {
-  countVerdicts,
+  withMetrics,
   createRateLimiter,
   type SharedBuckets,
 } from '../rate-limit/create-rate-limiter.ts';
@@ -14,17 +14,17 @@ import { policiesOf } from '../rate-limit/policies.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface WiredCallers {
+export interface CallerAccess {
   readonly identify: (evidence: CallerEvidence) => Caller;
   /** @throws ServiceError while the list of keys cannot be read: then nobody gets in. */
   requireConfigured(): void;
 }
 
 /** Who may call, by the settings and the secret of the moment. */
-export function wireCallers(settings: Settings, secrets: Secrets): WiredCallers {
+export function createCallerAccess(settings: Settings, secrets: Secrets): CallerAccess {
   const { vaultName } = VARIABLES.callerKeys;
   const { trustEntraPrincipal: trustPrincipal, proxiesInFront } = settings.callers;
-  const keys = createCallerKeyRing({
+  const keys = createCallerKeyStore({
     read: () => secrets.get(vaultName),
     isAbsent: () =>
       settings.azureKeyVaultUrl === undefined || secrets.whyMissing(vaultName) === 'absent',
@@ -37,7 +37,7 @@ export function wireCallers(settings: Settings, secrets: Secrets): WiredCallers 
   };
 }
 
-export interface LimitsParts {
+export interface LimitsDependencies {
   readonly settings: Settings;
   /** Undefined where each instance keeps its own limits. */
   readonly shared: SharedBuckets | undefined;
@@ -49,7 +49,12 @@ export interface LimitsParts {
 const MAX_CALLERS = 50_000;
 
 /** The limits that all routes keep, as the settings say. */
-export function wireLimits({ settings, shared, clock, telemetry }: LimitsParts): CallerLimits {
+export function createCallerLimits({
+  settings,
+  shared,
+  clock,
+  telemetry,
+}: LimitsDependencies): CallerLimits {
   const { mode, ...limits } = settings.limits;
   const limiter = createRateLimiter({
     policies: policiesOf(limits),
@@ -59,5 +64,5 @@ export function wireLimits({ settings, shared, clock, telemetry }: LimitsParts):
     clock,
     telemetry,
   });
-  return { limiter: countVerdicts(limiter, telemetry), mode, clock };
+  return { limiter: withMetrics(limiter, telemetry), mode, clock };
 }

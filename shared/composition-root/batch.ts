@@ -1,18 +1,14 @@
 import type { TokenCredential } from '@azure/identity';
 import type { Agent } from '../agent/agent.ts';
 import type { Batch } from '../batch/queue-trigger.ts';
-import {
-  PATIENT,
-  requestPatience,
-  type StoragePatience,
-} from '../storage/azure/storage-timeouts.ts';
+import type { StorageTimeouts } from '../storage/azure/storage-timeouts.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../batch/storage-names.ts';
 import type { Clock } from '../clock.ts';
 import { type Settings, storageSettings } from '../config/read-config.ts';
 import { ServiceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface BatchParts {
+export interface BatchWiring {
   readonly agent: Agent;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
@@ -20,7 +16,10 @@ export interface BatchParts {
 }
 
 /** Batch on the storage that the settings name. The storage client is loaded here, and not before. */
-export async function wireBatch(settings: Settings, parts: BatchParts): Promise<Batch> {
+export async function createBatchFromSettings(
+  settings: Settings,
+  parts: BatchWiring,
+): Promise<Batch> {
   const place = storageSettings(settings);
   if (place === undefined) {
     throw new ServiceError(
@@ -31,23 +30,25 @@ export async function wireBatch(settings: Settings, parts: BatchParts): Promise<
   const { telemetry, clock, agent } = parts;
   const connection =
     place.kind === 'identity' ? { ...place, credential: await parts.credential() } : place;
-  const [{ createAzureBlobArea }, { createQueueJobSender }, { createBatch }] = await Promise.all([
+  const [azureBlobs, azureQueue, { createBatch }, storageTimeouts] = await Promise.all([
     import('../storage/azure/azure-blob-container.ts'),
     import('../batch/azure-job-queue.ts'),
     import('../batch/create-batch.ts'),
+    import('../storage/azure/storage-timeouts.ts'),
   ]);
-  const storage = (patience: StoragePatience) => {
+  const { BACKGROUND_TIMEOUTS, requestTimeouts } = storageTimeouts;
+  const storage = (patience: StorageTimeouts) => {
     const area = (container: string) =>
-      createAzureBlobArea({ connection, container, telemetry, patience });
-    const sender = createQueueJobSender(connection, patience);
+      azureBlobs.createAzureBlobContainer({ connection, container, telemetry, patience });
+    const sender = azureQueue.createAzureJobSender(connection, patience);
     return { inputs: area(INPUT_CONTAINER), results: area(RESULT_CONTAINER), sender };
   };
   return createBatch({
     agent,
     clock,
     telemetry,
-    ...storage(PATIENT),
-    forRequests: storage(requestPatience(settings.limits.answerDeadlineMs)),
+    ...storage(BACKGROUND_TIMEOUTS),
+    forRequests: storage(requestTimeouts(settings.limits.answerDeadlineMs)),
     concurrency: settings.batch.concurrency,
     // The other half of the places is always there for chats.
     instanceConcurrency: Math.max(1, Math.floor(settings.model.maxConcurrentPerEndpoint / 2)),

@@ -1,10 +1,10 @@
 import type { Batch } from '../batch/queue-trigger.ts';
-import type { AnswerCache } from '../cache/response-cache.ts';
+import type { ResponseCache } from '../cache/response-cache.ts';
 import type { Clock } from '../clock.ts';
-import type { WiredModel } from './model.ts';
-import type { WiredRedis } from './redis-and-cache.ts';
+import type { ConfiguredModel } from './model.ts';
+import type { SharedRedis } from './redis-and-cache.ts';
 import type { Settings } from '../config/read-config.ts';
-import { wantedSecrets } from '../config/read-variables.ts';
+import { requiredSecrets } from '../config/read-variables.ts';
 import {
   chatStatus,
   createReadiness,
@@ -12,16 +12,16 @@ import {
   type Readiness,
 } from '../health/readiness.ts';
 import type { ResilientModel } from '../model/resilient-model.ts';
-import type { Secrets, WantedSecret } from '../secrets/secrets.ts';
+import type { Secrets, RequiredSecret } from '../secrets/secrets.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface ReadinessParts {
+export interface ReadinessDependencies {
   readonly settings: Settings;
   readonly secrets: Secrets;
-  readonly wired: WiredModel;
+  readonly wired: ConfiguredModel;
   readonly callers: { requireConfigured(): void };
-  readonly redis: WiredRedis | undefined;
+  readonly redis: SharedRedis | undefined;
   readonly batch: () => Promise<Batch>;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
@@ -31,7 +31,7 @@ export interface ReadinessParts {
 const READINESS = { cacheMs: 5_000, timeoutMs: 2_000 } as const;
 
 /** What readiness looks at. None of it makes a paid call. */
-export function wireReadiness(parts: ReadinessParts): Readiness {
+export function createReadinessFromSettings(parts: ReadinessDependencies): Readiness {
   const { settings, secrets, wired, callers, redis, batch, clock, telemetry } = parts;
   const checks = {
     async chat() {
@@ -40,7 +40,7 @@ export function wireReadiness(parts: ReadinessParts): Readiness {
       return chatStatus(wired.model.endpoints(), clock.now());
     },
     batch: async (signal: AbortSignal) => batchStatus(await batch(), signal),
-    secrets: async () => secretsStatus(secrets, wantedSecrets(settings.modelFallbacks)),
+    secrets: async () => secretsStatus(secrets, requiredSecrets(settings.modelFallbacks)),
     redis: redis && (async () => redisStatus(redis)),
   };
   return createReadiness({ ...READINESS, checks, clock, telemetry });
@@ -51,14 +51,14 @@ async function batchStatus(batch: Batch, signal: AbortSignal): Promise<PartStatu
   return { status: 'ready' };
 }
 
-function redisStatus(redis: WiredRedis): PartStatus {
+function redisStatus(redis: SharedRedis): PartStatus {
   if (redis.state() === 'ready') return { status: 'ready' };
   const reason = 'Redis is away; this instance keeps limits and answers for itself';
   return { status: 'degraded', reason };
 }
 
 /** Whether the secrets are as fresh as they should be, and which source each of them came from. */
-export function secretsStatus(secrets: Secrets, wanted: readonly WantedSecret[]): PartStatus {
+export function secretsStatus(secrets: Secrets, wanted: readonly RequiredSecret[]): PartStatus {
   const sources = Object.fromEntries(
     wanted.map(({ name, variable }) => [variable ?? name, secrets.sourceOf(name)]),
   );
@@ -68,13 +68,13 @@ export function secretsStatus(secrets: Secrets, wanted: readonly WantedSecret[])
   return { status: 'degraded', reason, sources };
 }
 
-export interface ObservedParts {
+export interface GaugeSources {
   readonly model: ResilientModel;
-  readonly cache: { readonly answers: AnswerCache } | undefined;
+  readonly cache: { readonly answers: ResponseCache } | undefined;
 }
 
 /** Shows how much batch asks of the model. Until the first job there is nothing to show. */
-export function observeBatch(metrics: MetricsRegistry, batch: Pick<Batch, 'load'>): void {
+export function registerBatchGauges(metrics: MetricsRegistry, batch: Pick<Batch, 'load'>): void {
   metrics.observe('batchActiveItems', () => [{ value: batch.load().active }]);
   metrics.observe('batchPaceLimit', () => [{ value: batch.load().limit }]);
 }
@@ -82,7 +82,10 @@ export function observeBatch(metrics: MetricsRegistry, batch: Pick<Batch, 'load'
 const CIRCUIT = { closed: 0, 'half-open': 0.5, open: 1 } as const;
 
 /** Shows in metrics what the parts of the service know of themselves. */
-export function observeService(metrics: MetricsRegistry, { model, cache }: ObservedParts): void {
+export function registerServiceGauges(
+  metrics: MetricsRegistry,
+  { model, cache }: GaugeSources,
+): void {
   metrics.observe('circuitState', () =>
     model.endpoints().map(({ name, circuit }) => ({
       value: CIRCUIT[circuit],

@@ -7,12 +7,12 @@ import type { Secrets } from '../secrets/secrets.ts';
 import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from '../model/endpoint.ts';
-import { createHttpTransport, type Transport } from '../model/http-client.ts';
-import { createMissingModel, createReplaceableModel } from '../model/replaceable-model.ts';
+import { createHttpClient, type HttpClient } from '../model/http-client.ts';
+import { createUnconfiguredModel, createSwappableModel } from '../model/replaceable-model.ts';
 import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface ModelParts {
+export interface ModelDependencies {
   readonly secrets: Secrets;
   readonly credential: () => Promise<TokenCredential>;
   readonly clock: Clock;
@@ -22,7 +22,7 @@ export interface ModelParts {
   readonly readSettings: () => Settings;
 }
 
-export interface WiredModel {
+export interface ConfiguredModel {
   readonly model: ResilientModel;
   /** @throws ServiceError while the secrets of now name no model that could be called. */
   requireConfigured(): void;
@@ -39,16 +39,16 @@ const AZURE_OPENAI_SCOPE = 'https://cognitiveservices.azure.com/.default';
  * The model that the settings name. Keys are asked for with each attempt, so a new one needs no new
  * model; a new address does, and calls in flight end on the old one.
  */
-export function wireModel(parts: ModelParts): WiredModel {
+export function createConfiguredModel(parts: ModelDependencies): ConfiguredModel {
   const { secrets, telemetry } = parts;
-  const transport = createHttpTransport();
+  const transport = createHttpClient();
   let endpoints: readonly ModelEndpoint[] = [];
   let isMissing = true;
   function requireConfigured(): void {
     // Read again each time: why something is missing changes while nothing else does.
     if (isMissing) configured(parts);
   }
-  const model = createReplaceableModel(createMissingModel(requireConfigured));
+  const model = createSwappableModel(createUnconfiguredModel(requireConfigured));
 
   function takeOver(): void {
     try {
@@ -74,7 +74,7 @@ export function wireModel(parts: ModelParts): WiredModel {
 }
 
 /** @throws ServiceError where the secrets of now name no model. */
-function configured({ readSettings }: ModelParts): Settings {
+function configured({ readSettings }: ModelDependencies): Settings {
   try {
     return readSettings();
   } catch (thrown) {
@@ -84,12 +84,15 @@ function configured({ readSettings }: ModelParts): Settings {
   }
 }
 
-interface SendingParts extends ModelParts {
+interface ModelDependenciesWithClient extends ModelDependencies {
   /** Its connections outlive a change of endpoints. */
-  readonly transport: Transport;
+  readonly transport: HttpClient;
 }
 
-function createModel(endpoints: readonly ModelEndpoint[], parts: SendingParts): ResilientModel {
+function createModel(
+  endpoints: readonly ModelEndpoint[],
+  parts: ModelDependenciesWithClient,
+): ResilientModel {
   const { clock, random, telemetry, secrets } = parts;
   const settings = parts.readSettings();
   return createResilientModel({
@@ -108,13 +111,13 @@ function createModel(endpoints: readonly ModelEndpoint[], parts: SendingParts): 
 }
 
 /** In the order in which they are asked. */
-function endpointsOf(settings: Settings, parts: ModelParts): readonly ModelEndpoint[] {
+function endpointsOf(settings: Settings, parts: ModelDependencies): readonly ModelEndpoint[] {
   const fallbacks = parseFallbacks(settings.modelFallbacks ?? '[]') ?? [];
   return [primaryOf(settings, parts), ...fallbacks.map((one) => fallbackOf(one, parts))];
 }
 
 /** The endpoint that the settings name: Azure OpenAI by key or identity, or any compatible one. */
-function primaryOf(settings: Settings, parts: ModelParts): ModelEndpoint {
+function primaryOf(settings: Settings, parts: ModelDependencies): ModelEndpoint {
   const { azureOpenAiEndpoint, openAiApiKey } = settings;
   if (azureOpenAiEndpoint === undefined) {
     return {
@@ -138,7 +141,7 @@ function primaryOf(settings: Settings, parts: ModelParts): ModelEndpoint {
   };
 }
 
-function fallbackOf(fallback: ModelFallback, parts: ModelParts): ModelEndpoint {
+function fallbackOf(fallback: ModelFallback, parts: ModelDependencies): ModelEndpoint {
   const { name, apiKey, apiKeySecret } = fallback;
   const isByKey = apiKey !== undefined || apiKeySecret !== undefined;
   const credential = {

@@ -1,17 +1,17 @@
-import { createTieredCache } from '../cache/cache-store.ts';
-import { createMemoryCache } from '../cache/memory-store.ts';
-import { createRedisCache, type TextStore } from '../cache/redis-store.ts';
-import { type AnswerCache, createAnswerCache } from '../cache/response-cache.ts';
+import { createTieredCacheStore } from '../cache/cache-store.ts';
+import { createMemoryStore } from '../cache/memory-store.ts';
+import { createRedisStore, type TextStore } from '../cache/redis-store.ts';
+import { type ResponseCache, createResponseCache } from '../cache/response-cache.ts';
 import type { Clock } from '../clock.ts';
 import type { Settings } from '../config/read-config.ts';
 import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
 import type { SharedBuckets } from '../rate-limit/create-rate-limiter.ts';
-import { createRedisGuard, REDIS_GUARD_DEFAULTS } from '../redis/redis-circuit.ts';
+import { createRedisCircuit, REDIS_CIRCUIT_DEFAULTS } from '../redis/redis-circuit.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface RedisParts {
+export interface RedisDependencies {
   readonly settings: Settings;
   readonly secrets: Secrets;
   readonly clock: Clock;
@@ -19,12 +19,14 @@ export interface RedisParts {
 }
 
 /** What all instances share: the buckets of the limits, and the texts of the cache. */
-export interface WiredRedis extends SharedBuckets {
+export interface SharedRedis extends SharedBuckets {
   readonly texts: TextStore;
 }
 
 /** The Redis that the settings name. Its token is asked for with each call, so that it can change. */
-export async function wireRedis(parts: RedisParts): Promise<WiredRedis | undefined> {
+export async function createSharedRedis(
+  parts: RedisDependencies,
+): Promise<SharedRedis | undefined> {
   const { settings, secrets, clock, telemetry } = parts;
   const { upstashRedisUrl: url } = settings;
   if (url === undefined) return undefined;
@@ -37,8 +39,8 @@ export async function wireRedis(parts: RedisParts): Promise<WiredRedis | undefin
     () => currentToken(secrets),
     (token) => createRedisClient({ url, token, timeoutMs }),
   );
-  const guard = createRedisGuard({
-    ...REDIS_GUARD_DEFAULTS,
+  const guard = createRedisCircuit({
+    ...REDIS_CIRCUIT_DEFAULTS,
     budgetMs: timeoutMs,
     ping: async () => client().ping(),
     clock,
@@ -84,14 +86,14 @@ function currentToken(secrets: Secrets): string {
   throw new ServiceError('config_unavailable', `Cannot ask Redis: ${name} is not set`);
 }
 
-export interface CacheParts {
+export interface CacheDependencies {
   readonly settings: Settings;
-  readonly redis: WiredRedis | undefined;
+  readonly redis: SharedRedis | undefined;
   readonly clock: Clock;
 }
 
-export interface WiredCache {
-  readonly answers: AnswerCache;
+export interface ConfiguredCache {
+  readonly answers: ResponseCache;
   /** Resolves when what was to be written to Redis is written, or has failed. */
   flush(): Promise<void>;
 }
@@ -102,20 +104,27 @@ const MAX_ENTRY_BYTES = 65_536;
 const MAX_PENDING_WRITES = 100;
 
 /** The cache as the settings say, or undefined where it is turned off. */
-export function wireCache({ settings, redis, clock }: CacheParts): WiredCache | undefined {
+export function createConfiguredCache({
+  settings,
+  redis,
+  clock,
+}: CacheDependencies): ConfiguredCache | undefined {
   const { ttlSeconds, maxEntries, maxBytes } = settings.cache;
   if (ttlSeconds === 0) return undefined;
   const common = { ttlMs: ttlSeconds * 1_000, maxEntryBytes: MAX_ENTRY_BYTES, clock };
-  const near = createMemoryCache({ ...common, maxEntries, maxBytes });
+  const near = createMemoryStore({ ...common, maxEntries, maxBytes });
   if (redis === undefined) {
-    return { answers: createAnswerCache({ ...common, cache: near }), flush: async () => undefined };
+    return {
+      answers: createResponseCache({ ...common, cache: near }),
+      flush: async () => undefined,
+    };
   }
-  const far = createRedisCache({
+  const far = createRedisStore({
     ...common,
     redis: redis.texts,
     guard: redis.guard,
     prefix: 'cache:',
   });
-  const cache = createTieredCache({ near, far, maxPendingWrites: MAX_PENDING_WRITES });
-  return { answers: createAnswerCache({ ...common, cache }), flush: () => cache.flush() };
+  const cache = createTieredCacheStore({ near, far, maxPendingWrites: MAX_PENDING_WRITES });
+  return { answers: createResponseCache({ ...common, cache }), flush: () => cache.flush() };
 }

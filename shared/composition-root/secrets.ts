@@ -1,14 +1,14 @@
 import type { TokenCredential } from '@azure/identity';
 import type { Clock } from '../clock.ts';
 import type { Settings } from '../config/read-config.ts';
-import { type Environment, wantedSecrets } from '../config/read-variables.ts';
+import { type Environment, requiredSecrets } from '../config/read-variables.ts';
 import { createEnvironmentSecrets } from '../secrets/environment-secrets.ts';
-import { DEFAULT_VAULT_PACE } from '../secrets/refresh-schedule.ts';
+import { DEFAULT_REFRESH_SCHEDULE } from '../secrets/refresh-schedule.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import { createVaultSecrets } from '../secrets/vault-secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface SecretsParts {
+export interface SecretsDependencies {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly random: () => number;
@@ -16,9 +16,12 @@ export interface SecretsParts {
 }
 
 /** Secrets from the vault that the settings name, or else from the environment. */
-export async function openSecrets(environment: Environment, parts: SecretsParts): Promise<Secrets> {
+export async function createSecrets(
+  environment: Environment,
+  parts: SecretsDependencies,
+): Promise<Secrets> {
   const { settings, ...others } = parts;
-  const wanted = wantedSecrets(settings.modelFallbacks);
+  const wanted = requiredSecrets(settings.modelFallbacks);
   if (settings.azureKeyVaultUrl === undefined) {
     return createEnvironmentSecrets({ wanted, environment });
   }
@@ -31,7 +34,7 @@ export async function openSecrets(environment: Environment, parts: SecretsParts)
     environment,
     reader: createKeyVaultReader({ vaultUrl: settings.azureKeyVaultUrl, credential }),
     pace: {
-      ...DEFAULT_VAULT_PACE,
+      ...DEFAULT_REFRESH_SCHEDULE,
       loadTimeoutMs: settings.secrets.loadTimeoutMs,
       refreshMs: settings.secrets.refreshMs,
       lateRefusalMs: settings.model.attemptTimeoutMs,
@@ -41,8 +44,8 @@ export async function openSecrets(environment: Environment, parts: SecretsParts)
 }
 
 /** The identity of the app, made when it is first needed: its packages cost a cold start. */
-export function lazyCredential({ azureClientId }: Settings): Once<TokenCredential> {
-  return once(async () => {
+export function lazyCredential({ azureClientId }: Settings): Memoized<TokenCredential> {
+  return memoize(async () => {
     const { DefaultAzureCredential } = await import('@azure/identity');
     return new DefaultAzureCredential(
       azureClientId === undefined ? {} : { managedIdentityClientId: azureClientId },
@@ -50,14 +53,14 @@ export function lazyCredential({ azureClientId }: Settings): Once<TokenCredentia
   });
 }
 
-export interface Once<T> {
+export interface Memoized<T> {
   (): Promise<T>;
   /** What was made, or undefined when nobody asked or it failed. */
   made(): Promise<T | undefined>;
 }
 
 /** Makes a thing when it is first asked for, once for all who ask, and forgets a failure. */
-export function once<T>(make: () => Promise<T>): Once<T> {
+export function memoize<T>(make: () => Promise<T>): Memoized<T> {
   let making: Promise<T> | undefined;
   function get(): Promise<T> {
     making ??= make().catch((error: unknown) => {

@@ -3,33 +3,29 @@ import { hostname } from 'node:os';
 import type { Clock } from '../clock.ts';
 import { parseFallbacks } from '../config/model-fallbacks.ts';
 import type { Settings } from '../config/read-config.ts';
-import { type Environment, textOf, wantedSecrets } from '../config/read-variables.ts';
+import { type Environment, textOf, requiredSecrets } from '../config/read-variables.ts';
 import { type Variable, VARIABLES } from '../config/variables.ts';
 import type { Secrets } from '../secrets/secrets.ts';
-import type { AzureMonitor, Transport } from '../telemetry/azure-monitor/start.ts';
-import { createConsoleLog } from '../telemetry/console-logger.ts';
-import {
-  createTelemetry,
-  type LogRecord,
-  passThroughTracer,
-} from '../telemetry/create-telemetry.ts';
-import { describeCause } from '../telemetry/describe-error.ts';
+import type { AzureMonitor, ExportTransport } from '../telemetry/azure-monitor/start.ts';
+import { createConsoleSink } from '../telemetry/console-logger.ts';
+import { createTelemetry, type LogRecord, noopTracer } from '../telemetry/create-telemetry.ts';
+import { describeError } from '../telemetry/describe-error.ts';
 import { createMetricsRegistry, type MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { observeProcess } from '../telemetry/process-metrics.ts';
 import { createRedactor, type Redact } from '../telemetry/redact.ts';
 import type { LogLevel, Telemetry } from '../telemetry/telemetry.ts';
 
-export interface TelemetryParts {
+export interface TelemetryDependencies {
   readonly environment: Environment;
   readonly settings: Settings;
   readonly clock: Clock;
   readonly credential: () => Promise<TokenCredential>;
   readonly writeLog: (line: string, level: LogLevel) => void;
-  readonly transport: Transport | undefined;
+  readonly transport: ExportTransport | undefined;
 }
 
 /** What tells operators what happens, and where they look. */
-export interface OpenedTelemetry {
+export interface ServiceTelemetry {
   readonly telemetry: Telemetry;
   readonly metrics: MetricsRegistry;
   /** Hides these secrets too, and sends to Application Insights as soon as they name one. */
@@ -43,14 +39,14 @@ const MAX_HIDDEN = 64;
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 /** Telemetry that begins on the console and goes on to Application Insights once that is known. */
-export function openTelemetry(parts: TelemetryParts): OpenedTelemetry {
+export function createServiceTelemetry(parts: TelemetryDependencies): ServiceTelemetry {
   const { environment, settings, clock, writeLog } = parts;
   const { logLevel, console: printing } = settings.telemetry;
   let azure: AzureMonitor | undefined;
   let isBegun = false;
-  let hidden = secretValues(environment);
+  let hidden = collectSecretValues(environment);
   const redact = createRedactor({ secrets: () => hidden });
-  const print = createConsoleLog({ clock, minLevel: logLevel, write: writeLog, redact });
+  const print = createConsoleSink({ clock, minLevel: logLevel, write: writeLog, redact });
   const metrics = createMetricsRegistry();
   const stopObserving = observeProcess(metrics, { version: settings.appVersion });
 
@@ -64,7 +60,7 @@ export function openTelemetry(parts: TelemetryParts): OpenedTelemetry {
     log,
     meter: metrics,
     tracer: {
-      startSpan: (name, options) => (azure?.tracer ?? passThroughTracer).startSpan(name, options),
+      startSpan: (name, options) => (azure?.tracer ?? noopTracer).startSpan(name, options),
     },
   }).with({ agent: settings.agent.name });
 
@@ -72,10 +68,10 @@ export function openTelemetry(parts: TelemetryParts): OpenedTelemetry {
     if (isBegun || connectionString === undefined) return;
     isBegun = true;
     try {
-      azure = await startSending(connectionString, { ...parts, metrics, redact });
+      azure = await startExporter(connectionString, { ...parts, metrics, redact });
     } catch (thrown) {
       // Its message may hold the connection string.
-      telemetry.error('application insights not started', { cause: describeCause(thrown) });
+      telemetry.error('application insights not started', { cause: describeError(thrown) });
     }
   }
 
@@ -85,7 +81,7 @@ export function openTelemetry(parts: TelemetryParts): OpenedTelemetry {
     async begin(secrets) {
       async function learn(): Promise<void> {
         // A key that was replaced is in use for a while, and a secret for longer.
-        const known = new Set([...secretValues(environment, secrets), ...hidden]);
+        const known = new Set([...collectSecretValues(environment, secrets), ...hidden]);
         hidden = [...known].slice(0, MAX_HIDDEN);
         await send(secrets.get(VARIABLES.appInsightsConnectionString.vaultName));
       }
@@ -101,7 +97,7 @@ export function openTelemetry(parts: TelemetryParts): OpenedTelemetry {
   };
 }
 
-export interface SendingParts extends TelemetryParts {
+export interface ExporterDependencies extends TelemetryDependencies {
   readonly metrics: MetricsRegistry;
   readonly redact: Redact;
 }
@@ -110,9 +106,9 @@ export interface SendingParts extends TelemetryParts {
 const BY_IDENTITY = /(?:^|;)\s*Authorization\s*=\s*AAD\s*(?:;|$)/i;
 
 /** The packages that send cost a cold start, so they are loaded where there is something to send to. */
-export async function startSending(
+export async function startExporter(
   connectionString: string,
-  { settings, credential, transport, metrics, redact }: SendingParts,
+  { settings, credential, transport, metrics, redact }: ExporterDependencies,
 ): Promise<AzureMonitor> {
   const byIdentity = BY_IDENTITY.test(settings.appInsightsAuthentication ?? '');
   const [{ startAzureMonitor }, identity] = await Promise.all([
@@ -134,14 +130,17 @@ export async function startSending(
 const ACCOUNT_KEY = /AccountKey=([^;]+)/;
 
 /** Every secret that this process holds at the moment, to be hidden wherever text leaves it. */
-export function secretValues(environment: Environment, secrets?: Secrets): readonly string[] {
+export function collectSecretValues(
+  environment: Environment,
+  secrets?: Secrets,
+): readonly string[] {
   const variables = Object.values<Variable>(VARIABLES).filter(({ secret }) => secret === true);
   const texts = variables.map(({ name }) => textOf(environment, name));
   const fallbacks = textOf(environment, VARIABLES.modelFallbacks.name);
   const keys = (parseFallbacks(fallbacks === '' ? '[]' : fallbacks) ?? []).map(
     ({ apiKey }) => apiKey,
   );
-  const known = wantedSecrets(fallbacks === '' ? undefined : fallbacks);
+  const known = requiredSecrets(fallbacks === '' ? undefined : fallbacks);
   const values = known.map(({ name }) => secrets?.get(name));
   const accountKeys = texts.map((text) => ACCOUNT_KEY.exec(text)?.[1]);
   const all = [...texts, ...keys, ...values, ...accountKeys];

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { agentSchema } from './agent-schema.ts';
-import { wantedOf } from './schema-fields.ts';
+import { expectedOf } from './schema-fields.ts';
 
 /** One key of agent.toml that holds a value. */
 export interface AgentKey {
@@ -39,7 +39,7 @@ function keysBelow(section: z.ZodObject, path: readonly string[]): AgentKey[] {
         path: own,
         variable: `AGENT__${own.map((part) => part.toUpperCase()).join('__')}`,
         schema,
-        wanted: wantedOf.get(schema)?.wanted ?? 'a value of the documented type',
+        wanted: expectedOf.get(schema)?.wanted ?? 'a value of the documented type',
         purpose: schema.description ?? '',
       },
     ];

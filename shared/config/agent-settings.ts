@@ -6,7 +6,7 @@ import { type Environment, textOf } from './read-variables.ts';
 import {
   isTable,
   parseToml,
-  placeOf,
+  describeLine,
   type TomlTable,
   unknownKeys,
   unknownVariables,
@@ -40,24 +40,24 @@ export function readAgentSettings(environment: Environment, text: string): Agent
       put(settings, { path: key.path.map(toCamelName), value: reading.data });
     } else {
       const isVariable = found.source === 'environment';
-      const setting = isVariable ? key.variable : placeOf(text, key.path);
+      const setting = isVariable ? key.variable : describeLine(text, key.path);
       problems.push({ setting, wanted: key.wanted });
     }
   }
   return { settings: settings as AgentSettings, sources, problems };
 }
 
-interface Found {
+interface FoundSetting {
   readonly value: unknown;
   readonly source: SettingSource;
 }
 
-interface Places {
+interface SettingSources {
   readonly environment: Environment;
   readonly table: TomlTable;
 }
 
-function find(key: AgentKey, { environment, table }: Places): Found {
+function find(key: AgentKey, { environment, table }: SettingSources): FoundSetting {
   const text = textOf(environment, key.variable);
   if (text !== '') return { value: fromText(key.schema, text), source: 'environment' };
   const value = valueAt(table, key.path);

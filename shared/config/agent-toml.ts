@@ -64,7 +64,7 @@ const PREFIX = 'AGENT__';
 /** Keys of the file that nothing reads. They stop the start: a limit that is misspelt is no limit. */
 export function unknownKeys(text: string, table: TomlTable): ConfigProblem[] {
   return unknownBelow(table, []).map(({ path, wanted }) => ({
-    setting: placeOf(text, path),
+    setting: describeLine(text, path),
     wanted,
   }));
 }
@@ -77,18 +77,18 @@ export function unknownVariables(environment: Readonly<Record<string, unknown>>)
     .filter((name) => !known.some(({ variable }) => variable === name))
     .map((name) => {
       const path = name.slice(PREFIX.length).toLowerCase().split('__');
-      const meant = nearestKey(path);
+      const meant = closestKey(path);
       const nearest = known.find((key) => key.path.join('.') === meant)?.variable;
       const variables = known.map(({ variable }) => variable);
       return {
         setting: printable(name),
-        wanted: knownKey(nearest ?? nearestName(name, variables)),
+        wanted: knownKey(nearest ?? closestMatch(name, variables)),
       };
     });
 }
 
 /** Where in the file a key stands, for a message. */
-export function placeOf(text: string, path: readonly string[]): string {
+export function describeLine(text: string, path: readonly string[]): string {
   const line = lineOfKey(text, path);
   const place = line === undefined ? 'agent.toml' : `agent.toml line ${line}`;
   return `${place}: ${path.map(printable).join('.')}`;
@@ -104,7 +104,7 @@ function unknownBelow(table: TomlTable, path: readonly string[]): UnknownKey[] {
   return Object.entries(table).flatMap(([name, value]) => {
     const own = [...path, name];
     const schema = Object.hasOwn(shape, name) ? shape[name] : undefined;
-    if (schema === undefined) return [{ path: own, wanted: knownKey(nearestKey(own)) }];
+    if (schema === undefined) return [{ path: own, wanted: knownKey(closestKey(own)) }];
     if (!(schema instanceof z.ZodObject)) return [];
     return isTable(value)
       ? unknownBelow(value, own)
@@ -113,7 +113,7 @@ function unknownBelow(table: TomlTable, path: readonly string[]): UnknownKey[] {
 }
 
 /** A neighbour that is spelt alike, or a key of another section that is spelt more alike. */
-function nearestKey(path: readonly string[]): string | undefined {
+function closestKey(path: readonly string[]): string | undefined {
   const parent = path.slice(0, -1);
   const name = path.at(-1) ?? '';
   const neighbours = Object.keys(sectionAt(parent)?.shape ?? {}).map((key) => parent.concat(key));
@@ -136,7 +136,7 @@ function printable(name: string): string {
 }
 
 /** The candidate that takes the fewest typing mistakes to become the name. */
-export function nearestName(name: string, candidates: readonly string[]): string | undefined {
+export function closestMatch(name: string, candidates: readonly string[]): string | undefined {
   let nearest: string | undefined;
   let fewest = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {

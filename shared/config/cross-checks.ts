@@ -1,16 +1,16 @@
 import type { AgentSettings } from './agent-settings.ts';
 import type { ConfigProblem } from './config-error.ts';
-import { findVariable, type VariablePlaces } from './read-variables.ts';
+import { resolveVariable, type VariableSources } from './read-variables.ts';
 import { fallbackSecrets } from './model-fallbacks.ts';
 import { VARIABLES, type Variable } from './variables.ts';
 
 /** What no single variable can say: which model is called, and what goes together. */
-export function variableProblems(places: VariablePlaces): ConfigProblem[] {
-  return [...modelProblems(places), ...fallbackProblems(places), ...pairProblems(places)];
+export function checkVariables(places: VariableSources): ConfigProblem[] {
+  return [...checkModel(places), ...checkFallbacks(places), ...checkPairs(places)];
 }
 
 /** Pairs of which one bounds the other. */
-export function orderProblems({ model }: AgentSettings): ConfigProblem[] {
+export function checkOrder({ model }: AgentSettings): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   if (model.breakerWindowSize < model.breakerFailures) {
     const wanted = 'at least model.breaker_failures, or the circuit never opens';
@@ -22,7 +22,7 @@ export function orderProblems({ model }: AgentSettings): ConfigProblem[] {
   return problems;
 }
 
-function modelProblems(places: VariablePlaces): ConfigProblem[] {
+function checkModel(places: VariableSources): ConfigProblem[] {
   const { openAiApiKey, openAiBaseUrl, azureOpenAiEndpoint, azureOpenAiDeployment } = VARIABLES;
   if (!isSet(azureOpenAiEndpoint, places)) {
     const wanted = `a key, or ${azureOpenAiEndpoint.name} for Azure OpenAI by managed identity`;
@@ -39,16 +39,16 @@ function modelProblems(places: VariablePlaces): ConfigProblem[] {
   return problems;
 }
 
-function fallbackProblems(places: VariablePlaces): ConfigProblem[] {
+function checkFallbacks(places: VariableSources): ConfigProblem[] {
   const { modelFallbacks, azureKeyVaultUrl } = VARIABLES;
-  const secrets = fallbackSecrets(findVariable(modelFallbacks, places).text);
+  const secrets = fallbackSecrets(resolveVariable(modelFallbacks, places).text);
   if (secrets.length === 0 || isSet(azureKeyVaultUrl, places)) return [];
   const wanted = `set while ${modelFallbacks.name} names an "apiKeySecret"`;
   return [{ setting: azureKeyVaultUrl.name, wanted }];
 }
 
 /** Settings of which one is of no use without the other. */
-function pairProblems(places: VariablePlaces): ConfigProblem[] {
+function checkPairs(places: VariableSources): ConfigProblem[] {
   const { storageBlobUri, storageQueueUri, upstashRedisUrl, upstashRedisToken } = VARIABLES;
   return [
     ...requireBoth(storageBlobUri, { other: storageQueueUri, places }),
@@ -61,7 +61,7 @@ function pairProblems(places: VariablePlaces): ConfigProblem[] {
 
 interface Pair {
   readonly other: Variable;
-  readonly places: VariablePlaces;
+  readonly places: VariableSources;
 }
 
 function requireBoth(one: Variable, { other, places }: Pair): ConfigProblem[] {
@@ -72,7 +72,7 @@ function requireBoth(one: Variable, { other, places }: Pair): ConfigProblem[] {
 
 interface Requirement {
   readonly wanted: string;
-  readonly places: VariablePlaces;
+  readonly places: VariableSources;
 }
 
 /** Says where the value was looked for, so that nobody searches in the wrong place. */
@@ -88,7 +88,7 @@ function requireSet(variable: Variable, { wanted, places }: Requirement): Config
   return [{ setting: name, wanted: `${wanted} (${looked})` }];
 }
 
-function isSet(variable: Variable, places: VariablePlaces): boolean {
-  const { source } = findVariable(variable, places);
+function isSet(variable: Variable, places: VariableSources): boolean {
+  const { source } = resolveVariable(variable, places);
   return source !== 'unset' && source !== 'default';
 }

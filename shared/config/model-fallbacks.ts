@@ -37,7 +37,7 @@ const fallbacksSchema = z
 /** An endpoint that is asked when those before it fail. */
 export type ModelFallback = z.infer<typeof fallbacksSchema>[number];
 
-export const FALLBACKS_WANTED =
+export const FALLBACKS_EXPECTED =
   'a JSON array of at most 8 objects with their own "name", and either "baseUrl" and "model" or "azureEndpoint" and "deployment", and "apiKey" or "apiKeySecret" (neither: managed identity, Azure only); addresses without credentials, query or fragment';
 
 /** The value of MODEL_FALLBACKS, or undefined when it is not what FALLBACKS_WANTED says. */

@@ -1,6 +1,6 @@
 import { type AgentSettings, readAgentSettings } from './agent-settings.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
-import { orderProblems, variableProblems } from './cross-checks.ts';
+import { checkOrder, checkVariables } from './cross-checks.ts';
 import { type Environment, readVariableSettings, type VariableSettings } from './read-variables.ts';
 import type { SettingSource } from './variables.ts';
 import type { Secrets } from '../secrets/secrets.ts';
@@ -42,10 +42,10 @@ export function inspectConfig(
   const settings = { ...variables.settings, ...agent.settings };
   const problems = [
     ...variables.problems,
-    ...variableProblems(places),
+    ...checkVariables(places),
     ...agent.problems,
     // Values that cannot be read say nothing about how they go together.
-    ...(agent.problems.length === 0 ? orderProblems(agent.settings) : []),
+    ...(agent.problems.length === 0 ? checkOrder(agent.settings) : []),
   ];
   return { settings, sources: new Map([...variables.sources, ...agent.sources]), problems };
 }

@@ -1,12 +1,12 @@
 import type { ConfigProblem } from './config-error.ts';
 import {
-  FALLBACKS_WANTED,
+  FALLBACKS_EXPECTED,
   fallbackSecrets,
   parseFallbacks,
   readPlainUrl,
 } from './model-fallbacks.ts';
 import { type SettingSource, type Variable, VARIABLES } from './variables.ts';
-import type { Secrets, WantedSecret } from '../secrets/secrets.ts';
+import type { Secrets, RequiredSecret } from '../secrets/secrets.ts';
 
 /** Variables with a default are always there; the others are `undefined` when not set. */
 export type VariableSettings = {
@@ -27,7 +27,7 @@ export interface VariableReading {
 const PRINTABLE = /^[\x20-\x7e]{1,4096}$/;
 
 /** The secrets that the vault is asked for, where one is named. */
-export function wantedSecrets(modelFallbacks?: string): readonly WantedSecret[] {
+export function requiredSecrets(modelFallbacks?: string): readonly RequiredSecret[] {
   const own = Object.values<Variable>(VARIABLES).flatMap(({ name, vaultName }) =>
     vaultName === undefined ? [] : [{ name: vaultName, variable: name }],
   );
@@ -37,16 +37,16 @@ export function wantedSecrets(modelFallbacks?: string): readonly WantedSecret[] 
 }
 
 /** Reads the environment, and the secrets where they are there already. */
-export function readVariableSettings(places: VariablePlaces): VariableReading {
+export function readVariableSettings(places: VariableSources): VariableReading {
   const problems: ConfigProblem[] = [];
   const sources = new Map<string, SettingSource>();
   const settings: Record<string, string | undefined> = {};
   for (const [key, variable] of Object.entries<Variable>(VARIABLES)) {
-    const found = findVariable(variable, places);
+    const found = resolveVariable(variable, places);
     sources.set(variable.name, found.source);
     const reading = readOne(variable, found.text);
     if ('wanted' in reading) {
-      problems.push({ setting: placeOf(variable, found), wanted: reading.wanted });
+      problems.push({ setting: sourceOf(variable, found), wanted: reading.wanted });
     } else settings[key] = reading.value;
   }
   return { settings: settings as VariableSettings, sources, problems };
@@ -59,7 +59,7 @@ function readOne({ kind }: Variable, text: string | undefined): Reading {
   if (kind === 'url') return readUrl(text, ['https:', 'http:']);
   if (kind === 'https-url') return readUrl(text, ['https:']);
   if (kind === 'fallbacks') {
-    return parseFallbacks(text) === undefined ? { wanted: FALLBACKS_WANTED } : { value: text };
+    return parseFallbacks(text) === undefined ? { wanted: FALLBACKS_EXPECTED } : { value: text };
   }
   if (kind === 'json-object') {
     return isJsonObject(text) ? { value: text } : { wanted: 'a JSON object' };
@@ -84,14 +84,14 @@ function readUrl(text: string, protocols: readonly string[]): Reading {
   return { wanted: `an ${scheme} URL without credentials, query or fragment` };
 }
 
-function placeOf({ name, vaultName }: Variable, { source }: FoundVariable): string {
+function sourceOf({ name, vaultName }: Variable, { source }: FoundVariable): string {
   return source === 'Key Vault' ? `${name} (Key Vault secret ${vaultName ?? ''})` : name;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where the value of a variable may be. */
-export interface VariablePlaces {
+export interface VariableSources {
   readonly environment: Environment;
   /** Absent while a vault that is named has not been asked. */
   readonly secrets?: Secrets | undefined;
@@ -103,7 +103,7 @@ export interface FoundVariable {
 }
 
 /** The text of a variable: from the vault, else from the environment, else its default. */
-export function findVariable(variable: Variable, places: VariablePlaces): FoundVariable {
+export function resolveVariable(variable: Variable, places: VariableSources): FoundVariable {
   const { name, vaultName } = variable;
   const { environment, secrets } = places;
   if (vaultName !== undefined && secrets?.sourceOf(vaultName) === 'key-vault') {

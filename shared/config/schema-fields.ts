@@ -15,7 +15,7 @@ interface IntegerField extends FieldText {
 }
 
 /** What would be accepted, for the message about a value that is not. Kept out of the schema file. */
-export const wantedOf = z.registry<{ readonly wanted: string }>();
+export const expectedOf = z.registry<{ readonly wanted: string }>();
 
 export function integer({ min, max, unit, purpose, ...field }: IntegerField) {
   const wanted = `a whole number of ${unit} from ${min} to ${max}`;
@@ -82,6 +82,6 @@ function described<Schema extends z.ZodType>(
   { purpose, wanted }: { readonly purpose: string; readonly wanted: string },
 ): Schema {
   const withText = schema.describe(purpose);
-  wantedOf.add(withText, { wanted });
+  expectedOf.add(withText, { wanted });
   return withText;
 }

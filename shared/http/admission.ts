@@ -2,12 +2,12 @@ import type { HttpHandler } from '@azure/functions';
 import { type Caller, type CallerEvidence, hashIdentifier } from '../callers/caller.ts';
 import type { Clock } from '../clock.ts';
 import { ServiceError } from '../errors.ts';
-import { asOpenHandler } from './handler.ts';
+import { publicHandler } from './handler.ts';
 import type {
-  CallerExchange,
-  Exchange,
-  MeteredExchange,
-  PipelineNeeds,
+  CallerContext,
+  RequestContext,
+  MeteredContext,
+  HandlerDependencies,
 } from './request-context.ts';
 import type { PlainResponse } from './responses.ts';
 import type { LimitMode } from '../rate-limit/create-rate-limiter.ts';
@@ -15,25 +15,25 @@ import { rateLimitHeaders } from '../rate-limit/headers.ts';
 import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
 
 /** What it takes to know who is calling and how much each may use. */
-export interface CallerNeeds extends PipelineNeeds {
+export interface AdmissionDependencies extends HandlerDependencies {
   /** @throws ServiceError unauthorized, or config_unavailable while the keys cannot be read */
   readonly identify: (evidence: CallerEvidence) => Caller;
   readonly limits: CallerLimits;
 }
 
-type CallerAnswer<Needs> = (exchange: CallerExchange, needs: Needs) => Promise<PlainResponse>;
-type MeteredAnswer<Needs> = (exchange: MeteredExchange, needs: Needs) => Promise<PlainResponse>;
+type CallerHandler<Needs> = (exchange: CallerContext, needs: Needs) => Promise<PlainResponse>;
+type MeteredHandler<Needs> = (exchange: MeteredContext, needs: Needs) => Promise<PlainResponse>;
 
 /**
  * A route for known callers within their limits: the request is counted before anything is done.
  * Every route goes through this unless it says otherwise.
  */
-export function asHttpHandler<Needs extends CallerNeeds>(
+export function authenticatedHandler<Needs extends AdmissionDependencies>(
   getService: () => Promise<Needs>,
-  answer: CallerAnswer<Needs>,
+  answer: CallerHandler<Needs>,
 ): HttpHandler {
-  return asOpenHandler(getService, async (exchange, needs) => {
-    const admitted = admit(exchange, { needs, countsAtOnce: true });
+  return publicHandler(getService, async (exchange, needs) => {
+    const admitted = admitRequest(exchange, { needs, countsAtOnce: true });
     await admitted.countIfSure();
     return answer(admitted, needs);
   });
@@ -43,12 +43,12 @@ export function asHttpHandler<Needs extends CallerNeeds>(
  * The same for a route that asks the model: it takes request and tokens at once, when it has read
  * what is asked. A request that is refused before that is counted too, without tokens.
  */
-export function asMeteredHandler<Needs extends CallerNeeds>(
+export function meteredHandler<Needs extends AdmissionDependencies>(
   getService: () => Promise<Needs>,
-  answer: MeteredAnswer<Needs>,
+  answer: MeteredHandler<Needs>,
 ): HttpHandler {
-  return asOpenHandler(getService, async (exchange, needs) => {
-    const admitted = admit(exchange, { needs, countsAtOnce: false });
+  return publicHandler(getService, async (exchange, needs) => {
+    const admitted = admitRequest(exchange, { needs, countsAtOnce: false });
     try {
       return await answer(admitted, needs);
     } finally {
@@ -58,13 +58,13 @@ export function asMeteredHandler<Needs extends CallerNeeds>(
   });
 }
 
-interface Admitted extends MeteredExchange {
+interface AdmittedContext extends MeteredContext {
   /** Takes one request where none has been taken yet, of a caller that is certain. */
   readonly countIfSure: () => Promise<void>;
 }
 
 interface AdmitOptions {
-  readonly needs: CallerNeeds;
+  readonly needs: AdmissionDependencies;
   /** Counts the request as soon as it is certain whose it is. */
   readonly countsAtOnce: boolean;
 }
@@ -75,12 +75,15 @@ interface AdmitOptions {
  * proxy), and a JSON body may have replaced it. Such a body is refused when it is read; until then
  * nothing may be taken from the caller it points to, or given to whoever sent it.
  */
-function admit(exchange: Exchange, { needs, countsAtOnce }: AdmitOptions): Admitted {
+function admitRequest(
+  exchange: RequestContext,
+  { needs, countsAtOnce }: AdmitOptions,
+): AdmittedContext {
   const { request, header, addHeaders } = exchange;
   const forwardedFor = request.headers.get('x-forwarded-for') ?? undefined;
   const caller = needs.identify({ header, forwardedFor });
   const callerId = hashIdentifier(caller.id);
-  const allowance = createAllowance(needs.limits, { callerId, addHeaders });
+  const allowance = createRateLimitAllowance(needs.limits, { callerId, addHeaders });
   let isSure = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
 
   async function countIfSure(): Promise<void> {
@@ -93,7 +96,7 @@ function admit(exchange: Exchange, { needs, countsAtOnce }: AdmitOptions): Admit
   return {
     ...exchange,
     get callerId() {
-      if (!isSure) throw unknownSender();
+      if (!isSure) throw unverifiedCaller();
       return callerId;
     },
     reserve: (tokens) => allowance.reserve(tokens),
@@ -108,7 +111,7 @@ function admit(exchange: Exchange, { needs, countsAtOnce }: AdmitOptions): Admit
 }
 
 /** The route has no use for a body, so nobody has looked whether it is a harmless one. */
-function unknownSender(): ServiceError {
+function unverifiedCaller(): ServiceError {
   return new ServiceError('invalid_request', 'Cannot accept a body here: it must be left out');
 }
 
@@ -120,7 +123,7 @@ export interface CallerLimits {
 }
 
 /** What one request may take of its caller's limits. */
-export interface Allowance {
+export interface RateLimitAllowance {
   /**
    * Takes the request and the tokens, and says in the headers of the answer what is left.
    * @throws ServiceError rate_limited, budget_exhausted or context_too_long
@@ -129,13 +132,13 @@ export interface Allowance {
   isCounted(): boolean;
 }
 
-export function createAllowance(
+export function createRateLimitAllowance(
   { limiter, mode, clock }: CallerLimits,
   {
     callerId,
     addHeaders,
   }: { callerId: string; addHeaders: (headers: Readonly<Record<string, string>>) => void },
-): Allowance {
+): RateLimitAllowance {
   let counted = false;
   return {
     async reserve(tokens) {

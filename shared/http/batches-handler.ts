@@ -1,17 +1,17 @@
 import * as z from 'zod';
 import type { BatchView } from '../batch/api/batch-status.ts';
 import { outputFileId } from '../batch/api/file-service.ts';
-import type { BatchNeeds } from '../batch/queue-trigger.ts';
+import type { BatchDependencies } from '../batch/queue-trigger.ts';
 import {
-  type CallerExchange,
-  expectNoBody,
-  type PipelineNeeds,
+  type CallerContext,
+  assertNoBody,
+  type HandlerDependencies,
   routeId,
 } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { parseRequest } from '../protocols/validation.ts';
 
-export interface BatchesNeeds extends PipelineNeeds, BatchNeeds {}
+export interface BatchesDependencies extends HandlerDependencies, BatchDependencies {}
 
 const createSchema = z.strictObject({
   input_file_id: z.string().min(1).max(256),
@@ -29,9 +29,9 @@ const listSchema = z.object({
 });
 
 /** POST /v1/batches */
-export async function answerBatchCreation(
-  exchange: CallerExchange,
-  needs: BatchesNeeds,
+export async function handleCreateBatch(
+  exchange: CallerContext,
+  needs: BatchesDependencies,
 ): Promise<PlainResponse> {
   const wanted = parseRequest(createSchema, await exchange.readJson());
   const { desk } = await needs.batch();
@@ -45,11 +45,11 @@ export async function answerBatchCreation(
 }
 
 /** GET /v1/batches */
-export async function answerBatchList(
-  exchange: CallerExchange,
-  needs: BatchesNeeds,
+export async function handleListBatches(
+  exchange: CallerContext,
+  needs: BatchesDependencies,
 ): Promise<PlainResponse> {
-  await expectNoBody(exchange);
+  await assertNoBody(exchange);
   const { query } = exchange.request;
   const asked = { after: query.get('after') ?? undefined, limit: query.get('limit') ?? undefined };
   const { after, limit } = parseRequest(listSchema, asked);
@@ -65,9 +65,9 @@ export async function answerBatchList(
 }
 
 /** GET /v1/batches/{id} */
-export async function answerBatch(
-  exchange: CallerExchange,
-  needs: BatchesNeeds,
+export async function handleGetBatch(
+  exchange: CallerContext,
+  needs: BatchesDependencies,
 ): Promise<PlainResponse> {
   const id = await routeId(exchange);
   const { desk } = await needs.batch();
@@ -75,9 +75,9 @@ export async function answerBatch(
 }
 
 /** POST /v1/batches/{id}/cancel */
-export async function answerBatchCancel(
-  exchange: CallerExchange,
-  needs: BatchesNeeds,
+export async function handleCancelBatch(
+  exchange: CallerContext,
+  needs: BatchesDependencies,
 ): Promise<PlainResponse> {
   const id = await routeId(exchange);
   const { desk } = await needs.batch();
@@ -85,9 +85,9 @@ export async function answerBatchCancel(
 }
 
 /** POST /v1/batches/{id}/retry-failed */
-export async function answerBatchRetry(
-  exchange: CallerExchange,
-  needs: BatchesNeeds,
+export async function handleRetryBatch(
+  exchange: CallerContext,
+  needs: BatchesDependencies,
 ): Promise<PlainResponse> {
   const id = await routeId(exchange);
   const { desk } = await needs.batch();

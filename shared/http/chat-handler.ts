@@ -1,29 +1,29 @@
-import type { Agent, AgentEvent, Question, QuestionSize, Reply } from '../agent/agent.ts';
+import type { Agent, AgentEvent, AgentInput, InputSize, RunResult } from '../agent/agent.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
-import type { CallerNeeds } from './admission.ts';
+import type { AdmissionDependencies } from './admission.ts';
 import { reportFailure } from './handler.ts';
-import type { MeteredExchange } from './request-context.ts';
+import type { MeteredContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
-import { openTurn, type Turn } from './run-scope.ts';
-import { discard, DONE, orSilence, type SseEvent, sseResponse } from './sse.ts';
+import { startRun, type Run } from './run-scope.ts';
+import { discard, DONE, raceTimeout, type SseEvent, sseResponse } from './sse.ts';
 import { type ChatRequest, parseChatRequest } from '../protocols/chat-api.ts';
 import {
   parseCompletionsRequest,
   toChunk,
-  toCompletion,
+  toChatCompletion,
   toUsageChunk,
 } from '../protocols/openai-chat-completions.ts';
 import { type Problem, toProblem } from '../protocols/problem-details.ts';
 
 /** POST /api/chat: one message, answered as JSON or as a stream of events. */
-export async function answerChat(
-  exchange: MeteredExchange,
-  needs: ChatNeeds,
+export async function handleChat(
+  exchange: MeteredContext,
+  needs: ChatDependencies,
 ): Promise<PlainResponse> {
   const request = parseChatRequest(await exchange.readJson());
   if (wantsStream(exchange, request)) return streamChat(exchange, { request, needs });
   const deadlineMs = needs.chatLimits.answerDeadlineMs;
-  const turn = await openTurn(exchange, { question: request, deadlineMs, measure: needs.measure });
+  const turn = await startRun(exchange, { question: request, deadlineMs, measure: needs.measure });
   try {
     const reply = await turn.within(needs.agent.answer(request, turn.context));
     turn.finish(reply);
@@ -33,20 +33,20 @@ export async function answerChat(
   }
 }
 
-function wantsStream(exchange: MeteredExchange, request: ChatRequest): boolean {
+function wantsStream(exchange: MeteredContext, request: ChatRequest): boolean {
   if (request.stream !== undefined) return request.stream;
   return (exchange.header('accept') ?? '').toLowerCase().includes('text/event-stream');
 }
 
-export interface CompletionsNeeds extends ChatNeeds {
+export interface CompletionsDependencies extends ChatDependencies {
   /** What the agent is called where a client wants the name of a model. */
   readonly publicModel: string;
 }
 
 /** POST /v1/chat/completions: the agent for clients of OpenAI's API. */
-export async function answerCompletions(
-  exchange: MeteredExchange,
-  needs: CompletionsNeeds,
+export async function handleChatCompletions(
+  exchange: MeteredContext,
+  needs: CompletionsDependencies,
 ): Promise<PlainResponse> {
   const { question, stream, includeUsage } = parseCompletionsRequest(await exchange.readJson());
   const frame = { requestId: exchange.requestId, created: Math.floor(Date.now() / 1_000) };
@@ -55,11 +55,11 @@ export async function answerCompletions(
     return streamChat(exchange, { request: question, needs, dialect });
   }
   const deadlineMs = needs.chatLimits.answerDeadlineMs;
-  const turn = await openTurn(exchange, { question, deadlineMs, measure: needs.measure });
+  const turn = await startRun(exchange, { question, deadlineMs, measure: needs.measure });
   try {
     const reply = await turn.within(needs.agent.answer(question, turn.context));
     turn.finish(reply);
-    return jsonResponse(toCompletion(reply, frame));
+    return jsonResponse(toChatCompletion(reply, frame));
   } finally {
     turn.close();
   }
@@ -86,7 +86,7 @@ function chunkDialect(
 export interface StreamDialect {
   begin(): readonly SseEvent[];
   delta(text: string): readonly SseEvent[];
-  end(reply: Reply): readonly SseEvent[];
+  end(reply: RunResult): readonly SseEvent[];
   fail(problem: Problem): SseEvent;
 }
 
@@ -96,16 +96,16 @@ export interface StreamDialect {
  * nothing in between hangs up.
  */
 export async function streamChat(
-  exchange: MeteredExchange,
+  exchange: MeteredContext,
   { request, needs, dialect = nativeDialect(exchange.requestId) }: StreamOptions,
 ): Promise<PlainResponse> {
   const { heartbeatMs, streamDeadlineMs: deadlineMs } = needs.chatLimits;
   const { measure } = needs;
-  const turn = await openTurn(exchange, { question: request, deadlineMs, measure });
+  const turn = await startRun(exchange, { question: request, deadlineMs, measure });
   try {
     const events = needs.agent.stream(request, turn.context)[Symbol.asyncIterator]();
     const first = turn.within(events.next());
-    const begun = await orSilence(first, heartbeatMs);
+    const begun = await raceTimeout(first, heartbeatMs);
     if (begun !== 'silence' && begun.done === true) throw interrupted();
     return respond(exchange, { turn, events, first, dialect, heartbeatMs });
   } catch (error) {
@@ -115,21 +115,21 @@ export async function streamChat(
 }
 
 interface StreamOptions {
-  readonly request: Question;
-  readonly needs: ChatNeeds;
+  readonly request: AgentInput;
+  readonly needs: ChatDependencies;
   readonly dialect?: StreamDialect;
 }
 
-interface StartedTurn {
+interface StartedRun {
   readonly dialect: StreamDialect;
-  readonly turn: Turn;
+  readonly turn: Run;
   readonly events: AsyncIterator<AgentEvent>;
   readonly first: Promise<IteratorResult<AgentEvent>>;
 }
 
 function respond(
-  exchange: MeteredExchange,
-  { heartbeatMs, ...started }: StartedTurn & { heartbeatMs: number },
+  exchange: MeteredContext,
+  { heartbeatMs, ...started }: StartedRun & { heartbeatMs: number },
 ): PlainResponse {
   const { requestId, telemetry, connection, clientLeft } = exchange;
   const { turn, events } = started;
@@ -170,7 +170,7 @@ async function* chatEvents({
   events,
   first,
   dialect,
-}: StartedTurn): AsyncGenerator<SseEvent, void, void> {
+}: StartedRun): AsyncGenerator<SseEvent, void, void> {
   yield* dialect.begin();
   for (let step = await first; step.done !== true; step = await turn.within(events.next())) {
     if (step.value.type === 'done') {
@@ -200,10 +200,10 @@ function interrupted(): ServiceError {
 }
 
 /** What every route that asks the agent needs of the service. */
-export interface ChatNeeds extends CallerNeeds {
+export interface ChatDependencies extends AdmissionDependencies {
   readonly agent: Agent;
   /** How much a question asks for, before anything is asked. */
-  readonly measure: (question: Question) => QuestionSize;
+  readonly measure: (question: AgentInput) => InputSize;
   readonly chatLimits: {
     readonly answerDeadlineMs: number;
     readonly streamDeadlineMs: number;

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
  * nor a sign that the client left, nor back-pressure; its streaming proxy is a plain HTTP server in
  * this process, and Node announces each request that such a server starts.
  */
-export interface Connection {
+export interface ClientConnection {
   /** Headers as they came over the wire: a query string or body cannot replace these. */
   readonly headers: IncomingMessage['headers'];
   /** Aborts when the client is gone before its answer is complete. */
@@ -18,7 +18,7 @@ export interface Connection {
 }
 
 /** The reason of an abort that the client caused: nobody is there to read an error. */
-export class ClientLeftError extends Error {
+export class ClientDisconnectedError extends Error {
   constructor() {
     super('The client closed the connection before its answer was complete');
     this.name = 'ClientLeftError';
@@ -27,11 +27,11 @@ export class ClientLeftError extends Error {
 
 const INVOCATION_HEADER = 'x-ms-invocation-id';
 /** How long a client that left at once is remembered for the handler that has yet to run. */
-const UNTAKEN_MS = 10_000;
+const UNCLAIMED_MS = 10_000;
 /** Enough for a client to finish sending and to read why it was refused; then it is cut. */
 const LINGER_MS = 1_000;
 
-const untaken = new Map<string, Connection>();
+const unclaimed = new Map<string, ClientConnection>();
 let tracking = false;
 
 /** Starts to watch requests. Called once while triggers register, before any request exists. */
@@ -45,9 +45,9 @@ export function trackConnections(): void {
 }
 
 /** The connection of an invocation, given out once; undefined where the host does not stream. */
-export function takeConnection(invocationId: string): Connection | undefined {
-  const connection = untaken.get(invocationId);
-  untaken.delete(invocationId);
+export function claimConnection(invocationId: string): ClientConnection | undefined {
+  const connection = unclaimed.get(invocationId);
+  unclaimed.delete(invocationId);
   return connection;
 }
 
@@ -55,17 +55,17 @@ function track(request: IncomingMessage, response: ServerResponse): void {
   const id = request.headers[INVOCATION_HEADER];
   if (typeof id !== 'string') return;
   const left = new AbortController();
-  const connection: Connection = {
+  const connection: ClientConnection = {
     headers: request.headers,
     clientLeft: left.signal,
     drained: (signal) => untilDrained(response, [left.signal, signal]),
     cut: () => void response.destroy(),
   };
-  untaken.set(id, connection);
+  unclaimed.set(id, connection);
   const { socket } = request;
   response.once('finish', () => discardRest(request, socket));
   response.once('close', () => {
-    if (!response.writableFinished) left.abort(new ClientLeftError());
+    if (!response.writableFinished) left.abort(new ClientDisconnectedError());
     forgetLater(id, connection);
   });
 }
@@ -89,11 +89,11 @@ function discardRest(request: IncomingMessage, socket: IncomingMessage['socket']
 }
 
 /** A client may leave before its handler begins; the handler must still learn of it. */
-function forgetLater(id: string, connection: Connection): void {
-  if (untaken.get(id) !== connection) return;
+function forgetLater(id: string, connection: ClientConnection): void {
+  if (unclaimed.get(id) !== connection) return;
   setTimeout(() => {
-    if (untaken.get(id) === connection) untaken.delete(id);
-  }, UNTAKEN_MS).unref();
+    if (unclaimed.get(id) === connection) unclaimed.delete(id);
+  }, UNCLAIMED_MS).unref();
 }
 
 function untilDrained(response: ServerResponse, signals: readonly AbortSignal[]): Promise<void> {

@@ -1,5 +1,5 @@
-import { describeCause } from '../telemetry/describe-error.ts';
-import type { Exchange } from './request-context.ts';
+import { describeError } from '../telemetry/describe-error.ts';
+import type { RequestContext } from './request-context.ts';
 import type { PlainResponse } from './responses.ts';
 
 export interface StreamedFile {
@@ -15,7 +15,7 @@ export interface StreamedFile {
  * @throws what the first piece throws
  */
 export async function streamFile(
-  exchange: Exchange,
+  exchange: RequestContext,
   { chunks, bytes }: StreamedFile,
 ): Promise<PlainResponse> {
   const { connection, clientLeft, telemetry } = exchange;
@@ -31,7 +31,7 @@ export async function streamFile(
           if (done !== true) controller.enqueue(value);
           else controller.close();
         } catch (error) {
-          telemetry.error('file broken off', { cause: describeCause(error) });
+          telemetry.error('file broken off', { cause: describeError(error) });
           // Where there is no connection to cut, a failed body is at least no whole one.
           if (connection === undefined) return controller.error(error);
           connection.cut();

@@ -1,13 +1,13 @@
 import type { FileObject } from '../batch/api/file-service.ts';
 import { MAX_INPUT_BYTES } from '../batch/planning/plan-input.ts';
-import type { BatchNeeds } from '../batch/queue-trigger.ts';
+import type { BatchDependencies } from '../batch/queue-trigger.ts';
 import { ServiceError } from '../errors.ts';
-import { type CallerExchange, type PipelineNeeds, routeId } from './request-context.ts';
+import { type CallerContext, type HandlerDependencies, routeId } from './request-context.ts';
 import { boundaryOf, type FormPart, readChunks, readMultipart } from './upload.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { streamFile } from './file-stream.ts';
 
-export interface FilesNeeds extends PipelineNeeds, BatchNeeds {}
+export interface FilesDependencies extends HandlerDependencies, BatchDependencies {}
 
 /** The form around a file is small. */
 const UPLOAD = { maxBytes: MAX_INPUT_BYTES + 65_536, stallMs: 30_000 } as const;
@@ -15,9 +15,9 @@ const MAX_FIELD_BYTES = 1_024;
 const MAX_PARTS = 16;
 
 /** POST /v1/files: the input of a batch, stored while it comes in. */
-export async function answerFileUpload(
-  exchange: CallerExchange,
-  needs: FilesNeeds,
+export async function handleUploadFile(
+  exchange: CallerContext,
+  needs: FilesDependencies,
 ): Promise<PlainResponse> {
   const boundary = boundaryOf(exchange.header('content-type') ?? '');
   const { files } = await needs.batch();
@@ -29,16 +29,16 @@ export async function answerFileUpload(
       // The first part shows that this is no JSON, whatever the host made of it.
       if (parts === 0) await exchange.bodyIsNoJson();
       parts += 1;
-      if (parts > MAX_PARTS) throw refused('file', 'the form must have at most 16 parts');
+      if (parts > MAX_PARTS) throw invalidUpload('file', 'the form must have at most 16 parts');
       if (part.name === 'purpose') purpose = await readField(part);
       if (part.name !== 'file') continue;
-      if (stored !== undefined) throw refused('file', 'must be given once');
+      if (stored !== undefined) throw invalidUpload('file', 'must be given once');
       const { filename = 'input.jsonl', chunks } = part;
       const owner = exchange.callerId;
       stored = await files.create({ owner, filename, chunks });
     }
-    if (stored === undefined) throw refused('file', 'is required');
-    if (purpose !== 'batch') throw refused('purpose', 'must be batch');
+    if (stored === undefined) throw invalidUpload('file', 'is required');
+    if (purpose !== 'batch') throw invalidUpload('purpose', 'must be batch');
     return jsonResponse(stored);
   } catch (error) {
     // Only the end of the form tells whether its file is wanted.
@@ -49,9 +49,9 @@ export async function answerFileUpload(
 }
 
 /** GET /v1/files/{id} */
-export async function answerFile(
-  exchange: CallerExchange,
-  needs: FilesNeeds,
+export async function handleGetFile(
+  exchange: CallerContext,
+  needs: FilesDependencies,
 ): Promise<PlainResponse> {
   const id = await routeId(exchange);
   const { files } = await needs.batch();
@@ -59,9 +59,9 @@ export async function answerFile(
 }
 
 /** GET /v1/files/{id}/content */
-export async function answerFileContent(
-  exchange: CallerExchange,
-  needs: FilesNeeds,
+export async function handleGetFileContent(
+  exchange: CallerContext,
+  needs: FilesDependencies,
 ): Promise<PlainResponse> {
   const id = await routeId(exchange);
   const { files } = await needs.batch();
@@ -69,9 +69,9 @@ export async function answerFileContent(
 }
 
 /** DELETE /v1/files/{id} */
-export async function answerFileRemoval(
-  exchange: CallerExchange,
-  needs: FilesNeeds,
+export async function handleDeleteFile(
+  exchange: CallerContext,
+  needs: FilesDependencies,
 ): Promise<PlainResponse> {
   const id = await routeId(exchange);
   const { files } = await needs.batch();
@@ -84,13 +84,14 @@ async function readField({ name, chunks }: FormPart): Promise<string> {
   let bytes = 0;
   for await (const chunk of chunks) {
     bytes += chunk.byteLength;
-    if (bytes > MAX_FIELD_BYTES) throw refused(name, `must have at most ${MAX_FIELD_BYTES} bytes`);
+    if (bytes > MAX_FIELD_BYTES)
+      throw invalidUpload(name, `must have at most ${MAX_FIELD_BYTES} bytes`);
     read.push(chunk);
   }
   return Buffer.concat(read).toString('utf8');
 }
 
-function refused(param: string, wanted: string): ServiceError {
+function invalidUpload(param: string, wanted: string): ServiceError {
   const message = `Cannot accept the form: "${param}" ${wanted}`;
   return new ServiceError('invalid_request', message, { param });
 }

@@ -6,45 +6,50 @@ import type {
 } from '@azure/functions';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { type ServiceError, toServiceError } from '../errors.ts';
-import { type Connection, takeConnection, trackConnections } from './client-connection.ts';
-import { readJson, refuseShadowingQuery } from './read-json.ts';
+import { type ClientConnection, claimConnection, trackConnections } from './client-connection.ts';
+import { readJson, rejectHeaderOverrideInQuery } from './read-json.ts';
 import {
-  type Answer,
-  type Exchange,
-  type PipelineNeeds,
+  type RouteHandler,
+  type RequestContext,
+  type HandlerDependencies,
   requestIdOf,
   traceFieldsOf,
   traceparentOf,
 } from './request-context.ts';
-import { openRequestRecord, type RequestRecord } from './request-telemetry.ts';
-import { type PlainResponse, problemResponse, withHeaders, withQuotable } from './responses.ts';
+import { startRequestRecord, type RequestRecord } from './request-telemetry.ts';
+import {
+  type PlainResponse,
+  problemResponse,
+  withHeaders,
+  withCorrelationHeaders,
+} from './responses.ts';
 import { statusOf } from '../protocols/problem-details.ts';
-import { describeCause, describePlace } from '../telemetry/describe-error.ts';
+import { describeError, stackFrames } from '../telemetry/describe-error.ts';
 import type { LogFields, Telemetry } from '../telemetry/telemetry.ts';
 
 /** nginx's number for a client that left; nobody is there to read it. */
-const CLIENT_LEFT_STATUS = 499;
+const CLIENT_CLOSED_REQUEST = 499;
 
 /**
  * Wraps an answer as a handler of the platform, for a route that anybody may call. With HTTP
  * streaming on, a handler that throws or returns nothing never answers at all, so every failure
  * becomes a response here.
  */
-export function asOpenHandler<Needs extends PipelineNeeds>(
+export function publicHandler<Needs extends HandlerDependencies>(
   getService: () => Promise<Needs>,
-  answer: Answer<Needs>,
+  answer: RouteHandler<Needs>,
 ): HttpHandler {
   trackConnections();
   return async (request, context) => {
-    const arrival = arrive(request, context);
+    const arrival = startRequest(request, context);
     let telemetry: Telemetry | undefined;
     let record: RequestRecord | undefined;
     try {
-      refuseShadowingQuery(request);
+      rejectHeaderOverrideInQuery(request);
       const service = await getService();
       ({ telemetry } = service);
       const { method } = request;
-      record = openRequestRecord(telemetry, {
+      record = startRequestRecord(telemetry, {
         ...arrival,
         method,
         route: routeOf(context),
@@ -56,15 +61,15 @@ export function asOpenHandler<Needs extends PipelineNeeds>(
         route: context.functionName,
       });
       const { streams } = record;
-      const exchange = openExchange(arrival, { request, service, telemetry, streams });
+      const exchange = createRequestContext(arrival, { request, service, telemetry, streams });
       const answered = withHeaders(await answer(exchange, service), arrival.extraHeaders);
-      const response = sendable(withQuotable(answered, arrival));
+      const response = assertValidResponse(withCorrelationHeaders(answered, arrival));
       const { status = 200 } = response;
-      telemetry.info('request answered', { status, ...age(arrival) });
+      telemetry.info('request answered', { status, ...elapsed(arrival) });
       record.answered(status);
       return response;
     } catch (thrown) {
-      return answerFailure(thrown, { arrival, telemetry, context, record });
+      return toFailureResponse(thrown, { arrival, telemetry, context, record });
     }
   };
 }
@@ -75,20 +80,20 @@ function routeOf({ options, functionName }: InvocationContext): string {
   return typeof route === 'string' ? `/${route}` : functionName;
 }
 
-interface Arrival {
+interface RequestStart {
   readonly startedAt: number;
   readonly requestId: string;
   /** First that of the caller, then that of the request itself. */
   traceparent: string;
-  readonly connection: Connection | undefined;
+  readonly connection: ClientConnection | undefined;
   readonly clientLeft: AbortSignal;
   /** What any answer to this request carries besides its own. */
   readonly extraHeaders: Record<string, string>;
   readonly header: (name: string) => string | undefined;
 }
 
-function arrive(request: HttpRequest, context: InvocationContext): Arrival {
-  const connection = takeConnection(context.invocationId);
+function startRequest(request: HttpRequest, context: InvocationContext): RequestStart {
+  const connection = claimConnection(context.invocationId);
   const header = (name: string): string | undefined => {
     if (connection === undefined) return request.headers.get(name) ?? undefined;
     const value = connection.headers[name.toLowerCase()];
@@ -105,14 +110,14 @@ function arrive(request: HttpRequest, context: InvocationContext): Arrival {
   };
 }
 
-interface Parts {
+interface ContextParts {
   readonly request: HttpRequest;
-  readonly service: PipelineNeeds;
+  readonly service: HandlerDependencies;
   readonly telemetry: Telemetry;
-  readonly streams: Exchange['streams'];
+  readonly streams: RequestContext['streams'];
 }
 
-function openExchange(arrival: Arrival, parts: Parts): Exchange {
+function createRequestContext(arrival: RequestStart, parts: ContextParts): RequestContext {
   const { request, service, telemetry, streams } = parts;
   const { extraHeaders, ...known } = arrival;
   return {
@@ -125,42 +130,42 @@ function openExchange(arrival: Arrival, parts: Parts): Exchange {
   };
 }
 
-interface Failing {
-  readonly arrival: Arrival;
+interface FailedRequest {
+  readonly arrival: RequestStart;
   /** Undefined while there is no service yet. */
   readonly telemetry: Telemetry | undefined;
   readonly context: InvocationContext;
   readonly record: RequestRecord | undefined;
 }
 
-function answerFailure(thrown: unknown, failing: Failing): HttpResponseInit {
+function toFailureResponse(thrown: unknown, failing: FailedRequest): HttpResponseInit {
   const { arrival, record } = failing;
   const error = toServiceError(thrown);
   const hasLeft = arrival.clientLeft.aborted;
   try {
     report(error, failing);
-    if (hasLeft) record?.answered(CLIENT_LEFT_STATUS, 'client_left');
+    if (hasLeft) record?.answered(CLIENT_CLOSED_REQUEST, 'client_left');
     else record?.answered(statusOf(error.code), error.code);
   } catch {
     // A log that fails must not cost the caller the answer.
   }
-  if (hasLeft) return withQuotable({ status: CLIENT_LEFT_STATUS }, arrival);
+  if (hasLeft) return withCorrelationHeaders({ status: CLIENT_CLOSED_REQUEST }, arrival);
   return withHeaders(problemResponse(error, arrival), arrival.extraHeaders);
 }
 
 /** One line for each failure. A service that could not be configured has told so itself. */
-function report(error: ServiceError, { arrival, telemetry, context }: Failing): void {
+function report(error: ServiceError, { arrival, telemetry, context }: FailedRequest): void {
   const { code, cause } = error;
   if (arrival.clientLeft.aborted) {
-    telemetry?.info('client left', { ...age(arrival), code, cause: describeCause(cause) });
+    telemetry?.info('client left', { ...elapsed(arrival), code, cause: describeError(cause) });
   } else if (telemetry !== undefined) {
-    reportFailure(telemetry, { message: 'request failed', error, fields: age(arrival) });
+    reportFailure(telemetry, { message: 'request failed', error, fields: elapsed(arrival) });
   } else if (code === 'internal') {
-    context.error('service failed to start', describeCause(cause), describePlace(cause));
+    context.error('service failed to start', describeError(cause), stackFrames(cause));
   }
 }
 
-function age({ startedAt }: Arrival): { readonly durationMs: number } {
+function elapsed({ startedAt }: RequestStart): { readonly durationMs: number } {
   return { durationMs: Math.round(performance.now() - startedAt) };
 }
 
@@ -169,7 +174,7 @@ function age({ startedAt }: Arrival): { readonly durationMs: number } {
  * it finds that out later.
  * @throws RangeError or TypeError
  */
-export function sendable(response: PlainResponse): PlainResponse {
+export function assertValidResponse(response: PlainResponse): PlainResponse {
   const { status = 200, headers = {} } = response;
   if (!Number.isInteger(status) || status < 200 || status > 599) {
     throw new RangeError(
@@ -192,7 +197,7 @@ export interface Failure {
 /** One line for one failure, at the level of who must act. Defects also say where they happened. */
 export function reportFailure(telemetry: Telemetry, { message, error, fields }: Failure): void {
   const { code, cause } = error;
-  const known = { ...fields, code, cause: describeCause(cause) };
-  if (code === 'internal') telemetry.error(message, { ...known, place: describePlace(cause) });
+  const known = { ...fields, code, cause: describeError(cause) };
+  if (code === 'internal') telemetry.error(message, { ...known, place: stackFrames(cause) });
   else telemetry[statusOf(code) < 500 ? 'info' : 'warn'](message, known);
 }

@@ -1,19 +1,19 @@
 import type { HttpRequest } from '@azure/functions';
 import { randomBytes } from 'node:crypto';
-import type { Connection } from './client-connection.ts';
+import type { ClientConnection } from './client-connection.ts';
 import type { PlainResponse } from './responses.ts';
 import type { Reservation } from '../rate-limit/rate-limiter.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** One request on its way through the service, with everything an answer may need of it. */
-export interface Exchange {
+export interface RequestContext {
   readonly requestId: string;
   readonly traceparent: string;
   readonly request: HttpRequest;
   /** One header as it came over the wire, or undefined. */
   readonly header: (name: string) => string | undefined;
   /** Undefined only where the host does not stream. */
-  readonly connection: Connection | undefined;
+  readonly connection: ClientConnection | undefined;
   /** Aborts when the client is gone. */
   readonly clientLeft: AbortSignal;
   readonly telemetry: Telemetry;
@@ -32,7 +32,7 @@ export interface Exchange {
 }
 
 /** A request of somebody who is known. */
-export interface CallerExchange extends Exchange {
+export interface CallerContext extends RequestContext {
   /**
    * The scope of everything that belongs to one caller. A hash: it names nobody. To be asked for
    * after the body has been read, where there is one: until then it throws.
@@ -47,7 +47,7 @@ export interface CallerExchange extends Exchange {
 }
 
 /** A request whose tokens have yet to be taken out of its caller's limits. */
-export interface MeteredExchange extends CallerExchange {
+export interface MeteredContext extends CallerContext {
   /**
    * Takes the request and the tokens that it may use.
    * @throws ServiceError rate_limited, budget_exhausted or context_too_long
@@ -56,10 +56,13 @@ export interface MeteredExchange extends CallerExchange {
 }
 
 /** What answers one route, given the parts of the service that it needs. */
-export type Answer<Needs> = (exchange: Exchange, needs: Needs) => Promise<PlainResponse>;
+export type RouteHandler<Needs> = (
+  exchange: RequestContext,
+  needs: Needs,
+) => Promise<PlainResponse>;
 
 /** What the pipeline itself needs of the service. */
-export interface PipelineNeeds {
+export interface HandlerDependencies {
   readonly telemetry: Telemetry;
   readonly maxRequestBytes: number;
 }
@@ -96,12 +99,12 @@ export function traceFieldsOf(traceparent: string) {
  * and one that tries that is refused.
  * @throws ServiceError
  */
-export async function routeId(exchange: Exchange): Promise<string> {
-  await expectNoBody(exchange);
+export async function routeId(exchange: RequestContext): Promise<string> {
+  await assertNoBody(exchange);
   return exchange.request.params['id'] ?? '';
 }
 
 /** @throws ServiceError for a body that could have changed what the request says about itself */
-export async function expectNoBody(exchange: Exchange): Promise<void> {
+export async function assertNoBody(exchange: RequestContext): Promise<void> {
   if (Number(exchange.header('content-length') ?? 0) > 0) await exchange.readJson();
 }

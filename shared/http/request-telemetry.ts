@@ -21,7 +21,7 @@ export interface RequestRecord {
   answered(status: number, code?: string): void;
 }
 
-export function openRequestRecord(telemetry: Telemetry, request: RecordedRequest): RequestRecord {
+export function startRequestRecord(telemetry: Telemetry, request: RecordedRequest): RequestRecord {
   const { method, route, startedAt } = request;
   const span = telemetry.startSpan(SPANS.request(method, route), {
     kind: 'server',

@@ -8,7 +8,7 @@ export interface PlainResponse extends HttpResponseInit {
 }
 
 /** What every answer carries so that a caller can quote it. */
-export interface Quotable {
+export interface CorrelationIds {
   readonly requestId: string;
   readonly traceparent: string;
 }
@@ -26,20 +26,23 @@ export function jsonResponse(value: unknown, status = 200): PlainResponse {
   };
 }
 
-export function problemResponse(error: ServiceError, quotable: Quotable): PlainResponse {
+export function problemResponse(error: ServiceError, quotable: CorrelationIds): PlainResponse {
   const problem = toProblem(error, quotable.requestId);
   const headers: Record<string, string> = {
     'content-type': 'application/problem+json',
     'cache-control': 'no-store',
   };
-  const retryAfter = retryAfterOf(error, problem.status);
+  const retryAfter = retryAfterSecondsOf(error, problem.status);
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
   if (problem.status === 401) headers['www-authenticate'] = 'Bearer';
-  return withQuotable({ status: problem.status, headers, body: JSON.stringify(problem) }, quotable);
+  return withCorrelationHeaders(
+    { status: problem.status, headers, body: JSON.stringify(problem) },
+    quotable,
+  );
 }
 
 /** Whole seconds, rounded up. A refusal for a while always says for how long. */
-function retryAfterOf(error: ServiceError, status: number): number | undefined {
+function retryAfterSecondsOf(error: ServiceError, status: number): number | undefined {
   const known = error.retryAfterSeconds;
   if (known !== undefined && !Number.isNaN(known)) {
     return Math.min(Math.max(1, Math.ceil(known)), MAX_RETRY_AFTER_SECONDS);
@@ -49,7 +52,10 @@ function retryAfterOf(error: ServiceError, status: number): number | undefined {
 }
 
 /** The response with the ids of its request in the headers. */
-export function withQuotable(response: PlainResponse, quotable: Quotable): PlainResponse {
+export function withCorrelationHeaders(
+  response: PlainResponse,
+  quotable: CorrelationIds,
+): PlainResponse {
   const { requestId, traceparent } = quotable;
   return { ...response, headers: { ...response.headers, 'x-request-id': requestId, traceparent } };
 }

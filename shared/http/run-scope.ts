@@ -1,44 +1,44 @@
-import type { Question, QuestionSize, Reply, TurnContext } from '../agent/agent.ts';
+import type { AgentInput, InputSize, RunResult, RunContext } from '../agent/agent.ts';
 import { ServiceError } from '../errors.ts';
-import { ClientLeftError } from './client-connection.ts';
-import type { MeteredExchange } from './request-context.ts';
+import { ClientDisconnectedError } from './client-connection.ts';
+import type { MeteredContext } from './request-context.ts';
 import { estimateTokens } from '../rate-limit/estimate-tokens.ts';
 import type { Reservation } from '../rate-limit/rate-limiter.ts';
 
 /** The frame of one turn: it ends when the client leaves or when the time is up. */
-export interface Turn {
-  readonly context: TurnContext;
+export interface Run {
+  readonly context: RunContext;
   /** The promise's value, or the end of the turn: even work that ignores its signal is not awaited. */
   within<T>(work: Promise<T>): Promise<T>;
   /** Notes text that went out. */
   passOn(text: string): void;
   /** Notes the whole answer. */
-  finish(reply: Reply): void;
+  finish(reply: RunResult): void;
   /** Stops the clock and settles what was used. To be called however the turn ends. */
   close(): void;
   /** Stops the clock and the work: nobody wants the rest. */
   abandon(): void;
 }
 
-export interface TurnOptions {
-  readonly question: Question;
+export interface RunOptions {
+  readonly question: AgentInput;
   readonly deadlineMs: number;
-  readonly measure: (question: Question) => QuestionSize;
+  readonly measure: (question: AgentInput) => InputSize;
 }
 
 /**
  * Begins a turn, which is the only way to ask the agent: its tokens are taken here.
  * @throws ServiceError rate_limited, budget_exhausted or context_too_long
  */
-export async function openTurn(
-  exchange: MeteredExchange,
-  { question, deadlineMs, measure }: TurnOptions,
-): Promise<Turn> {
+export async function startRun(
+  exchange: MeteredContext,
+  { question, deadlineMs, measure }: RunOptions,
+): Promise<Run> {
   const size = measure(question);
   const reservation = await exchange.reserve(estimateTokens(size));
-  const account = openTokenAccount(reservation, size);
+  const account = createUsageMeter(reservation, size);
   const over = new AbortController();
-  const timer = setTimeout(() => over.abort(tooLate()), deadlineMs);
+  const timer = setTimeout(() => over.abort(deadlineExceeded()), deadlineMs);
   const signal = AbortSignal.any([exchange.clientLeft, over.signal]);
   return {
     context: {
@@ -46,9 +46,9 @@ export async function openTurn(
       deadlineAt: Date.now() + deadlineMs,
       traceparent: exchange.traceparent,
       telemetry: exchange.telemetry,
-      cache: turnCache(exchange, account),
+      cache: runCacheOptions(exchange, account),
     },
-    within: (work) => untilAborted(work, signal),
+    within: (work) => raceAbort(work, signal),
     passOn: (text) => account.passOn(text),
     finish: ({ usage }) => account.finish(usage.totalTokens),
     close() {
@@ -57,12 +57,12 @@ export async function openTurn(
     },
     abandon() {
       clearTimeout(timer);
-      over.abort(new ClientLeftError());
+      over.abort(new ClientDisconnectedError());
     },
   };
 }
 
-function turnCache(exchange: MeteredExchange, account: TokenAccount): TurnContext['cache'] {
+function runCacheOptions(exchange: MeteredContext, account: UsageMeter): RunContext['cache'] {
   return {
     scope: exchange.callerId,
     control: exchange.header('cache-control'),
@@ -73,7 +73,7 @@ function turnCache(exchange: MeteredExchange, account: TokenAccount): TurnContex
   };
 }
 
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+async function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const stop = (): void => aborted.reject(signal.reason);
   signal.addEventListener('abort', stop);
@@ -85,7 +85,7 @@ async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T
   }
 }
 
-function tooLate(): ServiceError {
+function deadlineExceeded(): ServiceError {
   return new ServiceError(
     'upstream_timeout',
     'The model did not answer within the time for a whole answer',
@@ -93,7 +93,7 @@ function tooLate(): ServiceError {
 }
 
 /** What one turn has used of the tokens that were reserved for it. */
-export interface TokenAccount {
+export interface UsageMeter {
   /** Text went out: it is paid for whatever becomes of the rest. */
   passOn(text: string): void;
   /** The answer is whole, and this is what it cost. */
@@ -108,7 +108,7 @@ export interface TokenAccount {
 const CHARS_PER_TOKEN = 4;
 
 /** A turn that failed before its first word costs nothing. */
-export function openTokenAccount(reservation: Reservation, size: QuestionSize): TokenAccount {
+export function createUsageMeter(reservation: Reservation, size: InputSize): UsageMeter {
   let passedOnChars = 0;
   let known: number | undefined;
 

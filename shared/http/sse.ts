@@ -1,4 +1,4 @@
-import type { Connection } from './client-connection.ts';
+import type { ClientConnection } from './client-connection.ts';
 import type { PlainResponse } from './responses.ts';
 
 /** One event of a stream. */
@@ -15,7 +15,7 @@ export interface SseOptions {
   /** Longest silence before a comment is sent. */
   readonly heartbeatMs: number;
   /** Where the host streams, the reader's pace becomes ours. */
-  readonly connection: Connection | undefined;
+  readonly connection: ClientConnection | undefined;
   /** Ends the wait for a reader that does not read. */
   readonly signal: AbortSignal;
   /** The last event after the source failed; undefined when nobody is there to read it. */
@@ -26,7 +26,7 @@ export interface SseOptions {
 
 const HEARTBEAT = ': keep-alive\n\n';
 /** No line ends for the format, but for the line readers of some languages. */
-const BREAKS_LINES_ELSEWHERE = /[\u0085\u2028\u2029]/g;
+const UNICODE_LINE_SEPARATORS = /[\u0085\u2028\u2029]/g;
 
 /**
  * Server-sent events out of a source. Nothing is read from the source before the client has room
@@ -76,7 +76,7 @@ async function* frames(
   try {
     let next = iterator.next();
     for (;;) {
-      const step = await orSilence(next, heartbeatMs);
+      const step = await raceTimeout(next, heartbeatMs);
       if (step === 'silence') {
         yield HEARTBEAT;
         continue;
@@ -95,7 +95,7 @@ async function* frames(
 
 function toFrame({ event, data }: SseEvent): string {
   const json =
-    data === DONE ? '[DONE]' : JSON.stringify(data).replaceAll(BREAKS_LINES_ELSEWHERE, escapeUnit);
+    data === DONE ? '[DONE]' : JSON.stringify(data).replaceAll(UNICODE_LINE_SEPARATORS, escapeUnit);
   const name = event === undefined ? '' : `event: ${event}\n`;
   return `${name}data: ${json}\n\n`;
 }
@@ -110,7 +110,7 @@ export function discard(iterator: AsyncIterator<unknown>): void {
 }
 
 /** The promise's value, or `silence` when it takes longer than the given time. */
-export async function orSilence<T>(promise: Promise<T>, ms: number): Promise<T | 'silence'> {
+export async function raceTimeout<T>(promise: Promise<T>, ms: number): Promise<T | 'silence'> {
   const silence = Promise.withResolvers<'silence'>();
   const timer = setTimeout(() => silence.resolve('silence'), ms);
   try {

@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import type { Exchange } from './request-context.ts';
+import type { RequestContext } from './request-context.ts';
 
 /** One field of a form. Its content must be read to the end before the next part is asked for. */
 export interface FormPart {
@@ -38,11 +38,11 @@ export async function* readMultipart(
   const input = createInput(body);
   // The first delimiter has no line before it whose end it could begin with.
   input.prepend(CRLF);
-  if ((await input.take(delimiter.length))?.equals(delimiter) !== true) throw broken();
+  if ((await input.take(delimiter.length))?.equals(delimiter) !== true) throw malformedUpload();
   for (;;) {
     const mark = (await input.take(2))?.toString('latin1');
     if (mark === '--') return;
-    if (mark !== '\r\n') throw broken();
+    if (mark !== '\r\n') throw malformedUpload();
     // A part without headers would be one without a name.
     const headers = await input.takeUntil(END_OF_HEADERS, MAX_HEADER_BYTES);
     const chunks = contentOf(input, delimiter);
@@ -68,14 +68,14 @@ async function* contentOf(input: Input, delimiter: Buffer): AsyncGenerator<Uint8
       input.skip(safe);
       yield held.subarray(0, safe);
     }
-    if (!(await input.more())) throw broken();
+    if (!(await input.more())) throw malformedUpload();
   }
 }
 
 function readHeaders(bytes: Buffer): { name: string; filename: string | undefined } {
   const parameters = DISPOSITION.exec(bytes.toString('utf8'))?.[1] ?? '';
   const name = parameterOf(parameters, 'name');
-  if (name === undefined) throw broken();
+  if (name === undefined) throw malformedUpload();
   return { name, filename: parameterOf(parameters, 'filename') };
 }
 
@@ -123,13 +123,13 @@ function createInput(body: AsyncIterable<Uint8Array>) {
           skip(at + end.length);
           return taken;
         }
-        if (at !== -1 || buffer.length > maxBytes || !(await more())) throw broken();
+        if (at !== -1 || buffer.length > maxBytes || !(await more())) throw malformedUpload();
       }
     },
   };
 }
 
-function broken(): ServiceError {
+function malformedUpload(): ServiceError {
   return new ServiceError(
     'invalid_request',
     'Cannot read the form: it must be complete multipart/form-data whose parts have names',
@@ -148,19 +148,19 @@ export interface ChunkLimits {
  * @throws ServiceError payload_too_large, request_timeout or invalid_request
  */
 export async function* readChunks(
-  { request, header }: Pick<Exchange, 'request' | 'header'>,
+  { request, header }: Pick<RequestContext, 'request' | 'header'>,
   limits: ChunkLimits,
 ): AsyncGenerator<Uint8Array, void, void> {
-  if (Number(header('content-length') ?? 0) > limits.maxBytes) throw tooLarge(limits);
+  if (Number(header('content-length') ?? 0) > limits.maxBytes) throw uploadTooLarge(limits);
   if (request.body === null) return;
   const reader = request.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
   let bytes = 0;
   try {
     for (;;) {
-      const { done, value } = await withoutStall(reader.read().catch(brokenOff), limits);
+      const { done, value } = await withStallTimeout(reader.read().catch(uploadStalled), limits);
       if (done) return;
       bytes += value.byteLength;
-      if (bytes > limits.maxBytes) throw tooLarge(limits);
+      if (bytes > limits.maxBytes) throw uploadTooLarge(limits);
       yield value;
     }
   } finally {
@@ -168,7 +168,7 @@ export async function* readChunks(
   }
 }
 
-async function withoutStall<T>(reading: Promise<T>, { stallMs }: ChunkLimits): Promise<T> {
+async function withStallTimeout<T>(reading: Promise<T>, { stallMs }: ChunkLimits): Promise<T> {
   const stalled = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     const wanted = `something of it must arrive every ${stallMs} ms`;
@@ -181,12 +181,12 @@ async function withoutStall<T>(reading: Promise<T>, { stallMs }: ChunkLimits): P
   }
 }
 
-function brokenOff(cause: unknown): never {
+function uploadStalled(cause: unknown): never {
   const message = 'Cannot read the body: it must arrive whole';
   throw new ServiceError('invalid_request', message, { cause });
 }
 
-function tooLarge({ maxBytes }: ChunkLimits): ServiceError {
+function uploadTooLarge({ maxBytes }: ChunkLimits): ServiceError {
   const message = `Cannot read the body: it must have at most ${maxBytes} bytes`;
   return new ServiceError('payload_too_large', message);
 }

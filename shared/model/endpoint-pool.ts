@@ -24,28 +24,28 @@ export interface EndpointState {
 }
 
 /** Who asks, as far as it matters to a gate. */
-export type Asker = Pick<ModelCall, 'isBackground'>;
+export type CallPriority = Pick<ModelCall, 'isBackground'>;
 
 /** What stands between a call and one endpoint, shared by all calls of the process. */
-export interface EndpointGate {
+export interface PooledEndpoint {
   readonly endpoint: ModelEndpoint;
   readonly client: EndpointClient;
   readonly bulkhead: Bulkhead;
   readonly breaker: CircuitBreaker;
-  isReady(call: Asker): boolean;
+  isReady(call: CallPriority): boolean;
   /** The rest that this caller must keep. */
-  coolDown(call: Asker): CoolDown | undefined;
+  coolDown(call: CallPriority): Cooldown | undefined;
   /**
    * A rate limit that background work has met is for background work: it asks for more at once than
    * people do, so for them there may be room. Every other rest is for everybody.
    */
-  rest(coolDown: CoolDown, call: Asker): void;
+  rest(coolDown: Cooldown, call: CallPriority): void;
   noteSuccess(): void;
   noteFailure(failure: UpstreamFailure): void;
   state(): EndpointState;
 }
 
-export interface EndpointGateOptions {
+export interface PooledEndpointOptions {
   readonly endpoint: ModelEndpoint;
   readonly client: EndpointClient;
   readonly settings: ResilienceSettings;
@@ -53,7 +53,7 @@ export interface EndpointGateOptions {
   readonly telemetry: Telemetry;
 }
 
-export function createEndpointGate(options: EndpointGateOptions): EndpointGate {
+export function createPooledEndpoint(options: PooledEndpointOptions): PooledEndpoint {
   const { endpoint, settings, clock } = options;
   const bulkhead = createBulkhead({
     maxConcurrent: settings.maxConcurrentPerEndpoint,
@@ -64,15 +64,15 @@ export function createEndpointGate(options: EndpointGateOptions): EndpointGate {
     windowSize: settings.breakerWindowSize,
     halfOpenAfterMs: settings.halfOpenAfterMs,
     clock,
-    onChange: (state) => tellChange(options, state),
+    onChange: (state) => logCircuitChange(options, state),
   });
-  const forEverybody = createCoolDown(clock);
-  const forBackground = createCoolDown(clock);
+  const forEverybody = createCooldownTimer(clock);
+  const forBackground = createCooldownTimer(clock);
   let last: Omit<EndpointState, 'name' | 'circuit' | 'coolingDownUntil'> = {};
 
-  function coolDown({ isBackground = false }: Asker): CoolDown | undefined {
+  function coolDown({ isBackground = false }: CallPriority): Cooldown | undefined {
     const general = forEverybody.current();
-    return isBackground ? laterOf(general, forBackground.current()) : general;
+    return isBackground ? laterCooldown(general, forBackground.current()) : general;
   }
 
   return {
@@ -104,7 +104,10 @@ export function createEndpointGate(options: EndpointGateOptions): EndpointGate {
   };
 }
 
-function tellChange({ telemetry, endpoint }: EndpointGateOptions, state: CircuitState): void {
+function logCircuitChange(
+  { telemetry, endpoint }: PooledEndpointOptions,
+  state: CircuitState,
+): void {
   const fields = { endpoint: endpoint.name };
   if (state === 'open') telemetry.warn('model circuit opened', fields);
   else if (state === 'half-open') telemetry.info('model circuit half-open', fields);
@@ -112,7 +115,7 @@ function tellChange({ telemetry, endpoint }: EndpointGateOptions, state: Circuit
 }
 
 /** An endpoint may ask for a rest; that lasts until a time and answers with a code meanwhile. */
-export interface CoolDown {
+export interface Cooldown {
   readonly until: number;
   readonly code: ErrorCode;
   /** Whether the upstream named the time itself. */
@@ -120,21 +123,21 @@ export interface CoolDown {
 }
 
 /** The longest rest that is taken, and the longest wait that is passed on to callers. */
-export const MAX_COOL_DOWN_MS = 300_000;
+export const MAX_COOLDOWN_MS = 300_000;
 
 /** The rest of an endpoint, as far as one kind of callers must keep it. */
-export interface KeptCoolDown {
-  current(): CoolDown | undefined;
+export interface CooldownTimer {
+  current(): Cooldown | undefined;
   /** The longer of two rests counts. */
-  take(next: CoolDown): void;
+  take(next: Cooldown): void;
 }
 
-export function createCoolDown(clock: Clock): KeptCoolDown {
-  let cooling: CoolDown | undefined;
-  function current(): CoolDown | undefined {
+export function createCooldownTimer(clock: Clock): CooldownTimer {
+  let cooling: Cooldown | undefined;
+  function current(): Cooldown | undefined {
     const now = clock.now();
     // Over, or further away than any rest can be: then the clock was set back.
-    if (cooling && (cooling.until <= now || cooling.until > now + MAX_COOL_DOWN_MS)) {
+    if (cooling && (cooling.until <= now || cooling.until > now + MAX_COOLDOWN_MS)) {
       cooling = undefined;
     }
     return cooling;
@@ -142,23 +145,23 @@ export function createCoolDown(clock: Clock): KeptCoolDown {
   return {
     current,
     take(next) {
-      cooling = laterOf(current(), next);
+      cooling = laterCooldown(current(), next);
     },
   };
 }
 
-export function laterOf(
-  one: CoolDown | undefined,
-  other: CoolDown | undefined,
-): CoolDown | undefined {
+export function laterCooldown(
+  one: Cooldown | undefined,
+  other: Cooldown | undefined,
+): Cooldown | undefined {
   if (one === undefined || other === undefined) return one ?? other;
   return other.until > one.until ? other : one;
 }
 
 /** What all calls of a process share. */
-export interface JourneyContext {
+export interface ModelCallContext {
   /** In the order of preference. */
-  readonly gates: readonly EndpointGate[];
+  readonly gates: readonly PooledEndpoint[];
   readonly budget: RetryBudget;
   readonly settings: ResilienceSettings;
   readonly clock: Clock;
@@ -167,24 +170,24 @@ export interface JourneyContext {
 }
 
 /** One call of the product on its way through attempts and endpoints. */
-export interface Journey {
-  readonly context: JourneyContext;
+export interface ModelCallState {
+  readonly context: ModelCallContext;
   readonly call: ModelCall;
   /** Endpoints that were asked. */
-  readonly tried: Set<EndpointGate>;
+  readonly tried: Set<PooledEndpoint>;
   /** Endpoints that will not help this call any more. */
-  readonly excluded: Set<EndpointGate>;
+  readonly excluded: Set<PooledEndpoint>;
   /** Endpoints that were given a second chance at once: new credentials, another spelling. */
-  readonly pardoned: Set<EndpointGate>;
+  readonly pardoned: Set<PooledEndpoint>;
   /** The endpoint that a second chance is for. */
-  preferred: EndpointGate | undefined;
+  preferred: PooledEndpoint | undefined;
   attempts: number;
   unreadableAnswers: number;
   /** Of the failures so far the one to tell if nothing helps. */
   worthTelling: UpstreamFailure | undefined;
 }
 
-export function startJourney(context: JourneyContext, call: ModelCall): Journey {
+export function startModelCall(context: ModelCallContext, call: ModelCall): ModelCallState {
   return {
     context,
     call,
@@ -198,37 +201,37 @@ export function startJourney(context: JourneyContext, call: ModelCall): Journey 
   };
 }
 
-export function usableGates({ context, excluded }: Journey): EndpointGate[] {
+export function usableEndpoints({ context, excluded }: ModelCallState): PooledEndpoint[] {
   return context.gates.filter((gate) => !excluded.has(gate));
 }
 
 /** The endpoint to ask now: a pardoned one, else the first that was not asked, else the first. */
-export function chooseGate(journey: Journey): EndpointGate | undefined {
+export function chooseEndpoint(journey: ModelCallState): PooledEndpoint | undefined {
   if (journey.preferred?.isReady(journey.call)) return journey.preferred;
-  const ready = usableGates(journey).filter((gate) => gate.isReady(journey.call));
+  const ready = usableEndpoints(journey).filter((gate) => gate.isReady(journey.call));
   return ready.find((gate) => !journey.tried.has(gate)) ?? ready[0];
 }
 
 /** An endpoint that only rests, and its rest as it was when somebody looked. */
-export interface RestingGate {
-  readonly gate: EndpointGate;
-  readonly coolDown: CoolDown;
+export interface CoolingEndpoint {
+  readonly gate: PooledEndpoint;
+  readonly coolDown: Cooldown;
 }
 
 /**
  * Of the endpoints that only rest, the one that is back first. To be asked before it is asked which
  * endpoints are ready: one whose rest ends in between would else be neither.
  */
-export function findSoonestRested(journey: Journey): RestingGate | undefined {
-  return usableGates(journey)
+export function findSoonestAvailable(journey: ModelCallState): CoolingEndpoint | undefined {
+  return usableEndpoints(journey)
     .filter((gate) => gate.breaker.mayEnter())
     .map((gate) => ({ gate, coolDown: gate.coolDown(journey.call) }))
-    .filter((one): one is RestingGate => one.coolDown !== undefined)
+    .filter((one): one is CoolingEndpoint => one.coolDown !== undefined)
     .sort((left, right) => left.coolDown.until - right.coolDown.until)[0];
 }
 
 /** Whether a wait leaves the caller any time; without a deadline, the time of one attempt. */
-export function fitsDeadline({ context, call }: Journey, waitMs: number): boolean {
+export function fitsDeadline({ context, call }: ModelCallState, waitMs: number): boolean {
   const left =
     call.deadlineAt === undefined
       ? context.settings.attemptTimeoutMs

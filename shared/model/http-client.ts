@@ -2,7 +2,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import type { Readable } from 'node:stream';
 import { urlToHttpOptions } from 'node:url';
-import { reasonOf } from '../resilience/abort.ts';
+import { abortReason } from '../resilience/abort.ts';
 import type { HeaderSource } from '../resilience/retry-after.ts';
 
 /**
@@ -17,7 +17,7 @@ const AGENT = { keepAlive: true, timeout: IDLE_MS } as const;
  * Node's own client with connections that are kept. What it costs beside `fetch` and the official
  * client of the models, `node dev/bench/measure-transports.ts` shows.
  */
-export function createHttpTransport(): Transport {
+export function createHttpClient(): HttpClient {
   const ways = {
     'http:': { request: http.request, agent: new http.Agent(AGENT) },
     'https:': { request: https.request, agent: new https.Agent(AGENT) },
@@ -25,7 +25,7 @@ export function createHttpTransport(): Transport {
   return {
     to(address) {
       const url = URL.parse(address);
-      if (url?.protocol !== 'http:' && url?.protocol !== 'https:') return sendNowhere;
+      if (url?.protocol !== 'http:' && url?.protocol !== 'https:') return rejectPost;
       const { request, agent } = ways[url.protocol];
       // Two headers of one name are both read, as where a proxy adds a Retry-After of its own.
       const fixed = {
@@ -36,22 +36,22 @@ export function createHttpTransport(): Transport {
         joinDuplicateHeaders: true,
       };
       return async (upstream) => {
-        if (upstream.signal.aborted) throw reasonOf(upstream.signal);
-        return exchange(request({ ...fixed, headers: upstream.headers }), upstream);
+        if (upstream.signal.aborted) throw abortReason(upstream.signal);
+        return sendRequest(request({ ...fixed, headers: upstream.headers }), upstream);
       };
     },
   };
 }
 
-async function sendNowhere(): Promise<never> {
+async function rejectPost(): Promise<never> {
   throw new TypeError('Cannot send as the address must begin with http: or https:');
 }
 
-function exchange(
+function sendRequest(
   request: http.ClientRequest,
-  { body, signal }: UpstreamRequest,
-): Promise<UpstreamResponse> {
-  const { promise, resolve, reject } = Promise.withResolvers<UpstreamResponse>();
+  { body, signal }: HttpPostRequest,
+): Promise<HttpPostResponse> {
+  const { promise, resolve, reject } = Promise.withResolvers<HttpPostResponse>();
   function abort(): void {
     // Without an error: by now the socket may be one that nobody listens to.
     request.destroy();
@@ -59,7 +59,7 @@ function exchange(
   signal.addEventListener('abort', abort, { once: true });
   let isAnswered = false;
   request.on('error', (error) => {
-    if (signal.aborted) reject(reasonOf(signal));
+    if (signal.aborted) reject(abortReason(signal));
     else if (isAnswered || !isStale(request, error)) reject(error);
     else reject(new StaleConnectionError(error));
   });
@@ -95,9 +95,9 @@ function headerOf({ headers }: http.IncomingMessage, name: string): string | nul
 }
 
 /** A way to upstreams: connections that are shared by all who go the same way. */
-export interface Transport {
+export interface HttpClient {
   /** The way to one address. An address that is none is told to whoever sends. */
-  to(address: string): Send;
+  to(address: string): HttpPost;
 }
 
 /**
@@ -106,10 +106,10 @@ export interface Transport {
  * @throws TypeError where the request cannot be put on a wire (an address or a header that is none);
  *   the signal's reason after an abort; else the system's error where no answer came
  */
-export type Send = (request: UpstreamRequest) => Promise<UpstreamResponse>;
+export type HttpPost = (request: HttpPostRequest) => Promise<HttpPostResponse>;
 
 /** One POST of a JSON text. */
-export interface UpstreamRequest {
+export interface HttpPostRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   /** Ends the exchange at any moment, and closes its socket. */
@@ -117,7 +117,7 @@ export interface UpstreamRequest {
 }
 
 /** What came back: the head, and a body that is read no faster than somebody asks for it. */
-export interface UpstreamResponse {
+export interface HttpPostResponse {
   readonly status: number;
   readonly headers: HeaderSource;
   /** To be read to its end or destroyed, or its connection serves nobody again. */

@@ -1,7 +1,7 @@
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from './endpoint.ts';
-import type { Send, UpstreamRequest, UpstreamResponse } from './http-client.ts';
-import type { ModelAnswer } from './model.ts';
+import type { HttpPost, HttpPostRequest, HttpPostResponse } from './http-client.ts';
+import type { ModelResponse } from './model.ts';
 import type { EndpointCall, EndpointClient } from './openai/chat-completions-client.ts';
 import { safeCode } from './openai/map-error.ts';
 import type { EndpointEvent } from './openai/read-stream.ts';
@@ -24,10 +24,13 @@ export interface TracingOptions {
 const MILLION = 1_000_000;
 
 /** The same endpoint, each call of which is a span and counts as duration, tokens and cost. */
-export function traceEndpoint(client: EndpointClient, options: TracingOptions): EndpointClient {
+export function tracedEndpointClient(
+  client: EndpointClient,
+  options: TracingOptions,
+): EndpointClient {
   return {
     async complete(request, call) {
-      const trace = beginCall(options, call);
+      const trace = startCallSpan(options, call);
       try {
         const answer = await client.complete(request, trace.call);
         trace.succeed(answer);
@@ -38,7 +41,7 @@ export function traceEndpoint(client: EndpointClient, options: TracingOptions): 
       }
     },
     async *stream(request, call) {
-      const trace = beginCall(options, call);
+      const trace = startCallSpan(options, call);
       try {
         for await (const event of client.stream(request, trace.call)) {
           trace.hear(event);
@@ -54,17 +57,17 @@ export function traceEndpoint(client: EndpointClient, options: TracingOptions): 
   };
 }
 
-interface TracedCall {
+interface CallSpan {
   /** The same call, whose trace goes on under the span. */
   readonly call: EndpointCall;
   hear(event: EndpointEvent): void;
-  succeed(answer: ModelAnswer): void;
+  succeed(answer: ModelResponse): void;
   fail(thrown: unknown): void;
   /** Nobody wants the rest. */
   leave(): void;
 }
 
-function beginCall(options: TracingOptions, call: EndpointCall): TracedCall {
+function startCallSpan(options: TracingOptions, call: EndpointCall): CallSpan {
   const { endpoint, telemetry } = options;
   const startedAt = performance.now();
   const labels = labelsOf(endpoint);
@@ -87,9 +90,9 @@ function beginCall(options: TracingOptions, call: EndpointCall): TracedCall {
   function leave(): void {
     if (isOpen) end(errorTypeOf(call.signal.reason));
   }
-  function succeed(answer: ModelAnswer): void {
+  function succeed(answer: ModelResponse): void {
     if (!isOpen) return;
-    tellUsage(answer, { ...options, labels, span });
+    recordUsage(answer, { ...options, labels, span });
     end();
   }
   call.signal.addEventListener('abort', leave, { once: true });
@@ -124,12 +127,15 @@ function labelsOf({ kind, model }: ModelEndpoint) {
   } as const;
 }
 
-interface Telling extends TracingOptions {
+interface UsageReport extends TracingOptions {
   readonly labels: ReturnType<typeof labelsOf>;
   readonly span: Span;
 }
 
-function tellUsage(answer: ModelAnswer, { telemetry, prices, labels, span }: Telling): void {
+function recordUsage(
+  answer: ModelResponse,
+  { telemetry, prices, labels, span }: UsageReport,
+): void {
   const { inputTokens, outputTokens } = answer.usage;
   telemetry.record('tokenUsage', inputTokens, { ...labels, 'gen_ai.token.type': 'input' });
   telemetry.record('tokenUsage', outputTokens, { ...labels, 'gen_ai.token.type': 'output' });
@@ -160,7 +166,7 @@ function secondsSince(startedAt: number): number {
   return (performance.now() - startedAt) / 1_000;
 }
 
-export interface SendTracing {
+export interface TracedPostOptions {
   readonly endpoint: ModelEndpoint;
   readonly address: string;
   readonly telemetry: Telemetry;
@@ -170,7 +176,10 @@ export interface SendTracing {
  * The same way, each exchange on which is a span until the end of its body. The upstream gets that
  * span as its parent, so a request never carries two trace contexts.
  */
-export function traceSend(send: Send, { endpoint, address, telemetry }: SendTracing): Send {
+export function tracedPost(
+  send: HttpPost,
+  { endpoint, address, telemetry }: TracedPostOptions,
+): HttpPost {
   const url = URL.parse(address);
   if (url === null) return send;
   const name = SPANS.http('POST', url.pathname);
@@ -198,14 +207,14 @@ export function traceSend(send: Send, { endpoint, address, telemetry }: SendTrac
 }
 
 function withTraceparent(
-  request: UpstreamRequest,
+  request: HttpPostRequest,
   traceparent: string | undefined,
-): UpstreamRequest {
+): HttpPostRequest {
   if (traceparent === undefined) return request;
   return { ...request, headers: { ...request.headers, traceparent } };
 }
 
-function endWithBody(span: Span, { status, body }: UpstreamResponse): void {
+function endWithBody(span: Span, { status, body }: HttpPostResponse): void {
   span.set({ [ATTRIBUTES.statusCode]: status });
   body.once('close', () => {
     if (status >= 400) span.end(String(status));

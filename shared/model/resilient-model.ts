@@ -1,27 +1,27 @@
 import type { Clock } from '../clock.ts';
 import { type Attempt, startAttempt } from './attempt.ts';
 import {
-  chooseGate,
-  createEndpointGate,
+  chooseEndpoint,
+  createPooledEndpoint,
   type EndpointState,
-  findSoonestRested,
+  findSoonestAvailable,
   fitsDeadline,
-  type Journey,
-  type JourneyContext,
-  type RestingGate,
-  startJourney,
+  type ModelCallState,
+  type ModelCallContext,
+  type CoolingEndpoint,
+  startModelCall,
 } from './endpoint-pool.ts';
 import { completionsAddress, type ModelEndpoint } from './endpoint.ts';
-import type { Transport } from './http-client.ts';
-import { type Prices, traceEndpoint, traceSend } from './model-telemetry.ts';
-import type { Model, ModelAnswer, ModelCall, ModelEvent, ModelRequest } from './model.ts';
-import { createOpenAiEndpoint } from './openai/chat-completions-client.ts';
-import { endShownAnswer, explainBlocked, recover } from './retry-decision.ts';
-import { reasonOf, waitFor } from '../resilience/abort.ts';
+import type { HttpClient } from './http-client.ts';
+import { type Prices, tracedEndpointClient, tracedPost } from './model-telemetry.ts';
+import type { Model, ModelResponse, ModelCall, ModelEvent, ModelRequest } from './model.ts';
+import { createChatCompletionsClient } from './openai/chat-completions-client.ts';
+import { failStartedStream, noEndpointAvailable, recoverFromFailure } from './retry-decision.ts';
+import { abortReason, delay } from '../resilience/abort.ts';
 import {
   createRetryBudget,
   type ResilienceSettings,
-  stretchedDelayMs,
+  withJitter,
 } from '../resilience/retry-policy.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
@@ -37,7 +37,7 @@ export interface ResilientModelOptions {
   readonly random: () => number;
   /** For what happens to endpoints; what happens to a call goes to the telemetry of that call. */
   readonly telemetry: Telemetry;
-  readonly transport: Transport;
+  readonly transport: HttpClient;
   readonly prices?: Prices | undefined;
   /**
    * Re-reads the secrets after an endpoint refused them; true where a retry makes sense. Called at
@@ -62,12 +62,17 @@ export function createResilientModel(options: ResilientModelOptions): ResilientM
   const { maxBodyBytes, maxLineBytes } = settings;
   const gates = options.endpoints.map((endpoint) => {
     const address = completionsAddress(endpoint);
-    const send = traceSend(options.transport.to(address), { endpoint, address, telemetry });
-    const plain = createOpenAiEndpoint(endpoint, { maxBodyBytes, maxLineBytes, clock, send });
-    const client = traceEndpoint(plain, { endpoint, telemetry, prices });
-    return createEndpointGate({ endpoint, client, settings, clock, telemetry });
+    const send = tracedPost(options.transport.to(address), { endpoint, address, telemetry });
+    const plain = createChatCompletionsClient(endpoint, {
+      maxBodyBytes,
+      maxLineBytes,
+      clock,
+      send,
+    });
+    const client = tracedEndpointClient(plain, { endpoint, telemetry, prices });
+    return createPooledEndpoint({ endpoint, client, settings, clock, telemetry });
   });
-  const context: JourneyContext = {
+  const context: ModelCallContext = {
     gates,
     settings,
     clock,
@@ -82,18 +87,18 @@ export function createResilientModel(options: ResilientModelOptions): ResilientM
   };
 }
 
-interface Asked {
+interface ModelCallInput {
   readonly request: ModelRequest;
   readonly call: ModelCall;
 }
 
 async function completeResiliently(
-  context: JourneyContext,
-  { request, call }: Asked,
-): Promise<ModelAnswer> {
-  const journey = startJourney(context, call);
+  context: ModelCallContext,
+  { request, call }: ModelCallInput,
+): Promise<ModelResponse> {
+  const journey = startModelCall(context, call);
   for (;;) {
-    const attempt = await beginAttempt(journey);
+    const attempt = await startNextAttempt(journey);
     const { gate, signal, watchdog } = attempt;
     try {
       watchdog.begin(context.settings.attemptTimeoutMs);
@@ -101,7 +106,7 @@ async function completeResiliently(
       attempt.succeed();
       return answer;
     } catch (thrown) {
-      await recover(journey, { attempt, thrown });
+      await recoverFromFailure(journey, { attempt, thrown });
     }
   }
 }
@@ -116,14 +121,14 @@ interface AttemptInput {
  * for a `next()` under way, and that one may wait for an upstream that says nothing.
  */
 export function openResilientStream(
-  context: JourneyContext,
+  context: ModelCallContext,
   { request, call }: AttemptInput,
 ): AsyncIterable<ModelEvent> {
   return {
     [Symbol.asyncIterator]() {
       const own = new AbortController();
       function leave(): void {
-        own.abort(reasonOf(call.signal));
+        own.abort(abortReason(call.signal));
       }
       function stopListening(): void {
         call.signal.removeEventListener('abort', leave);
@@ -139,13 +144,14 @@ export function openResilientStream(
             return step;
           } catch (thrown) {
             stopListening();
-            if (own.signal.reason instanceof StreamLeft) return { done: true, value: undefined };
+            if (own.signal.reason instanceof StreamClosedByReader)
+              return { done: true, value: undefined };
             throw thrown;
           }
         },
         async return() {
           stopListening();
-          own.abort(new StreamLeft('The reader has left the stream'));
+          own.abort(new StreamClosedByReader('The reader has left the stream'));
           await inner.return().catch(() => undefined);
           return { done: true, value: undefined };
         },
@@ -154,40 +160,40 @@ export function openResilientStream(
   };
 }
 
-class StreamLeft extends Error {}
+class StreamClosedByReader extends Error {}
 
 async function* streamResiliently(
-  context: JourneyContext,
+  context: ModelCallContext,
   { request, call }: AttemptInput,
 ): AsyncGenerator<ModelEvent, void> {
-  const journey = startJourney(context, call);
+  const journey = startModelCall(context, call);
   for (;;) {
-    const attempt = await beginAttempt(journey);
+    const attempt = await startNextAttempt(journey);
     let isShown = false;
     try {
       for await (const event of readAttempt(attempt, { context, request, call })) {
         isShown = true;
         yield event;
-        if (call.signal.aborted) throw reasonOf(call.signal);
+        if (call.signal.aborted) throw abortReason(call.signal);
       }
       return;
     } catch (thrown) {
-      if (isShown) throw endShownAnswer(journey, { attempt, thrown });
-      await recover(journey, { attempt, thrown });
+      if (isShown) throw failStartedStream(journey, { attempt, thrown });
+      await recoverFromFailure(journey, { attempt, thrown });
     } finally {
       attempt.close();
     }
   }
 }
 
-interface Reading extends AttemptInput {
-  readonly context: JourneyContext;
+interface ReadAttemptOptions extends AttemptInput {
+  readonly context: ModelCallContext;
 }
 
 /** The visible events of one attempt, with its time limits running only while it is waited for. */
 async function* readAttempt(
   attempt: Attempt,
-  { context, request, call }: Reading,
+  { context, request, call }: ReadAttemptOptions,
 ): AsyncGenerator<ModelEvent, void> {
   const { firstTokenTimeoutMs, idleTimeoutMs } = context.settings;
   const { gate, signal, watchdog } = attempt;
@@ -212,15 +218,15 @@ async function* readAttempt(
 }
 
 /** The next attempt of a call; throws at once where no endpoint can be had soon. */
-export async function beginAttempt(journey: Journey): Promise<Attempt> {
+export async function startNextAttempt(journey: ModelCallState): Promise<Attempt> {
   const { context, call } = journey;
   if (journey.attempts === 0) context.budget.deposit();
   for (;;) {
-    if (call.signal.aborted) throw reasonOf(call.signal);
-    const resting = findSoonestRested(journey);
-    const gate = chooseGate(journey);
+    if (call.signal.aborted) throw abortReason(call.signal);
+    const resting = findSoonestAvailable(journey);
+    const gate = chooseEndpoint(journey);
     if (gate === undefined) {
-      await waitForRested(journey, resting);
+      await waitForCooldown(journey, resting);
       continue;
     }
     const attempt = await startAttempt(gate, call.signal);
@@ -236,15 +242,18 @@ export async function beginAttempt(journey: Journey): Promise<Attempt> {
  * An endpoint that rests no longer than a back-off would last is waited for: the caller is served
  * where it would otherwise come back. For everything longer the caller decides.
  */
-async function waitForRested(journey: Journey, resting: RestingGate | undefined): Promise<void> {
+async function waitForCooldown(
+  journey: ModelCallState,
+  resting: CoolingEndpoint | undefined,
+): Promise<void> {
   const { context, call } = journey;
-  if (resting === undefined) throw explainBlocked(journey);
+  if (resting === undefined) throw noEndpointAvailable(journey);
   const restMs = resting.coolDown.until - context.clock.now();
-  const delayMs = stretchedDelayMs(Math.max(0, restMs), context.random);
+  const delayMs = withJitter(Math.max(0, restMs), context.random);
   const isTooLong = restMs > context.settings.backoffMaxMs || !fitsDeadline(journey, delayMs);
   // Background work that waited here would be first when the rest is over, before people.
   if (isTooLong || call.isBackground === true) {
-    throw explainBlocked(journey);
+    throw noEndpointAvailable(journey);
   }
-  await waitFor(delayMs, call.signal);
+  await delay(delayMs, call.signal);
 }

@@ -1,17 +1,17 @@
 import { type ErrorCode, isRetryable, ServiceError } from '../errors.ts';
 import type { Attempt } from './attempt.ts';
 import {
-  type EndpointGate,
-  findSoonestRested,
+  type PooledEndpoint,
+  findSoonestAvailable,
   fitsDeadline,
-  type Journey,
-  MAX_COOL_DOWN_MS,
-  usableGates,
+  type ModelCallState,
+  MAX_COOLDOWN_MS,
+  usableEndpoints,
 } from './endpoint-pool.ts';
 import type { UpstreamFailure } from './upstream-error.ts';
-import { reasonOf, unlessAborted, waitFor } from '../resilience/abort.ts';
-import { backoffDelayMs, stretchedDelayMs } from '../resilience/retry-policy.ts';
-import { describeCause } from '../telemetry/describe-error.ts';
+import { abortReason, raceAbort, delay } from '../resilience/abort.ts';
+import { backoffDelayMs, withJitter } from '../resilience/retry-policy.ts';
+import { describeError } from '../telemetry/describe-error.ts';
 
 /** An attempt and what it threw. */
 export interface FailedAttempt {
@@ -27,68 +27,83 @@ const NEEDS_OPERATOR: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Returns when another attempt makes sense, waits included; throws what the caller may see. */
-export async function recover(journey: Journey, failed: FailedAttempt): Promise<void> {
+export async function recoverFromFailure(
+  journey: ModelCallState,
+  failed: FailedAttempt,
+): Promise<void> {
   const { call } = journey;
   const { gate } = failed.attempt;
-  const failure = judge(journey, failed);
-  if (failure.remedy === 'never') throw giveUp(journey, { gate, failure });
-  if (await isPardoned(journey, { gate, failure })) {
+  const failure = classifyFailure(journey, failed);
+  if (failure.remedy === 'never') throw failCall(journey, { gate, failure });
+  if (await retriesImmediately(journey, { gate, failure })) {
     // A second chance at once costs neither an attempt nor a wait, and there is only one.
     journey.preferred = gate;
     journey.attempts -= 1;
     return;
   }
-  journey.worthTelling = moreHelpful(failure, journey.worthTelling);
-  const delayMs = planNext(journey, { gate, failure });
-  if (delayMs === undefined) throw giveUp(journey, { gate, failure: journey.worthTelling });
-  if (delayMs > 0) await waitFor(delayMs, call.signal);
+  journey.worthTelling = preferRetryable(failure, journey.worthTelling);
+  const delayMs = planNextAttempt(journey, { gate, failure });
+  if (delayMs === undefined) throw failCall(journey, { gate, failure: journey.worthTelling });
+  if (delayMs > 0) await delay(delayMs, call.signal);
 }
 
 /** The end of an answer that was partly shown: no other attempt can take that back. */
-export function endShownAnswer(journey: Journey, failed: FailedAttempt): Error {
-  return giveUp(journey, { gate: failed.attempt.gate, failure: judge(journey, failed) });
+export function failStartedStream(journey: ModelCallState, failed: FailedAttempt): Error {
+  return failCall(journey, {
+    gate: failed.attempt.gate,
+    failure: classifyFailure(journey, failed),
+  });
 }
 
-interface JudgedFailure {
-  readonly gate: EndpointGate;
+interface ClassifiedFailure {
+  readonly gate: PooledEndpoint;
   readonly failure: UpstreamFailure;
 }
 
 /** Ends the attempt for its failure; an abort by the caller is none and is thrown as it is. */
-function judge(journey: Journey, { attempt, thrown }: FailedAttempt): UpstreamFailure {
+function classifyFailure(
+  journey: ModelCallState,
+  { attempt, thrown }: FailedAttempt,
+): UpstreamFailure {
   const { signal, telemetry } = journey.call;
   if (signal.aborted) {
     attempt.close();
-    throw reasonOf(signal);
+    throw abortReason(signal);
   }
   const failure = attempt.fail(thrown);
   const { gate } = attempt;
-  letRest(journey, { gate, failure });
+  setCooldown(journey, { gate, failure });
   const fields = { endpoint: gate.endpoint.name, code: failure.code };
   if (NEEDS_OPERATOR.has(failure.code) && failure.remedy !== 'again') {
     telemetry.error('model endpoint needs an operator', {
       ...fields,
-      cause: describeCause(failure.cause),
+      cause: describeError(failure.cause),
     });
   }
   return failure;
 }
 
 /** After a rate limit, or where the upstream named a time, nobody asks this endpoint for a while. */
-function letRest({ context, call, attempts }: Journey, { gate, failure }: JudgedFailure): void {
+function setCooldown(
+  { context, call, attempts }: ModelCallState,
+  { gate, failure }: ClassifiedFailure,
+): void {
   const { settings, random, clock } = context;
   const isLimited = failure.code === 'upstream_rate_limited';
   if (!isLimited && failure.waitMs === undefined) return;
   const isNamed = isLimited && failure.waitMs !== undefined;
   const askedMs = failure.waitMs ?? backoffMs(attempts, { settings, random });
   // A limit lasts as long as it is said to; an outage may end sooner than a server guesses.
-  const longest = isLimited ? MAX_COOL_DOWN_MS : settings.halfOpenAfterMs;
+  const longest = isLimited ? MAX_COOLDOWN_MS : settings.halfOpenAfterMs;
   const until = clock.now() + Math.min(askedMs, longest);
   gate.rest({ until, code: failure.code, isNamed }, call);
 }
 
 /** Whether the endpoint is asked again at once: the reason for its refusal is out of the way. */
-async function isPardoned(journey: Journey, judged: JudgedFailure): Promise<boolean> {
+async function retriesImmediately(
+  journey: ModelCallState,
+  judged: ClassifiedFailure,
+): Promise<boolean> {
   const { gate, failure } = judged;
   // The adapter asks for this only when it will send something else, so it cannot go on for ever.
   if (failure.remedy === 'again') return true;
@@ -100,50 +115,56 @@ async function isPardoned(journey: Journey, judged: JudgedFailure): Promise<bool
   return false;
 }
 
-async function hasNewKey({ context, call }: Journey, gate: EndpointGate): Promise<boolean> {
+async function hasNewKey(
+  { context, call }: ModelCallState,
+  gate: PooledEndpoint,
+): Promise<boolean> {
   if (context.onAuthFailure === undefined) return false;
   try {
-    return await unlessAborted(context.onAuthFailure(gate.endpoint), call.signal);
+    return await raceAbort(context.onAuthFailure(gate.endpoint), call.signal);
   } catch {
-    if (call.signal.aborted) throw reasonOf(call.signal);
+    if (call.signal.aborted) throw abortReason(call.signal);
     // Secrets that cannot be re-read are the same as secrets that have not changed.
     return false;
   }
 }
 
 /** How long to wait for the next attempt, or undefined where there is none. */
-function planNext(journey: Journey, { gate, failure }: JudgedFailure): number | undefined {
+function planNextAttempt(
+  journey: ModelCallState,
+  { gate, failure }: ClassifiedFailure,
+): number | undefined {
   const { context, call, tried, attempts } = journey;
   const { settings, budget, clock, random } = context;
   if (failure.remedy === 'once') journey.unreadableAnswers += 1;
   if (journey.unreadableAnswers > 1 || attempts >= settings.maxAttempts) return undefined;
-  const resting = findSoonestRested(journey);
-  const ready = usableGates(journey).filter((candidate) => candidate.isReady(call));
+  const resting = findSoonestAvailable(journey);
+  const ready = usableEndpoints(journey).filter((candidate) => candidate.isReady(call));
   // Another endpoint is not burdened by what this one suffers from: no wait, no budget.
   const fresh = ready.find((candidate) => !tried.has(candidate));
-  if (fresh) return tell(journey, { gate, failure, next: fresh, delayMs: 0 });
+  if (fresh) return logRetry(journey, { gate, failure, next: fresh, delayMs: 0 });
   // Background work comes back at its own pace; the waits and the budget are for people.
   if (call.isBackground === true && failure.code === 'upstream_rate_limited') return undefined;
   const [again] = ready;
   if (again) {
     const delayMs = backoffMs(attempts, { settings, random });
     if (!fitsDeadline(journey, delayMs) || !budget.withdraw()) return undefined;
-    return tell(journey, { gate, failure, next: again, delayMs });
+    return logRetry(journey, { gate, failure, next: again, delayMs });
   }
   if (resting === undefined) return undefined;
   const { coolDown } = resting;
-  const delayMs = stretchedDelayMs(Math.max(0, coolDown.until - clock.now()), random);
+  const delayMs = withJitter(Math.max(0, coolDown.until - clock.now()), random);
   // The budget bounds retries that are guesses; at a named time the upstream expects this one.
   if (!fitsDeadline(journey, delayMs) || !(coolDown.isNamed || budget.withdraw())) return undefined;
-  return tell(journey, { gate, failure, next: resting.gate, delayMs });
+  return logRetry(journey, { gate, failure, next: resting.gate, delayMs });
 }
 
-interface PlannedStep extends JudgedFailure {
-  readonly next: EndpointGate;
+interface PlannedAttempt extends ClassifiedFailure {
+  readonly next: PooledEndpoint;
   readonly delayMs: number;
 }
 
-function tell({ call, attempts }: Journey, step: PlannedStep): number {
+function logRetry({ call, attempts }: ModelCallState, step: PlannedAttempt): number {
   const { gate, next, failure, delayMs } = step;
   const message = next === gate ? 'model call retried' : 'model call failed over';
   call.telemetry.info(message, {
@@ -152,30 +173,33 @@ function tell({ call, attempts }: Journey, step: PlannedStep): number {
     code: failure.code,
     attempts,
     delayMs: Math.round(delayMs),
-    cause: describeCause(failure.cause),
+    cause: describeError(failure.cause),
   });
   return delayMs;
 }
 
-function giveUp(journey: Journey, { gate, failure }: JudgedFailure): Error {
+function failCall(journey: ModelCallState, { gate, failure }: ClassifiedFailure): Error {
   const { call, attempts } = journey;
   const fields = { endpoint: gate.endpoint.name, code: failure.code, attempts };
   if (failure.remedy === 'never') call.telemetry.info('model call refused', fields);
   else {
-    const cause = describeCause(failure.cause);
+    const cause = describeError(failure.cause);
     call.telemetry.warn('model call given up', { ...fields, cause });
   }
-  return toCallerError(journey, failure);
+  return toClientError(journey, failure);
 }
 
 /** Of two failures the one after which the caller may try again; of equal ones the newer. */
-function moreHelpful(newer: UpstreamFailure, older: UpstreamFailure | undefined): UpstreamFailure {
+function preferRetryable(
+  newer: UpstreamFailure,
+  older: UpstreamFailure | undefined,
+): UpstreamFailure {
   if (older === undefined) return newer;
   return isRetryable(older.code) && !isRetryable(newer.code) ? older : newer;
 }
 
 interface BackoffParts {
-  readonly settings: Journey['context']['settings'];
+  readonly settings: ModelCallState['context']['settings'];
   readonly random: () => number;
 }
 
@@ -195,7 +219,7 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** What the caller sees of a failure after which nothing more is tried. */
-export function toCallerError(journey: Journey, failure: UpstreamFailure): ServiceError {
+export function toClientError(journey: ModelCallState, failure: UpstreamFailure): ServiceError {
   return new ServiceError(failure.code, failure.message, {
     cause: failure.cause,
     retryAfterSeconds: PASSING.has(failure.code)
@@ -205,9 +229,9 @@ export function toCallerError(journey: Journey, failure: UpstreamFailure): Servi
 }
 
 /** What the caller sees where no endpoint may even be asked. */
-export function explainBlocked(journey: Journey): ServiceError {
-  if (journey.worthTelling) return toCallerError(journey, journey.worthTelling);
-  const gates = usableGates(journey);
+export function noEndpointAvailable(journey: ModelCallState): ServiceError {
+  if (journey.worthTelling) return toClientError(journey, journey.worthTelling);
+  const gates = usableEndpoints(journey);
   const soonest = gates.sort(
     (left, right) => blockedMs(journey, left) - blockedMs(journey, right),
   )[0];
@@ -228,18 +252,18 @@ export function explainBlocked(journey: Journey): ServiceError {
 }
 
 /** The upstream's own word where there is one endpoint; with several, when the first one is back. */
-function bestWaitMs(journey: Journey, failure: UpstreamFailure): number {
-  const gates = usableGates(journey);
+function bestWaitMs(journey: ModelCallState, failure: UpstreamFailure): number {
+  const gates = usableEndpoints(journey);
   if (gates.length <= 1 && failure.waitMs !== undefined) return failure.waitMs;
   const soonest = Math.min(...gates.map((gate) => blockedMs(journey, gate)));
   return Number.isFinite(soonest) && soonest > 0 ? soonest : journey.context.settings.backoffMaxMs;
 }
 
-function blockedMs({ context, call }: Journey, gate: EndpointGate): number {
+function blockedMs({ context, call }: ModelCallState, gate: PooledEndpoint): number {
   const coolingMs = (gate.coolDown(call)?.until ?? 0) - context.clock.now();
   return Math.max(0, coolingMs, gate.breaker.retryInMs());
 }
 
 function toRetryAfterSeconds(waitMs: number): number {
-  return Math.max(1, Math.ceil(Math.min(waitMs, MAX_COOL_DOWN_MS) / 1000));
+  return Math.max(1, Math.ceil(Math.min(waitMs, MAX_COOLDOWN_MS) / 1000));
 }

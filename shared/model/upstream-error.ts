@@ -9,10 +9,10 @@ import { type ErrorCode, ServiceError } from '../errors.ts';
  * - elsewhere: another endpoint may answer, this one will not
  * - never: every endpoint would say the same
  */
-export type Remedy = 'again' | 'later' | 'once' | 'new-key' | 'elsewhere' | 'never';
+export type RetryMode = 'again' | 'later' | 'once' | 'new-key' | 'elsewhere' | 'never';
 
 export interface UpstreamFailureOptions {
-  readonly remedy: Remedy;
+  readonly remedy: RetryMode;
   /** Whether the failure counts against the endpoint's circuit. */
   readonly unhealthy: boolean;
   /** What the upstream asked to wait. */
@@ -24,7 +24,7 @@ export interface UpstreamFailureOptions {
 
 /** One failed call to one endpoint: what the caller may see, and what the retry layer must know. */
 export class UpstreamFailure extends ServiceError {
-  readonly remedy: Remedy;
+  readonly remedy: RetryMode;
   readonly unhealthy: boolean;
   readonly waitMs: number | undefined;
 
@@ -106,7 +106,7 @@ export function filteredContent(
 }
 
 /** No key and no token could be had, for a reason that may not be shown. */
-export function noCredential(thrown: unknown): UpstreamFailure {
+export function credentialUnavailable(thrown: unknown): UpstreamFailure {
   const message = 'The service could not get the credentials for the model';
   return new UpstreamFailure('config_unavailable', message, {
     remedy: 'elsewhere',

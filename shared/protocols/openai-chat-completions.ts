@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Question, Reply, Said } from '../agent/agent.ts';
+import type { AgentInput, RunResult, Message } from '../agent/agent.ts';
 import { ServiceError } from '../errors.ts';
 import type { TokenUsage } from '../model/model.ts';
 import { parseRequest } from './validation.ts';
@@ -73,7 +73,7 @@ const completionsSchema = z.strictObject({
 
 /** The body of POST /v1/chat/completions, and of a batch item in that dialect. */
 export interface CompletionsRequest {
-  readonly question: Question;
+  readonly question: AgentInput;
   readonly stream: boolean;
   readonly includeUsage: boolean;
 }
@@ -86,12 +86,14 @@ export function looksLikeCompletions(body: unknown): boolean {
 /** @throws ServiceError invalid_request naming the field, or context_too_long */
 export function parseCompletionsRequest(body: unknown): CompletionsRequest {
   const parsed = parseRequest(completionsSchema, body);
-  const said = parsed.messages.map((message): Said => {
+  const said = parsed.messages.map((message): Message => {
     return { role: message.role, content: textOf(message.content) };
   });
   const last = said.at(-1);
-  if (last?.role !== 'user') throw refused(said.length - 1, 'role', 'the last must be of the user');
-  if (last.content.trim() === '') throw refused(said.length - 1, 'content', 'must not be blank');
+  if (last?.role !== 'user')
+    throw invalidField(said.length - 1, 'role', 'the last must be of the user');
+  if (last.content.trim() === '')
+    throw invalidField(said.length - 1, 'content', 'must not be blank');
   const chars = said.reduce((sum, one) => sum + one.content.length, 0);
   if (chars > MAX_CHARS) {
     throw new ServiceError(
@@ -116,7 +118,7 @@ function textOf(value: z.output<typeof content>): string {
   return typeof value === 'string' ? value : value.map(({ text }) => text).join('');
 }
 
-function refused(index: number, field: string, wanted: string): ServiceError {
+function invalidField(index: number, field: string, wanted: string): ServiceError {
   const param = `messages.${index}.${field}`;
   return new ServiceError('invalid_request', `Cannot accept the request: "${param}": ${wanted}`, {
     param,
@@ -132,7 +134,7 @@ export interface CompletionFrame {
 }
 
 /** A whole answer in the shape that OpenAI clients read. */
-export function toCompletion(reply: Reply, frame: CompletionFrame) {
+export function toChatCompletion(reply: RunResult, frame: CompletionFrame) {
   return {
     ...head('chat.completion', frame, reply.model),
     choices: [
@@ -159,7 +161,7 @@ export function toChunk(
 }
 
 /** The last piece of a stream whose caller asked for the usage. */
-export function toUsageChunk(reply: Reply, frame: CompletionFrame) {
+export function toUsageChunk(reply: RunResult, frame: CompletionFrame) {
   return {
     ...head('chat.completion.chunk', frame, reply.model),
     choices: [],
@@ -170,7 +172,7 @@ export function toUsageChunk(reply: Reply, frame: CompletionFrame) {
 interface ChunkOptions {
   readonly frame: CompletionFrame;
   readonly model: string;
-  readonly finishReason?: Reply['finishReason'] | null;
+  readonly finishReason?: RunResult['finishReason'] | null;
 }
 
 function head(object: string, { requestId, created }: CompletionFrame, model: string) {

@@ -12,7 +12,7 @@ const MAX_PARAM_CHARS = 200;
 export function parseRequest<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const { param, wanted } = explainFault(result.error, value);
+  const { param, wanted } = describeIssue(result.error, value);
   const name = param === undefined ? 'the body' : `"${param}"`;
   throw new ServiceError('invalid_request', `Cannot accept the request: ${name} ${wanted}`, {
     param,
@@ -20,14 +20,14 @@ export function parseRequest<S extends z.ZodType>(schema: S, value: unknown): z.
 }
 
 /** The first field that a schema refused, and what was wanted of it; never its value. */
-export interface Fault {
+export interface ValidationIssue {
   /** As a dotted path; undefined where it is the whole. */
   readonly param: string | undefined;
   readonly wanted: string;
 }
 
-export function explainFault({ issues: [issue] }: z.ZodError, value: unknown): Fault {
-  return { param: fieldOf(issue), wanted: wantedBy(issue, value) };
+export function describeIssue({ issues: [issue] }: z.ZodError, value: unknown): ValidationIssue {
+  return { param: fieldOf(issue), wanted: expectedBy(issue, value) };
 }
 
 function fieldOf(issue: Issue | undefined): string | undefined {
@@ -36,7 +36,7 @@ function fieldOf(issue: Issue | undefined): string | undefined {
   return path.length === 0 ? undefined : path.join('.').slice(0, MAX_PARAM_CHARS);
 }
 
-function wantedBy(issue: Issue | undefined, value: unknown): string {
+function expectedBy(issue: Issue | undefined, value: unknown): string {
   switch (issue?.code) {
     case 'unrecognized_keys':
       return 'is not a field that is known here';

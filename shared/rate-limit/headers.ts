@@ -1,5 +1,5 @@
 import type { LimitMode } from './create-rate-limiter.ts';
-import type { PolicyState, Verdict } from './rate-limiter.ts';
+import type { PolicyState, RateLimitResult } from './rate-limiter.ts';
 
 export interface RateLimitHeadersOptions {
   readonly mode: LimitMode;
@@ -12,7 +12,7 @@ export interface RateLimitHeadersOptions {
  * that OpenAI clients read. In observe mode nothing is said, because nothing is held to it.
  */
 export function rateLimitHeaders(
-  verdict: Verdict,
+  verdict: RateLimitResult,
   { mode, now }: RateLimitHeadersOptions,
 ): Record<string, string> {
   const { states, source } = verdict;

@@ -5,10 +5,10 @@ import type { Clock } from '../clock.ts';
 /** Token buckets in this process, by the same arithmetic as the script that runs in Redis. */
 export interface TokenBuckets {
   /** Takes the amount or nothing; an amount below 0 gives back. */
-  take(key: string, amount: number): Taken;
+  take(key: string, amount: number): TakeResult;
   /** Takes what was used already, even into debt. */
   charge(key: string, amount: number): void;
-  look(key: string): Taken;
+  look(key: string): TakeResult;
   forget(key: string): void;
   size(): number;
 }
@@ -51,7 +51,10 @@ export function createTokenBuckets(options: TokenBucketsOptions): TokenBuckets {
     return kept;
   }
 
-  function outcome(bucket: Bucket, { taken, amount }: { taken: boolean; amount: number }): Taken {
+  function outcome(
+    bucket: Bucket,
+    { taken, amount }: { taken: boolean; amount: number },
+  ): TakeResult {
     const missing = taken ? 0 : amount - bucket.tokens;
     const refills = Math.max(1, Math.ceil(missing / capacity));
     return {
@@ -116,12 +119,13 @@ function unusedRedis(): RatelimitConfig['redis'] {
 }
 
 type MemoryAlgorithm = RatelimitConfig['limiter'];
-type Verdict = Awaited<ReturnType<Ratelimit['limit']>>;
+type LimiterResponse = Awaited<ReturnType<Ratelimit['limit']>>;
 
 /** Buckets in this process as an algorithm of the same class that limits in Redis. */
 export function memoryTokenBucket(buckets: TokenBuckets, capacity: number): MemoryAlgorithm {
   return () => ({
-    limit: async (_context, key, amount = 1) => toVerdict(buckets.take(key, amount), capacity),
+    limit: async (_context, key, amount = 1) =>
+      toLimiterResponse(buckets.take(key, amount), capacity),
     async getRemaining(_context, key) {
       const { remaining, resetAt } = buckets.look(key);
       return { remaining, reset: resetAt, limit: capacity };
@@ -130,7 +134,10 @@ export function memoryTokenBucket(buckets: TokenBuckets, capacity: number): Memo
   });
 }
 
-function toVerdict({ taken, remaining, resetAt }: Taken, capacity: number): Verdict {
+function toLimiterResponse(
+  { taken, remaining, resetAt }: TakeResult,
+  capacity: number,
+): LimiterResponse {
   return {
     success: taken,
     limit: capacity,
@@ -141,7 +148,7 @@ function toVerdict({ taken, remaining, resetAt }: Taken, capacity: number): Verd
 }
 
 /** What one attempt to take tokens out of a bucket found. */
-export interface Taken {
+export interface TakeResult {
   readonly taken: boolean;
   /** What is left, never below 0. */
   readonly remaining: number;
@@ -152,7 +159,7 @@ export interface Taken {
 /** Buckets of one policy: each key has its own, full at first. */
 export interface BucketStore {
   /** Takes the whole amount or nothing. */
-  take(key: string, amount: number): Promise<Taken>;
+  take(key: string, amount: number): Promise<TakeResult>;
   /** Corrects an amount that was taken: below 0 gives back, above 0 takes what was used on top. */
   correct(key: string, amount: number): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import { Ratelimit, type RatelimitConfig } from '@upstash/ratelimit';
 import * as z from 'zod';
-import type { BucketShape, BucketStore, Taken } from './memory-bucket-store.ts';
+import type { BucketShape, BucketStore, TakeResult } from './memory-bucket-store.ts';
 
 export interface RedisBucketsOptions extends BucketShape {
   readonly redis: RatelimitConfig['redis'];
@@ -9,7 +9,7 @@ export interface RedisBucketsOptions extends BucketShape {
 }
 
 const remainingSchema = z.object({ remaining: z.number().int().min(0) });
-const moment = z.number().int().positive();
+const toEpochMs = z.number().int().positive();
 
 /**
  * The buckets of one policy in Redis, shared by all instances. Rejects when Redis fails or answers
@@ -34,11 +34,11 @@ export function createRedisBuckets(options: RedisBucketsOptions): BucketStore {
     success: z.boolean(),
     limit: z.literal(capacity),
     remaining: z.number().int().min(0),
-    reset: moment,
+    reset: toEpochMs,
     reason: z.undefined().optional(),
   });
 
-  async function take(key: string, amount: number): Promise<Taken> {
+  async function take(key: string, amount: number): Promise<TakeResult> {
     const verdict = verdictSchema.parse(await ratelimit.limit(key, { rate: amount }));
     return { taken: verdict.success, remaining: verdict.remaining, resetAt: verdict.reset };
   }

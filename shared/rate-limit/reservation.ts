@@ -4,10 +4,10 @@ import type { LimitPolicy } from './policies.ts';
 import type { PolicyState, Reservation } from './rate-limiter.ts';
 
 export interface ReservationOptions {
-  readonly localClaims: readonly Claim[];
-  readonly sharedClaims: readonly Claim[];
-  readonly correctLocal: (claims: readonly Claim[]) => Promise<void>;
-  readonly correctShared: (claims: readonly Claim[]) => Promise<void>;
+  readonly localClaims: readonly BucketRequest[];
+  readonly sharedClaims: readonly BucketRequest[];
+  readonly correctLocal: (claims: readonly BucketRequest[]) => Promise<void>;
+  readonly correctShared: (claims: readonly BucketRequest[]) => Promise<void>;
 }
 
 /** Remembers what was taken where, until somebody says what was used of it. */
@@ -28,7 +28,7 @@ export function createReservation(options: ReservationOptions): Reservation {
 }
 
 /** Only tokens are corrected: a request that failed was still a request. */
-function differences(claims: readonly Claim[], used: number): Claim[] {
+function differences(claims: readonly BucketRequest[], used: number): BucketRequest[] {
   const tokens = Number.isFinite(used) ? Math.max(0, Math.ceil(used)) : undefined;
   return claims
     .filter(({ policy }) => policy.unit === 'tokens')
@@ -37,9 +37,9 @@ function differences(claims: readonly Claim[], used: number): Claim[] {
 }
 
 /** The failure that a caller sees for what was refused: of several, the one that lasts longest. */
-export function refusalOf(refused: readonly RefusedClaim[], now: number): ServiceError {
+export function toRateLimitError(refused: readonly RefusedRequest[], now: number): ServiceError {
   const tooLarge = refused.find(({ claim }) => claim.amount > claim.policy.capacity);
-  if (tooLarge !== undefined) return neverFits(tooLarge);
+  if (tooLarge !== undefined) return exceedsCapacity(tooLarge);
   const last = refused.reduce((a, b) => (b.resetAt > a.resetAt ? b : a));
   const { code, unit, capacity } = last.claim.policy;
   const retryAfterSeconds = Math.max(1, Math.ceil((last.resetAt - now) / 1000));
@@ -51,7 +51,7 @@ export function refusalOf(refused: readonly RefusedClaim[], now: number): Servic
 }
 
 /** Waiting would not help, so this one must not invite a retry. */
-function neverFits({ claim }: RefusedClaim): ServiceError {
+function exceedsCapacity({ claim }: RefusedRequest): ServiceError {
   const { capacity, windowSeconds } = claim.policy;
   const window = windowSeconds === 60 ? 'minute' : 'day';
   return new ServiceError(
@@ -62,7 +62,7 @@ function neverFits({ claim }: RefusedClaim): ServiceError {
 }
 
 /** What one request wants of one policy. */
-export interface Claim {
+export interface BucketRequest {
   readonly policy: LimitPolicy;
   readonly key: string;
   readonly amount: number;
@@ -70,21 +70,24 @@ export interface Claim {
   readonly endsAt: number | undefined;
 }
 
-export interface RefusedClaim {
-  readonly claim: Claim;
+export interface RefusedRequest {
+  readonly claim: BucketRequest;
   readonly resetAt: number;
 }
 
-export interface ClaimOutcome {
-  readonly granted: readonly Claim[];
-  readonly refused: readonly RefusedClaim[];
+export interface TakeAllResult {
+  readonly granted: readonly BucketRequest[];
+  readonly refused: readonly RefusedRequest[];
   readonly states: readonly PolicyState[];
 }
 
 type Stores = ReadonlyMap<LimitPolicy, BucketStore | undefined>;
 
 /** Takes of each bucket what is claimed. What was granted beside a refusal is still taken. */
-export async function claimAll(stores: Stores, claims: readonly Claim[]): Promise<ClaimOutcome> {
+export async function takeAll(
+  stores: Stores,
+  claims: readonly BucketRequest[],
+): Promise<TakeAllResult> {
   const taken = await Promise.all(
     claims.map(async (claim) => {
       const { policy, key, amount, endsAt } = claim;
@@ -104,7 +107,7 @@ export async function claimAll(stores: Stores, claims: readonly Claim[]): Promis
 }
 
 /** Adds the amounts to what was taken before; below 0 gives back. */
-export async function correctAll(stores: Stores, claims: readonly Claim[]): Promise<void> {
+export async function adjustAll(stores: Stores, claims: readonly BucketRequest[]): Promise<void> {
   await Promise.all(
     claims
       .filter(({ amount }) => amount !== 0)
@@ -113,7 +116,7 @@ export async function correctAll(stores: Stores, claims: readonly Claim[]): Prom
 }
 
 /** The same claim on another amount. */
-export function withAmount(claim: Claim, amount: number): Claim {
+export function withAmount(claim: BucketRequest, amount: number): BucketRequest {
   return { ...claim, amount };
 }
 

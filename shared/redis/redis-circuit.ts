@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.ts';
 import { createCircuitBreaker } from '../resilience/circuit-breaker.ts';
-import { describeCause } from '../telemetry/describe-error.ts';
+import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** Stands between the service and a Redis that may be slow, wrong or gone. */
-export interface RedisGuard {
+export interface RedisCircuit {
   /**
    * Runs work that uses Redis, within the time that a request can spare.
    * Rejects with the failure of the work, or at once with RedisAwayError while Redis is away.
@@ -14,7 +14,7 @@ export interface RedisGuard {
   state(): 'ready' | 'away';
 }
 
-export interface RedisGuardOptions {
+export interface RedisCircuitOptions {
   /** Asks Redis for a sign of life. */
   readonly ping: () => Promise<unknown>;
   /** How long one call may keep a request waiting. */
@@ -28,14 +28,14 @@ export interface RedisGuardOptions {
 }
 
 /** 150 ms is what a chat can lose without a person noticing; the rest keeps logs and load low. */
-export const REDIS_GUARD_DEFAULTS = {
+export const REDIS_CIRCUIT_DEFAULTS = {
   budgetMs: 150,
   retryAfterMs: 2_000,
   logIntervalMs: 60_000,
 } as const;
 
 /** Redis was not asked, or did not answer within its budget. */
-export class RedisAwayError extends Error {
+export class RedisUnavailableError extends Error {
   constructor(message: string) {
     super(message);
     this.name = 'RedisAwayError';
@@ -50,7 +50,7 @@ const WRONG_TYPE = /^(?:Command failed: )?WRONGTYPE\b/;
  * own. The call that finds out whether it is back is a ping in the background: no request waits
  * for it.
  */
-export function createRedisGuard(options: RedisGuardOptions): RedisGuard {
+export function createRedisCircuit(options: RedisCircuitOptions): RedisCircuit {
   const { ping, budgetMs, clock, telemetry } = options;
   const mayLog = createThrottle(options);
   const breaker = createCircuitBreaker({
@@ -65,7 +65,7 @@ export function createRedisGuard(options: RedisGuardOptions): RedisGuard {
   function probe(): void {
     const pass = breaker.enter();
     if (pass === undefined) return;
-    void inTime(ping, budgetMs).then(
+    void withTimeout(ping, budgetMs).then(
       () => pass.succeed(),
       () => pass.fail(),
     );
@@ -78,7 +78,7 @@ export function createRedisGuard(options: RedisGuardOptions): RedisGuard {
   }
 
   function report(error: unknown): void {
-    if (mayLog()) telemetry.warn('redis failed', { cause: describeCause(error) });
+    if (mayLog()) telemetry.warn('redis failed', { cause: describeError(error) });
   }
 
   return {
@@ -86,10 +86,10 @@ export function createRedisGuard(options: RedisGuardOptions): RedisGuard {
       const pass = breaker.state() === 'closed' ? breaker.enter() : undefined;
       if (pass === undefined) {
         probe();
-        throw new RedisAwayError('Redis is left alone after a failure');
+        throw new RedisUnavailableError('Redis is left alone after a failure');
       }
       try {
-        const result = await inTime(work, budgetMs);
+        const result = await withTimeout(work, budgetMs);
         pass.succeed();
         recover();
         return result;
@@ -121,7 +121,7 @@ function isAboutOneKey(error: unknown): boolean {
   return error instanceof Error && WRONG_TYPE.test(error.message);
 }
 
-function createThrottle({ clock, logIntervalMs }: RedisGuardOptions): () => boolean {
+function createThrottle({ clock, logIntervalMs }: RedisCircuitOptions): () => boolean {
   let last = -Infinity;
   return () => {
     const now = clock.now();
@@ -132,10 +132,10 @@ function createThrottle({ clock, logIntervalMs }: RedisGuardOptions): () => bool
   };
 }
 
-async function inTime<T>(work: () => Promise<T>, timeoutMs: number): Promise<T> {
+async function withTimeout<T>(work: () => Promise<T>, timeoutMs: number): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(
-    () => late.reject(new RedisAwayError('Redis did not answer in time')),
+    () => late.reject(new RedisUnavailableError('Redis did not answer in time')),
     timeoutMs,
   );
   try {

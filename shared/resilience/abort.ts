@@ -1,8 +1,8 @@
 /** Waits that end at once when the caller gives up, and leave neither timer nor listener behind. */
-export function waitFor(delayMs: number, signal: AbortSignal): Promise<void> {
+export function delay(delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
-      reject(reasonOf(signal));
+      reject(abortReason(signal));
       return;
     }
     const timer = setTimeout(() => {
@@ -11,17 +11,17 @@ export function waitFor(delayMs: number, signal: AbortSignal): Promise<void> {
     }, delayMs);
     function giveUp(): void {
       clearTimeout(timer);
-      reject(reasonOf(signal));
+      reject(abortReason(signal));
     }
     signal.addEventListener('abort', giveUp, { once: true });
   });
 }
 
 /** The outcome of work that knows nothing of signals, or the signal's reason if that is sooner. */
-export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+export function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     function giveUp(): void {
-      reject(reasonOf(signal));
+      reject(abortReason(signal));
     }
     if (signal.aborted) giveUp();
     else signal.addEventListener('abort', giveUp, { once: true });
@@ -30,13 +30,13 @@ export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise
 }
 
 /** The reason of an aborted signal in a form that may be thrown. */
-export function reasonOf(signal: AbortSignal): Error {
+export function abortReason(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
   return reason instanceof Error ? reason : new Error('The call was aborted', { cause: reason });
 }
 
 /** Ends work that makes no progress. Only time spent waiting for the work counts. */
-export interface Watchdog {
+export interface IdleTimer {
   /** The wait for progress begins: it may last this long. */
   begin(timeoutMs: number): void;
   /** Progress was made, or whoever waits has turned to something else. */
@@ -52,7 +52,7 @@ export interface Watchdog {
  * fires, looks whether the limit has passed or how long it still has to sleep. Durations come from
  * the monotonic clock, so setting the system clock neither cuts a stream nor keeps a dead one.
  */
-export function createWatchdog(bite: () => void): Watchdog {
+export function createIdleTimer(bite: () => void): IdleTimer {
   let limit = Number.POSITIVE_INFINITY;
   let firesAt = Number.POSITIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;

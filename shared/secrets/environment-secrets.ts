@@ -1,7 +1,7 @@
-import type { Secrets, WantedSecret } from './secrets.ts';
+import type { Secrets, RequiredSecret } from './secrets.ts';
 
 export interface EnvironmentSecretsOptions {
-  readonly wanted: readonly WantedSecret[];
+  readonly wanted: readonly RequiredSecret[];
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
@@ -27,7 +27,7 @@ export function readVariables({
 }: EnvironmentSecretsOptions): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   for (const { name, variable } of wanted) {
-    const { value } = usableValue(variable === undefined ? undefined : environment[variable]);
+    const { value } = normalizeSecret(variable === undefined ? undefined : environment[variable]);
     if (value !== undefined) values.set(name, value);
   }
   return values;
@@ -36,7 +36,7 @@ export function readVariables({
 /** A vault keeps at most 25 kB; no key or address of this product comes near it. */
 const MAX_SECRET_BYTES = 24 * 1024;
 
-export type UsableValue =
+export type NormalizedSecret =
   | { readonly value: string }
   | { readonly value: undefined; readonly reason: 'empty' | 'too large' };
 
@@ -44,7 +44,7 @@ export type UsableValue =
  * Surrounding white space goes, line ends included: files and portals add them, and a header that
  * holds one is refused. What is empty then counts as missing.
  */
-export function usableValue(raw: string | undefined): UsableValue {
+export function normalizeSecret(raw: string | undefined): NormalizedSecret {
   const value = raw?.trim() ?? '';
   if (value === '') return { value: undefined, reason: 'empty' };
   if (Buffer.byteLength(value) > MAX_SECRET_BYTES) return { value: undefined, reason: 'too large' };

@@ -1,7 +1,12 @@
 import type { TokenCredential } from '@azure/identity';
 import { SecretClient, type SecretClientOptions } from '@azure/keyvault-secrets';
 import * as z from 'zod';
-import { type SecretReader, type SecretReading, VaultError, type VaultTrouble } from './secrets.ts';
+import {
+  type SecretReader,
+  type SecretReading,
+  VaultError,
+  type VaultErrorReason,
+} from './secrets.ts';
 
 export interface KeyVaultOptions {
   /** Such as https://NAME.vault.azure.net. */
@@ -16,7 +21,7 @@ export interface KeyVaultOptions {
  * brings cost a cold start that other installations should not pay.
  */
 export function createKeyVaultReader(options: KeyVaultOptions): SecretReader {
-  const client = new SecretClient(options.vaultUrl, impatient(options.credential), {
+  const client = new SecretClient(options.vaultUrl, abortableCredential(options.credential), {
     // When to try again is decided in one place, and that is not here.
     retryOptions: { maxRetries: 0 },
     // A vault does not redirect, and a token must not follow one that does.
@@ -31,7 +36,7 @@ export function createKeyVaultReader(options: KeyVaultOptions): SecretReader {
         return { kind: 'found', value, version: properties.version };
       } catch (thrown) {
         if (signal.aborted) throw new VaultError('no answer in time', { cause: thrown });
-        const explained = explainVaultFailure(thrown);
+        const explained = toVaultError(thrown);
         if (typeof explained === 'string') return missing(explained);
         throw explained;
       }
@@ -47,7 +52,7 @@ function missing(reason: 'absent' | 'disabled'): SecretReading {
  * A credential whose callers stop waiting when they said so. The client gives one request for a
  * token to all who need it, so one that hangs would keep every later read waiting with it.
  */
-function impatient(credential: TokenCredential): TokenCredential {
+function abortableCredential(credential: TokenCredential): TokenCredential {
   return {
     getToken(scopes, options) {
       const token = credential.getToken(scopes, options);
@@ -79,11 +84,11 @@ const failureSchema = z.object({
 const UNUSABLE = new Set(['SecretDisabled', 'SecretExpired', 'SecretNotYetValid']);
 
 /** A failed read as a fact about the secret, or as trouble with the vault. */
-export function explainVaultFailure(thrown: unknown): 'absent' | 'disabled' | VaultError {
+export function toVaultError(thrown: unknown): 'absent' | 'disabled' | VaultError {
   const { name, code, statusCode, details } = failureSchema.safeParse(thrown).data ?? {};
   if (statusCode === 404 && code === 'SecretNotFound') return 'absent';
   if (UNUSABLE.has(details?.error.innerError.code ?? '')) return 'disabled';
-  return new VaultError(troubleOf({ name, statusCode }), { cause: thrown });
+  return new VaultError(vaultErrorReason({ name, statusCode }), { cause: thrown });
 }
 
 interface Failure {
@@ -91,7 +96,7 @@ interface Failure {
   readonly statusCode: number | undefined;
 }
 
-function troubleOf({ name, statusCode }: Failure): VaultTrouble {
+function vaultErrorReason({ name, statusCode }: Failure): VaultErrorReason {
   // The identity's own errors carry statuses of the identity endpoint, so they come first.
   if (name !== undefined && /Authentication|Credential/.test(name)) {
     return 'no identity to ask with';

@@ -3,11 +3,11 @@ import {
   type SecretReader,
   type SecretReading,
   VaultError,
-  type VaultTrouble,
+  type VaultErrorReason,
 } from './secrets.ts';
 
 /** When the vault is asked. All times in milliseconds. */
-export interface VaultPace {
+export interface RefreshSchedule {
   /** One time for all secrets of a load together. */
   readonly loadTimeoutMs: number;
   /** Between two reads while all is well. */
@@ -23,7 +23,7 @@ export interface VaultPace {
   readonly lateRefusalMs: number;
 }
 
-export const DEFAULT_VAULT_PACE: VaultPace = {
+export const DEFAULT_REFRESH_SCHEDULE: RefreshSchedule = {
   loadTimeoutMs: 5_000,
   refreshMs: 300_000,
   failingMs: 60_000,
@@ -36,14 +36,18 @@ export const DEFAULT_VAULT_PACE: VaultPace = {
   lateRefusalMs: 30_000,
 };
 
-export interface PaceState {
+export interface RefreshState {
   /** Every secret was answered for at least once. */
   readonly isComplete: boolean;
   readonly failuresInRow: number;
 }
 
 /** How long to wait for the next read in the background. `random` is from 0 up to 1. */
-export function nextReadDelayMs(pace: VaultPace, state: PaceState, random: number): number {
+export function nextReadDelayMs(
+  pace: RefreshSchedule,
+  state: RefreshState,
+  random: number,
+): number {
   const { isComplete, failuresInRow } = state;
   // Instances that started together drift apart; while the vault fails, never sooner than promised.
   if (failuresInRow === 0) return pace.refreshMs * (0.8 + 0.4 * random);
@@ -53,7 +57,7 @@ export function nextReadDelayMs(pace: VaultPace, state: PaceState, random: numbe
 }
 
 /** A read that repeats itself in the background and never runs twice at once. */
-export interface RepeatedRead {
+export interface SecretPoller {
   /** Reads at once; whoever asks while a read runs waits for that one. */
   now(): Promise<void>;
   /** Resolves when no read is under way. */
@@ -61,14 +65,14 @@ export interface RepeatedRead {
   stop(): void;
 }
 
-export interface RepeatedReadOptions {
+export interface SecretPollerOptions {
   /** Must not throw. */
   readonly read: () => Promise<void>;
   /** Asked after each read. */
   readonly nextDelayMs: () => number;
 }
 
-export function createRepeatedRead({ read, nextDelayMs }: RepeatedReadOptions): RepeatedRead {
+export function createSecretPoller({ read, nextDelayMs }: SecretPollerOptions): SecretPoller {
   let timer: NodeJS.Timeout | undefined;
   let reading: Promise<void> | undefined;
   let isStopped = false;
@@ -94,22 +98,22 @@ export function createRepeatedRead({ read, nextDelayMs }: RepeatedReadOptions): 
   };
 }
 
-export interface RoundOutcome {
+export interface FetchResult {
   readonly readings: ReadonlyMap<SecretName, SecretReading>;
   /** Secrets that the vault said nothing of, with the reason. */
-  readonly troubles: ReadonlyMap<SecretName, VaultTrouble>;
+  readonly troubles: ReadonlyMap<SecretName, VaultErrorReason>;
 }
 
-export interface RoundOptions {
+export interface FetchOptions {
   readonly reader: SecretReader;
   readonly names: readonly SecretName[];
   readonly timeoutMs: number;
 }
 
 /** Reads all secrets at once, with one time limit for all of them. Never throws. */
-export async function readRound({ reader, names, timeoutMs }: RoundOptions): Promise<RoundOutcome> {
+export async function fetchAll({ reader, names, timeoutMs }: FetchOptions): Promise<FetchResult> {
   const readings = new Map<SecretName, SecretReading>();
-  const troubles = new Map<SecretName, VaultTrouble>();
+  const troubles = new Map<SecretName, VaultErrorReason>();
   const abort = new AbortController();
   // Raced, not only aborted: a credential under way does not always listen to a signal.
   const late = Promise.withResolvers<never>();

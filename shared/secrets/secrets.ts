@@ -4,14 +4,14 @@ export type SecretName = string;
 export type SecretSource = 'key-vault' | 'environment' | 'none';
 
 /** One secret that the product reads. */
-export interface WantedSecret {
+export interface RequiredSecret {
   readonly name: SecretName;
   /** The environment variable that stands in where the vault has no usable value. */
   readonly variable?: string | undefined;
 }
 
 /** Why the vault could not be asked. Fixed words, safe for anybody. */
-export type VaultTrouble =
+export type VaultErrorReason =
   | 'no answer in time'
   | 'not reachable'
   | 'no identity to ask with'
@@ -20,13 +20,13 @@ export type VaultTrouble =
   | 'failing';
 
 /** Why there is no value: a fact about the secret, or trouble with the whole vault. */
-export type MissingReason = 'absent' | 'disabled' | 'empty' | 'too large' | VaultTrouble;
+export type MissingReason = 'absent' | 'disabled' | 'empty' | 'too large' | VaultErrorReason;
 
 export interface SecretsState {
   /** When the vault last answered for every secret, in milliseconds since the epoch. */
   readonly lastSuccessAt?: number;
   /** What went wrong most recently; kept while the vault is away. */
-  readonly lastError?: VaultTrouble;
+  readonly lastError?: VaultErrorReason;
   /** The vault does not answer: what is given out is the last known value, if there is one. */
   readonly failing: boolean;
 }
@@ -65,9 +65,9 @@ export interface SecretReader {
 
 /** The vault gave no answer that says anything about the secret. */
 export class VaultError extends Error {
-  readonly trouble: VaultTrouble;
+  readonly trouble: VaultErrorReason;
 
-  constructor(trouble: VaultTrouble, options?: { readonly cause?: unknown }) {
+  constructor(trouble: VaultErrorReason, options?: { readonly cause?: unknown }) {
     super(`The vault cannot be read: ${trouble}`, options);
     this.name = 'VaultError';
     this.trouble = trouble;

@@ -2,14 +2,14 @@ import type { Clock } from '../clock.ts';
 import {
   type EnvironmentSecretsOptions,
   readVariables,
-  usableValue,
+  normalizeSecret,
 } from './environment-secrets.ts';
 import {
-  createRepeatedRead,
+  createSecretPoller,
   nextReadDelayMs,
-  readRound,
-  type RoundOutcome,
-  type VaultPace,
+  fetchAll,
+  type FetchResult,
+  type RefreshSchedule,
 } from './refresh-schedule.ts';
 import type {
   MissingReason,
@@ -19,15 +19,15 @@ import type {
   Secrets,
   SecretSource,
   SecretsState,
-  VaultTrouble,
-  WantedSecret,
+  VaultErrorReason,
+  RequiredSecret,
 } from './secrets.ts';
-import { describeCause } from '../telemetry/describe-error.ts';
+import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 export interface VaultSecretsOptions extends EnvironmentSecretsOptions {
   readonly reader: SecretReader;
-  readonly pace: VaultPace;
+  readonly pace: RefreshSchedule;
   readonly clock: Clock;
   /** From 0 up to 1, as Math.random. */
   readonly random: () => number;
@@ -41,9 +41,9 @@ export interface VaultSecretsOptions extends EnvironmentSecretsOptions {
 export function createVaultSecrets(options: VaultSecretsOptions): Secrets {
   const { reader, pace, clock, random, telemetry, wanted } = options;
   const names = wanted.map(({ name }) => name);
-  const shelf = createSecretShelf(wanted, readVariables(options));
-  const bell = createChangeBell(telemetry);
-  const health = createVaultHealth(clock, telemetry);
+  const shelf = createSecretCache(wanted, readVariables(options));
+  const bell = createChangeEmitter(telemetry);
+  const health = createVaultHealthTracker(clock, telemetry);
   const lastAt: { read?: number; forced?: number; replaced?: number } = {};
   let isClosed = false;
   let refreshing: Promise<boolean> | undefined;
@@ -51,7 +51,7 @@ export function createVaultSecrets(options: VaultSecretsOptions): Secrets {
   async function readOnce(): Promise<void> {
     lastAt.read = clock.now();
     const wasComplete = shelf.isComplete();
-    const outcome = await readRound({ reader, names, timeoutMs: pace.loadTimeoutMs });
+    const outcome = await fetchAll({ reader, names, timeoutMs: pace.loadTimeoutMs });
     if (isClosed) return;
     const changed = shelf.put(outcome);
     health.note(outcome.troubles);
@@ -75,7 +75,7 @@ export function createVaultSecrets(options: VaultSecretsOptions): Secrets {
     return isRecent(clock, { at: lastAt.replaced, periodMs: pace.lateRefusalMs });
   }
 
-  const rounds = createRepeatedRead({
+  const rounds = createSecretPoller({
     read: readOnce,
     nextDelayMs() {
       const state = { isComplete: shelf.isComplete(), failuresInRow: health.failuresInRow() };
@@ -103,24 +103,24 @@ export function createVaultSecrets(options: VaultSecretsOptions): Secrets {
   };
 }
 
-interface Moment {
+interface ReadAttempt {
   readonly at: number | undefined;
   readonly periodMs: number;
 }
 
 /** A clock that was set back must not make the wait longer. */
-function isRecent(clock: Clock, { at, periodMs }: Moment): boolean {
+function isRecent(clock: Clock, { at, periodMs }: ReadAttempt): boolean {
   return at !== undefined && Math.abs(clock.now() - at) < periodMs;
 }
 
-type Kept =
+type CachedSecret =
   | { readonly value: string; readonly version: string | undefined }
   | { readonly value: undefined; readonly reason: MissingReason };
 
 /** The last known state of each secret, and what the environment has in its place. */
-export interface SecretShelf {
+export interface SecretCache {
   /** Takes over what a round found; what it did not find out stays. Names whose value changed. */
-  put(outcome: RoundOutcome): SecretName[];
+  put(outcome: FetchResult): SecretName[];
   get(name: SecretName): string | undefined;
   sourceOf(name: SecretName): SecretSource;
   whyMissing(name: SecretName): MissingReason | undefined;
@@ -128,11 +128,11 @@ export interface SecretShelf {
   isComplete(): boolean;
 }
 
-export function createSecretShelf(
-  wanted: readonly WantedSecret[],
+export function createSecretCache(
+  wanted: readonly RequiredSecret[],
   variables: ReadonlyMap<SecretName, string>,
-): SecretShelf {
-  const answered = new Map<SecretName, Kept>();
+): SecretCache {
+  const answered = new Map<SecretName, CachedSecret>();
   const troubles = new Map<SecretName, MissingReason>();
 
   function get(name: SecretName): string | undefined {
@@ -146,7 +146,7 @@ export function createSecretShelf(
       for (const [name, reading] of outcome.readings) {
         const before = get(name);
         if (isSameVersion(reading, answered.get(name))) continue;
-        answered.set(name, keep(reading));
+        answered.set(name, toCachedSecret(reading));
         if (get(name) !== before) changed.push(name);
       }
       return changed;
@@ -166,26 +166,26 @@ export function createSecretShelf(
 }
 
 /** A version never changes its value, so there is nothing to compare. */
-function isSameVersion(reading: SecretReading, kept: Kept | undefined): boolean {
+function isSameVersion(reading: SecretReading, kept: CachedSecret | undefined): boolean {
   if (reading.kind === 'missing' || kept?.value === undefined) return false;
   return reading.version !== undefined && reading.version === kept.version;
 }
 
-function keep(reading: SecretReading): Kept {
+function toCachedSecret(reading: SecretReading): CachedSecret {
   if (reading.kind === 'missing') return { value: undefined, reason: reading.reason };
-  const usable = usableValue(reading.value);
+  const usable = normalizeSecret(reading.value);
   return usable.value === undefined ? usable : { value: usable.value, version: reading.version };
 }
 
 type Listener = (changed: readonly SecretName[]) => void;
 
 /** Tells everybody who listens; one that throws is logged and does not keep it from the others. */
-export interface ChangeBell {
+export interface ChangeEmitter {
   ring(changed: readonly SecretName[]): void;
   onRing(listener: Listener): () => void;
 }
 
-export function createChangeBell(telemetry: Telemetry): ChangeBell {
+export function createChangeEmitter(telemetry: Telemetry): ChangeEmitter {
   const listeners = new Set<Listener>();
   return {
     ring(changed) {
@@ -193,7 +193,7 @@ export function createChangeBell(telemetry: Telemetry): ChangeBell {
         try {
           listener(changed);
         } catch (thrown) {
-          telemetry.error('changed secrets not taken over', { cause: describeCause(thrown) });
+          telemetry.error('changed secrets not taken over', { cause: describeError(thrown) });
         }
       }
     },
@@ -205,9 +205,9 @@ export function createChangeBell(telemetry: Telemetry): ChangeBell {
 }
 
 /** How the vault has been of late, told to operators when it changes and not more often. */
-export interface VaultHealth {
+export interface VaultHealthTracker {
   /** The end of a read; without troubles it was a success. */
-  note(troubles: ReadonlyMap<SecretName, VaultTrouble>): void;
+  note(troubles: ReadonlyMap<SecretName, VaultErrorReason>): void;
   failuresInRow(): number;
   state(): SecretsState;
 }
@@ -215,13 +215,13 @@ export interface VaultHealth {
 /** How often operators are told that the vault is still away. */
 const WARN_EVERY_MS = 60_000;
 
-export function createVaultHealth(clock: Clock, telemetry: Telemetry): VaultHealth {
+export function createVaultHealthTracker(clock: Clock, telemetry: Telemetry): VaultHealthTracker {
   let failuresInRow = 0;
   let lastSuccessAt: number | undefined;
-  let lastError: VaultTrouble | undefined;
+  let lastError: VaultErrorReason | undefined;
   let lastWarnAt: number | undefined;
 
-  function noteTrouble(troubles: ReadonlyMap<SecretName, VaultTrouble>): void {
+  function noteTrouble(troubles: ReadonlyMap<SecretName, VaultErrorReason>): void {
     failuresInRow += 1;
     lastError = troubles.values().next().value;
     const now = clock.now();

@@ -6,7 +6,7 @@ import type { LogFields, LogLevel, Telemetry } from './telemetry.ts';
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 const MAX_FIELD_CHARS = 2_000;
 
-export interface ConsoleTelemetryOptions {
+export interface ConsoleLoggerOptions {
   readonly clock: Clock;
   /** Lines below this level are dropped. */
   readonly minLevel: LogLevel;
@@ -17,12 +17,12 @@ export interface ConsoleTelemetryOptions {
 }
 
 /** Structured logs: one JSON object per line, whatever characters the values hold. */
-export function createConsoleTelemetry(options: ConsoleTelemetryOptions): Telemetry {
-  return createTelemetry({ log: createConsoleLog(options) });
+export function createConsoleLogger(options: ConsoleLoggerOptions): Telemetry {
+  return createTelemetry({ log: createConsoleSink(options) });
 }
 
-export function createConsoleLog(options: ConsoleTelemetryOptions): LogSink {
-  const { clock, minLevel, write, redact = asItIs } = options;
+export function createConsoleSink(options: ConsoleLoggerOptions): LogSink {
+  const { clock, minLevel, write, redact = identity } = options;
   const lowest = LEVELS.indexOf(minLevel);
   return ({ level, message, fields }) => {
     if (LEVELS.indexOf(level) < lowest) return;
@@ -33,7 +33,7 @@ export function createConsoleLog(options: ConsoleTelemetryOptions): LogSink {
   };
 }
 
-function asItIs(text: string): string {
+function identity(text: string): string {
   return text;
 }
 

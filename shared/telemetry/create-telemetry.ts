@@ -17,7 +17,7 @@ export interface TelemetryParts {
 
 /** Telemetry out of what writes lines, what counts and what traces. */
 export function createTelemetry(parts: TelemetryParts): Telemetry {
-  return bind({ meter: silentMeter, tracer: passThroughTracer, ...parts }, {});
+  return bind({ meter: noopMeter, tracer: noopTracer, ...parts }, {});
 }
 
 function bind(parts: Required<TelemetryParts>, bound: LogFields): Telemetry {
@@ -40,10 +40,10 @@ function bind(parts: Required<TelemetryParts>, bound: LogFields): Telemetry {
 }
 
 /** Counts nothing. */
-export const silentMeter: Meter = { count: () => undefined, record: () => undefined };
+export const noopMeter: Meter = { count: () => undefined, record: () => undefined };
 
 /** Traces nothing: what would belong to a piece of work belongs to what that belongs to. */
-export const passThroughTracer: Tracer = {
+export const noopTracer: Tracer = {
   startSpan: (_name, { parent }): Span => ({
     traceparent: parent,
     set: () => undefined,
@@ -52,36 +52,37 @@ export const passThroughTracer: Tracer = {
 };
 
 /** Says nothing: for parts whose every call would be noise, such as liveness probes. */
-export const silentTelemetry: Telemetry = {
-  ...silentMeter,
-  ...passThroughTracer,
+export const noopTelemetry: Telemetry = {
+  ...noopMeter,
+  ...noopTracer,
   debug: () => undefined,
   info: () => undefined,
   warn: () => undefined,
   error: () => undefined,
-  with: () => silentTelemetry,
+  with: () => noopTelemetry,
 };
 
 /** What a log line counts as. */
-type Counted = (meter: Meter, fields: LogFields) => void;
+type CountedMessage = (meter: Meter, fields: LogFields) => void;
 
 /**
  * Log lines that are counted too. A message is fixed text and says that something has happened, so
  * the rooms tell it once, and the log and the metrics cannot differ.
  */
-export const COUNTED_MESSAGES: Readonly<Record<string, Counted>> = {
-  'model call retried': (meter, fields) => meter.count('modelRetries', 1, failureOf(fields)),
-  'model call failed over': (meter, fields) => meter.count('modelFailovers', 1, failureOf(fields)),
-  'model call given up': (meter, fields) => meter.count('modelGivenUp', 1, failureOf(fields)),
+export const COUNTED_MESSAGES: Readonly<Record<string, CountedMessage>> = {
+  'model call retried': (meter, fields) => meter.count('modelRetries', 1, failureLabelOf(fields)),
+  'model call failed over': (meter, fields) =>
+    meter.count('modelFailovers', 1, failureLabelOf(fields)),
+  'model call given up': (meter, fields) => meter.count('modelGivenUp', 1, failureLabelOf(fields)),
   'model circuit opened': (meter, { endpoint }) =>
-    meter.count('circuitOpened', 1, { 'agent.endpoint': word(endpoint) }),
+    meter.count('circuitOpened', 1, { 'agent.endpoint': toMetricValue(endpoint) }),
   'rate limit would refuse': (meter) => meter.count('limiterVerdicts', 1, { outcome: 'observed' }),
   'batch item failed': (meter, { code }) =>
-    meter.count('batchItemFailures', 1, { 'error.type': word(code) }),
+    meter.count('batchItemFailures', 1, { 'error.type': toMetricValue(code) }),
   'batch shard finished': shard('finished'),
   'batch delivery failed': shard('failed'),
   'batch shard handed over': (meter, { reason }) =>
-    meter.count('batchShards', 1, { outcome: 'handed over', reason: word(reason) }),
+    meter.count('batchShards', 1, { outcome: 'handed over', reason: toMetricValue(reason) }),
   'batch shard is held by another delivery': shard('held elsewhere'),
   'batch message refused': shard('refused'),
   'batch job expired': shard('expired'),
@@ -95,14 +96,14 @@ export const COUNTED_MESSAGES: Readonly<Record<string, Counted>> = {
   'redis failed': (meter) => meter.count('redisFailures', 1),
 };
 
-function shard(outcome: string): Counted {
+function shard(outcome: string): CountedMessage {
   return (meter) => meter.count('batchShards', 1, { outcome });
 }
 
-function failureOf({ endpoint, code }: LogFields) {
-  return { 'agent.endpoint': word(endpoint), 'error.type': word(code) };
+function failureLabelOf({ endpoint, code }: LogFields) {
+  return { 'agent.endpoint': toMetricValue(endpoint), 'error.type': toMetricValue(code) };
 }
 
-function word(value: LogFields[string]): string | undefined {
+function toMetricValue(value: LogFields[string]): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }

@@ -14,7 +14,7 @@ const CALLED = /^[\w$.<>#[\] ]{1,80}$/;
  * Messages of errors that are not ours are left out: libraries put URLs, keys and request
  * bodies into them.
  */
-export function describeCause(thrown: unknown): string {
+export function describeError(thrown: unknown): string {
   const parts: string[] = [];
   let current: unknown = thrown;
   for (let depth = 0; depth < MAX_CHAIN && current !== undefined && current !== null; depth += 1) {
@@ -25,7 +25,7 @@ export function describeCause(thrown: unknown): string {
 }
 
 /** The innermost places of the code that a thrown value passed, without its message or folders. */
-export function describePlace(thrown: unknown): string {
+export function stackFrames(thrown: unknown): string {
   if (!(thrown instanceof Error) || typeof thrown.stack !== 'string') return 'unknown';
   // A message of several lines can look like frames.
   const stack = thrown.stack.replace(thrown.message, '');

@@ -54,7 +54,7 @@ export function parseTraceparent(text: string | undefined): TraceParts | undefin
   return { traceId, spanId, flags: Number.parseInt(flags, 16) };
 }
 
-export interface ToolRun {
+export interface ToolSpanOptions {
   readonly name: string;
   /** The trace context of the turn that the tool is called in. */
   readonly parent: string | undefined;
@@ -62,8 +62,8 @@ export interface ToolRun {
 }
 
 /** Runs one tool as a span and measures it. The trace context is for calls that the tool makes. */
-export async function traceTool<Result>(
-  { name, parent, telemetry }: ToolRun,
+export async function withToolSpan<Result>(
+  { name, parent, telemetry }: ToolSpanOptions,
   run: (traceparent: string | undefined) => Promise<Result>,
 ): Promise<Result> {
   const startedAt = performance.now();

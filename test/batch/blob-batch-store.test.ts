@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-container.ts';
+import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
 import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
-import { names } from '../../shared/batch/storage/blob-paths.ts';
+import { blobPaths } from '../../shared/batch/storage/blob-paths.ts';
 import { digestOf, type InlineJob } from '../../shared/batch/model/job-message.ts';
 import type { JournalEntry } from '../../shared/batch/storage/journal.ts';
-import { answered } from '../../shared/batch/model/item.ts';
-import type { ShardHold } from '../../shared/batch/storage/shard-lease.ts';
+import { successLine } from '../../shared/batch/model/item.ts';
+import type { ShardLease } from '../../shared/batch/storage/shard-lease.ts';
 import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { readJob, type JobResults } from '../support/batch/read-job.ts';
@@ -27,16 +27,16 @@ afterAll(() => world.stop());
 
 function areaWith(options: { renewEveryMs?: number; telemetry?: Telemetry } = {}) {
   const { connection } = world;
-  return createAzureBlobArea({
+  return createAzureBlobContainer({
     connection,
     container: RESULT_CONTAINER,
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
     ...options,
   });
 }
 
 function storeWith(options: { renewEveryMs?: number; telemetry?: Telemetry } = {}): BatchStore {
-  const { telemetry = silentTelemetry } = options;
+  const { telemetry = noopTelemetry } = options;
   return createBlobBatchStore({ area: areaWith(options), clock: systemClock, telemetry });
 }
 
@@ -44,7 +44,7 @@ function refOf({ jobId, items }: InlineJob) {
   return { id: jobId, shard: 0, total: items.length, digest: digestOf(items), generation: 0 };
 }
 
-async function mustOpen(job: InlineJob, from = store): Promise<ShardHold> {
+async function mustOpen(job: InlineJob, from = store): Promise<ShardLease> {
   const hold = await from.open(refOf(job));
   if (typeof hold === 'string') throw new Error(`Cannot open ${job.jobId}: ${hold}`);
   return hold;
@@ -56,11 +56,11 @@ function read(jobId: string): Promise<JobResults | undefined> {
 
 function resultOf(jobId: string, index: number): JournalEntry {
   const place = { jobId, index, customId: `id-m${index}` };
-  return { type: 'result', index, line: answered(place, 'r', { response: `größe ${index}` }) };
+  return { type: 'result', index, line: successLine(place, 'r', { response: `größe ${index}` }) };
 }
 
 function journalBlob(jobId: string) {
-  return world.results.getAppendBlobClient(names.journal(jobId, 0));
+  return world.results.getAppendBlobClient(blobPaths.journal(jobId, 0));
 }
 
 describe('a journal in blob storage', () => {
@@ -164,7 +164,7 @@ describe('a journal in blob storage', () => {
     const body = { response: 'ä'.repeat(500_000) };
 
     await Promise.all([
-      hold.append({ type: 'result', index: 0, line: answered(place, 'r', body) }),
+      hold.append({ type: 'result', index: 0, line: successLine(place, 'r', body) }),
       ...Array.from({ length: 29 }, (_value, at) => hold.append(resultOf('large', at + 1))),
     ]);
 

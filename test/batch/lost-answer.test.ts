@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { PATIENT } from '../../shared/storage/azure/storage-timeouts.ts';
-import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-container.ts';
+import { BACKGROUND_TIMEOUTS } from '../../shared/storage/azure/storage-timeouts.ts';
+import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
 import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
-import { answered } from '../../shared/batch/model/item.ts';
-import type { ShardHold } from '../../shared/batch/storage/shard-lease.ts';
+import { successLine } from '../../shared/batch/model/item.ts';
+import type { ShardLease } from '../../shared/batch/storage/shard-lease.ts';
 import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { startBreakProxy, type BreakProxy } from '../support/batch/break-proxy.ts';
 import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
 
@@ -29,13 +29,13 @@ beforeAll(async () => {
     },
   });
   const connectionString = world.connectionString.replace(`:${world.blobPort}/`, `:${proxy.port}/`);
-  const area = createAzureBlobArea({
+  const area = createAzureBlobContainer({
     connection: { kind: 'connectionString', connectionString },
     container: RESULT_CONTAINER,
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
     renewEveryMs: 50,
   });
-  store = createBlobBatchStore({ area, clock: systemClock, telemetry: silentTelemetry });
+  store = createBlobBatchStore({ area, clock: systemClock, telemetry: noopTelemetry });
 });
 
 afterAll(async () => {
@@ -43,7 +43,7 @@ afterAll(async () => {
   await world.stop();
 });
 
-async function open(jobId: string): Promise<ShardHold> {
+async function open(jobId: string): Promise<ShardLease> {
   const hold = await store.open({ id: jobId, shard: 0, total: 1, digest: 'd', generation: 0 });
   if (typeof hold === 'string') throw new Error(`Cannot open ${jobId}: ${hold}`);
   return hold;
@@ -56,7 +56,7 @@ function countOf(part: string): number {
 describe('an answer of storage that is lost on its way', () => {
   it('Q11: leaves the line in the journal once, although the client sends it again', async () => {
     const hold = await open('append');
-    const line = answered({ jobId: 'append', index: 0, customId: 'id-hi' }, 'r', { text: 'hi' });
+    const line = successLine({ jobId: 'append', index: 0, customId: 'id-hi' }, 'r', { text: 'hi' });
     const before = countOf('comp=appendblock');
     losing = ['comp=appendblock'];
 
@@ -95,7 +95,7 @@ describe('an answer of storage that is lost on its way', () => {
   it('lets go of the job when its journal cannot be read', async () => {
     await (await open('unread')).release();
     losing = Array.from(
-      { length: PATIENT.retryOptions.maxTries },
+      { length: BACKGROUND_TIMEOUTS.retryOptions.maxTries },
       () => 'HEAD /devstoreaccount1/batch-results/unread',
     );
 

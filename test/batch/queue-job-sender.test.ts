@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseJob, toMessageText } from '../../shared/batch/model/job-message.ts';
-import { createQueueJobSender } from '../../shared/batch/azure-job-queue.ts';
+import { createAzureJobSender } from '../../shared/batch/azure-job-queue.ts';
 import { jobOf } from '../support/batch/jobs.ts';
 import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
 
@@ -28,7 +28,7 @@ const job = jobOf('job', [
 
 describe('the job queue', () => {
   it('Q2: hands back the same job, whatever characters are in it', async () => {
-    await createQueueJobSender(world.connection).send(job, { delaySeconds: 0 });
+    await createAzureJobSender(world.connection).send(job, { delaySeconds: 0 });
 
     const { receivedMessageItems } = await world.jobs.receiveMessages();
     const text = receivedMessageItems[0]?.messageText ?? '';
@@ -44,7 +44,7 @@ describe('the job queue', () => {
   });
 
   it('Q8: keeps a delayed job back', async () => {
-    await createQueueJobSender(world.connection).send(job, { delaySeconds: 60 });
+    await createAzureJobSender(world.connection).send(job, { delaySeconds: 60 });
 
     const { receivedMessageItems } = await world.jobs.receiveMessages();
     const { approximateMessagesCount } = await world.jobs.getProperties();
@@ -52,7 +52,7 @@ describe('the job queue', () => {
   });
 
   it('Q2: refuses a job that no message can hold, and says what to do instead', async () => {
-    const sender = createQueueJobSender(world.connection);
+    const sender = createAzureJobSender(world.connection);
     const job = jobOf('large', ['x'.repeat(70_000)]);
 
     const sending = sender.send(job, { delaySeconds: 0 });

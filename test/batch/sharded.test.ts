@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createAzureBlobArea } from '../../shared/storage/azure/azure-blob-container.ts';
+import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
 import type { Batch } from '../../shared/batch/queue-trigger.ts';
 import { INPUT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { ServiceError } from '../../shared/errors.ts';
-import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { itemOf, messages } from '../support/batch/jobs.ts';
 import { pumpQueue } from '../support/batch/pump-queue.ts';
 import { storageProcessor } from '../support/batch/storage-processor.ts';
@@ -23,9 +23,9 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 async function putInput(name: string, count: number): Promise<string> {
   const { connection } = world;
-  const options = { connection, container: INPUT_CONTAINER, telemetry: silentTelemetry };
+  const options = { connection, container: INPUT_CONTAINER, telemetry: noopTelemetry };
   const lines = messages(count).map((message) => `${JSON.stringify(itemOf(message))}\n`);
-  await createAzureBlobArea(options).create(name, { content: lines.join('') });
+  await createAzureBlobContainer(options).create(name, { content: lines.join('') });
   return `${INPUT_CONTAINER}/${name}`;
 }
 

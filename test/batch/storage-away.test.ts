@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { requestPatience } from '../../shared/storage/azure/storage-timeouts.ts';
+import { requestTimeouts } from '../../shared/storage/azure/storage-timeouts.ts';
 import { breakLease } from '../support/batch/break-lease.ts';
 import { startBreakProxy, type BreakProxy } from '../support/batch/break-proxy.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
@@ -40,7 +40,7 @@ afterAll(async () => {
 });
 
 /** Enough to see that waiting has an end. */
-const IMPATIENT = requestPatience(60_000);
+const IMPATIENT = requestTimeouts(60_000);
 
 describe('storage that is busy for a moment', () => {
   it('Q11: is waited for, and nothing is asked twice', async () => {

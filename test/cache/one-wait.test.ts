@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createAnswerCache } from '../../shared/cache/response-cache.ts';
-import { createMemoryCache } from '../../shared/cache/memory-store.ts';
-import { createRedisCache } from '../../shared/cache/redis-store.ts';
-import { createTieredCache } from '../../shared/cache/cache-store.ts';
+import { createResponseCache } from '../../shared/cache/response-cache.ts';
+import { createMemoryStore } from '../../shared/cache/memory-store.ts';
+import { createRedisStore } from '../../shared/cache/redis-store.ts';
+import { createTieredCacheStore } from '../../shared/cache/cache-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { answer, ask, candidate } from '../support/cached-answers.ts';
 import {
@@ -31,15 +31,15 @@ describeWithRedis('one instance with limits and cache on the same Redis', () => 
     const { url, token } = world.bridge;
     const { guard, shared } = createRedisParts({ url, token, clock, budgetMs: 150 });
     const size = { maxEntryBytes: 10_000, ttlMs: TTL_MS, clock };
-    const near = createMemoryCache({ ...size, maxEntries: 100, maxBytes: 1_000_000 });
-    const far = createRedisCache({
+    const near = createMemoryStore({ ...size, maxEntries: 100, maxBytes: 1_000_000 });
+    const far = createRedisStore({
       ...size,
       redis: createRedisClient({ url, token, timeoutMs: 150 }),
       guard: (work) => guard.run(work),
       prefix: 'answers:',
     });
-    const cache = createAnswerCache({
-      cache: createTieredCache({ near, far, maxPendingWrites: 10 }),
+    const cache = createResponseCache({
+      cache: createTieredCacheStore({ near, far, maxPendingWrites: 10 }),
       ttlMs: TTL_MS,
       clock,
     });

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createAnswerCache } from '../../shared/cache/response-cache.ts';
-import { createMemoryCache } from '../../shared/cache/memory-store.ts';
-import { createRedisCache } from '../../shared/cache/redis-store.ts';
+import { createResponseCache } from '../../shared/cache/response-cache.ts';
+import { createMemoryStore } from '../../shared/cache/memory-store.ts';
+import { createRedisStore } from '../../shared/cache/redis-store.ts';
 import {
-  createTieredCache,
-  type ResponseCache,
-  type TieredCache,
+  createTieredCacheStore,
+  type CacheStore,
+  type TieredCacheStore,
 } from '../../shared/cache/cache-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { answer, ask, candidate, entryOf } from '../support/cached-answers.ts';
@@ -40,10 +40,10 @@ describeWithRedis('answers in Redis', () => {
     clock = createHandClock(Date.now());
   });
 
-  function far(): ResponseCache {
+  function far(): CacheStore {
     const { url, token } = world.bridge;
     const { guard } = createRedisParts({ url, token, clock, budgetMs: 1_000 });
-    return createRedisCache({
+    return createRedisStore({
       redis: createRedisClient({ url, token, timeoutMs: 1_000 }),
       guard: (work) => guard.run(work),
       prefix: 'answers:',
@@ -54,15 +54,15 @@ describeWithRedis('answers in Redis', () => {
   }
 
   /** What one instance has: its own memory, and the Redis of all. */
-  function instance(): TieredCache {
-    const near = createMemoryCache({
+  function instance(): TieredCacheStore {
+    const near = createMemoryStore({
       maxEntries: 100,
       maxBytes: 1_000_000,
       maxEntryBytes: MAX_ENTRY_BYTES,
       ttlMs: TTL_MS,
       clock,
     });
-    return createTieredCache({ near, far: far(), maxPendingWrites: 10 });
+    return createTieredCacheStore({ near, far: far(), maxPendingWrites: 10 });
   }
 
   function entry(text: string) {
@@ -146,7 +146,7 @@ describeWithRedis('answers in Redis', () => {
     ['R3 refuses', { kind: 'reply-error', message: 'NOAUTH Authentication required.' }],
   ])('are kept in the process while Redis %s', async (_name, fault) => {
     world.bridge.inject(fault);
-    const cache = createAnswerCache({ cache: instance(), ttlMs: TTL_MS, clock });
+    const cache = createResponseCache({ cache: instance(), ttlMs: TTL_MS, clock });
     const answerAgain = () =>
       answer(cache, { question: ask(), make: async () => candidate({ text: 'made' }) });
 

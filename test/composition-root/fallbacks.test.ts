@@ -5,7 +5,7 @@ import {
 } from '../../dev/model/start-development-model.ts';
 import { createService, type Service } from '../../shared/composition-root.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
-import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 
 const models: DevelopmentModel[] = [];
 let service: Service | undefined;
@@ -25,7 +25,7 @@ function turn() {
     signal: new AbortController().signal,
     deadlineAt: Date.now() + 20_000,
     traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
   };
 }
 

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createService, type Service } from '../../shared/composition-root.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
-import { wantedSecrets } from '../../shared/config/read-variables.ts';
-import { DEFAULT_VAULT_PACE } from '../../shared/secrets/refresh-schedule.ts';
+import { requiredSecrets } from '../../shared/config/read-variables.ts';
+import { DEFAULT_REFRESH_SCHEDULE } from '../../shared/secrets/refresh-schedule.ts';
 import { createVaultSecrets } from '../../shared/secrets/vault-secrets.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import {
   chunk,
   event,
@@ -31,12 +31,12 @@ async function upstream(script: Script): Promise<ScriptedUpstream> {
 async function serve(values: Record<string, string>, agentToml = '') {
   const log: string[] = [];
   const secrets = createVaultSecrets({
-    wanted: wantedSecrets(),
+    wanted: requiredSecrets(),
     environment: {},
-    pace: { ...DEFAULT_VAULT_PACE, forcedGapMs: 0 },
+    pace: { ...DEFAULT_REFRESH_SCHEDULE, forcedGapMs: 0 },
     clock: systemClock,
     random: Math.random,
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
     reader: {
       async read(name) {
         const value = values[name];

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '../../shared/clock.ts';
 import { hashIdentifier } from '../../shared/callers/caller.ts';
 import type { LimitSettings } from '../../shared/rate-limit/policies.ts';
-import type { RateLimiter, Verdict } from '../../shared/rate-limit/rate-limiter.ts';
+import type { RateLimiter, RateLimitResult } from '../../shared/rate-limit/rate-limiter.ts';
 import { countAllowed, createLimiter, createRedisParts, reserveAtOnce } from '../support/limits.ts';
 import { openRespConnection } from '../support/redis/resp-connection.ts';
 import {
@@ -109,7 +109,9 @@ describeWithRedis('two instances that share Redis', () => {
 
 const RPM = { requestsPerMinute: 60 };
 
-function reservationOf(verdict: Verdict): Extract<Verdict, { allowed: true }>['reservation'] {
+function reservationOf(
+  verdict: RateLimitResult,
+): Extract<RateLimitResult, { allowed: true }>['reservation'] {
   if (!verdict.allowed) throw new Error('the reservation was refused');
   return verdict.reservation;
 }

@@ -1,7 +1,7 @@
 import type { HttpHandler } from '@azure/functions';
-import { createAgent, measureQuestion, type Question } from '../../shared/agent/agent.ts';
-import { answerChat } from '../../shared/http/chat-handler.ts';
-import { asMeteredHandler } from '../../shared/http/admission.ts';
+import { createAgent, estimateInput, type AgentInput } from '../../shared/agent/agent.ts';
+import { handleChat } from '../../shared/http/chat-handler.ts';
+import { meteredHandler } from '../../shared/http/admission.ts';
 import { openDoor } from './open-door.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 import { createScriptedModel, type AnswerStep, type ScriptedModel } from './scripted-model.ts';
@@ -28,13 +28,13 @@ export function createChat(script: ChatScript): ChatUnderTest {
   const { answerDeadlineMs = 10_000, streamDeadlineMs = 10_000, heartbeatMs = 10_000 } = script;
   const service = {
     ...openDoor,
-    measure: (question: Question) => measureQuestion(question, { instructions: '' }),
+    measure: (question: AgentInput) => estimateInput(question, { instructions: '' }),
     telemetry,
     maxRequestBytes: 262_144,
     agent: createAgent({ model, instructions: 'Be brief' }),
     chatLimits: { answerDeadlineMs, streamDeadlineMs, heartbeatMs },
   };
-  return { telemetry, model, handler: asMeteredHandler(async () => service, answerChat) };
+  return { telemetry, model, handler: meteredHandler(async () => service, handleChat) };
 }
 
 /** How many timers this process has set. */

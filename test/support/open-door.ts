@@ -1,5 +1,5 @@
 import { systemClock } from '../../shared/clock.ts';
-import type { CallerNeeds } from '../../shared/http/admission.ts';
+import type { AdmissionDependencies } from '../../shared/http/admission.ts';
 import type { RateLimiter } from '../../shared/rate-limit/rate-limiter.ts';
 
 const unlimited: RateLimiter = {
@@ -13,7 +13,7 @@ const unlimited: RateLimiter = {
 };
 
 /** Lets everybody in as the same caller, without limits: for tests that are about something else. */
-export const openDoor: Pick<CallerNeeds, 'identify' | 'limits'> = {
+export const openDoor: Pick<AdmissionDependencies, 'identify' | 'limits'> = {
   identify: () => ({ id: 'address:unknown', kind: 'address' }),
   limits: { limiter: unlimited, mode: 'enforce', clock: systemClock },
 };

@@ -1,12 +1,12 @@
 import type {
   Model,
-  ModelAnswer,
+  ModelResponse,
   ModelCall,
   ModelEvent,
   ModelRequest,
 } from '../../shared/model/model.ts';
 
-export type AnswerStep = (request: ModelRequest, call: ModelCall) => Promise<ModelAnswer>;
+export type AnswerStep = (request: ModelRequest, call: ModelCall) => Promise<ModelResponse>;
 export type StreamStep = (request: ModelRequest, call: ModelCall) => AsyncIterable<ModelEvent>;
 
 export interface ScriptedModel extends Model {
@@ -35,7 +35,7 @@ export function createScriptedModel(script: {
 }
 
 /** A whole answer with the given text. */
-export function answerOf(text: string): ModelAnswer {
+export function answerOf(text: string): ModelResponse {
   return {
     text,
     toolCalls: [],

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { type BatchView, isLost, viewBatch } from './batch-status.ts';
+import { type BatchView, isStalled, viewBatch } from './batch-status.ts';
 import { findInput, inputBlob } from './file-service.ts';
 import {
   type BatchRecord,
   COMPLETION_WINDOW_MS,
-  mayAsk,
+  canAccess,
   newRecord,
 } from '../model/batch-record.ts';
 import { digestOf, isJobId, type JobSender } from '../model/job-message.ts';
@@ -12,13 +12,13 @@ import { inputName } from '../planning/load-shard.ts';
 import { sendShards } from '../planning/plan-batch.ts';
 import { isSettled, shardCount } from '../processing/finish-batch.ts';
 import { INPUT_CONTAINER } from '../storage-names.ts';
-import type { Survey } from '../storage/batch-progress.ts';
+import type { BatchProgress } from '../storage/batch-progress.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
-import type { BlobArea } from '../../storage/blob-container.ts';
+import type { BlobContainer } from '../../storage/blob-container.ts';
 
-export interface WantedBatch {
+export interface NewBatchRequest {
   readonly owner: string;
   readonly inputFileId: string;
   readonly endpoint: string;
@@ -26,8 +26,8 @@ export interface WantedBatch {
 }
 
 /** Batches as callers see them. One of somebody else is not there: not_found. */
-export interface BatchDesk {
-  create(wanted: WantedBatch): Promise<BatchView>;
+export interface BatchService {
+  create(wanted: NewBatchRequest): Promise<BatchView>;
   view(id: string, owner: string): Promise<BatchView>;
   list(
     owner: string,
@@ -37,18 +37,18 @@ export interface BatchDesk {
   retryFailed(id: string, owner: string): Promise<BatchView>;
 }
 
-export interface BatchDeskOptions {
+export interface BatchServiceOptions {
   readonly store: BatchStore;
-  readonly inputs: BlobArea;
+  readonly inputs: BlobContainer;
   readonly sender: JobSender;
   readonly clock: Clock;
 }
 
-export function createBatchDesk(options: BatchDeskOptions): BatchDesk {
+export function createBatchService(options: BatchServiceOptions): BatchService {
   const { store, clock } = options;
-  const wakeIfLost = createLostWaker(options);
+  const wakeIfLost = createStalledBatchRequeuer(options);
   const look = (id: string, owner: string) => findBatch(id, { owner, store });
-  const view = async ({ record, survey }: SeenBatch): Promise<BatchView> => {
+  const view = async ({ record, survey }: ObservedBatch): Promise<BatchView> => {
     const plan = (survey.plan?.errors ?? 0) > 0 ? await store.plan(record) : undefined;
     return { ...viewBatch(record, { survey, now: clock.now() }), errors: plan?.errors ?? [] };
   };
@@ -77,10 +77,10 @@ export function createBatchDesk(options: BatchDeskOptions): BatchDesk {
 async function findBatch(
   id: string,
   { owner, store }: { readonly owner: string; readonly store: BatchStore },
-): Promise<SeenBatch> {
+): Promise<ObservedBatch> {
   // Other folders are no batches, and may be large.
   const [record, survey] = isJobId(id) ? await Promise.all([store.find(id), store.survey(id)]) : [];
-  if (record === undefined || survey === undefined || !mayAsk(record, owner)) {
+  if (record === undefined || survey === undefined || !canAccess(record, owner)) {
     throw new ServiceError('not_found', 'There is no such batch');
   }
   return { record, survey };
@@ -93,8 +93,8 @@ function unlessGone(error: unknown): undefined {
 }
 
 async function createRecord(
-  { owner, inputFileId, endpoint, metadata }: WantedBatch,
-  { store, inputs, sender, clock }: BatchDeskOptions,
+  { owner, inputFileId, endpoint, metadata }: NewBatchRequest,
+  { store, inputs, sender, clock }: BatchServiceOptions,
 ): Promise<BatchRecord> {
   const file = await findInput(inputFileId, { owner, inputs, param: 'input_file_id' });
   const id = `batch_${randomBytes(16).toString('hex')}`;
@@ -118,24 +118,27 @@ async function createRecord(
 }
 
 /** A batch as it was found. */
-export interface SeenBatch {
+export interface ObservedBatch {
   readonly record: BatchRecord;
-  readonly survey: Survey;
+  readonly survey: BatchProgress;
 }
 
-interface ChangeNeeds {
+interface ChangeDependencies {
   readonly store: BatchStore;
   readonly sender: JobSender;
   readonly clock: Clock;
   /** The container of input files. */
-  readonly inputs: BlobArea;
+  readonly inputs: BlobContainer;
 }
 
 /**
  * Stops a batch: running shards notice within seconds, waiting ones are put on the queue to notice
  * now. What is finished stays.
  */
-export async function cancelBatch(seen: SeenBatch, needs: ChangeNeeds): Promise<SeenBatch> {
+export async function cancelBatch(
+  seen: ObservedBatch,
+  needs: ChangeDependencies,
+): Promise<ObservedBatch> {
   const { record, survey } = seen;
   const outcome = survey.finals.get(record.generation)?.outcome;
   if (outcome === 'cancelled') return seen;
@@ -145,12 +148,15 @@ export async function cancelBatch(seen: SeenBatch, needs: ChangeNeeds): Promise<
     id: record.id,
     to: (found) => (found.cancelledAt === null ? { ...found, cancelledAt } : found),
   });
-  await wakeBatch({ record: changed, survey }, needs.sender);
+  await requeueBatch({ record: changed, survey }, needs.sender);
   return { record: changed, survey };
 }
 
 /** Begins the failed items of a batch again. Asked twice, it wakes what is not done yet. */
-export async function retryBatch(seen: SeenBatch, needs: ChangeNeeds): Promise<SeenBatch> {
+export async function retryBatch(
+  seen: ObservedBatch,
+  needs: ChangeDependencies,
+): Promise<ObservedBatch> {
   const { survey } = seen;
   const final = survey.finals.get(seen.record.generation);
   if (final === undefined && seen.record.generation === 0) {
@@ -161,18 +167,21 @@ export async function retryBatch(seen: SeenBatch, needs: ChangeNeeds): Promise<S
   }
   await requireInput(seen.record, needs.inputs);
   const record = final === undefined ? seen.record : await reopen(seen, needs);
-  await wakeBatch({ record, survey }, needs.sender);
+  await requeueBatch({ record, survey }, needs.sender);
   return { record, survey };
 }
 
 /** Without it what failed for a reason of its own would fail again for this one. */
-async function requireInput(record: BatchRecord, inputs: BlobArea): Promise<void> {
+async function requireInput(record: BatchRecord, inputs: BlobContainer): Promise<void> {
   if (record.inputBlob === null || (await inputs.facts(inputName(record))) !== undefined) return;
   const message = 'Cannot retry the batch: its input file is gone';
   throw new ServiceError('not_found', message, { param: 'input_file_id' });
 }
 
-function reopen({ record }: SeenBatch, { store, clock }: ChangeNeeds): Promise<BatchRecord> {
+function reopen(
+  { record }: ObservedBatch,
+  { store, clock }: ChangeDependencies,
+): Promise<BatchRecord> {
   const expiresAt = new Date(clock.now() + COMPLETION_WINDOW_MS).toISOString();
   const generation = record.generation + 1;
   return change(store, {
@@ -195,7 +204,10 @@ async function change(
 }
 
 /** Puts everything that is not done on the queue now. What is there already does no harm. */
-export async function wakeBatch({ record, survey }: SeenBatch, sender: JobSender): Promise<void> {
+export async function requeueBatch(
+  { record, survey }: ObservedBatch,
+  sender: JobSender,
+): Promise<void> {
   const { id, generation } = record;
   const count = shardCount(record, survey);
   if (count === undefined) return sender.send({ v: 1, jobId: id }, { delaySeconds: 0 });
@@ -219,21 +231,21 @@ const MAX_REMEMBERED = 1_000;
  * Wakes a batch that should have expired long ago and has not, for its messages are gone: one more
  * lets it. Looking at it must not fail for that, nor fill the queue however often somebody looks.
  */
-export function createLostWaker({
+export function createStalledBatchRequeuer({
   sender,
   clock,
 }: {
   readonly sender: JobSender;
   readonly clock: Clock;
-}): (seen: SeenBatch) => Promise<void> {
+}): (seen: ObservedBatch) => Promise<void> {
   const wokenAt = new Map<string, number>();
   return async (seen) => {
     const now = clock.now();
     const { id } = seen.record;
-    if (!isLost(seen.record, { ...seen, now })) return;
+    if (!isStalled(seen.record, { ...seen, now })) return;
     if (now - (wokenAt.get(id) ?? Number.NEGATIVE_INFINITY) < AGAIN_AFTER_MS) return;
     if (wokenAt.size >= MAX_REMEMBERED) wokenAt.clear();
     wokenAt.set(id, now);
-    await wakeBatch(seen, sender).catch(() => wokenAt.delete(id));
+    await requeueBatch(seen, sender).catch(() => wokenAt.delete(id));
   };
 }

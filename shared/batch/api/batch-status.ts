@@ -1,6 +1,6 @@
 import { isSettled, shardCount } from '../processing/finish-batch.ts';
 import type { BatchRecord, InputError } from '../model/batch-record.ts';
-import type { Final, ShardState, Survey } from '../storage/batch-progress.ts';
+import type { FinalState, ShardState, BatchProgress } from '../storage/batch-progress.ts';
 
 export type BatchStatus =
   | 'validating'
@@ -17,7 +17,7 @@ export interface BatchView {
   readonly record: BatchRecord;
   readonly status: BatchStatus;
   readonly counts: { readonly total: number; readonly completed: number; readonly failed: number };
-  readonly final: Final | undefined;
+  readonly final: FinalState | undefined;
   /** When it was split, in milliseconds since the epoch. */
   readonly plannedAt: number | undefined;
   readonly shards: ShardCounts;
@@ -35,11 +35,11 @@ export interface ShardCounts {
 }
 
 /** What nobody finished by then will not be finished: its messages are gone. */
-const LOST_AFTER_MS = 60 * 60_000;
+const STALLED_AFTER_MS = 60 * 60_000;
 
 export function viewBatch(
   record: BatchRecord,
-  { survey, now }: { readonly survey: Survey; readonly now: number },
+  { survey, now }: { readonly survey: BatchProgress; readonly now: number },
 ): Omit<BatchView, 'errors'> {
   const final = survey.finals.get(record.generation);
   const known = shardCount(record, survey);
@@ -56,21 +56,21 @@ export function viewBatch(
 }
 
 interface Running {
-  readonly survey: Survey;
+  readonly survey: BatchProgress;
   readonly known: number | undefined;
   readonly now: number;
 }
 
 /** Whether nobody works on a batch any more, though it has not ended. */
-export function isLost(
+export function isStalled(
   { expiresAt, generation }: BatchRecord,
-  { survey, now }: { readonly survey: Survey; readonly now: number },
+  { survey, now }: { readonly survey: BatchProgress; readonly now: number },
 ): boolean {
-  return !survey.finals.has(generation) && now > Date.parse(expiresAt) + LOST_AFTER_MS;
+  return !survey.finals.has(generation) && now > Date.parse(expiresAt) + STALLED_AFTER_MS;
 }
 
 function runningStatus(record: BatchRecord, { survey, known, now }: Running): BatchStatus {
-  if (isLost(record, { survey, now })) return 'expired';
+  if (isStalled(record, { survey, now })) return 'expired';
   if (record.cancelledAt !== null) return 'cancelling';
   if (known === undefined) return 'validating';
   const settled = survey.shards.filter((shard) => isSettled(shard, record.generation));

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { type BatchRecord, mayAsk } from '../model/batch-record.ts';
+import { type BatchRecord, canAccess } from '../model/batch-record.ts';
 import type { ResultKind } from '../storage/batch-progress.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
-import { names, ownerHash } from '../storage/blob-paths.ts';
+import { blobPaths, ownerHash } from '../storage/blob-paths.ts';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
-import type { BlobArea, BlobFacts } from '../../storage/blob-container.ts';
+import type { BlobContainer, BlobProperties } from '../../storage/blob-container.ts';
 
 /** A file in the shape that OpenAI clients read. */
 export interface FileObject {
@@ -32,28 +32,28 @@ export interface NewFile {
 }
 
 /** Input and output files of batches. A file of somebody else is not there: not_found. */
-export interface FileDesk {
+export interface FileService {
   create(file: NewFile): Promise<FileObject>;
   find(id: string, owner: string): Promise<FileObject>;
   content(id: string, owner: string): Promise<FileContent>;
   remove(id: string, owner: string): Promise<void>;
 }
 
-export interface FileDeskOptions {
-  readonly inputs: BlobArea;
-  readonly outputs: BlobArea;
+export interface FileServiceOptions {
+  readonly inputs: BlobContainer;
+  readonly outputs: BlobContainer;
   readonly store: BatchStore;
   readonly clock: Clock;
 }
 
 const INPUT_FILE_ID = /^file-[0-9a-f]{32}$/;
 
-export function createFileDesk(options: FileDeskOptions): FileDesk {
+export function createFileService(options: FileServiceOptions): FileService {
   const { inputs, clock } = options;
   return {
     async create({ owner, filename, chunks }) {
       const id = `file-${randomBytes(16).toString('hex')}`;
-      const facts = inputFacts({ owner, filename, now: clock.now() });
+      const facts = inputMetadata({ owner, filename, now: clock.now() });
       if (!(await inputs.create(inputBlob(id), { content: chunks, facts }))) {
         throw new TypeError(`Cannot create ${id} twice`);
       }
@@ -105,15 +105,18 @@ export function inputBlob(id: string): string {
   return `files/${id}.jsonl`;
 }
 
-interface Asking {
+interface FileRequest {
   readonly owner: string;
-  readonly inputs: BlobArea;
+  readonly inputs: BlobContainer;
   /** The field that named the file. */
   readonly param?: string;
 }
 
 /** @throws ServiceError not_found, also for what belongs to somebody else */
-export async function findInput(id: string, { owner, inputs, param }: Asking): Promise<FileObject> {
+export async function findInput(
+  id: string,
+  { owner, inputs, param }: FileRequest,
+): Promise<FileObject> {
   const found = INPUT_FILE_ID.test(id) ? await inputs.facts(inputBlob(id)) : undefined;
   if (found?.facts['owner'] !== ownerHash(owner)) throw notFound(param);
   return {
@@ -130,17 +133,17 @@ export async function findInput(id: string, { owner, inputs, param }: Asking): P
 /** Undefined where the id is not one of an output file. */
 async function findOutput(
   id: string,
-  { owner, options }: { readonly owner: string; readonly options: FileDeskOptions },
+  { owner, options }: { readonly owner: string; readonly options: FileServiceOptions },
 ) {
   const file = parseOutputFileId(id);
   if (file === undefined) return undefined;
   const record = await options.store.find(file.id);
-  if (record === undefined || !mayAsk(record, owner)) throw notFound();
+  if (record === undefined || !canAccess(record, owner)) throw notFound();
   return { file, record };
 }
 
 /** Facts travel as headers, which hold ASCII only. */
-function inputFacts(file: { owner: string; filename: string; now: number }): BlobFacts {
+function inputMetadata(file: { owner: string; filename: string; now: number }): BlobProperties {
   return {
     owner: ownerHash(file.owner),
     filename: Buffer.from(file.filename.slice(0, 512), 'utf8').toString('base64url'),
@@ -174,7 +177,7 @@ export function parseOutputFileId(fileId: string): OutputFile | undefined {
 }
 
 export function outputBlob({ id, kind, generation }: OutputFile): string {
-  return kind === 'succeeded' ? names.output(id, generation) : names.errors(id, generation);
+  return kind === 'succeeded' ? blobPaths.output(id, generation) : blobPaths.errors(id, generation);
 }
 
 /**
@@ -183,7 +186,7 @@ export function outputBlob({ id, kind, generation }: OutputFile): string {
  */
 export async function openOutput(
   file: OutputFile,
-  { area, store, record }: OutputNeeds,
+  { area, store, record }: OutputDependencies,
 ): Promise<{ chunks: AsyncIterable<Uint8Array>; bytes: number | undefined } | undefined> {
   // In this order: a file that was not there when its batch had ended never comes.
   const isOver = await hasEnded(file, { area, record });
@@ -198,14 +201,14 @@ export async function openOutput(
 /** Whether nothing can come any more that is not in a file of its own. */
 export async function hasEnded(
   { id, generation }: OutputFile,
-  { area, record }: Pick<OutputNeeds, 'area' | 'record'>,
+  { area, record }: Pick<OutputDependencies, 'area' | 'record'>,
 ): Promise<boolean> {
   if (generation !== record.generation) return true;
-  return (await area.facts(names.final(id, generation))) !== undefined;
+  return (await area.facts(blobPaths.final(id, generation))) !== undefined;
 }
 
-interface OutputNeeds {
-  readonly area: BlobArea;
+interface OutputDependencies {
+  readonly area: BlobContainer;
   readonly store: BatchStore;
   readonly record: BatchRecord;
 }

@@ -53,7 +53,7 @@ export function newRecord({ id, owner, digest, now }: NewBatch): BatchRecord {
 }
 
 /** Whether a caller may see a batch: its owner, or anybody where a queue message named none. */
-export function mayAsk({ owner }: Pick<BatchRecord, 'owner'>, callerId: string): boolean {
+export function canAccess({ owner }: Pick<BatchRecord, 'owner'>, callerId: string): boolean {
   return owner === null || owner === callerId;
 }
 

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { ErrorCode } from '../../errors.ts';
-import { explainFault, type Fault } from '../../protocols/validation.ts';
+import { describeIssue, type ValidationIssue } from '../../protocols/validation.ts';
 
 const itemSchema = z.strictObject({
   custom_id: z.string().min(1).max(512),
@@ -13,20 +13,20 @@ const itemSchema = z.strictObject({
 export type JobItem = z.infer<typeof itemSchema>;
 
 /** A line that is not JSON, in the place of its item. */
-export const UNREADABLE = Symbol('unreadable line');
+export const INVALID_LINE = Symbol('unreadable line');
 
 /** In the place of an item whose input went away after it was planned. */
-export const GONE = Symbol('item of an input that is gone');
+export const INPUT_DELETED = Symbol('item of an input that is gone');
 
 export type ParsedItem =
   | { readonly ok: true; readonly item: JobItem }
-  | { readonly ok: false; readonly fault: Fault };
+  | { readonly ok: false; readonly fault: ValidationIssue };
 
 /** `{"custom_id", "body"}`, or what is wrong with it. */
 export function parseItem(item: unknown): ParsedItem {
   const result = itemSchema.safeParse(item);
   if (result.success) return { ok: true, item: result.data };
-  return { ok: false, fault: explainFault(result.error, item) };
+  return { ok: false, fault: describeIssue(result.error, item) };
 }
 
 /** The id that a malformed item at least seems to have, so that its producer finds it again. */
@@ -78,7 +78,7 @@ export interface ItemPlace {
   readonly customId: string | null;
 }
 
-export function answered(place: ItemPlace, requestId: string, body: unknown): ResultLine {
+export function successLine(place: ItemPlace, requestId: string, body: unknown): ResultLine {
   return {
     id: lineId(place),
     custom_id: place.customId,
@@ -87,7 +87,7 @@ export function answered(place: ItemPlace, requestId: string, body: unknown): Re
   };
 }
 
-export function failed(place: ItemPlace, code: ItemFailureCode, message: string): ResultLine {
+export function failureLine(place: ItemPlace, code: ItemFailureCode, message: string): ResultLine {
   return { id: lineId(place), custom_id: place.customId, response: null, error: { code, message } };
 }
 

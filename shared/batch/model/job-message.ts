@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { customIdOf } from './item.ts';
 import { INPUT_CONTAINER } from '../storage-names.ts';
-import { explainFault } from '../../protocols/validation.ts';
+import { describeIssue } from '../../protocols/validation.ts';
 
 /** A blob name without tricks: no separators, and no dot at the end, which readers cut off. */
 const JOB_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?$/;
@@ -71,19 +71,19 @@ export type ParsedJob =
 export function parseJob(message: unknown): ParsedJob {
   const value = decodeMessage(message);
   if (typeof message === 'string' && value === undefined) {
-    return refused('it is neither JSON nor base64 of JSON');
+    return invalidMessage('it is neither JSON nor base64 of JSON');
   }
   const result = schemaFor(value).safeParse(value);
-  if (result.success) return { ok: true, job: withoutAbysses(result.data) };
-  const { param, wanted } = explainFault(result.error, value);
-  return refused(`${param === undefined ? 'it' : `"${param}"`} ${wanted}`);
+  if (result.success) return { ok: true, job: dropDeeplyNested(result.data) };
+  const { param, wanted } = describeIssue(result.error, value);
+  return invalidMessage(`${param === undefined ? 'it' : `"${param}"`} ${wanted}`);
 }
 
 /**
  * An item that is nested so deeply that writing it would exhaust a stack ends alone: what is left of
  * it is its id, which is no item.
  */
-function withoutAbysses(job: Job): Job {
+function dropDeeplyNested(job: Job): Job {
   if (!('items' in job) || !isDeeperThan(MAX_DEPTH, job.items)) return job;
   const items = job.items.map((item): unknown =>
     isDeeperThan(MAX_DEPTH, item) ? { custom_id: customIdOf(item) } : item,
@@ -99,7 +99,7 @@ function schemaFor(value: unknown): z.ZodType<Job> {
   return 'items' in value || Object.keys(value).length !== 2 ? inlineSchema : batchSchema;
 }
 
-function refused(why: string): ParsedJob {
+function invalidMessage(why: string): ParsedJob {
   return { ok: false, reason: `The message is not a job: ${why}`.slice(0, MAX_REASON_CHARS) };
 }
 

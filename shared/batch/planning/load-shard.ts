@@ -1,6 +1,6 @@
 import type { BatchStore } from '../storage/batch-store.ts';
-import type { BlobArea } from '../../storage/blob-container.ts';
-import { GONE, UNREADABLE } from '../model/item.ts';
+import type { BlobContainer } from '../../storage/blob-container.ts';
+import { INPUT_DELETED, INVALID_LINE } from '../model/item.ts';
 import { MAX_LINE_BYTES } from './plan-input.ts';
 import type { BatchRecord, Plan } from '../model/batch-record.ts';
 import { readLine, splitLines } from '../model/jsonl.ts';
@@ -19,16 +19,16 @@ export interface Shard {
   readonly duplicates: ReadonlySet<number>;
 }
 
-export interface ShardNeeds {
+export interface ShardDependencies {
   readonly store: BatchStore;
   /** The container of input files. */
-  readonly inputs: BlobArea;
+  readonly inputs: BlobContainer;
 }
 
 /** Reads the items of one shard, and of no other; undefined when the batch has no such shard. */
 export async function loadShard(
   { record, shard }: { readonly record: BatchRecord; readonly shard: number },
-  { store, inputs }: ShardNeeds,
+  { store, inputs }: ShardDependencies,
 ): Promise<Shard | undefined> {
   const plan = await store.plan(record);
   const part = plan?.shards[shard];
@@ -44,7 +44,10 @@ interface Part {
   readonly part: Plan['shards'][number];
 }
 
-async function readItems(inputs: BlobArea, { record, part }: Part): Promise<readonly unknown[]> {
+async function readItems(
+  inputs: BlobContainer,
+  { record, part }: Part,
+): Promise<readonly unknown[]> {
   const chunks = await inputs.stream(inputName(record), part);
   const items: unknown[] = [];
   for await (const { bytes } of splitLines(chunks ?? noChunks(), {
@@ -52,10 +55,10 @@ async function readItems(inputs: BlobArea, { record, part }: Part): Promise<read
   })) {
     const read = bytes === undefined ? 'unreadable' : readLine(bytes);
     if (read === 'blank') continue;
-    items.push(read === 'unreadable' ? UNREADABLE : read.value);
+    items.push(read === 'unreadable' ? INVALID_LINE : read.value);
   }
   // The input went away after it was planned: its items end all the same.
-  while (items.length < part.count) items.push(GONE);
+  while (items.length < part.count) items.push(INPUT_DELETED);
   return items.slice(0, part.count);
 }
 

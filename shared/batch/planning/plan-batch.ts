@@ -4,7 +4,7 @@ import type { BatchStore } from '../storage/batch-store.ts';
 import type { JobSender } from '../model/job-message.ts';
 import { MAX_INPUT_BYTES, planInput } from './plan-input.ts';
 import { type BatchRecord, failedPlan, type Plan } from '../model/batch-record.ts';
-import { inputName, type ShardNeeds } from './load-shard.ts';
+import { inputName, type ShardDependencies } from './load-shard.ts';
 
 /** Sends at once: enough to hide the way to the queue, few enough not to flood it. */
 const PARALLEL = 8;
@@ -12,7 +12,7 @@ const PARALLEL = 8;
 const LATE_INPUT_MS = 30_000;
 const LATE_DELAY_SECONDS = 5;
 
-export interface PlannerOptions extends ShardNeeds {
+export interface PlannerOptions extends ShardDependencies {
   readonly store: BatchStore;
   readonly sender: JobSender;
   readonly clock: Clock;

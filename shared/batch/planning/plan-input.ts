@@ -29,7 +29,7 @@ export async function planInput(
   const seen = new Set<string>();
   let total = 0;
   for await (const line of splitLines(chunks, { maxLineBytes: MAX_LINE_BYTES })) {
-    const judged = judgeLine(line, seen);
+    const judged = classifyLine(line, seen);
     if (judged === 'blank') continue;
     total += 1;
     if (total > MAX_ITEMS) {
@@ -55,7 +55,10 @@ export async function planInput(
   return { v: 1, total, shards, errors, failed: false };
 }
 
-function judgeLine({ number, bytes }: FileLine, seen: Set<string>): InputError | 'good' | 'blank' {
+function classifyLine(
+  { number, bytes }: FileLine,
+  seen: Set<string>,
+): InputError | 'good' | 'blank' {
   const wrong = (code: string, wanted: string, param: string | null = null): InputError => {
     return { code, line: number, message: `Line ${number} ${wanted}`, param };
   };

@@ -4,7 +4,7 @@
  */
 const MAX_BLOCK_MS = 15_000;
 
-export interface PaceOptions {
+export interface ConcurrencyLimiterOptions {
   /** Items that all jobs of this process may have in flight together. */
   readonly max: number;
   /** First wait after a model had no room for anything; doubled while that goes on. */
@@ -14,7 +14,7 @@ export interface PaceOptions {
 }
 
 /** One item's permission to ask the model. */
-export interface Ticket {
+export interface ConcurrencyPermit {
   succeeded(): void;
   /**
    * The model had no room. Says whether it had room for others meanwhile, in which case the refusal
@@ -29,21 +29,21 @@ export interface Ticket {
  * says that it has no room, nothing for a while when it refuses everything, more again as it
  * answers. So people who chat keep what there is, and nobody pays for tries that must fail.
  */
-export interface Pace {
+export interface ConcurrencyLimiter {
   /** Waits for a place; undefined when the signal aborts or the pace is blocked. */
-  enter(signal: AbortSignal): Promise<Ticket | undefined>;
+  enter(signal: AbortSignal): Promise<ConcurrencyPermit | undefined>;
   /** How long nothing is to be asked; 0 when the way is free. */
   blockedMs(): number;
-  load(): PaceLoad;
+  load(): ConcurrencyLoad;
 }
 
 /** Items in flight at this moment, and how many there may be: none while the pace is blocked. */
-export interface PaceLoad {
+export interface ConcurrencyLoad {
   readonly active: number;
   readonly limit: number;
 }
 
-export function createPace(options: PaceOptions): Pace {
+export function createConcurrencyLimiter(options: ConcurrencyLimiterOptions): ConcurrencyLimiter {
   const { max, firstBlockMs = 2_000, now = () => performance.now() } = options;
   const waiters = createWaiters();
   let limit = max;
@@ -72,7 +72,7 @@ export function createPace(options: PaceOptions): Pace {
     waiters.wakeAll();
   }
 
-  function ticket(): Ticket {
+  function ticket(): ConcurrencyPermit {
     const startedAt = now();
     const successesBefore = successes;
     active += 1;

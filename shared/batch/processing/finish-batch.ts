@@ -2,9 +2,9 @@ import type { Clock } from '../../clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
 import type { BatchRecord } from '../model/batch-record.ts';
-import type { Outcome, ShardState, Survey } from '../storage/batch-progress.ts';
+import type { BatchOutcome, ShardState, BatchProgress } from '../storage/batch-progress.ts';
 
-export interface FinishNeeds {
+export interface FinishDependencies {
   readonly store: BatchStore;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
@@ -14,7 +14,10 @@ export interface FinishNeeds {
  * Ends the batch when all of its shards are done. Each shard asks at its end, so the last one finds
  * the others done; when two are the last, what both write is the same, and the first one counts.
  */
-export async function finishIfComplete(stale: BatchRecord, needs: FinishNeeds): Promise<void> {
+export async function finishIfComplete(
+  stale: BatchRecord,
+  needs: FinishDependencies,
+): Promise<void> {
   const { store, clock, telemetry } = needs;
   const [record, survey] = await Promise.all([store.find(stale.id), store.survey(stale.id)]);
   if (record === undefined || survey.finals.has(record.generation)) return;
@@ -28,7 +31,7 @@ export async function finishIfComplete(stale: BatchRecord, needs: FinishNeeds): 
 }
 
 /** How many shards there are, once that is known. */
-export function shardCount(record: BatchRecord, { plan }: Survey): number | undefined {
+export function shardCount(record: BatchRecord, { plan }: BatchProgress): number | undefined {
   return record.items === undefined ? plan?.shards : 1;
 }
 
@@ -40,7 +43,7 @@ export function isSettled({ isDone, failed, generation }: ShardState, wanted: nu
 function outcomeOf(
   record: BatchRecord,
   { failed, now }: { readonly failed: number; readonly now: number },
-): Outcome {
+): BatchOutcome {
   if (record.cancelledAt !== null) return 'cancelled';
   return failed > 0 && now >= Date.parse(record.expiresAt) ? 'expired' : 'completed';
 }

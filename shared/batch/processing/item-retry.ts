@@ -1,10 +1,10 @@
-import { failed, type ItemPlace } from '../model/item.ts';
-import type { ItemOutcome, Refusal } from './run-item.ts';
+import { failureLine, type ItemPlace } from '../model/item.ts';
+import type { ItemOutcome, ThrottleReason } from './run-item.ts';
 import {
   type Attempts,
   type JournalEntry,
-  NO_REFUSALS,
-  type Refusals,
+  NO_THROTTLES,
+  type ThrottleCounts,
 } from '../storage/journal.ts';
 
 /** Tries of one item before it is given up; in each of them the model's own retries were used. */
@@ -16,9 +16,9 @@ const MAX_ATTEMPTS = 5;
  * minutes, if it was seen to fail where others got through; and so does an item that is cut off by
  * an outage, if it is alone and the outage lasts.
  */
-const MAX_REFUSALS = { 'no room': 240, away: 40, 'away, and suspect': 10 } as const;
+const MAX_THROTTLED_ATTEMPTS = { 'no room': 240, away: 40, 'away, and suspect': 10 } as const;
 
-interface JudgeOptions {
+interface ItemFailure {
   readonly place: ItemPlace;
   /** The item's place in its shard. */
   readonly index: number;
@@ -28,31 +28,31 @@ interface JudgeOptions {
   readonly now: number;
 }
 
-interface RefusalOptions extends Omit<JudgeOptions, 'now'> {
-  readonly why: Refusal;
-  readonly refusals: Refusals | undefined;
+interface ThrottledItem extends Omit<ItemFailure, 'now'> {
+  readonly why: ThrottleReason;
+  readonly refusals: ThrottleCounts | undefined;
 }
 
-type Judged<Type extends JournalEntry['type']> = Extract<JournalEntry, { type: Type }>;
+type ItemRetryDecision<Type extends JournalEntry['type']> = Extract<JournalEntry, { type: Type }>;
 
 /** What the journal says about a try in which nobody was served: a refusal, or the last one. */
-export function judgeRefusal(
+export function decideThrottledRetry(
   { code }: Extract<ItemOutcome, { kind: 'try again' }>,
-  { place, index, attempts, why, refusals = NO_REFUSALS }: RefusalOptions,
-): Judged<'result' | 'refused'> {
+  { place, index, attempts, why, refusals = NO_THROTTLES }: ThrottledItem,
+): ItemRetryDecision<'result' | 'refused'> {
   const isSuspect = why === 'away' && attempts?.lastCode === code;
-  const limit = MAX_REFUSALS[isSuspect ? 'away, and suspect' : why];
+  const limit = MAX_THROTTLED_ATTEMPTS[isSuspect ? 'away, and suspect' : why];
   if (refusals[why] + 1 < limit) return { type: 'refused', index, code, why };
   const failures = (attempts?.count ?? 0) + refusals.away + refusals['no room'] + 1;
   const message = `The item failed ${failures} times, at last with ${code}`;
-  return { type: 'result', index, line: failed(place, 'exhausted', message) };
+  return { type: 'result', index, line: failureLine(place, 'exhausted', message) };
 }
 
 /** What the journal says about a try: an end, or when to try again. */
-export function judge(
+export function decideItemRetry(
   outcome: Exclude<ItemOutcome, { kind: 'stopped' }>,
-  { place, index, attempts, now }: JudgeOptions,
-): Judged<'result' | 'attempt'> {
+  { place, index, attempts, now }: ItemFailure,
+): ItemRetryDecision<'result' | 'attempt'> {
   if (outcome.kind === 'result') return { type: 'result', index, line: outcome.line };
   const { code, afterSeconds } = outcome;
   const failures = (attempts?.count ?? 0) + 1;
@@ -65,13 +65,13 @@ export function judge(
     };
   }
   const message = `The item failed ${failures} times, at last with ${code}`;
-  return { type: 'result', index, line: failed(place, 'exhausted', message) };
+  return { type: 'result', index, line: failureLine(place, 'exhausted', message) };
 }
 
 const FIRST_DELAY_SECONDS = 5;
 const MAX_DELAY_SECONDS = 300;
 /** Items that are nearly due go along, instead of costing a delivery each. */
-const SLACK_MS = 2_000;
+const DUE_TOLERANCE_MS = 2_000;
 
 /** When an item that failed `failures` times is to be tried again. */
 export function retryAt(
@@ -84,7 +84,9 @@ export function retryAt(
 
 /** Without a time an item is due. So it is when the time cannot be true: another clock was wrong. */
 export function isDue(time: number | undefined, now: number): boolean {
-  return time === undefined || time <= now + SLACK_MS || time > now + MAX_DELAY_SECONDS * 1_000;
+  return (
+    time === undefined || time <= now + DUE_TOLERANCE_MS || time > now + MAX_DELAY_SECONDS * 1_000
+  );
 }
 
 /** Until the first of the items is due; 0 when one of them is. */

@@ -2,15 +2,15 @@ import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
-import { beginBatch } from './process-message.ts';
+import { createOrGetBatch } from './process-message.ts';
 import { failUnfinished } from './process-shard.ts';
 import { finishIfComplete } from './finish-batch.ts';
 import { type Job, type JobSender, parseJob } from '../model/job-message.ts';
 import { sendShards } from '../planning/plan-batch.ts';
 import { type BatchRecord, failedPlan } from '../model/batch-record.ts';
-import { loadShard, type ShardNeeds } from '../planning/load-shard.ts';
+import { loadShard, type ShardDependencies } from '../planning/load-shard.ts';
 
-export interface PoisonNeeds extends ShardNeeds {
+export interface PoisonDependencies extends ShardDependencies {
   readonly store: BatchStore;
   readonly sender: JobSender;
   readonly clock: Clock;
@@ -18,21 +18,25 @@ export interface PoisonNeeds extends ShardNeeds {
 }
 
 /** Times in a row that a message is put back while its deliveries leave no result behind. */
-const MAX_POISONINGS = 3;
-const PUT_BACK_DELAY_SECONDS = 10;
+const MAX_POISON_COUNT = 3;
+const REQUEUE_DELAY_SECONDS = 10;
 
 /**
  * Takes a message that the platform gave up after its last delivery: the process ended or storage
  * was away each time. It is put back, a few times in a row unless results came in between; then
  * every item without a result gets one that says so. What was answered stays.
  */
-export async function explainPoison(message: unknown, needs: PoisonNeeds): Promise<void> {
+export async function handlePoisonMessage(
+  message: unknown,
+  needs: PoisonDependencies,
+): Promise<void> {
   const { store, telemetry, clock } = needs;
   const parsed = parseJob(message);
   let reason = parsed.ok ? undefined : parsed.reason;
   if (parsed.ok) {
-    const begun = await beginBatch(parsed.job, { store, clock });
-    if (begun.kind === 'known') return explainJob(parsed.job, { record: begun.record, needs });
+    const begun = await createOrGetBatch(parsed.job, { store, clock });
+    if (begun.kind === 'known')
+      return handlePoisonedJob(parsed.job, { record: begun.record, needs });
     reason = begun.reason;
   }
   const jobId = parsed.ok ? parsed.job.jobId : undefined;
@@ -40,13 +44,13 @@ export async function explainPoison(message: unknown, needs: PoisonNeeds): Promi
   telemetry.error('batch message poisoned', { jobId, reason });
 }
 
-interface Poisoned {
+interface PoisonedJob {
   readonly record: BatchRecord;
-  readonly needs: PoisonNeeds;
+  readonly needs: PoisonDependencies;
 }
 
-async function explainJob(job: Job, { record, needs }: Poisoned): Promise<void> {
-  if (record.items === undefined && !('shard' in job)) return explainPlanning(record, needs);
+async function handlePoisonedJob(job: Job, { record, needs }: PoisonedJob): Promise<void> {
+  if (record.items === undefined && !('shard' in job)) return handlePoisonedPlanning(record, needs);
   const number = 'shard' in job ? job.shard : 0;
   const shard = await loadShard({ record, shard: number }, needs);
   if (shard === undefined) {
@@ -62,10 +66,10 @@ async function explainJob(job: Job, { record, needs }: Poisoned): Promise<void> 
   const where = { jobId: record.id, shard: number };
   try {
     const { results, poisonings } = hold.view;
-    if (poisonings < MAX_POISONINGS && results.size < shard.items.length) {
+    if (poisonings < MAX_POISON_COUNT && results.size < shard.items.length) {
       // Not deadly by what is known: a neighbour may have ended the process, or storage was away.
       await hold.append({ type: 'poisoned', results: results.size });
-      const delaySeconds = poisonings * PUT_BACK_DELAY_SECONDS;
+      const delaySeconds = poisonings * REQUEUE_DELAY_SECONDS;
       await needs.sender.send({ v: 1, ...where }, { delaySeconds });
       needs.telemetry.warn('batch message put back', { ...where, results: results.size });
       return;
@@ -81,7 +85,10 @@ async function explainJob(job: Job, { record, needs }: Poisoned): Promise<void> 
 }
 
 /** A batch that was split needs only its parts on the queue; one that cannot be split has failed. */
-async function explainPlanning(record: BatchRecord, needs: PoisonNeeds): Promise<void> {
+async function handlePoisonedPlanning(
+  record: BatchRecord,
+  needs: PoisonDependencies,
+): Promise<void> {
   const { store, sender, telemetry, clock } = needs;
   const { id } = record;
   telemetry.error('batch message poisoned', { jobId: id, reason: 'planning failed each time' });

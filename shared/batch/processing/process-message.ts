@@ -8,11 +8,11 @@ import {
   type PointerJob,
 } from '../model/job-message.ts';
 import { planBatch, type PlannerOptions } from '../planning/plan-batch.ts';
-import { type WorkOptions, workShard } from './process-shard.ts';
+import { type ProcessShardOptions, processShard } from './process-shard.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
 import type { Clock } from '../../clock.ts';
 
-export interface ProcessorOptions extends Omit<WorkOptions, 'stop'>, PlannerOptions {}
+export interface ProcessorOptions extends Omit<ProcessShardOptions, 'stop'>, PlannerOptions {}
 
 /** Works through batch jobs: one result for each item, however often a message is delivered. */
 export interface JobProcessor {
@@ -42,47 +42,50 @@ export function createJobProcessor(options: ProcessorOptions): JobProcessor {
   };
 }
 
-async function processDelivery(message: unknown, options: WorkOptions & PlannerOptions) {
+async function processDelivery(message: unknown, options: ProcessShardOptions & PlannerOptions) {
   const { store, clock } = options;
   const parsed = parseJob(message);
-  if (!parsed.ok) return refuse(parsed.reason, { message, options });
+  if (!parsed.ok) return rejectMessage(parsed.reason, { message, options });
   const { job } = parsed;
-  const begun = await beginBatch(job, { store, clock });
+  const begun = await createOrGetBatch(job, { store, clock });
   if (begun.kind === 'refused') {
-    return refuse(begun.reason, { message, jobId: job.jobId, options });
+    return rejectMessage(begun.reason, { message, jobId: job.jobId, options });
   }
   const { record } = begun;
   if (record.items === undefined && !('shard' in job)) return planBatch(record, options);
   const shard = 'shard' in job ? job.shard : 0;
   const telemetry = options.telemetry.with({ jobId: record.id, shard });
-  const worked = await workShard({ record, shard }, { ...options, telemetry });
+  const worked = await processShard({ record, shard }, { ...options, telemetry });
   if (worked === 'unknown shard') {
-    await refuse('The batch has no such shard', { message, jobId: job.jobId, options });
+    await rejectMessage('The batch has no such shard', { message, jobId: job.jobId, options });
   }
 }
 
-interface Refusal {
+interface MessageRejection {
   readonly message: unknown;
   readonly jobId?: string;
-  readonly options: Pick<WorkOptions, 'store' | 'telemetry'>;
+  readonly options: Pick<ProcessShardOptions, 'store' | 'telemetry'>;
 }
 
 /** A message that can never succeed is kept with its reason, and not delivered again. */
-async function refuse(reason: string, { message, jobId, options }: Refusal): Promise<void> {
+async function rejectMessage(
+  reason: string,
+  { message, jobId, options }: MessageRejection,
+): Promise<void> {
   await options.store.recordDeadLetter({ reason, message, jobId });
   options.telemetry.warn('batch message refused', { reason, jobId });
 }
 
-export type Begun =
+export type CreatedBatch =
   | { readonly kind: 'known'; readonly record: BatchRecord }
   /** Why there is no batch for this job. */
   | { readonly kind: 'refused'; readonly reason: string };
 
 /** The batch of a message: a new one, or the one that it belongs to. */
-export async function beginBatch(
+export async function createOrGetBatch(
   job: Job,
   { store, clock }: { readonly store: BatchStore; readonly clock: Clock },
-): Promise<Begun> {
+): Promise<CreatedBatch> {
   // Also for a new one: the storage's answer tells the time that the record is dated with.
   const found = await store.find(job.jobId);
   if (!('items' in job) && !('inputBlob' in job)) {

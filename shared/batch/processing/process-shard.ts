@@ -1,11 +1,11 @@
 import type { BatchRecord } from '../model/batch-record.ts';
-import { failed, type ItemFailureCode } from '../model/item.ts';
+import { failureLine, type ItemFailureCode } from '../model/item.ts';
 import type { JobSender } from '../model/job-message.ts';
-import { loadShard, type Shard, type ShardNeeds } from '../planning/load-shard.ts';
+import { loadShard, type Shard, type ShardDependencies } from '../planning/load-shard.ts';
 import { finishIfComplete } from './finish-batch.ts';
-import { type PassOptions, placeOf, type Remaining, runPass } from './shard-pass.ts';
+import { type PassOptions, placeOf, type RemainingWork, runPass } from './shard-pass.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
-import type { ShardHold } from '../storage/shard-lease.ts';
+import type { ShardLease } from '../storage/shard-lease.ts';
 
 /** How long a second delivery of a shard waits for the first one to end. */
 const BUSY_DELAY_SECONDS = 10;
@@ -17,9 +17,9 @@ const MAX_CRASHES = 8;
 const WATCH_EVERY_MS = 2_000;
 /** The files of a large batch take a minute to write: after a long pass that is another delivery's. */
 const LONG_PASS_MS = 60_000;
-const NONE_LEFT: Remaining = { items: 0, delaySeconds: 0 };
+const NONE_LEFT: RemainingWork = { items: 0, delaySeconds: 0 };
 
-export interface WorkOptions extends PassOptions, ShardNeeds {
+export interface ProcessShardOptions extends PassOptions, ShardDependencies {
   readonly store: BatchStore;
   readonly sender: JobSender;
   /** How often a running shard looks whether its batch was cancelled. */
@@ -28,16 +28,16 @@ export interface WorkOptions extends PassOptions, ShardNeeds {
   readonly longPassMs?: number | undefined;
 }
 
-interface Work {
+interface ShardWork {
   readonly record: BatchRecord;
   readonly shard: Shard;
-  readonly hold: ShardHold;
+  readonly hold: ShardLease;
 }
 
 /** One delivery of one shard. When it resolves, the message is not needed any more. */
-export async function workShard(
+export async function processShard(
   { record, shard: number }: { readonly record: BatchRecord; readonly shard: number },
-  options: WorkOptions,
+  options: ProcessShardOptions,
 ): Promise<'unknown shard' | 'done'> {
   const { store, sender, telemetry, longPassMs = LONG_PASS_MS } = options;
   const startedAt = performance.now();
@@ -51,7 +51,7 @@ export async function workShard(
     telemetry.info('batch shard is held by another delivery');
     return 'done';
   }
-  const remaining = await workHeld({ record, shard, hold }, options);
+  const remaining = await processLeasedShard({ record, shard, hold }, options);
   if (remaining.items > 0) {
     await sender.send(message, { delaySeconds: remaining.delaySeconds });
     telemetry.info('batch shard handed over', { ...remaining });
@@ -64,10 +64,14 @@ export async function workShard(
   return 'done';
 }
 
-async function workHeld(work: Work, options: WorkOptions): Promise<Remaining> {
+async function processLeasedShard(
+  work: ShardWork,
+  options: ProcessShardOptions,
+): Promise<RemainingWork> {
   const { hold } = work;
   try {
-    const remaining = (await endWithoutAsking(work, options)) ?? (await ask(work, options));
+    const remaining =
+      (await finishWithoutModelCalls(work, options)) ?? (await runItems(work, options));
     if (remaining.items === 0) await hold.finish();
     return remaining;
   } finally {
@@ -80,7 +84,10 @@ async function workHeld(work: Work, options: WorkOptions): Promise<Remaining> {
  * before its hold ends, the next delivery finds the shard held, and what it sends on counts its
  * deliveries from one.
  */
-async function endWithoutAsking(work: Work, options: WorkOptions): Promise<Remaining | undefined> {
+async function finishWithoutModelCalls(
+  work: ShardWork,
+  options: ProcessShardOptions,
+): Promise<RemainingWork | undefined> {
   const { record, shard, hold } = work;
   const { store, clock, telemetry } = options;
   if (hold.view.crashes >= MAX_CRASHES) {
@@ -99,7 +106,7 @@ async function endWithoutAsking(work: Work, options: WorkOptions): Promise<Remai
 }
 
 /** Walks over the items until they are done, the time is up, or somebody cancels the batch. */
-async function ask(work: Work, options: WorkOptions): Promise<Remaining> {
+async function runItems(work: ShardWork, options: ProcessShardOptions): Promise<RemainingWork> {
   const { record, shard, hold } = work;
   const { store, watchEveryMs = WATCH_EVERY_MS } = options;
   const cancelled = new AbortController();
@@ -117,20 +124,23 @@ async function ask(work: Work, options: WorkOptions): Promise<Remaining> {
   }
 }
 
-async function cancelRest({ shard, hold }: Work): Promise<Remaining> {
+async function cancelRest({ shard, hold }: ShardWork): Promise<RemainingWork> {
   const why = 'its batch was cancelled';
   await failUnfinished(shard, { hold, code: 'batch_cancelled', why });
   return NONE_LEFT;
 }
 
-interface Failing {
-  readonly hold: ShardHold;
+interface FailingItems {
+  readonly hold: ShardLease;
   readonly code: ItemFailureCode;
   readonly why: string;
 }
 
 /** Gives every item without a result one that says why; what was answered stays. */
-export async function failUnfinished(shard: Shard, { hold, code, why }: Failing): Promise<number> {
+export async function failUnfinished(
+  shard: Shard,
+  { hold, code, why }: FailingItems,
+): Promise<number> {
   const appends: Promise<void>[] = [];
   for (const index of shard.items.keys()) {
     if (hold.view.results.has(index)) continue;
@@ -139,7 +149,7 @@ export async function failUnfinished(shard: Shard, { hold, code, why }: Failing)
       attempts === undefined
         ? ''
         : `; it failed ${attempts.count} times, at last with ${attempts.lastCode}`;
-    const line = failed(placeOf(shard, index), code, `The item was given up: ${why}${tries}`);
+    const line = failureLine(placeOf(shard, index), code, `The item was given up: ${why}${tries}`);
     appends.push(hold.append({ type: 'result', index, line }));
   }
   await Promise.all(appends);

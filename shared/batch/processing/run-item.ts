@@ -1,12 +1,12 @@
-import type { Agent, Reply, TurnContext } from '../../agent/agent.ts';
+import type { Agent, RunResult, RunContext } from '../../agent/agent.ts';
 import {
-  answered,
-  failed,
-  GONE,
+  successLine,
+  failureLine,
+  INPUT_DELETED,
   type ItemPlace,
   parseItem,
   type ResultLine,
-  UNREADABLE,
+  INVALID_LINE,
 } from '../model/item.ts';
 import type { Clock } from '../../clock.ts';
 import { type ErrorCode, isRetryable, ServiceError, toServiceError } from '../../errors.ts';
@@ -14,11 +14,11 @@ import { parseChatRequest } from '../../protocols/chat-api.ts';
 import {
   looksLikeCompletions,
   parseCompletionsRequest,
-  toCompletion,
+  toChatCompletion,
 } from '../../protocols/openai-chat-completions.ts';
-import type { Fault } from '../../protocols/validation.ts';
-import { unlessAborted } from '../../resilience/abort.ts';
-import { describeCause } from '../../telemetry/describe-error.ts';
+import type { ValidationIssue } from '../../protocols/validation.ts';
+import { raceAbort } from '../../resilience/abort.ts';
+import { describeError } from '../../telemetry/describe-error.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 
 /** What became of one try at one item. Only `result` is an end. */
@@ -44,17 +44,17 @@ export interface ItemOptions {
 }
 
 /** Asks the agent one item. Never throws: what goes wrong is the item's outcome. */
-export async function answerItem(item: unknown, options: ItemOptions): Promise<ItemOutcome> {
+export async function runItem(item: unknown, options: ItemOptions): Promise<ItemOutcome> {
   const { place, stop, itemDeadlineMs } = options;
   const parsed = parseItem(item);
   if (!parsed.ok) return { kind: 'result', line: noItem(item, { place, fault: parsed.fault }) };
   const ending = new AbortController();
-  const timer = setTimeout(() => ending.abort(tooLate()), itemDeadlineMs);
+  const timer = setTimeout(() => ending.abort(itemDeadlineExceeded()), itemDeadlineMs);
   const onStop = (): void => ending.abort(stop.reason);
   stop.addEventListener('abort', onStop, { once: true });
   if (stop.aborted) onStop();
   const requestId = crypto.randomUUID();
-  const context: TurnContext = {
+  const context: RunContext = {
     signal: ending.signal,
     deadlineAt: options.agentClock.now() + itemDeadlineMs,
     traceparent: options.traceparent,
@@ -67,8 +67,8 @@ export async function answerItem(item: unknown, options: ItemOptions): Promise<I
       now: options.agentClock.now(),
     });
     const answering = options.agent.answer(question, context);
-    const reply = await unlessAborted(answering, context.signal);
-    return { kind: 'result', line: answered(place, requestId, toBody(reply)) };
+    const reply = await raceAbort(answering, context.signal);
+    return { kind: 'result', line: successLine(place, requestId, toBody(reply)) };
   } catch (thrown) {
     if (stop.aborted) return { kind: 'stopped' };
     return failure(toServiceError(thrown), { place, telemetry: context.telemetry });
@@ -81,27 +81,27 @@ export async function answerItem(item: unknown, options: ItemOptions): Promise<I
 /** Why there is nothing to ask. */
 function noItem(
   item: unknown,
-  { place, fault }: { readonly place: ItemPlace; readonly fault: Fault },
+  { place, fault }: { readonly place: ItemPlace; readonly fault: ValidationIssue },
 ): ResultLine {
-  if (item === GONE) {
-    return failed(place, 'input_not_found', 'The input of the batch must stay where it is');
+  if (item === INPUT_DELETED) {
+    return failureLine(place, 'input_not_found', 'The input of the batch must stay where it is');
   }
-  if (item === UNREADABLE) {
+  if (item === INVALID_LINE) {
     const wanted = 'The line must be one JSON value in UTF-8, and not longer than 1 MiB';
-    return failed(place, 'invalid_json_line', wanted);
+    return failureLine(place, 'invalid_json_line', wanted);
   }
   const name = fault.param === undefined ? 'it' : `"${fault.param}"`;
-  return failed(place, 'invalid_item', `Cannot accept the item: ${name} ${fault.wanted}`);
+  return failureLine(place, 'invalid_item', `Cannot accept the item: ${name} ${fault.wanted}`);
 }
 
 /** The question of a body in either dialect, and how its answer is to be written. */
 function readBody(body: unknown, { requestId, now }: { requestId: string; now: number }) {
   if (!looksLikeCompletions(body)) {
-    const toBody = (reply: Reply): unknown => ({ ...reply, requestId });
+    const toBody = (reply: RunResult): unknown => ({ ...reply, requestId });
     return { question: parseChatRequest(body), toBody };
   }
   const frame = { requestId, created: Math.floor(now / 1_000) };
-  const toBody = (reply: Reply): unknown => toCompletion(reply, frame);
+  const toBody = (reply: RunResult): unknown => toChatCompletion(reply, frame);
   return { question: parseCompletionsRequest(body).question, toBody };
 }
 
@@ -110,15 +110,15 @@ function failure(
   { place, telemetry }: { readonly place: ItemPlace; readonly telemetry: Telemetry },
 ): ItemOutcome {
   const { code } = error;
-  const fields = { index: place.index, code, cause: describeCause(error.cause) };
+  const fields = { index: place.index, code, cause: describeError(error.cause) };
   if (code === 'internal') telemetry.error('batch item failed', fields);
   else telemetry.info('batch item failed', fields);
-  const mayHelp = isRetryable(code) || refusalOf(code) === 'no room';
+  const mayHelp = isRetryable(code) || throttleReasonOf(code) === 'no room';
   if (mayHelp) return { kind: 'try again', code, afterSeconds: error.retryAfterSeconds };
-  return { kind: 'result', line: failed(place, code, error.message) };
+  return { kind: 'result', line: failureLine(place, code, error.message) };
 }
 
-function tooLate(): ServiceError {
+function itemDeadlineExceeded(): ServiceError {
   return new ServiceError('upstream_timeout', 'The model did not answer the item in time');
 }
 
@@ -127,10 +127,10 @@ function tooLate(): ServiceError {
  * service itself may not ask. An endpoint that is away can also be one that this very item breaks:
  * that is a refusal only when nobody else got through meanwhile.
  */
-export type Refusal = 'no room' | 'away';
+export type ThrottleReason = 'no room' | 'away';
 
 /** What a code says of everybody; undefined where it is about the item alone. */
-export function refusalOf(code: ErrorCode): Refusal | undefined {
+export function throttleReasonOf(code: ErrorCode): ThrottleReason | undefined {
   switch (code) {
     case 'upstream_rate_limited':
     case 'rate_limited':

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Agent } from '../../agent/agent.ts';
-import { customIdOf, failed, type ItemPlace } from '../model/item.ts';
+import { customIdOf, failureLine, type ItemPlace } from '../model/item.ts';
 import type { Shard } from '../planning/load-shard.ts';
-import type { Pace, Ticket } from './concurrency-limiter.ts';
-import { isDue, judge, judgeRefusal, secondsUntilDue } from './item-retry.ts';
-import { answerItem, type ItemOutcome, type Refusal, refusalOf } from './run-item.ts';
-import { NO_REFUSALS } from '../storage/journal.ts';
-import type { ShardHold } from '../storage/shard-lease.ts';
+import type { ConcurrencyLimiter, ConcurrencyPermit } from './concurrency-limiter.ts';
+import { isDue, decideItemRetry, decideThrottledRetry, secondsUntilDue } from './item-retry.ts';
+import { runItem, type ItemOutcome, type ThrottleReason, throttleReasonOf } from './run-item.ts';
+import { NO_THROTTLES } from '../storage/journal.ts';
+import type { ShardLease } from '../storage/shard-lease.ts';
 import type { Clock } from '../../clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 
@@ -15,7 +15,7 @@ export interface PassOptions {
   /** Items of one shard that run at once. */
   readonly concurrency: number;
   /** What all shards of this process may ask together. */
-  readonly pace: Pace;
+  readonly pace: ConcurrencyLimiter;
   readonly jobDeadlineMs: number;
   readonly itemDeadlineMs: number;
   readonly clock: Clock;
@@ -27,7 +27,7 @@ export interface PassOptions {
 }
 
 /** What a pass left over. */
-export interface Remaining {
+export interface RemainingWork {
   readonly items: number;
   /** When it makes sense to go on. */
   readonly delaySeconds: number;
@@ -35,19 +35,22 @@ export interface Remaining {
   readonly reason?: 'stopping' | 'throttled' | 'waiting' | 'time up';
 }
 
-interface PassNeeds {
-  readonly hold: ShardHold;
+interface PassDependencies {
+  readonly hold: ShardLease;
   readonly options: PassOptions;
 }
 
 /** One walk over the items of a shard that have no result yet and are due. */
-export async function runPass(shard: Shard, { hold, options }: PassNeeds): Promise<Remaining> {
+export async function runPass(
+  shard: Shard,
+  { hold, options }: PassDependencies,
+): Promise<RemainingWork> {
   const { clock, pace } = options;
   const retryTimes = openItems(shard, hold);
   const due = dueItems(retryTimes, { now: clock.now(), hold });
   if (due.length > 0 && pace.blockedMs() === 0) {
     await hold.append({ type: 'opened' });
-    await walk(due, { shard, hold, options, retryTimes });
+    await startItems(due, { shard, hold, options, retryTimes });
     if (retryTimes.size > 0) await hold.append({ type: 'closed' });
   }
   const dueSeconds = secondsUntilDue(retryTimes.values(), clock.now());
@@ -63,13 +66,13 @@ export async function runPass(shard: Shard, { hold, options }: PassNeeds): Promi
  * A journal takes fifty thousand writes, and results must always find room in it. Refusals beyond
  * these are not counted any more; the completion window ends what they would have ended.
  */
-const MAX_REFUSALS_KEPT = 10_000;
+const MAX_THROTTLE_RECORDS = 10_000;
 const MANY_LANES = 32;
 
 /** The items without a result, each with the time before which it must not be tried again. */
 type RetryTimes = Map<number, number | undefined>;
 
-function openItems(shard: Shard, { view }: ShardHold): RetryTimes {
+function openItems(shard: Shard, { view }: ShardLease): RetryTimes {
   const open = [...shard.items.keys()].filter((index) => !view.results.has(index));
   return new Map(open.map((index) => [index, view.attempts.get(index)?.retryAt]));
 }
@@ -80,10 +83,10 @@ function openItems(shard: Shard, { view }: ShardHold): RetryTimes {
  */
 function dueItems(
   retryTimes: RetryTimes,
-  { now, hold }: { readonly now: number; readonly hold: ShardHold },
+  { now, hold }: { readonly now: number; readonly hold: ShardLease },
 ): number[] {
   const refused = (index: number): number => {
-    const { away, 'no room': noRoom } = hold.view.refusals.get(index) ?? NO_REFUSALS;
+    const { away, 'no room': noRoom } = hold.view.refusals.get(index) ?? NO_THROTTLES;
     return away + noRoom;
   };
   return [...retryTimes.keys()]
@@ -91,12 +94,12 @@ function dueItems(
     .sort((one, other) => refused(one) - refused(other));
 }
 
-interface Walk extends PassNeeds {
+interface PassState extends PassDependencies {
   readonly shard: Shard;
   readonly retryTimes: RetryTimes;
 }
 
-async function walk(due: readonly number[], { shard, hold, options, retryTimes }: Walk) {
+async function startItems(due: readonly number[], { shard, hold, options, retryTimes }: PassState) {
   const { pace, clock, telemetry } = options;
   const broken = new AbortController();
   const stop = AbortSignal.any([options.stop, hold.lost, broken.signal]);
@@ -110,7 +113,10 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
     onFailure: (error) => broken.abort(error),
   });
 
-  async function keep(entry: ReturnType<typeof judge | typeof judgeRefusal>, startedAt: number) {
+  async function keep(
+    entry: ReturnType<typeof decideItemRetry | typeof decideThrottledRetry>,
+    startedAt: number,
+  ) {
     await hold.append(entry);
     if (entry.type === 'attempt') retryTimes.set(entry.index, entry.retryAt);
     if (entry.type === 'refused') {
@@ -122,21 +128,21 @@ async function walk(due: readonly number[], { shard, hold, options, retryTimes }
     telemetry.record('batchItemDuration', (performance.now() - startedAt) / 1_000, { outcome });
   }
 
-  async function tryItem(index: number, ticket: Ticket): Promise<void> {
+  async function tryItem(index: number, ticket: ConcurrencyPermit): Promise<void> {
     const startedAt = performance.now();
     const place = placeOf(shard, index);
     const outcome = shard.duplicates.has(index)
       ? duplicate(place)
-      : await answerItem(shard.items[index], { ...options, place, stop, traceparent });
+      : await runItem(shard.items[index], { ...options, place, stop, traceparent });
     if (outcome.kind === 'stopped') return;
-    const why = tellPace(outcome, ticket);
+    const why = reportToLimiter(outcome, ticket);
     const { attempts, refusals, allRefusals } = hold.view;
     const tried = { place, index, attempts: attempts.get(index) };
     const entry =
       outcome.kind === 'result' || why === undefined
-        ? judge(outcome, { ...tried, now: clock.now() })
-        : judgeRefusal(outcome, { ...tried, why, refusals: refusals.get(index) });
-    if (entry.type === 'refused' && allRefusals >= MAX_REFUSALS_KEPT) return;
+        ? decideItemRetry(outcome, { ...tried, now: clock.now() })
+        : decideThrottledRetry(outcome, { ...tried, why, refusals: refusals.get(index) });
+    if (entry.type === 'refused' && allRefusals >= MAX_THROTTLE_RECORDS) return;
     await writes.add(keep(entry, startedAt));
   }
 
@@ -165,15 +171,15 @@ function writesBehind(concurrency: number): number {
 }
 
 /** Tells the pace how a try went. Says why nobody is served, where it shows that. */
-function tellPace(
+function reportToLimiter(
   outcome: Exclude<ItemOutcome, { kind: 'stopped' }>,
-  ticket: Ticket,
-): Refusal | undefined {
+  ticket: ConcurrencyPermit,
+): ThrottleReason | undefined {
   if (outcome.kind === 'result') {
     if (outcome.line.error === null) ticket.succeeded();
     return undefined;
   }
-  const why = refusalOf(outcome.code);
+  const why = throttleReasonOf(outcome.code);
   if (why === undefined) return undefined;
   const refused = ticket.throttled(outcome.afterSeconds);
   return why === 'no room' || refused === 'all' ? why : undefined;
@@ -184,7 +190,7 @@ export function placeOf({ id, first, items }: Shard, index: number): ItemPlace {
 }
 
 function duplicate(place: ItemPlace) {
-  const line = failed(place, 'duplicate_custom_id', 'An earlier item has this custom_id');
+  const line = failureLine(place, 'duplicate_custom_id', 'An earlier item has this custom_id');
   return { kind: 'result', line } as const;
 }
 

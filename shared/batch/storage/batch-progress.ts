@@ -1,7 +1,7 @@
 import { splitLines } from '../model/jsonl.ts';
-import { names, shardOf } from './blob-paths.ts';
+import { blobPaths, shardOf } from './blob-paths.ts';
 import { createJournalReader } from './journal.ts';
-import type { BlobArea, BlobFacts, ListedBlob } from '../../storage/blob-container.ts';
+import type { BlobContainer, BlobProperties, ListedBlob } from '../../storage/blob-container.ts';
 
 /** How far a shard is, as it last said itself. */
 export interface ShardState {
@@ -18,11 +18,11 @@ export interface ShardState {
   readonly isLeft: boolean;
 }
 
-export type Outcome = 'completed' | 'failed' | 'cancelled' | 'expired';
+export type BatchOutcome = 'completed' | 'failed' | 'cancelled' | 'expired';
 
 /** How a batch ended. */
-export interface Final {
-  readonly outcome: Outcome;
+export interface FinalState {
+  readonly outcome: BatchOutcome;
   readonly succeeded: number;
   readonly failed: number;
   /** Milliseconds since the epoch. */
@@ -30,7 +30,7 @@ export interface Final {
 }
 
 /** Everything that one listing says about a batch. */
-export interface Survey {
+export interface BatchProgress {
   readonly plan:
     | {
         readonly total: number;
@@ -41,17 +41,17 @@ export interface Survey {
     | undefined;
   readonly shards: readonly ShardState[];
   /** By generation. */
-  readonly finals: ReadonlyMap<number, Final>;
+  readonly finals: ReadonlyMap<number, FinalState>;
 }
 
-export async function survey(area: BlobArea, id: string): Promise<Survey> {
-  let plan: Survey['plan'];
+export async function readProgress(area: BlobContainer, id: string): Promise<BatchProgress> {
+  let plan: BatchProgress['plan'];
   const shards: ShardState[] = [];
-  const finals = new Map<number, Final>();
+  const finals = new Map<number, FinalState>();
   for await (const blob of area.list(`${id}/`)) {
     const shard = shardOf(blob.name);
     if (shard !== undefined) shards.push(shardState(shard, blob));
-    else if (blob.name === names.plan(id)) plan = planFacts(blob.facts);
+    else if (blob.name === blobPaths.plan(id)) plan = planMetadata(blob.facts);
     else {
       const final = readFinal(blob.facts);
       if (final !== undefined) finals.set(numberIn(blob.facts, 'generation'), final);
@@ -60,7 +60,7 @@ export async function survey(area: BlobArea, id: string): Promise<Survey> {
   return { plan, shards, finals };
 }
 
-export function finalFacts(final: Final, generation: number): BlobFacts {
+export function finalMetadata(final: FinalState, generation: number): BlobProperties {
   return {
     outcome: final.outcome,
     succeeded: String(final.succeeded),
@@ -83,7 +83,7 @@ function shardState(shard: number, { facts, held }: ListedBlob): ShardState {
   };
 }
 
-function planFacts(facts: BlobFacts) {
+function planMetadata(facts: BlobProperties) {
   return {
     total: numberIn(facts, 'total'),
     shards: numberIn(facts, 'shards'),
@@ -94,7 +94,7 @@ function planFacts(facts: BlobFacts) {
 
 const OUTCOMES = ['completed', 'failed', 'cancelled', 'expired'] as const;
 
-function readFinal(facts: BlobFacts): Final | undefined {
+function readFinal(facts: BlobProperties): FinalState | undefined {
   const outcome = OUTCOMES.find((one) => one === facts['outcome']);
   if (outcome === undefined) return undefined;
   return {
@@ -105,7 +105,7 @@ function readFinal(facts: BlobFacts): Final | undefined {
   };
 }
 
-function numberIn(facts: BlobFacts, name: string): number {
+function numberIn(facts: BlobProperties, name: string): number {
   return Number(facts[name] ?? 0);
 }
 
@@ -115,7 +115,7 @@ const MAX_ENTRY_BYTES = 67_108_864;
 
 /** The result lines of a batch, shard by shard, without holding more than the failures of one. */
 export async function* readResults(
-  area: BlobArea,
+  area: BlobContainer,
   { id, kind }: { readonly id: string; readonly kind: ResultKind },
 ): AsyncGenerator<string, void, void> {
   for await (const { name } of area.list(`${id}/shard-`)) {

@@ -7,18 +7,18 @@ import {
 } from '../model/batch-record.ts';
 import { isJobId } from '../model/job-message.ts';
 import {
-  type Final,
-  finalFacts,
+  type FinalState,
+  finalMetadata,
   readResults,
   type ResultKind,
-  type Survey,
-  survey,
+  type BatchProgress,
+  readProgress,
 } from './batch-progress.ts';
-import { idOfListEntry, listEntry, listPrefix, names } from './blob-paths.ts';
-import { holdShard, type ShardHold, type ShardRef } from './shard-lease.ts';
+import { idOfListEntry, listEntry, listPrefix, blobPaths } from './blob-paths.ts';
+import { acquireShardLease, type ShardLease, type ShardRef } from './shard-lease.ts';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
-import type { BlobArea } from '../../storage/blob-container.ts';
+import type { BlobContainer } from '../../storage/blob-container.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 
 /** Keeps batches: whatever is in it is never computed or paid for again. */
@@ -37,13 +37,13 @@ export interface BatchStore {
   /** The first plan of a batch counts. */
   keepPlan(id: string, plan: Plan): Promise<void>;
   plan(record: BatchRecord): Promise<Plan | undefined>;
-  survey(id: string): Promise<Survey>;
+  survey(id: string): Promise<BatchProgress>;
   /** `busy`: another delivery works on the shard. */
-  open(ref: ShardRef): Promise<ShardHold | 'busy'>;
+  open(ref: ShardRef): Promise<ShardLease | 'busy'>;
   /** Result lines as they stand in the journals at this moment. */
   results(id: string, kind: ResultKind): AsyncIterable<string>;
   /** Writes the output files and then how the batch ended: each of them once. */
-  finish(record: BatchRecord, final: Final): Promise<void>;
+  finish(record: BatchRecord, final: FinalState): Promise<void>;
   /** Ids of the batches of an owner, newest first. */
   list(
     owner: string | null,
@@ -68,7 +68,7 @@ export interface DeadLetter {
 }
 
 export interface BlobBatchStoreOptions {
-  readonly area: BlobArea;
+  readonly area: BlobContainer;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
@@ -81,31 +81,31 @@ const MAX_CHANGES = 10;
 export function createBlobBatchStore(options: BlobBatchStoreOptions): BatchStore {
   const { area, clock, telemetry } = options;
   return {
-    begin: (record) => begin(area, record),
+    begin: (record) => createOrGetRecord(area, record),
     async discard(record) {
       await area.remove(listEntry(record));
-      await area.remove(names.record(record.id));
+      await area.remove(blobPaths.record(record.id));
     },
     async find(id) {
       return (await findRecord(area, id))?.record;
     },
     change: (id, change) => changeRecord(area, { id, change }),
     async isCancelled({ id }) {
-      const found = await area.facts(names.record(id));
+      const found = await area.facts(blobPaths.record(id));
       // Without a record it was taken back, or is over its retention: nobody can ask for it.
       return found === undefined || found.facts['cancelled'] === 'true';
     },
     async keepPlan(id, plan) {
-      await area.create(names.plan(id), {
+      await area.create(blobPaths.plan(id), {
         content: JSON.stringify(plan),
         contentType: JSON_TYPE,
-        facts: planFacts(plan, clock.now()),
+        facts: toPlanMetadata(plan, clock.now()),
       });
     },
     plan: (record) => findPlan(area, record),
-    survey: (id) => survey(area, id),
+    survey: (id) => readProgress(area, id),
     open: (ref) =>
-      holdShard(ref, {
+      acquireShardLease(ref, {
         area,
         clock,
         telemetry: telemetry.with({ jobId: ref.id, shard: ref.shard }),
@@ -118,8 +118,8 @@ export function createBlobBatchStore(options: BlobBatchStoreOptions): BatchStore
   };
 }
 
-async function begin(area: BlobArea, record: BatchRecord): Promise<BatchRecord> {
-  const isNew = await area.create(names.record(record.id), contentOf(record));
+async function createOrGetRecord(area: BlobContainer, record: BatchRecord): Promise<BatchRecord> {
+  const isNew = await area.create(blobPaths.record(record.id), contentOf(record));
   const kept = isNew ? record : (await findRecord(area, record.id))?.record;
   if (kept === undefined)
     throw new TypeError(`Cannot find batch ${record.id} that was there before`);
@@ -136,15 +136,15 @@ function contentOf(record: BatchRecord) {
   };
 }
 
-async function findRecord(area: BlobArea, id: string) {
+async function findRecord(area: BlobContainer, id: string) {
   if (!isJobId(id)) return undefined;
-  const found = await area.read(names.record(id));
+  const found = await area.read(blobPaths.record(id));
   if (found === undefined) return undefined;
   return { record: recordSchema.parse(JSON.parse(found.text)), version: found.version };
 }
 
 async function changeRecord(
-  area: BlobArea,
+  area: BlobContainer,
   { id, change }: { readonly id: string; readonly change: (record: BatchRecord) => BatchRecord },
 ): Promise<BatchRecord | undefined> {
   for (let attempt = 1; attempt <= MAX_CHANGES; attempt += 1) {
@@ -153,12 +153,13 @@ async function changeRecord(
     const changed = change(found.record);
     if (changed === found.record) return changed;
     const { version } = found;
-    if (await area.replace(names.record(id), { ...contentOf(changed), version })) return changed;
+    if (await area.replace(blobPaths.record(id), { ...contentOf(changed), version }))
+      return changed;
   }
   throw new ServiceError('overloaded', 'Cannot change the batch: too many others change it');
 }
 
-function planFacts(plan: Plan, now: number) {
+function toPlanMetadata(plan: Plan, now: number) {
   return {
     total: String(plan.total),
     shards: String(plan.shards.length),
@@ -167,35 +168,35 @@ function planFacts(plan: Plan, now: number) {
   };
 }
 
-async function findPlan(area: BlobArea, record: BatchRecord): Promise<Plan | undefined> {
+async function findPlan(area: BlobContainer, record: BatchRecord): Promise<Plan | undefined> {
   if (record.items !== undefined) return inlinePlan(record.items);
-  const found = await area.read(names.plan(record.id));
+  const found = await area.read(blobPaths.plan(record.id));
   return found === undefined ? undefined : planSchema.parse(JSON.parse(found.text));
 }
 
 /** The end is written last: whoever sees it finds the files complete. */
 async function finish(
-  area: BlobArea,
-  { record, final }: { readonly record: BatchRecord; readonly final: Final },
+  area: BlobContainer,
+  { record, final }: { readonly record: BatchRecord; readonly final: FinalState },
 ): Promise<void> {
   const { id, generation } = record;
   if (final.succeeded > 0) {
     const content = readResults(area, { id, kind: 'succeeded' });
-    await area.create(names.output(id, generation), { content });
+    await area.create(blobPaths.output(id, generation), { content });
   }
   if (final.failed > 0) {
     const content = readResults(area, { id, kind: 'failed' });
-    await area.create(names.errors(id, generation), { content });
+    await area.create(blobPaths.errors(id, generation), { content });
   }
-  await area.create(names.final(id, generation), {
+  await area.create(blobPaths.final(id, generation), {
     content: JSON.stringify(final),
     contentType: JSON_TYPE,
-    facts: finalFacts(final, generation),
+    facts: finalMetadata(final, generation),
   });
 }
 
 async function list(
-  area: BlobArea,
+  area: BlobContainer,
   { owner, page }: { readonly owner: string | null; readonly page: ListPage },
 ): Promise<{ ids: string[]; hasMore: boolean }> {
   const after = page.after === undefined ? '' : listEntry(page.after);
@@ -214,18 +215,18 @@ export const DEAD_LETTER_FOLDER = '_dead-letters/';
 const MAX_MESSAGE_CHARS = 100_000;
 
 export async function writeDeadLetter(
-  area: BlobArea,
+  area: BlobContainer,
   { letter, now }: { readonly letter: DeadLetter; readonly now: number },
 ): Promise<void> {
   const at = new Date(now).toISOString();
-  const message = writeDown(letter.message).slice(0, MAX_MESSAGE_CHARS);
+  const message = createOnce(letter.message).slice(0, MAX_MESSAGE_CHARS);
   const name = `${DEAD_LETTER_FOLDER}${at.slice(0, 10)}/${crypto.randomUUID()}.json`;
   const content = JSON.stringify({ ...letter, at, message });
   await area.create(name, { content, contentType: 'application/json' });
 }
 
 /** A letter must be kept even when its message is nested so deeply that it cannot be written. */
-function writeDown(message: unknown): string {
+function createOnce(message: unknown): string {
   try {
     return JSON.stringify(message) ?? 'undefined';
   } catch (error) {

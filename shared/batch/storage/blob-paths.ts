@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { BatchRecord } from '../model/batch-record.ts';
 
 /** Where everything of a batch is. One listing of its folder shows how far it is. */
-export const names = {
+export const blobPaths = {
   record: (id: string) => `${id}/batch.json`,
   plan: (id: string) => `${id}/plan.json`,
   journal: (id: string, shard: number) =>

@@ -34,12 +34,12 @@ export interface Attempts {
 }
 
 /** Tries of one item in which nobody was served, by the reason. */
-export interface Refusals {
+export interface ThrottleCounts {
   readonly 'no room': number;
   readonly away: number;
 }
 
-export const NO_REFUSALS: Refusals = { 'no room': 0, away: 0 };
+export const NO_THROTTLES: ThrottleCounts = { 'no room': 0, away: 0 };
 
 /** What a journal says about its shard so far, to those who go on with it. No answers in it. */
 export interface JournalView {
@@ -48,7 +48,7 @@ export interface JournalView {
   readonly results: ReadonlyMap<number, 'succeeded' | 'failed'>;
   readonly attempts: ReadonlyMap<number, Attempts>;
   /** How often an item was refused together with everybody. */
-  readonly refusals: ReadonlyMap<number, Refusals>;
+  readonly refusals: ReadonlyMap<number, ThrottleCounts>;
   /** Of all items since the journal began. */
   readonly allRefusals: number;
   readonly generation: number;
@@ -73,7 +73,7 @@ export interface JournalReader {
 export function createJournalReader(): JournalReader {
   const results = new Map<number, 'succeeded' | 'failed'>();
   const attempts = new Map<number, Attempts>();
-  const refusals = new Map<number, Refusals>();
+  const refusals = new Map<number, ThrottleCounts>();
   let digest: string | undefined;
   const counts = { generation: 0, crashes: 0, poisonings: 0, unreadable: 0, allRefusals: 0 };
   function take(entry: JournalEntry): boolean {
@@ -136,7 +136,7 @@ function nextAttempt(
   return { count: (before?.count ?? 0) + 1, lastCode: code, retryAt };
 }
 
-function oneMore(before: Refusals = NO_REFUSALS, why: keyof Refusals): Refusals {
+function oneMore(before: ThrottleCounts = NO_THROTTLES, why: keyof ThrottleCounts): ThrottleCounts {
   return { ...before, [why]: before[why] + 1 };
 }
 

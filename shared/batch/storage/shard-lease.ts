@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import type { BlobArea, BlobHold } from '../../storage/blob-container.ts';
+import type { BlobContainer, BlobLease } from '../../storage/blob-container.ts';
 import { createGroupCommit, type GroupCommit } from '../../storage/group-commit.ts';
 import {
   createJournalReader,
@@ -8,7 +8,7 @@ import {
   type JournalReader,
   type JournalView,
 } from './journal.ts';
-import { names } from './blob-paths.ts';
+import { blobPaths } from './blob-paths.ts';
 import type { ResultLine } from '../model/item.ts';
 import { splitLines } from '../model/jsonl.ts';
 
@@ -29,7 +29,7 @@ export interface ShardRef {
 }
 
 /** The sole right to write one shard's journal, until released or lost. */
-export interface ShardHold {
+export interface ShardLease {
   readonly view: JournalView;
   /** Aborts when the hold was lost: another delivery may write now, and we cannot. */
   readonly lost: AbortSignal;
@@ -40,15 +40,18 @@ export interface ShardHold {
   release(): Promise<void>;
 }
 
-interface HoldNeeds {
-  readonly area: BlobArea;
+interface LeaseDependencies {
+  readonly area: BlobContainer;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
 /** Takes hold of a shard, begins its journal if it is new, and reads what it holds. */
-export async function holdShard(ref: ShardRef, needs: HoldNeeds): Promise<ShardHold | 'busy'> {
-  const name = names.journal(ref.id, ref.shard);
+export async function acquireShardLease(
+  ref: ShardRef,
+  needs: LeaseDependencies,
+): Promise<ShardLease | 'busy'> {
+  const name = blobPaths.journal(ref.id, ref.shard);
   const held = await needs.area.hold(name);
   if (held === 'busy') return 'busy';
   try {
@@ -59,12 +62,12 @@ export async function holdShard(ref: ShardRef, needs: HoldNeeds): Promise<ShardH
   }
 }
 
-interface OpenNeeds extends HoldNeeds {
-  readonly held: BlobHold;
+interface JournalDependencies extends LeaseDependencies {
+  readonly held: BlobLease;
   readonly name: string;
 }
 
-async function openJournal(ref: ShardRef, needs: OpenNeeds): Promise<ShardHold> {
+async function openJournal(ref: ShardRef, needs: JournalDependencies): Promise<ShardLease> {
   const { held, clock, telemetry } = needs;
   const reader = createJournalReader();
   const endsWhole = await readInto(reader, needs);
@@ -123,7 +126,10 @@ async function writeEntry(
 }
 
 /** Resolves to whether the last line is whole; a process may have ended within it. */
-async function readInto(reader: JournalReader, { area, name, held }: OpenNeeds): Promise<boolean> {
+async function readInto(
+  reader: JournalReader,
+  { area, name, held }: JournalDependencies,
+): Promise<boolean> {
   if (held.bytes === 0) return true;
   const chunks = await area.stream(name, { start: 0, end: held.bytes });
   let endsWhole = true;
@@ -143,14 +149,14 @@ async function readInto(reader: JournalReader, { area, name, held }: OpenNeeds):
  *  but `done`, which is written once and at the end. */
 function keepCounts(
   ref: ShardRef,
-  { reader, held }: { readonly reader: JournalReader; readonly held: BlobHold },
+  { reader, held }: { readonly reader: JournalReader; readonly held: BlobLease },
 ) {
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
   function write(unfinished: 'open' | 'left' = 'open'): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    const facts = factsOf(reader, { ref, unfinished });
+    const facts = metadataOf(reader, { ref, unfinished });
     const next = writing.catch(() => undefined).then(() => held.note(facts));
     writing = next;
     return next;
@@ -174,7 +180,7 @@ function isComplete(reader: JournalReader, { total }: ShardRef): boolean {
   return (reader.view()?.results.size ?? 0) >= total;
 }
 
-function factsOf(
+function metadataOf(
   reader: JournalReader,
   { ref, unfinished }: { readonly ref: ShardRef; readonly unfinished: 'open' | 'left' },
 ) {

@@ -3,8 +3,8 @@ import * as z from 'zod';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
 import type { ModelEndpoint } from '../endpoint.ts';
-import type { Send, UpstreamResponse } from '../http-client.ts';
-import type { ModelAnswer, ModelMessage, ModelRequest } from '../model.ts';
+import type { HttpPost, HttpPostResponse } from '../http-client.ts';
+import type { ModelResponse, ModelMessage, ModelRequest } from '../model.ts';
 import {
   mapStatus,
   mapTransportError,
@@ -12,16 +12,16 @@ import {
   readErrorBody,
   type RefusedResponse,
 } from './map-error.ts';
-import { parseJson, readCompletion, readText } from './read-response.ts';
+import { parseJson, readResponse, readText } from './read-response.ts';
 import { type EndpointEvent, readStream } from './read-stream.ts';
 import {
   invalidAnswer,
-  noCredential,
+  credentialUnavailable,
   renamedTokenLimit,
   toUpstreamFailure,
   UpstreamFailure,
 } from '../upstream-error.ts';
-import { reasonOf, unlessAborted } from '../../resilience/abort.ts';
+import { abortReason, raceAbort } from '../../resilience/abort.ts';
 import type { HeaderSource } from '../../resilience/retry-after.ts';
 
 /** Enough for code and message. A longer error body is no answer of an API, and is not read. */
@@ -29,12 +29,12 @@ const MAX_ERROR_BYTES = 64 * 1024;
 const STREAMED = { stream: true, stream_options: { include_usage: true } } as const;
 const refusalSchema = z.object({ error: z.unknown() });
 
-export interface OpenAiEndpointOptions {
+export interface ChatCompletionsClientOptions {
   readonly maxBodyBytes: number;
   readonly maxLineBytes: number;
   readonly clock: Clock;
   /** The way to the address of the endpoint. */
-  readonly send: Send;
+  readonly send: HttpPost;
 }
 
 /** One call to one endpoint. */
@@ -46,14 +46,14 @@ export interface EndpointCall {
 
 /** One HTTP call per call, no retries and no time limits: every failure is an UpstreamFailure. */
 export interface EndpointClient {
-  complete(request: ModelRequest, call: EndpointCall): Promise<ModelAnswer>;
+  complete(request: ModelRequest, call: EndpointCall): Promise<ModelResponse>;
   stream(request: ModelRequest, call: EndpointCall): AsyncGenerator<EndpointEvent, void>;
 }
 
 /** Speaks chat completions to OpenAI, Azure OpenAI and compatible servers. */
-export function createOpenAiEndpoint(
+export function createChatCompletionsClient(
   endpoint: ModelEndpoint,
-  options: OpenAiEndpointOptions,
+  options: ChatCompletionsClientOptions,
 ): EndpointClient {
   const firstName = firstTokenLimitName(endpoint);
   let tokenLimitName = firstName;
@@ -69,7 +69,10 @@ export function createOpenAiEndpoint(
     return mapStatus(refused);
   }
 
-  async function open({ request, stream }: Sending, call: EndpointCall): Promise<UpstreamResponse> {
+  async function open(
+    { request, stream }: SendOptions,
+    call: EndpointCall,
+  ): Promise<HttpPostResponse> {
     const usedName = tokenLimitName;
     const params = toOpenAiParams(request, { model: endpoint.model, tokenLimitName: usedName });
     const body = JSON.stringify(stream ? { ...params, ...STREAMED } : params);
@@ -77,14 +80,14 @@ export function createOpenAiEndpoint(
     const response = await options
       .send({ headers, body, signal: call.signal })
       .catch((thrown: unknown) => {
-        if (call.signal.aborted) throw reasonOf(call.signal);
+        if (call.signal.aborted) throw abortReason(call.signal);
         if (thrown instanceof TypeError) throw misconfigured('The request could not be sent');
         throw mapTransportError(thrown);
       });
     const { status } = response;
     if (status >= 200 && status < 300) return response;
     const error = await readError(response);
-    if (call.signal.aborted) throw reasonOf(call.signal);
+    if (call.signal.aborted) throw abortReason(call.signal);
     const now = options.clock.now();
     throw refusal({ status, headers: response.headers, error, now }, usedName);
   }
@@ -93,10 +96,10 @@ export function createOpenAiEndpoint(
     async complete(request, call) {
       const { body } = await open({ request, stream: false }, call);
       const text = await readText(body, options.maxBodyBytes).catch((thrown: unknown) => {
-        if (call.signal.aborted) throw reasonOf(call.signal);
+        if (call.signal.aborted) throw abortReason(call.signal);
         throw thrown instanceof UpstreamFailure ? thrown : mapTransportError(thrown);
       });
-      return readCompletion(text, { endpoint, request });
+      return readResponse(text, { endpoint, request });
     },
     async *stream(request, call) {
       const { headers, body } = await open({ request, stream: true }, call);
@@ -110,7 +113,7 @@ export function createOpenAiEndpoint(
   };
 }
 
-interface Sending {
+interface SendOptions {
   readonly request: ModelRequest;
   readonly stream: boolean;
 }
@@ -139,16 +142,16 @@ function credentialHeader(endpoint: ModelEndpoint, secret: string): Record<strin
 
 async function readSecret(endpoint: ModelEndpoint, signal: AbortSignal): Promise<string> {
   try {
-    return await unlessAborted(endpoint.apiKey(), signal);
+    return await raceAbort(endpoint.apiKey(), signal);
   } catch (thrown) {
-    if (signal.aborted) throw reasonOf(signal);
+    if (signal.aborted) throw abortReason(signal);
     if (thrown instanceof ServiceError) throw toUpstreamFailure(thrown);
-    throw noCredential(thrown);
+    throw credentialUnavailable(thrown);
   }
 }
 
 /** What a body says of why not; a body that cannot be read says nothing. */
-async function readError({ body }: UpstreamResponse): Promise<unknown> {
+async function readError({ body }: HttpPostResponse): Promise<unknown> {
   const text = await readText(body, MAX_ERROR_BYTES).catch(() => '');
   const said = parseJson(text);
   // Some compatible servers leave out the envelope.
@@ -163,14 +166,14 @@ function isEventStream(headers: HeaderSource): boolean {
 type OpenAiParams = ChatCompletionCreateParamsNonStreaming;
 type OpenAiMessage = OpenAiParams['messages'][number];
 
-export interface ParamsContext {
+export interface ParamsOptions {
   /** Model or deployment. */
   readonly model: string;
   readonly tokenLimitName: TokenLimitName;
 }
 
 /** A request in the words of chat completions; what was not asked for is not sent. */
-export function toOpenAiParams(request: ModelRequest, context: ParamsContext): OpenAiParams {
+export function toOpenAiParams(request: ModelRequest, context: ParamsOptions): OpenAiParams {
   const { maxOutputTokens, temperature, tools } = request;
   return {
     model: context.model,

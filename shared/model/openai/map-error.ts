@@ -37,10 +37,10 @@ export function mapStatus(response: RefusedResponse): UpstreamFailure {
   });
   if (body.code === 'content_filter') return filteredContent(body.categories, cause);
   if (isTooLong(status, body)) {
-    return refused('context_too_long', 'The conversation is too long for the model', cause);
+    return refusedRequest('context_too_long', 'The conversation is too long for the model', cause);
   }
   if (status === 402 || QUOTA_CODES.has(body.code)) {
-    return elsewhere('upstream_quota', 'The quota of the model is used up', cause);
+    return failover('upstream_quota', 'The quota of the model is used up', cause);
   }
   if (status === 401 || status === 403) {
     return new UpstreamFailure(
@@ -58,8 +58,9 @@ export function mapStatus(response: RefusedResponse): UpstreamFailure {
   if (status >= 500 && !PERMANENT_SERVER_ERRORS.has(status)) return unavailable(response, cause);
   const message = 'The model endpoint is not set up as the service expects';
   // A request that one endpoint cannot read is built wrongly for all of them.
-  if (status === 400 || status === 422) return refused('upstream_misconfigured', message, cause);
-  return elsewhere('upstream_misconfigured', message, cause);
+  if (status === 400 || status === 422)
+    return refusedRequest('upstream_misconfigured', message, cause);
+  return failover('upstream_misconfigured', message, cause);
 }
 
 function isTooLong(status: number, body: UpstreamErrorBody): boolean {
@@ -91,11 +92,11 @@ function unavailable(response: RefusedResponse, cause: UpstreamCause): UpstreamF
 
 type FinalCode = 'context_too_long' | 'upstream_misconfigured' | 'upstream_quota';
 
-function refused(code: FinalCode, message: string, cause: UpstreamCause): UpstreamFailure {
+function refusedRequest(code: FinalCode, message: string, cause: UpstreamCause): UpstreamFailure {
   return new UpstreamFailure(code, message, { remedy: 'never', unhealthy: false, cause });
 }
 
-function elsewhere(code: FinalCode, message: string, cause: UpstreamCause): UpstreamFailure {
+function failover(code: FinalCode, message: string, cause: UpstreamCause): UpstreamFailure {
   return new UpstreamFailure(code, message, { remedy: 'elsewhere', unhealthy: false, cause });
 }
 
@@ -144,15 +145,15 @@ export interface UpstreamErrorBody {
 const EMPTY: UpstreamErrorBody = { code: '', param: '', message: '', categories: [] };
 const MAX_MESSAGE_CHARS = 2_000;
 
-const word = z.string().catch('');
+const shortCode = z.string().catch('');
 const errorSchema = z.object({
-  code: word,
-  type: word,
-  param: word,
-  message: word,
+  code: shortCode,
+  type: shortCode,
+  param: shortCode,
+  message: shortCode,
   innererror: z
     .object({
-      code: word,
+      code: shortCode,
       content_filter_result: z.record(z.string(), z.unknown()).catch({}),
     })
     .catch({ code: '', content_filter_result: {} }),

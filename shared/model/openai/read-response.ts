@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { ModelEndpoint } from '../endpoint.ts';
 import type {
   FinishReason,
-  ModelAnswer,
+  ModelResponse,
   ModelRequest,
   ModelToolCall,
   TokenUsage,
@@ -11,13 +11,13 @@ import { completionSchema, type CompletionUsage } from './schema.ts';
 import { filteredContent, invalidAnswer, UpstreamCause } from '../upstream-error.ts';
 
 /** The body of an unstreamed completion as an answer; anything else is refused. */
-export function readCompletion(body: string, context: AnswerContext): ModelAnswer {
+export function readResponse(body: string, context: CompletionContext): ModelResponse {
   const parsed = completionSchema.safeParse(parseJson(body));
   if (!parsed.success) throw invalidAnswer('The body is no chat completion');
   const [choice] = parsed.data.choices;
   if (choice === undefined) throw invalidAnswer('The completion has no choices');
   const { content, refusal, tool_calls: calls } = choice.message;
-  return buildAnswer(
+  return toModelResponse(
     {
       text: content ?? refusal ?? undefined,
       toolCalls: (calls ?? []).map(({ id, function: { name, arguments: text } }) => ({
@@ -44,7 +44,7 @@ export function parseJson(text: string): unknown {
 }
 
 /** What an upstream said by the time it gave a reason for stopping. */
-export interface RawAnswer {
+export interface RawCompletion {
   /** Undefined where it never said any text, not even an empty one. */
   readonly text: string | undefined;
   /** How long the text was, where it was not kept. */
@@ -55,7 +55,7 @@ export interface RawAnswer {
   readonly usage: CompletionUsage;
 }
 
-export interface AnswerContext {
+export interface CompletionContext {
   readonly endpoint: ModelEndpoint;
   readonly request: ModelRequest;
 }
@@ -64,7 +64,10 @@ export interface AnswerContext {
 const CHARS_PER_TOKEN = 4;
 
 /** The whole answer, or the reason why what came is none. */
-export function buildAnswer(raw: RawAnswer, { endpoint, request }: AnswerContext): ModelAnswer {
+export function toModelResponse(
+  raw: RawCompletion,
+  { endpoint, request }: CompletionContext,
+): ModelResponse {
   const finishReason = readFinishReason(raw);
   // A tool call that the token limit cut short is no call.
   const toolCalls = finishReason === 'length' ? [] : raw.toolCalls;
@@ -88,7 +91,7 @@ export function buildAnswer(raw: RawAnswer, { endpoint, request }: AnswerContext
   };
 }
 
-function readFinishReason(raw: RawAnswer): FinishReason {
+function readFinishReason(raw: RawCompletion): FinishReason {
   switch (raw.finishReason) {
     case 'stop':
       // Some compatible servers say "stop" after tool calls as well.
@@ -114,12 +117,12 @@ function readUsage(usage: CompletionUsage): TokenUsage | undefined {
   };
 }
 
-interface SaidByModel {
+interface GeneratedContent {
   readonly textChars: number;
   readonly toolCalls: readonly ModelToolCall[];
 }
 
-function estimateUsage(request: ModelRequest, said: SaidByModel): TokenUsage {
+function estimateUsage(request: ModelRequest, said: GeneratedContent): TokenUsage {
   const inputChars = request.messages.reduce((sum, { content }) => sum + (content?.length ?? 0), 0);
   const callChars = said.toolCalls.reduce((sum, call) => sum + call.arguments.length, 0);
   const inputTokens = Math.ceil(inputChars / CHARS_PER_TOKEN);

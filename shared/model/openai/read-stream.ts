@@ -1,7 +1,12 @@
 import type { Readable } from 'node:stream';
-import type { ModelAnswer, ModelEvent, ModelToolCall } from '../model.ts';
+import type { ModelResponse, ModelEvent, ModelToolCall } from '../model.ts';
 import { readErrorBody, safeCode } from './map-error.ts';
-import { type AnswerContext, buildAnswer, parseJson, type RawAnswer } from './read-response.ts';
+import {
+  type CompletionContext,
+  toModelResponse,
+  parseJson,
+  type RawCompletion,
+} from './read-response.ts';
 import { chunkSchema, type CompletionChunk, type CompletionUsage } from './schema.ts';
 import { createSseParser, type SseEvent } from './sse-parser.ts';
 import {
@@ -15,7 +20,7 @@ import {
 /** Besides what the model says: a token that is not shown, which still proves that it is alive. */
 export type EndpointEvent = ModelEvent | { readonly type: 'progress' };
 
-export interface ReadStreamOptions extends CollectorOptions {
+export interface ReadStreamOptions extends AccumulatorOptions {
   readonly maxLineBytes: number;
 }
 
@@ -31,7 +36,7 @@ export async function* readStream(
   options: ReadStreamOptions,
 ): AsyncGenerator<EndpointEvent, void> {
   const parser = createSseParser(options);
-  const collector = createStreamCollector(options);
+  const collector = createStreamAccumulator(options);
   const chunks: Chunks = body[Symbol.asyncIterator]();
   let isWhole = false;
   try {
@@ -112,14 +117,14 @@ export interface ChunkEffect {
 }
 
 /** Puts the chunks of a stream together. */
-export interface StreamCollector {
+export interface StreamAccumulator {
   add(chunk: CompletionChunk): ChunkEffect;
   /** Whether the upstream said why it stopped. */
   hasFinished(): boolean;
-  answer(): ModelAnswer;
+  answer(): ModelResponse;
 }
 
-export interface CollectorOptions extends AnswerContext {
+export interface AccumulatorOptions extends CompletionContext {
   /**
    * Tool arguments beyond this many characters are refused. Text beyond it is passed on and no
    * longer kept: a long answer to a patient reader must not fill the memory.
@@ -131,7 +136,7 @@ const NOTHING: ChunkEffect = { text: '', progress: false };
 
 type Delta = NonNullable<NonNullable<CompletionChunk['choices']>[number]['delta']>;
 
-export function createStreamCollector(options: CollectorOptions): StreamCollector {
+export function createStreamAccumulator(options: AccumulatorOptions): StreamAccumulator {
   const calls = new Map<number, { id: string; name: string; arguments: string }>();
   const text = createTextJoiner(options.maxChars);
   let chars = 0;
@@ -179,7 +184,7 @@ export function createStreamCollector(options: CollectorOptions): StreamCollecto
     },
     hasFinished: () => finishReason !== undefined,
     answer() {
-      const raw: RawAnswer = {
+      const raw: RawCompletion = {
         text: text.whole(),
         textChars: text.chars(),
         toolCalls: toolCalls(),
@@ -187,7 +192,7 @@ export function createStreamCollector(options: CollectorOptions): StreamCollecto
         model,
         usage,
       };
-      return buildAnswer(raw, options);
+      return toModelResponse(raw, options);
     },
   };
 }

@@ -1,27 +1,27 @@
 import { Readable } from 'node:stream';
 import { ContainerClient } from '@azure/storage-blob';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import type { BlobArea, ByteRange, ListedBlob, NewBlob } from '../blob-container.ts';
-import { holdBlob } from './blob-lease.ts';
+import type { BlobContainer, ByteRange, ListedBlob, NewBlob } from '../blob-container.ts';
+import { acquireBlobLease } from './blob-lease.ts';
 import {
-  createStoreTime,
-  PATIENT,
+  createServerClock,
+  BACKGROUND_TIMEOUTS,
   type StorageConnection,
-  type StoragePatience,
-  type StorageWatch,
-  watchStorage,
+  type StorageTimeouts,
+  type StorageCallTimer,
+  createStorageCallTimer,
 } from './storage-timeouts.ts';
-import { codeOf, dateOfFailure, isAbsence, statusOf } from './storage-errors.ts';
+import { codeOf, dateOfFailure, isNotFound, statusOf } from './storage-errors.ts';
 
 /** Two blocks of this size are in memory at once while a stream is stored. */
 const BLOCK_BYTES = 4_194_304;
 const TEXT_TYPE = 'application/x-ndjson';
 
-export interface AzureBlobAreaOptions {
+export interface AzureBlobContainerOptions {
   readonly connection: StorageConnection;
   readonly container: string;
   readonly telemetry: Telemetry;
-  readonly patience?: StoragePatience;
+  readonly patience?: StorageTimeouts;
   /** How often a hold is renewed; storage lets go of it after 15 s. */
   readonly renewEveryMs?: number | undefined;
 }
@@ -30,11 +30,11 @@ export interface AzureBlobAreaOptions {
  * A container of Azure Blob Storage. Holds are leases, and every write is conditional. Whatever goes
  * wrong on the way is thrown as `storage_unavailable`, or `config_unavailable` where storage refuses.
  */
-export function createAzureBlobArea(options: AzureBlobAreaOptions): BlobArea {
+export function createAzureBlobContainer(options: AzureBlobContainerOptions): BlobContainer {
   const container = connect(options);
-  const { callMs } = options.patience ?? PATIENT;
-  const watch = () => watchStorage(callMs);
-  const time = createStoreTime();
+  const { callMs } = options.patience ?? BACKGROUND_TIMEOUTS;
+  const watch = () => createStorageCallTimer(callMs);
+  const time = createServerClock();
   /** One call with its whole answer, in time. Whatever the answer is, it tells the time. */
   const ask = async <T>(call: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
     const watching = watch();
@@ -66,7 +66,7 @@ export function createAzureBlobArea(options: AzureBlobAreaOptions): BlobArea {
       return (await orAbsent(ask((abortSignal) => blob.delete({ abortSignal })))) !== undefined;
     },
     now: () => time.now(),
-    hold: (name) => holdBlob(container.getAppendBlobClient(name), { ...options, ask }),
+    hold: (name) => acquireBlobLease(container.getAppendBlobClient(name), { ...options, ask }),
     ping: async (signal) =>
       void (await ask(() => container.getProperties({ abortSignal: signal }))),
   };
@@ -75,8 +75,8 @@ export function createAzureBlobArea(options: AzureBlobAreaOptions): BlobArea {
 function connect({
   connection,
   container,
-  patience = PATIENT,
-}: AzureBlobAreaOptions): ContainerClient {
+  patience = BACKGROUND_TIMEOUTS,
+}: AzureBlobContainerOptions): ContainerClient {
   const { retryOptions } = patience;
   if (connection.kind === 'connectionString') {
     return new ContainerClient(connection.connectionString, container, { retryOptions });
@@ -98,7 +98,7 @@ type Conditions = { readonly ifNoneMatch: string } | { readonly ifMatch: string 
 
 interface Write extends NewBlob {
   readonly conditions: Conditions;
-  readonly watch: StorageWatch;
+  readonly watch: StorageCallTimer;
 }
 
 async function write(
@@ -133,7 +133,7 @@ async function write(
 async function* list(
   container: ContainerClient,
   prefix: string,
-  watch: StorageWatch,
+  watch: StorageCallTimer,
 ): AsyncGenerator<ListedBlob> {
   const options = { prefix, includeMetadata: true, abortSignal: watch.signal };
   for await (const item of watch.pieces(container.listBlobsFlat(options))) {
@@ -149,7 +149,7 @@ async function* list(
 async function stream(
   container: ContainerClient,
   name: string,
-  { range, watch }: { readonly range: ByteRange | undefined; readonly watch: StorageWatch },
+  { range, watch }: { readonly range: ByteRange | undefined; readonly watch: StorageCallTimer },
 ): Promise<AsyncIterable<Uint8Array> | undefined> {
   const count = range === undefined ? undefined : range.end - range.start;
   if (count === 0) return empty();
@@ -176,7 +176,7 @@ async function orAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {
-    if (isAbsence(error)) return undefined;
+    if (isNotFound(error)) return undefined;
     throw error;
   }
 }

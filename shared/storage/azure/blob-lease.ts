@@ -1,12 +1,12 @@
 import { type AppendBlobClient, RestError } from '@azure/storage-blob';
-import { isAbsence, statusOf } from './storage-errors.ts';
-import type { BlobHold } from '../blob-container.ts';
-import { describeCause } from '../../telemetry/describe-error.ts';
+import { isNotFound, statusOf } from './storage-errors.ts';
+import type { BlobLease } from '../blob-container.ts';
+import { describeError } from '../../telemetry/describe-error.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 
 const JOURNAL_TYPE = { blobHTTPHeaders: { blobContentType: 'application/x-ndjson' } } as const;
 
-interface HoldNeeds {
+interface BlobLeaseDependencies {
   /** Makes a call that ends in time, and whose failure is one of ours. */
   readonly ask: <T>(call: (abortSignal: AbortSignal) => Promise<T>) => Promise<T>;
   readonly telemetry: Telemetry;
@@ -14,10 +14,10 @@ interface HoldNeeds {
 }
 
 /** Takes the lease of a blob, which is the sole right to append to it, and keeps it. */
-export async function holdBlob(
+export async function acquireBlobLease(
   blob: AppendBlobClient,
-  { ask, telemetry, renewEveryMs }: HoldNeeds,
-): Promise<BlobHold | 'busy'> {
+  { ask, telemetry, renewEveryMs }: BlobLeaseDependencies,
+): Promise<BlobLease | 'busy'> {
   const client = blob.getBlobLeaseClient();
   const askedAt = performance.now();
   if ((await ask((abortSignal) => acquire(blob, { client, abortSignal }))) === 'busy')
@@ -79,7 +79,7 @@ async function acquireExisting({ client, abortSignal }: Acquiring): Promise<bool
     await client.acquireLease(LEASE_SECONDS, { abortSignal });
     return true;
   } catch (error) {
-    if (isAbsence(error)) return false;
+    if (isNotFound(error)) return false;
     throw error;
   }
 }
@@ -98,7 +98,7 @@ export interface KeptLease {
   release(): Promise<void>;
 }
 
-export interface KeepLeaseOptions {
+export interface KeptLeaseOptions {
   /** When the lease was asked for, by the monotonic clock: it may have begun as early as that. */
   readonly askedAt: number;
   readonly telemetry: Telemetry;
@@ -113,7 +113,7 @@ export interface Lease {
 }
 
 /** Renews a lease that was just acquired until it is released, or lost. */
-export function keepLease(lease: Lease, options: KeepLeaseOptions): KeptLease {
+export function keepLease(lease: Lease, options: KeptLeaseOptions): KeptLease {
   const { telemetry, renewEveryMs = RENEW_EVERY_MS } = options;
   const ended = new AbortController();
   const lost = new AbortController();
@@ -137,7 +137,7 @@ export function keepLease(lease: Lease, options: KeepLeaseOptions): KeptLease {
       await lease.renewLease({ abortSignal: ended.signal });
       if (!ended.signal.aborted) heldSince(askedAt);
     } catch (error) {
-      if (isRefusal(error)) lose(describeCause(error));
+      if (isRefusal(error)) lose(describeError(error));
     }
     if (!ended.signal.aborted) renewLater();
   }

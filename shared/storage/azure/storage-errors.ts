@@ -2,10 +2,10 @@ import { RestError } from '@azure/storage-blob';
 import { ServiceError } from '../../errors.ts';
 
 /** Codes by which storage says that the container or queue itself is missing, not what is in it. */
-const NOT_SET_UP = new Set(['ContainerNotFound', 'QueueNotFound', 'ResourceNotFound']);
-const REFUSED = new Set([401, 403]);
+const NOT_CONFIGURED = new Set(['ContainerNotFound', 'QueueNotFound', 'ResourceNotFound']);
+const ACCESS_DENIED = new Set([401, 403]);
 /** Of the answers that blame the request, those that time heals. */
-const PASSING = new Set([408, 429]);
+const TRANSIENT = new Set([408, 429]);
 /** Classes of @azure/identity. By name: to import it costs a cold start more than all of storage. */
 const NO_CREDENTIAL =
   /^(?:Aggregate)?(?:Authentication|CredentialUnavailable|AuthenticationRequired)Error$/;
@@ -14,9 +14,9 @@ const NO_CREDENTIAL =
  * What a call to storage threw, as a caller may see it: nothing of storage's own words is in it,
  * they stay in the cause. A mistake of ours stays what it is.
  */
-export function storageFailure(thrown: unknown): unknown {
-  if (thrown instanceof ServiceError || isOurMistake(thrown)) return thrown;
-  if (isRefusal(thrown)) {
+export function toStorageError(thrown: unknown): unknown {
+  if (thrown instanceof ServiceError || isOwnMistake(thrown)) return thrown;
+  if (isAccessDenied(thrown)) {
     const wanted = 'the service must be allowed to, and its containers and queues must exist';
     const message = `Cannot use the storage of files and batches: ${wanted}`;
     return new ServiceError('config_unavailable', message, { cause: thrown });
@@ -26,8 +26,8 @@ export function storageFailure(thrown: unknown): unknown {
 }
 
 /** Whether storage says that there is no such blob, rather than no such container. */
-export function isAbsence(thrown: unknown): boolean {
-  return statusOf(thrown) === 404 && !NOT_SET_UP.has(codeOf(thrown) ?? '');
+export function isNotFound(thrown: unknown): boolean {
+  return statusOf(thrown) === 404 && !NOT_CONFIGURED.has(codeOf(thrown) ?? '');
 }
 
 /** The HTTP status of an answer of storage that the client library threw. */
@@ -53,15 +53,15 @@ export function dateOfFailure(thrown: unknown): Date | undefined {
   return text === undefined ? undefined : new Date(text);
 }
 
-function isRefusal(thrown: unknown): boolean {
+function isAccessDenied(thrown: unknown): boolean {
   if (thrown instanceof Error && NO_CREDENTIAL.test(thrown.name)) return true;
-  return REFUSED.has(statusOf(thrown) ?? 0) || NOT_SET_UP.has(codeOf(thrown) ?? '');
+  return ACCESS_DENIED.has(statusOf(thrown) ?? 0) || NOT_CONFIGURED.has(codeOf(thrown) ?? '');
 }
 
 /** A defect, or a request that storage will never accept. */
-function isOurMistake(thrown: unknown): boolean {
-  if (isRefusal(thrown)) return false;
+function isOwnMistake(thrown: unknown): boolean {
+  if (isAccessDenied(thrown)) return false;
   if (thrown instanceof TypeError || thrown instanceof RangeError) return true;
   const status = statusOf(thrown) ?? 0;
-  return status >= 400 && status < 500 && !PASSING.has(status);
+  return status >= 400 && status < 500 && !TRANSIENT.has(status);
 }

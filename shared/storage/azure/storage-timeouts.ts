@@ -1,6 +1,6 @@
 import type { TokenCredential } from '@azure/identity';
-import { unlessAborted } from '../../resilience/abort.ts';
-import { storageFailure } from './storage-errors.ts';
+import { raceAbort } from '../../resilience/abort.ts';
+import { toStorageError } from './storage-errors.ts';
 
 /** How to reach the storage account: by connection string locally, by identity on Azure. */
 export type StorageConnection =
@@ -13,7 +13,7 @@ export type StorageConnection =
     };
 
 /** How long storage is asked before it counts as away. */
-export interface StoragePatience {
+export interface StorageTimeouts {
   /** Longest wait for one call with its repeats, or for one piece of a stream. */
   readonly callMs: number;
   readonly retryOptions: {
@@ -29,7 +29,7 @@ export interface StoragePatience {
  * Of work on the queue: giving up costs a delivery, and what was being asked is asked again. So it
  * waits four seconds for a storage that is busy; a hold lasts for fifteen.
  */
-export const PATIENT: StoragePatience = {
+export const BACKGROUND_TIMEOUTS: StorageTimeouts = {
   callMs: 45_000,
   retryOptions: {
     maxTries: 6,
@@ -41,12 +41,12 @@ export const PATIENT: StoragePatience = {
 
 const MAX_REQUEST_CALL_MS = 8_000;
 /** Creating a batch is the longest row of calls of one request. */
-const CALLS_IN_A_ROW = 6;
+const CALLS_IN_SERIES = 6;
 
 /** Of a request: somebody waits for it, and can ask again. */
-export function requestPatience(answerDeadlineMs: number): StoragePatience {
+export function requestTimeouts(answerDeadlineMs: number): StorageTimeouts {
   return {
-    callMs: Math.min(MAX_REQUEST_CALL_MS, Math.ceil(answerDeadlineMs / CALLS_IN_A_ROW)),
+    callMs: Math.min(MAX_REQUEST_CALL_MS, Math.ceil(answerDeadlineMs / CALLS_IN_SERIES)),
     retryOptions: {
       maxTries: 3,
       tryTimeoutInMs: 4_000,
@@ -57,12 +57,12 @@ export function requestPatience(answerDeadlineMs: number): StoragePatience {
 }
 
 /** Thrown in the place of an answer that did not come. */
-class StorageSilentError extends Error {
+class StorageTimeoutError extends Error {
   readonly code = 'silent';
 
   constructor(callMs: number) {
     super(`Storage did not answer within ${callMs} ms`);
-    this.name = 'StorageSilentError';
+    this.name = 'StorageTimeoutError';
   }
 }
 
@@ -71,7 +71,7 @@ class StorageSilentError extends Error {
  * ever when nobody is there; here the waiting ends, and what goes wrong becomes a failure of ours.
  * The time that callers take between two pieces does not count.
  */
-export interface StorageWatch {
+export interface StorageCallTimer {
   /** Aborts when storage was silent for too long. To be handed to the client library. */
   readonly signal: AbortSignal;
   /** One call and its whole answer. */
@@ -82,7 +82,7 @@ export interface StorageWatch {
   taken<T>(content: AsyncIterable<T>): AsyncGenerator<T, void, void>;
 }
 
-export function watchStorage(callMs: number): StorageWatch {
+export function createStorageCallTimer(callMs: number): StorageCallTimer {
   const silent = new AbortController();
   const { signal } = silent;
   let timer: NodeJS.Timeout | undefined;
@@ -92,15 +92,15 @@ export function watchStorage(callMs: number): StorageWatch {
   }
   function start(): void {
     stop();
-    timer = setTimeout(() => silent.abort(new StorageSilentError(callMs)), callMs);
+    timer = setTimeout(() => silent.abort(new StorageTimeoutError(callMs)), callMs);
   }
 
   async function answer<T>(call: Promise<T>): Promise<T> {
     start();
     try {
-      return await unlessAborted(call, signal);
+      return await raceAbort(call, signal);
     } catch (error) {
-      throw storageFailure(signal.aborted ? signal.reason : error);
+      throw toStorageError(signal.aborted ? signal.reason : error);
     } finally {
       stop();
     }
@@ -146,7 +146,7 @@ export function watchStorage(callMs: number): StorageWatch {
  * The time of a storage, as its answers tell it. Instances whose own clocks differ, or are set, agree
  * on it: between two answers it goes on by the clock that nobody sets.
  */
-export interface StoreTime {
+export interface ServerClock {
   /** Takes the date of an answer that has just come. */
   hear(date: Date | undefined): void;
   /** Milliseconds since the epoch; undefined before the first answer. */
@@ -154,16 +154,17 @@ export interface StoreTime {
 }
 
 /** A date has no fractions of a second, and its answer was on the way for a while. */
-const LATE_MS = 2_000;
+const MAX_RESPONSE_DELAY_MS = 2_000;
 
-export function createStoreTime(monotonic = () => performance.now()): StoreTime {
+export function createServerClock(monotonic = () => performance.now()): ServerClock {
   let ahead: number | undefined;
   return {
     hear(date) {
       if (date === undefined || Number.isNaN(date.getTime())) return;
       const heard = date.getTime() - monotonic();
       // Told late but never early, the latest is the nearest; much less is another time.
-      if (ahead === undefined || heard > ahead || heard < ahead - LATE_MS) ahead = heard;
+      if (ahead === undefined || heard > ahead || heard < ahead - MAX_RESPONSE_DELAY_MS)
+        ahead = heard;
     },
     now: () => (ahead === undefined ? undefined : Math.round(ahead + monotonic())),
   };

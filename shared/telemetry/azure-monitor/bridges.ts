@@ -21,11 +21,11 @@ import type { Redact } from '../redact.ts';
 import { ATTRIBUTES, parseTraceparent } from '../spans.ts';
 import type { LogFields, LogLevel, Span, SpanAttributes, SpanKind, Tracer } from '../telemetry.ts';
 
-type Forward = (value: number, attributes: Attributes) => void;
+type MetricForwarder = (value: number, attributes: Attributes) => void;
 
 /** Sends what the registry hears and sees on, so that nothing is measured twice. */
 export function forwardMetrics(registry: MetricsRegistry, meter: Meter): void {
-  const forwards = new Map<MetricName, Forward>();
+  const forwards = new Map<MetricName, MetricForwarder>();
   for (const name of Object.keys(METRICS) as MetricName[]) {
     const { kind }: MetricDefinition = METRICS[name];
     if (kind === 'counter' || kind === 'histogram') forwards.set(name, forwardTo(meter, name));
@@ -34,7 +34,7 @@ export function forwardMetrics(registry: MetricsRegistry, meter: Meter): void {
   registry.listen((metric, value, attributes) => forwards.get(metric)?.(value, attributes));
 }
 
-function forwardTo(meter: Meter, metric: MetricName): Forward {
+function forwardTo(meter: Meter, metric: MetricName): MetricForwarder {
   const { name, kind, unit, help, attributes: known }: MetricDefinition = METRICS[metric];
   const options = { unit, description: help };
   const pick = (attributes: Attributes): Attributes =>

@@ -35,18 +35,18 @@ export interface AzureMonitorOptions {
   readonly registry: MetricsRegistry;
   readonly redact: Redact;
   /** Another way to the endpoint, for tests: the product reaches it by https only. */
-  readonly transport?: Transport | undefined;
-  readonly pace?: Partial<ExportPace> | undefined;
+  readonly transport?: ExportTransport | undefined;
+  readonly pace?: Partial<ExportSchedule> | undefined;
 }
 
 /** Where and how telemetry is sent, in the words of the exporter. */
-export interface Transport {
+export interface ExportTransport {
   readonly host?: string;
   readonly endpoint?: string;
   readonly allowInsecureConnection?: boolean;
 }
 
-export interface ExportPace {
+export interface ExportSchedule {
   /** Between two packages of spans and logs. */
   readonly everyMs: number;
   readonly metricsEveryMs: number;
@@ -57,14 +57,14 @@ export interface ExportPace {
 }
 
 /** The platform grants 5 s at the end, and the other parts of the service need some of it. */
-const PACE: ExportPace = {
+const EXPORT_SCHEDULE: ExportSchedule = {
   everyMs: 5_000,
   metricsEveryMs: 60_000,
   timeoutMs: 8_000,
   closeMs: 3_500,
 };
 /** Spans and log records that wait; more are dropped, so that a dead endpoint costs no memory. */
-const MAX_WAITING = 2_048;
+const MAX_QUEUED = 2_048;
 const MAX_PER_EXPORT = 512;
 
 /** Application Insights behind the product's own words. */
@@ -77,26 +77,26 @@ export interface AzureMonitor {
 
 /** Begins to send telemetry. Nothing that happens to it afterwards reaches a request. */
 export function startAzureMonitor(options: AzureMonitorOptions): AzureMonitor {
-  const pace = { ...PACE, ...options.pace };
+  const pace = { ...EXPORT_SCHEDULE, ...options.pace };
   const { registry, redact } = options;
   const exporting = exporterOptions(options, pace);
   const resource = resourceOf(options);
   const queue = {
     scheduledDelayMillis: pace.everyMs,
     exportTimeoutMillis: pace.timeoutMs,
-    maxQueueSize: MAX_WAITING,
+    maxQueueSize: MAX_QUEUED,
     maxExportBatchSize: MAX_PER_EXPORT,
   };
-  const spans = countExports(new AzureMonitorTraceExporter(exporting), {
+  const spans = countedExporter(new AzureMonitorTraceExporter(exporting), {
     signal: 'spans',
     registry,
   });
   const traces = new BasicTracerProvider({
     resource,
     sampler: new ApplicationInsightsSampler(options.samplingRatio),
-    spanProcessors: [new BatchSpanProcessor(cleanSpanExporter(spans, redact), queue)],
+    spanProcessors: [new BatchSpanProcessor(redactingSpanExporter(spans, redact), queue)],
   });
-  const records = countExports(new AzureMonitorLogExporter(exporting), {
+  const records = countedExporter(new AzureMonitorLogExporter(exporting), {
     signal: 'logs',
     registry,
   });
@@ -120,12 +120,12 @@ export function startAzureMonitor(options: AzureMonitorOptions): AzureMonitor {
     tracer: createSpanTracer(traces.getTracer('agent')),
     async close() {
       const ends = [traces.shutdown(), logs.shutdown(), meters.shutdown()];
-      await within(pace.closeMs, Promise.allSettled(ends));
+      await withTimeout(pace.closeMs, Promise.allSettled(ends));
     },
   };
 }
 
-function exporterOptions(options: AzureMonitorOptions, { timeoutMs }: ExportPace) {
+function exporterOptions(options: AzureMonitorOptions, { timeoutMs }: ExportSchedule) {
   const { connectionString, credential, transport } = options;
   return {
     connectionString,
@@ -133,13 +133,13 @@ function exporterOptions(options: AzureMonitorOptions, { timeoutMs }: ExportPace
     // Lost is lost: telemetry that waits on disk or for a second try has no bound that we set.
     disableOfflineStorage: true,
     retryOptions: { maxRetries: 0 },
-    additionalPolicies: [{ policy: giveUpAfter(timeoutMs), position: 'perCall' as const }],
+    additionalPolicies: [{ policy: timeoutPolicy(timeoutMs), position: 'perCall' as const }],
     ...transport,
   };
 }
 
 /** Without it a server that takes the data and never answers would hold the socket for ever. */
-function giveUpAfter(timeoutMs: number) {
+function timeoutPolicy(timeoutMs: number) {
   return {
     name: 'giveUpAfter',
     sendRequest<Request extends { timeout: number }, Answer>(
@@ -160,7 +160,7 @@ function resourceOf({ service }: AzureMonitorOptions) {
   });
 }
 
-async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
+async function withTimeout(timeoutMs: number, work: Promise<unknown>): Promise<void> {
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, timeoutMs);
   try {
@@ -177,7 +177,7 @@ interface Exporter<Item> {
 const SUCCESS = 0;
 
 /** Counts how packages fared. The exporter's own errors are told by nobody else. */
-export function countExports<Item, Inner extends Exporter<Item>>(
+export function countedExporter<Item, Inner extends Exporter<Item>>(
   inner: Inner & Exporter<Item>,
   { signal, registry }: { readonly signal: string; readonly registry: MetricsRegistry },
 ): Inner {
@@ -207,11 +207,11 @@ const CONFIGURED: ReadonlySet<string> = new Set(['server.address', 'url.full', '
  * What leaves the process of a span: facts, without the messages of errors. Libraries note those
  * as events and in the status, and they may hold anything.
  */
-export function cleanSpanExporter(inner: SpanExporter, redact: Redact): SpanExporter {
+export function redactingSpanExporter(inner: SpanExporter, redact: Redact): SpanExporter {
   return {
     export: (spans, done) =>
       inner.export(
-        spans.map((span) => clean(span, redact)),
+        spans.map((span) => redactSpan(span, redact)),
         done,
       ),
     shutdown: () => inner.shutdown(),
@@ -219,11 +219,11 @@ export function cleanSpanExporter(inner: SpanExporter, redact: Redact): SpanExpo
   };
 }
 
-function clean(span: ReadableSpan, redact: Redact): ReadableSpan {
+function redactSpan(span: ReadableSpan, redact: Redact): ReadableSpan {
   const attributes: Attributes = {};
   for (const [name, value] of Object.entries(span.attributes)) {
     if (CONFIGURED.has(name)) attributes[name] = String(value).replace(/[?#].*/s, '');
-    else if (!DROPPED.has(name)) attributes[name] = cleanValue(value, redact);
+    else if (!DROPPED.has(name)) attributes[name] = redactValue(value, redact);
   }
   return Object.create(span, {
     name: { value: redact(span.name) },
@@ -233,7 +233,10 @@ function clean(span: ReadableSpan, redact: Redact): ReadableSpan {
   }) as ReadableSpan;
 }
 
-function cleanValue(value: AttributeValue | undefined, redact: Redact): AttributeValue | undefined {
+function redactValue(
+  value: AttributeValue | undefined,
+  redact: Redact,
+): AttributeValue | undefined {
   if (typeof value === 'string') return redact(value);
   if (!Array.isArray(value)) return value;
   return value.map((one) => (typeof one === 'string' ? redact(one) : String(one)));

@@ -6,7 +6,7 @@ import type { BatchProgress, BatchService } from '../../../dev/batch/batch-servi
 import { PlainFailure } from '../../../dev/plain-failure.ts';
 import { runBatch } from '../../../dev/batch/run-batch.ts';
 import type { RunBatchNeeds } from '../../../dev/batch/run-batch.ts';
-import { answered, failed } from '../../../shared/batch/model/item.ts';
+import { successLine, failureLine } from '../../../shared/batch/model/item.ts';
 import type { ResultLine } from '../../../shared/batch/model/item.ts';
 
 let folder: string;
@@ -195,8 +195,8 @@ function scriptedService(script: ServiceScript = {}) {
         if (customId === script.forget) continue;
         const place = { jobId: 'job', index, customId };
         yield customId === script.refuse
-          ? failed(place, 'content_filtered', 'The model refused this item')
-          : answered(place, 'request', { response: customId });
+          ? failureLine(place, 'content_filtered', 'The model refused this item')
+          : successLine(place, 'request', { response: customId });
       }
     },
   };

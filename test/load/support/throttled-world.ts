@@ -1,7 +1,7 @@
 import { QueueClient } from '@azure/storage-queue';
 import { lastUserText, type ChatRequest } from '../../../dev/model/chat-request.ts';
 import type { RateLimit, RecordedCall } from '../../../dev/model/start-development-model.ts';
-import { names } from '../../../shared/batch/storage/blob-paths.ts';
+import { blobPaths } from '../../../shared/batch/storage/blob-paths.ts';
 import { POISON_QUEUE } from '../../../shared/batch/storage-names.ts';
 import { postChat } from '../../e2e/support/post-chat.ts';
 import { startWorld } from '../../e2e/support/start-world.ts';
@@ -57,7 +57,7 @@ export async function startThrottledWorld(): Promise<ThrottledWorld> {
       );
   const journals = (): Promise<string[]> =>
     Promise.all(
-      IDS.map(async (id) => (await storage.results.read(names.journal(id, 0)))?.text ?? ''),
+      IDS.map(async (id) => (await storage.results.read(blobPaths.journal(id, 0)))?.text ?? ''),
     );
   return {
     url: world.url,

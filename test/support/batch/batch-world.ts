@@ -1,5 +1,5 @@
-import { createBatchDesk, type BatchDesk } from '../../../shared/batch/api/batch-service.ts';
-import { createFileDesk, type FileDesk } from '../../../shared/batch/api/file-service.ts';
+import { createBatchService, type BatchService } from '../../../shared/batch/api/batch-service.ts';
+import { createFileService, type FileService } from '../../../shared/batch/api/file-service.ts';
 import type { Job } from '../../../shared/batch/model/job-message.ts';
 import { toOpenAiBatch } from '../../../shared/http/batches-handler.ts';
 import { itemOf, messages } from './jobs.ts';
@@ -8,8 +8,8 @@ import type { Script } from './scripted-agent.ts';
 
 /** A desk and a processor around one storage in memory, and the queue between them. */
 export interface BatchWorld extends Bench {
-  readonly desk: BatchDesk;
-  readonly files: FileDesk;
+  readonly desk: BatchService;
+  readonly files: FileService;
   /** Delivers what is on the queue, the newest first, until nothing is. */
   drain(): Promise<void>;
   submit(lines: readonly string[]): Promise<string>;
@@ -35,8 +35,8 @@ export function setUp(
       sent.push({ job, delaySeconds });
     },
   };
-  const files = createFileDesk({ store, inputs, outputs: store.area, clock });
-  const desk = createBatchDesk({ store, inputs, sender, clock });
+  const files = createFileService({ store, inputs, outputs: store.area, clock });
+  const desk = createBatchService({ store, inputs, sender, clock });
   return {
     ...bench,
     desk,

@@ -1,5 +1,5 @@
 import type { Job } from '../../../shared/batch/model/job-message.ts';
-import { createPace } from '../../../shared/batch/processing/concurrency-limiter.ts';
+import { createConcurrencyLimiter } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import {
   createJobProcessor,
   type JobProcessor,
@@ -62,7 +62,7 @@ export function makeProcessor({
     store,
     inputs,
     telemetry,
-    pace: createPace({ max: 256 }),
+    pace: createConcurrencyLimiter({ max: 256 }),
     sender: {
       async send(job, { delaySeconds }) {
         sent.push({ job, delaySeconds });

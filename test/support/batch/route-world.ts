@@ -1,38 +1,38 @@
 import { HttpRequest, type HttpHandler, type HttpRequestInit } from '@azure/functions';
-import { createAzureBlobArea } from '../../../shared/storage/azure/azure-blob-container.ts';
+import { createAzureBlobContainer } from '../../../shared/storage/azure/azure-blob-container.ts';
 import { createBatch } from '../../../shared/batch/create-batch.ts';
-import { createQueueJobSender } from '../../../shared/batch/azure-job-queue.ts';
-import { requestPatience } from '../../../shared/storage/azure/storage-timeouts.ts';
+import { createAzureJobSender } from '../../../shared/batch/azure-job-queue.ts';
+import { requestTimeouts } from '../../../shared/storage/azure/storage-timeouts.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import {
-  answerBatch,
-  answerBatchCancel,
-  answerBatchCreation,
-  answerBatchList,
-  answerBatchRetry,
+  handleGetBatch,
+  handleCancelBatch,
+  handleCreateBatch,
+  handleListBatches,
+  handleRetryBatch,
 } from '../../../shared/http/batches-handler.ts';
 import {
-  answerFile,
-  answerFileContent,
-  answerFileRemoval,
-  answerFileUpload,
+  handleGetFile,
+  handleGetFileContent,
+  handleDeleteFile,
+  handleUploadFile,
 } from '../../../shared/http/files-handler.ts';
-import { asHttpHandler } from '../../../shared/http/admission.ts';
+import { authenticatedHandler } from '../../../shared/http/admission.ts';
 import { openDoor } from '../open-door.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';
 import { createScriptedAgent } from './scripted-agent.ts';
 
 const ROUTES = {
-  upload: answerFileUpload,
-  file: answerFile,
-  content: answerFileContent,
-  removal: answerFileRemoval,
-  create: answerBatchCreation,
-  batch: answerBatch,
-  list: answerBatchList,
-  cancel: answerBatchCancel,
-  retry: answerBatchRetry,
+  upload: handleUploadFile,
+  file: handleGetFile,
+  content: handleGetFileContent,
+  removal: handleDeleteFile,
+  create: handleCreateBatch,
+  batch: handleGetBatch,
+  list: handleListBatches,
+  cancel: handleCancelBatch,
+  retry: handleRetryBatch,
 } as const;
 
 export type RouteName = keyof typeof ROUTES;
@@ -49,14 +49,14 @@ export function createRouteWorld(connectionString: string): RouteWorld {
   const telemetry = createRecordedTelemetry();
   const connection = { kind: 'connectionString', connectionString } as const;
   // A second for each call: enough for a storage beside us, and soon over when it is silent.
-  const patience = requestPatience(6_000);
+  const patience = requestTimeouts(6_000);
   const area = (container: string) =>
-    createAzureBlobArea({ connection, container, telemetry, patience });
+    createAzureBlobContainer({ connection, container, telemetry, patience });
   const batch = createBatch({
     agent: createScriptedAgent(),
     inputs: area(INPUT_CONTAINER),
     results: area(RESULT_CONTAINER),
-    sender: createQueueJobSender(connection, patience),
+    sender: createAzureJobSender(connection, patience),
     concurrency: 4,
     instanceConcurrency: 4,
     jobDeadlineMs: 60_000,
@@ -68,7 +68,7 @@ export function createRouteWorld(connectionString: string): RouteWorld {
   const handlers = Object.fromEntries(
     Object.entries(ROUTES).map(([name, answer]) => [
       name,
-      asHttpHandler(async () => service, answer),
+      authenticatedHandler(async () => service, answer),
     ]),
   ) as Record<RouteName, HttpHandler>;
   return { handlers, telemetry, ping: () => batch.store.ping(new AbortController().signal) };

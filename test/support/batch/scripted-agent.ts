@@ -1,4 +1,4 @@
-import type { Agent, Reply } from '../../../shared/agent/agent.ts';
+import type { Agent, RunResult } from '../../../shared/agent/agent.ts';
 
 /** What the agent does with a message: returns the text of its answer, or throws. */
 export type Script = (turn: {
@@ -42,7 +42,7 @@ export function createScriptedAgent(
   };
 }
 
-function replyOf(response: string): Reply {
+function replyOf(response: string): RunResult {
   return {
     response,
     model: 'scripted',

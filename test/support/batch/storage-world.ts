@@ -2,7 +2,7 @@ import { ContainerClient } from '@azure/storage-blob';
 import { QueueClient } from '@azure/storage-queue';
 import { startAzurite } from '../../../dev/azurite.ts';
 import { prepareStorage } from '../../../dev/prepare-storage.ts';
-import { names } from '../../../shared/batch/storage/blob-paths.ts';
+import { blobPaths } from '../../../shared/batch/storage/blob-paths.ts';
 import type { StorageConnection } from '../../../shared/storage/azure/storage-timeouts.ts';
 import { JOB_QUEUE, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 
@@ -32,7 +32,7 @@ export async function startStorageWorld(): Promise<StorageWorld> {
     results,
     jobs: new QueueClient(connectionString, JOB_QUEUE),
     async journalText(jobId) {
-      const bytes = await results.getBlobClient(names.journal(jobId, 0)).downloadToBuffer();
+      const bytes = await results.getBlobClient(blobPaths.journal(jobId, 0)).downloadToBuffer();
       return bytes.toString('utf8');
     },
     stop: () => azurite.stop(),

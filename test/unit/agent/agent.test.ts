@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createAgent, type AgentEvent, type TurnContext } from '../../../shared/agent/agent.ts';
+import { createAgent, type AgentEvent, type RunContext } from '../../../shared/agent/agent.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 import {
@@ -9,7 +9,7 @@ import {
   textsThenAnswer,
 } from '../../support/scripted-model.ts';
 
-const CONTEXT: TurnContext = {
+const CONTEXT: RunContext = {
   signal: new AbortController().signal,
   deadlineAt: 1,
   traceparent: 't1',

@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import {
   createAgent,
   type AgentEvent,
-  type Question,
-  type TurnContext,
+  type AgentInput,
+  type RunContext,
 } from '../../../shared/agent/agent.ts';
-import { rememberAnswers } from '../../../shared/agent/cached-agent.ts';
-import { createAnswerCache } from '../../../shared/cache/response-cache.ts';
-import { createMemoryCache } from '../../../shared/cache/memory-store.ts';
+import { createCachedAgent } from '../../../shared/agent/cached-agent.ts';
+import { createResponseCache } from '../../../shared/cache/response-cache.ts';
+import { createMemoryStore } from '../../../shared/cache/memory-store.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createHandClock } from '../../support/limits.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
@@ -29,10 +29,10 @@ function setUp(script: Script, settings: { model?: () => string } = {}) {
   const clock = createHandClock();
   const model = createScriptedModel(script);
   const size = { maxEntries: 10, maxBytes: 100_000, maxEntryBytes: 10_000 };
-  const cache = createMemoryCache({ ...size, ttlMs: 1_000, clock });
-  const agent = rememberAnswers({
+  const cache = createMemoryStore({ ...size, ttlMs: 1_000, clock });
+  const agent = createCachedAgent({
     agent: createAgent({ model, instructions: 'Be brief' }),
-    answers: createAnswerCache({ cache, ttlMs: 1_000, clock }),
+    answers: createResponseCache({ cache, ttlMs: 1_000, clock }),
     instructions: 'Be brief',
     model: settings.model ?? (() => 'm'),
   });
@@ -41,7 +41,7 @@ function setUp(script: Script, settings: { model?: () => string } = {}) {
 
 function turn(scope: string | undefined, signal = new AbortController().signal) {
   const statuses: string[] = [];
-  const context: TurnContext = {
+  const context: RunContext = {
     signal,
     deadlineAt: 1,
     traceparent: 't1',
@@ -57,11 +57,11 @@ async function collect(events: AsyncIterable<AgentEvent>): Promise<AgentEvent[]>
   return all;
 }
 
-const QUESTION: Question = { message: 'Why?' };
+const QUESTION: AgentInput = { message: 'Why?' };
 const TWO = { answers: [async () => answerOf('one'), async () => answerOf('two')] };
 
 describe('rememberAnswers', () => {
-  it.each<readonly [string, Question, Question]>([
+  it.each<readonly [string, AgentInput, AgentInput]>([
     ['another message', QUESTION, { message: 'How?' }],
     ['another bound', QUESTION, { ...QUESTION, maxOutputTokens: 5 }],
     ['instructions of the caller', QUESTION, { ...QUESTION, earlier: [said('system', 'Rhyme')] }],
@@ -156,6 +156,6 @@ function said(role: 'system' | 'user' | 'assistant', content: string) {
   return { role, content };
 }
 
-function history(): Question {
+function history(): AgentInput {
   return { ...QUESTION, earlier: [said('user', 'Hi'), said('assistant', 'Hello')] };
 }

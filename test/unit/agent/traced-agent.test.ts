@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createAgent, type TurnContext } from '../../../shared/agent/agent.ts';
-import { traceAgent } from '../../../shared/agent/traced-agent.ts';
+import { createAgent, type RunContext } from '../../../shared/agent/agent.ts';
+import { createTracedAgent } from '../../../shared/agent/traced-agent.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import type { Model } from '../../../shared/model/model.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
@@ -17,7 +17,7 @@ const PARENT = '00-11112222333344445555666677778888-1234123412341234-01';
 function setUp(model: Partial<Model> = {}) {
   const metered = createMeteredTelemetry();
   const controller = new AbortController();
-  const context: TurnContext = {
+  const context: RunContext = {
     signal: controller.signal,
     deadlineAt: Date.now() + 10_000,
     traceparent: PARENT,
@@ -35,7 +35,9 @@ function setUp(model: Partial<Model> = {}) {
     },
     ...model,
   };
-  const agent = traceAgent(createAgent({ model: whole, instructions: 'Be brief' }), { name: 'me' });
+  const agent = createTracedAgent(createAgent({ model: whole, instructions: 'Be brief' }), {
+    name: 'me',
+  });
   return { ...metered, agent, asked, context, controller };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createPace } from '../../../shared/batch/processing/concurrency-limiter.ts';
+import { createConcurrencyLimiter } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import {
   customIdsIn,
@@ -88,7 +88,7 @@ describe('retrying what failed', () => {
 describe('a model without room', () => {
   it('Q8: costs no item a try however long it lasts, and few calls', async () => {
     let isWell = false;
-    const pace = createPace({ max: 8, firstBlockMs: 20 });
+    const pace = createConcurrencyLimiter({ max: 8, firstBlockMs: 20 });
     const world = setUp(
       () => {
         if (isWell) return 'ok';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { names } from '../../../shared/batch/storage/blob-paths.ts';
+import { blobPaths } from '../../../shared/batch/storage/blob-paths.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import {
   customIdsIn,
@@ -108,7 +108,9 @@ describe('a batch of a file', () => {
 
     const written = [...world.store.area.blobs.keys()].filter((name) => name.startsWith(id));
 
-    const order = [names.output(id, 0), names.final(id, 0)].map((name) => written.indexOf(name));
+    const order = [blobPaths.output(id, 0), blobPaths.final(id, 0)].map((name) =>
+      written.indexOf(name),
+    );
     expect(order[0]).toBeGreaterThan(-1);
     expect(order[0]).toBeLessThan(order[1] ?? -1);
   });
@@ -173,7 +175,7 @@ describe('the list of an owner', () => {
       ids.push(await world.submit(linesOf(1)));
     }
     const [gone = '', ...kept] = ids;
-    await world.store.area.remove(names.record(gone));
+    await world.store.area.remove(blobPaths.record(gone));
     const idsOf = async (after: string | undefined, limit: number) => {
       const { batches, hasMore } = await world.desk.list(OWNER, { after, limit });
       return [...batches.map(({ record }) => record.id), hasMore];

@@ -1,6 +1,6 @@
 import { InvocationContext } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
-import { asQueueHandler, type Batch } from '../../../shared/batch/queue-trigger.ts';
+import { queueHandler, type Batch } from '../../../shared/batch/queue-trigger.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
@@ -9,7 +9,7 @@ async function deliver(insertionTime: unknown) {
   const { telemetry, value } = createMeteredTelemetry();
   const handled: unknown[] = [];
   const batch = async (): Promise<Batch> => ({}) as Batch;
-  const handler = asQueueHandler(
+  const handler = queueHandler(
     async () => ({ telemetry, batch }),
     async (message) => void handled.push(message),
   );
@@ -36,7 +36,7 @@ describe('asQueueHandler', () => {
       const [thrown, level] = of;
       const telemetry = createRecordedTelemetry();
       const batch = async (): Promise<Batch> => ({}) as Batch;
-      const handler = asQueueHandler(
+      const handler = queueHandler(
         async () => ({ telemetry, batch }),
         () => Promise.reject(thrown),
       );

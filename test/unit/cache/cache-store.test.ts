@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import {
   type CacheEntry,
-  createTieredCache,
-  type ResponseCache,
+  createTieredCacheStore,
+  type CacheStore,
 } from '../../../shared/cache/cache-store.ts';
 import { entryOf } from '../../support/cached-answers.ts';
 
 const entry = entryOf('because', { storedAt: 1, ttlMs: 1_000 });
 
-function createMapCache(): ResponseCache & { entries: Map<string, CacheEntry>; looks: string[] } {
+function createMapCache(): CacheStore & { entries: Map<string, CacheEntry>; looks: string[] } {
   const entries = new Map<string, CacheEntry>();
   const looks: string[] = [];
   return {
@@ -28,7 +28,7 @@ function createMapCache(): ResponseCache & { entries: Map<string, CacheEntry>; l
 describe('two caches as one', () => {
   it('look into the far one only for what the near one does not know', async () => {
     const [near, far] = [createMapCache(), createMapCache()];
-    const cache = createTieredCache({ near, far, maxPendingWrites: 10 });
+    const cache = createTieredCacheStore({ near, far, maxPendingWrites: 10 });
     far.entries.set('key', entry);
 
     const found = [await cache.get('key'), await cache.get('key')];
@@ -40,7 +40,7 @@ describe('two caches as one', () => {
   it('keep nobody waiting for the far one to write, and write no more than agreed at once', async () => {
     const near = createMapCache();
     const writes: PromiseWithResolvers<boolean>[] = [];
-    const far: ResponseCache = {
+    const far: CacheStore = {
       get: async () => undefined,
       set() {
         const write = Promise.withResolvers<boolean>();
@@ -48,7 +48,7 @@ describe('two caches as one', () => {
         return write.promise;
       },
     };
-    const cache = createTieredCache({ near, far, maxPendingWrites: 2 });
+    const cache = createTieredCacheStore({ near, far, maxPendingWrites: 2 });
 
     const stored = [];
     for (const key of ['a', 'b', 'c']) stored.push(await cache.set(key, entry));
@@ -63,13 +63,13 @@ describe('two caches as one', () => {
   });
 
   it('go on when a write to the far one fails', async () => {
-    const far: ResponseCache = {
+    const far: CacheStore = {
       get: async () => undefined,
       set: async () => {
         throw new Error('broken');
       },
     };
-    const cache = createTieredCache({ near: createMapCache(), far, maxPendingWrites: 2 });
+    const cache = createTieredCacheStore({ near: createMapCache(), far, maxPendingWrites: 2 });
 
     const stored = await cache.set('a', entry);
     await cache.flush();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createMemoryCache, type MemoryCache } from '../../../shared/cache/memory-store.ts';
+import { createMemoryStore, type MemoryStore } from '../../../shared/cache/memory-store.ts';
 import { entryOf } from '../../support/cached-answers.ts';
 import { heapBytes } from '../../support/heap-bytes.ts';
 import { createHandClock } from '../../support/limits.ts';
@@ -7,8 +7,8 @@ import { createHandClock } from '../../support/limits.ts';
 const TTL_MS = 300_000;
 const clock = createHandClock();
 
-function create(limits: { maxEntries?: number; maxBytes?: number } = {}): MemoryCache {
-  return createMemoryCache({
+function create(limits: { maxEntries?: number; maxBytes?: number } = {}): MemoryStore {
+  return createMemoryStore({
     maxEntries: 1_000,
     maxBytes: 4_000_000,
     maxEntryBytes: 100_000,

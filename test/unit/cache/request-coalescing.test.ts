@@ -1,32 +1,32 @@
 import { describe, expect, it } from 'vitest';
-import { createAnswerCache, type AnswerCache } from '../../../shared/cache/response-cache.ts';
-import type { CandidateAnswer } from '../../../shared/cache/cache-headers.ts';
-import { createMemoryCache } from '../../../shared/cache/memory-store.ts';
+import { createResponseCache, type ResponseCache } from '../../../shared/cache/response-cache.ts';
+import type { CandidateResponse } from '../../../shared/cache/cache-headers.ts';
+import { createMemoryStore } from '../../../shared/cache/memory-store.ts';
 import { answer, ask, candidate, toMake } from '../../support/cached-answers.ts';
 import { createHandClock } from '../../support/limits.ts';
 
 const TTL_MS = 300_000;
 
-function createCache(): AnswerCache {
+function createCache(): ResponseCache {
   const clock = createHandClock();
-  const cache = createMemoryCache({
+  const cache = createMemoryStore({
     maxEntries: 1_000,
     maxBytes: 1_000_000,
     maxEntryBytes: 100_000,
     ttlMs: TTL_MS,
     clock,
   });
-  return createAnswerCache({ cache, ttlMs: TTL_MS, clock });
+  return createResponseCache({ cache, ttlMs: TTL_MS, clock });
 }
 
 /** Calls that end when and how the test says, in the order in which they were made. */
 function createScript(): {
-  make: () => Promise<CandidateAnswer>;
-  calls: PromiseWithResolvers<CandidateAnswer>[];
+  make: () => Promise<CandidateResponse>;
+  calls: PromiseWithResolvers<CandidateResponse>[];
 } {
-  const calls: PromiseWithResolvers<CandidateAnswer>[] = [];
-  const make = (): Promise<CandidateAnswer> => {
-    const call = Promise.withResolvers<CandidateAnswer>();
+  const calls: PromiseWithResolvers<CandidateResponse>[] = [];
+  const make = (): Promise<CandidateResponse> => {
+    const call = Promise.withResolvers<CandidateResponse>();
     calls.push(call);
     return call.promise;
   };
@@ -149,7 +149,7 @@ describe('equal questions at the same time', () => {
   it('ask the store once for all of them', async () => {
     const clock = createHandClock();
     let looks = 0;
-    const cache = createAnswerCache({
+    const cache = createResponseCache({
       cache: {
         get: async () => {
           looks += 1;
@@ -174,7 +174,7 @@ describe('equal questions at the same time', () => {
     const broken = async (): Promise<never> => {
       throw new Error('broken');
     };
-    const cache = createAnswerCache({
+    const cache = createResponseCache({
       cache: { get: broken, set: broken },
       ttlMs: TTL_MS,
       clock: createHandClock(),

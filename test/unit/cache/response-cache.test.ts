@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { createAnswerCache } from '../../../shared/cache/response-cache.ts';
-import type { CandidateAnswer } from '../../../shared/cache/cache-headers.ts';
-import { createMemoryCache } from '../../../shared/cache/memory-store.ts';
+import { createResponseCache } from '../../../shared/cache/response-cache.ts';
+import type { CandidateResponse } from '../../../shared/cache/cache-headers.ts';
+import { createMemoryStore } from '../../../shared/cache/memory-store.ts';
 import { answer, ask, candidate, toMake, type AskOptions } from '../../support/cached-answers.ts';
 import { createHandClock } from '../../support/limits.ts';
 
@@ -10,21 +10,21 @@ const notStored = { kind: 'forward', reason: 'miss', stored: false };
 
 function createWorld() {
   const clock = createHandClock();
-  const memory = createMemoryCache({
+  const memory = createMemoryStore({
     maxEntries: 1_000,
     maxBytes: 1_000_000,
     maxEntryBytes: 100_000,
     ttlMs: TTL_MS,
     clock,
   });
-  const cache = createAnswerCache({ cache: memory, ttlMs: TTL_MS, clock });
-  const answerTo = (options: AskOptions, made: Partial<CandidateAnswer> = {}) =>
+  const cache = createResponseCache({ cache: memory, ttlMs: TTL_MS, clock });
+  const answerTo = (options: AskOptions, made: Partial<CandidateResponse> = {}) =>
     answer(cache, { question: ask(options), make: async () => candidate(made) });
   return { cache, clock, memory, answerTo };
 }
 
 describe('the cache of answers', () => {
-  it.each<readonly [string, Partial<CandidateAnswer>]>([
+  it.each<readonly [string, Partial<CandidateResponse>]>([
     ['cut off at the token limit', { finishReason: 'length' }],
     ['asking for tools', { finishReason: 'tool_calls' }],
     ['filtered by the model', { finishReason: 'content_filter' }],

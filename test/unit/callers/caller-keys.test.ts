@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { createCallerKeyRing, findCaller } from '../../../shared/callers/caller-keys.ts';
+import { createCallerKeyStore, findCaller } from '../../../shared/callers/caller-keys.ts';
 
 function createSource(secret: string | undefined) {
   const source = {
@@ -19,7 +19,7 @@ function listOf(name: string, key: string): string {
 describe('the ring of caller keys', () => {
   it('follows the secret when it changes', () => {
     const source = createSource(listOf('alice', 'old'));
-    const currentKeys = createCallerKeyRing(source);
+    const currentKeys = createCallerKeyStore(source);
     const before = currentKeys();
 
     source.secret = listOf('alice', 'new');
@@ -32,7 +32,7 @@ describe('the ring of caller keys', () => {
 
   it('lets a caller in by an old and a new key while it changes them', () => {
     const digests = ['old', 'new'].map((key) => hash('sha256', key));
-    const keys = createCallerKeyRing(createSource(JSON.stringify({ alice: digests })))();
+    const keys = createCallerKeyStore(createSource(JSON.stringify({ alice: digests })))();
 
     const names = ['old', 'new', 'other'].map((key) => keys && findCaller(keys, key));
 
@@ -40,14 +40,14 @@ describe('the ring of caller keys', () => {
   });
 
   it('parses a list once, however often it is asked', () => {
-    const currentKeys = createCallerKeyRing(createSource(listOf('alice', 'key')));
+    const currentKeys = createCallerKeyStore(createSource(listOf('alice', 'key')));
 
     expect(currentKeys()).toBe(currentKeys());
   });
 
   it('asks for no key only where there is certainly no list', () => {
     const source = createSource(undefined);
-    const currentKeys = createCallerKeyRing(source);
+    const currentKeys = createCallerKeyStore(source);
 
     expect(currentKeys).toThrow('Cannot tell who may call: secret caller-keys: not known yet');
     source.absent = true;
@@ -56,7 +56,7 @@ describe('the ring of caller keys', () => {
 
   it('keeps the door closed when the list disappears', () => {
     const source = createSource(listOf('alice', 'key'));
-    const currentKeys = createCallerKeyRing(source);
+    const currentKeys = createCallerKeyStore(source);
     const before = currentKeys();
 
     source.secret = undefined;
@@ -67,7 +67,7 @@ describe('the ring of caller keys', () => {
 
   it('keeps the door closed when the list becomes unreadable, and opens it for the next good one', () => {
     const source = createSource(listOf('alice', 'key'));
-    const currentKeys = createCallerKeyRing(source);
+    const currentKeys = createCallerKeyStore(source);
     currentKeys();
 
     source.secret = '{';

@@ -1,11 +1,11 @@
 import type { HttpRequest } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
 import { identifyCaller } from '../../../shared/callers/caller.ts';
-import type { CallerExchange, MeteredExchange } from '../../../shared/http/request-context.ts';
+import type { CallerContext, MeteredContext } from '../../../shared/http/request-context.ts';
 import {
-  asHttpHandler,
-  asMeteredHandler,
-  type CallerNeeds,
+  authenticatedHandler,
+  meteredHandler,
+  type AdmissionDependencies,
 } from '../../../shared/http/admission.ts';
 import { jsonResponse, type PlainResponse } from '../../../shared/http/responses.ts';
 import { arrive, call, get, postJson, postRaw } from '../../support/http-call.ts';
@@ -15,7 +15,7 @@ import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 const VICTIM = { 'x-forwarded-for': '192.0.2.1' };
 
 /** A service that lets each address ask three times and spend a hundred tokens. */
-function createNeeds(): CallerNeeds {
+function createNeeds(): AdmissionDependencies {
   const clock = createHandClock();
   const settings = { requestsPerMinute: 3, tokensPerMinute: 100 };
   return {
@@ -27,14 +27,14 @@ function createNeeds(): CallerNeeds {
   };
 }
 
-function open(answer: (exchange: CallerExchange) => Promise<PlainResponse>) {
+function open(answer: (exchange: CallerContext) => Promise<PlainResponse>) {
   const needs = createNeeds();
-  return asHttpHandler(async () => needs, answer);
+  return authenticatedHandler(async () => needs, answer);
 }
 
-function openMetered(answer: (exchange: MeteredExchange) => Promise<PlainResponse>) {
+function openMetered(answer: (exchange: MeteredContext) => Promise<PlainResponse>) {
   const needs = createNeeds();
-  return asMeteredHandler(async () => needs, answer);
+  return meteredHandler(async () => needs, answer);
 }
 
 /** As the wire announces a body that the platform has read too, and may have taken headers from. */

@@ -1,8 +1,8 @@
 import { HttpRequest, InvocationContext } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../shared/errors.ts';
-import type { Answer, PipelineNeeds } from '../../../shared/http/request-context.ts';
-import { asOpenHandler } from '../../../shared/http/handler.ts';
+import type { RouteHandler, HandlerDependencies } from '../../../shared/http/request-context.ts';
+import { publicHandler } from '../../../shared/http/handler.ts';
 import { jsonResponse } from '../../../shared/http/responses.ts';
 import { arrive, call, get, open, postRaw, URL_OF_CHAT } from '../../support/http-call.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
@@ -11,13 +11,13 @@ const URL_OF_READY = 'http://127.0.0.1/ready';
 const CALLER_TRACE = '00-33333333333333333333333333333333-4444444444444444-01';
 const HOST_TRACE = '00-11111111111111111111111111111111-2222222222222222-01';
 
-function setUp(answer: Answer<PipelineNeeds>) {
+function setUp(answer: RouteHandler<HandlerDependencies>) {
   const telemetry = createRecordedTelemetry();
-  const handler = asOpenHandler(async () => ({ telemetry, maxRequestBytes: 1_024 }), answer);
+  const handler = publicHandler(async () => ({ telemetry, maxRequestBytes: 1_024 }), answer);
   return { handler, telemetry };
 }
 
-function failing(thrown: unknown): Answer<PipelineNeeds> {
+function failing(thrown: unknown): RouteHandler<HandlerDependencies> {
   return () => Promise.reject(thrown);
 }
 
@@ -79,7 +79,7 @@ describe('asOpenHandler', () => {
 
   it('refuses a query that would shadow the headers before anything else happens', async () => {
     let asked = 0;
-    const handler = asOpenHandler(
+    const handler = publicHandler(
       async () => {
         asked += 1;
         return { telemetry: createRecordedTelemetry(), maxRequestBytes: 0 };

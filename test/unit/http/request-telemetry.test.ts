@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openRequestRecord } from '../../../shared/http/request-telemetry.ts';
+import { startRequestRecord } from '../../../shared/http/request-telemetry.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 
 const REQUEST = {
@@ -15,7 +15,7 @@ describe('openRequestRecord', () => {
   it('measures an answer when it is given', () => {
     const { telemetry, value, spans } = createMeteredTelemetry();
 
-    openRequestRecord(telemetry, REQUEST).answered(200);
+    startRequestRecord(telemetry, REQUEST).answered(200);
 
     const labels = { http_route: '/api/chat', http_response_status_code: '200' };
     expect(value(COUNT, labels)).toBe(1);
@@ -24,7 +24,7 @@ describe('openRequestRecord', () => {
 
   it('measures a stream when it ends, with the code it ended with', () => {
     const { telemetry, value } = createMeteredTelemetry();
-    const record = openRequestRecord(telemetry, REQUEST);
+    const record = startRequestRecord(telemetry, REQUEST);
 
     const end = record.streams();
     record.answered(200);
@@ -37,7 +37,7 @@ describe('openRequestRecord', () => {
 
   it('measures a stream that failed before it began as a failure', () => {
     const { telemetry, value } = createMeteredTelemetry();
-    const record = openRequestRecord(telemetry, REQUEST);
+    const record = startRequestRecord(telemetry, REQUEST);
 
     record.streams();
     record.answered(503, 'overloaded');
@@ -47,7 +47,7 @@ describe('openRequestRecord', () => {
 
   it('counts nothing twice', () => {
     const { telemetry, value, spans } = createMeteredTelemetry();
-    const record = openRequestRecord(telemetry, REQUEST);
+    const record = startRequestRecord(telemetry, REQUEST);
     const end = record.streams();
 
     record.answered(200);

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../shared/errors.ts';
-import { jsonResponse, problemResponse, withQuotable } from '../../../shared/http/responses.ts';
+import {
+  jsonResponse,
+  problemResponse,
+  withCorrelationHeaders,
+} from '../../../shared/http/responses.ts';
 
 const QUOTABLE = { requestId: 'r1', traceparent: 't1' };
 
@@ -53,7 +57,7 @@ describe('problemResponse', () => {
 
 describe('withQuotable', () => {
   it('adds the ids and keeps the rest', () => {
-    const response = withQuotable(jsonResponse({ a: 1 }, 201), QUOTABLE);
+    const response = withCorrelationHeaders(jsonResponse({ a: 1 }, 201), QUOTABLE);
 
     expect(response).toMatchObject({ status: 201, body: '{"a":1}' });
     expect(response.headers).toMatchObject({

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { ClientLeftError } from '../../../shared/http/client-connection.ts';
-import { openTurn } from '../../../shared/http/run-scope.ts';
+import { ClientDisconnectedError } from '../../../shared/http/client-connection.ts';
+import { startRun } from '../../../shared/http/run-scope.ts';
 import { get } from '../../support/http-call.ts';
 import { countTimers } from '../../support/chat-handler.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 import { never } from '../../support/scripted-model.ts';
 
 function turnOf(deadlineMs: number, clientLeft = new AbortController().signal) {
-  return openTurn(
+  return startRun(
     {
       requestId: 'r1',
       traceparent: 't1',
@@ -45,10 +45,10 @@ describe('openTurn', () => {
     const turn = await turnOf(10_000, client.signal);
 
     const work = turn.within(never());
-    client.abort(new ClientLeftError());
+    client.abort(new ClientDisconnectedError());
 
-    await expect(work).rejects.toBeInstanceOf(ClientLeftError);
-    await expect(turn.within(never())).rejects.toBeInstanceOf(ClientLeftError);
+    await expect(work).rejects.toBeInstanceOf(ClientDisconnectedError);
+    await expect(turn.within(never())).rejects.toBeInstanceOf(ClientDisconnectedError);
     turn.close();
   });
 

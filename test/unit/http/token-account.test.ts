@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { openTokenAccount } from '../../../shared/http/run-scope.ts';
+import { createUsageMeter } from '../../../shared/http/run-scope.ts';
 
 /** An account whose question is 100 tokens long. */
 function open() {
   const settled: number[] = [];
   const size = { texts: ['x'.repeat(384)], maxOutputTokens: 5_000 };
-  const account = openTokenAccount(
+  const account = createUsageMeter(
     {
       settle: async (tokens) => void settled.push(tokens),
       refund: async () => void settled.push(0),

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { ModelEndpoint } from '../../../shared/model/endpoint.ts';
-import { readCompletion } from '../../../shared/model/openai/read-response.ts';
+import { readResponse } from '../../../shared/model/openai/read-response.ts';
 import { readStream } from '../../../shared/model/openai/read-stream.ts';
 import { UpstreamFailure } from '../../../shared/model/upstream-error.ts';
 
@@ -85,7 +85,7 @@ describe('U15 and U16 answers that were mangled on their way', () => {
     for (let run = 0; run < RUNS; run += 1) {
       try {
         endings.add(
-          typeof readCompletion(new TextDecoder().decode(mangle(COMPLETION, dice)), context).text,
+          typeof readResponse(new TextDecoder().decode(mangle(COMPLETION, dice)), context).text,
         );
       } catch (thrown) {
         if (!(thrown instanceof UpstreamFailure)) throw thrown;

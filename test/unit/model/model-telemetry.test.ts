@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { timedOutAnswer } from '../../../shared/model/upstream-error.ts';
-import type { ModelAnswer } from '../../../shared/model/model.ts';
+import type { ModelResponse } from '../../../shared/model/model.ts';
 import type {
   EndpointCall,
   EndpointClient,
 } from '../../../shared/model/openai/chat-completions-client.ts';
-import { traceEndpoint } from '../../../shared/model/model-telemetry.ts';
+import { tracedEndpointClient } from '../../../shared/model/model-telemetry.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 
 const ENDPOINT = {
@@ -15,7 +15,7 @@ const ENDPOINT = {
   model: 'gpt-test',
   apiKey: async () => 'key',
 } as const;
-const ANSWER: ModelAnswer = {
+const ANSWER: ModelResponse = {
   text: 'ab',
   toolCalls: [],
   finishReason: 'stop',
@@ -40,7 +40,7 @@ function setUp(client: Partial<EndpointClient>, prices = {}) {
     ...client,
   };
   const { telemetry } = metered;
-  const traced = traceEndpoint(whole, { endpoint: ENDPOINT, telemetry, prices });
+  const traced = tracedEndpointClient(whole, { endpoint: ENDPOINT, telemetry, prices });
   return { ...metered, controller, call, traced };
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../shared/errors.ts';
-import { countVerdicts } from '../../../shared/rate-limit/create-rate-limiter.ts';
-import type { RateLimiter, Verdict } from '../../../shared/rate-limit/rate-limiter.ts';
+import { withMetrics } from '../../../shared/rate-limit/create-rate-limiter.ts';
+import type { RateLimiter, RateLimitResult } from '../../../shared/rate-limit/rate-limiter.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 
 const RESERVATION = { settle: async () => undefined, refund: async () => undefined };
@@ -9,7 +9,7 @@ const RESERVATION = { settle: async () => undefined, refund: async () => undefin
 describe('countVerdicts', () => {
   it('counts what was said, and never to whom', async () => {
     const { telemetry, value } = createMeteredTelemetry();
-    const verdicts: Verdict[] = [
+    const verdicts: RateLimitResult[] = [
       { allowed: true, states: [], source: 'local', reservation: RESERVATION },
       {
         allowed: false,
@@ -24,7 +24,7 @@ describe('countVerdicts', () => {
       state: () => 'ready',
     };
 
-    const counted = countVerdicts(limiter, telemetry);
+    const counted = withMetrics(limiter, telemetry);
     const given = [
       await counted.reserve({ callerId: 'jane', tokens: 1 }),
       await counted.reserve({ callerId: 'jane', tokens: 1 }),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createRedisGuard, type RedisGuard } from '../../../shared/redis/redis-circuit.ts';
+import { createRedisCircuit, type RedisCircuit } from '../../../shared/redis/redis-circuit.ts';
 import { createHandClock, type HandClock } from '../../support/limits.ts';
 import {
   createRecordedTelemetry,
@@ -7,7 +7,7 @@ import {
 } from '../../support/recorded-telemetry.ts';
 
 interface World {
-  readonly guard: RedisGuard;
+  readonly guard: RedisCircuit;
   readonly clock: HandClock;
   readonly telemetry: RecordedTelemetry;
   readonly pings: PromiseWithResolvers<unknown>[];
@@ -17,7 +17,7 @@ function createWorld(budgetMs = 10_000): World {
   const clock = createHandClock();
   const telemetry = createRecordedTelemetry();
   const pings: PromiseWithResolvers<unknown>[] = [];
-  const guard = createRedisGuard({
+  const guard = createRedisCircuit({
     ping() {
       const ping = Promise.withResolvers<unknown>();
       pings.push(ping);

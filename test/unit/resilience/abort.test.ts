@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createWatchdog } from '../../../shared/resilience/abort.ts';
+import { createIdleTimer } from '../../../shared/resilience/abort.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -12,7 +12,7 @@ afterEach(() => {
 describe('watchdog', () => {
   it('bites once when nothing happens for the whole time', () => {
     const bite = vi.fn();
-    const watchdog = createWatchdog(bite);
+    const watchdog = createIdleTimer(bite);
     watchdog.begin(1_000);
 
     vi.advanceTimersByTime(999);
@@ -26,7 +26,7 @@ describe('watchdog', () => {
 
   it('waits the whole time anew after each progress', () => {
     const bite = vi.fn();
-    const watchdog = createWatchdog(bite);
+    const watchdog = createIdleTimer(bite);
 
     for (let i = 0; i < 20; i += 1) {
       watchdog.begin(1_000);
@@ -43,7 +43,7 @@ describe('watchdog', () => {
 
   it('does not count the time between an end and the next beginning', () => {
     const bite = vi.fn();
-    const watchdog = createWatchdog(bite);
+    const watchdog = createIdleTimer(bite);
     watchdog.begin(1_000);
     watchdog.end();
 
@@ -56,7 +56,7 @@ describe('watchdog', () => {
 
   it('obeys a limit that is shorter than the one before', () => {
     const bite = vi.fn();
-    const watchdog = createWatchdog(bite);
+    const watchdog = createIdleTimer(bite);
     watchdog.begin(20_000);
     watchdog.begin(100);
 
@@ -67,7 +67,7 @@ describe('watchdog', () => {
 
   it('uses one timer for a thousand tokens', () => {
     const schedule = vi.spyOn(globalThis, 'setTimeout');
-    const watchdog = createWatchdog(() => undefined);
+    const watchdog = createIdleTimer(() => undefined);
 
     for (let i = 0; i < 1_000; i += 1) {
       watchdog.begin(10_000);

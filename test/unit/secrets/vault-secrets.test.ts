@@ -1,6 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type SecretReading, type Secrets, VaultError } from '../../../shared/secrets/secrets.ts';
-import { DEFAULT_VAULT_PACE, type VaultPace } from '../../../shared/secrets/refresh-schedule.ts';
+import {
+  DEFAULT_REFRESH_SCHEDULE,
+  type RefreshSchedule,
+} from '../../../shared/secrets/refresh-schedule.ts';
 import { createVaultSecrets } from '../../../shared/secrets/vault-secrets.ts';
 import { createLogTelemetry } from '../../support/log-telemetry.ts';
 
@@ -8,8 +11,8 @@ const WANTED = [
   { name: 'openai-api-key', variable: 'OPENAI_API_KEY' },
   { name: 'azure-openai-endpoint', variable: 'AZURE_OPENAI_ENDPOINT' },
 ];
-const QUICK: VaultPace = {
-  ...DEFAULT_VAULT_PACE,
+const QUICK: RefreshSchedule = {
+  ...DEFAULT_REFRESH_SCHEDULE,
   loadTimeoutMs: 50,
   startRetryMs: 2,
   maxStartRetryMs: 4,
@@ -33,7 +36,7 @@ function open(
   {
     pace = {},
     environment = {},
-  }: { pace?: Partial<VaultPace>; environment?: Record<string, string> } = {},
+  }: { pace?: Partial<RefreshSchedule>; environment?: Record<string, string> } = {},
 ) {
   let now = 1_000_000;
   const reads: string[] = [];
@@ -102,7 +105,7 @@ describe('secrets of a vault', () => {
     expect(secrets.whyMissing('openai-api-key')).toBe(example.reason);
     expect(secrets.sourceOf('azure-openai-endpoint')).toBe('none');
     vault['openai-api-key'] = found('key-1');
-    advance(DEFAULT_VAULT_PACE.forcedGapMs);
+    advance(DEFAULT_REFRESH_SCHEDULE.forcedGapMs);
     expect(await secrets.refreshNow()).toBe(true);
     expect(secrets.whyMissing('openai-api-key')).toBeUndefined();
   });
@@ -214,7 +217,7 @@ describe('U20 secrets after an upstream refused the key', () => {
     vault['openai-api-key'] = found('key-2');
     await secrets.refreshNow();
 
-    advance(DEFAULT_VAULT_PACE.forcedGapMs - 1);
+    advance(DEFAULT_REFRESH_SCHEDULE.forcedGapMs - 1);
 
     expect(await secrets.refreshNow()).toBe(true);
     expect(keyReads()).toBe(2);
@@ -230,7 +233,7 @@ describe('U20 secrets after an upstream refused the key', () => {
 
     expect(new Set(answers)).toEqual(new Set([false]));
     expect(keyReads()).toBe(2);
-    advance(DEFAULT_VAULT_PACE.forcedGapMs);
+    advance(DEFAULT_REFRESH_SCHEDULE.forcedGapMs);
     await secrets.refreshNow();
     expect(keyReads()).toBe(3);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
-  createConsoleLog,
-  createConsoleTelemetry,
+  createConsoleSink,
+  createConsoleLogger,
 } from '../../../shared/telemetry/console-logger.ts';
 import { createTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 import { createRedactor } from '../../../shared/telemetry/redact.ts';
@@ -12,7 +12,7 @@ const AT_NOON = { now: () => Date.UTC(2030, 0, 1, 12) };
 function setUp(minLevel: LogLevel = 'debug') {
   const lines: { line: string; level: LogLevel }[] = [];
   const write = (line: string, level: LogLevel): void => void lines.push({ line, level });
-  return { lines, telemetry: createConsoleTelemetry({ clock: AT_NOON, minLevel, write }) };
+  return { lines, telemetry: createConsoleLogger({ clock: AT_NOON, minLevel, write }) };
 }
 
 function sayAll(telemetry: Telemetry): void {
@@ -127,7 +127,7 @@ describe('createConsoleLog with redaction (H20)', () => {
     const lines: string[] = [];
     const redact = createRedactor({ secrets: () => ['secret-canary'] });
     const write = (line: string): void => void lines.push(line);
-    const log = createConsoleLog({ clock: AT_NOON, minLevel: 'debug', write, redact });
+    const log = createConsoleSink({ clock: AT_NOON, minLevel: 'debug', write, redact });
     const telemetry = createTelemetry({ log }).with({ requestId: 'jane@example.org' });
 
     telemetry.info('m', { cause: 'got secret-canary', from: '192.0.2.7', status: 200 });

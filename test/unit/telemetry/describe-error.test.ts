@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../shared/errors.ts';
-import { describeCause, describePlace } from '../../../shared/telemetry/describe-error.ts';
+import { describeError, stackFrames } from '../../../shared/telemetry/describe-error.ts';
 
 function withStack(stack: string, message = ''): Error {
   return Object.assign(new Error(message), { stack });
@@ -12,7 +12,7 @@ describe('describeCause', () => {
     const middle = Object.assign(new Error('secret', { cause: innermost }), { status: 503 });
     const outer = new ServiceError('upstream_unavailable', 'Away', { cause: middle });
 
-    expect(describeCause(outer)).toBe(
+    expect(describeError(outer)).toBe(
       'ServiceError upstream_unavailable: Away <- Error 503 <- TypeError ECONNRESET',
     );
   });
@@ -24,7 +24,7 @@ describe('describeCause', () => {
     [undefined, ''],
     [null, ''],
   ])('says of %j no more than its type', (thrown, text) => {
-    expect(describeCause(thrown)).toBe(text);
+    expect(describeError(thrown)).toBe(text);
   });
 
   it('takes no free text for a code, a class or a status', () => {
@@ -35,14 +35,14 @@ describe('describeCause', () => {
       constructor: { name: 'secret' },
     });
 
-    expect(describeCause(error)).toBe('Error');
+    expect(describeError(error)).toBe('Error');
   });
 
   it('stops in a chain that goes in circles', () => {
     const error = new Error('secret');
     error.cause = error;
 
-    expect(describeCause(error)).toBe('Error <- Error <- Error <- Error');
+    expect(describeError(error)).toBe('Error <- Error <- Error <- Error');
   });
 });
 
@@ -52,7 +52,7 @@ describe('describePlace', () => {
       return new Error('secret');
     }
 
-    expect(describePlace(explode())).toMatch(/^explode describe-error\.test\.ts:\d+:\d+ \| /);
+    expect(stackFrames(explode())).toMatch(/^explode describe-error\.test\.ts:\d+:\d+ \| /);
   });
 
   it.each([
@@ -67,21 +67,21 @@ describe('describePlace', () => {
     ['at eval (eval at go (/home/ann/x.js:1:1), <anonymous>:1:7)', 'unknown'],
     ['at Promise.all (index 0)', 'unknown'],
   ])('takes the folders out of "%s"', (frame, place) => {
-    expect(describePlace(withStack(`Error\n    ${frame}`))).toBe(place);
+    expect(stackFrames(withStack(`Error\n    ${frame}`))).toBe(place);
   });
 
   it('does not take lines of the message for places', () => {
     const message = 'first\n    at sk-secret (/secret/key.ts:1:1)\n    at more:1:1';
     const error = new Error(message);
 
-    expect(describePlace(error)).not.toMatch(/secret|key\.ts|more/);
-    expect(describePlace(error)).toContain('describe-error.test.ts');
+    expect(stackFrames(error)).not.toMatch(/secret|key\.ts|more/);
+    expect(stackFrames(error)).toContain('describe-error.test.ts');
   });
 
   it('names at most three places', () => {
     const frames = Array.from({ length: 9 }, (_, at) => `    at f${at} (/a/x.ts:${at}:1)`);
 
-    expect(describePlace(withStack(`Error\n${frames.join('\n')}`))).toBe(
+    expect(stackFrames(withStack(`Error\n${frames.join('\n')}`))).toBe(
       'f0 x.ts:0:1 | f1 x.ts:1:1 | f2 x.ts:2:1',
     );
   });
@@ -89,7 +89,7 @@ describe('describePlace', () => {
   it.each([undefined, null, 'text', 7, withStack(''), withStack('Error: x', 'x')])(
     'has no place for %s',
     (thrown) => {
-      expect(describePlace(thrown)).toBe('unknown');
+      expect(stackFrames(thrown)).toBe('unknown');
     },
   );
 });

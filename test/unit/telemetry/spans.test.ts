@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { traceTool } from '../../../shared/telemetry/spans.ts';
+import { withToolSpan } from '../../../shared/telemetry/spans.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 
 const COUNT = 'agent_tool_duration_seconds_count';
@@ -8,7 +8,7 @@ describe('traceTool', () => {
   it('gives back what the tool gives, and measures it', async () => {
     const { telemetry, spans, value } = createMeteredTelemetry();
 
-    const result = await traceTool(
+    const result = await withToolSpan(
       { name: 'clock', parent: undefined, telemetry },
       async (own) => own,
     );
@@ -22,9 +22,9 @@ describe('traceTool', () => {
     const { telemetry, spans, value } = createMeteredTelemetry();
     const fail = (): Promise<never> => Promise.reject(new Error('broken'));
 
-    await expect(traceTool({ name: 'clock', parent: undefined, telemetry }, fail)).rejects.toThrow(
-      'broken',
-    );
+    await expect(
+      withToolSpan({ name: 'clock', parent: undefined, telemetry }, fail),
+    ).rejects.toThrow('broken');
 
     expect(spans[0]).toMatchObject({ code: 'failed', ended: 1 });
     expect(value(COUNT, { error_type: 'failed' })).toBe(1);

@@ -1,26 +1,26 @@
 import { describe, expect, it } from 'vitest';
 import {
-  createPace,
-  type Pace,
-  type Ticket,
+  createConcurrencyLimiter,
+  type ConcurrencyLimiter,
+  type ConcurrencyPermit,
 } from '../../../../shared/batch/processing/concurrency-limiter.ts';
 
 const never = new AbortController().signal;
 
 function setUp(max: number) {
   const time = { now: 0 };
-  const pace = createPace({ max, firstBlockMs: 1_000, now: () => time.now });
+  const pace = createConcurrencyLimiter({ max, firstBlockMs: 1_000, now: () => time.now });
   return { pace, time };
 }
 
-async function take(pace: Pace): Promise<Ticket> {
+async function take(pace: ConcurrencyLimiter): Promise<ConcurrencyPermit> {
   const ticket = await pace.enter(never);
   if (ticket === undefined) throw new Error('The pace is blocked');
   return ticket;
 }
 
 /** How many get in at once; all of them leave again. */
-async function width(pace: Pace): Promise<number> {
+async function width(pace: ConcurrencyLimiter): Promise<number> {
   const over = new AbortController();
   const entering = Array.from({ length: 20 }, () => pace.enter(over.signal));
   await new Promise((resolve) => setImmediate(resolve));

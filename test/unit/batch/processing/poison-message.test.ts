@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { BatchStore } from '../../../../shared/batch/storage/batch-store.ts';
 import {
-  explainPoison,
-  type PoisonNeeds,
+  handlePoisonMessage,
+  type PoisonDependencies,
 } from '../../../../shared/batch/processing/poison-message.ts';
 import { digestOf, type Job } from '../../../../shared/batch/model/job-message.ts';
 import type { JournalEntry } from '../../../../shared/batch/storage/journal.ts';
 import { newRecord } from '../../../../shared/batch/model/batch-record.ts';
-import { answered } from '../../../../shared/batch/model/item.ts';
+import { successLine } from '../../../../shared/batch/model/item.ts';
 import { jobOf, shardJob } from '../../../support/batch/jobs.ts';
 import { createMemoryArea } from '../../../support/batch/memory-area.ts';
 import { createMemoryStore } from '../../../support/batch/memory-store.ts';
@@ -18,7 +18,7 @@ const job = jobOf('job', ['m0', 'm1', 'm2']);
 function needsOf(
   store: BatchStore,
   telemetry = createRecordedTelemetry(),
-): PoisonNeeds & { sent: Job[] } {
+): PoisonDependencies & { sent: Job[] } {
   const sent: Job[] = [];
   const sender = {
     async send(sending: Job) {
@@ -33,7 +33,9 @@ const PUT_BACK: JournalEntry = { type: 'poisoned', results: 1 };
 /** By default its message was put back before, and nothing has happened since. */
 function begunStore(more: readonly JournalEntry[] = [PUT_BACK, PUT_BACK, PUT_BACK]) {
   const store = createMemoryStore();
-  const line = answered({ jobId: 'job', index: 0, customId: 'id-m0' }, 'r', { response: 'kept' });
+  const line = successLine({ jobId: 'job', index: 0, customId: 'id-m0' }, 'r', {
+    response: 'kept',
+  });
   store.write('job', [
     { type: 'job', digest: digestOf(job.items), total: 3, createdAt: '2030-01-01' },
     { type: 'attempt', index: 1, code: 'upstream_timeout', retryAt: 0 },
@@ -48,7 +50,7 @@ describe('explainPoison', () => {
     const store = begunStore();
     const telemetry = createRecordedTelemetry();
 
-    await explainPoison(job, needsOf(store, telemetry));
+    await handlePoisonMessage(job, needsOf(store, telemetry));
 
     const results = (await store.read('job'))?.results;
     expect(results?.get(0)?.error).toBeNull();
@@ -69,8 +71,8 @@ describe('explainPoison', () => {
     const first = needsOf(store);
     const second = needsOf(store);
 
-    await explainPoison(job, first);
-    await explainPoison(job, second);
+    await handlePoisonMessage(job, first);
+    await handlePoisonMessage(job, second);
 
     expect(first.sent).toEqual([shardJob('job')]);
     expect(second.sent).toEqual([]);
@@ -78,11 +80,13 @@ describe('explainPoison', () => {
   });
 
   it('Q12: counts from the start again when its deliveries left a result behind', async () => {
-    const line = answered({ jobId: 'job', index: 1, customId: 'id-m1' }, 'r', { response: 'ok' });
+    const line = successLine({ jobId: 'job', index: 1, customId: 'id-m1' }, 'r', {
+      response: 'ok',
+    });
     const store = begunStore([PUT_BACK, PUT_BACK, PUT_BACK, { type: 'result', index: 1, line }]);
     const needs = needsOf(store);
 
-    await explainPoison(job, needs);
+    await handlePoisonMessage(job, needs);
 
     expect(needs.sent).toEqual([shardJob('job')]);
   });
@@ -90,17 +94,17 @@ describe('explainPoison', () => {
   it('Q12: explains a job that never began', async () => {
     const store = createMemoryStore();
 
-    for (let times = 0; times < 4; times += 1) await explainPoison(job, needsOf(store));
+    for (let times = 0; times < 4; times += 1) await handlePoisonMessage(job, needsOf(store));
 
     expect((await store.read('job'))?.results.size).toBe(3);
   });
 
   it('writes nothing twice when it is delivered twice', async () => {
     const store = begunStore();
-    await explainPoison(job, needsOf(store));
+    await handlePoisonMessage(job, needsOf(store));
     const lines = store.entries('job').length;
 
-    await explainPoison(job, needsOf(store));
+    await handlePoisonMessage(job, needsOf(store));
 
     expect(store.entries('job')).toHaveLength(lines);
   });
@@ -108,10 +112,10 @@ describe('explainPoison', () => {
   it('Q1: keeps what is no job, or another job, with the reason', async () => {
     const store = begunStore();
     const telemetry = createRecordedTelemetry();
-    await explainPoison(job, needsOf(store));
+    await handlePoisonMessage(job, needsOf(store));
 
-    await explainPoison('rubbish', needsOf(store, telemetry));
-    await explainPoison(jobOf('job', ['other']), needsOf(store, telemetry));
+    await handlePoisonMessage('rubbish', needsOf(store, telemetry));
+    await handlePoisonMessage(jobOf('job', ['other']), needsOf(store, telemetry));
 
     expect(store.deadLetters()).toEqual([
       expect.objectContaining({ reason: expect.stringContaining('neither JSON nor base64') }),
@@ -123,7 +127,7 @@ describe('explainPoison', () => {
     const store = begunStore();
     await store.open({ id: 'job', shard: 0, total: 3, digest: digestOf(job.items), generation: 0 });
 
-    const explaining = explainPoison(job, needsOf(store));
+    const explaining = handlePoisonMessage(job, needsOf(store));
 
     await expect(explaining).rejects.toThrow(
       'Cannot explain a job while another delivery holds it',
@@ -141,7 +145,7 @@ describe('explainPoison', () => {
       },
     };
 
-    const explaining = explainPoison(job, needsOf(breaking));
+    const explaining = handlePoisonMessage(job, needsOf(breaking));
 
     await expect(explaining).rejects.toThrow('storage away');
     expect(store.isHeld('job')).toBe(false);
@@ -156,7 +160,7 @@ describe('explainPoison', () => {
     const plan = { v: 1 as const, total: 2, errors: [], failed: false };
     await store.keepPlan('split', { ...plan, shards: [shard, { ...shard, first: 1 }] });
 
-    await explainPoison({ v: 1, jobId: 'split' }, needs);
+    await handlePoisonMessage({ v: 1, jobId: 'split' }, needs);
 
     expect(needs.sent).toEqual([shardJob('split', 0), shardJob('split', 1)]);
   });
@@ -164,7 +168,7 @@ describe('explainPoison', () => {
   it('Q12: ends a batch that could never be split, with the reason', async () => {
     const store = createMemoryStore();
 
-    await explainPoison(
+    await handlePoisonMessage(
       { v: 1, jobId: 'unread', inputBlob: 'batch-input/x.jsonl' },
       needsOf(store),
     );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ServiceError, type ErrorCode } from '../../../../shared/errors.ts';
-import { createPace } from '../../../../shared/batch/processing/concurrency-limiter.ts';
+import { createConcurrencyLimiter } from '../../../../shared/batch/processing/concurrency-limiter.ts';
 import { openAi, setUp, textOf, type BatchWorld } from '../../../support/batch/batch-world.ts';
 import { jobOf, messages } from '../../../support/batch/jobs.ts';
 import type { Script } from '../../../support/batch/scripted-agent.ts';
@@ -10,7 +10,7 @@ const MINUTE_MS = 60_000;
 /** A world whose pace goes by the same time as its queue, and in which each question takes some. */
 function setUpInTime(script: Script): BatchWorld {
   let now = (): number => 0;
-  const pace = createPace({ max: 4, now: () => now() });
+  const pace = createConcurrencyLimiter({ max: 4, now: () => now() });
   const world = setUp(
     (asked) => {
       world.time.now += 5;

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { answerItem, type ItemOptions } from '../../../../shared/batch/processing/run-item.ts';
+import { runItem, type ItemOptions } from '../../../../shared/batch/processing/run-item.ts';
 import { ServiceError } from '../../../../shared/errors.ts';
-import { silentTelemetry } from '../../../../shared/telemetry/create-telemetry.ts';
+import { noopTelemetry } from '../../../../shared/telemetry/create-telemetry.ts';
 import { itemOf } from '../../../support/batch/jobs.ts';
 import { createScriptedAgent, type Script } from '../../../support/batch/scripted-agent.ts';
 
@@ -15,14 +15,14 @@ function options(script: Script, rest: Partial<ItemOptions> = {}): ItemOptions {
     stop: new AbortController().signal,
     traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     agentClock: { now: () => 0 },
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
     ...rest,
   };
 }
 
 describe('answerItem', () => {
   it('is stopped at once when the job let go already, whatever the agent does', async () => {
-    const outcome = await answerItem(itemOf('hi'), options(never, { stop: AbortSignal.abort() }));
+    const outcome = await runItem(itemOf('hi'), options(never, { stop: AbortSignal.abort() }));
 
     expect(outcome).toEqual({ kind: 'stopped' });
   });
@@ -37,7 +37,7 @@ describe('answerItem', () => {
         });
       });
 
-    const outcome = await answerItem(itemOf('hi'), options(script, { itemDeadlineMs: 10 }));
+    const outcome = await runItem(itemOf('hi'), options(script, { itemDeadlineMs: 10 }));
 
     expect(reason).toBeInstanceOf(ServiceError);
     expect(outcome).toMatchObject({ kind: 'try again', code: 'upstream_timeout' });
@@ -54,7 +54,7 @@ describe('answerItem', () => {
       },
     };
 
-    await answerItem(
+    await runItem(
       itemOf('hi'),
       options(never, { agent: watching, itemDeadlineMs: 500, agentClock: { now: () => 1_000 } }),
     );
@@ -73,7 +73,7 @@ describe('answerItem', () => {
       },
     };
 
-    await answerItem(
+    await runItem(
       itemOf('hi'),
       options(() => 'ok', { agent: watching }),
     );
@@ -85,7 +85,7 @@ describe('answerItem', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
 
-    await answerItem(
+    await runItem(
       itemOf('hi'),
       options(() => 'ok'),
     );
@@ -98,13 +98,13 @@ describe('answerItem', () => {
       throw new ServiceError('overloaded', 'Busy', { retryAfterSeconds: 7 });
     };
 
-    const outcome = await answerItem(itemOf('hi'), options(script));
+    const outcome = await runItem(itemOf('hi'), options(script));
 
     expect(outcome).toEqual({ kind: 'try again', code: 'overloaded', afterSeconds: 7 });
   });
 
   it('puts the id of the request into the line and into the answer', async () => {
-    const outcome = await answerItem(
+    const outcome = await runItem(
       itemOf('hi'),
       options(() => 'ok'),
     );

@@ -4,7 +4,7 @@ import {
   type JournalEntry,
   type JournalView,
 } from '../../../../shared/batch/storage/journal.ts';
-import { answered, failed } from '../../../../shared/batch/model/item.ts';
+import { successLine, failureLine } from '../../../../shared/batch/model/item.ts';
 import { resultsIn } from '../../../support/batch/read-job.ts';
 
 const head: JournalEntry = { type: 'job', digest: 'd', total: 3, createdAt: '2030-01-01' };
@@ -16,7 +16,7 @@ function placeOf(index: number) {
 }
 
 function resultOf(index: number, text = 'answer'): JournalEntry {
-  return { type: 'result', index, line: answered(placeOf(index), 'r', { response: text }) };
+  return { type: 'result', index, line: successLine(placeOf(index), 'r', { response: text }) };
 }
 
 function attemptOf(index: number, code: string, retryAt = 0): JournalEntry {
@@ -57,7 +57,7 @@ describe('a journal that is read', () => {
   });
 
   it('Q3: counts the first result of an item, whatever is written after it', () => {
-    const late = failed(placeOf(0), 'exhausted', 'late');
+    const late = failureLine(placeOf(0), 'exhausted', 'late');
 
     const view = readJournal(textOf(head, resultOf(0), { type: 'result', index: 0, line: late }));
 
@@ -90,7 +90,7 @@ describe('a journal that is read', () => {
     const failure: JournalEntry = {
       type: 'result',
       index: 1,
-      line: failed(placeOf(1), 'exhausted', 'late'),
+      line: failureLine(placeOf(1), 'exhausted', 'late'),
     };
     const again: JournalEntry = { type: 'reopened', generation: 2 };
 

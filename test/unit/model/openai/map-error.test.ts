@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mapStatus } from '../../../../shared/model/openai/map-error.ts';
-import { describeCause } from '../../../../shared/telemetry/describe-error.ts';
+import { describeError } from '../../../../shared/telemetry/describe-error.ts';
 
 const NOW = Date.parse('2026-11-21T07:00:00Z');
 
@@ -89,7 +89,7 @@ describe('mapping of upstream statuses', () => {
     const told = statuses.map((status) => {
       const message = canaries.join(' ');
       const failure = map(status, { message, code: message, param: message, type: message });
-      return `${failure.message} ${describeCause(failure)} ${JSON.stringify(failure)} ${failure.stack}`;
+      return `${failure.message} ${describeError(failure)} ${JSON.stringify(failure)} ${failure.stack}`;
     });
 
     expect(told.filter((text) => canaries.some((canary) => text.includes(canary)))).toEqual([]);

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { buildAnswer, type RawAnswer } from '../../../../shared/model/openai/read-response.ts';
+import {
+  toModelResponse,
+  type RawCompletion,
+} from '../../../../shared/model/openai/read-response.ts';
 import type { ModelEndpoint } from '../../../../shared/model/endpoint.ts';
 
 const CALL = { id: 'call_1', name: 'get_weather', arguments: '{"city":"Oslo"}' };
@@ -16,8 +19,8 @@ function createEndpoint(parts: Partial<ModelEndpoint> = {}): ModelEndpoint {
   };
 }
 
-function build(raw: Partial<RawAnswer>, endpoint: Partial<ModelEndpoint> = {}) {
-  return buildAnswer(
+function build(raw: Partial<RawCompletion>, endpoint: Partial<ModelEndpoint> = {}) {
+  return toModelResponse(
     {
       text: 'hello',
       toolCalls: [],

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { chunkSchema } from '../../../../shared/model/openai/schema.ts';
-import { createStreamCollector } from '../../../../shared/model/openai/read-stream.ts';
+import { createStreamAccumulator } from '../../../../shared/model/openai/read-stream.ts';
 
 function createCollector(maxChars = 1_000) {
-  const collector = createStreamCollector({
+  const collector = createStreamAccumulator({
     endpoint: {
       name: 'primary',
       kind: 'openai',

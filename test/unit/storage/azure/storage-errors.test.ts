@@ -1,6 +1,6 @@
 import { RestError } from '@azure/storage-blob';
 import { describe, expect, it } from 'vitest';
-import { isAbsence, storageFailure } from '../../../../shared/storage/azure/storage-errors.ts';
+import { isNotFound, toStorageError } from '../../../../shared/storage/azure/storage-errors.ts';
 import { ServiceError } from '../../../../shared/errors.ts';
 
 function named(name: string): Error {
@@ -26,7 +26,7 @@ describe('storageFailure', () => {
     ['a failure of storage', answer(500, 'InternalError')],
     ['a time limit of storage', answer(408)],
   ])('makes %s an error that a caller may see', (_what, thrown) => {
-    const failure = storageFailure(thrown);
+    const failure = toStorageError(thrown);
 
     expect(failure).toMatchObject({ code: 'storage_unavailable', cause: thrown });
     expect(String(failure)).not.toContain('secret');
@@ -41,7 +41,7 @@ describe('storageFailure', () => {
     ['no identity', named('CredentialUnavailableError')],
     ['no token', named('AggregateAuthenticationError')],
   ])('tells %s from a storage that is away', (_what, thrown) => {
-    expect(storageFailure(thrown)).toMatchObject({ code: 'config_unavailable', cause: thrown });
+    expect(toStorageError(thrown)).toMatchObject({ code: 'config_unavailable', cause: thrown });
   });
 
   it.each([
@@ -50,13 +50,13 @@ describe('storageFailure', () => {
     ['a condition that was not met', answer(412)],
     ['what has a code already', new ServiceError('invalid_request', 'The form must end')],
   ])('leaves %s alone', (_what, thrown) => {
-    expect(storageFailure(thrown)).toBe(thrown);
+    expect(toStorageError(thrown)).toBe(thrown);
   });
 });
 
 describe('isAbsence', () => {
   it('is said of a blob, and not of its container', () => {
-    expect([answer(404, 'BlobNotFound'), answer(404)].map(isAbsence)).toEqual([true, true]);
-    expect([bare(404, 'ContainerNotFound'), answer(500)].map(isAbsence)).toEqual([false, false]);
+    expect([answer(404, 'BlobNotFound'), answer(404)].map(isNotFound)).toEqual([true, true]);
+    expect([bare(404, 'ContainerNotFound'), answer(500)].map(isNotFound)).toEqual([false, false]);
   });
 });

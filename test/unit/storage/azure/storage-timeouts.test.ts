@@ -1,16 +1,16 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { watchStorage } from '../../../../shared/storage/azure/storage-timeouts.ts';
+import { createStorageCallTimer } from '../../../../shared/storage/azure/storage-timeouts.ts';
 
 const LIMIT_MS = 1_000;
 
 function setUp() {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
-  return watchStorage(LIMIT_MS);
+  return createStorageCallTimer(LIMIT_MS);
 }
 
 const never = <T>(): Promise<T> => new Promise(() => undefined);
-const SILENCE = { code: 'storage_unavailable', cause: { name: 'StorageSilentError' } };
+const SILENCE = { code: 'storage_unavailable', cause: { name: 'StorageTimeoutError' } };
 
 async function* sourceOf(pieces: readonly string[], end: Promise<unknown>): AsyncGenerator<string> {
   yield* pieces;

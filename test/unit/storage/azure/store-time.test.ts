@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { createStoreTime } from '../../../../shared/storage/azure/storage-timeouts.ts';
+import { createServerClock } from '../../../../shared/storage/azure/storage-timeouts.ts';
 
 const noon = Date.parse('2030-01-01T12:00:00Z');
 
 function setUp() {
   const clock = { ms: 50_000 };
-  const time = createStoreTime(() => clock.ms);
+  const time = createServerClock(() => clock.ms);
   return { clock, time, hear: (at: number) => time.hear(new Date(at)) };
 }
 
