@@ -113,8 +113,8 @@ export function createAgent({ model, instructions, parameters = {} }: AgentOptio
     },
     async *stream(request, context) {
       for await (const event of model.stream(toModelRequest(request), context)) {
-        if (event.type === 'text') yield { type: 'delta', text: event.text };
-        else yield { type: 'done', reply: toRunResult(event.answer) };
+        if (event.type === 'text-delta') yield { type: 'delta', text: event.text };
+        else yield { type: 'done', reply: toRunResult(event.response) };
       }
     },
   };
