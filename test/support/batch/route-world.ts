@@ -54,6 +54,7 @@ export function createRouteWorld(connectionString: string): RouteWorld {
     createAzureBlobContainer({ connection, container, telemetry, patience });
   const batch = createBatch({
     agent: createScriptedAgent(),
+    publicModel: 'assistant',
     inputs: area(INPUT_CONTAINER),
     results: area(RESULT_CONTAINER),
     sender: createAzureJobSender(connection, patience),
