@@ -2,7 +2,7 @@ import type { HttpHandler } from '@azure/functions';
 import { createAgent, estimateInput, type AgentInput } from '../../shared/agent/agent.ts';
 import { handleChat } from '../../shared/http/chat-handler.ts';
 import { meteredHandler } from '../../shared/http/admission.ts';
-import { openDoor } from './open-door.ts';
+import { openAdmission } from './public-handler.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 import { createScriptedModel, type AnswerStep, type ScriptedModel } from './scripted-model.ts';
 import type { StreamStep } from './scripted-model.ts';
@@ -27,7 +27,7 @@ export function createChat(script: ChatScript): ChatUnderTest {
   const model = createScriptedModel(script);
   const { answerDeadlineMs = 10_000, streamDeadlineMs = 10_000, heartbeatMs = 10_000 } = script;
   const service = {
-    ...openDoor,
+    ...openAdmission,
     measure: (question: AgentInput) => estimateInput(question, { instructions: '' }),
     telemetry,
     maxRequestBytes: 262_144,
