@@ -8,7 +8,7 @@ import {
 import { chatHandler } from '../../shared/http/chat-handler.ts';
 import type { ProtocolId } from '../../shared/protocols/registry.ts';
 import { meteredHandler } from '../../shared/http/admission.ts';
-import { openDoor } from './open-door.ts';
+import { openAdmission } from './public-handler.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 import { createScriptedModel, type AnswerStep, type ScriptedModel } from './scripted-model.ts';
 import type { StreamStep } from './scripted-model.ts';
@@ -35,7 +35,7 @@ export function createChat(script: ChatScript, protocol: ProtocolId = 'chat'): C
   const model = createScriptedModel(script);
   const { answerDeadlineMs = 10_000, streamDeadlineMs = 10_000, heartbeatMs = 10_000 } = script;
   const service = {
-    ...openDoor,
+    ...openAdmission,
     publicModel: 'assistant',
     measure: (input: AgentInput) => estimateInput(input, { instructions: '' }),
     telemetry,
