@@ -16,25 +16,25 @@ const MAX_PARTS = 16;
 
 /** POST /v1/files: the input of a batch, stored while it comes in. */
 export async function handleUploadFile(
-  exchange: CallerContext,
-  needs: FilesDependencies,
+  context: CallerContext,
+  dependencies: FilesDependencies,
 ): Promise<PlainResponse> {
-  const boundary = boundaryOf(exchange.header('content-type') ?? '');
-  const { files } = await needs.batch();
+  const boundary = boundaryOf(context.header('content-type') ?? '');
+  const { files } = await dependencies.batch();
   let stored: FileObject | undefined;
   let purpose: string | undefined;
   let parts = 0;
   try {
-    for await (const part of readMultipart(readChunks(exchange, UPLOAD), boundary)) {
+    for await (const part of readMultipart(readChunks(context, UPLOAD), boundary)) {
       // The first part shows that this is no JSON, whatever the host made of it.
-      if (parts === 0) await exchange.bodyIsNoJson();
+      if (parts === 0) await context.markNonJsonBody();
       parts += 1;
       if (parts > MAX_PARTS) throw invalidUpload('file', 'the form must have at most 16 parts');
       if (part.name === 'purpose') purpose = await readField(part);
       if (part.name !== 'file') continue;
       if (stored !== undefined) throw invalidUpload('file', 'must be given once');
       const { filename = 'input.jsonl', chunks } = part;
-      const owner = exchange.callerId;
+      const owner = context.callerId;
       stored = await files.create({ owner, filename, chunks });
     }
     if (stored === undefined) throw invalidUpload('file', 'is required');
@@ -43,39 +43,39 @@ export async function handleUploadFile(
   } catch (error) {
     // Only the end of the form tells whether its file is wanted.
     if (stored !== undefined)
-      await files.remove(stored.id, exchange.callerId).catch(() => undefined);
+      await files.remove(stored.id, context.callerId).catch(() => undefined);
     throw error;
   }
 }
 
 /** GET /v1/files/{id} */
 export async function handleGetFile(
-  exchange: CallerContext,
-  needs: FilesDependencies,
+  context: CallerContext,
+  dependencies: FilesDependencies,
 ): Promise<PlainResponse> {
-  const id = await routeId(exchange);
-  const { files } = await needs.batch();
-  return jsonResponse(await files.find(id, exchange.callerId));
+  const id = await routeId(context);
+  const { files } = await dependencies.batch();
+  return jsonResponse(await files.find(id, context.callerId));
 }
 
 /** GET /v1/files/{id}/content */
 export async function handleGetFileContent(
-  exchange: CallerContext,
-  needs: FilesDependencies,
+  context: CallerContext,
+  dependencies: FilesDependencies,
 ): Promise<PlainResponse> {
-  const id = await routeId(exchange);
-  const { files } = await needs.batch();
-  return streamFile(exchange, await files.content(id, exchange.callerId));
+  const id = await routeId(context);
+  const { files } = await dependencies.batch();
+  return streamFile(context, await files.content(id, context.callerId));
 }
 
 /** DELETE /v1/files/{id} */
 export async function handleDeleteFile(
-  exchange: CallerContext,
-  needs: FilesDependencies,
+  context: CallerContext,
+  dependencies: FilesDependencies,
 ): Promise<PlainResponse> {
-  const id = await routeId(exchange);
-  const { files } = await needs.batch();
-  await files.remove(id, exchange.callerId);
+  const id = await routeId(context);
+  const { files } = await dependencies.batch();
+  await files.remove(id, context.callerId);
   return jsonResponse({ id, object: 'file', deleted: true });
 }
 

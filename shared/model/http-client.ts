@@ -14,7 +14,7 @@ const IDLE_MS = 4_000;
 const AGENT = { keepAlive: true, timeout: IDLE_MS } as const;
 
 /**
- * A client over `node:http` that reuses connections. `node dev/bench/measure-transports.ts` compares
+ * A client over `node:http` that reuses connections. `node dev/bench/measure-clients.ts` compares
  * its cost with `fetch` and with the official client.
  */
 export function createHttpClient(): HttpClient {

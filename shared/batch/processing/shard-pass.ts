@@ -12,6 +12,8 @@ import type { Telemetry } from '../../telemetry/telemetry.ts';
 
 export interface PassOptions {
   readonly agent: Agent;
+  /** The name that clients know the agent by. */
+  readonly publicModel: string;
   /** Items of one shard that run at once. */
   readonly concurrency: number;
   /** What all shards of this process may ask together. */

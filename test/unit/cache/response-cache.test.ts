@@ -8,7 +8,7 @@ import { createHandClock } from '../../support/limits.ts';
 const TTL_MS = 300_000;
 const notStored = { kind: 'forward', reason: 'miss', stored: false };
 
-function createWorld() {
+function createEnvironment() {
   const clock = createHandClock();
   const memory = createMemoryStore({
     maxEntries: 1_000,
@@ -32,7 +32,7 @@ describe('the cache of answers', () => {
     ['made with tools', { toolCalls: [{ name: 'clock' }] }],
     ['changed by a guardrail', { isFiltered: true }],
   ])('R7 never keeps an answer that is %s', async (_name, made) => {
-    const { memory, answerTo } = createWorld();
+    const { memory, answerTo } = createEnvironment();
 
     const { status } = await answerTo({}, made);
 
@@ -46,7 +46,7 @@ describe('the cache of answers', () => {
     ['holds personal data', { traits: { hasPersonalData: true } }, 'bypass'],
     ['forbids it', { cacheControl: 'no-store' }, 'request'],
   ])('R7 neither keeps nor gives out an answer when the request %s', async (_name, how, reason) => {
-    const { memory, answerTo } = createWorld();
+    const { memory, answerTo } = createEnvironment();
     await answerTo(how);
     const keptFromIt = memory.size().entries;
     await answerTo({});
@@ -58,7 +58,7 @@ describe('the cache of answers', () => {
   });
 
   it('R7 never keeps what was given up or failed before', async () => {
-    const { cache, memory } = createWorld();
+    const { cache, memory } = createEnvironment();
     const failed = toMake(await cache.open(ask({ question: 'one?' })));
     const left = toMake(await cache.open(ask({ question: 'two?' })));
 
@@ -71,7 +71,7 @@ describe('the cache of answers', () => {
   });
 
   it('keeps an answer to a request with temperature 0', async () => {
-    const { answerTo } = createWorld();
+    const { answerTo } = createEnvironment();
     await answerTo({ traits: { temperature: 0 } });
 
     const { status } = await answerTo({ traits: { temperature: 0 } });
@@ -80,7 +80,7 @@ describe('the cache of answers', () => {
   });
 
   it('makes a fresh answer for no-cache, and keeps that one for the next', async () => {
-    const { answerTo } = createWorld();
+    const { answerTo } = createEnvironment();
     await answerTo({}, { text: 'old' });
 
     const fresh = await answerTo({ cacheControl: 'no-cache' }, { text: 'new' });
@@ -94,7 +94,7 @@ describe('the cache of answers', () => {
   });
 
   it('gives out an answer until its time is over', async () => {
-    const { clock, answerTo } = createWorld();
+    const { clock, answerTo } = createEnvironment();
     await answerTo({}, { text: 'old' });
 
     clock.advance(TTL_MS - 1_500);
@@ -110,7 +110,7 @@ describe('the cache of answers', () => {
   });
 
   it('makes a new answer when the kept one is older than the caller accepts', async () => {
-    const { clock, answerTo } = createWorld();
+    const { clock, answerTo } = createEnvironment();
     await answerTo({}, { text: 'old' });
     clock.advance(30_000);
 
@@ -125,7 +125,7 @@ describe('the cache of answers', () => {
   });
 
   it('does not trust a clock that was set back', async () => {
-    const { clock, answerTo } = createWorld();
+    const { clock, answerTo } = createEnvironment();
     await answerTo({});
     clock.advance(-3_600_000);
 
@@ -135,7 +135,7 @@ describe('the cache of answers', () => {
   });
 
   it('counts the tokens that nobody had to pay for', async () => {
-    const { cache, answerTo } = createWorld();
+    const { cache, answerTo } = createEnvironment();
     for (let times = 0; times < 4; times += 1) await answerTo({});
     await answerTo({ cacheControl: 'no-store' });
 

@@ -6,14 +6,14 @@ import {
   type RecordedTelemetry,
 } from '../../support/recorded-telemetry.ts';
 
-interface World {
+interface TestEnvironment {
   readonly guard: RedisCircuit;
   readonly clock: HandClock;
   readonly telemetry: RecordedTelemetry;
   readonly pings: PromiseWithResolvers<unknown>[];
 }
 
-function createWorld(budgetMs = 10_000): World {
+function createEnvironment(budgetMs = 10_000): TestEnvironment {
   const clock = createHandClock();
   const telemetry = createRecordedTelemetry();
   const pings: PromiseWithResolvers<unknown>[] = [];
@@ -39,14 +39,14 @@ const works = async (): Promise<string> => 'worked';
 
 describe('the guard in front of Redis', () => {
   it('passes on what Redis says', async () => {
-    const { guard } = createWorld();
+    const { guard } = createEnvironment();
 
     expect(await guard.run(works)).toBe('worked');
     expect(guard.state()).toBe('ready');
   });
 
   it('R2 gives up when the budget is over, and does no work from then on', async () => {
-    const { guard } = createWorld(20);
+    const { guard } = createEnvironment(20);
     let calls = 0;
     const hangs = (): Promise<never> => {
       calls += 1;
@@ -61,7 +61,7 @@ describe('the guard in front of Redis', () => {
   });
 
   it('finds out in the background, with one ping at a time, whether Redis is back', async () => {
-    const { guard, clock, pings } = createWorld();
+    const { guard, clock, pings } = createEnvironment();
     await expect(guard.run(fails)).rejects.toThrow();
     clock.advance(2_000);
 
@@ -75,7 +75,7 @@ describe('the guard in front of Redis', () => {
   });
 
   it('leaves Redis alone for another while when the ping fails', async () => {
-    const { guard, clock, pings } = createWorld();
+    const { guard, clock, pings } = createEnvironment();
     await expect(guard.run(fails)).rejects.toThrow();
     clock.advance(2_000);
     await expect(guard.run(works)).rejects.toThrow();
@@ -88,7 +88,7 @@ describe('the guard in front of Redis', () => {
   });
 
   it('finds out without traffic, when readiness asks', async () => {
-    const { guard, clock, pings } = createWorld();
+    const { guard, clock, pings } = createEnvironment();
     await expect(guard.run(fails)).rejects.toThrow();
     clock.advance(4_000);
 
@@ -100,7 +100,7 @@ describe('the guard in front of Redis', () => {
   });
 
   it('still says away when Redis answers pings and refuses the commands', async () => {
-    const { guard, clock, pings } = createWorld();
+    const { guard, clock, pings } = createEnvironment();
     for (let round = 0; round < 3; round += 1) {
       await expect(guard.run(fails)).rejects.toThrow('the secret command');
       clock.advance(2_000);
@@ -113,7 +113,7 @@ describe('the guard in front of Redis', () => {
   });
 
   it('R3 says once a minute that Redis fails, and nothing of what was sent', async () => {
-    const { guard, clock, telemetry, pings } = createWorld();
+    const { guard, clock, telemetry, pings } = createEnvironment();
     for (let second = 0; second < 119; second += 1) {
       await guard.run(fails).catch(() => undefined);
       clock.advance(1_000);
@@ -127,7 +127,7 @@ describe('the guard in front of Redis', () => {
   });
 
   it('says that Redis is back once a call has succeeded', async () => {
-    const { guard, clock, telemetry, pings } = createWorld();
+    const { guard, clock, telemetry, pings } = createEnvironment();
     await guard.run(fails).catch(() => undefined);
     clock.advance(2_000);
     guard.state();
@@ -139,7 +139,7 @@ describe('the guard in front of Redis', () => {
   });
 
   it('does not leave Redis alone for a key that holds another type', async () => {
-    const { guard } = createWorld();
+    const { guard } = createEnvironment();
     const wrongType = async (): Promise<never> => {
       throw new Error('Command failed: WRONGTYPE Operation against a key');
     };
