@@ -6,7 +6,7 @@ import { boundaryOf, invalidForm, readChunks, readForm } from './upload.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { streamFile } from './file-stream.ts';
 
-export interface FilesDependencies extends HandlerDependencies, BatchDependencies {}
+interface FilesDependencies extends HandlerDependencies, BatchDependencies {}
 
 /** The file and the form around it, which is small. */
 const UPLOAD = { maxBytes: MAX_INPUT_BYTES + 65_536, stallMs: 30_000 } as const;

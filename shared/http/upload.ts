@@ -30,7 +30,7 @@ export interface FormOptions {
   readonly onFile: (file: FormFile) => Promise<void>;
 }
 
-export interface FormFile {
+interface FormFile {
   readonly filename: string | undefined;
   readonly chunks: AsyncIterable<Uint8Array>;
 }
@@ -58,7 +58,7 @@ export async function readForm(
     stored.catch(failed.reject);
     file = { stream, stored };
   });
-  form.on('field', (name, value, _nameTruncated, isTruncated) => {
+  form.on('field', (name, value, ...[, isTruncated]) => {
     if (!options.fields.includes(name)) return;
     if (isTruncated) failed.reject(invalidForm(name, `must have at most ${MAX_FIELD_BYTES} bytes`));
     values.set(name, value);
@@ -136,7 +136,7 @@ function malformedForm(cause?: unknown): ServiceError {
   );
 }
 
-export interface ChunkLimits {
+interface ChunkLimits {
   readonly maxBytes: number;
   /** A body without any data for this long is refused. */
   readonly stallMs: number;
