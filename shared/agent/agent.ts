@@ -45,7 +45,7 @@ export interface RunCacheOptions {
   readonly onStatus?: (status: RunCacheStatus) => void;
 }
 
-export interface RunCacheStatus {
+interface RunCacheStatus {
   /** The value of the `Cache-Status` header. */
   readonly header: string;
   /** True for a hit and for a coalesced request: this run makes no model call. */
@@ -92,14 +92,14 @@ export interface PromptOptions {
   readonly parameters?: ModelParameters | undefined;
 }
 
-export interface ModelParameters {
+interface ModelParameters {
   /** An upper bound: an input may set a lower one, not a higher one. */
   readonly maxOutputTokens?: number | undefined;
   /** The default of inputs without a temperature. */
   readonly temperature?: number | undefined;
 }
 
-export interface AgentOptions extends PromptOptions {
+interface AgentOptions extends PromptOptions {
   readonly model: Model;
 }
 

@@ -13,7 +13,7 @@ import { type CacheStatus, cacheStatusHeader, parseCacheControl } from '../cache
 import type { StoredResponse } from '../cache/cache-store.ts';
 import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
 
-export interface CachedAgentOptions extends PromptOptions {
+interface CachedAgentOptions extends PromptOptions {
   readonly agent: Agent;
   readonly responseCache: ResponseCache;
   /** The current endpoint and model; a change of either invalidates every entry. */

@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import * as z from 'zod';
 import { ServiceError } from '../errors.ts';
+import { parseJson } from '../json.ts';
 
 /** Who may call, by the hash of the key that each of them was given. */
 export interface CallerKeys {
@@ -44,14 +45,6 @@ export function findCaller(keys: CallerKeys, presented: string): string | undefi
   }
   // The hash of nothing in the list must not let in whoever presents nothing.
   return presented === '' ? undefined : found;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Where the secret `caller-keys` comes from. */

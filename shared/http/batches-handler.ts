@@ -12,7 +12,7 @@ import { jsonResponse, type PlainResponse } from './responses.ts';
 import { BATCH_URLS } from '../protocols/registry.ts';
 import { parseRequest } from '../protocols/validation.ts';
 
-export interface BatchesDependencies extends HandlerDependencies, BatchDependencies {}
+interface BatchesDependencies extends HandlerDependencies, BatchDependencies {}
 
 const createSchema = z.strictObject({
   input_file_id: z.string().min(1).max(256),

@@ -191,7 +191,7 @@ describe('the content of a file', () => {
     expect(response.status).toBe(200);
     await expect(reading).rejects.toThrow();
     const last = routes.telemetry.lines.at(-1);
-    expect([last?.level, last?.message]).toEqual(['error', 'file broken off']);
+    expect([last?.level, last?.message]).toEqual(['error', 'file stream aborted']);
     expect(last?.fields['cause']).toMatch(/^ServiceError storage_unavailable/);
   });
 

@@ -5,7 +5,7 @@ import type { ModelEndpoint } from '../endpoint.ts';
 import type { HttpPost, HttpPostResponse } from '../http-client.ts';
 import type { ModelRequest, ModelResponse } from '../model.ts';
 import { mapStatus, mapTransportError, misconfigured, type RejectedResponse } from './map-error.ts';
-import { parseJson, readResponse, readText } from './read-response.ts';
+import { readResponse, readText } from './read-response.ts';
 import { type EndpointEvent, readStream } from './read-stream.ts';
 import {
   firstTokenLimitName,
@@ -23,6 +23,7 @@ import {
 } from '../upstream-error.ts';
 import { abortReason, raceAbort } from '../../resilience/abort.ts';
 import type { HeaderSource } from '../../resilience/retry-after.ts';
+import { parseJson } from '../../json.ts';
 
 /** Enough for code and message. A longer error body does not come from the API and is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;

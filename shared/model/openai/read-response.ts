@@ -10,6 +10,7 @@ import type {
 } from '../model.ts';
 import { type CompletionUsage, completionSchema } from './schema.ts';
 import { filteredContent, invalidResponse, UpstreamCause } from '../upstream-error.ts';
+import { parseJson } from '../../json.ts';
 
 /**
  * The response in the body of a completion that is not streamed.
@@ -36,16 +37,6 @@ export function readResponse(body: string, context: CompletionContext): ModelRes
     },
     context,
   );
-}
-
-/** Parses JSON; undefined where the text is invalid, which every schema here rejects. */
-export function parseJson(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return value;
-  } catch {
-    return undefined;
-  }
 }
 
 /** The content of a completion that ended with a finish reason. */

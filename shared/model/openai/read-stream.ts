@@ -2,7 +2,6 @@ import type { Readable } from 'node:stream';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { ModelEvent } from '../model.ts';
 import { readErrorBody, safeCode } from './map-error.ts';
-import { parseJson } from './read-response.ts';
 import { chunkSchema, type CompletionChunk } from './schema.ts';
 import { type AccumulatorOptions, createStreamAccumulator } from './stream-accumulator.ts';
 import {
@@ -12,6 +11,7 @@ import {
   UpstreamCause,
   type UpstreamFailure,
 } from '../upstream-error.ts';
+import { parseJson } from '../../json.ts';
 
 /** `progress` stands for a token that is not shown, such as reasoning: the endpoint is alive. */
 export type EndpointEvent = ModelEvent | { readonly type: 'progress' };
