@@ -85,9 +85,9 @@ async function startStream(
   const { settings } = state.context;
   const { traceparent } = state.call;
   return withRetries(state, async (attempt) => {
-    const { client } = attempt.endpoint;
-    const events = client.stream(request, { signal: attempt.signal, traceparent });
     attempt.idleTimer.start(settings.firstTokenTimeoutMs);
+    const client = await attempt.endpoint.loadClient();
+    const events = client.stream(request, { signal: attempt.signal, traceparent });
     const first = await readVisibleEvent({ attempt, events }, settings);
     return { attempt, events, first };
   });
