@@ -96,7 +96,7 @@ describe('asOpenHandler, when something fails', () => {
     expect(JSON.stringify([logged, answered.text])).not.toContain('secret');
   });
 
-  it('tells the platform why the service could not be made', async () => {
+  it('logs to the platform why the service could not start', async () => {
     const logged: unknown[] = [];
     const context = new InvocationContext({ logHandler: (...line) => void logged.push(line) });
     const handler = publicHandler<HandlerDependencies>(
