@@ -106,7 +106,7 @@ describe('readText', () => {
 
     await expect(refused).rejects.toMatchObject({
       code: 'invalid_request',
-      message: 'Cannot read the body: it must startRequest whole',
+      message: 'Cannot read the body: it must arrive whole',
     });
   });
 
