@@ -14,7 +14,7 @@ import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
 
 export interface CachedAgentOptions {
   readonly agent: Agent;
-  readonly answers: ResponseCache;
+  readonly responseCache: ResponseCache;
   readonly instructions: string;
   readonly parameters?: ModelParameters;
   /** What is asked at the moment: an answer of another model or endpoint is not this one's. */
@@ -29,12 +29,12 @@ const PROMPT_FORMAT = 'agent-1';
  * moment ago. A turn without a scope is never remembered.
  */
 export function createCachedAgent(options: CachedAgentOptions): Agent {
-  const { agent, answers, instructions, parameters = {} } = options;
+  const { agent, responseCache: answers, instructions, parameters = {} } = options;
   const instructionsHash = hash('sha256', instructions, 'base64url');
 
   function open(question: AgentInput, { context, cache }: CachedRun): Promise<LookupResult> {
     const { message, earlier = [], maxOutputTokens, temperature } = question;
-    return answers.open({
+    return answers.lookup({
       parts: {
         callerId: cache.scope,
         model: options.model(),
@@ -46,6 +46,7 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
       traits: traitsOf(question),
       control: parseCacheControl(cache.control),
       signal: context.signal,
+      telemetry: context.telemetry,
     });
   }
 
@@ -54,17 +55,17 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     if (cache === undefined) return agent.answer(question, context);
     const opened = await open(question, { context, cache });
     reportStatus(cache, opened.status);
-    if (opened.kind === 'found') return toRunResult(opened.answer);
-    const { making } = opened;
+    if (opened.kind === 'hit') return toRunResult(opened.response);
+    const { fill } = opened;
     try {
       const reply = await agent.answer(question, context);
-      reportStatus(cache, await making.keep(toCandidate(reply)));
+      reportStatus(cache, await fill.store(toCandidate(reply)));
       return reply;
     } catch (error) {
-      if (!context.signal.aborted) making.fail(error);
+      if (!context.signal.aborted) fill.fail(error);
       throw error;
     } finally {
-      making.leave();
+      fill.abandon();
     }
   }
 
@@ -73,19 +74,19 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     if (cache === undefined) return yield* agent.stream(question, context);
     const opened = await open(question, { context, cache });
     reportStatus(cache, opened.status);
-    if (opened.kind === 'found') return yield* replay(opened.answer);
-    const { making } = opened;
+    if (opened.kind === 'hit') return yield* replay(opened.response);
+    const { fill } = opened;
     try {
       for await (const event of agent.stream(question, context)) {
         // Before the reader gets the end, so that whoever asks again then finds the answer.
-        if (event.type === 'done') await making.keep(toCandidate(event.reply));
+        if (event.type === 'done') await fill.store(toCandidate(event.reply));
         yield event;
       }
     } catch (error) {
-      if (!context.signal.aborted) making.fail(error);
+      if (!context.signal.aborted) fill.fail(error);
       throw error;
     } finally {
-      making.leave();
+      fill.abandon();
     }
   }
 

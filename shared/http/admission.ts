@@ -145,7 +145,7 @@ export function createRateLimitAllowance(
       counted = true;
       const verdict = await limiter.reserve({ callerId, tokens });
       addHeaders(rateLimitHeaders(verdict, { mode, now: clock.now() }));
-      if (!verdict.allowed) throw verdict.refusal;
+      if (!verdict.allowed) throw verdict.error;
       return verdict.reservation;
     },
     isCounted: () => counted,

@@ -75,7 +75,7 @@ function classifyFailure(
   setCooldown(journey, { gate, failure });
   const fields = { endpoint: gate.endpoint.name, code: failure.code };
   if (NEEDS_OPERATOR.has(failure.code) && failure.remedy !== 'again') {
-    telemetry.error('model endpoint needs an operator', {
+    telemetry.error('model endpoint misconfigured', {
       ...fields,
       cause: describeError(failure.cause),
     });
@@ -184,7 +184,7 @@ function failCall(journey: ModelCallState, { gate, failure }: ClassifiedFailure)
   if (failure.remedy === 'never') call.telemetry.info('model call refused', fields);
   else {
     const cause = describeError(failure.cause);
-    call.telemetry.warn('model call given up', { ...fields, cause });
+    call.telemetry.warn('model call failed', { ...fields, cause });
   }
   return toClientError(journey, failure);
 }
