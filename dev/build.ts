@@ -12,7 +12,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { build as bundle } from 'esbuild';
 import { z } from 'zod';
-import { PlainFailure, describeFailure } from './plain-failure.ts';
+import { CliError, describeCliError } from './cli-error.ts';
 import { isRunning } from './processes.ts';
 import { PROJECT_ROOT, isMain } from './project-root.ts';
 
@@ -86,7 +86,7 @@ async function bundleTriggers(root: string, outDir: string): Promise<void> {
       logLevel: 'silent',
     });
   } catch (error) {
-    throw new PlainFailure(`Cannot build: ${firstProblem(error)}`, { cause: error });
+    throw new CliError(`Cannot build: ${firstProblem(error)}`, { cause: error });
   }
 }
 
@@ -94,7 +94,7 @@ async function findTriggers(root: string): Promise<string[]> {
   const names = await readdir(join(root, 'functions')).catch(() => []);
   const triggers = names.filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'));
   if (triggers.length === 0) {
-    throw new PlainFailure(
+    throw new CliError(
       "Cannot build as 'functions/' must hold at least one trigger file: none found",
     );
   }
@@ -164,7 +164,7 @@ async function runBuild(): Promise<void> {
 
 if (isMain(import.meta.filename)) {
   runBuild().catch((error: unknown) => {
-    console.error(describeFailure(error));
+    console.error(describeCliError(error));
     process.exitCode = 1;
   });
 }

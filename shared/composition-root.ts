@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Agent, createAgent, estimateInput, type ModelParameters } from './agent/agent.ts';
+import { type Agent, createAgent, estimateInput, type PromptOptions } from './agent/agent.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
 import { createTracedAgent } from './agent/traced-agent.ts';
 import type { Batch } from './batch/queue-trigger.ts';
@@ -26,14 +26,14 @@ import { readConfig, type Settings } from './config/read-config.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import type { Readiness } from './health/readiness.ts';
-import type { CompletionsDependencies } from './http/chat-handler.ts';
+import type { ChatDependencies } from './http/chat-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
 import { createConsoleLogger } from './telemetry/console-logger.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
-export interface Service extends CompletionsDependencies, MetricsDependencies {
+export interface Service extends ChatDependencies, MetricsDependencies {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -94,6 +94,7 @@ export async function createService(
 ): Promise<Service> {
   const base = await createBase(environment, overrides);
   const { settings, secrets, credential, clock, telemetry, metrics } = base;
+  const prompt = promptOptionsOf(settings);
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
   const cache = createConfiguredCache({ settings, redis, clock });
@@ -119,7 +120,7 @@ export async function createService(
     chatLimits: settings.limits,
     identify: callers.identify,
     limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
-    measure: (question) => estimateInput(question, promptOptionsOf(settings)),
+    measure: (input) => estimateInput(input, prompt),
     readiness: createReadinessFromSettings({ ...base, model, callers, redis, batch }),
     batch,
     async close() {
@@ -170,7 +171,7 @@ function createServiceAgent(settings: Settings, { model, cache }: AgentDependenc
       ? uncached
       : createCachedAgent({
           ...prompt,
-          ...cache,
+          responseCache: cache.responseCache,
           agent: uncached,
           model: () => model.fingerprint(),
         });
@@ -178,15 +179,9 @@ function createServiceAgent(settings: Settings, { model, cache }: AgentDependenc
 }
 
 /** The instructions and model parameters of every run; part of the cache key. */
-function promptOptionsOf(settings: Settings) {
-  return {
-    instructions: settings.agent.instructions,
-    parameters: modelParametersOf(settings),
-  };
-}
-
-function modelParametersOf({ model }: Settings): ModelParameters {
-  return { maxOutputTokens: model.maxOutputTokens, temperature: model.temperature };
+function promptOptionsOf({ agent, model }: Settings): PromptOptions {
+  const { maxOutputTokens, temperature } = model;
+  return { instructions: agent.instructions, parameters: { maxOutputTokens, temperature } };
 }
 
 /** Reports invalid settings to the caller; logs them once and not for every request. */

@@ -8,7 +8,7 @@ import { requestTimeouts } from '../../shared/storage/azure/storage-timeouts.ts'
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 import { requireConnectionString } from '../require-connection-string.ts';
 import { ServiceError } from '../../shared/errors.ts';
 import { AwayError, type BatchProgress, type BatchService } from './batch-service.ts';
@@ -81,8 +81,8 @@ async function* piecesOf(text: string): AsyncGenerator<string> {
   for (let at = 0; at < text.length; at += PIECE_CHARS) yield text.slice(at, at + PIECE_CHARS);
 }
 
-function otherItems(jobId: string): PlainFailure {
-  return new PlainFailure(
+function otherItems(jobId: string): CliError {
+  return new CliError(
     `Cannot submit as job ${jobId} must hold the same items as before: choose another --job`,
   );
 }

@@ -5,7 +5,7 @@ import { parseJob } from '../../shared/batch/model/job-message.ts';
 import { createAzureJobSender } from '../../shared/batch/azure-job-queue.ts';
 import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 import { requireConnectionString } from '../require-connection-string.ts';
 import type { ProgressOutput } from './progress.ts';
 
@@ -38,10 +38,10 @@ export async function replay({ connectionString, name, output }: ReplayOptions):
     return;
   }
   const found = await area.read(`${DEAD_LETTER_FOLDER}${name}`);
-  if (found === undefined) throw new PlainFailure(`Cannot replay as there is no letter ${name}`);
+  if (found === undefined) throw new CliError(`Cannot replay as there is no letter ${name}`);
   const { message } = letterSchema.parse(JSON.parse(found.text));
   const parsed = parseJob(messageOf(message));
-  if (!parsed.ok) throw new PlainFailure(`Cannot replay as it would fail again: ${parsed.reason}`);
+  if (!parsed.ok) throw new CliError(`Cannot replay as it would fail again: ${parsed.reason}`);
   await createAzureJobSender(connection).send(parsed.job, { delaySeconds: 0 });
   await area.remove(`${DEAD_LETTER_FOLDER}${name}`);
   output.write(`job ${parsed.job.jobId} is on the queue again\n`);

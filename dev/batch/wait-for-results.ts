@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ResultLine } from '../../shared/batch/model/item.ts';
 import { raceAbort } from '../../shared/resilience/abort.ts';
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 import { AwayError, type BatchProgress, type BatchService } from './batch-service.ts';
 import { describeSeconds } from './progress.ts';
 import { localFailure, type SentItem } from './read-items.ts';
@@ -108,7 +108,7 @@ async function untilEnded(id: string, options: WaitOptions): Promise<void> {
     const seen = await raceAbort(unlessAway(service.look(id)), signal);
     if (!(seen instanceof AwayError)) {
       if (seen.refused !== undefined) {
-        throw new PlainFailure(`Cannot run the batch: ${seen.refused}`);
+        throw new CliError(`Cannot run the batch: ${seen.refused}`);
       }
       if (seen.ended) {
         return onLook({ done: seen.done, failed: seen.failed, note: 'fetching the results' });

@@ -1,66 +1,45 @@
-import { hash } from 'node:crypto';
-import type {
-  Agent,
-  AgentEvent,
-  ModelParameters,
-  AgentInput,
-  RunResult,
-  RunCacheOptions,
-  RunContext,
+import {
+  type Agent,
+  type AgentEvent,
+  type AgentInput,
+  buildModelRequest,
+  type Message,
+  type PromptOptions,
+  type RunCacheOptions,
+  type RunContext,
+  type RunResult,
 } from './agent.ts';
 import { type CacheStatus, cacheStatusHeader, parseCacheControl } from '../cache/cache-headers.ts';
 import type { StoredResponse } from '../cache/cache-store.ts';
 import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
 
-export interface CachedAgentOptions {
+interface CachedAgentOptions extends PromptOptions {
   readonly agent: Agent;
   readonly responseCache: ResponseCache;
-  readonly instructions: string;
-  readonly parameters?: ModelParameters;
-  /** What is asked at the moment: an answer of another model or endpoint is not this one's. */
+  /** The current endpoint and model; a change of either invalidates every entry. */
   readonly model: () => string;
 }
 
-/** Changes when answers are made in another way by the same words. */
-const PROMPT_FORMAT = 'agent-1';
+/** Increment it when the same model request leads to another result, for example by a guardrail. */
+const PROMPT_VERSION = 'agent-2';
 
 /**
- * The same agent, which asks the model only for what it has not been asked by the same caller a
- * moment ago. A turn without a scope is never remembered.
+ * Wraps an agent with the response cache: a caller's repeated request is served without a model
+ * call. A run without a cache scope always calls the model and is not stored.
  */
 export function createCachedAgent(options: CachedAgentOptions): Agent {
-  const { agent, responseCache: answers, instructions, parameters = {} } = options;
-  const instructionsHash = hash('sha256', instructions, 'base64url');
+  const { agent } = options;
 
-  function open(question: AgentInput, { context, cache }: CachedRun): Promise<LookupResult> {
-    const { message, earlier = [], maxOutputTokens, temperature } = question;
-    return answers.lookup({
-      parts: {
-        callerId: cache.scope,
-        model: options.model(),
-        parameters: { maxOutputTokens, temperature, agent: { ...parameters } },
-        promptVersion: `${PROMPT_FORMAT}:${instructionsHash}`,
-        tools: [],
-        messages: [...earlier.map(({ role, content }) => ({ role, content })), message],
-      },
-      traits: traitsOf(question),
-      control: parseCacheControl(cache.control),
-      signal: context.signal,
-      telemetry: context.telemetry,
-    });
-  }
-
-  async function answer(question: AgentInput, context: RunContext): Promise<RunResult> {
+  async function run(input: AgentInput, context: RunContext): Promise<RunResult> {
     const { cache } = context;
-    if (cache === undefined) return agent.answer(question, context);
-    const opened = await open(question, { context, cache });
-    reportStatus(cache, opened.status);
-    if (opened.kind === 'hit') return toRunResult(opened.response);
-    const { fill } = opened;
+    if (cache === undefined) return agent.run(input, context);
+    const found = await lookup(input, { context, cache, options });
+    if (found.kind === 'hit') return toRunResult(found.response);
+    const { fill } = found;
     try {
-      const reply = await agent.answer(question, context);
-      reportStatus(cache, await fill.store(toCandidate(reply)));
-      return reply;
+      const result = await agent.run(input, context);
+      reportStatus(cache, await fill.store(result));
+      return result;
     } catch (error) {
       if (!context.signal.aborted) fill.fail(error);
       throw error;
@@ -69,17 +48,16 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     }
   }
 
-  async function* stream(question: AgentInput, context: RunContext): AsyncGenerator<AgentEvent> {
+  async function* stream(input: AgentInput, context: RunContext): AsyncGenerator<AgentEvent> {
     const { cache } = context;
-    if (cache === undefined) return yield* agent.stream(question, context);
-    const opened = await open(question, { context, cache });
-    reportStatus(cache, opened.status);
-    if (opened.kind === 'hit') return yield* replay(opened.response);
-    const { fill } = opened;
+    if (cache === undefined) return yield* agent.stream(input, context);
+    const found = await lookup(input, { context, cache, options });
+    if (found.kind === 'hit') return yield* replay(found.response);
+    const { fill } = found;
     try {
-      for await (const event of agent.stream(question, context)) {
-        // Before the reader gets the end, so that whoever asks again then finds the answer.
-        if (event.type === 'done') await fill.store(toCandidate(event.reply));
+      for await (const event of agent.stream(input, context)) {
+        // Store before the client sees the end: its next request then finds the entry.
+        if (event.type === 'done') await fill.store(event.result);
         yield event;
       }
     } catch (error) {
@@ -90,54 +68,75 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     }
   }
 
-  return { answer, stream };
+  return { run, stream };
 }
 
-function traitsOf({ earlier = [], temperature }: AgentInput) {
-  return { temperature, hasHistory: earlier.some(isConversationMessage), hasPersonalData: false };
-}
-
-interface CachedRun {
+interface LookupOptions {
   readonly context: RunContext;
   readonly cache: RunCacheOptions;
+  readonly options: CachedAgentOptions;
 }
 
-function isConversationMessage({ role }: { readonly role: string }): boolean {
+async function lookup(
+  input: AgentInput,
+  { context, cache, options }: LookupOptions,
+): Promise<LookupResult> {
+  const { messages, tools = [], ...parameters } = buildModelRequest(input, options);
+  const result = await options.responseCache.lookup({
+    parts: {
+      callerId: cache.scope,
+      model: options.model(),
+      parameters,
+      promptVersion: PROMPT_VERSION,
+      tools,
+      messages,
+    },
+    traits: traitsOf(input),
+    control: parseCacheControl(cache.control),
+    signal: context.signal,
+    telemetry: context.telemetry,
+  });
+  reportStatus(cache, result.status);
+  return result;
+}
+
+function traitsOf({ messages, temperature }: AgentInput) {
+  const hasHistory = messages.filter(isConversationMessage).length > 1;
+  return { temperature, hasHistory, hasPersonalData: false };
+}
+
+function isConversationMessage({ role }: Message): boolean {
   return role === 'user' || role === 'assistant';
 }
 
 function reportStatus({ onStatus }: RunCacheOptions, status: CacheStatus): void {
-  const isFound = status.kind !== 'forward';
-  onStatus?.({ header: cacheStatusHeader(status), isFound });
-}
-
-function toCandidate({ response, ...reply }: RunResult) {
-  return { ...reply, text: response };
+  const isHit = status.kind !== 'forward';
+  onStatus?.({ header: cacheStatusHeader(status), isHit });
 }
 
 function toRunResult({ text, model, usage }: StoredResponse): RunResult {
-  return { response: text, model, usage, finishReason: 'stop', cached: true, toolCalls: [] };
+  return { text, model, usage, finishReason: 'stop', cached: true, toolCalls: [] };
 }
 
-function* replay(answer: StoredResponse): Generator<AgentEvent> {
-  for (const text of replayText(answer.text)) yield { type: 'delta', text };
-  yield { type: 'done', reply: toRunResult(answer) };
+function* replay(response: StoredResponse): Generator<AgentEvent> {
+  for (const text of replayText(response.text)) yield { type: 'text-delta', text };
+  yield { type: 'done', result: toRunResult(response) };
 }
 
-/** About what a model sends at a time; a reader sees text grow, a proxy sees few frames. */
-const PIECE_CHARS = 48;
-/** Words with the white space after them; a word too long is cut between characters, not in one. */
+/** About the size of a model's delta: the client sees text grow, and a proxy sees few frames. */
+const CHUNK_CHARS = 48;
+/** A word with the white space around it. A longer word is split between characters. */
 const WORD = /\s*\S{1,48}\s*|\s+/gu;
 
-/** A kept answer in the pieces of a stream. Joined they are the text again. */
+/** Splits a stored text into the deltas of a stream. Joined, they give the text again. */
 export function* replayText(text: string): Generator<string, void, void> {
-  let piece = '';
+  let chunk = '';
   for (const [word] of text.matchAll(WORD)) {
-    if (piece !== '' && piece.length + word.length > PIECE_CHARS) {
-      yield piece;
-      piece = '';
+    if (chunk !== '' && chunk.length + word.length > CHUNK_CHARS) {
+      yield chunk;
+      chunk = '';
     }
-    piece += word;
+    chunk += word;
   }
-  if (piece !== '') yield piece;
+  if (chunk !== '') yield chunk;
 }

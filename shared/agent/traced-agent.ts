@@ -2,32 +2,32 @@ import { toServiceError } from '../errors.ts';
 import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
 import type { Agent, RunResult, RunContext } from './agent.ts';
 
-/** The same agent, each turn of which is a span that the calls of its model belong to. */
+/** Wraps an agent with one span for each run; the spans of its model calls are children. */
 export function createTracedAgent(agent: Agent, { name }: { readonly name: string }): Agent {
   return {
-    async answer(request, context) {
-      const turn = startAgentSpan(name, context);
+    async run(input, context) {
+      const span = startAgentSpan(name, context);
       try {
-        const reply = await agent.answer(request, turn.context);
-        turn.succeed(reply);
-        return reply;
+        const result = await agent.run(input, span.context);
+        span.succeed(result);
+        return result;
       } catch (thrown) {
-        turn.fail(thrown);
+        span.fail(thrown);
         throw thrown;
       }
     },
-    async *stream(request, context) {
-      const turn = startAgentSpan(name, context);
+    async *stream(input, context) {
+      const span = startAgentSpan(name, context);
       try {
-        for await (const event of agent.stream(request, turn.context)) {
-          if (event.type === 'done') turn.succeed(event.reply);
+        for await (const event of agent.stream(input, span.context)) {
+          if (event.type === 'done') span.succeed(event.result);
           yield event;
         }
       } catch (thrown) {
-        turn.fail(thrown);
+        span.fail(thrown);
         throw thrown;
       } finally {
-        turn.leave();
+        span.abandon();
       }
     },
   };
@@ -35,9 +35,9 @@ export function createTracedAgent(agent: Agent, { name }: { readonly name: strin
 
 interface AgentSpan {
   readonly context: RunContext;
-  succeed(reply: RunResult): void;
+  succeed(result: RunResult): void;
   fail(thrown: unknown): void;
-  leave(): void;
+  abandon(): void;
 }
 
 function startAgentSpan(name: string, context: RunContext): AgentSpan {
@@ -48,13 +48,13 @@ function startAgentSpan(name: string, context: RunContext): AgentSpan {
     attributes: { [ATTRIBUTES.operation]: 'invoke_agent', [ATTRIBUTES.agentName]: name },
   });
   function end(code?: string): void {
-    signal.removeEventListener('abort', leave);
+    signal.removeEventListener('abort', abandon);
     span.end(code);
   }
-  function leave(): void {
+  function abandon(): void {
     end('aborted');
   }
-  signal.addEventListener('abort', leave, { once: true });
+  signal.addEventListener('abort', abandon, { once: true });
   return {
     context: { ...context, traceparent: span.traceparent ?? traceparent },
     succeed({ model, usage, finishReason }) {
@@ -67,6 +67,6 @@ function startAgentSpan(name: string, context: RunContext): AgentSpan {
       end();
     },
     fail: (thrown) => end(signal.aborted ? 'aborted' : toServiceError(thrown).code),
-    leave,
+    abandon,
   };
 }

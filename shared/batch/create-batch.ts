@@ -20,6 +20,8 @@ export interface BatchStorage {
 
 export interface BatchOptions extends BatchStorage {
   readonly agent: Agent;
+  /** The name that clients know the agent by. */
+  readonly publicModel: string;
   /** The same storage for those who wait for an answer; gives up sooner. */
   readonly forRequests?: BatchStorage;
   /** Items of one shard that run at once. */

@@ -29,11 +29,16 @@ export interface BatchDependencies {
   batch(): Promise<Batch>;
 }
 
+/** The handler of the queue of jobs. */
+export function queueHandler(getService: () => Promise<BatchDependencies>): StorageQueueHandler {
+  return messageHandler(getService, (message, { processor }) => processor.process(message));
+}
+
 /**
- * Wraps what is done with a message as a handler of the platform. A rejection is meant: it makes
- * the platform deliver the message again, after one line that says why.
+ * Turns a message handler into a handler of the platform. It rejects on purpose after it logged the
+ * failure: the platform then delivers the message again.
  */
-export function queueHandler(
+function messageHandler(
   getService: () => Promise<BatchDependencies>,
   handle: (message: unknown, batch: Batch) => Promise<void>,
 ): StorageQueueHandler {
@@ -74,7 +79,7 @@ export function poisonQueueHandler(
   getService: () => Promise<BatchDependencies>,
   jobs: StorageQueueOutput,
 ): StorageQueueHandler {
-  const explain = queueHandler(getService, (message, batch) => batch.explainPoison(message));
+  const explain = messageHandler(getService, (message, batch) => batch.explainPoison(message));
   return async (message, context) => {
     try {
       await explain(message, context);

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Clock } from '../clock.ts';
 import { isFresh, type CacheStore, storedResponseSchema } from './cache-store.ts';
+import { parseJson } from '../json.ts';
 
 /** The two Redis commands that the cache needs. */
 export interface TextStore {
@@ -53,12 +54,4 @@ export function createRedisStore(options: RedisStoreOptions): CacheStore {
       return execute(write).catch(() => false);
     },
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

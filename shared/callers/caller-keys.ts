@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import * as z from 'zod';
 import { ServiceError } from '../errors.ts';
+import { parseJson } from '../json.ts';
 
 /** Names of callers with the SHA-256 of their keys. */
 export interface CallerKeys {
@@ -44,14 +45,6 @@ export function findCaller(keys: CallerKeys, presented: string): string | undefi
   }
   // The list may contain the hash of the empty text.
   return presented === '' ? undefined : found;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The source of the secret `caller-keys`. */

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { type CallerKeys, findCaller } from './caller-keys.ts';
 import { clientAddress } from './client-address.ts';
 import { ServiceError } from '../errors.ts';
+import { parseJson } from '../json.ts';
 
 /** The owner of a request: the scope of limits, budgets, cache, sessions and batches. */
 export interface Caller {
@@ -76,7 +77,9 @@ const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
  */
 function entraPrincipal(header: string): string | undefined {
   if (header.length > MAX_HEADER_CHARS) return undefined;
-  const parsed = principalSchema.safeParse(parseBase64Json(header));
+  const parsed = principalSchema.safeParse(
+    parseJson(Buffer.from(header, 'base64').toString('utf8')),
+  );
   if (!parsed.success) return undefined;
   const tenant = claimOf(parsed.data.claims, TENANT_ID);
   const object = claimOf(parsed.data.claims, OBJECT_ID);
@@ -92,14 +95,6 @@ function claimOf(
   // Contradicting claims identify no caller.
   if (first === undefined || values.some((value) => value !== first)) return undefined;
   return GUID.test(first) ? first.toLowerCase() : undefined;
-}
-
-function parseBase64Json(text: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(text, 'base64').toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 /** A caller id for stores and logs: addresses, names and patterns never reach Redis. */

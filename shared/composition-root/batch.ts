@@ -45,6 +45,7 @@ export async function createBatchFromSettings(
   };
   return createBatch({
     agent,
+    publicModel: settings.agent.name,
     clock,
     telemetry,
     ...storage(BACKGROUND_TIMEOUTS),

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { parseJson } from '../json.ts';
 
 const urlSchema = z.string().transform((text, context) => {
   const url = readPlainUrl(text, ['http:', 'https:']);
@@ -42,14 +43,7 @@ export const FALLBACKS_EXPECTED =
 
 /** Parses MODEL_FALLBACKS; undefined if it is not as FALLBACKS_EXPECTED says. */
 export function parseFallbacks(text: string): readonly ModelFallback[] | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const result = fallbacksSchema.safeParse(value);
-  return result.success ? result.data : undefined;
+  return fallbacksSchema.safeParse(parseJson(text)).data;
 }
 
 /** The vault secrets that the fallbacks reference. */

@@ -7,6 +7,7 @@ import {
 } from './model-fallbacks.ts';
 import { type SettingSource, type Variable, VARIABLES } from './variables.ts';
 import type { Secrets, RequiredSecret } from '../secrets/secrets.ts';
+import { parseJson } from '../json.ts';
 
 /** Variables with a default are always set; the others may be undefined. */
 export type VariableSettings = {
@@ -69,12 +70,8 @@ function parseValue({ kind }: Variable, text: string | undefined): ParseResult {
 }
 
 function isJsonObject(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
-  } catch {
-    return false;
-  }
+  const value = parseJson(text);
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function parseUrl(text: string, protocols: readonly string[]): ParseResult {

@@ -14,125 +14,131 @@ import type { LimitMode } from '../rate-limit/create-rate-limiter.ts';
 import { rateLimitHeaders } from '../rate-limit/headers.ts';
 import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
 
-/** What it takes to know who is calling and how much each may use. */
+/** What it takes to identify callers and to limit what each may use. */
 export interface AdmissionDependencies extends HandlerDependencies {
   /** @throws ServiceError unauthorized, or config_unavailable while the keys cannot be read */
   readonly identify: (evidence: CallerEvidence) => Caller;
   readonly limits: CallerLimits;
 }
 
-type CallerHandler<Needs> = (exchange: CallerContext, needs: Needs) => Promise<PlainResponse>;
-type MeteredHandler<Needs> = (exchange: MeteredContext, needs: Needs) => Promise<PlainResponse>;
+type CallerHandler<Dependencies> = (
+  context: CallerContext,
+  dependencies: Dependencies,
+) => Promise<PlainResponse>;
+type MeteredHandler<Dependencies> = (
+  context: MeteredContext,
+  dependencies: Dependencies,
+) => Promise<PlainResponse>;
 
 /**
- * A route for known callers within their limits: the request is counted before anything is done.
- * Every route goes through this unless it says otherwise.
+ * A route for identified callers: the request is counted against the caller's rate limit before
+ * the handler does any work. Every route uses it unless there is a reason against.
  */
-export function authenticatedHandler<Needs extends AdmissionDependencies>(
-  getService: () => Promise<Needs>,
-  answer: CallerHandler<Needs>,
+export function authenticatedHandler<Dependencies extends AdmissionDependencies>(
+  getService: () => Promise<Dependencies>,
+  handle: CallerHandler<Dependencies>,
 ): HttpHandler {
-  return publicHandler(getService, async (exchange, needs) => {
-    const admitted = admitRequest(exchange, { needs, countsAtOnce: true });
-    await admitted.countIfSure();
-    return answer(admitted, needs);
+  return publicHandler(getService, async (context, dependencies) => {
+    const admitted = admitRequest(context, { dependencies, countsAtOnce: true });
+    await admitted.countIfVerified();
+    return handle(admitted, dependencies);
   });
 }
 
 /**
- * The same for a route that asks the model: it takes request and tokens at once, when it has read
- * what is asked. A request that is refused before that is counted too, without tokens.
+ * A route that runs the agent: it counts the request and reserves its tokens together, once it has
+ * read the input. A request that fails before that is counted without tokens.
  */
-export function meteredHandler<Needs extends AdmissionDependencies>(
-  getService: () => Promise<Needs>,
-  answer: MeteredHandler<Needs>,
+export function meteredHandler<Dependencies extends AdmissionDependencies>(
+  getService: () => Promise<Dependencies>,
+  handle: MeteredHandler<Dependencies>,
 ): HttpHandler {
-  return publicHandler(getService, async (exchange, needs) => {
-    const admitted = admitRequest(exchange, { needs, countsAtOnce: false });
+  return publicHandler(getService, async (context, dependencies) => {
+    const admitted = admitRequest(context, { dependencies, countsAtOnce: false });
     try {
-      return await answer(admitted, needs);
+      return await handle(admitted, dependencies);
     } finally {
-      // Whoever is over the limit is told that rather than what is wrong with the request.
-      await admitted.countIfSure();
+      // A rate-limit error takes precedence over a validation error.
+      await admitted.countIfVerified();
     }
   });
 }
 
 interface AdmittedContext extends MeteredContext {
-  /** Takes one request where none has been taken yet, of a caller that is certain. */
-  readonly countIfSure: () => Promise<void>;
+  /** Counts the request if its caller is verified and it is not counted yet. */
+  readonly countIfVerified: () => Promise<void>;
 }
 
 interface AdmitOptions {
-  readonly needs: AdmissionDependencies;
-  /** Counts the request as soon as it is certain whose it is. */
+  readonly dependencies: AdmissionDependencies;
+  /** Counts the request as soon as its caller is verified. */
   readonly countsAtOnce: boolean;
 }
 
 /**
- * Knows the caller before the body is looked at, so that nobody without a key costs any work. The
- * client's address is the one thing that the wire does not have (it holds the platform's own
- * proxy), and a JSON body may have replaced it. Such a body is refused when it is read; until then
- * nothing may be taken from the caller it points to, or given to whoever sent it.
+ * Identifies the caller before the body is read, so that a request without a valid key causes no
+ * work. The client address is not a header of the connection, which holds the platform's own proxy;
+ * it comes from the trigger metadata, where a JSON body can replace it. Reading the body refuses
+ * such a body. Until then the caller is unverified: nothing is counted, and its data is out of reach.
  */
 function admitRequest(
-  exchange: RequestContext,
-  { needs, countsAtOnce }: AdmitOptions,
+  context: RequestContext,
+  { dependencies, countsAtOnce }: AdmitOptions,
 ): AdmittedContext {
-  const { request, header, addHeaders } = exchange;
+  const { request, header, addHeaders } = context;
   const forwardedFor = request.headers.get('x-forwarded-for') ?? undefined;
-  const caller = needs.identify({ header, forwardedFor });
+  const caller = dependencies.identify({ header, forwardedFor });
   const callerId = hashIdentifier(caller.id);
-  const allowance = createRateLimitAllowance(needs.limits, { callerId, addHeaders });
-  let isSure = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
+  const allowance = createRateLimitAllowance(dependencies.limits, { callerId, addHeaders });
+  let isCallerVerified = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
 
-  async function countIfSure(): Promise<void> {
-    if (isSure && !allowance.isCounted()) await allowance.reserve(0);
+  async function countIfVerified(): Promise<void> {
+    if (isCallerVerified && !allowance.isCounted()) await allowance.reserve(0);
   }
-  async function makeSure(): Promise<void> {
-    isSure = true;
-    if (countsAtOnce) await countIfSure();
+  async function verifyCaller(): Promise<void> {
+    isCallerVerified = true;
+    if (countsAtOnce) await countIfVerified();
   }
   return {
-    ...exchange,
+    ...context,
     get callerId() {
-      if (!isSure) throw unverifiedCaller();
+      if (!isCallerVerified) throw unverifiedCaller();
       return callerId;
     },
     reserve: (tokens) => allowance.reserve(tokens),
-    countIfSure,
-    bodyIsNoJson: makeSure,
+    countIfVerified,
+    markNonJsonBody: verifyCaller,
     async readJson() {
-      const body = await exchange.readJson();
-      await makeSure();
+      const body = await context.readJson();
+      await verifyCaller();
       return body;
     },
   };
 }
 
-/** The route has no use for a body, so nobody has looked whether it is a harmless one. */
+/** The route ignores its body, so the body was not checked and the caller is not verified. */
 function unverifiedCaller(): ServiceError {
   return new ServiceError('invalid_request', 'Cannot accept a body here: it must be left out');
 }
 
-/** The limits that all routes keep. */
+/** The rate limiter that all routes share. */
 export interface CallerLimits {
   readonly limiter: RateLimiter;
   readonly mode: LimitMode;
   readonly clock: Clock;
 }
 
-/** What one request may take of its caller's limits. */
-export interface RateLimitAllowance {
+/** The share of the caller's limits that one request takes. */
+interface RateLimitAllowance {
   /**
-   * Takes the request and the tokens, and says in the headers of the answer what is left.
+   * Counts the request, reserves the tokens, and adds the remaining limits to the response headers.
    * @throws ServiceError rate_limited, budget_exhausted or context_too_long
    */
   reserve(tokens: number): Promise<Reservation>;
   isCounted(): boolean;
 }
 
-export function createRateLimitAllowance(
+function createRateLimitAllowance(
   { limiter, mode, clock }: CallerLimits,
   {
     callerId,
@@ -143,10 +149,10 @@ export function createRateLimitAllowance(
   return {
     async reserve(tokens) {
       counted = true;
-      const verdict = await limiter.reserve({ callerId, tokens });
-      addHeaders(rateLimitHeaders(verdict, { mode, now: clock.now() }));
-      if (!verdict.allowed) throw verdict.error;
-      return verdict.reservation;
+      const result = await limiter.reserve({ callerId, tokens });
+      addHeaders(rateLimitHeaders(result, { mode, now: clock.now() }));
+      if (!result.allowed) throw result.error;
+      return result.reservation;
     },
     isCounted: () => counted,
   };

@@ -9,13 +9,14 @@ import {
   routeId,
 } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
+import { BATCH_URLS } from '../protocols/registry.ts';
 import { parseRequest } from '../protocols/validation.ts';
 
-export interface BatchesDependencies extends HandlerDependencies, BatchDependencies {}
+interface BatchesDependencies extends HandlerDependencies, BatchDependencies {}
 
 const createSchema = z.strictObject({
   input_file_id: z.string().min(1).max(256),
-  endpoint: z.enum(['/v1/chat/completions', '/api/chat']),
+  endpoint: z.enum(BATCH_URLS),
   completion_window: z.literal('24h'),
   metadata: z
     .record(z.string().max(64), z.string().max(512))
@@ -30,13 +31,13 @@ const listSchema = z.object({
 
 /** POST /v1/batches */
 export async function handleCreateBatch(
-  exchange: CallerContext,
-  needs: BatchesDependencies,
+  context: CallerContext,
+  dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
-  const wanted = parseRequest(createSchema, await exchange.readJson());
-  const { desk } = await needs.batch();
+  const wanted = parseRequest(createSchema, await context.readJson());
+  const { desk } = await dependencies.batch();
   const view = await desk.create({
-    owner: exchange.callerId,
+    owner: context.callerId,
     inputFileId: wanted.input_file_id,
     endpoint: wanted.endpoint,
     metadata: wanted.metadata ?? null,
@@ -46,15 +47,15 @@ export async function handleCreateBatch(
 
 /** GET /v1/batches */
 export async function handleListBatches(
-  exchange: CallerContext,
-  needs: BatchesDependencies,
+  context: CallerContext,
+  dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
-  await assertNoBody(exchange);
-  const { query } = exchange.request;
+  await assertNoBody(context);
+  const { query } = context.request;
   const asked = { after: query.get('after') ?? undefined, limit: query.get('limit') ?? undefined };
   const { after, limit } = parseRequest(listSchema, asked);
-  const { desk } = await needs.batch();
-  const { batches, hasMore } = await desk.list(exchange.callerId, { after, limit });
+  const { desk } = await dependencies.batch();
+  const { batches, hasMore } = await desk.list(context.callerId, { after, limit });
   return jsonResponse({
     object: 'list',
     data: batches.map(toOpenAiBatch),
@@ -66,32 +67,32 @@ export async function handleListBatches(
 
 /** GET /v1/batches/{id} */
 export async function handleGetBatch(
-  exchange: CallerContext,
-  needs: BatchesDependencies,
+  context: CallerContext,
+  dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
-  const id = await routeId(exchange);
-  const { desk } = await needs.batch();
-  return batchResponse(await desk.view(id, exchange.callerId));
+  const id = await routeId(context);
+  const { desk } = await dependencies.batch();
+  return batchResponse(await desk.view(id, context.callerId));
 }
 
 /** POST /v1/batches/{id}/cancel */
 export async function handleCancelBatch(
-  exchange: CallerContext,
-  needs: BatchesDependencies,
+  context: CallerContext,
+  dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
-  const id = await routeId(exchange);
-  const { desk } = await needs.batch();
-  return batchResponse(await desk.cancel(id, exchange.callerId));
+  const id = await routeId(context);
+  const { desk } = await dependencies.batch();
+  return batchResponse(await desk.cancel(id, context.callerId));
 }
 
 /** POST /v1/batches/{id}/retry-failed */
 export async function handleRetryBatch(
-  exchange: CallerContext,
-  needs: BatchesDependencies,
+  context: CallerContext,
+  dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
-  const id = await routeId(exchange);
-  const { desk } = await needs.batch();
-  return batchResponse(await desk.retryFailed(id, exchange.callerId));
+  const id = await routeId(context);
+  const { desk } = await dependencies.batch();
+  return batchResponse(await desk.retryFailed(id, context.callerId));
 }
 
 function batchResponse(view: BatchView): PlainResponse {

@@ -2,39 +2,39 @@ import { subscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * The socket behind one invocation. The Functions library hands a handler neither the raw headers,
- * nor a sign that the client left, nor back-pressure; its streaming proxy is a plain HTTP server in
- * this process, and Node announces each request that such a server starts.
+ * The connection of one invocation. The Functions library passes a handler neither the raw headers
+ * nor a signal for a disconnected client nor back-pressure. Its streaming proxy is an HTTP server in
+ * this process, and Node publishes each request of such a server on a diagnostics channel.
  */
 export interface ClientConnection {
-  /** Headers as they came over the wire: a query string or body cannot replace these. */
+  /** The headers on the wire: a query string or a body cannot replace these. */
   readonly headers: IncomingMessage['headers'];
-  /** Aborts when the client is gone before its answer is complete. */
-  readonly clientLeft: AbortSignal;
-  /** Resolves when the client has read enough for more to be sent, is gone, or the signal aborts. */
+  /** Aborts when the client disconnects before its response is complete. */
+  readonly clientDisconnected: AbortSignal;
+  /** Resolves when the socket can take more, the client disconnects, or the signal aborts. */
   drained(signal: AbortSignal): Promise<void>;
-  /** Ends the connection so that what was sent cannot be taken for a whole answer. */
+  /** Closes the connection, so that the client cannot take a partial body for a complete one. */
   cut(): void;
 }
 
-/** The reason of an abort that the client caused: nobody is there to read an error. */
+/** The abort reason of a disconnected client: no error can be sent to it. */
 export class ClientDisconnectedError extends Error {
   constructor() {
     super('The client closed the connection before its answer was complete');
-    this.name = 'ClientLeftError';
+    this.name = 'ClientDisconnectedError';
   }
 }
 
 const INVOCATION_HEADER = 'x-ms-invocation-id';
-/** How long a client that left at once is remembered for the handler that has yet to run. */
+/** How long an early disconnect is kept for a handler that has not started. */
 const UNCLAIMED_MS = 10_000;
-/** Enough for a client to finish sending and to read why it was refused; then it is cut. */
+/** Time for a client to finish sending and to read its error before the connection is closed. */
 const LINGER_MS = 1_000;
 
 const unclaimed = new Map<string, ClientConnection>();
 let tracking = false;
 
-/** Starts to watch requests. Called once while triggers register, before any request exists. */
+/** Starts to track requests. It is called while triggers register, before the first request. */
 export function trackConnections(): void {
   if (tracking) return;
   tracking = true;
@@ -44,7 +44,7 @@ export function trackConnections(): void {
   });
 }
 
-/** The connection of an invocation, given out once; undefined where the host does not stream. */
+/** The connection of an invocation, once; undefined if the host does not stream. */
 export function claimConnection(invocationId: string): ClientConnection | undefined {
   const connection = unclaimed.get(invocationId);
   unclaimed.delete(invocationId);
@@ -54,27 +54,27 @@ export function claimConnection(invocationId: string): ClientConnection | undefi
 function track(request: IncomingMessage, response: ServerResponse): void {
   const id = request.headers[INVOCATION_HEADER];
   if (typeof id !== 'string') return;
-  const left = new AbortController();
+  const disconnected = new AbortController();
   const connection: ClientConnection = {
     headers: request.headers,
-    clientLeft: left.signal,
-    drained: (signal) => untilDrained(response, [left.signal, signal]),
+    clientDisconnected: disconnected.signal,
+    drained: (signal) => waitForDrain(response, [disconnected.signal, signal]),
     cut: () => void response.destroy(),
   };
   unclaimed.set(id, connection);
   const { socket } = request;
-  response.once('finish', () => discardRest(request, socket));
+  response.once('finish', () => discardUnreadBody(request, socket));
   response.once('close', () => {
-    if (!response.writableFinished) left.abort(new ClientDisconnectedError());
+    if (!response.writableFinished) disconnected.abort(new ClientDisconnectedError());
     forgetLater(id, connection);
   });
 }
 
 /**
- * What the handler did not read of a body would stay in the connection, and the next request that
- * the host sends over it would never be seen.
+ * Reads the rest of a body that the handler did not read. Otherwise it would stay in the connection,
+ * and the host's next request on that connection would never be read.
  */
-function discardRest(request: IncomingMessage, socket: IncomingMessage['socket']): void {
+function discardUnreadBody(request: IncomingMessage, socket: IncomingMessage['socket']): void {
   if (request.readableEnded) return;
   if (request.destroyed) {
     if (!request.complete) socket.destroy();
@@ -82,13 +82,13 @@ function discardRest(request: IncomingMessage, socket: IncomingMessage['socket']
   }
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   request.once('close', () => clearTimeout(timer));
-  // Whoever began to read holds the stream back with this listener.
+  // A reader that stopped early pauses the stream with this listener.
   request.removeAllListeners('readable');
   request.on('error', () => undefined);
   request.resume();
 }
 
-/** A client may leave before its handler begins; the handler must still learn of it. */
+/** A client may disconnect before its handler starts, and the handler must still see it. */
 function forgetLater(id: string, connection: ClientConnection): void {
   if (unclaimed.get(id) !== connection) return;
   setTimeout(() => {
@@ -96,7 +96,7 @@ function forgetLater(id: string, connection: ClientConnection): void {
   }, UNCLAIMED_MS).unref();
 }
 
-function untilDrained(response: ServerResponse, signals: readonly AbortSignal[]): Promise<void> {
+function waitForDrain(response: ServerResponse, signals: readonly AbortSignal[]): Promise<void> {
   if (!response.writableNeedDrain || signals.some(({ aborted }) => aborted)) {
     return Promise.resolve();
   }

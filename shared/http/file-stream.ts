@@ -2,37 +2,37 @@ import { describeError } from '../telemetry/describe-error.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PlainResponse } from './responses.ts';
 
-export interface StreamedFile {
+interface StreamedFile {
   readonly chunks: AsyncIterable<Uint8Array>;
-  /** Undefined while the file grows. */
+  /** Undefined while the file still grows. */
   readonly bytes: number | undefined;
 }
 
 /**
- * A file as a body, at the pace of its reader. What fails before there is anything of it is an error
- * like any other. A file that breaks off later must not look complete, and the platform keeps the
- * connection of a failed body open: so the connection is cut.
- * @throws what the first piece throws
+ * Sends a file at the pace of its reader. A failure before the first chunk is an ordinary error. A
+ * failure later closes the connection: the partial file must not look complete, and the platform
+ * would keep the connection of a failed body open.
+ * @throws the error of the first chunk
  */
 export async function streamFile(
-  exchange: RequestContext,
+  context: RequestContext,
   { chunks, bytes }: StreamedFile,
 ): Promise<PlainResponse> {
-  const { connection, clientLeft, telemetry } = exchange;
+  const { connection, clientDisconnected, telemetry } = context;
   const iterator = chunks[Symbol.asyncIterator]();
-  let ahead: IteratorResult<Uint8Array> | undefined = await iterator.next();
+  let first: IteratorResult<Uint8Array> | undefined = await iterator.next();
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
-          await connection?.drained(clientLeft);
-          const { done, value } = ahead ?? (await iterator.next());
-          ahead = undefined;
+          await connection?.drained(clientDisconnected);
+          const { done, value } = first ?? (await iterator.next());
+          first = undefined;
           if (done !== true) controller.enqueue(value);
           else controller.close();
         } catch (error) {
-          telemetry.error('file broken off', { cause: describeError(error) });
-          // Where there is no connection to cut, a failed body is at least no whole one.
+          telemetry.error('file stream aborted', { cause: describeError(error) });
+          // Without a connection to close, a failed body at least does not look complete.
           if (connection === undefined) return controller.error(error);
           connection.cut();
           controller.close();

@@ -13,10 +13,8 @@ import {
   type RequestContext,
   type HandlerDependencies,
   requestIdOf,
-  traceFieldsOf,
-  traceparentOf,
 } from './request-context.ts';
-import { startRequestRecord, type RequestRecord } from './request-telemetry.ts';
+import { type RequestRecord, startRequestRecord } from './request-telemetry.ts';
 import {
   type PlainResponse,
   problemResponse,
@@ -26,22 +24,23 @@ import {
 import { statusOf } from '../protocols/problem-details.ts';
 import { describeError, stackFrames } from '../telemetry/describe-error.ts';
 import type { LogFields, Telemetry } from '../telemetry/telemetry.ts';
+import { chooseTraceparent, traceFields } from '../telemetry/trace-context.ts';
 
-/** nginx's number for a client that left; nobody is there to read it. */
+/** nginx's status for a client that closed the request; it is only logged. */
 const CLIENT_CLOSED_REQUEST = 499;
 
 /**
- * Wraps an answer as a handler of the platform, for a route that anybody may call. With HTTP
- * streaming on, a handler that throws or returns nothing never answers at all, so every failure
- * becomes a response here.
+ * Turns a route handler into a handler of the platform, without checking the caller. With HTTP
+ * streaming enabled, the platform sends no response at all when a handler throws or returns
+ * nothing, so this is the one place where every failure becomes a response.
  */
-export function publicHandler<Needs extends HandlerDependencies>(
-  getService: () => Promise<Needs>,
-  answer: RouteHandler<Needs>,
+export function publicHandler<Dependencies extends HandlerDependencies>(
+  getService: () => Promise<Dependencies>,
+  handle: RouteHandler<Dependencies>,
 ): HttpHandler {
   trackConnections();
-  return async (request, context) => {
-    const arrival = startRequest(request, context);
+  return async (request, invocation) => {
+    const start = startRequest(request, invocation);
     let telemetry: Telemetry | undefined;
     let record: RequestRecord | undefined;
     try {
@@ -50,32 +49,32 @@ export function publicHandler<Needs extends HandlerDependencies>(
       ({ telemetry } = service);
       const { method } = request;
       record = startRequestRecord(telemetry, {
-        ...arrival,
+        ...start,
         method,
-        route: routeOf(context),
+        route: routeTemplate(invocation),
       });
-      arrival.traceparent = record.traceparent;
+      start.traceparent = record.traceparent;
       telemetry = telemetry.with({
-        requestId: arrival.requestId,
-        ...traceFieldsOf(arrival.traceparent),
-        route: context.functionName,
+        requestId: start.requestId,
+        ...traceFields(start.traceparent),
+        route: invocation.functionName,
       });
-      const { streams } = record;
-      const exchange = createRequestContext(arrival, { request, service, telemetry, streams });
-      const answered = withHeaders(await answer(exchange, service), arrival.extraHeaders);
-      const response = assertValidResponse(withCorrelationHeaders(answered, arrival));
+      const { startStream } = record;
+      const context = createRequestContext(start, { request, service, telemetry, startStream });
+      const handled = withHeaders(await handle(context, service), start.extraHeaders);
+      const response = assertValidResponse(withCorrelationHeaders(handled, start));
       const { status = 200 } = response;
-      telemetry.info('request answered', { status, ...elapsed(arrival) });
-      record.answered(status);
+      telemetry.info('request answered', { status, ...elapsed(start) });
+      record.respond(status);
       return response;
     } catch (thrown) {
-      return toFailureResponse(thrown, { arrival, telemetry, context, record });
+      return toFailureResponse(thrown, { start, telemetry, invocation, record });
     }
   };
 }
 
-/** The template that the route was registered with: few, whatever paths are asked for. */
-function routeOf({ options, functionName }: InvocationContext): string {
+/** The registered route template: the number of templates is small, that of paths is unlimited. */
+function routeTemplate({ options, functionName }: InvocationContext): string {
   const route: unknown = options.trigger['route'];
   return typeof route === 'string' ? `/${route}` : functionName;
 }
@@ -83,17 +82,17 @@ function routeOf({ options, functionName }: InvocationContext): string {
 interface RequestStart {
   readonly startedAt: number;
   readonly requestId: string;
-  /** First that of the caller, then that of the request itself. */
+  /** The caller's trace context, until the request has a span of its own. */
   traceparent: string;
   readonly connection: ClientConnection | undefined;
-  readonly clientLeft: AbortSignal;
-  /** What any answer to this request carries besides its own. */
+  readonly clientDisconnected: AbortSignal;
+  /** Headers of every response to this request, a failure included. */
   readonly extraHeaders: Record<string, string>;
   readonly header: (name: string) => string | undefined;
 }
 
-function startRequest(request: HttpRequest, context: InvocationContext): RequestStart {
-  const connection = claimConnection(context.invocationId);
+function startRequest(request: HttpRequest, invocation: InvocationContext): RequestStart {
+  const connection = claimConnection(invocation.invocationId);
   const header = (name: string): string | undefined => {
     if (connection === undefined) return request.headers.get(name) ?? undefined;
     const value = connection.headers[name.toLowerCase()];
@@ -102,10 +101,11 @@ function startRequest(request: HttpRequest, context: InvocationContext): Request
   return {
     startedAt: performance.now(),
     requestId: requestIdOf(header('x-request-id')),
-    traceparent: traceparentOf(context.traceContext?.traceParent, header('traceparent')),
+    // The host has a trace context of its own if its telemetry is on.
+    traceparent: chooseTraceparent(invocation.traceContext?.traceParent, header('traceparent')),
     connection,
     extraHeaders: {},
-    clientLeft: connection?.clientLeft ?? new AbortController().signal,
+    clientDisconnected: connection?.clientDisconnected ?? new AbortController().signal,
     header,
   };
 }
@@ -114,54 +114,55 @@ interface ContextParts {
   readonly request: HttpRequest;
   readonly service: HandlerDependencies;
   readonly telemetry: Telemetry;
-  readonly streams: RequestContext['streams'];
+  readonly startStream: RequestContext['startStream'];
 }
 
-function createRequestContext(arrival: RequestStart, parts: ContextParts): RequestContext {
-  const { request, service, telemetry, streams } = parts;
-  const { extraHeaders, ...known } = arrival;
+function createRequestContext(start: RequestStart, parts: ContextParts): RequestContext {
+  const { request, service, telemetry, startStream } = parts;
+  const { extraHeaders, ...known } = start;
   return {
     ...known,
     request,
     telemetry,
-    streams,
+    startStream,
     addHeaders: (headers) => void Object.assign(extraHeaders, headers),
-    readJson: () => readJson({ request, header: arrival.header }, service.maxRequestBytes),
+    readJson: () => readJson({ request, header: start.header }, service.maxRequestBytes),
   };
 }
 
 interface FailedRequest {
-  readonly arrival: RequestStart;
-  /** Undefined while there is no service yet. */
+  readonly start: RequestStart;
+  /** Undefined until the service has started. */
   readonly telemetry: Telemetry | undefined;
-  readonly context: InvocationContext;
+  readonly invocation: InvocationContext;
   readonly record: RequestRecord | undefined;
 }
 
-function toFailureResponse(thrown: unknown, failing: FailedRequest): HttpResponseInit {
-  const { arrival, record } = failing;
+function toFailureResponse(thrown: unknown, failed: FailedRequest): HttpResponseInit {
+  const { start, record } = failed;
   const error = toServiceError(thrown);
-  const hasLeft = arrival.clientLeft.aborted;
+  const isDisconnected = start.clientDisconnected.aborted;
   try {
-    report(error, failing);
-    if (hasLeft) record?.answered(CLIENT_CLOSED_REQUEST, 'client_left');
-    else record?.answered(statusOf(error.code), error.code);
+    logFailure(error, failed);
+    if (isDisconnected) record?.respond(CLIENT_CLOSED_REQUEST, 'client_disconnected');
+    else record?.respond(statusOf(error.code), error.code);
   } catch {
-    // A log that fails must not cost the caller the answer.
+    // A failing log must not prevent the response.
   }
-  if (hasLeft) return withCorrelationHeaders({ status: CLIENT_CLOSED_REQUEST }, arrival);
-  return withHeaders(problemResponse(error, arrival), arrival.extraHeaders);
+  if (isDisconnected) return withCorrelationHeaders({ status: CLIENT_CLOSED_REQUEST }, start);
+  return withHeaders(problemResponse(error, start), start.extraHeaders);
 }
 
-/** One line for each failure. A service that could not be configured has told so itself. */
-function report(error: ServiceError, { arrival, telemetry, context }: FailedRequest): void {
+/** Writes one line for a failure. The start of the service has logged a wrong setting already. */
+function logFailure(error: ServiceError, { start, telemetry, invocation }: FailedRequest): void {
   const { code, cause } = error;
-  if (arrival.clientLeft.aborted) {
-    telemetry?.info('client left', { ...elapsed(arrival), code, cause: describeError(cause) });
+  if (start.clientDisconnected.aborted) {
+    const fields = { ...elapsed(start), code, cause: describeError(cause) };
+    telemetry?.info('client disconnected', fields);
   } else if (telemetry !== undefined) {
-    reportFailure(telemetry, { message: 'request failed', error, fields: elapsed(arrival) });
+    reportFailure(telemetry, { message: 'request failed', error, fields: elapsed(start) });
   } else if (code === 'internal') {
-    context.error('service failed to start', describeError(cause), stackFrames(cause));
+    invocation.error('service failed to start', describeError(cause), stackFrames(cause));
   }
 }
 
@@ -170,15 +171,15 @@ function elapsed({ startedAt }: RequestStart): { readonly durationMs: number } {
 }
 
 /**
- * The response itself, when it can be written to a socket. The platform does not answer at all when
- * it finds that out later.
- * @throws RangeError or TypeError
+ * Returns the response if it can be written to a socket. The platform sends no response at all to a
+ * request whose response is invalid.
+ * @throws RangeError for the status, TypeError for a header
  */
 export function assertValidResponse(response: PlainResponse): PlainResponse {
   const { status = 200, headers = {} } = response;
   if (!Number.isInteger(status) || status < 200 || status > 599) {
     throw new RangeError(
-      `Cannot answer as 'status' must be a whole number from 200 to 599: current value is ${status}`,
+      `Cannot respond as 'status' must be a whole number from 200 to 599: current value is ${status}`,
     );
   }
   for (const [name, value] of Object.entries(headers)) {
@@ -194,7 +195,7 @@ export interface Failure {
   readonly fields?: LogFields;
 }
 
-/** One line for one failure, at the level of who must act. Defects also say where they happened. */
+/** Logs a failure: info for the caller's errors, warn for ours, error with the place for a defect. */
 export function reportFailure(telemetry: Telemetry, { message, error, fields }: Failure): void {
   const { code, cause } = error;
   const known = { ...fields, code, cause: describeError(cause) };

@@ -9,12 +9,12 @@ import {
   toPrometheusText,
 } from '../telemetry/metrics-registry.ts';
 
-/** Liveness needs no service: it must answer while settings, secrets and every dependency fail. */
+/** Liveness needs no service: it responds while settings, secrets and every dependency fail. */
 export async function withoutService(): Promise<HandlerDependencies> {
   return { telemetry: noopTelemetry, maxRequestBytes: 0 };
 }
 
-/** GET /health: this process serves. */
+/** GET /health: this process responds. */
 export async function handleHealth(): Promise<PlainResponse> {
   return jsonResponse({ status: 'healthy' });
 }
@@ -23,14 +23,14 @@ export interface ReadyDependencies extends HandlerDependencies {
   readonly readiness: Readiness;
 }
 
-/** GET /ready: what the service can do right now. 503 while chat is impossible. */
+/** GET /ready: what the service can do at this moment. 503 while no chat can succeed. */
 export async function handleReady(
-  _exchange: RequestContext,
-  needs: ReadyDependencies,
+  _context: RequestContext,
+  { readiness }: ReadyDependencies,
 ): Promise<PlainResponse> {
-  const report = await needs.readiness.report();
+  const report = await readiness.report();
   const { code, reason = '' } = report.chat;
-  // The same answer whether settings went missing at the start or later.
+  // The same response whether a setting is missing at the start or later.
   if (code === 'config_unavailable') throw new ServiceError(code, reason);
   return jsonResponse(report, report.status === 'unready' ? 503 : 200);
 }
@@ -39,9 +39,9 @@ export interface MetricsDependencies extends HandlerDependencies {
   readonly metrics: MetricsRegistry;
 }
 
-/** GET /metrics: what this process has measured. Each instance answers for itself. */
+/** GET /metrics: the measurements of this process. Each instance has its own. */
 export async function handleMetrics(
-  _exchange: RequestContext,
+  _context: RequestContext,
   { metrics }: MetricsDependencies,
 ): Promise<PlainResponse> {
   return {
@@ -51,13 +51,13 @@ export async function handleMetrics(
   };
 }
 
-export interface ModelsDependencies extends HandlerDependencies {
+interface ModelsDependencies extends HandlerDependencies {
   readonly publicModel: string;
 }
 
-/** GET /v1/models: the one agent. What stands behind it is nobody's business. */
+/** GET /v1/models: the agent as the only model. The models behind it are not disclosed. */
 export async function handleListModels(
-  _exchange: RequestContext,
+  _context: RequestContext,
   { publicModel }: ModelsDependencies,
 ): Promise<PlainResponse> {
   const model = { id: publicModel, object: 'model', created: 0, owned_by: 'agent' };

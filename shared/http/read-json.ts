@@ -1,7 +1,7 @@
 import type { HttpRequest } from '@azure/functions';
 import { ServiceError } from '../errors.ts';
 import type { RequestContext } from './request-context.ts';
-import { parseJson } from './strict-json.ts';
+import { parseStrictJson } from '../json.ts';
 
 /** A whole body must be here after this time; who sends slower holds a place that others need. */
 const BODY_TIMEOUT_MS = 30_000;
@@ -14,15 +14,15 @@ const UTF8_CHARSET = /^charset="?utf-?8"?$/i;
  * @throws ServiceError when it is not JSON, too large, ambiguous or wrongly encoded
  */
 export async function readJson(
-  exchange: Pick<RequestContext, 'request' | 'header'>,
+  context: Pick<RequestContext, 'request' | 'header'>,
   maxBytes: number,
 ): Promise<unknown> {
-  checkMediaType(exchange.header('content-type') ?? '');
-  const encoding = exchange.header('content-encoding') ?? 'identity';
+  checkMediaType(context.header('content-type') ?? '');
+  const encoding = context.header('content-encoding') ?? 'identity';
   if (encoding.toLowerCase() !== 'identity')
     throw unsupportedMediaType('it must not be compressed');
-  const text = await readText(exchange, { maxBytes, timeoutMs: BODY_TIMEOUT_MS });
-  const body = parseJson(text);
+  const text = await readText(context, { maxBytes, timeoutMs: BODY_TIMEOUT_MS });
+  const body = parseStrictJson(text);
   rejectHeaderOverrideInBody(body);
   return body;
 }

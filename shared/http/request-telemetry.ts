@@ -1,24 +1,24 @@
 import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface RecordedRequest {
+interface RecordedRequest {
   readonly method: string;
-  /** The template of the route: the path itself may hold ids without end. */
+  /** The template of the route: the number of paths is unlimited. */
   readonly route: string;
   readonly requestId: string;
   readonly traceparent: string;
-  /** By the clock of `performance`. */
+  /** A value of `performance.now()`. */
   readonly startedAt: number;
 }
 
-/** What becomes of a request, as one span and one measurement. */
+/** Records a request as one span and one measurement. */
 export interface RequestRecord {
-  /** The request's own place in its trace. */
+  /** The trace context of the request's span. */
   readonly traceparent: string;
-  /** The answer goes on after its status: the request ends when what is returned is called. */
-  readonly streams: () => (code?: string) => void;
-  /** The status is known, and the code where the request failed. */
-  answered(status: number, code?: string): void;
+  /** The response continues after its status: the request ends with the returned function. */
+  readonly startStream: () => (code?: string) => void;
+  /** Records the status, and the code of a failed request. */
+  respond(status: number, code?: string): void;
 }
 
 export function startRequestRecord(telemetry: Telemetry, request: RecordedRequest): RequestRecord {
@@ -35,11 +35,11 @@ export function startRequestRecord(telemetry: Telemetry, request: RecordedReques
   });
   let isStream = false;
   let status: number | undefined;
-  let isOver = false;
+  let isEnded = false;
 
   function end(code?: string): void {
-    if (isOver) return;
-    isOver = true;
+    if (isEnded) return;
+    isEnded = true;
     const statusCode = status ?? 200;
     const known = { 'http.route': route, 'http.response.status_code': statusCode };
     const seconds = (performance.now() - startedAt) / 1_000;
@@ -53,13 +53,13 @@ export function startRequestRecord(telemetry: Telemetry, request: RecordedReques
 
   return {
     traceparent: span.traceparent ?? request.traceparent,
-    streams() {
+    startStream() {
       isStream = true;
       return end;
     },
-    answered(known, code) {
+    respond(known, code) {
       status = known;
-      // What failed before its stream began does not stream.
+      // A request that fails before its stream starts is not a stream.
       if (code !== undefined) isStream = false;
       if (!isStream) end(code);
     },

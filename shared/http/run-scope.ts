@@ -4,85 +4,74 @@ import { ClientDisconnectedError } from './client-connection.ts';
 import type { MeteredContext } from './request-context.ts';
 import { estimateTokens } from '../rate-limit/estimate-tokens.ts';
 import type { Reservation } from '../rate-limit/rate-limiter.ts';
+import { raceAbort } from '../resilience/abort.ts';
 
-/** The frame of one turn: it ends when the client leaves or when the time is up. */
+/** The scope of one run. It ends when the client disconnects or the deadline passes. */
 export interface Run {
   readonly context: RunContext;
-  /** The promise's value, or the end of the turn: even work that ignores its signal is not awaited. */
+  /** The promise's value. Rejects at the end of the scope, even if the work ignores its signal. */
   within<T>(work: Promise<T>): Promise<T>;
-  /** Notes text that went out. */
-  passOn(text: string): void;
-  /** Notes the whole answer. */
-  finish(reply: RunResult): void;
-  /** Stops the clock and settles what was used. To be called however the turn ends. */
+  /** Counts text that was sent to the client. */
+  recordOutput(text: string): void;
+  /** Records the usage of the whole run. */
+  finish(result: RunResult): void;
+  /** Clears the timer and settles the reservation. Call it however the run ends. */
   close(): void;
-  /** Stops the clock and the work: nobody wants the rest. */
-  abandon(): void;
+  /** Clears the timer and aborts the run because the client does not want the rest. */
+  abort(): void;
 }
 
-export interface RunOptions {
-  readonly question: AgentInput;
+interface RunOptions {
+  readonly input: AgentInput;
   readonly deadlineMs: number;
-  readonly measure: (question: AgentInput) => InputSize;
+  readonly measure: (input: AgentInput) => InputSize;
 }
 
 /**
- * Begins a turn, which is the only way to ask the agent: its tokens are taken here.
+ * Starts a run after it reserved the tokens that the run may use. No route runs the agent otherwise.
  * @throws ServiceError rate_limited, budget_exhausted or context_too_long
  */
 export async function startRun(
-  exchange: MeteredContext,
-  { question, deadlineMs, measure }: RunOptions,
+  context: MeteredContext,
+  { input, deadlineMs, measure }: RunOptions,
 ): Promise<Run> {
-  const size = measure(question);
-  const reservation = await exchange.reserve(estimateTokens(size));
-  const account = createUsageMeter(reservation, size);
-  const over = new AbortController();
-  const timer = setTimeout(() => over.abort(deadlineExceeded()), deadlineMs);
-  const signal = AbortSignal.any([exchange.clientLeft, over.signal]);
+  const size = measure(input);
+  const reservation = await context.reserve(estimateTokens(size));
+  const meter = createUsageMeter(reservation, size);
+  const scope = new AbortController();
+  const timer = setTimeout(() => scope.abort(deadlineExceeded()), deadlineMs);
+  const signal = AbortSignal.any([context.clientDisconnected, scope.signal]);
   return {
     context: {
       signal,
       deadlineAt: Date.now() + deadlineMs,
-      traceparent: exchange.traceparent,
-      telemetry: exchange.telemetry,
-      cache: runCacheOptions(exchange, account),
+      traceparent: context.traceparent,
+      telemetry: context.telemetry,
+      cache: runCacheOptions(context, meter),
     },
     within: (work) => raceAbort(work, signal),
-    passOn: (text) => account.passOn(text),
-    finish: ({ usage }) => account.finish(usage.totalTokens),
+    recordOutput: (text) => meter.recordOutput(text),
+    finish: ({ usage }) => meter.finish(usage.totalTokens),
     close() {
       clearTimeout(timer);
-      account.settle();
+      meter.settle();
     },
-    abandon() {
+    abort() {
       clearTimeout(timer);
-      over.abort(new ClientDisconnectedError());
+      scope.abort(new ClientDisconnectedError());
     },
   };
 }
 
-function runCacheOptions(exchange: MeteredContext, account: UsageMeter): RunContext['cache'] {
+function runCacheOptions(context: MeteredContext, meter: UsageMeter): RunContext['cache'] {
   return {
-    scope: exchange.callerId,
-    control: exchange.header('cache-control'),
-    onStatus({ header, isFound }) {
-      exchange.addHeaders({ 'cache-status': header });
-      if (isFound) account.isFree();
+    scope: context.callerId,
+    control: context.header('cache-control'),
+    onStatus({ header, isHit }) {
+      context.addHeaders({ 'cache-status': header });
+      if (isHit) meter.markCached();
     },
   };
-}
-
-async function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const stop = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', stop);
-  if (signal.aborted) stop();
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }
 
 function deadlineExceeded(): ServiceError {
@@ -92,41 +81,41 @@ function deadlineExceeded(): ServiceError {
   );
 }
 
-/** What one turn has used of the tokens that were reserved for it. */
-export interface UsageMeter {
-  /** Text went out: it is paid for whatever becomes of the rest. */
-  passOn(text: string): void;
-  /** The answer is whole, and this is what it cost. */
+/** The token usage of one run against its reservation. */
+interface UsageMeter {
+  /** Counts text that was sent. It is charged even if the run fails later. */
+  recordOutput(text: string): void;
+  /** Records the usage of a complete run. */
   finish(totalTokens: number): void;
-  /** The answer is somebody else's expense. */
-  isFree(): void;
-  /** Puts what was used in the place of what was reserved. Nobody waits for it. */
+  /** The response came from the cache: nothing is charged. */
+  markCached(): void;
+  /** Corrects the reservation to the usage. Does not wait for the rate limiter. */
   settle(): void;
 }
 
 /** The usual ratio for English text. */
 const CHARS_PER_TOKEN = 4;
 
-/** A turn that failed before its first word costs nothing. */
+/** A run that fails before its first output is not charged. */
 export function createUsageMeter(reservation: Reservation, size: InputSize): UsageMeter {
-  let passedOnChars = 0;
-  let known: number | undefined;
+  let outputChars = 0;
+  let knownTokens: number | undefined;
 
-  function usedSoFar(): number {
-    if (passedOnChars === 0) return 0;
-    const input = estimateTokens({ ...size, maxOutputTokens: 0 });
-    return input + Math.ceil(passedOnChars / CHARS_PER_TOKEN);
+  function estimateUsage(): number {
+    if (outputChars === 0) return 0;
+    const inputTokens = estimateTokens({ ...size, maxOutputTokens: 0 });
+    return inputTokens + Math.ceil(outputChars / CHARS_PER_TOKEN);
   }
   return {
-    passOn(text) {
-      passedOnChars += text.length;
+    recordOutput(text) {
+      outputChars += text.length;
     },
     finish(totalTokens) {
-      known ??= totalTokens;
+      knownTokens ??= totalTokens;
     },
-    isFree() {
-      known = 0;
+    markCached() {
+      knownTokens = 0;
     },
-    settle: () => void reservation.settle(known ?? usedSoFar()),
+    settle: () => void reservation.settle(knownTokens ?? estimateUsage()),
   };
 }

@@ -15,7 +15,7 @@ const AGENT = { keepAlive: true, timeout: IDLE_MS } as const;
 
 /**
  * Node's own client with connections that are kept. What it costs beside `fetch` and the official
- * client of the models, `node dev/bench/measure-transports.ts` shows.
+ * client of the models, `node dev/bench/measure-clients.ts` shows.
  */
 export function createHttpClient(): HttpClient {
   const ways = {

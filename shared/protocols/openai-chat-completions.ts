@@ -1,19 +1,25 @@
 import * as z from 'zod';
-import type { AgentInput, RunResult, Message } from '../agent/agent.ts';
+import type { AgentEvent, AgentInput, RunResult } from '../agent/agent.ts';
 import { ServiceError } from '../errors.ts';
 import type { TokenUsage } from '../model/model.ts';
+import { toProblem } from './problem-details.ts';
+import { DONE, type Frame, type Protocol, type SseEvent } from './protocol.ts';
 import { parseRequest } from './validation.ts';
 
-/** Together about 25,000 tokens: more belongs into a file or a batch. */
+/** All messages together, about 25,000 tokens; longer input belongs into a batch. */
 const MAX_CHARS = 100_000;
 const MAX_MESSAGES = 256;
 const MAX_PARTS = 64;
 
 const textPart = z.strictObject({ type: z.literal('text'), text: z.string() });
-const content = z.union(
-  [z.string(), z.array(textPart).min(1).max(MAX_PARTS)],
-  'must be text or a list of text parts',
-);
+const content = z
+  .union(
+    [z.string(), z.array(textPart).min(1).max(MAX_PARTS)],
+    'must be text or a list of text parts',
+  )
+  .transform((value) =>
+    typeof value === 'string' ? value : value.map(({ text }) => text).join(''),
+  );
 const name = z.string().max(128).optional();
 
 const messageSchema = z.discriminatedUnion('role', [
@@ -25,14 +31,14 @@ const messageSchema = z.discriminatedUnion('role', [
     content,
     name,
     refusal: z.null().optional(),
-    // Clients send back what they were given.
+    // Clients send our own answers back.
     annotations: z.array(z.unknown()).max(0).optional(),
   }),
 ]);
 
 const tokens = z.int().min(1).max(128_000).nullish();
 
-/** Accepted because clients send them by habit; how the agent samples is not theirs to say. */
+/** Clients send these by default. The agent's own settings decide, so they have no effect. */
 const IGNORED = {
   top_p: z.number().min(0).max(1).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
@@ -48,7 +54,7 @@ const IGNORED = {
   parallel_tool_calls: z.boolean().optional(),
 } as const;
 
-/** What would change the meaning of the answer is accepted only where it asks for what we do. */
+/** A parameter that changes the meaning of the answer must have the value that we support. */
 const completionsSchema = z.strictObject({
   ...IGNORED,
   model: z.string().min(1).max(256).optional(),
@@ -71,30 +77,32 @@ const completionsSchema = z.strictObject({
   tool_choice: z.literal('none').optional(),
 });
 
-/** The body of POST /v1/chat/completions, and of a batch item in that dialect. */
-export interface CompletionsRequest {
-  readonly question: AgentInput;
-  readonly stream: boolean;
-  readonly includeUsage: boolean;
-}
+/** The body of POST /v1/chat/completions and of a batch item in this protocol. */
+type CompletionsRequest = z.output<typeof completionsSchema>;
 
-/** Whether a body is meant for this dialect rather than for `{"message"}`. */
-export function looksLikeCompletions(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && 'messages' in body;
-}
+/** The protocol of OpenAI clients: unnamed chunks and an end mark. An error also ends a stream. */
+export const openAiChatCompletions: Protocol<CompletionsRequest> = {
+  id: 'openai.chat-completions',
+  batchUrl: '/v1/chat/completions',
+  recognizes: (body) => typeof body === 'object' && body !== null && 'messages' in body,
+  parse: parseCompletionsRequest,
+  toInput: toAgentInput,
+  wantsStream: ({ stream }) => stream ?? false,
+  encodeResult: toChatCompletion,
+  encodeStart: (frame) => [{ data: toChunk({ role: 'assistant', content: '' }, { frame }) }],
+  encodeEvent: toEvents,
+  encodeError: (error, { requestId }) => ({ data: { error: toProblem(error, requestId).error } }),
+};
 
-/** @throws ServiceError invalid_request naming the field, or context_too_long */
-export function parseCompletionsRequest(body: unknown): CompletionsRequest {
-  const parsed = parseRequest(completionsSchema, body);
-  const said = parsed.messages.map((message): Message => {
-    return { role: message.role, content: textOf(message.content) };
-  });
-  const last = said.at(-1);
+function parseCompletionsRequest(body: unknown): CompletionsRequest {
+  const request = parseRequest(completionsSchema, body);
+  const { messages } = request;
+  const last = messages.at(-1);
   if (last?.role !== 'user')
-    throw invalidField(said.length - 1, 'role', 'the last must be of the user');
+    throw invalidField(messages.length - 1, 'role', 'the last must be of the user');
   if (last.content.trim() === '')
-    throw invalidField(said.length - 1, 'content', 'must not be blank');
-  const chars = said.reduce((sum, one) => sum + one.content.length, 0);
+    throw invalidField(messages.length - 1, 'content', 'must not be blank');
+  const chars = messages.reduce((sum, message) => sum + message.content.length, 0);
   if (chars > MAX_CHARS) {
     throw new ServiceError(
       'context_too_long',
@@ -102,81 +110,81 @@ export function parseCompletionsRequest(body: unknown): CompletionsRequest {
       { param: 'messages' },
     );
   }
-  return {
-    question: {
-      message: last.content,
-      earlier: said.slice(0, -1),
-      maxOutputTokens: parsed.max_completion_tokens ?? parsed.max_tokens ?? undefined,
-      temperature: parsed.temperature ?? undefined,
-    },
-    stream: parsed.stream ?? false,
-    includeUsage: parsed.stream_options?.include_usage ?? false,
-  };
+  return request;
 }
 
-function textOf(value: z.output<typeof content>): string {
-  return typeof value === 'string' ? value : value.map(({ text }) => text).join('');
-}
-
-function invalidField(index: number, field: string, wanted: string): ServiceError {
+function invalidField(index: number, field: string, expected: string): ServiceError {
   const param = `messages.${index}.${field}`;
-  return new ServiceError('invalid_request', `Cannot accept the request: "${param}": ${wanted}`, {
+  return new ServiceError('invalid_request', `Cannot accept the request: "${param}": ${expected}`, {
     param,
   });
 }
 
-/** What all parts of one answer have in common. */
-export interface CompletionFrame {
-  /** Quoted by callers; the request id makes it findable in the log. */
-  readonly requestId: string;
-  /** Seconds since the epoch. */
-  readonly created: number;
+function toAgentInput(request: CompletionsRequest): AgentInput {
+  const { messages, max_completion_tokens: newer, max_tokens: older, temperature } = request;
+  return {
+    messages: messages.map(({ role, content }) => ({ role, content })),
+    maxOutputTokens: newer ?? older ?? undefined,
+    temperature: temperature ?? undefined,
+  };
 }
 
-/** A whole answer in the shape that OpenAI clients read. */
-export function toChatCompletion(reply: RunResult, frame: CompletionFrame) {
+type CompletionFrame = Frame<CompletionsRequest>;
+
+function toChatCompletion(result: RunResult, frame: CompletionFrame) {
   return {
-    ...head('chat.completion', frame, reply.model),
+    ...toHead('chat.completion', frame, result.model),
     choices: [
       {
         index: 0,
-        message: { role: 'assistant', content: reply.response, refusal: null },
+        message: { role: 'assistant', content: result.text, refusal: null },
         logprobs: null,
-        finish_reason: reply.finishReason,
+        finish_reason: result.finishReason,
       },
     ],
-    usage: toUsage(reply.usage),
+    usage: toUsage(result.usage),
   };
 }
 
-/** One piece of a streamed answer. */
-export function toChunk(
-  delta: { readonly role?: 'assistant'; readonly content?: string },
-  { frame, model, finishReason = null }: ChunkOptions,
-) {
-  return {
-    ...head('chat.completion.chunk', frame, model),
-    choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason }],
-  };
+function toEvents(event: AgentEvent, frame: CompletionFrame): readonly SseEvent[] {
+  switch (event.type) {
+    case 'text-delta':
+      return [{ data: toChunk({ content: event.text }, { frame }) }];
+    case 'done':
+      return toLastEvents(event.result, frame);
+    case 'tool-call':
+    case 'tool-result':
+    case 'step-end':
+      // The agent runs its tools itself; in this protocol a tool call is a request to the client.
+      return [];
+  }
 }
 
-/** The last piece of a stream whose caller asked for the usage. */
-export function toUsageChunk(reply: RunResult, frame: CompletionFrame) {
-  return {
-    ...head('chat.completion.chunk', frame, reply.model),
-    choices: [],
-    usage: toUsage(reply.usage),
-  };
+function toLastEvents({ finishReason, usage }: RunResult, frame: CompletionFrame) {
+  const last = { data: toChunk({}, { frame, finishReason }) };
+  const { stream_options: options } = frame.request;
+  if (options?.include_usage !== true) return [last, { data: DONE }];
+  const head = toHead('chat.completion.chunk', frame, frame.publicModel);
+  return [last, { data: { ...head, choices: [], usage: toUsage(usage) } }, { data: DONE }];
 }
 
 interface ChunkOptions {
   readonly frame: CompletionFrame;
-  readonly model: string;
-  readonly finishReason?: RunResult['finishReason'] | null;
+  readonly finishReason?: RunResult['finishReason'];
 }
 
-function head(object: string, { requestId, created }: CompletionFrame, model: string) {
-  return { id: `chatcmpl-${requestId}`, object, created, model };
+function toChunk(
+  delta: { readonly role?: 'assistant'; readonly content?: string },
+  { frame, finishReason }: ChunkOptions,
+) {
+  return {
+    ...toHead('chat.completion.chunk', frame, frame.publicModel),
+    choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason ?? null }],
+  };
+}
+
+function toHead(object: string, { requestId, startedAt }: CompletionFrame, model: string) {
+  return { id: `chatcmpl-${requestId}`, object, created: Math.floor(startedAt / 1_000), model };
 }
 
 function toUsage({ inputTokens, outputTokens, totalTokens }: TokenUsage) {

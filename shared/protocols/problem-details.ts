@@ -29,7 +29,7 @@ const PROBLEMS: Record<ErrorCode, readonly [status: number, title: string]> = {
 };
 
 /** One body for every client: RFC 9457 beside the error object that OpenAI clients read. */
-export interface Problem {
+interface Problem {
   readonly type: 'about:blank';
   readonly title: string;
   readonly status: number;

@@ -38,22 +38,6 @@ export const ATTRIBUTES = {
   urlScheme: 'url.scheme',
 } as const;
 
-const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
-
-/** The parts of a W3C trace context. */
-export interface TraceParts {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly flags: number;
-}
-
-/** Parses a traceparent header; undefined if it is invalid. */
-export function parseTraceparent(text: string | undefined): TraceParts | undefined {
-  const [, traceId, spanId, flags] = TRACEPARENT.exec(text ?? '') ?? [];
-  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
-  return { traceId, spanId, flags: Number.parseInt(flags, 16) };
-}
-
 export interface ToolSpanOptions {
   readonly name: string;
   /** The trace context of the run that calls the tool. */

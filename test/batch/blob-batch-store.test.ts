@@ -13,20 +13,23 @@ import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { readJob, type JobResults } from '../support/batch/read-job.ts';
 import { createRecordedTelemetry } from '../support/recorded-telemetry.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 let store: BatchStore;
 
 beforeAll(async () => {
-  world = await startStorageWorld();
+  environment = await startStorageEnvironment();
   store = storeWith();
 });
 
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 function areaWith(options: { renewEveryMs?: number; telemetry?: Telemetry } = {}) {
-  const { connection } = world;
+  const { connection } = environment;
   return createAzureBlobContainer({
     connection,
     container: RESULT_CONTAINER,
@@ -60,7 +63,7 @@ function resultOf(jobId: string, index: number): JournalEntry {
 }
 
 function journalBlob(jobId: string) {
-  return world.results.getAppendBlobClient(blobPaths.journal(jobId, 0));
+  return environment.results.getAppendBlobClient(blobPaths.journal(jobId, 0));
 }
 
 describe('a journal in blob storage', () => {
@@ -70,7 +73,7 @@ describe('a journal in blob storage', () => {
     await hold.append(resultOf('begins', 0));
     await hold.release();
 
-    const lines = (await world.journalText('begins')).trimEnd().split('\n');
+    const lines = (await environment.journalText('begins')).trimEnd().split('\n');
     expect(lines.map((line): unknown => JSON.parse(line))).toEqual([
       { type: 'job', digest: digestOf(job.items), total: 2, createdAt: expect.any(String) },
       resultOf('begins', 0),
@@ -110,7 +113,7 @@ describe('a journal in blob storage', () => {
     const outcomes = await Promise.all(Array.from({ length: 8 }, () => store.open(refOf(job))));
 
     expect(outcomes.filter((outcome) => outcome === 'busy')).toHaveLength(7);
-    expect((await world.journalText('raced')).match(/"type":"job"/g)).toHaveLength(1);
+    expect((await environment.journalText('raced')).match(/"type":"job"/g)).toHaveLength(1);
   });
 
   it('begins a journal that a crash left empty', async () => {
@@ -190,7 +193,7 @@ describe('a hold in blob storage', () => {
     expect(other.lost.aborted).toBe(false);
     await other.append(resultOf('stolen', 0));
     await other.release();
-    expect((await world.journalText('stolen')).trimEnd().split('\n')).toHaveLength(3);
+    expect((await environment.journalText('stolen')).trimEnd().split('\n')).toHaveLength(3);
   });
 
   it('Q9: rejects an append before it even knows that it was lost', async () => {
@@ -222,8 +225,8 @@ describe('the result store', () => {
     for (const message of letters) await store.recordDeadLetter({ reason: 'because', message });
 
     const kept: string[] = [];
-    for await (const blob of world.results.listBlobsFlat({ prefix: '_dead-letters/' })) {
-      const text = await world.results.getBlobClient(blob.name).downloadToBuffer();
+    for await (const blob of environment.results.listBlobsFlat({ prefix: '_dead-letters/' })) {
+      const text = await environment.results.getBlobClient(blob.name).downloadToBuffer();
       kept.push(text.toString('utf8'));
       expect(blob.name).toMatch(/^_dead-letters\/\d{4}-\d\d-\d\d\/[0-9a-f-]{36}\.json$/);
     }

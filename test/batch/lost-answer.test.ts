@@ -8,9 +8,12 @@ import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { startBreakProxy, type BreakProxy } from '../support/batch/break-proxy.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 let proxy: BreakProxy;
 let store: BatchStore;
 /** Parts of `METHOD path?query` whose next answer is lost. */
@@ -19,16 +22,19 @@ let losing: string[] = [];
 const WAIT = { timeout: 10_000 };
 
 beforeAll(async () => {
-  world = await startStorageWorld();
+  environment = await startStorageEnvironment();
   proxy = await startBreakProxy({
-    targetPort: world.blobPort,
+    targetPort: environment.blobPort,
     breaks: ({ method, url }) => {
       const at = losing.findIndex((part) => `${method} ${url}`.includes(part));
       if (at !== -1) losing = losing.toSpliced(at, 1);
       return at === -1 ? undefined : 'lost';
     },
   });
-  const connectionString = world.connectionString.replace(`:${world.blobPort}/`, `:${proxy.port}/`);
+  const connectionString = environment.connectionString.replace(
+    `:${environment.blobPort}/`,
+    `:${proxy.port}/`,
+  );
   const area = createAzureBlobContainer({
     connection: { kind: 'connectionString', connectionString },
     container: RESULT_CONTAINER,
@@ -40,7 +46,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await proxy.close();
-  await world.stop();
+  await environment.stop();
 });
 
 async function open(jobId: string): Promise<ShardLease> {
@@ -64,7 +70,7 @@ describe('an answer of storage that is lost on its way', () => {
     await hold.append({ type: 'closed' });
 
     await hold.release();
-    const lines = (await world.journalText('append')).trimEnd().split('\n');
+    const lines = (await environment.journalText('append')).trimEnd().split('\n');
     expect(lines.map((text) => text.slice(0, 15))).toEqual([
       '{"type":"job","',
       '{"type":"result',
@@ -80,7 +86,7 @@ describe('an answer of storage that is lost on its way', () => {
     const hold = await open('begin');
 
     await hold.release();
-    expect((await world.journalText('begin')).match(/"type":"job"/g)).toHaveLength(1);
+    expect((await environment.journalText('begin')).match(/"type":"job"/g)).toHaveLength(1);
   });
 
   it('opens the job when the answers about its creation and its lease are lost', async () => {
@@ -112,7 +118,7 @@ describe('an answer of storage that is lost on its way', () => {
 
     await hold.append({ type: 'closed' });
     await hold.release();
-    expect((await world.journalText('granted')).trimEnd().split('\n')).toHaveLength(2);
+    expect((await environment.journalText('granted')).trimEnd().split('\n')).toHaveLength(2);
   });
 });
 

@@ -4,9 +4,12 @@ import { breakLease } from '../support/batch/break-lease.ts';
 import { startBreakProxy, type BreakProxy } from '../support/batch/break-proxy.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { storageProcessor } from '../support/batch/storage-processor.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 let proxy: BreakProxy;
 let away = false;
 /** Requests to come that a busy storage refuses. */
@@ -15,10 +18,10 @@ const BUSY = { status: 503, code: 'ServerBusy' } as const;
 let connectionString: string;
 
 beforeAll(async () => {
-  world = await startStorageWorld();
+  environment = await startStorageEnvironment();
   // The worst of storages: it does the work and says nothing.
   proxy = await startBreakProxy({
-    targetPort: world.blobPort,
+    targetPort: environment.blobPort,
     breaks: () => {
       if (away) return 'lost';
       if (busyFor === 0) return undefined;
@@ -26,7 +29,10 @@ beforeAll(async () => {
       return BUSY;
     },
   });
-  connectionString = world.connectionString.replace(`:${world.blobPort}/`, `:${proxy.port}/`);
+  connectionString = environment.connectionString.replace(
+    `:${environment.blobPort}/`,
+    `:${proxy.port}/`,
+  );
 });
 
 beforeEach(() => {
@@ -36,7 +42,7 @@ beforeEach(() => {
 
 afterAll(async () => {
   await proxy.close();
-  await world.stop();
+  await environment.stop();
 });
 
 /** Enough to see that waiting has an end. */
@@ -77,7 +83,7 @@ describe('storage that does not answer', () => {
 
     away = false;
     // The result of m4 arrived, although nobody was told.
-    await breakLease(world, 'middle').catch(() => undefined);
+    await breakLease(environment, 'middle').catch(() => undefined);
     await processor.process(job);
     expect(agent.asked).toEqual(messages(8));
     expect((await read('middle'))?.results.size).toBe(8);

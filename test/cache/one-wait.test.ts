@@ -13,22 +13,22 @@ import {
 } from '../support/limits.ts';
 import {
   describeWithRedis,
-  startRedisWorld,
-  type RedisWorld,
+  startRedisEnvironment,
+  type RedisEnvironment,
 } from '../support/redis/with-redis.ts';
 
 const TTL_MS = 300_000;
 
 describeWithRedis('one instance with limits and cache on the same Redis', () => {
-  let world: RedisWorld;
+  let environment: RedisEnvironment;
   beforeEach(async () => {
-    world = await startRedisWorld();
+    environment = await startRedisEnvironment();
   });
-  afterEach(() => world.close());
+  afterEach(() => environment.close());
 
   function createInstance() {
     const clock = createHandClock(Date.now());
-    const { url, token } = world.bridge;
+    const { url, token } = environment.bridge;
     const { circuit, shared } = createRedisParts({ url, token, clock, timeoutMs: 150 });
     const size = { maxEntryBytes: 10_000, ttlMs: TTL_MS, clock };
     const near = createMemoryStore({ ...size, maxEntries: 100, maxBytes: 1_000_000 });
@@ -56,18 +56,18 @@ describeWithRedis('one instance with limits and cache on the same Redis', () => 
 
   it('R2 waits for a hanging Redis once for limits and cache together', async () => {
     const chat = createInstance();
-    world.bridge.inject({ kind: 'hang' });
+    environment.bridge.inject({ kind: 'hang' });
 
     await chat('first');
     await chat('second');
 
-    expect(world.bridge.requests()).toBe(1);
+    expect(environment.bridge.requests()).toBe(1);
   });
 
   it('R1 serves every chat within the limit while Redis is killed under load', async () => {
     const chat = createInstance();
     const all = Array.from({ length: 200 }, async (_, index) => {
-      if (index === 20) await world.killRedis();
+      if (index === 20) await environment.killRedis();
       return chat(`question ${index % 30}`);
     });
 

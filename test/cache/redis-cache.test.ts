@@ -14,34 +14,34 @@ import { openRespConnection, type RespConnection } from '../support/redis/resp-c
 import type { BridgeFault } from '../support/redis/upstash-bridge.ts';
 import {
   describeWithRedis,
-  startRedisWorld,
-  type RedisWorld,
+  startRedisEnvironment,
+  type RedisEnvironment,
 } from '../support/redis/with-redis.ts';
 
 const TTL_MS = 300_000;
 const MAX_ENTRY_BYTES = 10_000;
 
 describeWithRedis('answers in Redis', () => {
-  let world: RedisWorld;
+  let environment: RedisEnvironment;
   let redis: RespConnection;
   let clock: HandClock;
 
   beforeAll(async () => {
-    world = await startRedisWorld();
-    redis = await openRespConnection(world.socketPath);
+    environment = await startRedisEnvironment();
+    redis = await openRespConnection(environment.socketPath);
   });
   afterAll(async () => {
     redis.close();
-    await world.close();
+    await environment.close();
   });
   beforeEach(async () => {
-    world.bridge.inject(undefined);
+    environment.bridge.inject(undefined);
     await redis.send(['FLUSHALL']);
     clock = createHandClock(Date.now());
   });
 
   function far(): CacheStore {
-    const { url, token } = world.bridge;
+    const { url, token } = environment.bridge;
     const { circuit } = createRedisParts({ url, token, clock, timeoutMs: 1_000 });
     return createRedisStore({
       redis: createRedisClient({ url, token, timeoutMs: 1_000 }),
@@ -145,7 +145,7 @@ describeWithRedis('answers in Redis', () => {
     ['R3 answers with a web page', { kind: 'body', body: '<html>' }],
     ['R3 refuses', { kind: 'reply-error', message: 'NOAUTH Authentication required.' }],
   ])('are kept in the process while Redis %s', async (_name, fault) => {
-    world.bridge.inject(fault);
+    environment.bridge.inject(fault);
     const cache = createResponseCache({ store: instance(), ttlMs: TTL_MS, clock });
     const answerAgain = () =>
       answer(cache, { question: ask(), make: async () => candidate({ text: 'made' }) });

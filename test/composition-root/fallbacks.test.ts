@@ -6,6 +6,7 @@ import {
 import { createService, type Service } from '../../shared/composition-root.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import { inputOf } from '../support/scripted-model.ts';
 
 const models: DevelopmentModel[] = [];
 let service: Service | undefined;
@@ -44,9 +45,9 @@ describe('MODEL_FALLBACKS in the environment', () => {
       { writeLog: () => undefined },
     );
 
-    const reply = await service.agent.answer({ message: 'Hello' }, turn());
+    const result = await service.agent.run(inputOf('Hello'), turn());
 
-    expect(reply.response).toContain('Hello');
+    expect(result.text).toContain('Hello');
     expect(primary.calls()).toHaveLength(1);
     expect(fallback.calls()[0]?.headers['authorization']).toBe('Bearer key-of-second');
   });

@@ -2,19 +2,19 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inspectConfig } from '../../shared/config/read-config.ts';
 import { describeConfig } from '../../dev/config/describe-config.ts';
-import { startVaultWorld, type VaultWorld } from '../e2e/support/vault-world.ts';
+import { startVaultEnvironment, type VaultEnvironment } from '../e2e/support/vault-environment.ts';
 import { runScript } from '../support/run-script.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../dev/config.ts', import.meta.url));
 const PRELOAD = new URL('../support/resolve-vaults-to-loopback.ts', import.meta.url);
 
-let world: VaultWorld;
+let environment: VaultEnvironment;
 beforeAll(async () => {
-  world = await startVaultWorld();
-  world.vault.set('openai-api-key', 'canary-vault-key');
-  world.vault.set('azure-openai-endpoint', 'https://canary-vault.openai.azure.com');
+  environment = await startVaultEnvironment();
+  environment.vault.set('openai-api-key', 'canary-vault-key');
+  environment.vault.set('azure-openai-endpoint', 'https://canary-vault.openai.azure.com');
 });
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 async function run(env: Record<string, string>) {
   const script = runScript(SCRIPT, { env });
@@ -44,7 +44,7 @@ describe('npm run config', () => {
   });
 
   it('asks the vault and says which values came from it, but not what they are', async () => {
-    const { languageWorkers__node__arguments: _preload, ...settings } = world.settings;
+    const { languageWorkers__node__arguments: _preload, ...settings } = environment.settings;
 
     const { code, out, err } = await run({
       ...settings,
@@ -88,7 +88,7 @@ describe('npm run config', () => {
     expect(out + err).not.toMatch(/canary|77777/);
   });
 
-  it('says that the local world brings a model where none is set', async () => {
+  it('says that the local environment brings a model where none is set', async () => {
     const { code, out } = await run({});
 
     expect(code).toBe(0);

@@ -6,8 +6,8 @@ import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.t
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import {
   describeWithRedis,
-  startRedisWorld,
-  type RedisWorld,
+  startRedisEnvironment,
+  type RedisEnvironment,
 } from '../support/redis/with-redis.ts';
 
 /** Far above what any of these tests takes, so that nothing fills up while one runs. */
@@ -20,16 +20,16 @@ describe('buckets in this process', () => {
 });
 
 describeWithRedis('buckets in Redis', () => {
-  let world: RedisWorld;
+  let environment: RedisEnvironment;
   beforeAll(async () => {
-    world = await startRedisWorld();
+    environment = await startRedisEnvironment();
   });
-  afterAll(() => world.close());
+  afterAll(() => environment.close());
 
   let count = 0;
   behavesAsBucketStore((shape) => {
     count += 1;
-    const { url, token } = world.bridge;
+    const { url, token } = environment.bridge;
     const redis = createRedisClient({ url, token, timeoutMs: 5_000 });
     return createRedisBuckets({ ...shape, redis, prefix: `store-${count}` });
   });

@@ -7,19 +7,19 @@ import { countAllowed, createLimiter, createRedisParts, reserveAtOnce } from '..
 import { openRespConnection } from '../support/redis/resp-connection.ts';
 import {
   describeWithRedis,
-  startRedisWorld,
-  type RedisWorld,
+  startRedisEnvironment,
+  type RedisEnvironment,
 } from '../support/redis/with-redis.ts';
 
 describeWithRedis('two instances that share Redis', () => {
-  let world: RedisWorld;
+  let environment: RedisEnvironment;
   beforeAll(async () => {
-    world = await startRedisWorld();
+    environment = await startRedisEnvironment();
   });
-  afterAll(() => world.close());
+  afterAll(() => environment.close());
 
   function createInstance(settings: Partial<LimitSettings>): RateLimiter {
-    const { shared } = createRedisParts({ ...world.bridge, clock: systemClock });
+    const { shared } = createRedisParts({ ...environment.bridge, clock: systemClock });
     return createLimiter({ settings, shared, clock: systemClock });
   }
 
@@ -98,7 +98,7 @@ describeWithRedis('two instances that share Redis', () => {
     const instance = createInstance(RPM);
     await instance.reserve({ callerId: 'address:203.0.113.7', tokens: 0 });
 
-    const connection = await openRespConnection(world.socketPath);
+    const connection = await openRespConnection(environment.socketPath);
     const keys = await connection.send(['KEYS', '*']);
     connection.close();
 

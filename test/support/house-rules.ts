@@ -22,7 +22,16 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
     'storage',
     'telemetry',
   ],
-  http: ['protocols', 'agent', 'batch', 'callers', 'health', 'rate-limit', 'telemetry'],
+  http: [
+    'protocols',
+    'agent',
+    'batch',
+    'callers',
+    'health',
+    'rate-limit',
+    'resilience',
+    'telemetry',
+  ],
   protocols: ['agent', 'model'],
   batch: ['protocols', 'agent', 'storage', 'resilience', 'telemetry'],
   agent: ['cache', 'model', 'telemetry'],
@@ -39,6 +48,7 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   config: ['secrets', 'telemetry'],
   errors: [],
   clock: [],
+  json: ['errors'],
 };
 
 /** Floors of a room that has floors, from the top: each stands on those below it. */
@@ -46,7 +56,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   batch: ['api', 'processing', 'planning', 'storage', 'model'],
 };
 
-const GROUND = ['errors', 'clock'];
+const GROUND = ['errors', 'clock', 'json'];
 const IMPORT = /(?:from|import)\s*\(?\s*'([^']+)'/g;
 
 /** Every way in which the files break the rules of the house, as sentences. */

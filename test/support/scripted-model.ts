@@ -1,3 +1,4 @@
+import type { AgentInput } from '../../shared/agent/agent.ts';
 import type {
   Model,
   ModelResponse,
@@ -32,6 +33,11 @@ export function createScriptedModel(script: {
       return take(streams)(request, call);
     },
   };
+}
+
+/** The input of a run: one message of the user. */
+export function inputOf(content: string): AgentInput {
+  return { messages: [{ role: 'user', content }] };
 }
 
 /** A whole answer with the given text. */

@@ -4,7 +4,7 @@ import {
   type DevelopmentModel,
 } from '../../dev/model/start-development-model.ts';
 import { createService, type Service } from '../../shared/composition-root.ts';
-import { handleChat } from '../../shared/http/chat-handler.ts';
+import { chatHandler } from '../../shared/http/chat-handler.ts';
 import { meteredHandler } from '../../shared/http/admission.ts';
 import type { Ingestion } from '../support/ingestion.ts';
 
@@ -48,7 +48,7 @@ export async function startObservedService(options: ObservedOptions): Promise<Ob
       ...(ingestion && { telemetryTransport: ingestion.transport }),
     },
   );
-  const handler = meteredHandler(async () => service, handleChat);
+  const handler = meteredHandler(async () => service, chatHandler('chat'));
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= service.close());
   return {

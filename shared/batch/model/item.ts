@@ -1,11 +1,12 @@
 import * as z from 'zod';
 import type { ErrorCode } from '../../errors.ts';
+import { BATCH_URLS } from '../../protocols/registry.ts';
 import { describeIssue, type ValidationIssue } from '../../protocols/validation.ts';
 
 const itemSchema = z.strictObject({
   custom_id: z.string().min(1).max(512),
   method: z.literal('POST').optional(),
-  url: z.enum(['/v1/chat/completions', '/api/chat']).optional(),
+  url: z.enum(BATCH_URLS).optional(),
   body: z.record(z.string(), z.unknown()),
 });
 

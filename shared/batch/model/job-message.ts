@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { customIdOf } from './item.ts';
 import { INPUT_CONTAINER } from '../storage-names.ts';
 import { describeIssue } from '../../protocols/validation.ts';
+import { parseJson } from '../../json.ts';
 
 /** A blob name without tricks: no separators, and no dot at the end, which readers cut off. */
 const JOB_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?$/;
@@ -157,7 +158,7 @@ export function decodeMessage(message: unknown): unknown {
 }
 
 function decodeText(text: string): unknown {
-  return parse(text.replace(/^\ufeff/, '')) ?? decodeBase64(text);
+  return parseJson(text.replace(/^\ufeff/, '')) ?? decodeBase64(text);
 }
 
 function decodeBase64(text: string): unknown {
@@ -166,16 +167,7 @@ function decodeBase64(text: string): unknown {
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(compact)) return undefined;
   try {
     const bytes = Buffer.from(compact, 'base64');
-    return parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    return undefined;
-  }
-}
-
-/** `undefined` for what is not JSON; JSON itself has no undefined. */
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
+    return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
     return undefined;
   }

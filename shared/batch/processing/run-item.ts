@@ -1,4 +1,4 @@
-import type { Agent, RunResult, RunContext } from '../../agent/agent.ts';
+import type { Agent, AgentInput, RunContext, RunResult } from '../../agent/agent.ts';
 import {
   successLine,
   failureLine,
@@ -10,12 +10,8 @@ import {
 } from '../model/item.ts';
 import type { Clock } from '../../clock.ts';
 import { type ErrorCode, isRetryable, ServiceError, toServiceError } from '../../errors.ts';
-import { parseChatRequest } from '../../protocols/chat-api.ts';
-import {
-  looksLikeCompletions,
-  parseCompletionsRequest,
-  toChatCompletion,
-} from '../../protocols/openai-chat-completions.ts';
+import type { Frame } from '../../protocols/protocol.ts';
+import { protocolOfBody } from '../../protocols/registry.ts';
 import type { ValidationIssue } from '../../protocols/validation.ts';
 import { raceAbort } from '../../resilience/abort.ts';
 import { describeError } from '../../telemetry/describe-error.ts';
@@ -34,6 +30,8 @@ export type ItemOutcome =
 export interface ItemOptions {
   readonly place: ItemPlace;
   readonly agent: Agent;
+  /** The name that clients know the agent by. */
+  readonly publicModel: string;
   readonly itemDeadlineMs: number;
   /** Aborts when the job must let go; the item is then neither answered nor failed. */
   readonly stop: AbortSignal;
@@ -62,13 +60,13 @@ export async function runItem(item: unknown, options: ItemOptions): Promise<Item
     telemetry: options.telemetry.with({ requestId }),
   };
   try {
-    const { question, toBody } = readBody(parsed.item.body, {
+    const { input, encode } = readBody(parsed.item.body, {
       requestId,
-      now: options.agentClock.now(),
+      startedAt: options.agentClock.now(),
+      publicModel: options.publicModel,
     });
-    const answering = options.agent.answer(question, context);
-    const reply = await raceAbort(answering, context.signal);
-    return { kind: 'result', line: successLine(place, requestId, toBody(reply)) };
+    const result = await raceAbort(options.agent.run(input, context), context.signal);
+    return { kind: 'result', line: successLine(place, requestId, encode(result)) };
   } catch (thrown) {
     if (stop.aborted) return { kind: 'stopped' };
     return failure(toServiceError(thrown), { place, telemetry: context.telemetry });
@@ -94,15 +92,18 @@ function noItem(
   return failureLine(place, 'invalid_item', `Cannot accept the item: ${name} ${fault.wanted}`);
 }
 
-/** The question of a body in either dialect, and how its answer is to be written. */
-function readBody(body: unknown, { requestId, now }: { requestId: string; now: number }) {
-  if (!looksLikeCompletions(body)) {
-    const toBody = (reply: RunResult): unknown => ({ ...reply, requestId });
-    return { question: parseChatRequest(body), toBody };
-  }
-  const frame = { requestId, created: Math.floor(now / 1_000) };
-  const toBody = (reply: RunResult): unknown => toChatCompletion(reply, frame);
-  return { question: parseCompletionsRequest(body).question, toBody };
+interface ItemRequest {
+  readonly input: AgentInput;
+  /** Writes a result in the protocol of the item. */
+  readonly encode: (result: RunResult) => unknown;
+}
+
+/** @throws ServiceError where the body is not valid in its protocol */
+function readBody(body: unknown, frame: Omit<Frame<unknown>, 'request'>): ItemRequest {
+  const protocol = protocolOfBody(body);
+  const request = protocol.parse(body);
+  const encode = (result: RunResult) => protocol.encodeResult(result, { ...frame, request });
+  return { input: protocol.toInput(request), encode };
 }
 
 function failure(

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Agent } from '../../agent/agent.ts';
 import { customIdOf, failureLine, type ItemPlace } from '../model/item.ts';
 import type { Shard } from '../planning/load-shard.ts';
@@ -9,9 +8,12 @@ import { NO_THROTTLES } from '../storage/journal.ts';
 import type { ShardLease } from '../storage/shard-lease.ts';
 import type { Clock } from '../../clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
+import { newTraceparent } from '../../telemetry/trace-context.ts';
 
 export interface PassOptions {
   readonly agent: Agent;
+  /** The name that clients know the agent by. */
+  readonly publicModel: string;
   /** Items of one shard that run at once. */
   readonly concurrency: number;
   /** What all shards of this process may ask together. */
@@ -106,7 +108,7 @@ async function startItems(due: readonly number[], { shard, hold, options, retryT
   const closesAt = performance.now() + options.jobDeadlineMs;
   const isClosed = (): boolean =>
     stop.aborted || pace.blockedMs() > 0 || performance.now() >= closesAt;
-  const traceparent = `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
+  const traceparent = newTraceparent();
 
   const writes = createWriteBehind({
     max: writesBehind(options.concurrency),

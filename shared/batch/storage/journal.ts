@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { resultLineSchema } from '../model/item.ts';
+import { parseJson } from '../../json.ts';
 
 const entrySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('job'), digest: z.string(), total: z.int(), createdAt: z.string() }),
@@ -116,7 +117,7 @@ export function createJournalReader(): JournalReader {
   return {
     add(line) {
       if (line === '') return undefined;
-      const entry = parseEntry(line);
+      const entry = entrySchema.safeParse(parseJson(line)).data;
       if (entry !== undefined) return take(entry) ? entry : undefined;
       counts.unreadable += 1;
       return undefined;
@@ -138,12 +139,4 @@ function nextAttempt(
 
 function oneMore(before: ThrottleCounts = NO_THROTTLES, why: keyof ThrottleCounts): ThrottleCounts {
   return { ...before, [why]: before[why] + 1 };
-}
-
-function parseEntry(line: string): JournalEntry | undefined {
-  try {
-    return entrySchema.safeParse(JSON.parse(line)).data;
-  } catch {
-    return undefined;
-  }
 }

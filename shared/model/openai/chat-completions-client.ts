@@ -12,7 +12,7 @@ import {
   readErrorBody,
   type RefusedResponse,
 } from './map-error.ts';
-import { parseJson, readResponse, readText } from './read-response.ts';
+import { readResponse, readText } from './read-response.ts';
 import { type EndpointEvent, readStream } from './read-stream.ts';
 import {
   invalidAnswer,
@@ -23,6 +23,7 @@ import {
 } from '../upstream-error.ts';
 import { abortReason, raceAbort } from '../../resilience/abort.ts';
 import type { HeaderSource } from '../../resilience/retry-after.ts';
+import { parseJson } from '../../json.ts';
 
 /** Enough for code and message. A longer error body is no answer of an API, and is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;

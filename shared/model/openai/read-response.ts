@@ -9,6 +9,7 @@ import type {
 } from '../model.ts';
 import { completionSchema, type CompletionUsage } from './schema.ts';
 import { filteredContent, invalidAnswer, UpstreamCause } from '../upstream-error.ts';
+import { parseJson } from '../../json.ts';
 
 /** The body of an unstreamed completion as an answer; anything else is refused. */
 export function readResponse(body: string, context: CompletionContext): ModelResponse {
@@ -31,16 +32,6 @@ export function readResponse(body: string, context: CompletionContext): ModelRes
     },
     context,
   );
-}
-
-/** JSON as `unknown`; what is none is undefined, which no schema here accepts. */
-export function parseJson(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return value;
-  } catch {
-    return undefined;
-  }
 }
 
 /** What an upstream said by the time it gave a reason for stopping. */

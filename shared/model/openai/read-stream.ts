@@ -1,12 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ModelResponse, ModelEvent, ModelToolCall } from '../model.ts';
 import { readErrorBody, safeCode } from './map-error.ts';
-import {
-  type CompletionContext,
-  toModelResponse,
-  parseJson,
-  type RawCompletion,
-} from './read-response.ts';
+import { type CompletionContext, toModelResponse, type RawCompletion } from './read-response.ts';
 import { chunkSchema, type CompletionChunk, type CompletionUsage } from './schema.ts';
 import { createSseParser, type SseEvent } from './sse-parser.ts';
 import {
@@ -16,6 +11,7 @@ import {
   UpstreamCause,
   type UpstreamFailure,
 } from '../upstream-error.ts';
+import { parseJson } from '../../json.ts';
 
 /** Besides what the model says: a token that is not shown, which still proves that it is alive. */
 export type EndpointEvent = ModelEvent | { readonly type: 'progress' };

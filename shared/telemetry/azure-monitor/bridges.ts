@@ -18,7 +18,8 @@ import type { MetricDefinition } from '../metric-definition.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
 import { type MetricName, METRICS, type ObservableName } from '../metrics.ts';
 import type { Redact } from '../redact.ts';
-import { ATTRIBUTES, parseTraceparent } from '../spans.ts';
+import { ATTRIBUTES } from '../spans.ts';
+import { formatTraceparent, parseTraceparent } from '../trace-context.ts';
 import type { LogFields, LogLevel, Span, SpanAttributes, SpanKind, Tracer } from '../telemetry.ts';
 
 type MetricForwarder = (value: number, attributes: Attributes) => void;
@@ -144,7 +145,7 @@ export function createSpanTracer(tracer: OtelTracer): Tracer {
 function toSpan(span: OtelSpan): Span {
   let isOpen = true;
   return {
-    traceparent: format(span.spanContext()),
+    traceparent: toTraceparent(span.spanContext()),
     set: (attributes) => void span.setAttributes(toSpanAttributes(attributes)),
     end(code) {
       if (!isOpen) return;
@@ -174,6 +175,6 @@ function toSpanAttributes(attributes: SpanAttributes): Attributes {
   return known;
 }
 
-function format({ traceId, spanId, traceFlags }: SpanContext): string {
-  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+function toTraceparent({ traceId, spanId, traceFlags: flags }: SpanContext): string {
+  return formatTraceparent({ traceId, spanId, flags });
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BatchProgress, BatchService } from '../../../dev/batch/batch-service.ts';
-import { PlainFailure } from '../../../dev/plain-failure.ts';
+import { CliError } from '../../../dev/cli-error.ts';
 import { runBatch } from '../../../dev/batch/run-batch.ts';
 import type { RunBatchNeeds } from '../../../dev/batch/run-batch.ts';
 import { successLine, failureLine } from '../../../shared/batch/model/item.ts';
@@ -76,7 +76,7 @@ describe('runBatch', () => {
 
     const running = run([item('a')], { service });
 
-    await expect(running).rejects.toThrow(PlainFailure);
+    await expect(running).rejects.toThrow(CliError);
     await expect(running).rejects.toThrow(/at most 50000 lines$/);
   });
 

@@ -59,6 +59,7 @@ export function makeProcessor({
   const sent: SentJob[] = [];
   const processor = createJobProcessor({
     agent,
+    publicModel: 'assistant',
     store,
     inputs,
     telemetry,

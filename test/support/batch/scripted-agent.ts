@@ -25,13 +25,14 @@ export function createScriptedAgent(
   return {
     asked,
     mostAtOnce: () => most,
-    async answer({ message }, { signal }) {
+    async run({ messages }, { signal }) {
+      const message = messages.at(-1)?.content ?? '';
       asked.push(message);
       running += 1;
       most = Math.max(most, running);
       try {
         const call = asked.filter((earlier) => earlier === message).length;
-        return replyOf(await script({ message, call, signal }));
+        return resultOf(await script({ message, call, signal }));
       } finally {
         running -= 1;
       }
@@ -42,9 +43,9 @@ export function createScriptedAgent(
   };
 }
 
-function replyOf(response: string): RunResult {
+function resultOf(text: string): RunResult {
   return {
-    response,
+    text,
     model: 'scripted',
     finishReason: 'stop',
     cached: false,

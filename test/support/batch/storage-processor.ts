@@ -56,6 +56,7 @@ export function storageProcessor({
     // Callers pass whole worlds, whose own `results` must not win.
     ...rest,
     agent,
+    publicModel: 'assistant',
     results,
     inputs: area(INPUT_CONTAINER),
     sender: rest.sender ?? createAzureJobSender(connection),

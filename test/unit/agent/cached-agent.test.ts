@@ -18,6 +18,7 @@ import {
   textsThenAnswer,
   type AnswerStep,
   type StreamStep,
+  inputOf,
 } from '../../support/scripted-model.ts';
 
 interface Script {
@@ -57,23 +58,23 @@ async function collect(events: AsyncIterable<AgentEvent>): Promise<AgentEvent[]>
   return all;
 }
 
-const QUESTION: AgentInput = { message: 'Why?' };
+const INPUT: AgentInput = inputOf('Why?');
 const TWO = { answers: [async () => answerOf('one'), async () => answerOf('two')] };
 
-describe('rememberAnswers', () => {
+describe('createCachedAgent', () => {
   it.each<readonly [string, AgentInput, AgentInput]>([
-    ['another message', QUESTION, { message: 'How?' }],
-    ['another bound', QUESTION, { ...QUESTION, maxOutputTokens: 5 }],
-    ['instructions of the caller', QUESTION, { ...QUESTION, earlier: [said('system', 'Rhyme')] }],
-    ['a wish for variety', { ...QUESTION, temperature: 1 }, { ...QUESTION, temperature: 1 }],
+    ['another message', INPUT, inputOf('How?')],
+    ['another bound', INPUT, { ...INPUT, maxOutputTokens: 5 }],
+    ['instructions of the caller', INPUT, withInstructions()],
+    ['a wish for variety', { ...INPUT, temperature: 1 }, { ...INPUT, temperature: 1 }],
     ['a history', history(), history()],
   ])('asks the model again for %s', async (_what, first, second) => {
     const { agent, model } = setUp(TWO);
 
-    await agent.answer(first, turn('alice').context);
-    const reply = await agent.answer(second, turn('alice').context);
+    await agent.run(first, turn('alice').context);
+    const result = await agent.run(second, turn('alice').context);
 
-    expect(reply).toMatchObject({ response: 'two', cached: false });
+    expect(result).toMatchObject({ text: 'two', cached: false });
     expect(model.calls).toHaveLength(2);
   });
 
@@ -81,7 +82,7 @@ describe('rememberAnswers', () => {
     let name = 'm1';
     const answers = Array.from({ length: 5 }, () => async () => answerOf('x'));
     const { agent, model } = setUp({ answers }, { model: () => name });
-    const ask = (scope: string | undefined) => agent.answer(QUESTION, turn(scope).context);
+    const ask = (scope: string | undefined) => agent.run(INPUT, turn(scope).context);
 
     await ask('alice');
     await ask('bob');
@@ -97,10 +98,10 @@ describe('rememberAnswers', () => {
     const { agent, model } = setUp({ answers: [async () => answerOf('one')] });
     const [first, second] = [turn('alice'), turn('alice')];
 
-    await agent.answer(QUESTION, first.context);
-    const reply = await agent.answer(QUESTION, second.context);
+    await agent.run(INPUT, first.context);
+    const result = await agent.run(INPUT, second.context);
 
-    expect(reply).toMatchObject({ response: 'one', cached: true, finishReason: 'stop' });
+    expect(result).toMatchObject({ text: 'one', cached: true, finishReason: 'stop' });
     expect(first.statuses.at(-1)).toBe('serverless-agent; fwd=miss; stored');
     expect(second.statuses).toEqual(['serverless-agent; hit; ttl=1']);
     expect(model.calls).toHaveLength(1);
@@ -112,23 +113,23 @@ describe('rememberAnswers', () => {
     });
     const cut = turn('alice');
 
-    await agent.answer(QUESTION, cut.context);
-    const reply = await agent.answer(QUESTION, turn('alice').context);
+    await agent.run(INPUT, cut.context);
+    const result = await agent.run(INPUT, turn('alice').context);
 
     expect(cut.statuses.at(-1)).toBe('serverless-agent; fwd=miss');
-    expect(reply.response).toBe('one');
+    expect(result.text).toBe('one');
   });
 
   it('gives an answer that was streamed to those who waited for it', async () => {
     const { agent, model } = setUp({ streams: [() => textsThenAnswer(['Hello', ' you'])] });
 
     const [streamed, whole] = await Promise.all([
-      collect(agent.stream(QUESTION, turn('alice').context)),
-      agent.answer(QUESTION, turn('alice').context),
+      collect(agent.stream(INPUT, turn('alice').context)),
+      agent.run(INPUT, turn('alice').context),
     ]);
 
-    expect(streamed.at(-1)).toMatchObject({ type: 'done', reply: { cached: false } });
-    expect(whole).toMatchObject({ response: 'Hello you', cached: true });
+    expect(streamed.at(-1)).toMatchObject({ type: 'done', result: { cached: false } });
+    expect(whole).toMatchObject({ text: 'Hello you', cached: true });
     expect(model.calls).toHaveLength(1);
   });
 
@@ -141,21 +142,25 @@ describe('rememberAnswers', () => {
     ];
     const { agent, model } = setUp({ streams });
 
-    await expect(collect(agent.stream(QUESTION, turn('alice').context))).rejects.toThrow('cut');
-    const left = agent.stream(QUESTION, turn('alice').context)[Symbol.asyncIterator]();
+    await expect(collect(agent.stream(INPUT, turn('alice').context))).rejects.toThrow('cut');
+    const left = agent.stream(INPUT, turn('alice').context)[Symbol.asyncIterator]();
     await left.next();
-    const waiting = collect(agent.stream(QUESTION, turn('alice').context));
+    const waiting = collect(agent.stream(INPUT, turn('alice').context));
     await left.return?.();
 
-    expect((await waiting).at(-1)).toMatchObject({ type: 'done', reply: { response: 'second' } });
+    expect((await waiting).at(-1)).toMatchObject({ type: 'done', result: { text: 'second' } });
     expect(model.calls).toHaveLength(3);
   });
 });
 
-function said(role: 'system' | 'user' | 'assistant', content: string) {
-  return { role, content };
+function withInstructions(): AgentInput {
+  return { messages: [{ role: 'system', content: 'Rhyme' }, ...INPUT.messages] };
 }
 
 function history(): AgentInput {
-  return { ...QUESTION, earlier: [said('user', 'Hi'), said('assistant', 'Hello')] };
+  const earlier: AgentInput['messages'] = [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', content: 'Hello' },
+  ];
+  return { messages: [...earlier, ...INPUT.messages] };
 }

@@ -9,7 +9,7 @@ import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 const TTL_MS = 300_000;
 const notStored = { kind: 'forward', reason: 'miss', stored: false };
 
-function createWorld() {
+function createEnvironment() {
   const clock = createHandClock();
   const memory = createMemoryStore({
     maxEntries: 1_000,
@@ -33,7 +33,7 @@ describe('the cache of answers', () => {
     ['made with tools', { toolCalls: [{ name: 'clock' }] }],
     ['changed by a guardrail', { isFiltered: true }],
   ])('R7 never keeps an answer that is %s', async (_name, made) => {
-    const { memory, answerTo } = createWorld();
+    const { memory, answerTo } = createEnvironment();
 
     const { status } = await answerTo({}, made);
 
@@ -47,7 +47,7 @@ describe('the cache of answers', () => {
     ['holds personal data', { traits: { hasPersonalData: true } }, 'bypass'],
     ['forbids it', { cacheControl: 'no-store' }, 'request'],
   ])('R7 neither keeps nor gives out an answer when the request %s', async (_name, how, reason) => {
-    const { memory, answerTo } = createWorld();
+    const { memory, answerTo } = createEnvironment();
     await answerTo(how);
     const keptFromIt = memory.size().entries;
     await answerTo({});
@@ -59,7 +59,7 @@ describe('the cache of answers', () => {
   });
 
   it('R7 never keeps what was given up or failed before', async () => {
-    const { cache, memory } = createWorld();
+    const { cache, memory } = createEnvironment();
     const failed = toMake(await cache.lookup(ask({ question: 'one?' })));
     const left = toMake(await cache.lookup(ask({ question: 'two?' })));
 
@@ -72,7 +72,7 @@ describe('the cache of answers', () => {
   });
 
   it('keeps an answer to a request with temperature 0', async () => {
-    const { answerTo } = createWorld();
+    const { answerTo } = createEnvironment();
     await answerTo({ traits: { temperature: 0 } });
 
     const { status } = await answerTo({ traits: { temperature: 0 } });
@@ -81,7 +81,7 @@ describe('the cache of answers', () => {
   });
 
   it('makes a fresh answer for no-cache, and keeps that one for the next', async () => {
-    const { answerTo } = createWorld();
+    const { answerTo } = createEnvironment();
     await answerTo({}, { text: 'old' });
 
     const fresh = await answerTo({ cacheControl: 'no-cache' }, { text: 'new' });
@@ -95,7 +95,7 @@ describe('the cache of answers', () => {
   });
 
   it('gives out an answer until its time is over', async () => {
-    const { clock, answerTo } = createWorld();
+    const { clock, answerTo } = createEnvironment();
     await answerTo({}, { text: 'old' });
 
     clock.advance(TTL_MS - 1_500);
@@ -111,7 +111,7 @@ describe('the cache of answers', () => {
   });
 
   it('makes a new answer when the kept one is older than the caller accepts', async () => {
-    const { clock, answerTo } = createWorld();
+    const { clock, answerTo } = createEnvironment();
     await answerTo({}, { text: 'old' });
     clock.advance(30_000);
 
@@ -126,7 +126,7 @@ describe('the cache of answers', () => {
   });
 
   it('does not trust a clock that was set back', async () => {
-    const { clock, answerTo } = createWorld();
+    const { clock, answerTo } = createEnvironment();
     await answerTo({});
     clock.advance(-3_600_000);
 
@@ -136,7 +136,7 @@ describe('the cache of answers', () => {
   });
 
   it('counts the tokens that nobody had to pay for', async () => {
-    const { cache, answerTo } = createWorld();
+    const { cache, answerTo } = createEnvironment();
     for (let times = 0; times < 4; times += 1) await answerTo({});
     await answerTo({ cacheControl: 'no-store' });
 
@@ -152,7 +152,7 @@ describe('the cache of answers', () => {
   });
 
   it('logs one line for each decision at debug level, without content', async () => {
-    const { answerTo } = createWorld();
+    const { answerTo } = createEnvironment();
     const telemetry = createRecordedTelemetry();
     const question = 'a private question';
 

@@ -109,7 +109,7 @@ describe('asHttpHandler', () => {
 
   it('counts what is no JSON when the route says so', async () => {
     const handler = open(async (exchange) => {
-      await exchange.bodyIsNoJson();
+      await exchange.markNonJsonBody();
       return jsonResponse(exchange.callerId);
     });
 

@@ -117,22 +117,24 @@ describe('asOpenHandler', () => {
 
   it('answers 499 quietly when the client left, whatever is thrown then', async () => {
     const arrival = arrive();
-    const { handler, telemetry } = setUp(async ({ clientLeft }) => {
+    const { handler, telemetry } = setUp(async ({ clientDisconnected }) => {
       arrival.leave();
-      clientLeft.throwIfAborted();
+      clientDisconnected.throwIfAborted();
       return jsonResponse({});
     });
 
     const response = await open(handler, get(URL_OF_READY), arrival.context);
 
     expect(response.status).toBe(499);
-    expect(telemetry.lines).toMatchObject([{ level: 'info', message: 'client left' }]);
+    expect(telemetry.lines).toMatchObject([{ level: 'info', message: 'client disconnected' }]);
   });
 
   it('knows that a client left before its handler began', async () => {
     const arrival = arrive();
     arrival.leave();
-    const { handler } = setUp(async ({ clientLeft }) => jsonResponse([clientLeft.aborted]));
+    const { handler } = setUp(async ({ clientDisconnected }) =>
+      jsonResponse([clientDisconnected.aborted]),
+    );
 
     const answered = await call(handler, get(URL_OF_READY), arrival.context);
 

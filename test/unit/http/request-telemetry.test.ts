@@ -15,7 +15,7 @@ describe('openRequestRecord', () => {
   it('measures an answer when it is given', () => {
     const { telemetry, value, spans } = createMeteredTelemetry();
 
-    startRequestRecord(telemetry, REQUEST).answered(200);
+    startRequestRecord(telemetry, REQUEST).respond(200);
 
     const labels = { http_route: '/api/chat', http_response_status_code: '200' };
     expect(value(COUNT, labels)).toBe(1);
@@ -26,8 +26,8 @@ describe('openRequestRecord', () => {
     const { telemetry, value } = createMeteredTelemetry();
     const record = startRequestRecord(telemetry, REQUEST);
 
-    const end = record.streams();
-    record.answered(200);
+    const end = record.startStream();
+    record.respond(200);
     const before = value(COUNT);
     end('upstream_interrupted');
 
@@ -39,8 +39,8 @@ describe('openRequestRecord', () => {
     const { telemetry, value } = createMeteredTelemetry();
     const record = startRequestRecord(telemetry, REQUEST);
 
-    record.streams();
-    record.answered(503, 'overloaded');
+    record.startStream();
+    record.respond(503, 'overloaded');
 
     expect(value(COUNT, { http_response_status_code: '503', agent_stream: 'false' })).toBe(1);
   });
@@ -48,9 +48,9 @@ describe('openRequestRecord', () => {
   it('counts nothing twice', () => {
     const { telemetry, value, spans } = createMeteredTelemetry();
     const record = startRequestRecord(telemetry, REQUEST);
-    const end = record.streams();
+    const end = record.startStream();
 
-    record.answered(200);
+    record.respond(200);
     end();
     end('upstream_interrupted');
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { parseChatRequest } from '../../../shared/protocols/chat-api.ts';
+import { chatApi } from '../../../shared/protocols/chat-api.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 
 function refusal(body: unknown): ServiceError {
   try {
-    parseChatRequest(body);
+    chatApi.parse(body);
   } catch (error) {
     if (error instanceof ServiceError) return error;
     throw error;
@@ -15,7 +15,7 @@ function refusal(body: unknown): ServiceError {
 const metadataOf = (keys: number): Record<string, string> =>
   Object.fromEntries(Array.from({ length: keys }, (_, at) => [`k${at}`, 'v']));
 
-describe('parseChatRequest', () => {
+describe('the request of /api/chat', () => {
   it('takes a message alone and with everything', () => {
     const whole = {
       message: ' Hi\n',
@@ -24,8 +24,8 @@ describe('parseChatRequest', () => {
       metadata: { constructor: 'a', team: 'b' },
     };
 
-    expect(parseChatRequest({ message: 'x'.repeat(100_000) }).message).toHaveLength(100_000);
-    expect(parseChatRequest(whole)).toEqual(whole);
+    expect(chatApi.parse({ message: 'x'.repeat(100_000) }).message).toHaveLength(100_000);
+    expect(chatApi.parse(whole)).toEqual(whole);
   });
 
   it.each([

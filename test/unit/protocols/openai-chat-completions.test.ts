@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { parseCompletionsRequest } from '../../../shared/protocols/openai-chat-completions.ts';
+import { openAiChatCompletions as protocol } from '../../../shared/protocols/openai-chat-completions.ts';
 
 const USER = { role: 'user', content: 'Hi' };
 
-describe('parseCompletionsRequest', () => {
-  it('takes the last message as the question and the others as what was said before', () => {
-    const { question } = parseCompletionsRequest({
+describe('the request of chat completions', () => {
+  it('becomes the messages of the agent, with the text parts joined', () => {
+    const request = protocol.parse({
       model: 'any',
       messages: [
         { role: 'system', content: 'Rhyme' },
@@ -23,12 +23,12 @@ describe('parseCompletionsRequest', () => {
       temperature: 0.2,
     });
 
-    expect(question).toEqual({
-      message: 'Hi',
-      earlier: [
+    expect(protocol.toInput(request)).toEqual({
+      messages: [
         { role: 'system', content: 'Rhyme' },
         { role: 'user', content: 'AB' },
         { role: 'assistant', content: 'C' },
+        { role: 'user', content: 'Hi' },
       ],
       maxOutputTokens: 9,
       temperature: 0.2,
@@ -40,7 +40,7 @@ describe('parseCompletionsRequest', () => {
     { max_completion_tokens: 5, presence_penalty: 0, frequency_penalty: 0, logprobs: false },
     { response_format: { type: 'text' }, tools: [], tool_choice: 'none', store: false },
   ])('accepts what clients send by habit: %j', (extra) => {
-    expect(parseCompletionsRequest({ messages: [USER], ...extra }).question.message).toBe('Hi');
+    expect(protocol.parse({ messages: [USER], ...extra }).messages).toEqual([USER]);
   });
 
   it.each([
@@ -57,7 +57,7 @@ describe('parseCompletionsRequest', () => {
     { param: 'messages.0.content', body: { messages: [{ role: 'user', content: ' ' }] } },
     { param: 'messages.1.role', body: { messages: [USER, { role: 'system', content: 'x' }] } },
   ])('names the field that it cannot accept: $param', ({ body, param }) => {
-    expect(() => parseCompletionsRequest(body)).toThrow(
+    expect(() => protocol.parse(body)).toThrow(
       expect.objectContaining({ code: 'invalid_request', param }),
     );
   });
@@ -65,7 +65,7 @@ describe('parseCompletionsRequest', () => {
   it('refuses a conversation that is too long as a whole', () => {
     const long = { role: 'user', content: 'x'.repeat(60_000) };
 
-    const reading = () => parseCompletionsRequest({ messages: [long, long] });
+    const reading = () => protocol.parse({ messages: [long, long] });
 
     expect(reading).toThrow(expect.objectContaining({ code: 'context_too_long' }));
   });

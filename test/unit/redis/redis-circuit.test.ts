@@ -6,14 +6,14 @@ import {
   type RecordedTelemetry,
 } from '../../support/recorded-telemetry.ts';
 
-interface World {
+interface TestEnvironment {
   readonly circuit: RedisCircuit;
   readonly clock: HandClock;
   readonly telemetry: RecordedTelemetry;
   readonly pings: PromiseWithResolvers<unknown>[];
 }
 
-function createWorld(timeoutMs = 10_000): World {
+function createEnvironment(timeoutMs = 10_000): TestEnvironment {
   const clock = createHandClock();
   const telemetry = createRecordedTelemetry();
   const pings: PromiseWithResolvers<unknown>[] = [];
@@ -39,14 +39,14 @@ const works = async (): Promise<string> => 'worked';
 
 describe('the circuit in front of Redis', () => {
   it('passes on what Redis says', async () => {
-    const { circuit } = createWorld();
+    const { circuit } = createEnvironment();
 
     expect(await circuit.execute(works)).toBe('worked');
     expect(circuit.state()).toBe('ready');
   });
 
   it('R2 gives up when the budget is over, and does no work from then on', async () => {
-    const { circuit } = createWorld(20);
+    const { circuit } = createEnvironment(20);
     let calls = 0;
     const hangs = (): Promise<never> => {
       calls += 1;
@@ -65,7 +65,7 @@ describe('the circuit in front of Redis', () => {
   });
 
   it('finds out in the background, with one ping at a time, whether Redis is back', async () => {
-    const { circuit, clock, pings } = createWorld();
+    const { circuit, clock, pings } = createEnvironment();
     await expect(circuit.execute(fails)).rejects.toThrow();
     clock.advance(2_000);
 
@@ -79,7 +79,7 @@ describe('the circuit in front of Redis', () => {
   });
 
   it('leaves Redis alone for another while when the ping fails', async () => {
-    const { circuit, clock, pings } = createWorld();
+    const { circuit, clock, pings } = createEnvironment();
     await expect(circuit.execute(fails)).rejects.toThrow();
     clock.advance(2_000);
     await expect(circuit.execute(works)).rejects.toThrow();
@@ -92,7 +92,7 @@ describe('the circuit in front of Redis', () => {
   });
 
   it('finds out without traffic, when readiness asks', async () => {
-    const { circuit, clock, pings } = createWorld();
+    const { circuit, clock, pings } = createEnvironment();
     await expect(circuit.execute(fails)).rejects.toThrow();
     clock.advance(4_000);
 
@@ -104,7 +104,7 @@ describe('the circuit in front of Redis', () => {
   });
 
   it('still says away when Redis answers pings and refuses the commands', async () => {
-    const { circuit, clock, pings } = createWorld();
+    const { circuit, clock, pings } = createEnvironment();
     for (let round = 0; round < 3; round += 1) {
       await expect(circuit.execute(fails)).rejects.toThrow('the secret command');
       clock.advance(2_000);
@@ -117,7 +117,7 @@ describe('the circuit in front of Redis', () => {
   });
 
   it('R3 says once a minute that Redis fails, and nothing of what was sent', async () => {
-    const { circuit, clock, telemetry, pings } = createWorld();
+    const { circuit, clock, telemetry, pings } = createEnvironment();
     for (let second = 0; second < 119; second += 1) {
       await circuit.execute(fails).catch(() => undefined);
       clock.advance(1_000);
@@ -131,7 +131,7 @@ describe('the circuit in front of Redis', () => {
   });
 
   it('says that Redis is back once a call has succeeded', async () => {
-    const { circuit, clock, telemetry, pings } = createWorld();
+    const { circuit, clock, telemetry, pings } = createEnvironment();
     await circuit.execute(fails).catch(() => undefined);
     clock.advance(2_000);
     circuit.state();
@@ -143,7 +143,7 @@ describe('the circuit in front of Redis', () => {
   });
 
   it('does not leave Redis alone for a key that holds another type', async () => {
-    const { circuit } = createWorld();
+    const { circuit } = createEnvironment();
     const wrongType = async (): Promise<never> => {
       throw new Error('Command failed: WRONGTYPE Operation against a key');
     };

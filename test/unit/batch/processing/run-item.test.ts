@@ -11,6 +11,7 @@ function options(script: Script, rest: Partial<ItemOptions> = {}): ItemOptions {
   return {
     place: { jobId: 'job', index: 0, customId: 'id' },
     agent: createScriptedAgent(script),
+    publicModel: 'assistant',
     itemDeadlineMs: 60_000,
     stop: new AbortController().signal,
     traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
@@ -48,9 +49,9 @@ describe('answerItem', () => {
     const agent = createScriptedAgent();
     const watching = {
       ...agent,
-      answer: (...[request, context]: Parameters<typeof agent.answer>) => {
+      run: (...[input, context]: Parameters<typeof agent.run>) => {
         seen.push(context.deadlineAt);
-        return agent.answer(request, context);
+        return agent.run(input, context);
       },
     };
 
@@ -67,9 +68,9 @@ describe('answerItem', () => {
     const agent = createScriptedAgent();
     const watching = {
       ...agent,
-      answer: (...[request, context]: Parameters<typeof agent.answer>) => {
+      run: (...[input, context]: Parameters<typeof agent.run>) => {
         seen.push(context.isBackground);
-        return agent.answer(request, context);
+        return agent.run(input, context);
       },
     };
 

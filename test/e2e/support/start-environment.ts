@@ -23,7 +23,7 @@ export interface WorldOptions {
 }
 
 /** The built package on the local host, with a real storage emulator and the development model. */
-export interface World {
+export interface TestEnvironment {
   readonly url: string;
   readonly host: RunningHost;
   readonly model: DevelopmentModel;
@@ -33,7 +33,7 @@ export interface World {
   stop(): Promise<void>;
 }
 
-export async function startWorld(options: WorldOptions = {}): Promise<World> {
+export async function startEnvironment(options: WorldOptions = {}): Promise<TestEnvironment> {
   const root = PROJECT_ROOT;
   if (!(await isBuildFresh({ root, outDir: join(root, 'dist') }))) await build({ root });
   const [azurite, model] = await Promise.all([

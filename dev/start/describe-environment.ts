@@ -1,17 +1,20 @@
-import type { LocalWorld } from './local-world.ts';
+import type { LocalEnvironment } from './local-environment.ts';
 import type { StartPlan } from './plan-start.ts';
 
 /** What the terminal shows once everything runs: the parts, and lines that can be pasted. */
-export function describeWorld(world: LocalWorld, plan: StartPlan): string[] {
-  const { url, model, storage } = world;
-  const key = world.functionKey === undefined ? '' : ` -H 'x-functions-key: ${world.functionKey}'`;
+export function describeEnvironment(environment: LocalEnvironment, plan: StartPlan): string[] {
+  const { url, model, storage } = environment;
+  const key =
+    environment.functionKey === undefined
+      ? ''
+      : ` -H 'x-functions-key: ${environment.functionKey}'`;
   const chat = `${url}/api/chat -H 'content-type: application/json'${key}`;
   const body = `-d '{"message": "Hello, test message"}'`;
   return [
     '',
     `functions  ${url}${plan.enableAuth ? ' (keys are asked for)' : ''}`,
     `model      ${model.ours ? `development model, ${model.where}` : model.where}`,
-    `storage    ${storage.ours ? `emulator ${storage.where}` : storage.where}${noteOnStorage(world, plan)}`,
+    `storage    ${storage.ours ? `emulator ${storage.where}` : storage.where}${noteOnStorage(environment, plan)}`,
     '',
     `  curl -f ${url}/health`,
     `  curl -f ${url}/ready`,
@@ -22,7 +25,7 @@ export function describeWorld(world: LocalWorld, plan: StartPlan): string[] {
   ];
 }
 
-function noteOnStorage(world: LocalWorld, plan: StartPlan): string {
-  if (plan.storage !== 'emulator' || !world.storage.ours) return '';
+function noteOnStorage(environment: LocalEnvironment, plan: StartPlan): string {
+  if (plan.storage !== 'emulator' || !environment.storage.ours) return '';
   return ' (no emulator answered on port 10000, so this start runs its own)';
 }

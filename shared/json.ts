@@ -1,6 +1,6 @@
-import { ServiceError } from '../errors.ts';
+import { ServiceError } from './errors.ts';
 
-/** Deeper or wider than any honest request, and still scanned in well under a millisecond. */
+/** More than any honest request has, and a body at these limits is scanned in under a millisecond. */
 const MAX_DEPTH = 32;
 const MAX_KEYS = 1_000;
 
@@ -12,16 +12,25 @@ const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
+/** The value of a JSON text, or undefined if it is not JSON. Check the value with a schema. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
- * JSON text as a value, with the ambiguities of JSON refused: nesting that exhausts a stack,
- * key floods, duplicate keys (readers differ in which one wins), numbers that overflow to
- * infinity, lone surrogates (they change when they are written again), and `__proto__`.
+ * The value of a JSON text that callers sent. It refuses what JSON leaves open: nesting that
+ * exhausts a stack, too many keys, duplicate keys (parsers differ in which one counts), numbers that
+ * overflow to infinity, lone surrogates (they change when they are written again), and `__proto__`.
  * @throws ServiceError invalid_json, invalid_encoding or invalid_request
  */
-export function parseJson(text: string): unknown {
+export function parseStrictJson(text: string): unknown {
   let value: unknown;
   try {
-    // Safe at any depth: the engine parses without recursion, and the caller bounds the length.
+    // Safe at any depth: the engine parses without recursion. The caller limits the length.
     value = JSON.parse(text);
   } catch (cause) {
     throw new ServiceError('invalid_json', 'Cannot parse the body: it must be one JSON value', {
@@ -33,7 +42,7 @@ export function parseJson(text: string): unknown {
   return value;
 }
 
-/** Walks text that is known to be JSON: the parsed value no longer shows duplicate keys. */
+/** Scans a valid JSON text: the parsed value no longer shows duplicate keys. */
 function checkShape(text: string): void {
   const open: (Set<string> | undefined)[] = [];
   let keys = 0;
@@ -43,13 +52,13 @@ function checkShape(text: string): void {
       const end = endOfString(text, at);
       if (isKey(text, end)) {
         keys += 1;
-        if (keys > MAX_KEYS) throw refused(`at most ${MAX_KEYS} keys`);
+        if (keys > MAX_KEYS) throw invalidShape(`at most ${MAX_KEYS} keys`);
         addKey(open.at(-1), text.slice(at, end + 1));
       }
       at = end;
     } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
       open.push(code === OPEN_BRACE ? new Set() : undefined);
-      if (open.length > MAX_DEPTH) throw refused(`at most ${MAX_DEPTH} levels of nesting`);
+      if (open.length > MAX_DEPTH) throw invalidShape(`at most ${MAX_DEPTH} levels of nesting`);
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
       open.pop();
     }
@@ -71,17 +80,17 @@ function isKey(text: string, endOfName: number): boolean {
 
 function addKey(keys: Set<string> | undefined, quoted: string): void {
   const name = quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1);
-  if (name === '__proto__') throw refused('no key named __proto__');
-  if (keys?.has(name) === true) throw refused('no key twice in one object');
+  if (name === '__proto__') throw invalidShape('no key named __proto__');
+  if (keys?.has(name) === true) throw invalidShape('no key twice in one object');
   keys?.add(name);
 }
 
-/** The depth is bounded by now, so recursion is safe. */
+/** The depth is checked before, so recursion is safe. */
 function checkValues(value: unknown): void {
   if (typeof value === 'string') {
     if (!value.isWellFormed()) throw notUnicode();
   } else if (typeof value === 'number') {
-    if (!Number.isFinite(value)) throw refused('only numbers that a double can hold');
+    if (!Number.isFinite(value)) throw invalidShape('only numbers that a double can hold');
   } else if (Array.isArray(value)) {
     for (const item of value) checkValues(item);
   } else if (typeof value === 'object' && value !== null) {
@@ -92,8 +101,8 @@ function checkValues(value: unknown): void {
   }
 }
 
-function refused(wanted: string): ServiceError {
-  return new ServiceError('invalid_request', `Cannot accept the body: it must have ${wanted}`);
+function invalidShape(expected: string): ServiceError {
+  return new ServiceError('invalid_request', `Cannot accept the body: it must have ${expected}`);
 }
 
 function notUnicode(): ServiceError {

@@ -7,7 +7,7 @@ import { makeProcessor, type Bench } from './make-processor.ts';
 import type { Script } from './scripted-agent.ts';
 
 /** A desk and a processor around one storage in memory, and the queue between them. */
-export interface BatchWorld extends Bench {
+export interface BatchEnvironment extends Bench {
   readonly desk: BatchService;
   readonly files: FileService;
   /** Delivers what is on the queue, the newest first, until nothing is. */
@@ -21,7 +21,7 @@ export const OWNER = 'alice';
 export function setUp(
   script?: Script,
   options: Parameters<typeof makeProcessor>[0] = {},
-): BatchWorld {
+): BatchEnvironment {
   const bench = makeProcessor({
     ...(script === undefined ? {} : { script }),
     itemsPerShard: 3,
@@ -65,14 +65,17 @@ export function linesOf(count: number): string[] {
   return messages(count).map((message) => JSON.stringify(itemOf(message)));
 }
 
-export async function textOf(world: BatchWorld, fileId: string | null): Promise<string> {
+export async function textOf(
+  environment: BatchEnvironment,
+  fileId: string | null,
+): Promise<string> {
   if (fileId === null) return '';
-  const { chunks } = await world.files.content(fileId, OWNER);
+  const { chunks } = await environment.files.content(fileId, OWNER);
   return Buffer.concat(await Array.fromAsync(chunks)).toString('utf8');
 }
 
-export async function openAi(world: BatchWorld, id: string) {
-  return toOpenAiBatch(await world.desk.view(id, OWNER));
+export async function openAi(environment: BatchEnvironment, id: string) {
+  return toOpenAiBatch(await environment.desk.view(id, OWNER));
 }
 
 export function customIdsIn(text: string): string[] {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ApiError, errorBody } from './api-error.ts';
 import type { CallLog, RecordedCall } from './call-log.ts';
 import { isRecord, lastUserText, parseChatRequest, type ChatRequest } from './chat-request.ts';
-import { createExchange } from './exchange.ts';
+import { createResponseWriter } from './response-writer.ts';
 import { limit, type RateLimit } from './faults/rate-limits.ts';
 import { findModel, hasModel } from './model-table.ts';
 import { requireKey } from './require-key.ts';
@@ -23,7 +23,7 @@ export interface ChatCall {
 }
 
 /** Records a chat call and lets the model that it names answer it. */
-export async function answerChat(chatCall: ChatCall): Promise<void> {
+export async function handleChat(chatCall: ChatCall): Promise<void> {
   const { request, response, log, isAzure, baseUrl, tokenDelayMs, scale } = chatCall;
   const text = await readBody(request);
   const body = parseJson(text);
@@ -42,7 +42,7 @@ export async function answerChat(chatCall: ChatCall): Promise<void> {
     if (body === undefined) throw new ApiError(400, 'The request body must be valid JSON');
     const parsed = parseChatRequest(body, deployment);
     const settings = { log, isAzure, baseUrl, tokenDelayMs, scale, key };
-    const exchange = createExchange({ request: parsed, response, call, ...settings });
+    const exchange = createResponseWriter({ request: parsed, response, call, ...settings });
     const refusal = chatCall.rateLimit(parsed);
     if (refusal !== undefined) return limit(exchange, refusal);
     const { model, parameter } = findModel(scriptIn(parsed) ?? parsed.model);

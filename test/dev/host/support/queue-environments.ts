@@ -16,7 +16,7 @@ const tellSchema = z.object({
 export type Tell = z.infer<typeof tellSchema>;
 
 /** The app of the queues on queues of its own, of which only `jobs` exists at first. */
-export interface QueueWorld {
+export interface QueueEnvironment {
   readonly host: FixtureHost;
   readonly jobs: QueueClient;
   readonly poison: QueueClient;
@@ -34,7 +34,7 @@ export interface QueueWorlds {
   start(
     settings?: Readonly<Record<string, string>>,
     options?: Parameters<typeof startFixture>[1],
-  ): Promise<QueueWorld>;
+  ): Promise<QueueEnvironment>;
   stop(): Promise<void>;
 }
 

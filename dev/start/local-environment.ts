@@ -5,7 +5,7 @@ import { build } from '../build.ts';
 import { createKeys } from '../host/http/keys.ts';
 import { startHost } from '../host/start-host.ts';
 import { startDevelopmentModel } from '../model/start-development-model.ts';
-import { PlainFailure, firstLine } from '../plain-failure.ts';
+import { CliError, firstLine } from '../cli-error.ts';
 import { prepareStorage } from '../prepare-storage.ts';
 import { isListening, portFailure, requireFreePort, waitUntilServed } from './network.ts';
 import { withModel } from './plan-start.ts';
@@ -16,17 +16,17 @@ const EMULATOR_PORTS = [10_000, 10_001] as const;
 /** Generous for a busy machine; an idle one needs a fraction of a second. */
 const SERVE_TIMEOUT_MS = 30_000;
 
-export interface LocalWorldOptions {
+export interface LocalEnvironmentOptions {
   readonly root: string;
   readonly plan: StartPlan;
   readonly say: (line: string) => void;
 }
 
 /** Everything that `npm start` runs, as one thing that can fail and be stopped. */
-export interface LocalWorld {
+export interface LocalEnvironment {
   readonly url: string;
-  readonly model: Part;
-  readonly storage: Part;
+  readonly model: RunningPart;
+  readonly storage: RunningPart;
   /** What callers must send when keys are asked for. */
   readonly functionKey: string | undefined;
   /** Resolves with the reason when a part ends that nobody stopped. */
@@ -34,7 +34,7 @@ export interface LocalWorld {
 }
 
 /** One part: where it is, and whether we run it. */
-export interface Part {
+export interface RunningPart {
   readonly where: string;
   readonly ours: boolean;
   /** For the storage: how other processes reach it, if by a connection string. */
@@ -42,7 +42,7 @@ export interface Part {
 }
 
 /** What has been started so far, in order; stopping goes backwards and may come at any moment. */
-export interface Stops {
+export interface CleanupStack {
   add(stop: () => Promise<void>): Promise<void>;
   /** Whether a stop has begun: from then on a part that fails has been told to. */
   isStopping(): boolean;
@@ -50,10 +50,10 @@ export interface Stops {
 }
 
 /** Starts what the plan asks for, in the order in which the parts need one another. */
-export async function startLocalWorld(
-  options: LocalWorldOptions,
-  stops: Stops,
-): Promise<LocalWorld> {
+export async function startLocalEnvironment(
+  options: LocalEnvironmentOptions,
+  stops: CleanupStack,
+): Promise<LocalEnvironment> {
   const { root, plan, say } = options;
   await requireFreePort(plan.port);
   await buildIfNeeded(root, say);
@@ -84,12 +84,12 @@ export async function startLocalWorld(
 
 function hostFailure(error: unknown, port: number): unknown {
   const failure = portFailure(error, port);
-  if (failure instanceof PlainFailure) return failure;
-  return new PlainFailure(`Cannot start the functions: ${firstLine(error)}`, { cause: error });
+  if (failure instanceof CliError) return failure;
+  return new CliError(`Cannot start the functions: ${firstLine(error)}`, { cause: error });
 }
 
 /** Keeps the stop functions of what runs; a part that comes up during a stop is stopped at once. */
-export function createStops(): Stops {
+export function createCleanupStack(): CleanupStack {
   const pending: (() => Promise<void>)[] = [];
   let stopping = false;
   return {
@@ -118,8 +118,8 @@ async function buildIfNeeded(root: string, say: (line: string) => void): Promise
 
 async function startStorage(
   plan: StartPlan,
-  stops: Stops,
-): Promise<Part & { readonly failed: Promise<Error> }> {
+  stops: CleanupStack,
+): Promise<RunningPart & { readonly failed: Promise<Error> }> {
   const never = new Promise<Error>(() => undefined);
   const connectionString = plan.settings['AzureWebJobsStorage'] ?? '';
   if (plan.storage === 'given') {
@@ -146,14 +146,14 @@ async function isEmulatorThere(): Promise<boolean> {
   const answers = await Promise.all(EMULATOR_PORTS.map((port) => isListening(port)));
   const isThere = answers.every(Boolean);
   if (!isThere && answers.some(Boolean)) {
-    throw new PlainFailure(
+    throw new CliError(
       'Cannot start as the emulator of UseDevelopmentStorage=true must serve ports 10000 and 10001: only one of them answers',
     );
   }
   return isThere;
 }
 
-async function startModel(plan: StartPlan, stops: Stops): Promise<Part> {
+async function startModel(plan: StartPlan, stops: CleanupStack): Promise<RunningPart> {
   if (plan.model === 'given') return { where: 'as the settings say', ours: false };
   const model = await startDevelopmentModel();
   await stops.add(() => model.stop());

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FaultWorld } from './fault-world.ts';
+import type { FaultEnvironment } from './fault-environment.ts';
 
 /** Watches what must hold whatever the fault is. */
-export interface Watch {
+export interface EnvironmentMonitor {
   /** Ends the watch and tells what broke; `told` is all that callers were sent. */
   end(told: readonly string[]): Promise<string[]>;
 }
@@ -11,29 +11,29 @@ const HEALTH_EVERY_MS = 40;
 const NEVER_LOGGED = /unhandled|uncaught/i;
 
 /** Asks for the health all the time, and remembers where the log and the worker were. */
-export function watchWorld(world: FaultWorld): Watch {
-  const pid = world.workerPid();
-  const logStart = world.log.length;
+export function monitorEnvironment(environment: FaultEnvironment): EnvironmentMonitor {
+  const pid = environment.workerPid();
+  const logStart = environment.log.length;
   const over = new AbortController();
-  const health = watchHealth(world.url, over.signal);
+  const health = monitorHealth(environment.url, over.signal);
   return {
     async end(told) {
       over.abort();
       const statuses = await health;
-      const lines = world.log.slice(logStart);
+      const lines = environment.log.slice(logStart);
       const bad = statuses.filter((status) => status !== 200);
       return [
-        ...(pid !== undefined && world.workerPid() === pid ? [] : ['the worker has died']),
+        ...(pid !== undefined && environment.workerPid() === pid ? [] : ['the worker has died']),
         ...(bad.length === 0 ? [] : [`/health answered ${bad[0]} during the fault`]),
         ...(statuses.length > 0 ? [] : ['/health was not asked']),
         ...lines.filter((line) => NEVER_LOGGED.test(line)).map((line) => `logged: ${line}`),
-        ...findCanaries(world, [...told, ...lines]),
+        ...findCanaries(environment, [...told, ...lines]),
       ];
     },
   };
 }
 
-async function watchHealth(url: string, signal: AbortSignal): Promise<number[]> {
+async function monitorHealth(url: string, signal: AbortSignal): Promise<number[]> {
   const statuses: number[] = [];
   do {
     statuses.push(await fetch(`${url}/health`).then(readStatus, () => 0));
@@ -47,9 +47,9 @@ async function readStatus(response: Response): Promise<number> {
   return response.status;
 }
 
-function findCanaries(world: FaultWorld, texts: readonly string[]): string[] {
+function findCanaries(environment: FaultEnvironment, texts: readonly string[]): string[] {
   const all = texts.join('\n').toLowerCase();
-  return world.canaries
+  return environment.canaries
     .filter((canary) => all.includes(canary.toLowerCase()))
     .map((canary) => `'${canary}' was shown`);
 }

@@ -1,11 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ServiceError } from '../../../shared/errors.ts';
-import { parseJson } from '../../../shared/http/strict-json.ts';
+import { ServiceError } from '../../shared/errors.ts';
+import { parseStrictJson } from '../../shared/json.ts';
 
 function codeOf(text: string): string {
   try {
-    parseJson(text);
+    parseStrictJson(text);
   } catch (error) {
     if (error instanceof ServiceError) return error.code;
     throw error;
@@ -25,13 +25,13 @@ const { value: saneValue } = fc.letrec((tie) => ({
   ),
 }));
 
-describe('parseJson', () => {
+describe('parseStrictJson', () => {
   it('agrees with JSON.parse on every sane value, however it is spaced', () => {
     fc.assert(
       fc.property(saneValue, fc.constantFrom(undefined, 1, '\t'), (value, space) => {
         const text = JSON.stringify(value, undefined, space);
 
-        expect(parseJson(text)).toEqual(JSON.parse(text));
+        expect(parseStrictJson(text)).toEqual(JSON.parse(text));
       }),
       { numRuns: 500 },
     );
@@ -77,7 +77,7 @@ describe('parseJson', () => {
   it('counts brackets and colons in strings as text', () => {
     const text = JSON.stringify({ a: '[[[{{{": "'.repeat(50), b: '\\"' });
 
-    expect(parseJson(text)).toEqual(JSON.parse(text));
+    expect(parseStrictJson(text)).toEqual(JSON.parse(text));
   });
 
   it('refuses one key too many over the whole body', () => {
@@ -112,7 +112,7 @@ describe('parseJson', () => {
   );
 
   it('keeps "constructor" and "__proto__" as a value inert', () => {
-    const value = parseJson('{"constructor":{"prototype":{"polluted":1}},"a":"__proto__"}');
+    const value = parseStrictJson('{"constructor":{"prototype":{"polluted":1}},"a":"__proto__"}');
 
     expect(Object.keys(value as object)).toEqual(['constructor', 'a']);
     expect('polluted' in {}).toBe(false);
@@ -130,6 +130,6 @@ describe('parseJson', () => {
   );
 
   it('takes a pair of surrogates, escaped or not', () => {
-    expect(parseJson('["\\ud83d\\ude00","😀"]')).toEqual(['😀', '😀']);
+    expect(parseStrictJson('["\\ud83d\\ude00","😀"]')).toEqual(['😀', '😀']);
   });
 });

@@ -4,7 +4,7 @@ import type { RateLimit, RecordedCall } from '../../../dev/model/start-developme
 import { blobPaths } from '../../../shared/batch/storage/blob-paths.ts';
 import { POISON_QUEUE } from '../../../shared/batch/storage-names.ts';
 import { postChat } from '../../e2e/support/post-chat.ts';
-import { startWorld } from '../../e2e/support/start-world.ts';
+import { startEnvironment } from '../../e2e/support/start-environment.ts';
 import { parseLines, resultsIn } from '../../support/batch/read-job.ts';
 import { startStorageView } from '../../support/batch/storage-view.ts';
 
@@ -26,7 +26,7 @@ export interface End {
   readonly failedDeliveries: readonly string[];
 }
 
-export interface ThrottledWorld {
+export interface ThrottledEnvironment {
   readonly url: string;
   limitRate(rule: RateLimit): void;
   isItem(request: ChatRequest): boolean;
@@ -41,16 +41,16 @@ export interface ThrottledWorld {
 }
 
 /** The built app with a batch of some hundred items and a model whose limit the test sets. */
-export async function startThrottledWorld(): Promise<ThrottledWorld> {
-  const world = await startWorld({
+export async function startThrottledEnvironment(): Promise<ThrottledEnvironment> {
+  const environment = await startEnvironment({
     model: 'dev/slow-15000',
     settings: { AGENT__BATCH__CONCURRENCY: String(CONCURRENCY) },
   });
   // The first answer of a worker takes longer than any other.
-  await postChat(world.url, { message: 'dev/instant' });
-  const storage = startStorageView(world.connectionString);
+  await postChat(environment.url, { message: 'dev/instant' });
+  const storage = startStorageView(environment.connectionString);
   const withStatus = (status: number): RecordedCall[] =>
-    world.model
+    environment.model
       .calls()
       .filter(
         ({ httpStatus, body }) => httpStatus === status && JSON.stringify(body).includes(MARK),
@@ -60,8 +60,8 @@ export async function startThrottledWorld(): Promise<ThrottledWorld> {
       IDS.map(async (id) => (await storage.results.read(blobPaths.journal(id, 0)))?.text ?? ''),
     );
   return {
-    url: world.url,
-    limitRate: (rule) => world.model.limitRate(rule),
+    url: environment.url,
+    limitRate: (rule) => environment.model.limitRate(rule),
     isItem: (request) => lastUserText(request).startsWith(MARK),
     async submit() {
       const items = Array.from({ length: ITEMS }, (_, n) => ({
@@ -79,16 +79,18 @@ export async function startThrottledWorld(): Promise<ThrottledWorld> {
     async readEnd() {
       const texts = await journals();
       const lines = texts.map((text) => [...(resultsIn(text)?.results.values() ?? [])]);
-      const poison = new QueueClient(world.connectionString, POISON_QUEUE);
+      const poison = new QueueClient(environment.connectionString, POISON_QUEUE);
       const { approximateMessagesCount = -1 } = await poison.getProperties();
       return {
         succeeded: lines.map((job) => job.filter(({ error }) => error === null).length),
         failed: lines.flat().filter(({ error }) => error !== null).length,
         entries: [...new Set(texts.flatMap(parseLines).map(({ type }) => type))].toSorted(),
         poisoned: approximateMessagesCount,
-        failedDeliveries: world.log.filter((line) => /poison|Failed \(invocation/i.test(line)),
+        failedDeliveries: environment.log.filter((line) =>
+          /poison|Failed \(invocation/i.test(line),
+        ),
       };
     },
-    stop: () => world.stop(),
+    stop: () => environment.stop(),
   };
 }

@@ -18,13 +18,13 @@ const UPSTREAM_TEXTS = ['<html', '<!doctype'];
 const SCALE = 0.02;
 const TOKEN_DELAY_MS = 2;
 
-export interface FaultWorldOptions {
+export interface FaultEnvironmentOptions {
   readonly settings: Readonly<Record<string, string>>;
   readonly endpoints: 1 | 2;
 }
 
 /** The built app on the local host with a scripted upstream, and what to watch while it suffers. */
-export interface FaultWorld {
+export interface FaultEnvironment {
   readonly url: string;
   /** The first endpoint, without a path. */
   readonly upstreamUrl: string;
@@ -47,7 +47,9 @@ export async function buildIfStale(): Promise<void> {
   if (!(await isBuildFresh({ root, outDir: join(root, 'dist') }))) await build({ root });
 }
 
-export async function startFaultWorld(options: FaultWorldOptions): Promise<FaultWorld> {
+export async function startFaultEnvironment(
+  options: FaultEnvironmentOptions,
+): Promise<FaultEnvironment> {
   const [upstream, second] = await Promise.all([
     startDevelopmentModel({ scale: SCALE, tokenDelayMs: TOKEN_DELAY_MS }),
     options.endpoints === 2 ? startSecondEndpoint() : undefined,

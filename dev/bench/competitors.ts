@@ -1,12 +1,12 @@
 import { join } from 'node:path';
-import { buildIfStale } from '../faults/fault-world.ts';
+import { buildIfStale } from '../faults/fault-environment.ts';
 import { UNLIMITED } from '../faults/settings.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
-import { startPart, type BenchPart } from './part.ts';
+import { startChildServer, type ChildServer } from './child-server.ts';
 import { startPortkey } from './portkey.ts';
 
 /** One way to ask the same question to the same model. */
-export interface Contender {
+export interface Competitor {
   readonly name: 'chat' | 'completions' | 'pass-through' | 'upstream' | 'portkey';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -15,8 +15,8 @@ export interface Contender {
   readonly pid?: number;
 }
 
-export interface Contenders {
-  readonly all: readonly Contender[];
+export interface Competitors {
+  readonly all: readonly Competitor[];
   stop(): Promise<void>;
 }
 
@@ -26,11 +26,13 @@ const QUESTION = 'How fast are you?';
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 /** Starts everything that is compared; Portkey's gateway only where it is asked for. */
-export async function startContenders(options: { readonly portkey: boolean }): Promise<Contenders> {
+export async function startCompetitors(options: {
+  readonly portkey: boolean;
+}): Promise<Competitors> {
   await buildIfStale();
-  const parts: BenchPart[] = [];
-  async function add(script: string, input: unknown): Promise<BenchPart> {
-    const part = await startPart({ script, input });
+  const parts: ChildServer[] = [];
+  async function add(script: string, input: unknown): Promise<ChildServer> {
+    const part = await startChildServer({ script, input });
     parts.push(part);
     return part;
   }
@@ -62,14 +64,14 @@ export async function startContenders(options: { readonly portkey: boolean }): P
   }
 }
 
-interface Parts {
-  readonly upstream: BenchPart;
-  readonly ours: BenchPart;
-  readonly bare: BenchPart;
-  readonly portkey: BenchPart | undefined;
+interface ServerUrls {
+  readonly upstream: ChildServer;
+  readonly ours: ChildServer;
+  readonly bare: ChildServer;
+  readonly portkey: ChildServer | undefined;
 }
 
-function list({ upstream, ours, bare, portkey }: Parts): Contender[] {
+function list({ upstream, ours, bare, portkey }: ServerUrls): Competitor[] {
   const bearer = { ...JSON_TYPE, authorization: `Bearer ${KEY}` };
   const completions = '/v1/chat/completions';
   return [

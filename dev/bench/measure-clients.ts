@@ -24,7 +24,7 @@ const QUESTION = { model: 'm', messages: [{ role: 'user' as const, content: 'Hel
 const HEADERS = { authorization: 'Bearer bench', 'content-type': 'application/json' };
 
 /** Ways to make one call of a model, each loaded where it is measured. */
-const WAYS: Readonly<Record<string, (baseUrl: string) => Promise<() => Promise<unknown>>>> = {
+const CLIENTS: Readonly<Record<string, (baseUrl: string) => Promise<() => Promise<unknown>>>> = {
   async 'official client'(baseURL) {
     const { OpenAI } = await import('openai');
     const client = new OpenAI({ baseURL, apiKey: 'bench', maxRetries: 0 });
@@ -62,7 +62,7 @@ async function compare(): Promise<void> {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
   const rows = [];
   for (let round = 1; round <= 3; round += 1) {
-    for (const name of Object.keys(WAYS)) {
+    for (const name of Object.keys(CLIENTS)) {
       const child = fork(import.meta.filename, [name, url]);
       const [measured] = await once(child, 'message');
       await once(child, 'exit');
@@ -75,7 +75,7 @@ async function compare(): Promise<void> {
 }
 
 async function measure(name: string, url: string): Promise<void> {
-  const call = await WAYS[name]?.(url);
+  const call = await CLIENTS[name]?.(url);
   if (call === undefined) throw new TypeError(`Cannot measure ${name}: there is no such way`);
   const startedAt = performance.now();
   const before = process.cpuUsage();

@@ -7,13 +7,13 @@ import type { ChatRequest } from './chat-request.ts';
 // A reset makes the receiver drop what it has not read yet: the text before a cut needs this head start.
 const BEFORE_RESET_MS = 40;
 
-export interface Answer {
+export interface ScriptedResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body: string;
 }
 
-export interface ExchangeParts {
+export interface ResponseWriterParts {
   readonly request: ChatRequest;
   readonly response: ServerResponse;
   readonly call: RecordedCall;
@@ -26,13 +26,13 @@ export interface ExchangeParts {
 }
 
 /** One request and the ways a scripted model can answer it or fail to. */
-export interface Exchange extends ExchangeParts {
+export interface ResponseWriter extends ResponseWriterParts {
   /** Waits the scripted time, or rejects as soon as the caller leaves. */
   wait(ms: number): Promise<void>;
   /** Waits the unscaled pause between two tokens. */
   pace(ms: number): Promise<void>;
   /** A whole answer at once, or only its body where the headers are out. */
-  send(answer: Answer): void;
+  send(answer: ScriptedResponse): void;
   sendError(status: number, message: string, details?: ApiErrorDetails): void;
   /** Sends the headers of an answer that is written in pieces; the second time does nothing. */
   open(contentType: string): void;
@@ -49,7 +49,7 @@ export interface Exchange extends ExchangeParts {
   turn(): number;
 }
 
-export function createExchange(parts: ExchangeParts): Exchange {
+export function createResponseWriter(parts: ResponseWriterParts): ResponseWriter {
   const { response, call, log, request } = parts;
   const left = new AbortController();
   response.on('error', () => left.abort());
@@ -66,7 +66,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
     left.signal.throwIfAborted();
   }
 
-  function send({ status, headers = {}, body }: Answer): void {
+  function send({ status, headers = {}, body }: ScriptedResponse): void {
     if (response.headersSent) return void response.end(body);
     call.httpStatus = status;
     const length = Buffer.byteLength(body);

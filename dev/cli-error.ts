@@ -1,5 +1,5 @@
 /** A failure that the person at the terminal can act on: told in one line, without a stack. */
-export class PlainFailure extends Error {
+export class CliError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = 'PlainFailure';
@@ -7,8 +7,8 @@ export class PlainFailure extends Error {
 }
 
 /** The text of a failure as one line of the terminal; only what nobody foresaw keeps its stack. */
-export function describeFailure(thrown: unknown): string {
-  if (thrown instanceof PlainFailure) return thrown.message;
+export function describeCliError(thrown: unknown): string {
+  if (thrown instanceof CliError) return thrown.message;
   if (thrown instanceof Error) return thrown.stack ?? thrown.message;
   return String(thrown);
 }

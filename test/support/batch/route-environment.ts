@@ -19,7 +19,7 @@ import {
   handleUploadFile,
 } from '../../../shared/http/files-handler.ts';
 import { authenticatedHandler } from '../../../shared/http/admission.ts';
-import { openDoor } from '../open-door.ts';
+import { openAdmission } from '../public-handler.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';
 import { createScriptedAgent } from './scripted-agent.ts';
 
@@ -37,7 +37,7 @@ const ROUTES = {
 
 export type RouteName = keyof typeof ROUTES;
 
-export interface RouteWorld {
+export interface RouteEnvironment {
   readonly handlers: Readonly<Record<RouteName, HttpHandler>>;
   readonly telemetry: RecordedTelemetry;
   /** Whether batch is ready, as readiness would ask. */
@@ -45,7 +45,7 @@ export interface RouteWorld {
 }
 
 /** The routes of files and batches as they are wired, on the storage of the connection string. */
-export function createRouteWorld(connectionString: string): RouteWorld {
+export function createRouteEnvironment(connectionString: string): RouteEnvironment {
   const telemetry = createRecordedTelemetry();
   const connection = { kind: 'connectionString', connectionString } as const;
   // A second for each call: enough for a storage beside us, and soon over when it is silent.
@@ -54,6 +54,7 @@ export function createRouteWorld(connectionString: string): RouteWorld {
     createAzureBlobContainer({ connection, container, telemetry, patience });
   const batch = createBatch({
     agent: createScriptedAgent(),
+    publicModel: 'assistant',
     inputs: area(INPUT_CONTAINER),
     results: area(RESULT_CONTAINER),
     sender: createAzureJobSender(connection, patience),
@@ -64,7 +65,12 @@ export function createRouteWorld(connectionString: string): RouteWorld {
     clock: systemClock,
     telemetry,
   });
-  const service = { ...openDoor, telemetry, maxRequestBytes: 262_144, batch: async () => batch };
+  const service = {
+    ...openAdmission,
+    telemetry,
+    maxRequestBytes: 262_144,
+    batch: async () => batch,
+  };
   const handlers = Object.fromEntries(
     Object.entries(ROUTES).map(([name, answer]) => [
       name,

@@ -11,13 +11,13 @@ const PRELOAD = fileURLToPath(
 );
 
 /** A vault over https and what an app must be told to find and trust it, as a deployment would. */
-export interface VaultWorld {
+export interface VaultEnvironment {
   readonly vault: LoopbackVault;
   readonly settings: Readonly<Record<string, string>>;
   stop(): Promise<void>;
 }
 
-export async function startVaultWorld(): Promise<VaultWorld> {
+export async function startVaultEnvironment(): Promise<VaultEnvironment> {
   const tls = createSelfSignedCertificate(VAULT_HOST);
   const folder = await mkdtemp(join(tmpdir(), 'loopback-vault-'));
   const authority = join(folder, 'authority.pem');

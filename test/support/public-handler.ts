@@ -13,7 +13,7 @@ const unlimited: RateLimiter = {
 };
 
 /** Lets everybody in as the same caller, without limits: for tests that are about something else. */
-export const openDoor: Pick<AdmissionDependencies, 'identify' | 'limits'> = {
+export const openAdmission: Pick<AdmissionDependencies, 'identify' | 'limits'> = {
   identify: () => ({ id: 'address:unknown', kind: 'address' }),
   limits: { limiter: unlimited, mode: 'enforce', clock: systemClock },
 };

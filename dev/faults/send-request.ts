@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Mode } from './fault-case.ts';
 
 /** What a caller was told in the end, and everything that was sent to it on the way. */
-export interface Told {
+export interface ClientResult {
   readonly status: number;
   /** `answer`, the code of the error, or what was wrong with the ending. */
   readonly outcome: string;
@@ -18,7 +18,7 @@ export interface Told {
   readonly raw: string;
 }
 
-export interface Question {
+export interface ClientRequest {
   readonly message: string;
   readonly mode: Mode;
   readonly signal?: AbortSignal;
@@ -38,7 +38,7 @@ const problemSchema = z.object({
 });
 
 /** Asks as a client of the service would, and reads to the end. */
-export async function ask(url: string, question: Question): Promise<Told> {
+export async function sendRequest(url: string, question: ClientRequest): Promise<ClientResult> {
   const startedAt = performance.now();
   const response = await post(url, question);
   const head = [...response.headers].map(([name, value]) => `${name}: ${value}`).join('\n');
@@ -55,7 +55,7 @@ export async function ask(url: string, question: Question): Promise<Told> {
 }
 
 /** Sends the question and leaves the reading to the caller. */
-export function post(url: string, { message, mode, signal }: Question): Promise<Response> {
+export function post(url: string, { message, mode, signal }: ClientRequest): Promise<Response> {
   return fetch(`${url}/api/chat`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -64,7 +64,7 @@ export function post(url: string, { message, mode, signal }: Question): Promise<
   });
 }
 
-type Body = Pick<Told, 'outcome' | 'text' | 'endings' | 'firstTextMs' | 'raw'>;
+type Body = Pick<ClientResult, 'outcome' | 'text' | 'endings' | 'firstTextMs' | 'raw'>;
 
 async function readJson(response: Response): Promise<Body> {
   const raw = await response.text();

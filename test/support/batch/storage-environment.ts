@@ -6,7 +6,7 @@ import { blobPaths } from '../../../shared/batch/storage/blob-paths.ts';
 import type { StorageConnection } from '../../../shared/storage/azure/storage-timeouts.ts';
 import { JOB_QUEUE, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 
-export interface StorageWorld {
+export interface StorageEnvironment {
   readonly connection: StorageConnection;
   readonly connectionString: string;
   readonly blobPort: number;
@@ -19,7 +19,7 @@ export interface StorageWorld {
 }
 
 /** A storage emulator of its own with everything that the batch engine expects. */
-export async function startStorageWorld(): Promise<StorageWorld> {
+export async function startStorageEnvironment(): Promise<StorageEnvironment> {
   const azurite = await startAzurite();
   const { connectionString } = azurite;
   await prepareStorage(connectionString);

@@ -19,7 +19,7 @@ export interface HostRun {
 }
 
 /** Storage and model that outlive the hosts that run on them, each a process of its own. */
-export interface LastingWorld {
+export interface LastingEnvironment {
   readonly model: DevelopmentModel;
   readonly connectionString: string;
   readonly storage: StorageView;
@@ -31,9 +31,9 @@ export interface LastingWorld {
 
 const SCRIPT = join(import.meta.dirname, '..', 'fixtures', 'run-host.ts');
 
-export async function startLastingWorld(
+export async function startLastingEnvironment(
   settings: Readonly<Record<string, string>>,
-): Promise<LastingWorld> {
+): Promise<LastingEnvironment> {
   const root = PROJECT_ROOT;
   if (!(await isBuildFresh({ root, outDir: join(root, 'dist') }))) await build({ root });
   const [azurite, model] = await Promise.all([

@@ -1,5 +1,5 @@
 import type { RecordedCall } from '../model/start-development-model.ts';
-import type { Told } from './ask.ts';
+import type { ClientResult } from './send-request.ts';
 import type { Expected, Range } from './fault-case.ts';
 
 /** What a question cost upstream. */
@@ -9,7 +9,10 @@ export interface Cost {
 }
 
 /** Every way in which what happened is not what was promised, as sentences. */
-export function judgeAnswer(expected: Expected, seen: Cost & { readonly told: Told }): string[] {
+export function checkAnswer(
+  expected: Expected,
+  seen: Cost & { readonly told: ClientResult },
+): string[] {
   const { told, calls, secondCalls } = seen;
   const [first, second] = calls.map(({ startedAt }) => startedAt);
   const waitedMs = first === undefined || second === undefined ? Number.NaN : second - first;
