@@ -41,7 +41,7 @@ const AZURE_OPENAI_SCOPE = 'https://cognitiveservices.azure.com/.default';
  */
 export function createConfiguredModel(dependencies: ModelDependencies): ConfiguredModel {
   const { secrets, telemetry } = dependencies;
-  const transport = createHttpClient();
+  const httpClient = createHttpClient();
   let endpoints: readonly ModelEndpoint[] = [];
   let isMissing = true;
   function requireConfigured(): void {
@@ -57,7 +57,7 @@ export function createConfiguredModel(dependencies: ModelDependencies): Configur
       if (isSameList(endpoints, next)) return;
       if (endpoints.length > 0) telemetry.info('model endpoint replaced');
       endpoints = next;
-      model.replace(createModel(next, { ...dependencies, transport }));
+      model.replace(createModel(next, { ...dependencies, httpClient }));
     } catch (thrown) {
       if (!(thrown instanceof ServiceError)) throw thrown;
       isMissing = true;
@@ -86,14 +86,14 @@ function readModelSettings({ readSettings }: ModelDependencies): Settings {
 
 interface ModelDependenciesWithClient extends ModelDependencies {
   /** Shared, so that connections survive a change of endpoints. */
-  readonly transport: HttpClient;
+  readonly httpClient: HttpClient;
 }
 
 function createModel(
   endpoints: readonly ModelEndpoint[],
   dependencies: ModelDependenciesWithClient,
 ): ResilientModel {
-  const { transport, clock, random, telemetry, secrets } = dependencies;
+  const { httpClient, clock, random, telemetry, secrets } = dependencies;
   const settings = dependencies.readSettings();
   return createResilientModel({
     endpoints,
@@ -102,7 +102,7 @@ function createModel(
       inputPerMillion: settings.telemetry.pricePerMillionInputTokens,
       outputPerMillion: settings.telemetry.pricePerMillionOutputTokens,
     },
-    transport,
+    httpClient,
     clock,
     random,
     telemetry,

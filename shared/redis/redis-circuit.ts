@@ -62,7 +62,7 @@ export function createRedisCircuit(options: RedisCircuitOptions): RedisCircuit {
   let failedAt: number | undefined;
 
   function probe(): void {
-    const permit = breaker.enter();
+    const permit = breaker.tryAcquire();
     if (permit === undefined) return;
     void withTimeout(ping, timeoutMs).then(
       () => permit.succeed(),
@@ -78,7 +78,7 @@ export function createRedisCircuit(options: RedisCircuitOptions): RedisCircuit {
 
   return {
     async execute(command) {
-      const permit = breaker.state() === 'closed' ? breaker.enter() : undefined;
+      const permit = breaker.state() === 'closed' ? breaker.tryAcquire() : undefined;
       if (permit === undefined) {
         probe();
         throw new RedisUnavailableError('The command was skipped after an earlier failure');
@@ -90,7 +90,7 @@ export function createRedisCircuit(options: RedisCircuitOptions): RedisCircuit {
         return result;
       } catch (error) {
         if (mayLog()) telemetry.warn('redis failed', { cause: describeError(error) });
-        if (isKeyError(error)) permit.leave();
+        if (isKeyError(error)) permit.release();
         else {
           failedAt = clock.now();
           permit.fail();
