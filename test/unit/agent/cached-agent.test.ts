@@ -33,7 +33,7 @@ function setUp(script: Script, settings: { model?: () => string } = {}) {
   const cache = createMemoryStore({ ...size, ttlMs: 1_000, clock });
   const agent = createCachedAgent({
     agent: createAgent({ model, instructions: 'Be brief' }),
-    responseCache: createResponseCache({ cache, ttlMs: 1_000, clock }),
+    responseCache: createResponseCache({ store: cache, ttlMs: 1_000, clock }),
     instructions: 'Be brief',
     model: settings.model ?? (() => 'm'),
   });
