@@ -13,13 +13,13 @@ export function setting(name) {
 export function required(name) {
   const value = setting(name);
   if (value !== undefined) return value;
-  throw new Error(`Cannot go on as ${name} must be set: azd does so after provisioning`);
+  throw new Error(`Cannot continue: ${name} is not set; azd sets it, or the workflow does`);
 }
 
 export function seconds(name, fallback) {
   const value = Number(setting(name) ?? fallback);
   if (value >= 0) return value;
-  throw new Error(`Cannot go on as ${name} must be a number of seconds`);
+  throw new Error(`Cannot continue: ${name} must be a number of seconds`);
 }
 
 export function pause(milliseconds) {
