@@ -21,9 +21,10 @@ function read(path: string): string {
 }
 
 describe('the workflows', () => {
-  it('are continuous integration, deployment and the check of the templates', () => {
+  it('are continuous integration, the container image, deployment and the check of the templates', () => {
     expect(FILES.map((path) => path.split('/').at(-1))).toEqual([
       'ci.yml',
+      'container.yml',
       'deploy.yml',
       'infra.yml',
     ]);
@@ -59,6 +60,35 @@ describe('the workflows', () => {
     expect(deploy).toContain('sha256sum --check');
     expect(deploy).toContain('azd deploy api --from-package api.zip');
     expect(deploy).not.toContain('npm run build');
+  });
+
+  it('build the container image only when each of its bases has a digest', () => {
+    const { jobs } = z
+      .object({
+        jobs: z.object({
+          image: z.strictObject({
+            'runs-on': z.string(),
+            'timeout-minutes': z.int(),
+            steps: z.array(
+              z.strictObject({
+                name: z.string().optional(),
+                uses: z.string().optional(),
+                with: z.unknown().optional(),
+                run: z.string().optional(),
+              }),
+            ),
+          }),
+        }),
+      })
+      .parse(parse(read('.github/workflows/container.yml')));
+
+    const commands = jobs.image.steps.flatMap(({ run }) => run ?? []);
+    expect(commands).toEqual([
+      'npm ci',
+      'npm run pin-bases -- --resolve',
+      'npm run pin-bases',
+      'docker build --tag "agent:$GITHUB_SHA" .',
+    ]);
   });
 
   it('log in to Azure without a secret', () => {
