@@ -193,16 +193,17 @@ module access 'modules/access.bicep' = {
   name: 'access'
   scope: rg
   params: {
+    identityName: 'id-${token}'
     identityPrincipalId: identity.outputs.principalId
     deployerId: grantsDeployer ? principalId : ''
     deployerType: empty(principalType) ? 'User' : principalType
-    storageName: storage.outputs.name
-    vaultName: vault.outputs.name
-    componentName: monitor.outputs.componentName
+    storageName: 'st${token}'
+    vaultName: 'kv-${token}'
+    componentName: 'appi-${token}'
     aiName: 'ai-${token}'
     aiEnabled: aiEnabled
   }
-  dependsOn: [ai]
+  dependsOn: [storage, vault, monitor, ai]
 }
 
 module app 'modules/app.bicep' = {

@@ -1,3 +1,4 @@
+param identityName string
 param identityPrincipalId string
 @description('A person or group that may look into data and store secrets. Empty = nobody.')
 param deployerId string
@@ -35,26 +36,36 @@ resource ai 'Microsoft.CognitiveServices/accounts@2026-05-01' existing = if (aiE
   name: aiName
 }
 
-var principals = union(
-  [{ id: identityPrincipalId, type: 'ServicePrincipal' }],
-  empty(deployerId) ? [] : [{ id: deployerId, type: deployerType }]
-)
 var storageRoles = [role.blobOwner, role.queueContributor, role.tableContributor]
 
-resource onStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for i in range(0, length(principals) * length(storageRoles)): {
-    name: guid(storage.id, principals[i / length(storageRoles)].id, storageRoles[i % length(storageRoles)])
+// Names and loops depend on names that are known before the deployment starts: a preview shows each
+// assignment. For an identity that was created again, delete its old assignments first.
+resource appOnStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for id in storageRoles: {
+    name: guid(storage.id, identityName, id)
     scope: storage
     properties: {
-      principalId: principals[i / length(storageRoles)].id
-      principalType: principals[i / length(storageRoles)].type
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageRoles[i % length(storageRoles)])
+      principalId: identityPrincipalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', id)
     }
   }
 ]
 
-resource onVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(vault.id, identityPrincipalId, role.secretsUser)
+resource deployerOnStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for id in storageRoles: if (!empty(deployerId)) {
+    name: guid(storage.id, deployerId, id)
+    scope: storage
+    properties: {
+      principalId: deployerId
+      principalType: deployerType
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', id)
+    }
+  }
+]
+
+resource appOnVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(vault.id, identityName, role.secretsUser)
   scope: vault
   properties: {
     principalId: identityPrincipalId
@@ -73,20 +84,28 @@ resource deployerOnVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = 
   }
 }
 
-resource onAi 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for who in principals: if (aiEnabled) {
-    name: guid(ai.id, who.id, role.openAiUser)
-    scope: ai
-    properties: {
-      principalId: who.id
-      principalType: who.type
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.openAiUser)
-    }
+resource appOnAi 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (aiEnabled) {
+  name: guid(ai.id, identityName, role.openAiUser)
+  scope: ai
+  properties: {
+    principalId: identityPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.openAiUser)
   }
-]
+}
 
-resource onTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(component.id, identityPrincipalId, role.metricsPublisher)
+resource deployerOnAi 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (aiEnabled && !empty(deployerId)) {
+  name: guid(ai.id, deployerId, role.openAiUser)
+  scope: ai
+  properties: {
+    principalId: deployerId
+    principalType: deployerType
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.openAiUser)
+  }
+}
+
+resource appOnTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(component.id, identityName, role.metricsPublisher)
   scope: component
   properties: {
     principalId: identityPrincipalId

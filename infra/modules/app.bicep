@@ -81,7 +81,10 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
 resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(extraSettings, settings, {
+  properties: union(extraSettings, settings, empty(authClientId) ? {} : {
+    // Easy Auth then writes the header x-ms-client-principal and removes one that a client sent.
+    AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL: 'true'
+  }, {
     AzureWebJobsStorage__credential: 'managedidentity'
     AzureWebJobsStorage__clientId: identityClientId
     AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
@@ -146,5 +149,4 @@ resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
 }
 
 output name string = app.name
-output id string = app.id
 output url string = 'https://${app.properties.defaultHostName}'

@@ -130,7 +130,7 @@ const MISTAKES: readonly Mistake[] = [
   {
     what: 'a parameter that is not given',
     path: MAIN,
-    from: 'vaultName: vault.outputs.name',
+    from: "vaultName: 'kv-${token}'",
     to: '',
     found: 'needs the parameter vaultName',
   },

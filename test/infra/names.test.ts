@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { listAgentKeys } from '../../shared/config/agent-keys.ts';
 import { VARIABLES, type Variable } from '../../shared/config/variables.ts';
 import type { BicepFile } from './support/bicep-tree.ts';
 import { readInfra, type Infra } from './support/read-infra.ts';
@@ -48,7 +49,10 @@ function namesAreEqual(storage: BicepFile): boolean {
 }
 
 function checkSettings(app: BicepFile): string[] {
-  const ours = new Set<string>(Object.values<Variable>(VARIABLES).map(({ name }) => name));
+  const ours = new Set<string>([
+    ...Object.values<Variable>(VARIABLES).map(({ name }) => name),
+    ...listAgentKeys().map(({ variable }) => variable),
+  ]);
   return appSettingsOf(app, infra.main)
     .map(({ name }) => name)
     .filter((name) => FORBIDDEN.test(name) || !(ours.has(name) || OF_THE_PLATFORM.has(name)));
