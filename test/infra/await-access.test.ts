@@ -79,7 +79,7 @@ describe('the wait after provisioning', () => {
 
     const { code, output } = await awaitAccess(azure, { AZURE_STORAGE_ACCOUNT: '' });
 
-    expect(output).toContain('AZURE_STORAGE_ACCOUNT must be set');
+    expect(output).toContain('AZURE_STORAGE_ACCOUNT is not set');
     expect(code).toBe(1);
   });
 });
