@@ -9,7 +9,7 @@ COPY . .
 RUN npm run build
 
 FROM mcr.microsoft.com/azure-functions/node:4-node22
-# Above 1024: the user below cannot open lower ports.
+# Above 1024, because the user below cannot open lower ports.
 ENV ASPNETCORE_URLS=http://+:8080 \
     AzureWebJobsScriptRoot=/home/site/wwwroot \
     AzureFunctionsJobHost__Logging__Console__IsEnabled=true \

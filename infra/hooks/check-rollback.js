@@ -1,7 +1,7 @@
 // Before a rollback downloads a package: the named run must have built it from this repository's
 // main branch. Pull requests from forks run in this repository too and leave packages of the same
 // name, which no reviewer has accepted.
-import { required, runHook, say } from './support/terminal.js';
+import { required, runHook, log } from './support/terminal.js';
 
 const BRANCH = 'main';
 const WORKFLOW = '.github/workflows/deploy.yml';
@@ -19,7 +19,7 @@ await runHook('check-rollback', async () => {
   if (problems.length > 0) {
     throw new Error(`run ${id} cannot be rolled back to:\n- ${problems.join('\n- ')}`);
   }
-  say(`rollback: run ${id} built ${run.head_sha} of ${BRANCH}`);
+  log(`rollback: run ${id} built ${run.head_sha} of ${BRANCH}`);
 });
 
 function runProblems(run, repository) {

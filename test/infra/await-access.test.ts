@@ -33,7 +33,7 @@ describe('the wait after provisioning', () => {
 
     const { code, output } = await awaitAccess(azure);
 
-    expect(output).toContain('roles are in force');
+    expect(output).toContain('role assignments are in effect');
     expect(code).toBe(0);
     expect(azure.asked[0]).toContain('storageAccounts/st/providers/Microsoft.Authorization');
     expect(azure.asked[0]).toContain("principalId eq 'the-app'");
@@ -44,7 +44,7 @@ describe('the wait after provisioning', () => {
 
     const { code, output } = await awaitAccess(azure, { ROLE_SPREAD_SECONDS: '1' });
 
-    expect(output).toMatch(/waiting \d+ s for new roles/);
+    expect(output).toMatch(/waiting \d+ s for new role assignments/);
     expect(code).toBe(0);
   });
 

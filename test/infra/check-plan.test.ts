@@ -56,6 +56,26 @@ describe('the check before provisioning', () => {
     expect(code).toBe(0);
   });
 
+  it.each([
+    ['', 'AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL=true', true],
+    ['', 'A=1;agent__callers__trust_entra_principal=TRUE ', true],
+    ['', 'AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL=false', false],
+    ['an-id', 'AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL=true', false],
+  ])(
+    'warns of a trusted principal that any client can forge: client id "%s", %s',
+    async (clientId, settings, isWarned) => {
+      const azure = await startAzure();
+
+      const { code, output } = await planOf(azure, {
+        AUTH_CLIENT_ID: clientId,
+        EXTRA_APP_SETTINGS: settings,
+      });
+
+      expect(output.includes('any client can forge it')).toBe(isWarned);
+      expect(code).toBe(0);
+    },
+  );
+
   it('tells all mistakes at once, by name and not by value', async () => {
     const { code, output } = await planOf(await startAzure(), {
       AZURE_LOCATION: 'moonbase',
@@ -71,7 +91,7 @@ describe('the check before provisioning', () => {
     }
     expect(output).toContain('UPSTASH_REDIS_REST_TOKEN needs');
     expect(output).toContain('without quotes');
-    expect(output).toContain('must not hold WEBSITE_RUN_FROM_PACKAGE');
+    expect(output).toContain('must not contain WEBSITE_RUN_FROM_PACKAGE');
     expect(output).not.toContain('very-secret');
     expect(code).toBe(1);
   });
