@@ -30,7 +30,7 @@ describe('the workflows', () => {
     ]);
   });
 
-  it.each(FILES)('%s is what GitHub understands', (path) => {
+  it.each(FILES)('%s is valid for GitHub', (path) => {
     expect(lint(read(path), path)).toEqual([]);
   });
 
@@ -39,15 +39,15 @@ describe('the workflows', () => {
     expect(unpinnedActions(read(path))).toEqual([]);
   });
 
-  it.each(FILES)('%s has no more rights and time than it needs', (path) => {
+  it.each(FILES)('%s has minimal permissions and a time limit', (path) => {
     expect(carelessJobs(read(path))).toEqual([]);
   });
 
-  it('run the one gate, and nothing that a laptop could not', () => {
+  it('run the same command as a laptop', () => {
     expect(read('.github/workflows/ci.yml')).toContain('run: .ci/run');
   });
 
-  it('deploy the very bytes that were tested, audited and listed, and keep them', () => {
+  it('deploy exactly the bytes that were tested and audited, and keep them', () => {
     const ci = read('.github/workflows/ci.yml');
     const deploy = read('.github/workflows/deploy.yml');
 
@@ -128,7 +128,7 @@ describe('a planted mistake in a workflow', () => {
     expect(lint(text, 'ci.yml').join('\n')).toContain('enviroment');
   });
 
-  it('is found: rights to write, and a job without an end', () => {
+  it('is found: a permission to write, and a job without a time limit', () => {
     expect(carelessJobs(ci.replace('contents: read', 'contents: write'))).toHaveLength(1);
     expect(carelessJobs(ci.replaceAll(/timeout-minutes: \d+/g, 'name: x'))).not.toEqual([]);
   });

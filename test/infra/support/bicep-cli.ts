@@ -61,7 +61,7 @@ export interface Edit {
   readonly to: string;
 }
 
-/** What the compiler says about a copy of the templates with these edits. */
+/** The diagnostics of a copy of the templates with these edits. */
 export async function compileEdited(edits: readonly Edit[]): Promise<string[]> {
   const folder = await mkdtemp(join(CACHE, 'edited-'));
   try {
@@ -129,7 +129,7 @@ export async function predictDeployment(
   }
 }
 
-/** What the compiler says on its error output; its exit code adds nothing to that. */
+/** The error output of the compiler, whatever its exit code. */
 async function runBicep(...args: readonly string[]): Promise<string> {
   try {
     const { stderr } = await run(PROGRAM, args, { timeout: RUN_TIMEOUT_MS, maxBuffer: 2 ** 26 });
