@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 const FIXTURES = 'test/**/fixtures/**';
-/** Each of these files brings up a whole local world and watches what becomes of it. */
-const WORLD = ['test/e2e/**/*.test.ts', 'test/faults/**/*.test.ts'];
+/** Each of these files brings up a whole local environment. */
+const ENVIRONMENT = ['test/e2e/**/*.test.ts', 'test/faults/**/*.test.ts'];
 /** These compare how fast things are. */
 const LOAD = ['test/load/**/*.test.ts'];
 
@@ -21,7 +21,7 @@ export default defineConfig({
           ...common,
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: [FIXTURES, ...WORLD, ...LOAD],
+          exclude: [FIXTURES, ...ENVIRONMENT, ...LOAD],
           maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
@@ -29,10 +29,10 @@ export default defineConfig({
       {
         test: {
           ...common,
-          name: 'world',
-          include: WORLD,
+          name: 'environment',
+          include: ENVIRONMENT,
           exclude: [FIXTURES],
-          // A world mostly waits, so three of them share two cores well.
+          // An environment mostly waits, so three of them share two cores well.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },

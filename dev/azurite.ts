@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { PlainFailure } from './plain-failure.ts';
+import { CliError } from './cli-error.ts';
 
 /** The account and key that every storage emulator has: published, the same everywhere, no secret. */
 const ACCOUNT = 'devstoreaccount1';
@@ -60,7 +60,7 @@ export async function startAzurite(options: StartAzuriteOptions = {}): Promise<A
     pid: child.pid ?? 0,
     failed: new Promise((resolve) => {
       void ended.then((reason) => {
-        if (!stopping) resolve(new PlainFailure(`The storage emulator is gone: ${reason}`));
+        if (!stopping) resolve(new CliError(`The storage emulator is gone: ${reason}`));
       });
     }),
     async stop() {
@@ -116,7 +116,7 @@ async function waitForPorts(child: ChildProcess, ended: Promise<string>): Promis
   const timeout = AbortSignal.timeout(START_TIMEOUT_MS);
   const failed = Promise.withResolvers<never>();
   const fail = (reason: string): void =>
-    failed.reject(new PlainFailure(`Cannot start the storage emulator: ${reason}${tail(output)}`));
+    failed.reject(new CliError(`Cannot start the storage emulator: ${reason}${tail(output)}`));
   timeout.addEventListener('abort', () => fail(`not ready after ${START_TIMEOUT_MS / 1_000} s`));
   void ended.then(fail);
   return Promise.race([ready, failed.promise]);

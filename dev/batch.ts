@@ -6,8 +6,8 @@ import { createQueueService } from './batch/queue-service.ts';
 import { replay } from './batch/replay.ts';
 import { runBatch } from './batch/run-batch.ts';
 import { ServiceError } from '../shared/errors.ts';
-import { describeCause } from '../shared/telemetry/describe-cause.ts';
-import { PlainFailure } from './plain-failure.ts';
+import { describeError } from '../shared/telemetry/describe-error.ts';
+import { CliError } from './cli-error.ts';
 import { PROJECT_ROOT } from './project-root.ts';
 
 process.exitCode = await main();
@@ -65,15 +65,15 @@ interface Ending {
 function describe(error: unknown, { interrupted, resumable, isSubmitted }: Ending): string {
   const again = `the same command with --job ${resumable} picks it up`;
   // A plain failure says itself what to do; after everything else the batch goes on.
-  const goesOn = isSubmitted && (error instanceof AwayError || !(error instanceof PlainFailure));
+  const goesOn = isSubmitted && (error instanceof AwayError || !(error instanceof CliError));
   if (!interrupted) return `${messageOf(error)}${goesOn ? `; ${again}` : ''}`;
   if (resumable !== undefined) return `Interrupted: the job goes on; ${again}`;
   return 'Interrupted before the app had taken the batch';
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof PlainFailure) return error.message;
+  if (error instanceof CliError) return error.message;
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof ServiceError) return `${message} (${describeCause(error.cause)})`;
+  if (error instanceof ServiceError) return `${message} (${describeError(error.cause)})`;
   return `Cannot run the batch: ${message.split('\n')[0]}`;
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startContenders, type Contender } from './bench/contenders.ts';
+import { startCompetitors, type Competitor } from './bench/competitors.ts';
 import { measureBatch } from './bench/measure-batch.ts';
 import { measureCache } from './bench/measure-cache.ts';
 import { measureLimiter } from './bench/measure-limiter.ts';
@@ -10,8 +10,8 @@ import { readMemoryMb } from './bench/read-memory.ts';
 import { toTextTable } from './bench/report.ts';
 import { toSpeedRows, type ByName } from './bench/speed-rows.ts';
 import { writePage } from './bench/write-page.ts';
-import { percentile } from './faults/pace.ts';
-import { describeFailure } from './plain-failure.ts';
+import { percentile } from './faults/steady-load.ts';
+import { describeCliError } from './cli-error.ts';
 import { PROJECT_ROOT } from './project-root.ts';
 
 const ROUNDS: Rounds = { loadRounds: 3, loadSeconds: 3, singles: 400, streams: 150 };
@@ -45,14 +45,14 @@ async function main(): Promise<number> {
     if (values.write) await writePage(rows, figures);
     return rows.some(({ isMet }) => isMet === false) ? 1 : 0;
   } catch (error) {
-    console.error(describeFailure(error));
+    console.error(describeCliError(error));
     return 1;
   }
 }
 
 /** Everything about requests, of all contenders in one run. */
 async function compare(portkey: boolean): Promise<ByName> {
-  const contenders = await startContenders({ portkey });
+  const contenders = await startCompetitors({ portkey });
   try {
     const { all } = contenders;
     say(`one request at a time: ${all.map(({ name }) => name).join(', ')}`);
@@ -81,8 +81,8 @@ async function compare(portkey: boolean): Promise<ByName> {
 }
 
 function timesOf(
-  times: ReadonlyMap<Contender, readonly number[]>,
-  contender: Contender,
+  times: ReadonlyMap<Competitor, readonly number[]>,
+  contender: Competitor,
 ): readonly number[] {
   return times.get(contender) ?? [];
 }

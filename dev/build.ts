@@ -14,7 +14,7 @@ import { build as bundle } from 'esbuild';
 import * as z from 'zod';
 import { listBundledPackages, type BundleContents } from './build/bundled-packages.ts';
 import { writeThirdPartyFiles, type Project } from './build/third-party-files.ts';
-import { PlainFailure, describeFailure } from './plain-failure.ts';
+import { CliError, describeCliError } from './cli-error.ts';
 import { isRunning } from './processes.ts';
 import { PROJECT_ROOT, isMain } from './project-root.ts';
 
@@ -38,7 +38,7 @@ const COPIED = ['host.json', 'agent.toml'] as const;
  * Makes `dist/` a package that runs by itself: bundled code, host.json, its own package.json, and
  * the licences and bill of materials of what was bundled. It is written to a folder beside `dist/`
  * and renamed at the end, so a failed build keeps the last good one.
- * @throws PlainFailure when the code does not compile, or a bundled package has no licence
+ * @throws CliError when the code does not compile, or a bundled package has no licence
  */
 export async function build(options: BuildOptions = {}): Promise<{ readonly outDir: string }> {
   const root = options.root ?? PROJECT_ROOT;
@@ -98,7 +98,7 @@ async function bundleTriggers(root: string, outDir: string): Promise<BundleConte
     });
     return metafile;
   } catch (error) {
-    throw new PlainFailure(`Cannot build: ${firstProblem(error)}`, { cause: error });
+    throw new CliError(`Cannot build: ${firstProblem(error)}`, { cause: error });
   }
 }
 
@@ -106,7 +106,7 @@ async function findTriggers(root: string): Promise<string[]> {
   const names = await readdir(join(root, 'functions')).catch(() => []);
   const triggers = names.filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'));
   if (triggers.length === 0) {
-    throw new PlainFailure(
+    throw new CliError(
       "Cannot build as 'functions/' must hold at least one trigger file: none found",
     );
   }
@@ -177,7 +177,7 @@ async function runBuild(): Promise<void> {
 
 if (isMain(import.meta.filename)) {
   runBuild().catch((error: unknown) => {
-    console.error(describeFailure(error));
+    console.error(describeCliError(error));
     process.exitCode = 1;
   });
 }

@@ -1,5 +1,5 @@
 import { showConfig } from './config/show-config.ts';
-import { describeFailure } from './plain-failure.ts';
+import { describeCliError } from './cli-error.ts';
 import { PROJECT_ROOT, isMain } from './project-root.ts';
 import { readAgentToml } from './start/agent-toml.ts';
 import { readSettingsFile } from './start/local-settings.ts';
@@ -16,7 +16,7 @@ async function runConfig(root: string): Promise<void> {
 
 if (isMain(import.meta.filename)) {
   runConfig(PROJECT_ROOT).catch((error: unknown) => {
-    console.error(describeFailure(error));
+    console.error(describeCliError(error));
     process.exitCode = 1;
   });
 }

@@ -1,11 +1,11 @@
 import { parseArgs } from 'node:util';
 import { listFamilies } from './faults/families.ts';
 import type { FaultFamily } from './faults/fault-case.ts';
-import { buildIfStale } from './faults/fault-world.ts';
+import { buildIfStale } from './faults/fault-environment.ts';
 import { runFamily } from './faults/run-family.ts';
 import type { Row } from './faults/run-case.ts';
 import { tableHead, tableRow } from './faults/table.ts';
-import { describeFailure } from './plain-failure.ts';
+import { describeCliError } from './cli-error.ts';
 
 process.exitCode = await main();
 
@@ -24,7 +24,7 @@ async function main(): Promise<number> {
     );
     return failed.length > 0 || rows.length === 0 ? 1 : 0;
   } catch (error) {
-    console.error(describeFailure(error));
+    console.error(describeCliError(error));
     return 1;
   }
 }

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { resolve as resolvePath } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import * as z from 'zod';
-import { PlainFailure, describeFailure, firstLine } from './plain-failure.ts';
+import { CliError, describeCliError, firstLine } from './cli-error.ts';
 import { PROJECT_ROOT, isMain } from './project-root.ts';
 
 /** An image that a Dockerfile builds on, such as `node:22-bookworm-slim@sha256:…`. */
@@ -32,7 +32,7 @@ const manifest = z.object({ digest: z.string().regex(/^sha256:[0-9a-f]{64}$/) })
 
 /**
  * The digest that the tag of an image has now, by its registry.
- * @throws PlainFailure when Docker or the registry does not answer with one
+ * @throws CliError when Docker or the registry does not answer with one
  */
 async function resolveDigest(image: string): Promise<string> {
   try {
@@ -43,7 +43,7 @@ async function resolveDigest(image: string): Promise<string> {
     );
     return manifest.parse(JSON.parse(stdout)).digest;
   } catch (error) {
-    throw new PlainFailure(`Cannot find the digest of ${image}: ${firstLine(error)}`, {
+    throw new CliError(`Cannot find the digest of ${image}: ${firstLine(error)}`, {
       cause: error,
     });
   }
@@ -68,9 +68,9 @@ async function runPinBases(
   for (const { image, isPinned } of bases) {
     console.log(`${isPinned ? 'pinned    ' : 'not pinned'}  ${image}`);
   }
-  if (bases.length === 0) throw new PlainFailure(`Cannot check ${path}: it names no base image`);
+  if (bases.length === 0) throw new CliError(`Cannot check ${path}: it names no base image`);
   if (bases.some(({ isPinned }) => !isPinned)) {
-    throw new PlainFailure(
+    throw new CliError(
       'A base image without a digest may change: run npm run pin-bases -- --resolve',
     );
   }
@@ -83,7 +83,7 @@ if (isMain(import.meta.filename)) {
   });
   const path = resolvePath(PROJECT_ROOT, positionals[0] ?? 'Dockerfile');
   runPinBases(path, values).catch((error: unknown) => {
-    console.error(describeFailure(error));
+    console.error(describeCliError(error));
     process.exitCode = 1;
   });
 }

@@ -6,7 +6,7 @@ import {
   POISON_QUEUE,
   RESULT_CONTAINER,
 } from '../shared/batch/storage-names.ts';
-import { PlainFailure, firstLine } from './plain-failure.ts';
+import { CliError, firstLine } from './cli-error.ts';
 import { requireConnectionString } from './require-connection-string.ts';
 
 /** A storage that does not answer at once on a laptop is away: no long series of retries. */
@@ -27,11 +27,8 @@ export async function prepareStorage(connectionString: string): Promise<void> {
       ),
     ]);
   } catch (error) {
-    throw new PlainFailure(
-      `Cannot prepare the storage of AzureWebJobsStorage: ${firstLine(error)}`,
-      {
-        cause: error,
-      },
-    );
+    throw new CliError(`Cannot prepare the storage of AzureWebJobsStorage: ${firstLine(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { agentJsonSchema } from '../shared/config/agent-json-schema.ts';
+import { agentJsonSchema } from '../shared/config/agent-keys.ts';
 import { PROJECT_ROOT } from './project-root.ts';
 
 /** Writes the schema that editors use for agent.toml. A test says when that is due. */

@@ -1,5 +1,5 @@
 import { app, output } from '@azure/functions';
-import { asPoisonHandler } from '../shared/batch/poison-handler.ts';
+import { poisonQueueHandler } from '../shared/batch/queue-trigger.ts';
 import { JOB_QUEUE, POISON_QUEUE } from '../shared/batch/storage-names.ts';
 import { getService } from '../shared/composition-root.ts';
 
@@ -10,5 +10,5 @@ app.storageQueue('batchPoison', {
   queueName: POISON_QUEUE,
   connection,
   extraOutputs: [jobs],
-  handler: asPoisonHandler(getService, jobs),
+  handler: poisonQueueHandler(getService, jobs),
 });

@@ -1,10 +1,10 @@
 import { app } from '@azure/functions';
-import { asQueueHandler } from '../shared/batch/queue-handler.ts';
+import { queueHandler } from '../shared/batch/queue-trigger.ts';
 import { JOB_QUEUE } from '../shared/batch/storage-names.ts';
 import { getService } from '../shared/composition-root.ts';
 
 app.storageQueue('batch', {
   queueName: JOB_QUEUE,
   connection: 'AzureWebJobsStorage',
-  handler: asQueueHandler(getService, (message, { processor }) => processor.process(message)),
+  handler: queueHandler(getService),
 });

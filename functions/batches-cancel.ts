@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerBatchCancel } from '../shared/http/answer-batches.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { handleCancelBatch } from '../shared/http/batches-handler.ts';
+import { authenticatedHandler } from '../shared/http/admission.ts';
 
 app.http('batchesCancel', {
   route: 'v1/batches/{id}/cancel',
   methods: ['POST'],
   authLevel: 'function',
-  handler: asHttpHandler(getService, answerBatchCancel),
+  handler: authenticatedHandler(getService, handleCancelBatch),
 });

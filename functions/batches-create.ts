@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerBatchCreation } from '../shared/http/answer-batches.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { handleCreateBatch } from '../shared/http/batches-handler.ts';
+import { authenticatedHandler } from '../shared/http/admission.ts';
 
 app.http('batchesCreate', {
   route: 'v1/batches',
   methods: ['POST'],
   authLevel: 'function',
-  handler: asHttpHandler(getService, answerBatchCreation),
+  handler: authenticatedHandler(getService, handleCreateBatch),
 });

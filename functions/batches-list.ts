@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerBatchList } from '../shared/http/answer-batches.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { handleListBatches } from '../shared/http/batches-handler.ts';
+import { authenticatedHandler } from '../shared/http/admission.ts';
 
 app.http('batchesList', {
   route: 'v1/batches',
   methods: ['GET'],
   authLevel: 'function',
-  handler: asHttpHandler(getService, answerBatchList),
+  handler: authenticatedHandler(getService, handleListBatches),
 });

@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerChat } from '../shared/http/answer-chat.ts';
-import { asMeteredHandler } from '../shared/http/pipeline.ts';
+import { chatHandler } from '../shared/http/chat-handler.ts';
+import { meteredHandler } from '../shared/http/admission.ts';
 
 app.http('chat', {
   route: 'api/chat',
   methods: ['POST'],
   authLevel: 'function',
-  handler: asMeteredHandler(getService, answerChat),
+  handler: meteredHandler(getService, chatHandler('chat')),
 });

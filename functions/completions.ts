@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerCompletions } from '../shared/http/answer-completions.ts';
-import { asMeteredHandler } from '../shared/http/pipeline.ts';
+import { chatHandler } from '../shared/http/chat-handler.ts';
+import { meteredHandler } from '../shared/http/admission.ts';
 
 app.http('completions', {
   route: 'v1/chat/completions',
   methods: ['POST'],
   authLevel: 'function',
-  handler: asMeteredHandler(getService, answerCompletions),
+  handler: meteredHandler(getService, chatHandler('openai.chat-completions')),
 });

@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerFileContent } from '../shared/http/answer-files.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { handleGetFileContent } from '../shared/http/files-handler.ts';
+import { authenticatedHandler } from '../shared/http/admission.ts';
 
 app.http('filesContent', {
   route: 'v1/files/{id}/content',
   methods: ['GET'],
   authLevel: 'function',
-  handler: asHttpHandler(getService, answerFileContent),
+  handler: authenticatedHandler(getService, handleGetFileContent),
 });

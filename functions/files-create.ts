@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerFileUpload } from '../shared/http/answer-files.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { handleUploadFile } from '../shared/http/files-handler.ts';
+import { authenticatedHandler } from '../shared/http/admission.ts';
 
 app.http('filesCreate', {
   route: 'v1/files',
   methods: ['POST'],
   authLevel: 'function',
-  handler: asHttpHandler(getService, answerFileUpload),
+  handler: authenticatedHandler(getService, handleUploadFile),
 });

@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerFileRemoval } from '../shared/http/answer-files.ts';
-import { asHttpHandler } from '../shared/http/pipeline.ts';
+import { handleDeleteFile } from '../shared/http/files-handler.ts';
+import { authenticatedHandler } from '../shared/http/admission.ts';
 
 app.http('filesDelete', {
   route: 'v1/files/{id}',
   methods: ['DELETE'],
   authLevel: 'function',
-  handler: asHttpHandler(getService, answerFileRemoval),
+  handler: authenticatedHandler(getService, handleDeleteFile),
 });

@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerReady } from '../shared/http/answer-ready.ts';
-import { asOpenHandler } from '../shared/http/open-handler.ts';
+import { handleReady } from '../shared/http/operations-handler.ts';
+import { publicHandler } from '../shared/http/handler.ts';
 
 app.http('healthReady', {
   route: 'health/ready',
   methods: ['GET'],
   authLevel: 'anonymous',
-  handler: asOpenHandler(getService, answerReady),
+  handler: publicHandler(getService, handleReady),
 });

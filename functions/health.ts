@@ -1,10 +1,10 @@
 import { app } from '@azure/functions';
-import { answerHealth, withoutService } from '../shared/http/answer-health.ts';
-import { asOpenHandler } from '../shared/http/open-handler.ts';
+import { handleHealth, withoutService } from '../shared/http/operations-handler.ts';
+import { publicHandler } from '../shared/http/handler.ts';
 
 app.http('health', {
   route: 'health',
   methods: ['GET'],
   authLevel: 'anonymous',
-  handler: asOpenHandler(withoutService, answerHealth),
+  handler: publicHandler(withoutService, handleHealth),
 });

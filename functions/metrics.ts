@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { answerMetrics } from '../shared/http/answer-metrics.ts';
-import { asOpenHandler } from '../shared/http/open-handler.ts';
+import { handleMetrics } from '../shared/http/operations-handler.ts';
+import { publicHandler } from '../shared/http/handler.ts';
 
 app.http('metrics', {
   route: 'metrics',
   methods: ['GET'],
   authLevel: 'function',
-  handler: asOpenHandler(getService, answerMetrics),
+  handler: publicHandler(getService, handleMetrics),
 });

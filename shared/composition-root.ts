@@ -1,37 +1,39 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createAgent, type Agent, type ModelParameters } from './agent/agent.ts';
-import { measureQuestion } from './agent/measure-question.ts';
-import { rememberAnswers } from './agent/remember-answers.ts';
-import { traceAgent } from './agent/traced-agent.ts';
-import type { Batch } from './batch/queue-handler.ts';
+import { type Agent, createAgent, estimateInput, type PromptOptions } from './agent/agent.ts';
+import { createCachedAgent } from './agent/cached-agent.ts';
+import { createTracedAgent } from './agent/traced-agent.ts';
+import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
-import { lazyCredential } from './composition-root/credential.ts';
-import { observeBatch, observeService } from './composition-root/observe-service.ts';
-import { once } from './composition-root/once.ts';
-import { openSecrets } from './composition-root/open-secrets.ts';
-import { openTelemetry } from './composition-root/open-telemetry.ts';
-import { readAgentToml } from './composition-root/read-agent-toml.ts';
-import { wireBatch } from './composition-root/wire-batch.ts';
-import { wireCache } from './composition-root/wire-cache.ts';
-import { wireCallers } from './composition-root/wire-callers.ts';
-import { wireLimits } from './composition-root/wire-limits.ts';
-import { wireModel } from './composition-root/wire-model.ts';
-import { wireReadiness } from './composition-root/wire-readiness.ts';
-import { wireRedis } from './composition-root/wire-redis.ts';
+import { lazyCredential, memoize, createSecrets } from './composition-root/secrets.ts';
+import {
+  registerBatchGauges,
+  registerServiceGauges,
+  createReadinessFromSettings,
+} from './composition-root/health.ts';
+import { createServiceTelemetry } from './composition-root/telemetry.ts';
+import { readAgentToml } from './config/agent-toml.ts';
+import { createBatchFromSettings } from './composition-root/batch.ts';
+import {
+  type ConfiguredCache,
+  createConfiguredCache,
+  createSharedRedis,
+} from './composition-root/redis-and-cache.ts';
+import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
+import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
-import type { Environment } from './config/find-variable.ts';
+import type { Environment } from './config/read-variables.ts';
 import { readConfig, type Settings } from './config/read-config.ts';
-import type { Secrets } from './config/secrets.ts';
+import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import type { Readiness } from './health/readiness.ts';
-import type { CompletionsNeeds } from './http/answer-completions.ts';
-import type { MetricsNeeds } from './http/answer-metrics.ts';
-import { createConsoleTelemetry } from './telemetry/console-telemetry.ts';
-import type { Transport } from './telemetry/azure-monitor/start-azure-monitor.ts';
+import type { ChatDependencies } from './http/chat-handler.ts';
+import type { MetricsDependencies } from './http/operations-handler.ts';
+import { createConsoleLogger } from './telemetry/console-logger.ts';
+import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** Everything that triggers need. Each of them declares the part that it uses. */
-export interface Service extends CompletionsNeeds, MetricsNeeds {
+export interface Service extends ChatDependencies, MetricsDependencies {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -42,7 +44,7 @@ export interface Service extends CompletionsNeeds, MetricsNeeds {
 }
 
 /** What a test puts in the place of the world. */
-export interface Parts {
+export interface ServiceOverrides {
   /** The text of agent.toml; the defaults without it. */
   readonly agentToml?: string;
   /** Secrets of the test's own, which it closes itself. */
@@ -51,20 +53,20 @@ export interface Parts {
   readonly random?: () => number;
   readonly writeLog?: (line: string, level: LogLevel) => void;
   /** Another way to Application Insights than https. */
-  readonly telemetryTransport?: Transport;
+  readonly telemetryTransport?: ExportTransport;
 }
 
 /** Of the 5 s at the end, what comes before the last telemetry is sent. */
 const STOP_MS = 1_000;
 
 let starting: Promise<Service> | undefined;
-let told: string | undefined;
+let lastLoggedConfigError: string | undefined;
 
 /** One service per worker process. A failed start is forgotten, so the next call tries again. */
 export function getService(): Promise<Service> {
   starting ??= startService().catch((error: unknown) => {
     starting = undefined;
-    throw explain(error);
+    throw toServiceStartError(error);
   });
   return starting;
 }
@@ -82,49 +84,34 @@ export async function closeService(): Promise<void> {
 }
 
 /**
- * Wires the whole product. What only the vault can say may be missing: the service then stands, is
- * not ready, and takes the model over when the vault has named it.
+ * Wires the whole product. A value that only the vault knows may be missing: the service then
+ * starts, reports that it is not ready, and configures the model once the vault provides it.
  * @throws ConfigError naming every setting that is wrong
  */
-export async function createService(environment: Environment, parts: Parts = {}): Promise<Service> {
-  const { agentToml = '', clock = systemClock, random = Math.random } = parts;
-  const { settings } = readConfig(environment, { agentToml });
-  const credential = lazyCredential(settings);
-  const { writeLog = writeToConsole, telemetryTransport: transport } = parts;
-  const observed = openTelemetry({
-    environment,
-    settings,
-    clock,
-    credential,
-    writeLog,
-    transport,
+export async function createService(
+  environment: Environment,
+  overrides: ServiceOverrides = {},
+): Promise<Service> {
+  const base = await createBase(environment, overrides);
+  const { settings, secrets, credential, clock, telemetry, metrics } = base;
+  const prompt = promptOptionsOf(settings);
+  const model = createConfiguredModel(base);
+  const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
+  const cache = createConfiguredCache({ settings, redis, clock });
+  const callers = createCallerAccess(settings, secrets);
+  const agent = createServiceAgent(settings, { model, cache });
+  registerServiceGauges(metrics, { model: model.model, cache });
+  const batch = memoize(async () => {
+    const created = await createBatchFromSettings(settings, {
+      agent,
+      clock,
+      telemetry,
+      credential,
+    });
+    registerBatchGauges(metrics, created);
+    return created;
   });
-  const { telemetry, metrics } = observed;
-  const surroundings = { settings, clock, random, telemetry };
-  const secrets = parts.secrets ?? (await openSecrets(environment, surroundings));
-  await secrets.loaded();
-  await observed.begin(secrets);
-  const readSettings = () => readConfig(environment, { agentToml, secrets }).settings;
-  const asking = { ...surroundings, secrets, credential, readSettings };
-  const wired = wireModel(asking);
-  const { model } = wired;
-  const redis = await wireRedis({ settings, secrets, clock, telemetry });
-  const cache = wireCache({ settings, redis, clock });
-  const callers = wireCallers(settings, secrets);
-  const asked = { instructions: settings.agent.instructions, parameters: parametersOf(settings) };
-  const forgetful = createAgent({ model, ...asked });
-  const answering =
-    cache === undefined
-      ? forgetful
-      : rememberAnswers({ ...asked, ...cache, agent: forgetful, model: () => wired.fingerprint() });
-  const agent = traceAgent(answering, { name: settings.agent.name });
-  observeService(metrics, { model, cache });
-  const batch = once(async () => {
-    const made = await wireBatch(settings, { agent, clock, telemetry, credential });
-    observeBatch(metrics, made);
-    return made;
-  });
-  const readiness = wireReadiness({ ...surroundings, secrets, wired, callers, redis, batch });
+  const dependencies = { ...base, wired: model, callers, redis, batch };
   return {
     agent,
     publicModel: settings.agent.name,
@@ -133,31 +120,77 @@ export async function createService(environment: Environment, parts: Parts = {})
     maxRequestBytes: settings.limits.maxRequestBytes,
     chatLimits: settings.limits,
     identify: callers.identify,
-    limits: wireLimits({ settings, shared: redis, clock, telemetry }),
-    measure: (question) => measureQuestion(question, asked),
-    readiness,
+    limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
+    measure: (input) => estimateInput(input, prompt),
+    readiness: createReadinessFromSettings(dependencies),
     batch,
     async close() {
-      if (parts.secrets === undefined) secrets.close();
+      if (overrides.secrets === undefined) secrets.close();
       const stopped = Promise.all([(await batch.made())?.processor.stop(), cache?.flush()]);
       // What telemetry has to send must not wait for a batch that is slow to stop.
       await Promise.race([stopped, delay(STOP_MS, undefined, { ref: false })]);
-      await Promise.all([stopped, observed.close()]);
+      await Promise.all([stopped, base.closeTelemetry()]);
     },
   };
 }
 
-/** How every turn asks the model: what an answer depends on besides the question. */
-function parametersOf({ model }: Settings): ModelParameters {
-  return { maxOutputTokens: model.maxOutputTokens, temperature: model.temperature };
+/** Settings, secrets and telemetry: what every other part of the service is created from. */
+async function createBase(environment: Environment, overrides: ServiceOverrides) {
+  const { agentToml = '', clock = systemClock, random = Math.random } = overrides;
+  const { writeLog = writeToConsole, telemetryTransport: transport } = overrides;
+  const { settings } = readConfig(environment, { agentToml });
+  const credential = lazyCredential(settings);
+  const created = createServiceTelemetry({
+    environment,
+    settings,
+    clock,
+    credential,
+    writeLog,
+    transport,
+  });
+  const { telemetry, metrics } = created;
+  const common = { settings, clock, random, telemetry };
+  const secrets = overrides.secrets ?? (await createSecrets(environment, common));
+  await secrets.loaded();
+  await created.begin(secrets);
+  const readSettings = () => readConfig(environment, { agentToml, secrets }).settings;
+  const closeTelemetry = () => created.close();
+  return { ...common, secrets, credential, readSettings, metrics, closeTelemetry };
+}
+
+interface AgentParts {
+  readonly model: ConfiguredModel;
+  readonly cache: ConfiguredCache | undefined;
+}
+
+/** The agent, from the inside out: model, cache where there is one, trace. */
+function createServiceAgent(settings: Settings, { model, cache }: AgentParts): Agent {
+  const prompt = promptOptionsOf(settings);
+  const uncached = createAgent({ model: model.model, ...prompt });
+  const agent =
+    cache === undefined
+      ? uncached
+      : createCachedAgent({
+          ...prompt,
+          responseCache: cache.answers,
+          agent: uncached,
+          model: () => model.fingerprint(),
+        });
+  return createTracedAgent(agent, { name: settings.agent.name });
+}
+
+/** The instructions and model parameters of every run; part of the cache key. */
+function promptOptionsOf({ agent, model }: Settings): PromptOptions {
+  const { maxOutputTokens, temperature } = model;
+  return { instructions: agent.instructions, parameters: { maxOutputTokens, temperature } };
 }
 
 /** A caller learns which settings are wrong; the log says so once, not for every request. */
-function explain(error: unknown): unknown {
+function toServiceStartError(error: unknown): unknown {
   if (!(error instanceof ConfigError)) return error;
-  if (told !== error.message) {
-    told = error.message;
-    createConsoleTelemetry({ clock: systemClock, minLevel: 'info', write: writeToConsole }).error(
+  if (lastLoggedConfigError !== error.message) {
+    lastLoggedConfigError = error.message;
+    createConsoleLogger({ clock: systemClock, minLevel: 'info', write: writeToConsole }).error(
       'service not configured',
       { detail: error.message },
     );

@@ -46,9 +46,9 @@ describe('the house', () => {
 
 describe('the rules of the house', () => {
   it('see an import through a wall', () => {
-    const broken = planted('shared/batch/x.ts', `import { respond } from '../http/respond.ts';`);
+    const broken = planted('shared/batch/x.ts', `import { respond } from '../http/responses.ts';`);
 
-    expect(broken).toEqual(['shared/batch/x.ts may not import shared/http/respond.ts']);
+    expect(broken).toEqual(['shared/batch/x.ts may not import shared/http/responses.ts']);
   });
 
   it('see a wall broken by a lazy import', () => {
@@ -58,12 +58,18 @@ describe('the rules of the house', () => {
   });
 
   it('see an import from a floor above, and a floor that nobody planned', () => {
-    const upwards = planted('shared/batch/store/x.ts', `import { a } from '../run/judge.ts';`);
-    const downwards = planted('shared/batch/run/x.ts', `import { a } from '../store/survey.ts';`);
+    const upwards = planted(
+      'shared/batch/storage/x.ts',
+      `import { a } from '../processing/item-retry.ts';`,
+    );
+    const downwards = planted(
+      'shared/batch/processing/x.ts',
+      `import { a } from '../storage/batch-progress.ts';`,
+    );
     const unplanned = planted('shared/batch/utils/x.ts', '');
 
     expect(upwards).toEqual([
-      'shared/batch/store/x.ts may not import shared/batch/run/judge.ts, which is above it',
+      'shared/batch/storage/x.ts may not import shared/batch/processing/item-retry.ts, which is above it',
     ]);
     expect(downwards).toEqual([]);
     expect(unplanned).toEqual([

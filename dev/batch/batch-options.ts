@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 
 export const USAGE =
   'usage: npm run batch -- items.jsonl [--out results.jsonl] [--job ID] [--url URL [--key KEY] [--caller-key KEY]], or: npm run batch -- replay [NAME]';
@@ -25,11 +25,11 @@ export function readBatchOptions(argv: readonly string[]): BatchOptions {
   const { values, positionals } = parse(argv);
   const [input, ...more] = positionals;
   if (input === undefined || more.length > 0) {
-    throw new PlainFailure(`Cannot run a batch as one input file must be named; ${USAGE}`);
+    throw new CliError(`Cannot run a batch as one input file must be named; ${USAGE}`);
   }
   const jobId = values.job ?? newJobId();
   if (!JOB_ID.test(jobId)) {
-    throw new PlainFailure(
+    throw new CliError(
       `Cannot run a batch as '--job' must be up to 120 letters, digits, dots, dashes or underscores: current value is ${jobId}`,
     );
   }
@@ -59,13 +59,13 @@ function parse(argv: readonly string[]) {
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('. ')[0] : String(error);
-    throw new PlainFailure(`Cannot run a batch: ${reason}; ${USAGE}`, { cause: error });
+    throw new CliError(`Cannot run a batch: ${reason}; ${USAGE}`, { cause: error });
   }
 }
 
 function readUrl(text: string | undefined): string | undefined {
   if (text === undefined || /^https?:$/.test(URL.parse(text)?.protocol ?? '')) return text;
-  throw new PlainFailure(
+  throw new CliError(
     `Cannot run a batch as '--url' must be an http(s) address: current value is ${text}`,
   );
 }

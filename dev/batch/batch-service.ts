@@ -1,5 +1,5 @@
-import type { ResultLine } from '../../shared/batch/job/result.ts';
-import { PlainFailure } from '../plain-failure.ts';
+import type { ResultLine } from '../../shared/batch/model/item.ts';
+import { CliError } from '../cli-error.ts';
 
 /** All that a producer of batches needs from the outside, by whichever way. */
 export interface BatchService {
@@ -31,7 +31,7 @@ export interface AwayOptions {
 }
 
 /** The app or its storage does not answer at the moment: the batch may go on all the same. */
-export class AwayError extends PlainFailure {
+export class AwayError extends CliError {
   readonly what: string;
   readonly retryAfterSeconds: number;
 

@@ -1,4 +1,4 @@
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 import { readSettingsFile } from '../start/local-settings.ts';
 import { readStartRecord } from '../start/start-record.ts';
 
@@ -17,7 +17,7 @@ export async function findStorage(
     nonEmpty((await readStartRecord(root))?.storage) ??
     nonEmpty(readSettingsFile(root)[NAME]);
   if (found !== undefined) return found;
-  throw new PlainFailure(
+  throw new CliError(
     `Cannot find the storage of the app: run 'npm start' in another shell, or set ${NAME}`,
   );
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { resultLineSchema, type ResultLine } from '../../shared/batch/job/result.ts';
-import { splitLines } from '../../shared/batch/job/split-lines.ts';
-import { PlainFailure } from '../plain-failure.ts';
+import { resultLineSchema, type ResultLine } from '../../shared/batch/model/item.ts';
+import { splitLines } from '../../shared/batch/model/jsonl.ts';
+import { CliError } from '../cli-error.ts';
 import { AwayError, type BatchService } from './batch-service.ts';
 
 export interface HttpServiceOptions {
@@ -109,7 +109,7 @@ function createCall({ url, key, callerKey }: HttpServiceOptions): Call {
     const problem = problemSchema.safeParse(await response.json().catch(() => undefined));
     const reason = problem.data?.error.message ?? 'no reason was given';
     const message = `Cannot ask ${path}: ${response.status}, ${reason}`;
-    if (!MAY_PASS.has(response.status)) throw new PlainFailure(message);
+    if (!MAY_PASS.has(response.status)) throw new CliError(message);
     const retryAfterSeconds = Number(response.headers.get('retry-after') ?? 0) || 0;
     throw new AwayError(message, { what: `answer ${response.status}`, retryAfterSeconds });
   };

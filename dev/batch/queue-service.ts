@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto';
-import { createAzureBlobArea } from '../../shared/batch/azure/azure-blob-area.ts';
-import { viewBatch } from '../../shared/batch/desk/batch-view.ts';
-import type { BatchStore } from '../../shared/batch/store/batch-store.ts';
-import { createBlobBatchStore } from '../../shared/batch/store/blob-batch-store.ts';
-import { createQueueJobSender } from '../../shared/batch/azure/queue-job-sender.ts';
-import { resultLineSchema } from '../../shared/batch/job/result.ts';
-import { requestPatience } from '../../shared/batch/azure/storage-connection.ts';
+import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
+import { viewBatch } from '../../shared/batch/api/batch-status.ts';
+import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
+import { createAzureJobSender } from '../../shared/batch/azure-job-queue.ts';
+import { resultLineSchema } from '../../shared/batch/model/item.ts';
+import { requestTimeouts } from '../../shared/storage/azure/storage-timeouts.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
-import { PlainFailure } from '../plain-failure.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import { CliError } from '../cli-error.ts';
 import { requireConnectionString } from '../require-connection-string.ts';
 import { ServiceError } from '../../shared/errors.ts';
 import { AwayError, type BatchProgress, type BatchService } from './batch-service.ts';
@@ -21,17 +20,17 @@ const LOOKS_WITHIN_MS = 60_000;
 export function createQueueService(connectionString: string): BatchService {
   requireConnectionString(connectionString);
   const connection = { kind: 'connectionString', connectionString } as const;
-  const telemetry = silentTelemetry;
-  const inputs = createAzureBlobArea({ connection, container: INPUT_CONTAINER, telemetry });
-  const area = createAzureBlobArea({
+  const telemetry = noopTelemetry;
+  const inputs = createAzureBlobContainer({ connection, container: INPUT_CONTAINER, telemetry });
+  const area = createAzureBlobContainer({
     connection,
     container: RESULT_CONTAINER,
     telemetry,
     // Somebody looks at the screen, and the next look may do better.
-    patience: requestPatience(LOOKS_WITHIN_MS),
+    patience: requestTimeouts(LOOKS_WITHIN_MS),
   });
   const store = createBlobBatchStore({ area, clock: systemClock, telemetry });
-  const sender = createQueueJobSender(connection);
+  const sender = createAzureJobSender(connection);
   return {
     async submit(jobId, lines) {
       const name = `jobs/${jobId}.jsonl`;
@@ -82,8 +81,8 @@ async function* piecesOf(text: string): AsyncGenerator<string> {
   for (let at = 0; at < text.length; at += PIECE_CHARS) yield text.slice(at, at + PIECE_CHARS);
 }
 
-function otherItems(jobId: string): PlainFailure {
-  return new PlainFailure(
+function otherItems(jobId: string): CliError {
+  return new CliError(
     `Cannot submit as job ${jobId} must hold the same items as before: choose another --job`,
   );
 }

@@ -1,5 +1,5 @@
-import { MAX_LINE_BYTES } from '../../shared/batch/plan/plan-input.ts';
-import type { ResultLine } from '../../shared/batch/job/result.ts';
+import { MAX_LINE_BYTES } from '../../shared/batch/planning/plan-input.ts';
+import type { ResultLine } from '../../shared/batch/model/item.ts';
 
 /** An item that goes to the queue, under the id that the results will carry. */
 export interface SentItem {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { createAzureBlobArea } from '../../shared/batch/azure/azure-blob-area.ts';
-import { DEAD_LETTER_FOLDER } from '../../shared/batch/store/dead-letters.ts';
-import { parseJob } from '../../shared/batch/job/job.ts';
-import { createQueueJobSender } from '../../shared/batch/azure/queue-job-sender.ts';
+import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
+import { DEAD_LETTER_FOLDER } from '../../shared/batch/storage/batch-store.ts';
+import { parseJob } from '../../shared/batch/model/job-message.ts';
+import { createAzureJobSender } from '../../shared/batch/azure-job-queue.ts';
 import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
-import { PlainFailure } from '../plain-failure.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import { CliError } from '../cli-error.ts';
 import { requireConnectionString } from '../require-connection-string.ts';
 import type { ProgressOutput } from './progress.ts';
 
@@ -22,10 +22,10 @@ export interface ReplayOptions {
 export async function replay({ connectionString, name, output }: ReplayOptions): Promise<void> {
   requireConnectionString(connectionString);
   const connection = { kind: 'connectionString', connectionString } as const;
-  const area = createAzureBlobArea({
+  const area = createAzureBlobContainer({
     connection,
     container: RESULT_CONTAINER,
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
   });
   if (name === undefined) {
     let count = 0;
@@ -38,11 +38,11 @@ export async function replay({ connectionString, name, output }: ReplayOptions):
     return;
   }
   const found = await area.read(`${DEAD_LETTER_FOLDER}${name}`);
-  if (found === undefined) throw new PlainFailure(`Cannot replay as there is no letter ${name}`);
+  if (found === undefined) throw new CliError(`Cannot replay as there is no letter ${name}`);
   const { message } = letterSchema.parse(JSON.parse(found.text));
   const parsed = parseJob(messageOf(message));
-  if (!parsed.ok) throw new PlainFailure(`Cannot replay as it would fail again: ${parsed.reason}`);
-  await createQueueJobSender(connection).send(parsed.job, { delaySeconds: 0 });
+  if (!parsed.ok) throw new CliError(`Cannot replay as it would fail again: ${parsed.reason}`);
+  await createAzureJobSender(connection).send(parsed.job, { delaySeconds: 0 });
   await area.remove(`${DEAD_LETTER_FOLDER}${name}`);
   output.write(`job ${parsed.job.jobId} is on the queue again\n`);
 }

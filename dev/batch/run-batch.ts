@@ -1,7 +1,7 @@
 import { access, constants, readFile, realpath, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { ResultLine } from '../../shared/batch/job/result.ts';
-import { PlainFailure } from '../plain-failure.ts';
+import type { ResultLine } from '../../shared/batch/model/item.ts';
+import { CliError } from '../cli-error.ts';
 import type { BatchOptions } from './batch-options.ts';
 import type { BatchService } from './batch-service.ts';
 import { waitForResults } from './wait-for-results.ts';
@@ -20,7 +20,7 @@ export interface RunBatchNeeds {
   readonly idleLimitMs?: number;
 }
 
-/** Every item succeeded; some failed and the results say which. Anything else is a PlainFailure. */
+/** Every item succeeded; some failed and the results say which. Anything else is a CliError. */
 export type BatchExitCode = 0 | 2;
 
 /** Submits the lines of a file, waits for their results and writes them in the order of the input. */
@@ -31,7 +31,7 @@ export async function runBatch(
   const { output, signal } = needs;
   const { sent, failures } = readItems(await readInput(options.input));
   const total = sent.length + failures.length;
-  if (total === 0) throw new PlainFailure(`Cannot run a batch as ${options.input} must have items`);
+  if (total === 0) throw new CliError(`Cannot run a batch as ${options.input} must have items`);
   await expectWritable(options);
   output.write(`job ${options.jobId}: ${total} item${total === 1 ? '' : 's'}\n`);
 
@@ -88,7 +88,7 @@ async function readInput(path: string): Promise<Uint8Array> {
     return await readFile(path);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new PlainFailure(`Cannot read the items of ${path}: ${reason}`, { cause: error });
+    throw new CliError(`Cannot read the items of ${path}: ${reason}`, { cause: error });
   }
 }
 
@@ -98,13 +98,11 @@ async function expectWritable({ input, out }: BatchOptions): Promise<void> {
     await access(dirname(out), constants.W_OK);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new PlainFailure(`Cannot write results to ${out}: ${reason}`, { cause: error });
+    throw new CliError(`Cannot write results to ${out}: ${reason}`, { cause: error });
   }
   const there = await realpath(out).catch(() => undefined);
   if (there !== undefined && there === (await realpath(input))) {
-    throw new PlainFailure(
-      `Cannot write results to ${out} as it must not be the file of the items`,
-    );
+    throw new CliError(`Cannot write results to ${out} as it must not be the file of the items`);
   }
 }
 
@@ -117,6 +115,6 @@ async function writeResults(path: string, results: readonly ResultLine[]): Promi
     await rename(staging, path);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new PlainFailure(`Cannot write the results: ${reason}`, { cause: error });
+    throw new CliError(`Cannot write the results: ${reason}`, { cause: error });
   }
 }

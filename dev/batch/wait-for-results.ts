@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ResultLine } from '../../shared/batch/job/result.ts';
-import { unlessAborted } from '../../shared/resilience/waiting.ts';
-import { PlainFailure } from '../plain-failure.ts';
+import type { ResultLine } from '../../shared/batch/model/item.ts';
+import { raceAbort } from '../../shared/resilience/abort.ts';
+import { CliError } from '../cli-error.ts';
 import { AwayError, type BatchProgress, type BatchService } from './batch-service.ts';
 import { describeSeconds } from './progress.ts';
 import { localFailure, type SentItem } from './read-items.ts';
@@ -46,7 +46,7 @@ export async function waitForResults(
   if (items.length === 0) return new Map();
   signal.throwIfAborted();
   const lines = items.map(({ item }) => `${JSON.stringify(item)}\n`).join('');
-  const id = await unlessAborted(service.submit(options.jobId, lines), signal);
+  const id = await raceAbort(service.submit(options.jobId, lines), signal);
   options.onSubmitted(id);
   await untilEnded(id, options);
   const results = await readResults(id, { items, options });
@@ -76,7 +76,7 @@ async function readResults(
   const { service, signal, idleLimitMs = IDLE_LIMIT_MS, now = performanceNow } = options;
   const startedAt = now();
   for (;;) {
-    const read = await unlessAborted(unlessAway(readOnce(service, { id, items })), signal);
+    const read = await raceAbort(unlessAway(readOnce(service, { id, items })), signal);
     if (!(read instanceof AwayError)) return read;
     if (now() - startedAt > idleLimitMs) throw read;
     await pause(read, { options, elapsedMs: now() - startedAt });
@@ -105,10 +105,10 @@ async function untilEnded(id: string, options: WaitOptions): Promise<void> {
   let last = { begun: false, done: 0, failed: 0 };
   let changedAt = now();
   for (;;) {
-    const seen = await unlessAborted(unlessAway(service.look(id)), signal);
+    const seen = await raceAbort(unlessAway(service.look(id)), signal);
     if (!(seen instanceof AwayError)) {
       if (seen.refused !== undefined) {
-        throw new PlainFailure(`Cannot run the batch: ${seen.refused}`);
+        throw new CliError(`Cannot run the batch: ${seen.refused}`);
       }
       if (seen.ended) {
         return onLook({ done: seen.done, failed: seen.failed, note: 'fetching the results' });

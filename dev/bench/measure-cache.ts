@@ -1,15 +1,15 @@
 import { UNLIMITED } from '../faults/settings.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
-import type { Contender } from './contenders.ts';
+import type { Competitor } from './competitors.ts';
 import { measureLoad, type Rounds } from './measure-requests.ts';
-import { startPart } from './part.ts';
+import { startChildServer } from './child-server.ts';
 import type { SpeedRow } from './report.ts';
 
 const TARGET = 2;
 
 /** Hits against misses on one host, by turns. A miss is made afresh and kept, as the caller says. */
 export async function measureCache(rounds: Rounds): Promise<SpeedRow> {
-  const upstream = await startPart({ script: 'run-model.ts', input: {} });
+  const upstream = await startChildServer({ script: 'run-model.ts', input: {} });
   const environment = {
     ...UNLIMITED,
     AGENT__CACHE__TTL_SECONDS: '300',
@@ -20,10 +20,10 @@ export async function measureCache(rounds: Rounds): Promise<SpeedRow> {
     'AzureWebJobs.batchPoison.Disabled': 'true',
   };
   const input = { appRoot: PROJECT_ROOT, environment };
-  const host = await startPart({ script: 'run-host.ts', input });
+  const host = await startChildServer({ script: 'run-host.ts', input });
   try {
-    const hit = contenderOf(host.url, {});
-    const miss = contenderOf(host.url, { 'cache-control': 'no-cache' });
+    const hit = competitorOf(host.url, {});
+    const miss = competitorOf(host.url, { 'cache-control': 'no-cache' });
     const loads = await measureLoad([hit, miss], rounds);
     const hits = loads.get(hit)?.perSecond ?? Number.NaN;
     const misses = loads.get(miss)?.perSecond ?? Number.NaN;
@@ -41,7 +41,7 @@ export async function measureCache(rounds: Rounds): Promise<SpeedRow> {
   }
 }
 
-function contenderOf(url: string, headers: Readonly<Record<string, string>>): Contender {
+function competitorOf(url: string, headers: Readonly<Record<string, string>>): Competitor {
   return {
     name: 'chat',
     url: `${url}/api/chat`,

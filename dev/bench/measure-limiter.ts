@@ -7,13 +7,13 @@ import {
   createRateLimiter,
   type SharedBuckets,
 } from '../../shared/rate-limit/create-rate-limiter.ts';
-import { policiesOf } from '../../shared/rate-limit/limit-policy.ts';
-import { createMemoryBuckets } from '../../shared/rate-limit/memory-buckets.ts';
+import { policiesOf } from '../../shared/rate-limit/policies.ts';
+import { createMemoryBuckets } from '../../shared/rate-limit/memory-bucket-store.ts';
 import type { RateLimiter } from '../../shared/rate-limit/rate-limiter.ts';
-import { createRedisBuckets } from '../../shared/rate-limit/redis-buckets.ts';
+import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
-import { PlainFailure } from '../plain-failure.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import { CliError } from '../cli-error.ts';
 import { median } from './measure-requests.ts';
 import type { SpeedRow } from './report.ts';
 
@@ -53,9 +53,7 @@ async function measure(limiter: RateLimiter, rounds: number): Promise<number> {
     const verdict = await limiter.reserve({ callerId: `caller-${round % 100}`, tokens: 1_000 });
     const reservedAt = performance.now();
     if (!verdict.allowed || (limiter.state() === 'ready' && verdict.source === 'fallback')) {
-      throw new PlainFailure(
-        'Cannot measure the limits as each request must be let in by its store',
-      );
+      throw new CliError('Cannot measure the limits as each request must be let in by its store');
     }
     await verdict.reservation.settle(100);
     // With Redis nobody waits for the settlement.
@@ -77,7 +75,7 @@ function limiterOf(shared: SharedBuckets | undefined): RateLimiter {
       createMemoryBuckets({ ...policy, maxKeys: 1_000, clock: systemClock }),
     shared,
     clock: systemClock,
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
   });
 }
 

@@ -1,8 +1,8 @@
 import { Agent, request } from 'node:http';
 import autocannon, { type Result } from 'autocannon';
-import { percentile } from '../faults/pace.ts';
-import { PlainFailure } from '../plain-failure.ts';
-import type { Contender } from './contenders.ts';
+import { percentile } from '../faults/steady-load.ts';
+import { CliError } from '../cli-error.ts';
+import type { Competitor } from './competitors.ts';
 
 /** What one contender did in one run, times in milliseconds. */
 export interface Figures {
@@ -28,9 +28,9 @@ const WARM_UP_SECONDS = 1;
 
 /** Many at once, by turns: what slows the machine down for a while slows all of them down. */
 export async function measureLoad(
-  contenders: readonly Contender[],
+  contenders: readonly Competitor[],
   { loadRounds, loadSeconds }: Rounds,
-): Promise<Map<Contender, Pick<Figures, 'perSecond' | 'p50At32' | 'p99At32'>>> {
+): Promise<Map<Competitor, Pick<Figures, 'perSecond' | 'p50At32' | 'p99At32'>>> {
   for (const contender of contenders) await load(contender, WARM_UP_SECONDS);
   const results = new Map(contenders.map((one) => [one, [] as Result[]]));
   for (let round = 0; round < loadRounds; round += 1) {
@@ -48,27 +48,27 @@ export async function measureLoad(
   );
 }
 
-async function load(contender: Contender, seconds: number): Promise<Result> {
+async function load(contender: Competitor, seconds: number): Promise<Result> {
   const { name, url, headers } = contender;
   const options = { url, method: 'POST', headers, body: contender.body(false) } as const;
   const result = await autocannon({ ...options, connections: CONNECTIONS, duration: seconds });
   if (result.non2xx + result.errors === 0) return result;
-  throw new PlainFailure(
+  throw new CliError(
     `Cannot measure ${name} as each request must be answered: ${result.non2xx} refused, ${result.errors} failed`,
   );
 }
 
 /** One question after the other, by turns, so that a pair is measured within a few milliseconds. */
 export async function measureSingles(
-  contenders: readonly Contender[],
+  contenders: readonly Competitor[],
   { count, stream }: { readonly count: number; readonly stream: boolean },
-): Promise<Map<Contender, readonly number[]>> {
+): Promise<Map<Competitor, readonly number[]>> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const times = new Map(contenders.map((one) => [one, [] as number[]]));
   const warmUp = Math.ceil(count / 5);
   for (let round = -warmUp; round < count; round += 1) {
     for (const [contender, list] of times) {
-      const ms = await askOnce(contender, { agent, stream });
+      const ms = await requestOnce(contender, { agent, stream });
       if (round >= 0) list.push(ms);
     }
   }
@@ -77,8 +77,8 @@ export async function measureSingles(
 }
 
 /** Milliseconds to the end of an answer, or to the first token of a stream. */
-function askOnce(
-  contender: Contender,
+function requestOnce(
+  contender: Competitor,
   { agent, stream }: { readonly agent: Agent; readonly stream: boolean },
 ): Promise<number> {
   const body = contender.body(stream);
@@ -98,7 +98,7 @@ function askOnce(
       response.on('end', () => {
         const endAt = stream ? firstTokenAt : performance.now();
         if (response.statusCode === 200 && endAt !== undefined) resolve(endAt - startedAt);
-        else reject(new PlainFailure(`Cannot measure ${contender.name}: no answer came`));
+        else reject(new CliError(`Cannot measure ${contender.name}: no answer came`));
       });
     });
     call.on('error', reject);

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { PlainFailure } from '../plain-failure.ts';
-import type { BenchPart } from './part.ts';
+import { CliError } from '../cli-error.ts';
+import type { ChildServer } from './child-server.ts';
 
 const PACKAGE = '@portkey-ai/gateway';
 const VERSION = '1.15.2';
@@ -15,7 +15,7 @@ const START_TIMEOUT_MS = 30_000;
 const run = promisify(execFile);
 
 /** Installs the gateway into a temporary folder and starts it; nothing of it stays. */
-export async function startPortkey(): Promise<BenchPart> {
+export async function startPortkey(): Promise<ChildServer> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-portkey-'));
   await writeFile(join(folder, 'package.json'), '{"private":true}');
   const flags = ['--no-audit', '--no-fund', '--ignore-scripts'];
@@ -37,7 +37,7 @@ export async function startPortkey(): Promise<BenchPart> {
   while (!(await isServing(url))) {
     if (performance.now() > giveUpAt || child.exitCode !== null) {
       await stop();
-      throw new PlainFailure(`Cannot compare as ${PACKAGE} ${VERSION} must serve: it does not`);
+      throw new CliError(`Cannot compare as ${PACKAGE} ${VERSION} must serve: it does not`);
     }
     await sleep(100);
   }

@@ -1,5 +1,5 @@
 import { startDevelopmentModel } from '../model/start-development-model.ts';
-import { servePart } from './part.ts';
+import { serveChild } from './child-server.ts';
 
 const model = await startDevelopmentModel({ tokenDelayMs: 0 });
-servePart({ url: model.url, pid: process.pid, stop: () => model.stop() });
+serveChild({ url: model.url, pid: process.pid, stop: () => model.stop() });

@@ -1,10 +1,10 @@
-import type { Contender } from './contenders.ts';
+import type { Competitor } from './competitors.ts';
 import type { BatchFigures } from './measure-batch.ts';
 import type { LoadFigures } from './measure-package.ts';
 import type { Figures } from './measure-requests.ts';
 import type { SpeedRow } from './report.ts';
 
-export type ByName = Partial<Record<Contender['name'], Figures>>;
+export type ByName = Partial<Record<Competitor['name'], Figures>>;
 
 export interface Measured {
   readonly figures: ByName;

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
 import { drawPlot } from './draw-plot.ts';
 import { toMarkdownTable, type SpeedRow } from './report.ts';
@@ -18,7 +18,7 @@ export async function writePage(rows: readonly SpeedRow[], figures: ByName): Pro
   const begin = page.indexOf(BEGIN);
   const end = page.indexOf(END);
   if (begin < 0 || end < begin) {
-    throw new PlainFailure(`Cannot write ${PAGE} as it must hold '${BEGIN}' and '${END}'`);
+    throw new CliError(`Cannot write ${PAGE} as it must hold '${BEGIN}' and '${END}'`);
   }
   const machine = `Node ${process.versions.node}, ${cpus().length} cores, ${process.platform} ${process.arch}.`;
   const measured = `${BEGIN}\n\n${machine}\n\n${toMarkdownTable(rows)}\n\n`;

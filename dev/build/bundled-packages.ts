@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 import { readPackageLicence } from './package-licence.ts';
 
 /** The part of esbuild's metafile that says which source files each output contains. */
@@ -61,7 +61,7 @@ const PACKAGE_FOLDER = /^(?:.*?\/)??(node_modules\/(?:.*\/node_modules\/)?((?:@[
 
 /**
  * Lists the packages whose code is in the bundle, with licence and origin.
- * @throws PlainFailure when one has no licence, or is not what the lock file says
+ * @throws CliError when one has no licence, or is not what the lock file says
  */
 export async function listBundledPackages(
   contents: BundleContents,
@@ -119,7 +119,7 @@ async function readPackage(
   const version = lockedVersion(key, graph.lock);
   const { licence, texts, ...installed } = await readPackageLicence(path);
   if (installed.version.replace(/^v/, '') !== version) {
-    throw new PlainFailure(
+    throw new CliError(
       `Cannot build: ${name} ${installed.version} is installed and package-lock.json says ${version}: run npm ci`,
     );
   }
@@ -140,22 +140,20 @@ async function readPackage(
 
 async function readLock(root: string): Promise<Lock> {
   const text = await readFile(join(root, 'package-lock.json'), 'utf8').catch(() => undefined);
-  if (text === undefined) throw new PlainFailure('Cannot build without package-lock.json');
+  if (text === undefined) throw new CliError('Cannot build without package-lock.json');
   return new Map(Object.entries(lockSchema.parse(JSON.parse(text)).packages));
 }
 
 function lockedVersion(key: string, lock: Lock): string {
   const { version, dev } = lock.get(key) ?? {};
   if (version === undefined) {
-    throw new PlainFailure(
+    throw new CliError(
       `Cannot build: ${key} is in the bundle and not in package-lock.json: run npm ci`,
     );
   }
   // The audit of what is deployed covers production dependencies only.
   if (dev === true) {
-    throw new PlainFailure(
-      `Cannot build: ${key} is in the bundle and only a development dependency`,
-    );
+    throw new CliError(`Cannot build: ${key} is in the bundle and only a development dependency`);
   }
   return version;
 }

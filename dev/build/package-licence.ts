@@ -1,7 +1,7 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 
 export interface PackageLicence {
   /** The version that package.json states. */
@@ -27,7 +27,7 @@ const TEXT_FILE = /^(?:licen[cs]e|copying|notice)(?:[.-][\w.-]+)?$/i;
 
 /**
  * Reads the licence of an installed package.
- * @throws PlainFailure when the package states no SPDX licence, or has no licence text
+ * @throws CliError when the package states no SPDX licence, or has no licence text
  */
 export async function readPackageLicence(folder: string): Promise<PackageLicence> {
   const text = await readFile(join(folder, 'package.json'), 'utf8');
@@ -38,7 +38,7 @@ export async function readPackageLicence(folder: string): Promise<PackageLicence
   if (texts.length === 0 && licence === 'MIT') texts.push(mitText(manifest));
   const { name, version } = manifest;
   if (texts.length === 0) {
-    throw new PlainFailure(`Cannot build: ${name} ${version} (${licence}) has no licence text`);
+    throw new CliError(`Cannot build: ${name} ${version} (${licence}) has no licence text`);
   }
   return { version, licence, texts };
 }
@@ -49,7 +49,7 @@ function statedLicence({ name, version, license, licenses = [] }: Manifest): str
     .map((one) => (typeof one === 'string' ? one : one.type))
     .join(' OR ');
   if (stated !== 'UNLICENSED' && SPDX.test(stated)) return stated;
-  throw new PlainFailure(
+  throw new CliError(
     `Cannot build: ${name} ${version} is in the bundle and states no SPDX licence: ${stated || 'none'}`,
   );
 }

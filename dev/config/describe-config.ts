@@ -1,8 +1,6 @@
-import { listAgentKeys } from '../../shared/config/agent-keys.ts';
-import { toCamelName } from '../../shared/config/camel-keys.ts';
+import { listAgentKeys, toCamelName } from '../../shared/config/agent-keys.ts';
 import type { Config } from '../../shared/config/read-config.ts';
-import type { SettingSource } from '../../shared/config/setting-source.ts';
-import { VARIABLES, type Variable } from '../../shared/config/variables.ts';
+import { type SettingSource, type Variable, VARIABLES } from '../../shared/config/variables.ts';
 
 /** A prompt is long; its beginning tells which one it is. */
 const MAX_VALUE_CHARS = 60;

@@ -1,9 +1,9 @@
 import { systemClock } from '../../shared/clock.ts';
-import { openSecrets } from '../../shared/composition-root/open-secrets.ts';
-import type { Environment } from '../../shared/config/find-variable.ts';
+import { createSecrets } from '../../shared/composition-root/secrets.ts';
+import type { Environment } from '../../shared/config/read-variables.ts';
 import { inspectConfig } from '../../shared/config/read-config.ts';
 import { VARIABLES } from '../../shared/config/variables.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { usesDevelopmentModel } from '../start/plan-start.ts';
 import { describeConfig, describeIdentity } from './describe-config.ts';
 
@@ -20,11 +20,11 @@ export async function showConfig(environment: Environment, agentToml: string): P
     settings: given.settings,
     clock: systemClock,
     random: Math.random,
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
   };
   // The vault's pace is among the settings, so it is only asked where these can be read.
   const canAskVault = isVaultNamed && given.problems.length === 0;
-  const secrets = canAskVault ? await openSecrets(environment, parts) : undefined;
+  const secrets = canAskVault ? await createSecrets(environment, parts) : undefined;
   try {
     await secrets?.loaded();
     const config = inspectConfig(environment, { agentToml, ...(secrets && { secrets }) });

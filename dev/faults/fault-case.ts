@@ -1,4 +1,4 @@
-import type { FaultWorld } from './fault-world.ts';
+import type { FaultEnvironment } from './fault-environment.ts';
 
 /** How the caller wants its answer. */
 export type Mode = 'json' | 'stream';
@@ -30,7 +30,7 @@ interface CommonParts {
   readonly modes: readonly Mode[];
   /** With two, the second one is well. */
   readonly endpoints: 1 | 2;
-  /** A world of its own, where the fault leaves marks on the instance or needs other settings. */
+  /** An environment of its own, where the fault leaves marks on the instance or needs other settings. */
   readonly own?: Readonly<Record<string, string>>;
 }
 
@@ -54,12 +54,12 @@ export interface Finding {
 export interface ActedCase extends CommonParts {
   readonly kind: 'acted';
   readonly promised: string;
-  readonly act: (world: FaultWorld, mode: Mode) => Promise<Finding>;
+  readonly act: (environment: FaultEnvironment, mode: Mode) => Promise<Finding>;
 }
 
 export type FaultCase = ScriptedCase | ActedCase;
 
-/** Cases that share the settings of one world. */
+/** Cases that share the settings of one environment. */
 export interface FaultFamily {
   readonly name: string;
   readonly settings: Readonly<Record<string, string>>;

@@ -1,8 +1,8 @@
-import { ask } from './ask.ts';
+import { sendRequest } from './send-request.ts';
 import { describePromise, type FaultCase, type Finding, type Mode } from './fault-case.ts';
-import type { FaultWorld } from './fault-world.ts';
-import { judgeAnswer } from './judge-answer.ts';
-import { watchWorld } from './watch-world.ts';
+import type { FaultEnvironment } from './fault-environment.ts';
+import { checkAnswer } from './check-answer.ts';
+import { monitorEnvironment } from './environment-monitor.ts';
 
 /** One line of the wall. */
 export interface Row extends Omit<Finding, 'told'> {
@@ -27,12 +27,12 @@ export function newMarker(): string {
 
 /** Runs one case in one mode, with everything watched that must hold whatever the fault is. */
 export async function runCase(
-  world: FaultWorld,
+  environment: FaultEnvironment,
   { one, mode }: { readonly one: FaultCase; readonly mode: Mode },
 ): Promise<Row> {
   const startedAt = performance.now();
-  const watch = watchWorld(world);
-  const finding = await perform(world, { one, mode });
+  const watch = monitorEnvironment(environment);
+  const finding = await perform(environment, { one, mode });
   const broken = await watch.end(finding.told);
   return {
     id: one.id,
@@ -48,34 +48,34 @@ export async function runCase(
 }
 
 async function perform(
-  world: FaultWorld,
+  environment: FaultEnvironment,
   { one, mode }: { readonly one: FaultCase; readonly mode: Mode },
 ): Promise<Finding> {
   try {
-    if (one.kind === 'acted') return await one.act(world, mode);
-    return await askScripted(world, { one, mode });
+    if (one.kind === 'acted') return await one.act(environment, mode);
+    return await runScripted(environment, { one, mode });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return { happened: reason, calls: 0, problems: [reason], told: [] };
   }
 }
 
-async function askScripted(
-  world: FaultWorld,
+async function runScripted(
+  environment: FaultEnvironment,
   { one, mode }: { readonly one: FaultCase & { kind: 'scripted' }; readonly mode: Mode },
 ): Promise<Finding> {
   // Retries have a budget that calls pay into: the cases before this one are not to use up its own.
   if (one.own === undefined) {
     for (let paid = 0; paid < 2; paid += 1) {
-      await ask(world.url, { message: `dev/instant ${newMarker()}`, mode });
+      await sendRequest(environment.url, { message: `dev/instant ${newMarker()}`, mode });
     }
   }
   const marker = newMarker();
-  const told = await ask(world.url, { message: `${one.script} ${marker}`, mode });
-  const calls = world.callsWith(marker);
-  const secondCalls = world.secondCallsWith(marker);
+  const told = await sendRequest(environment.url, { message: `${one.script} ${marker}`, mode });
+  const calls = environment.callsWith(marker);
+  const secondCalls = environment.secondCallsWith(marker);
   const problems = [
-    ...judgeAnswer(one.expected, { told, calls, secondCalls }),
+    ...checkAnswer(one.expected, { told, calls, secondCalls }),
     ...(told.endings === 1 ? [] : [`${told.endings} endings instead of 1`]),
     ...(told.ms <= LONGEST_MS ? [] : [`took ${Math.round(told.ms)} ms, past its deadline`]),
   ];

@@ -1,5 +1,5 @@
 import type { FaultCase, FaultFamily, Mode } from './fault-case.ts';
-import { startFaultWorld, type FaultWorld } from './fault-world.ts';
+import { startFaultEnvironment, type FaultEnvironment } from './fault-environment.ts';
 import { runCase, type Row } from './run-case.ts';
 
 /** One case in one of its modes. */
@@ -27,36 +27,40 @@ function titleOf({ id, injected, endpoints }: FaultCase, mode: Mode): string {
 }
 
 export function createFamilyRunner(family: FaultFamily): FamilyRunner {
-  const shared = new Map<1 | 2, Promise<FaultWorld>>();
-  const started: Promise<FaultWorld>[] = [];
+  const shared = new Map<1 | 2, Promise<FaultEnvironment>>();
+  const started: Promise<FaultEnvironment>[] = [];
 
   function start(
     endpoints: 1 | 2,
     own: Readonly<Record<string, string>> = {},
-  ): Promise<FaultWorld> {
-    const world = startFaultWorld({ endpoints, settings: { ...family.settings, ...own } });
-    started.push(world);
-    return world;
+  ): Promise<FaultEnvironment> {
+    const environment = startFaultEnvironment({
+      endpoints,
+      settings: { ...family.settings, ...own },
+    });
+    started.push(environment);
+    return environment;
   }
 
-  function sharedWorld(endpoints: 1 | 2): Promise<FaultWorld> {
-    const world = shared.get(endpoints) ?? start(endpoints);
-    shared.set(endpoints, world);
-    return world;
+  function sharedEnvironment(endpoints: 1 | 2): Promise<FaultEnvironment> {
+    const environment = shared.get(endpoints) ?? start(endpoints);
+    shared.set(endpoints, environment);
+    return environment;
   }
 
   return {
     async run({ one, mode }) {
-      if (one.own === undefined) return runCase(await sharedWorld(one.endpoints), { one, mode });
-      const world = await start(one.endpoints, one.own);
+      if (one.own === undefined)
+        return runCase(await sharedEnvironment(one.endpoints), { one, mode });
+      const environment = await start(one.endpoints, one.own);
       try {
-        return await runCase(world, { one, mode });
+        return await runCase(environment, { one, mode });
       } finally {
-        await world.stop();
+        await environment.stop();
       }
     },
     async stop() {
-      await Promise.allSettled(started.map(async (world) => (await world).stop()));
+      await Promise.allSettled(started.map(async (environment) => (await environment).stop()));
     },
   };
 }

@@ -1,4 +1,4 @@
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 import type { BindingInfo, FunctionInfo } from './worker/messages.ts';
 
 export type AuthLevel = 'anonymous' | 'function' | 'admin';
@@ -68,9 +68,7 @@ function readFunction(
   const [triggerName, trigger] =
     bindings.find(([, { type }]) => type.toLowerCase().endsWith('trigger')) ?? [];
   if (triggerName === undefined || trigger === undefined) {
-    throw new PlainFailure(
-      `Cannot start as function '${info.name}' must have a trigger: it has none`,
-    );
+    throw new CliError(`Cannot start as function '${info.name}' must have a trigger: it has none`);
   }
   const outputs = bindings
     .filter(([, { type, direction }]) => direction === 'out' && type.toLowerCase() === 'queue')
@@ -107,7 +105,7 @@ function readAuthLevel(name: string, text: string): AuthLevel {
   // Left out, the platform (not the library) asks for a key.
   if (level === '') return 'function';
   if (level === 'anonymous' || level === 'function' || level === 'admin') return level;
-  throw new PlainFailure(
+  throw new CliError(
     `Cannot start as the authLevel of function '${name}' must be anonymous, function or admin: current value is '${text}'`,
   );
 }
@@ -128,7 +126,7 @@ function resolve(text: string, environment: Readonly<Record<string, string>>): s
   return text.replace(/%([^%]+)%/g, (whole, name: string) => {
     const value = environment[name];
     if (value !== undefined) return value;
-    throw new PlainFailure(
+    throw new CliError(
       `Cannot start as the setting '${name}' must be there for '${whole}' of a binding: it is not`,
     );
   });

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 import { parseJson, readOptionalFile } from './settings-file.ts';
 import { parseTimeSpan } from './time-span.ts';
 
@@ -80,13 +80,13 @@ export function readHostConfig(
 ): HostConfig {
   const path = join(appRoot, 'host.json');
   const text = readOptionalFile(path);
-  if (text === undefined) throw new PlainFailure(`Cannot start as ${path} must exist: it does not`);
+  if (text === undefined) throw new CliError(`Cannot start as ${path} must exist: it does not`);
   const parsed = fileSchema.safeParse(withOverrides(parseJson(text, path), environment));
   if (!parsed.success) {
     const problems = parsed.error.issues.map(
       ({ path: where, message }) => `'${where.join('.')}' ${message}`,
     );
-    throw new PlainFailure(`Cannot start as ${path} must be valid: ${problems.join('; ')}`);
+    throw new CliError(`Cannot start as ${path} must be valid: ${problems.join('; ')}`);
   }
   return toConfig(parsed.data, environment);
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 
 const NAME = 'local.settings.json';
 
@@ -18,7 +18,7 @@ export function readLocalSettings(appRoot: string): Record<string, string> {
   const parsed = fileSchema.safeParse(parseJson(text, path));
   if (parsed.success) return parsed.data.Values ?? {};
   const [problem] = parsed.error.issues;
-  throw new PlainFailure(
+  throw new CliError(
     `Cannot read ${path} as '${problem?.path.join('.') ?? 'it'}' must be as Core Tools writes it (Values: plain text by name, IsEncrypted: false): ${problem?.message}`,
   );
 }
@@ -29,7 +29,7 @@ export function readOptionalFile(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw new PlainFailure(`Cannot read ${path}: ${String(error)}`, { cause: error });
+    throw new CliError(`Cannot read ${path}: ${String(error)}`, { cause: error });
   }
 }
 
@@ -40,6 +40,6 @@ export function parseJson(text: string, path: string): unknown {
     return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new PlainFailure(`Cannot read ${path} as it must be JSON: ${reason}`, { cause: error });
+    throw new CliError(`Cannot read ${path} as it must be JSON: ${reason}`, { cause: error });
   }
 }

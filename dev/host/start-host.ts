@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 import { readAppFunctions, unsupportedBindings } from './app-functions.ts';
 import type { AppFunction } from './app-functions.ts';
 import { readHostConfig } from './host-config.ts';
@@ -178,7 +178,7 @@ function giveUp(server: HttpServer, listeners: QueueListeners, timings: HostTimi
 
 function requireFunctions(functions: readonly AppFunction[], appRoot: string): void {
   if (functions.length > 0) return;
-  throw new PlainFailure(
+  throw new CliError(
     `Cannot start as the files that 'main' of ${join(appRoot, 'package.json')} names must register functions: they register none`,
   );
 }

@@ -16,7 +16,7 @@ const FORMATS: ReadonlyMap<unknown, string> = new Map([
   ['uuid', '00000000-0000-4000-8000-000000000000'],
 ]);
 
-interface Walk {
+interface InstanceContext {
   readonly root: unknown;
   /** References being built right now: meeting one again would never end. */
   readonly references: readonly string[];
@@ -28,7 +28,7 @@ export function createInstance(schema: unknown): unknown {
   return build(schema, { root: schema, references: [], depth: 0 });
 }
 
-function build(schema: unknown, walk: Walk): unknown {
+function build(schema: unknown, walk: InstanceContext): unknown {
   if (walk.depth > MAX_DEPTH) throw new RangeError('the schema nests too deeply');
   if (!isRecord(schema)) {
     if (schema === false) throw new RangeError('the schema allows no value');
@@ -47,7 +47,7 @@ function build(schema: unknown, walk: Walk): unknown {
   return buildTyped(schema, inner);
 }
 
-function buildReference(reference: string, walk: Walk): unknown {
+function buildReference(reference: string, walk: InstanceContext): unknown {
   if (walk.references.includes(reference)) throw new RangeError('the schema contains itself');
   const target = resolve(reference, walk.root);
   return build(target, { ...walk, references: [...walk.references, reference] });
@@ -65,7 +65,7 @@ function resolve(reference: string, root: unknown): unknown {
   }, root);
 }
 
-function buildFirst(alternatives: readonly unknown[], walk: Walk): unknown {
+function buildFirst(alternatives: readonly unknown[], walk: InstanceContext): unknown {
   let reason: unknown = new RangeError('the schema allows no value');
   for (const alternative of alternatives) {
     try {
@@ -80,7 +80,7 @@ function buildFirst(alternatives: readonly unknown[], walk: Walk): unknown {
 function mergeParts(
   schema: Record<string, unknown>,
   parts: readonly unknown[],
-  walk: Walk,
+  walk: InstanceContext,
 ): Record<string, unknown> {
   const { allOf: _parts, ...own } = schema;
   const merged: Record<string, unknown> = { ...own };
@@ -95,7 +95,7 @@ function mergeParts(
   return merged;
 }
 
-function buildTyped(schema: Record<string, unknown>, walk: Walk): unknown {
+function buildTyped(schema: Record<string, unknown>, walk: InstanceContext): unknown {
   const type = Array.isArray(schema['type']) ? schema['type'][0] : schema['type'];
   switch (type ?? impliedType(schema)) {
     case 'object':
@@ -120,7 +120,7 @@ function impliedType(schema: Record<string, unknown>): string {
   return 'pattern' in schema || 'minLength' in schema ? 'string' : 'null';
 }
 
-function buildObject(schema: Record<string, unknown>, walk: Walk): unknown {
+function buildObject(schema: Record<string, unknown>, walk: InstanceContext): unknown {
   const properties = asRecord(schema['properties']);
   const required = asArray(schema['required']).filter((name) => typeof name === 'string');
   return Object.fromEntries(
@@ -131,7 +131,7 @@ function buildObject(schema: Record<string, unknown>, walk: Walk): unknown {
   );
 }
 
-function buildArray(schema: Record<string, unknown>, walk: Walk): unknown {
+function buildArray(schema: Record<string, unknown>, walk: InstanceContext): unknown {
   const first = asArray(schema['prefixItems']);
   const wanted = Math.min(Math.max(asNumber(schema['minItems']) ?? 0, first.length), 1000);
   return Array.from({ length: wanted }, (_, index) => build(first[index] ?? schema['items'], walk));

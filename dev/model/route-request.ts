@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ApiError, errorBody } from './api-error.ts';
 import type { CallLog } from './call-log.ts';
-import { answerChat } from './answer-chat.ts';
+import { handleChat } from './handle-chat.ts';
 import type { RateLimit } from './faults/rate-limits.ts';
 import { listModels } from './model-table.ts';
 import { requireKey } from './require-key.ts';
@@ -49,7 +49,7 @@ async function route(
     const { port } = request.socket.address() as AddressInfo;
     const isAzure = path.startsWith('/openai/');
     const baseUrl = `http://127.0.0.1:${port}`;
-    return answerChat({ request, response, path, deployment, isAzure, baseUrl, ...options });
+    return handleChat({ request, response, path, deployment, isAzure, baseUrl, ...options });
   }
   if (!MODELS_PATH.test(path)) throw new ApiError(404, `Unknown path '${method} ${path}'`);
   requireMethod('GET', method);

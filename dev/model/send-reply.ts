@@ -1,4 +1,4 @@
-import type { Exchange } from './exchange.ts';
+import type { ResponseWriter } from './response-writer.ts';
 import { composeReply, splitIntoTokens, usageOf, type Reply } from './compose-reply.ts';
 
 // With no pause between tokens, small writes would cost more than the tokens.
@@ -13,7 +13,7 @@ const FILTER_RESULT = {
 
 /** Answers as a healthy model does, whole or as a stream, whichever was asked for. */
 export async function sendReply(
-  exchange: Exchange,
+  exchange: ResponseWriter,
   reply: Reply = composeReply(exchange.request),
 ): Promise<void> {
   if (!exchange.request.stream) {
@@ -28,18 +28,18 @@ export async function sendReply(
   exchange.end();
 }
 
-export function openStream(exchange: Exchange): void {
+export function openStream(exchange: ResponseWriter): void {
   exchange.open('text/event-stream; charset=utf-8');
 }
 
 /** Sends the headers of whichever kind of answer was asked for. */
-export function openAnswer(exchange: Exchange): void {
+export function openAnswer(exchange: ResponseWriter): void {
   if (exchange.request.stream) openStream(exchange);
   else exchange.open('application/json');
 }
 
 /** The body of an answer that is not streamed. */
-export function completion(exchange: Exchange, reply: Reply): Record<string, unknown> {
+export function completion(exchange: ResponseWriter, reply: Reply): Record<string, unknown> {
   const { text, refusal = null, toolCalls, finishReason } = reply;
   const hasText = refusal === null && toolCalls.length === 0;
   const calls = toolCalls.map(({ id, name, arguments: written }) => ({
@@ -70,7 +70,7 @@ export function completion(exchange: Exchange, reply: Reply): Record<string, unk
 }
 
 /** What comes before the first token: the role, and on Azure a chunk without choices. */
-export function openingChunks(exchange: Exchange): string[] {
+export function openingChunks(exchange: ResponseWriter): string[] {
   const role = deltaEvent(exchange, { role: 'assistant', content: '' });
   if (!exchange.isAzure) return [role];
   const filtered = {
@@ -84,23 +84,23 @@ export function openingChunks(exchange: Exchange): string[] {
 }
 
 /** One event that adds to the message. */
-export function deltaEvent(exchange: Exchange, delta: unknown): string {
+export function deltaEvent(exchange: ResponseWriter, delta: unknown): string {
   const choice = { index: 0, delta, logprobs: null, finish_reason: null };
   return event({ ...envelope(exchange, 'chat.completion.chunk'), choices: [choice] });
 }
 
 /** One token of text, counted. */
-export function tokenEvent(exchange: Exchange, content: string): string {
+export function tokenEvent(exchange: ResponseWriter, content: string): string {
   exchange.call.tokensSent += 1;
   return deltaEvent(exchange, { content });
 }
 
 /** The finish reason, the usage if it was asked for, and the end marker. */
-export function closingEvents(exchange: Exchange, reply: Reply): string {
+export function closingEvents(exchange: ResponseWriter, reply: Reply): string {
   return `${finishEvents(exchange, reply)}data: [DONE]\n\n`;
 }
 
-export function finishEvents(exchange: Exchange, reply: Reply): string {
+export function finishEvents(exchange: ResponseWriter, reply: Reply): string {
   const head = envelope(exchange, 'chat.completion.chunk');
   const choice = { index: 0, delta: {}, logprobs: null, finish_reason: reply.finishReason };
   const finish = event({ ...head, choices: [choice] });
@@ -109,7 +109,7 @@ export function finishEvents(exchange: Exchange, reply: Reply): string {
 }
 
 /** Every event of a healthy stream in order, for scripts that send it in an odd way. */
-export function streamEvents(exchange: Exchange, reply: Reply): string[] {
+export function streamEvents(exchange: ResponseWriter, reply: Reply): string[] {
   return [
     ...openingChunks(exchange),
     ...contentChunks(exchange, reply),
@@ -118,7 +118,10 @@ export function streamEvents(exchange: Exchange, reply: Reply): string[] {
 }
 
 /** Sends events one by one at the pace of a model, or together when there is no pace. */
-export async function sendChunks(exchange: Exchange, chunks: Iterable<string>): Promise<void> {
+export async function sendChunks(
+  exchange: ResponseWriter,
+  chunks: Iterable<string>,
+): Promise<void> {
   let waiting = '';
   for (const chunk of chunks) {
     waiting += chunk;
@@ -130,7 +133,7 @@ export async function sendChunks(exchange: Exchange, chunks: Iterable<string>): 
   if (waiting !== '') await exchange.write(waiting);
 }
 
-function* contentChunks(exchange: Exchange, reply: Reply): Generator<string> {
+function* contentChunks(exchange: ResponseWriter, reply: Reply): Generator<string> {
   if (reply.refusal !== undefined) yield deltaEvent(exchange, { refusal: reply.refusal });
   for (const token of splitIntoTokens(reply.text)) yield tokenEvent(exchange, token);
   for (const [index, call] of reply.toolCalls.entries()) {
@@ -143,7 +146,7 @@ function* contentChunks(exchange: Exchange, reply: Reply): Generator<string> {
   }
 }
 
-function envelope(exchange: Exchange, object: string): Record<string, unknown> {
+function envelope(exchange: ResponseWriter, object: string): Record<string, unknown> {
   const { call, request } = exchange;
   return {
     id: `chatcmpl-dev-${call.id}`,

@@ -1,5 +1,5 @@
 import { readLocalSettings } from '../host/settings-file.ts';
-import { PlainFailure, firstLine } from '../plain-failure.ts';
+import { CliError, firstLine } from '../cli-error.ts';
 
 /** The Values of local.settings.json; a file that cannot be read is one clear line. */
 export function readSettingsFile(root: string): Readonly<Record<string, string>> {
@@ -8,7 +8,7 @@ export function readSettingsFile(root: string): Readonly<Record<string, string>>
   } catch (error) {
     const reason = firstLine(error);
     const named = reason.includes('local.settings.json');
-    throw new PlainFailure(named ? reason : `Cannot read local.settings.json: ${reason}`, {
+    throw new CliError(named ? reason : `Cannot read local.settings.json: ${reason}`, {
       cause: error,
     });
   }

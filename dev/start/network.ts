@@ -1,7 +1,7 @@
 import { createServer, connect } from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 
 const LOOPBACK = '127.0.0.1';
 
@@ -22,13 +22,13 @@ export async function requireFreePort(port: number): Promise<void> {
 export function portFailure(error: unknown, port: number): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'EADDRINUSE') {
-    return new PlainFailure(
+    return new CliError(
       `Cannot start as port ${port} must be free: another process uses it (choose one with --port N)`,
       { cause: error },
     );
   }
   if (code === 'EACCES') {
-    return new PlainFailure(`Cannot start as port ${port} must be open to this user: it is not`, {
+    return new CliError(`Cannot start as port ${port} must be open to this user: it is not`, {
       cause: error,
     });
   }
@@ -63,7 +63,7 @@ export async function waitUntilServed(url: string, timeoutMs: number): Promise<v
     }
     await delay(50);
   }
-  throw new PlainFailure(
+  throw new CliError(
     `Cannot start as ${url} must answer 200 within ${timeoutMs / 1_000} s: ${last}`,
   );
 }

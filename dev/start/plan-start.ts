@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { readConfig } from '../../shared/config/read-config.ts';
-import { PlainFailure } from '../plain-failure.ts';
+import { CliError } from '../cli-error.ts';
 
 const DEFAULT_PORT = 7071;
 
@@ -57,7 +57,7 @@ export function planStart(inputs: StartInputs): StartPlan {
   return plan;
 }
 
-/** Whether nobody said which model to call, so that the local world brings its own. */
+/** True when no model is configured, so the local environment starts the development model. */
 export function usesDevelopmentModel(
   settings: Readonly<Record<string, string | undefined>>,
 ): boolean {
@@ -82,7 +82,7 @@ function requireGoodSettings(settings: Readonly<Record<string, string>>, agentTo
   try {
     readConfig(settings, { agentToml });
   } catch (error) {
-    if (error instanceof ConfigError) throw new PlainFailure(error.message, { cause: error });
+    if (error instanceof ConfigError) throw new CliError(error.message, { cause: error });
     throw error;
   }
 }
@@ -99,7 +99,7 @@ function readFlags(argv: readonly string[]) {
     }).values;
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('. ')[0] : String(error);
-    throw new PlainFailure(
+    throw new CliError(
       `Cannot start: ${reason}; known are --port N, --enable-auth and --storage FOLDER`,
       { cause: error },
     );
@@ -118,7 +118,7 @@ function readPort(value: string | undefined, name: string): number {
   if (!isSet(value)) return DEFAULT_PORT;
   const port = Number(value);
   if (!/^\d+$/.test(value) || port > 65_535) {
-    throw new PlainFailure(
+    throw new CliError(
       `Cannot start as '${name}' must be a whole number from 0 to 65535: current value is ${value}`,
     );
   }
@@ -136,7 +136,7 @@ function chooseStorage(
   );
   if (folder !== undefined) {
     if ((isSet(connection) && !isShortcut) || hasIdentity) {
-      throw new PlainFailure(
+      throw new CliError(
         "Cannot start as '--storage' must not be combined with 'AzureWebJobsStorage': both are given",
       );
     }

@@ -1,9 +1,9 @@
-import { PlainFailure, describeFailure, firstLine } from '../plain-failure.ts';
-import { describeWorld } from './describe-world.ts';
+import { CliError, describeCliError, firstLine } from '../cli-error.ts';
+import { describeEnvironment } from './describe-environment.ts';
 import { readAgentToml } from './agent-toml.ts';
 import { readSettingsFile } from './local-settings.ts';
-import { createStops, startLocalWorld } from './local-world.ts';
-import type { Stops } from './local-world.ts';
+import { createCleanupStack, startLocalEnvironment } from './local-environment.ts';
+import type { CleanupStack } from './local-environment.ts';
 import { planStart } from './plan-start.ts';
 import { stopOnSignal } from './stop-on-signal.ts';
 import { removeStartRecord, writeStartRecord } from './start-record.ts';
@@ -15,7 +15,7 @@ export interface RunStartOptions {
 
 /** `npm start`: runs until a signal or until a part fails; a failure is one line and exit code 1. */
 export async function runStart({ root, argv }: RunStartOptions): Promise<void> {
-  const stops = createStops();
+  const stops = createCleanupStack();
   // Whoever read our output may be gone before us; that must not cut the stop short.
   process.stdout.on('error', () => undefined);
   stopOnSignal({ stop: () => stops.stopAll(), say });
@@ -24,13 +24,13 @@ export async function runStart({ root, argv }: RunStartOptions): Promise<void> {
   } catch (error) {
     // Whoever stops the parts also ends this process, with the exit code of a stop.
     if (stops.isStopping()) return;
-    process.stderr.write(`${describeFailure(error)}\n`);
+    process.stderr.write(`${describeCliError(error)}\n`);
     await stops.stopAll().catch(() => undefined);
     process.exit(1);
   }
 }
 
-async function start(options: RunStartOptions & { readonly stops: Stops }): Promise<void> {
+async function start(options: RunStartOptions & { readonly stops: CleanupStack }): Promise<void> {
   const { root, argv, stops } = options;
   const plan = planStart({
     argv,
@@ -38,18 +38,18 @@ async function start(options: RunStartOptions & { readonly stops: Stops }): Prom
     localSettings: readSettingsFile(root),
     agentToml: readAgentToml(root),
   });
-  const world = await startLocalWorld({ root, plan, say }, stops);
-  const { connectionString } = world.storage;
+  const environment = await startLocalEnvironment({ root, plan, say }, stops);
+  const { connectionString } = environment.storage;
   await writeStartRecord(root, {
     pid: process.pid,
-    url: world.url,
+    url: environment.url,
     ...(connectionString === undefined ? {} : { storage: connectionString }),
-    ...(world.model.ours ? { modelUrl: world.model.where } : {}),
+    ...(environment.model.ours ? { modelUrl: environment.model.where } : {}),
   });
   await stops.add(() => removeStartRecord(root));
-  for (const line of describeWorld(world, plan)) say(line);
-  say(`ready: ${world.url}`);
-  throw new PlainFailure(firstLine(await world.failed));
+  for (const line of describeEnvironment(environment, plan)) say(line);
+  say(`ready: ${environment.url}`);
+  throw new CliError(firstLine(await environment.failed));
 }
 
 function say(line: string): void {

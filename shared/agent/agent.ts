@@ -3,145 +3,167 @@ import type {
   Model,
   ModelMessage,
   ModelRequest,
+  ModelResponse,
   TokenUsage,
 } from '../model/model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-/** What goes with one turn and is not part of the question. */
-export interface TurnContext {
-  /** Aborts when the caller left or the time is up. */
-  readonly signal: AbortSignal;
-  /** When the time is up, in milliseconds since the epoch: waits that do not fit are not begun. */
-  readonly deadlineAt: number;
-  readonly traceparent: string;
-  readonly telemetry: Telemetry;
-  /** Nobody waits for the answer: where there is no room, people go first. */
-  readonly isBackground?: boolean | undefined;
-  /** How answers that were made before may be used; without it none is used, and none is kept. */
-  readonly cache?: TurnCache | undefined;
-}
-
-/** What a turn has to do with answers that were made before. */
-export interface TurnCache {
-  /** Whose answers they are: those of another scope are never seen. */
-  readonly scope: string;
-  /** `Cache-Control` of the request. */
-  readonly control?: string | undefined;
-  /** Told what became of it, once or more often; the last word counts. */
-  readonly onStatus?: (status: TurnCacheStatus) => void;
-}
-
-export interface TurnCacheStatus {
-  /** The value of `Cache-Status`. */
-  readonly header: string;
-  /** The answer was there, or somebody else is making it: this turn pays for no call. */
-  readonly isFound: boolean;
-}
-
-/** One contribution to a conversation whose history the caller keeps. */
-export interface Said {
+/** One message of a conversation. */
+export interface Message {
   readonly role: 'system' | 'developer' | 'user' | 'assistant';
   readonly content: string;
 }
 
-/** What is asked, in whichever dialect it came. */
-export interface Question {
-  readonly message: string;
-  /** What was said before it, oldest first. */
-  readonly earlier?: readonly Said[] | undefined;
+/** The input of a run. The protocol that the client speaks has no influence on it. */
+export interface AgentInput {
+  /** The whole conversation, oldest message first. Never empty. */
+  readonly messages: readonly Message[];
   readonly maxOutputTokens?: number | undefined;
   readonly temperature?: number | undefined;
 }
 
-/** The whole answer of one turn. */
-export interface Reply {
-  readonly response: string;
+/** What a run needs besides its input. */
+export interface RunContext {
+  /** Aborts when the client disconnects or the deadline passes. */
+  readonly signal: AbortSignal;
+  /** The deadline in milliseconds since the epoch. A wait that ends after it does not start. */
+  readonly deadlineAt: number;
+  readonly traceparent: string;
+  readonly telemetry: Telemetry;
+  /** True for batch items: interactive requests take precedence when capacity is short. */
+  readonly isBackground?: boolean | undefined;
+  /** How the run uses the response cache. Without it the run neither reads nor writes the cache. */
+  readonly cache?: RunCacheOptions | undefined;
+}
+
+export interface RunCacheOptions {
+  /** The owner of the entries: an entry of another scope is never returned. */
+  readonly scope: string;
+  /** The request's `Cache-Control` header. */
+  readonly control?: string | undefined;
+  /** Called once or more often with the result of the lookup; the last call is final. */
+  readonly onStatus?: (status: RunCacheStatus) => void;
+}
+
+interface RunCacheStatus {
+  /** The value of the `Cache-Status` header. */
+  readonly header: string;
+  /** True for a hit and for a coalesced request: this run makes no model call. */
+  readonly isHit: boolean;
+}
+
+/** The result of a run. */
+export interface RunResult {
+  readonly text: string;
   readonly model: string;
   readonly finishReason: FinishReason;
   readonly cached: boolean;
   readonly usage: TokenUsage;
-  readonly toolCalls: readonly ToolOutcome[];
+  readonly toolCalls: readonly ToolCallSummary[];
 }
 
-export interface ToolOutcome {
+export interface ToolCallSummary {
   readonly name: string;
   readonly status: 'ok' | 'failed';
   readonly durationMs: number;
 }
 
-/** Text as it comes, then exactly one whole reply. A turn that ends otherwise throws. */
+/**
+ * An event of a streamed run. A run is one request, a step is one model call. A stream ends with
+ * exactly one `done` or it throws.
+ */
 export type AgentEvent =
-  | { readonly type: 'delta'; readonly text: string }
-  | { readonly type: 'done'; readonly reply: Reply };
+  | { readonly type: 'text-delta'; readonly text: string }
+  | { readonly type: 'tool-call'; readonly id: string; readonly name: string }
+  | ({ readonly type: 'tool-result'; readonly id: string } & ToolCallSummary)
+  | { readonly type: 'step-end'; readonly usage: TokenUsage }
+  | { readonly type: 'done'; readonly result: RunResult };
 
-/** Answers people and batch items alike. Every failure is a ServiceError or the signal's reason. */
+/** Runs chats and batch items alike. It throws a ServiceError or the reason of the signal. */
 export interface Agent {
-  answer(request: Question, context: TurnContext): Promise<Reply>;
-  stream(request: Question, context: TurnContext): AsyncIterable<AgentEvent>;
+  run(input: AgentInput, context: RunContext): Promise<RunResult>;
+  stream(input: AgentInput, context: RunContext): AsyncIterable<AgentEvent>;
 }
 
-export interface AgentOptions {
-  readonly model: Model;
+/** What the agent adds to the input of every run. */
+export interface PromptOptions {
   /** The system prompt. */
   readonly instructions: string;
-  readonly parameters?: ModelParameters;
+  readonly parameters?: ModelParameters | undefined;
 }
 
-/** How every turn asks the model. */
-export interface ModelParameters {
-  /** A request may ask for less, not for more. */
+interface ModelParameters {
+  /** An upper bound: an input may set a lower one, not a higher one. */
   readonly maxOutputTokens?: number | undefined;
+  /** The default of inputs without a temperature. */
   readonly temperature?: number | undefined;
 }
 
-export function createAgent({ model, instructions, parameters = {} }: AgentOptions): Agent {
-  function toModelRequest(request: Question): ModelRequest {
-    return {
-      messages: [
-        { role: 'system', content: instructions },
-        ...(request.earlier ?? []).map(toModelMessage),
-        { role: 'user', content: request.message },
-      ],
-      maxOutputTokens: boundOf(request.maxOutputTokens, parameters.maxOutputTokens),
-      temperature: request.temperature ?? parameters.temperature,
-    };
-  }
+interface AgentOptions extends PromptOptions {
+  readonly model: Model;
+}
+
+export function createAgent({ model, ...prompt }: AgentOptions): Agent {
   return {
-    async answer(request, context) {
-      const answer = await model.complete(toModelRequest(request), context);
-      return toReply(answer);
+    async run(input, context) {
+      return toRunResult(await model.complete(buildModelRequest(input, prompt), context));
     },
-    async *stream(request, context) {
-      for await (const event of model.stream(toModelRequest(request), context)) {
-        if (event.type === 'text') yield { type: 'delta', text: event.text };
-        else yield { type: 'done', reply: toReply(event.answer) };
+    async *stream(input, context) {
+      for await (const event of model.stream(buildModelRequest(input, prompt), context)) {
+        if (event.type === 'text') yield { type: 'text-delta', text: event.text };
+        else yield { type: 'done', result: toRunResult(event.answer) };
       }
     },
   };
 }
 
-/** Ours are the only instructions: those of a caller are something that the caller said. */
-function toModelMessage({ role, content }: Said): ModelMessage {
+/**
+ * The model request of an input. The model call, the token estimate and the cache key all come from
+ * this request, so none of them can miss a part of it.
+ */
+export function buildModelRequest(
+  { messages, maxOutputTokens, temperature }: AgentInput,
+  { instructions, parameters = {} }: PromptOptions,
+): ModelRequest {
+  return {
+    messages: [{ role: 'system', content: instructions }, ...messages.map(toModelMessage)],
+    maxOutputTokens: minDefined(maxOutputTokens, parameters.maxOutputTokens),
+    temperature: temperature ?? parameters.temperature,
+  };
+}
+
+/** Only the agent's own instructions are a system message. Those of a caller become user text. */
+function toModelMessage({ role, content }: Message): ModelMessage {
   if (role === 'user' || role === 'assistant') return { role, content };
   return { role: 'user', content: `Instructions of the caller:\n${content}` };
 }
 
-function toReply(answer: Awaited<ReturnType<Model['complete']>>): Reply {
-  return {
-    response: answer.text,
-    model: answer.model,
-    finishReason: answer.finishReason,
-    cached: false,
-    usage: answer.usage,
-    toolCalls: [],
-  };
+/** The lower of two optional bounds. */
+function minDefined(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return Math.min(a, b);
 }
 
-/** What holds of what is asked and what is allowed. */
-export function boundOf(
-  asked: number | undefined,
-  allowed: number | undefined,
-): number | undefined {
-  if (asked === undefined || allowed === undefined) return asked ?? allowed;
-  return Math.min(asked, allowed);
+/** The size of a model request before it is sent. */
+export interface InputSize {
+  /** Every text that is sent to the model. */
+  readonly texts: readonly string[];
+  /** The bound of the output, if there is one. */
+  readonly maxOutputTokens: number | undefined;
+}
+
+/** The size of the model request that an input leads to. */
+export function estimateInput(input: AgentInput, prompt: PromptOptions): InputSize {
+  const { messages, tools = [], maxOutputTokens } = buildModelRequest(input, prompt);
+  const texts = [...messages.map(textOf), ...tools.map((tool) => JSON.stringify(tool))];
+  return { texts, maxOutputTokens };
+}
+
+function textOf(message: ModelMessage): string {
+  if (!('toolCalls' in message)) return message.content;
+  return `${message.content ?? ''}${JSON.stringify(message.toolCalls)}`;
+}
+
+function toRunResult({ text, model, finishReason, usage }: ModelResponse): RunResult {
+  return { text, model, finishReason, usage, cached: false, toolCalls: [] };
 }

@@ -1,46 +1,46 @@
 import { toServiceError } from '../errors.ts';
-import { ATTRIBUTES, SPANS } from '../telemetry/span-names.ts';
-import type { Agent, Reply, TurnContext } from './agent.ts';
+import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
+import type { Agent, RunResult, RunContext } from './agent.ts';
 
-/** The same agent, each turn of which is a span that the calls of its model belong to. */
-export function traceAgent(agent: Agent, { name }: { readonly name: string }): Agent {
+/** Wraps an agent with one span for each run; the spans of its model calls are children. */
+export function createTracedAgent(agent: Agent, { name }: { readonly name: string }): Agent {
   return {
-    async answer(request, context) {
-      const turn = beginTurn(name, context);
+    async run(input, context) {
+      const span = startAgentSpan(name, context);
       try {
-        const reply = await agent.answer(request, turn.context);
-        turn.succeed(reply);
-        return reply;
+        const result = await agent.run(input, span.context);
+        span.succeed(result);
+        return result;
       } catch (thrown) {
-        turn.fail(thrown);
+        span.fail(thrown);
         throw thrown;
       }
     },
-    async *stream(request, context) {
-      const turn = beginTurn(name, context);
+    async *stream(input, context) {
+      const span = startAgentSpan(name, context);
       try {
-        for await (const event of agent.stream(request, turn.context)) {
-          if (event.type === 'done') turn.succeed(event.reply);
+        for await (const event of agent.stream(input, span.context)) {
+          if (event.type === 'done') span.succeed(event.result);
           yield event;
         }
       } catch (thrown) {
-        turn.fail(thrown);
+        span.fail(thrown);
         throw thrown;
       } finally {
-        turn.leave();
+        span.abandon();
       }
     },
   };
 }
 
-interface TracedTurn {
-  readonly context: TurnContext;
-  succeed(reply: Reply): void;
+interface AgentSpan {
+  readonly context: RunContext;
+  succeed(result: RunResult): void;
   fail(thrown: unknown): void;
-  leave(): void;
+  abandon(): void;
 }
 
-function beginTurn(name: string, context: TurnContext): TracedTurn {
+function startAgentSpan(name: string, context: RunContext): AgentSpan {
   const { telemetry, signal, traceparent } = context;
   const span = telemetry.startSpan(SPANS.invokeAgent(name), {
     kind: 'internal',
@@ -48,13 +48,13 @@ function beginTurn(name: string, context: TurnContext): TracedTurn {
     attributes: { [ATTRIBUTES.operation]: 'invoke_agent', [ATTRIBUTES.agentName]: name },
   });
   function end(code?: string): void {
-    signal.removeEventListener('abort', leave);
+    signal.removeEventListener('abort', abandon);
     span.end(code);
   }
-  function leave(): void {
+  function abandon(): void {
     end('aborted');
   }
-  signal.addEventListener('abort', leave, { once: true });
+  signal.addEventListener('abort', abandon, { once: true });
   return {
     context: { ...context, traceparent: span.traceparent ?? traceparent },
     succeed({ model, usage, finishReason }) {
@@ -67,6 +67,6 @@ function beginTurn(name: string, context: TurnContext): TracedTurn {
       end();
     },
     fail: (thrown) => end(signal.aborted ? 'aborted' : toServiceError(thrown).code),
-    leave,
+    abandon,
   };
 }

@@ -1,25 +1,27 @@
 import type { Agent } from '../agent/agent.ts';
 import type { Clock } from '../clock.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { createBatchDesk } from './desk/batch-desk.ts';
-import type { BlobArea } from './store/blob-area.ts';
-import { createBlobBatchStore } from './store/blob-batch-store.ts';
-import { explainPoison } from './explain-poison.ts';
-import { createFileDesk } from './desk/file-desk.ts';
-import type { JobSender } from './job/job-sender.ts';
-import { createPace } from './run/pace.ts';
-import { createJobProcessor } from './process-job.ts';
-import type { Batch } from './queue-handler.ts';
+import { createBatchService } from './api/batch-service.ts';
+import type { BlobContainer } from '../storage/blob-container.ts';
+import { createBlobBatchStore } from './storage/batch-store.ts';
+import { handlePoisonMessage } from './processing/poison-message.ts';
+import { createFileService } from './api/file-service.ts';
+import type { JobSender } from './model/job-message.ts';
+import { createConcurrencyLimiter } from './processing/concurrency-limiter.ts';
+import { createJobProcessor } from './processing/process-message.ts';
+import type { Batch } from './queue-trigger.ts';
 
 /** Where batch keeps things, and the queue of its jobs. */
 export interface BatchStorage {
-  readonly inputs: BlobArea;
-  readonly results: BlobArea;
+  readonly inputs: BlobContainer;
+  readonly results: BlobContainer;
   readonly sender: JobSender;
 }
 
 export interface BatchOptions extends BatchStorage {
   readonly agent: Agent;
+  /** The name that clients know the agent by. */
+  readonly publicModel: string;
   /** The same storage for those who wait for an answer; gives up sooner. */
   readonly forRequests?: BatchStorage;
   /** Items of one shard that run at once. */
@@ -42,24 +44,25 @@ export function createBatch(options: BatchOptions): Batch {
   const store = createBlobBatchStore({ area: results, clock, telemetry });
   const requestStore = createBlobBatchStore({ area: forRequests.results, clock, telemetry });
   const { instanceConcurrency: max, firstBlockMs } = options;
-  const pace = createPace({ max, firstBlockMs });
+  const pace = createConcurrencyLimiter({ max, firstBlockMs });
   return {
     store: requestStore,
     processor: createJobProcessor({ ...options, clock, agentClock: options.clock, store, pace }),
-    desk: createBatchDesk({ ...forRequests, store: requestStore, clock }),
-    files: createFileDesk({
+    desk: createBatchService({ ...forRequests, store: requestStore, clock }),
+    files: createFileService({
       inputs: forRequests.inputs,
       outputs: forRequests.results,
       store: requestStore,
       clock,
     }),
     load: () => pace.load(),
-    explainPoison: (message) => explainPoison(message, { store, inputs, sender, clock, telemetry }),
+    explainPoison: (message) =>
+      handlePoisonMessage(message, { store, inputs, sender, clock, telemetry }),
   };
 }
 
 /** The time of the storage as soon as one of its parts has told it. */
-function clockOf(areas: readonly BlobArea[], own: Clock): Clock {
+function clockOf(areas: readonly BlobContainer[], own: Clock): Clock {
   return {
     now: () => areas.map((area) => area.now()).find((time) => time !== undefined) ?? own.now(),
   };

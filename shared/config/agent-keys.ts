@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { agentSchema } from './agent-schema.ts';
-import { wantedOf } from './fields.ts';
+import { expectedOf } from './schema-fields.ts';
 
 /** One key of agent.toml that holds a value. */
 export interface AgentKey {
@@ -39,9 +39,38 @@ function keysBelow(section: z.ZodObject, path: readonly string[]): AgentKey[] {
         path: own,
         variable: `AGENT__${own.map((part) => part.toUpperCase()).join('__')}`,
         schema,
-        wanted: wantedOf.get(schema)?.wanted ?? 'a value of the documented type',
+        wanted: expectedOf.get(schema)?.wanted ?? 'a value of the documented type',
         purpose: schema.description ?? '',
       },
     ];
   });
+}
+
+/** A name of agent.toml as the code writes it: `max_request_bytes` is `maxRequestBytes`. */
+export type CamelName<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<CamelName<Tail>>}`
+  : Name;
+
+/** The same tree with the names of the code; only plain tables are walked. */
+export type CamelKeys<Tree> = Tree extends readonly unknown[]
+  ? Tree
+  : Tree extends object
+    ? { readonly [Key in keyof Tree & string as CamelName<Key>]: CamelKeys<Tree[Key]> }
+    : Tree;
+
+export function toCamelName(name: string): string {
+  return name.replaceAll(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
+}
+
+/** What editors know of agent.toml: the text of agent.schema.json at the root. */
+export function agentJsonSchema(): string {
+  const schema = z.toJSONSchema(agentSchema, {
+    target: 'draft-7',
+    io: 'input',
+    override({ jsonSchema }) {
+      // A section that is left out has the defaults of its keys.
+      delete jsonSchema.required;
+    },
+  });
+  return `${JSON.stringify({ ...schema, title: 'agent.toml' }, undefined, 2)}\n`;
 }

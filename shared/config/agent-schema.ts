@@ -1,6 +1,14 @@
 import * as z from 'zod';
-import { choice, flag, integer, optionalInteger, optionalNumber, ratio, text } from './fields.ts';
-import { telemetry } from './telemetry-section.ts';
+import {
+  choice,
+  flag,
+  integer,
+  optionalInteger,
+  optionalNumber,
+  ratio,
+  text,
+} from './schema-fields.ts';
+import { telemetry } from './agent-schema-telemetry.ts';
 
 /** Who the agent is. */
 const agent = z.strictObject({

@@ -1,12 +1,17 @@
 import * as z from 'zod';
-import { listAgentKeys, type AgentKey } from './agent-keys.ts';
+import { type AgentKey, type CamelKeys, listAgentKeys, toCamelName } from './agent-keys.ts';
 import type { agentSchema } from './agent-schema.ts';
-import { toCamelName, type CamelKeys } from './camel-keys.ts';
 import type { ConfigProblem } from './config-error.ts';
-import { textOf, type Environment } from './find-variable.ts';
-import { isTable, parseToml, type TomlTable } from './parse-toml.ts';
-import type { SettingSource } from './setting-source.ts';
-import { placeOf, unknownKeys, unknownVariables } from './unknown-keys.ts';
+import { type Environment, textOf } from './read-variables.ts';
+import {
+  isTable,
+  parseToml,
+  describeLine,
+  type TomlTable,
+  unknownKeys,
+  unknownVariables,
+} from './agent-toml.ts';
+import type { SettingSource } from './variables.ts';
 
 /** Everything that agent.toml can say, in the names of the code, defaults filled in. */
 export type AgentSettings = CamelKeys<z.output<typeof agentSchema>>;
@@ -35,24 +40,24 @@ export function readAgentSettings(environment: Environment, text: string): Agent
       put(settings, { path: key.path.map(toCamelName), value: reading.data });
     } else {
       const isVariable = found.source === 'environment';
-      const setting = isVariable ? key.variable : placeOf(text, key.path);
+      const setting = isVariable ? key.variable : describeLine(text, key.path);
       problems.push({ setting, wanted: key.wanted });
     }
   }
   return { settings: settings as AgentSettings, sources, problems };
 }
 
-interface Found {
+interface FoundSetting {
   readonly value: unknown;
   readonly source: SettingSource;
 }
 
-interface Places {
+interface SettingSources {
   readonly environment: Environment;
   readonly table: TomlTable;
 }
 
-function find(key: AgentKey, { environment, table }: Places): Found {
+function find(key: AgentKey, { environment, table }: SettingSources): FoundSetting {
   const text = textOf(environment, key.variable);
   if (text !== '') return { value: fromText(key.schema, text), source: 'environment' };
   const value = valueAt(table, key.path);

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { readPlainUrl } from './plain-url.ts';
+import { parseJson } from '../json.ts';
 
 const urlSchema = z.string().transform((text, context) => {
   const url = readPlainUrl(text, ['http:', 'https:']);
@@ -38,19 +38,12 @@ const fallbacksSchema = z
 /** An endpoint that is asked when those before it fail. */
 export type ModelFallback = z.infer<typeof fallbacksSchema>[number];
 
-export const FALLBACKS_WANTED =
+export const FALLBACKS_EXPECTED =
   'a JSON array of at most 8 objects with their own "name", and either "baseUrl" and "model" or "azureEndpoint" and "deployment", and "apiKey" or "apiKeySecret" (neither: managed identity, Azure only); addresses without credentials, query or fragment';
 
 /** The value of MODEL_FALLBACKS, or undefined when it is not what FALLBACKS_WANTED says. */
 export function parseFallbacks(text: string): readonly ModelFallback[] | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const result = fallbacksSchema.safeParse(value);
-  return result.success ? result.data : undefined;
+  return fallbacksSchema.safeParse(parseJson(text)).data;
 }
 
 /** The secrets of the vault that the fallbacks name. */
@@ -59,4 +52,15 @@ export function fallbackSecrets(text: string | undefined): readonly string[] {
   return fallbacks.flatMap(({ apiKeySecret }) =>
     apiKeySecret === undefined ? [] : [apiKeySecret],
   );
+}
+
+/**
+ * An address without credentials, query or fragment, as the parser writes it: so that what was
+ * checked is what is used. Undefined for any other text.
+ */
+export function readPlainUrl(text: string, protocols: readonly string[]): string | undefined {
+  const url = /[\s?#]/.test(text) ? null : URL.parse(text);
+  if (url === null || !protocols.includes(url.protocol)) return undefined;
+  if (url.username !== '' || url.password !== '') return undefined;
+  return url.href.replace(/\/+$/, '');
 }

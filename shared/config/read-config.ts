@@ -1,10 +1,9 @@
-import { readAgentSettings, type AgentSettings } from './agent-settings.ts';
-import { orderProblems, variableProblems } from './combination-problems.ts';
+import { type AgentSettings, readAgentSettings } from './agent-settings.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
-import type { Secrets } from './secrets.ts';
-import type { SettingSource } from './setting-source.ts';
-import type { Environment } from './find-variable.ts';
-import { readVariableSettings, type VariableSettings } from './variable-settings.ts';
+import { checkOrder, checkVariables } from './cross-checks.ts';
+import { type Environment, readVariableSettings, type VariableSettings } from './read-variables.ts';
+import type { SettingSource } from './variables.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 
 /** Everything that can be set, read and checked. */
 export type Settings = VariableSettings & AgentSettings;
@@ -43,10 +42,24 @@ export function inspectConfig(
   const settings = { ...variables.settings, ...agent.settings };
   const problems = [
     ...variables.problems,
-    ...variableProblems(places),
+    ...checkVariables(places),
     ...agent.problems,
     // Values that cannot be read say nothing about how they go together.
-    ...(agent.problems.length === 0 ? orderProblems(agent.settings) : []),
+    ...(agent.problems.length === 0 ? checkOrder(agent.settings) : []),
   ];
   return { settings, sources: new Map([...variables.sources, ...agent.sources]), problems };
+}
+
+/** How the storage account is to be reached, or undefined when no setting names one. */
+export type StorageSettings =
+  | { readonly kind: 'connectionString'; readonly connectionString: string }
+  | { readonly kind: 'identity'; readonly blobUri: string; readonly queueUri: string };
+
+export function storageSettings(settings: Settings): StorageSettings | undefined {
+  const { storageConnection, storageBlobUri, storageQueueUri } = settings;
+  if (storageBlobUri !== undefined && storageQueueUri !== undefined) {
+    return { kind: 'identity', blobUri: storageBlobUri, queueUri: storageQueueUri };
+  }
+  if (storageConnection === undefined) return undefined;
+  return { kind: 'connectionString', connectionString: storageConnection };
 }

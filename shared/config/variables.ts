@@ -117,3 +117,6 @@ export const VARIABLES = {
     purpose: 'Queue endpoint of the storage account, reached by managed identity.',
   },
 } as const satisfies Record<string, Variable>;
+
+/** Where the value of a setting came from. */
+export type SettingSource = 'default' | 'agent.toml' | 'environment' | 'Key Vault' | 'unset';

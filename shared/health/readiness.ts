@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
-import { ServiceError, type ErrorCode } from '../errors.ts';
-import { describeCause } from '../telemetry/describe-cause.ts';
+import { type ErrorCode, ServiceError } from '../errors.ts';
+import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 export type Status = 'ready' | 'degraded' | 'unready';
@@ -51,10 +51,10 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   let latest: { readonly at: number; readonly report: Promise<ReadinessReport> } | undefined;
   async function look(): Promise<ReadinessReport> {
     const [chat, batch, secrets, redis] = await Promise.all([
-      inTime('chat', { check: checks.chat, options }),
-      inTime('batch', { check: checks.batch, options }),
-      checks.secrets && inTime('secrets', { check: checks.secrets, options }),
-      checks.redis && inTime('redis', { check: checks.redis, options }),
+      withTimeout('chat', { check: checks.chat, options }),
+      withTimeout('batch', { check: checks.batch, options }),
+      checks.secrets && withTimeout('secrets', { check: checks.secrets, options }),
+      checks.redis && withTimeout('redis', { check: checks.redis, options }),
     ]);
     const others = {
       batch,
@@ -79,7 +79,7 @@ function overall(chat: PartStatus, others: readonly PartStatus[]): Status {
   return [chat, ...others].every(({ status }) => status === 'ready') ? 'ready' : 'degraded';
 }
 
-async function inTime(
+async function withTimeout(
   part: string,
   { check, options }: { check: Check; options: ReadinessOptions },
 ): Promise<PartStatus> {
@@ -93,7 +93,7 @@ async function inTime(
   try {
     return await Promise.race([check(abort.signal), late.promise]);
   } catch (error) {
-    options.telemetry.warn('readiness check failed', { part, cause: describeCause(error) });
+    options.telemetry.warn('readiness check failed', { part, cause: describeError(error) });
     // Its message is made for callers; that of any other error is not.
     if (error instanceof ServiceError) {
       return { status: 'unready', code: error.code, reason: error.message };
@@ -102,4 +102,36 @@ async function inTime(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What is known of one model endpoint from the calls that were made anyway. */
+export interface ObservedEndpoint {
+  readonly name: string;
+  readonly circuit: 'closed' | 'open' | 'half-open';
+  /** Milliseconds since the epoch. */
+  readonly coolingDownUntil?: number | undefined;
+  readonly lastSuccessAt?: number | undefined;
+  readonly lastFailureAt?: number | undefined;
+  readonly lastFailureCode?: ErrorCode | undefined;
+}
+
+/** Failures that time does not heal: the endpoint is of no use until somebody acts. */
+const NEEDS_OPERATOR: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
+  'upstream_auth',
+  'upstream_misconfigured',
+  'upstream_quota',
+]);
+
+/** Judges chat by its endpoints' circuits: a look that costs nothing and calls nobody. */
+export function chatStatus(endpoints: readonly ObservedEndpoint[], now: number): PartStatus {
+  const usable = endpoints.filter((endpoint) => isEndpointUsable(endpoint, now));
+  if (usable.length === 0) return { status: 'unready', reason: 'no model endpoint is in use' };
+  if (usable.length === endpoints.length) return { status: 'ready' };
+  return { status: 'degraded', reason: 'a model endpoint is out of use' };
+}
+
+function isEndpointUsable(endpoint: ObservedEndpoint, now: number): boolean {
+  const { circuit, coolingDownUntil = 0, lastSuccessAt = 0, lastFailureAt = 0 } = endpoint;
+  if (NEEDS_OPERATOR.has(endpoint.lastFailureCode) && lastFailureAt >= lastSuccessAt) return false;
+  return circuit !== 'open' && coolingDownUntil <= now;
 }

@@ -1,37 +1,28 @@
-import type { Connection } from './connections.ts';
-import type { PlainResponse } from './respond.ts';
-
-/** One event of a stream. */
-export interface SseEvent {
-  /** Absent in dialects whose events are told apart by their data. */
-  readonly event?: string;
-  readonly data: unknown;
-}
-
-/** Data that is sent as these letters: the end mark of OpenAI's streams is no JSON. */
-export const DONE = Symbol('[DONE]');
+import type { ClientConnection } from './client-connection.ts';
+import { DONE, type SseEvent } from '../protocols/protocol.ts';
+import type { PlainResponse } from './responses.ts';
 
 export interface SseOptions {
-  /** Longest silence before a comment is sent. */
+  /** The longest silence before a comment is sent. */
   readonly heartbeatMs: number;
-  /** Where the host streams, the reader's pace becomes ours. */
-  readonly connection: Connection | undefined;
-  /** Ends the wait for a reader that does not read. */
+  /** Applies the reader's back-pressure to the source, if the host streams. */
+  readonly connection: ClientConnection | undefined;
+  /** Ends the wait for a reader that stopped reading. */
   readonly signal: AbortSignal;
-  /** The last event after the source failed; undefined when nobody is there to read it. */
+  /** The last event after the source failed; undefined if the client has disconnected. */
   readonly toLastEvent: (thrown: unknown) => SseEvent | undefined;
-  /** Called once however the stream ends; cancelled means that the rest is not wanted. */
+  /** Called once at the end of the stream; cancelled means that the client does not want the rest. */
   readonly onEnd: (how: 'complete' | 'cancelled') => void;
 }
 
 const HEARTBEAT = ': keep-alive\n\n';
-/** No line ends for the format, but for the line readers of some languages. */
-const BREAKS_LINES_ELSEWHERE = /[\u0085\u2028\u2029]/g;
+/** They end no line of the format, but the line readers of some languages split at them. */
+const UNICODE_LINE_SEPARATORS = /[\u0085\u2028\u2029]/g;
 
 /**
- * Server-sent events out of a source. Nothing is read from the source before the client has room
- * for it, so a slow reader slows the model instead of filling memory. The body never fails: the
- * platform would leave the connection open.
+ * Writes a source as server-sent events. It reads from the source only when the socket can take
+ * more, so that a slow reader slows the model down instead of filling memory. The body never fails:
+ * the platform would leave the connection of a failed body open.
  */
 export function sseResponse(source: AsyncIterable<SseEvent>, options: SseOptions): PlainResponse {
   return {
@@ -74,16 +65,16 @@ async function* frames(
 ): AsyncGenerator<string, void, void> {
   const iterator = source[Symbol.asyncIterator]();
   try {
-    let next = iterator.next();
+    let pending = iterator.next();
     for (;;) {
-      const step = await orSilence(next, heartbeatMs);
-      if (step === 'silence') {
+      const next = await raceTimeout(pending, heartbeatMs);
+      if (next === 'timeout') {
         yield HEARTBEAT;
         continue;
       }
-      if (step.done === true) return;
-      yield toFrame(step.value);
-      next = iterator.next();
+      if (next.done === true) return;
+      yield toFrame(next.value);
+      pending = iterator.next();
     }
   } catch (thrown) {
     const last = toLastEvent(thrown);
@@ -95,7 +86,7 @@ async function* frames(
 
 function toFrame({ event, data }: SseEvent): string {
   const json =
-    data === DONE ? '[DONE]' : JSON.stringify(data).replaceAll(BREAKS_LINES_ELSEWHERE, escapeUnit);
+    data === DONE ? '[DONE]' : JSON.stringify(data).replaceAll(UNICODE_LINE_SEPARATORS, escapeUnit);
   const name = event === undefined ? '' : `event: ${event}\n`;
   return `${name}data: ${json}\n\n`;
 }
@@ -104,17 +95,17 @@ function escapeUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** Tells an iterator that nobody reads on, without waiting for work that may hang. */
+/** Closes an iterator without waiting for work that may hang. */
 export function discard(iterator: AsyncIterator<unknown>): void {
   iterator.return?.().catch(() => undefined);
 }
 
-/** The promise's value, or `silence` when it takes longer than the given time. */
-export async function orSilence<T>(promise: Promise<T>, ms: number): Promise<T | 'silence'> {
-  const silence = Promise.withResolvers<'silence'>();
-  const timer = setTimeout(() => silence.resolve('silence'), ms);
+/** The promise's value, or `timeout` if it takes longer. */
+export async function raceTimeout<T>(promise: Promise<T>, ms: number): Promise<T | 'timeout'> {
+  const timeout = Promise.withResolvers<'timeout'>();
+  const timer = setTimeout(() => timeout.resolve('timeout'), ms);
   try {
-    return await Promise.race([promise, silence.promise]);
+    return await Promise.race([promise, timeout.promise]);
   } finally {
     clearTimeout(timer);
   }

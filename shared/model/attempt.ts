@@ -1,15 +1,13 @@
-import { reasonOf } from '../resilience/waiting.ts';
-import { createWatchdog, type Watchdog } from '../resilience/watchdog.ts';
-import type { EndpointGate } from './endpoint-gate.ts';
-import { timedOutAnswer, toUpstreamFailure } from './failures.ts';
-import type { UpstreamFailure } from './upstream-failure.ts';
+import { createIdleTimer, abortReason, type IdleTimer } from '../resilience/abort.ts';
+import type { PooledEndpoint } from './endpoint-pool.ts';
+import { timedOutAnswer, toUpstreamFailure, type UpstreamFailure } from './upstream-error.ts';
 
 /** One call under way: its slot, its leave to call, its time limit. Exactly one ending counts. */
 export interface Attempt {
-  readonly gate: EndpointGate;
+  readonly gate: PooledEndpoint;
   /** Aborts when the caller leaves or the watchdog bites. */
   readonly signal: AbortSignal;
-  readonly watchdog: Watchdog;
+  readonly watchdog: IdleTimer;
   /** The endpoint is alive though the answer is not whole yet. */
   progress(): void;
   succeed(): void;
@@ -24,19 +22,19 @@ export interface Attempt {
  * its time limit, and a circuit that opened meanwhile is seen. Undefined where it may not go on.
  */
 export async function startAttempt(
-  gate: EndpointGate,
+  gate: PooledEndpoint,
   callerSignal: AbortSignal,
 ): Promise<Attempt | undefined> {
   const leave = await gate.bulkhead.enter(callerSignal);
   if (leave === undefined) return undefined;
-  throwIfLeft(callerSignal, leave);
+  throwIfAborted(callerSignal, leave);
   const pass = gate.breaker.enter();
   if (pass === undefined) {
     leave();
     return undefined;
   }
   const controller = new AbortController();
-  const watchdog = createWatchdog(() =>
+  const watchdog = createIdleTimer(() =>
     controller.abort(timedOutAnswer('The time limit has passed')),
   );
   let isOpen = true;
@@ -56,7 +54,7 @@ export async function startAttempt(
   }
   // Here rather than in a `finally`: a stream that nobody reads any more never comes to one.
   function giveUp(): void {
-    controller.abort(reasonOf(callerSignal));
+    controller.abort(abortReason(callerSignal));
     close();
   }
   callerSignal.addEventListener('abort', giveUp, { once: true });
@@ -78,7 +76,7 @@ export async function startAttempt(
       const failure = watchdog.hasBitten()
         ? timedOutAnswer('The time limit of the attempt has passed')
         : toUpstreamFailure(thrown);
-      if (isSick(failure, hasAnswered)) pass.fail();
+      if (countsAsFailure(failure, hasAnswered)) pass.fail();
       if (failure.remedy !== 'never' && failure.remedy !== 'again') gate.noteFailure(failure);
       close();
       return failure;
@@ -88,13 +86,13 @@ export async function startAttempt(
 }
 
 /** Who takes calls and answers is not down: short answers still come whole from there. */
-function isSick({ unhealthy, code }: UpstreamFailure, hasAnswered: boolean): boolean {
+function countsAsFailure({ unhealthy, code }: UpstreamFailure, hasAnswered: boolean): boolean {
   return unhealthy && !(hasAnswered && code === 'upstream_interrupted');
 }
 
 /** Between the slot and the listener: an abort is told once, and nobody was listening yet. */
-function throwIfLeft(callerSignal: AbortSignal, leave: () => void): void {
+function throwIfAborted(callerSignal: AbortSignal, leave: () => void): void {
   if (!callerSignal.aborted) return;
   leave();
-  throw reasonOf(callerSignal);
+  throw abortReason(callerSignal);
 }

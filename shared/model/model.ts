@@ -45,7 +45,7 @@ export interface TokenUsage {
 }
 
 /** A whole answer: only ever made when the upstream said why it stopped. */
-export interface ModelAnswer {
+export interface ModelResponse {
   readonly text: string;
   /**
    * Set where a streamed text was longer than is kept. It has been passed on piece by piece; `text`
@@ -64,7 +64,7 @@ export interface ModelAnswer {
 /** Text as it comes, then exactly one whole answer. A stream that ends otherwise throws. */
 export type ModelEvent =
   | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'answer'; readonly answer: ModelAnswer };
+  | { readonly type: 'answer'; readonly answer: ModelResponse };
 
 /** What goes with one call and is not part of the question. */
 export interface ModelCall {
@@ -87,6 +87,6 @@ export interface ModelCall {
 
 /** A chat model behind a network: every failure is a ServiceError, or the signal's own reason. */
 export interface Model {
-  complete(request: ModelRequest, call: ModelCall): Promise<ModelAnswer>;
+  complete(request: ModelRequest, call: ModelCall): Promise<ModelResponse>;
   stream(request: ModelRequest, call: ModelCall): AsyncIterable<ModelEvent>;
 }

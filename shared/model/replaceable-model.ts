@@ -1,12 +1,12 @@
 import type { ResilientModel } from './resilient-model.ts';
 
 /** A model that can be exchanged while it is used. */
-export interface ReplaceableModel extends ResilientModel {
+export interface SwappableModel extends ResilientModel {
   /** Calls from now on go to the next model; calls in flight end where they began. */
   replace(next: ResilientModel): void;
 }
 
-export function createReplaceableModel(first: ResilientModel): ReplaceableModel {
+export function createSwappableModel(first: ResilientModel): SwappableModel {
   let current = first;
   return {
     complete: (request, call) => current.complete(request, call),
@@ -15,5 +15,21 @@ export function createReplaceableModel(first: ResilientModel): ReplaceableModel 
     replace(next) {
       current = next;
     },
+  };
+}
+
+/**
+ * Stands in for the model while nobody has said which one it is.
+ * @param explain throws what callers may see; returns once there is a model
+ */
+export function createUnconfiguredModel(explain: () => void): ResilientModel {
+  function refuse(): never {
+    explain();
+    throw new TypeError('Cannot call the model that is missing: it must have been replaced');
+  }
+  return {
+    complete: async () => refuse(),
+    stream: () => ({ [Symbol.asyncIterator]: () => ({ next: async () => refuse() }) }),
+    endpoints: () => [],
   };
 }

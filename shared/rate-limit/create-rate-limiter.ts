@@ -1,12 +1,24 @@
+import { hashIdentifier } from '../callers/caller.ts';
 import type { Clock } from '../clock.ts';
+import type { BucketStore } from './memory-bucket-store.ts';
+import type { LimitPolicy } from './policies.ts';
+import type {
+  LimitSource,
+  RateLimitRequest,
+  PolicyState,
+  RateLimiter,
+  RateLimitResult,
+} from './rate-limiter.ts';
+import {
+  type BucketRequest,
+  takeAll,
+  type TakeAllResult,
+  adjustAll,
+  createReservation,
+  toRateLimitError,
+  withAmount,
+} from './reservation.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import type { BucketStore } from './bucket-store.ts';
-import { claimAll, correctAll, withAmount, type Claim, type ClaimOutcome } from './claims.ts';
-import { hashIdentifier } from './hash-identifier.ts';
-import type { LimitPolicy } from './limit-policy.ts';
-import type { LimitSource, Need, PolicyState, RateLimiter, Verdict } from './rate-limiter.ts';
-import { createReservation } from './reservation.ts';
-import { refusalOf } from './refusal.ts';
 
 /** enforce: refuse what is over; observe: let it pass and say so in the log. */
 export type LimitMode = 'enforce' | 'observe';
@@ -42,27 +54,27 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   const localStores = new Map(policies.map((policy) => [policy, options.localBucketsOf(policy)]));
   const sharedStores = new Map(policies.map((policy) => [policy, shared?.bucketsOf(policy)]));
 
-  async function claimShared(claims: readonly Claim[]): Promise<ClaimOutcome | undefined> {
+  async function claimShared(claims: readonly BucketRequest[]): Promise<TakeAllResult | undefined> {
     if (shared === undefined || claims.length === 0) return undefined;
     try {
-      return await shared.guard(() => claimAll(sharedStores, claims));
+      return await shared.guard(() => takeAll(sharedStores, claims));
     } catch {
       // The guard has said so in the log, and `state` tells it to readiness.
       return undefined;
     }
   }
 
-  async function correctShared(claims: readonly Claim[]): Promise<void> {
+  async function correctShared(claims: readonly BucketRequest[]): Promise<void> {
     if (shared === undefined || claims.length === 0) return;
     // What cannot be given back is missing until the bucket fills up: strict, never loose.
-    await shared.guard(() => correctAll(sharedStores, claims)).catch(() => undefined);
+    await shared.guard(() => adjustAll(sharedStores, claims)).catch(() => undefined);
   }
 
-  async function reserve({ callerId, tokens }: Need): Promise<Verdict> {
+  async function reserve({ callerId, tokens }: RateLimitRequest): Promise<RateLimitResult> {
     const caller = hashIdentifier(callerId);
     const now = clock.now();
-    const claims = policies.map((policy) => claimOf(policy, { caller, tokens, now }));
-    const local = await claimAll(localStores, claims);
+    const claims = policies.map((policy) => bucketRequestOf(policy, { caller, tokens, now }));
+    const local = await takeAll(localStores, claims);
     // In observe mode what is over the limit here may still be within it there.
     const isOver = local.refused.length > 0 && mode === 'enforce';
     const far = isOver ? undefined : await claimShared(local.granted);
@@ -70,14 +82,14 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     const refused = [...local.refused, ...(far?.refused ?? [])];
     const states = statesOf(local, far);
     if (refused.length > 0 && mode === 'enforce') {
-      await correctAll(localStores, local.granted.map(inverse));
+      await adjustAll(localStores, local.granted.map(inverse));
       // Nobody waits for this: the caller is refused in any case.
       if (far !== undefined) void correctShared(far.granted.map(inverse));
-      return { allowed: false, states, source, refusal: refusalOf(refused, now) };
+      return { allowed: false, states, source, refusal: toRateLimitError(refused, now) };
     }
     for (const { claim } of refused) logWouldRefuse(options, { claim, caller });
     const reservation = createReservation({
-      correctLocal: (claims) => correctAll(localStores, claims),
+      correctLocal: (claims) => adjustAll(localStores, claims),
       correctShared,
       localClaims: local.granted,
       sharedClaims: far?.granted ?? [],
@@ -88,20 +100,20 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   return { reserve, state: () => shared?.state() ?? 'ready' };
 }
 
-function claimOf(
+function bucketRequestOf(
   policy: LimitPolicy,
   { caller, tokens, now }: { caller: string; tokens: number; now: number },
-): Claim {
+): BucketRequest {
   const amount = policy.unit === 'requests' ? 1 : Math.max(0, Math.ceil(tokens));
   return { policy, key: policy.keyOf(caller, now), amount, endsAt: policy.endsAt?.(now) };
 }
 
-function inverse(claim: Claim): Claim {
+function inverse(claim: BucketRequest): BucketRequest {
   return withAmount(claim, -claim.amount);
 }
 
 /** What is left of a policy is what the stricter of both stores says. */
-function statesOf(local: ClaimOutcome, far: ClaimOutcome | undefined): PolicyState[] {
+function statesOf(local: TakeAllResult, far: TakeAllResult | undefined): PolicyState[] {
   return local.states.map((state) => {
     const other = far?.states.find(({ policy }) => policy === state.policy);
     return other !== undefined && other.remaining <= state.remaining ? other : state;
@@ -119,11 +131,24 @@ function sourceOf(
 
 function logWouldRefuse(
   { telemetry }: RateLimiterOptions,
-  { claim, caller }: { claim: Claim; caller: string },
+  { claim, caller }: { claim: BucketRequest; caller: string },
 ): void {
   telemetry.info('rate limit would refuse', {
     policy: claim.policy.name,
     amount: claim.amount,
     caller: caller.slice(0, LOGGED_ID_CHARS),
   });
+}
+
+/** The same limiter, whose verdicts are counted. Never by caller: there is no end of those. */
+export function withMetrics(limiter: RateLimiter, telemetry: Telemetry): RateLimiter {
+  return {
+    ...limiter,
+    async reserve(need) {
+      const verdict = await limiter.reserve(need);
+      const outcome = verdict.allowed ? 'allowed' : verdict.refusal.code;
+      telemetry.count('limiterVerdicts', 1, { outcome });
+      return verdict;
+    },
+  };
 }

@@ -1,15 +1,15 @@
 import type { ServiceError } from '../errors.ts';
-import type { LimitPolicy } from './limit-policy.ts';
+import type { LimitPolicy } from './policies.ts';
 
 /** Keeps each caller within its requests and tokens, before they are spent. */
 export interface RateLimiter {
   /** Takes one request and the estimated tokens out of the caller's buckets. Never rejects. */
-  reserve(need: Need): Promise<Verdict>;
+  reserve(need: RateLimitRequest): Promise<RateLimitResult>;
   /** away while limits are kept by this instance alone although a shared store is configured. */
   state(): 'ready' | 'away';
 }
 
-export interface Need {
+export interface RateLimitRequest {
   /** Any text; only its hash leaves this process. */
   readonly callerId: string;
   /** Upper estimate of what the request will use. */
@@ -27,14 +27,14 @@ export interface PolicyState {
   readonly resetAt: number;
 }
 
-interface VerdictBase {
+interface RateLimitResultBase {
   readonly states: readonly PolicyState[];
   readonly source: LimitSource;
 }
 
-export type Verdict =
-  | (VerdictBase & { readonly allowed: true; readonly reservation: Reservation })
-  | (VerdictBase & {
+export type RateLimitResult =
+  | (RateLimitResultBase & { readonly allowed: true; readonly reservation: Reservation })
+  | (RateLimitResultBase & {
       readonly allowed: false;
       /** rate_limited, budget_exhausted, or context_too_long where waiting cannot help. */
       readonly refusal: ServiceError;

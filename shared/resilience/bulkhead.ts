@@ -1,4 +1,4 @@
-import { reasonOf } from './waiting.ts';
+import { abortReason } from './abort.ts';
 
 export interface BulkheadOptions {
   readonly maxConcurrent: number;
@@ -6,17 +6,17 @@ export interface BulkheadOptions {
 }
 
 /** Gives a slot back; calling it twice gives back one. */
-export type LeaveBulkhead = () => void;
+export type ReleaseSlot = () => void;
 
 /** Bounds the calls that one endpoint has in flight, so that a slow one cannot hold everything. */
 export interface Bulkhead {
   hasRoom(): boolean;
   /** A slot, at once or after waiting in line; undefined when the line is full. */
-  enter(signal: AbortSignal): Promise<LeaveBulkhead | undefined>;
+  enter(signal: AbortSignal): Promise<ReleaseSlot | undefined>;
 }
 
 interface Waiter {
-  admit(leave: LeaveBulkhead): void;
+  admit(leave: ReleaseSlot): void;
 }
 
 /** A bulkhead of slots rather than of functions: a stream keeps its slot until it has ended. */
@@ -24,7 +24,7 @@ export function createBulkhead({ maxConcurrent, maxQueued }: BulkheadOptions): B
   const waiting = new Set<Waiter>();
   let active = 0;
 
-  function take(): LeaveBulkhead {
+  function take(): ReleaseSlot {
     let held = true;
     return () => {
       if (!held) return;
@@ -38,7 +38,7 @@ export function createBulkhead({ maxConcurrent, maxQueued }: BulkheadOptions): B
     };
   }
 
-  function queue(signal: AbortSignal): Promise<LeaveBulkhead> {
+  function queue(signal: AbortSignal): Promise<ReleaseSlot> {
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         admit(leave) {
@@ -48,7 +48,7 @@ export function createBulkhead({ maxConcurrent, maxQueued }: BulkheadOptions): B
       };
       function giveUp(): void {
         waiting.delete(waiter);
-        reject(reasonOf(signal));
+        reject(abortReason(signal));
       }
       waiting.add(waiter);
       signal.addEventListener('abort', giveUp, { once: true });
@@ -58,7 +58,7 @@ export function createBulkhead({ maxConcurrent, maxQueued }: BulkheadOptions): B
   return {
     hasRoom: () => active < maxConcurrent || waiting.size < maxQueued,
     async enter(signal) {
-      if (signal.aborted) throw reasonOf(signal);
+      if (signal.aborted) throw abortReason(signal);
       if (active < maxConcurrent) {
         active += 1;
         return take();

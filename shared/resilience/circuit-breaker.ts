@@ -12,7 +12,7 @@ export interface CircuitBreakerOptions {
 }
 
 /** Leave to make one call. Exactly one verdict counts; a call without a verdict is `leave`. */
-export interface BreakerPass {
+export interface CircuitPermit {
   /** The endpoint is alive though the call is not over: a probe closes the circuit now. */
   progress(): void;
   succeed(): void;
@@ -27,7 +27,7 @@ export interface CircuitBreaker {
   retryInMs(): number;
   mayEnter(): boolean;
   /** A pass, or undefined while the circuit is open or its one probe is still out. */
-  enter(): BreakerPass | undefined;
+  enter(): CircuitPermit | undefined;
 }
 
 /** What the circuit is. A pass holds the stage it was given in, so late verdicts count nowhere. */
@@ -72,7 +72,7 @@ export function createCircuitBreaker(options: CircuitBreakerOptions): CircuitBre
     become({ name: 'open', until: clock.now() + halfOpenAfterMs });
   }
 
-  function createPass(enteredIn: Stage): BreakerPass {
+  function createPass(enteredIn: Stage): CircuitPermit {
     let given = enteredIn;
     let pending = true;
     function closeAfterProbe(): void {

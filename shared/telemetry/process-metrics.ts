@@ -14,9 +14,9 @@ export function observeProcess(registry: MetricsRegistry, { version }: { version
   const memory = memoryLimit();
   registry.observe('eventLoopDelay', () => {
     const seen = [
-      { value: late(delay.percentile(50)), attributes: { quantile: '0.5' } },
-      { value: late(delay.percentile(99)), attributes: { quantile: '0.99' } },
-      { value: late(delay.max), attributes: { quantile: '1' } },
+      { value: elapsedMs(delay.percentile(50)), attributes: { quantile: '0.5' } },
+      { value: elapsedMs(delay.percentile(99)), attributes: { quantile: '0.99' } },
+      { value: elapsedMs(delay.max), attributes: { quantile: '1' } },
     ];
     delay.reset();
     return seen;
@@ -32,7 +32,7 @@ export function observeProcess(registry: MetricsRegistry, { version }: { version
 }
 
 /** The histogram counts from one tick of its timer to the next, and has none before the first. */
-function late(nanoseconds: number): number {
+function elapsedMs(nanoseconds: number): number {
   if (!Number.isFinite(nanoseconds)) return 0;
   return Math.max(0, nanoseconds / NANOSECONDS - DELAY_RESOLUTION_MS / 1_000);
 }

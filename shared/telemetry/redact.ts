@@ -10,7 +10,7 @@ const MIN_SECRET_CHARS = 8;
 const SECRET = '[secret]';
 
 /** Ids of our own making, and times: nothing in them is anybody's. */
-const HARMLESS =
+const NON_PERSONAL =
   /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}|[0-9a-f]{32}|00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}|\d{4}-\d\d-\d\dT[\d:.]+Z)$/;
 
 /** Keys that are known by how they begin, and values beside a word that says what they are. */
@@ -30,7 +30,7 @@ const IPV6 =
 const IPV4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?:\/\d{1,2})?(?![\d.])/g;
 /** Phones, cards, tax numbers: digits of any script with what people put between them. */
 const DIGITS = /[+(]{0,2}\p{Nd}(?:[ \t.()/–-]{0,3}\p{Nd}){5,40}(?: ?(?:x|ext\.?) ?\d{1,6})?/giu;
-const WORTH_A_LOOK = /[@:=\p{Nd}]|[-_]\w{8}|eyJ|AKIA|Bearer|Basic/iu;
+const CANDIDATE = /[@:=\p{Nd}]|[-_]\w{8}|eyJ|AKIA|Bearer|Basic/iu;
 
 /**
  * The last line of defence for text that leaves the process as a log field or an attribute: what
@@ -43,7 +43,7 @@ export function createRedactor({ secrets }: RedactOptions): Redact {
     for (const secret of secrets()) {
       if (secret.length >= MIN_SECRET_CHARS) safe = safe.replaceAll(secret, SECRET);
     }
-    if (!WORTH_A_LOOK.test(safe) || HARMLESS.test(safe)) return safe;
+    if (!CANDIDATE.test(safe) || NON_PERSONAL.test(safe)) return safe;
     return redactPersonal(redactKeys(safe));
   };
 }

@@ -1,4 +1,4 @@
-import type { AttributesOf, CounterName, HistogramName } from './metric-names.ts';
+import type { AttributesOf, CounterName, HistogramName } from './metrics.ts';
 
 /** debug: developers; info: the record of what happened; warn: look this week; error: somebody must act. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

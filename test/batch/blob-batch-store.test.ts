@@ -1,43 +1,45 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createAzureBlobArea } from '../../shared/batch/azure/azure-blob-area.ts';
-import type { BatchStore } from '../../shared/batch/store/batch-store.ts';
-import { createBlobBatchStore } from '../../shared/batch/store/blob-batch-store.ts';
-import { names } from '../../shared/batch/store/blob-names.ts';
-import { digestOf, type InlineJob } from '../../shared/batch/job/job.ts';
-import type { JournalEntry } from '../../shared/batch/store/journal.ts';
-import { answered } from '../../shared/batch/job/result.ts';
-import type { ShardHold } from '../../shared/batch/store/shard-hold.ts';
+import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
+import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
+import { blobPaths } from '../../shared/batch/storage/blob-paths.ts';
+import { digestOf, type InlineJob } from '../../shared/batch/model/job-message.ts';
+import type { JournalEntry } from '../../shared/batch/storage/journal.ts';
+import { successLine } from '../../shared/batch/model/item.ts';
+import type { ShardLease } from '../../shared/batch/storage/shard-lease.ts';
 import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { readJob, type JobResults } from '../support/batch/read-job.ts';
 import { createRecordedTelemetry } from '../support/recorded-telemetry.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 let store: BatchStore;
 
 beforeAll(async () => {
-  world = await startStorageWorld();
+  environment = await startStorageEnvironment();
   store = storeWith();
 });
 
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 function areaWith(options: { renewEveryMs?: number; telemetry?: Telemetry } = {}) {
-  const { connection } = world;
-  return createAzureBlobArea({
+  const { connection } = environment;
+  return createAzureBlobContainer({
     connection,
     container: RESULT_CONTAINER,
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
     ...options,
   });
 }
 
 function storeWith(options: { renewEveryMs?: number; telemetry?: Telemetry } = {}): BatchStore {
-  const { telemetry = silentTelemetry } = options;
+  const { telemetry = noopTelemetry } = options;
   return createBlobBatchStore({ area: areaWith(options), clock: systemClock, telemetry });
 }
 
@@ -45,7 +47,7 @@ function refOf({ jobId, items }: InlineJob) {
   return { id: jobId, shard: 0, total: items.length, digest: digestOf(items), generation: 0 };
 }
 
-async function mustOpen(job: InlineJob, from = store): Promise<ShardHold> {
+async function mustOpen(job: InlineJob, from = store): Promise<ShardLease> {
   const hold = await from.open(refOf(job));
   if (typeof hold === 'string') throw new Error(`Cannot open ${job.jobId}: ${hold}`);
   return hold;
@@ -57,11 +59,11 @@ function read(jobId: string): Promise<JobResults | undefined> {
 
 function resultOf(jobId: string, index: number): JournalEntry {
   const place = { jobId, index, customId: `id-m${index}` };
-  return { type: 'result', index, line: answered(place, 'r', { response: `größe ${index}` }) };
+  return { type: 'result', index, line: successLine(place, 'r', { response: `größe ${index}` }) };
 }
 
 function journalBlob(jobId: string) {
-  return world.results.getAppendBlobClient(names.journal(jobId, 0));
+  return environment.results.getAppendBlobClient(blobPaths.journal(jobId, 0));
 }
 
 describe('a journal in blob storage', () => {
@@ -71,7 +73,7 @@ describe('a journal in blob storage', () => {
     await hold.append(resultOf('begins', 0));
     await hold.release();
 
-    const lines = (await world.journalText('begins')).trimEnd().split('\n');
+    const lines = (await environment.journalText('begins')).trimEnd().split('\n');
     expect(lines.map((line): unknown => JSON.parse(line))).toEqual([
       { type: 'job', digest: digestOf(job.items), total: 2, createdAt: expect.any(String) },
       resultOf('begins', 0),
@@ -111,7 +113,7 @@ describe('a journal in blob storage', () => {
     const outcomes = await Promise.all(Array.from({ length: 8 }, () => store.open(refOf(job))));
 
     expect(outcomes.filter((outcome) => outcome === 'busy')).toHaveLength(7);
-    expect((await world.journalText('raced')).match(/"type":"job"/g)).toHaveLength(1);
+    expect((await environment.journalText('raced')).match(/"type":"job"/g)).toHaveLength(1);
   });
 
   it('begins a journal that a crash left empty', async () => {
@@ -165,7 +167,7 @@ describe('a journal in blob storage', () => {
     const body = { response: 'ä'.repeat(500_000) };
 
     await Promise.all([
-      hold.append({ type: 'result', index: 0, line: answered(place, 'r', body) }),
+      hold.append({ type: 'result', index: 0, line: successLine(place, 'r', body) }),
       ...Array.from({ length: 29 }, (_value, at) => hold.append(resultOf('large', at + 1))),
     ]);
 
@@ -191,7 +193,7 @@ describe('a hold in blob storage', () => {
     expect(other.lost.aborted).toBe(false);
     await other.append(resultOf('stolen', 0));
     await other.release();
-    expect((await world.journalText('stolen')).trimEnd().split('\n')).toHaveLength(3);
+    expect((await environment.journalText('stolen')).trimEnd().split('\n')).toHaveLength(3);
   });
 
   it('Q9: rejects an append before it even knows that it was lost', async () => {
@@ -223,8 +225,8 @@ describe('the result store', () => {
     for (const message of letters) await store.recordDeadLetter({ reason: 'because', message });
 
     const kept: string[] = [];
-    for await (const blob of world.results.listBlobsFlat({ prefix: '_dead-letters/' })) {
-      const text = await world.results.getBlobClient(blob.name).downloadToBuffer();
+    for await (const blob of environment.results.listBlobsFlat({ prefix: '_dead-letters/' })) {
+      const text = await environment.results.getBlobClient(blob.name).downloadToBuffer();
       kept.push(text.toString('utf8'));
       expect(blob.name).toMatch(/^_dead-letters\/\d{4}-\d\d-\d\d\/[0-9a-f-]{36}\.json$/);
     }

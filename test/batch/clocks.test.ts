@@ -1,14 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JobProcessor } from '../../shared/batch/process-job.ts';
-import { LEASE_SECONDS } from '../../shared/batch/azure/keep-lease.ts';
-import { COMPLETION_WINDOW_MS, newRecord } from '../../shared/batch/job/record.ts';
+import type { JobProcessor } from '../../shared/batch/processing/process-message.ts';
+import { LEASE_SECONDS } from '../../shared/storage/azure/blob-lease.ts';
+import { COMPLETION_WINDOW_MS, newRecord } from '../../shared/batch/model/batch-record.ts';
 import { ServiceError } from '../../shared/errors.ts';
 import { itemOf, jobOf, messages, shardJob } from '../support/batch/jobs.ts';
 import { pumpQueue } from '../support/batch/pump-queue.ts';
 import type { Script } from '../support/batch/scripted-agent.ts';
 import { storageProcessor, type StorageProcessor } from '../support/batch/storage-processor.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 
 const MINUTE_MS = 60_000;
 /** What an item waits after its first failure, and after its second. */
@@ -30,19 +33,19 @@ function wrongClock(minutes: number) {
   };
 }
 
-const worlds: StorageWorld[] = [];
+const environments: StorageEnvironment[] = [];
 /** A storage of its own, for a test that empties the queue. */
-async function startWorld(): Promise<StorageWorld> {
-  const world = await startStorageWorld();
-  worlds.push(world);
-  return world;
+async function startEnvironment(): Promise<StorageEnvironment> {
+  const environment = await startStorageEnvironment();
+  environments.push(environment);
+  return environment;
 }
 
-let shared: StorageWorld;
+let shared: StorageEnvironment;
 beforeAll(async () => {
-  shared = await startWorld();
+  shared = await startEnvironment();
 });
-afterAll(() => Promise.all(worlds.map((world) => world.stop())));
+afterAll(() => Promise.all(environments.map((environment) => environment.stop())));
 
 /** When each item was asked, over all instances, and an agent that fails it the first two times. */
 function failingTwice() {
@@ -93,17 +96,17 @@ describe('instances whose clocks differ', () => {
   ])(
     'Q10: keep what was promised to an item that fails, %i and %i minutes off',
     async (first, second) => {
-      const world = await startWorld();
+      const environment = await startEnvironment();
       const { asked, script } = failingTwice();
-      const { connectionString } = world;
+      const { connectionString } = environment;
       const instances = [first, second].map((minutes) =>
         storageProcessor({ connectionString, script, clock: wrongClock(minutes) }),
       );
       const [one, two] = instances as [StorageProcessor, StorageProcessor];
       const { processor, deliveries } = inTurns(instances);
-      await world.jobs.sendMessage(JSON.stringify(jobOf('skewed', messages(ITEMS))));
+      await environment.jobs.sendMessage(JSON.stringify(jobOf('skewed', messages(ITEMS))));
 
-      await pumpQueue(world, { processor, isDone: () => isComplete(one, 'skewed') });
+      await pumpQueue(environment, { processor, isDone: () => isComplete(one, 'skewed') });
 
       const { counts } = await two.batch.desk.view('skewed', 'anybody');
       expect(counts).toEqual({ total: ITEMS, completed: ITEMS, failed: 0 });
@@ -154,11 +157,11 @@ describe('an instance whose clock is set', () => {
   ])(
     'Q10: keeps what was promised to an item that fails, %s',
     async (_direction, minutes) => {
-      const world = await startWorld();
+      const environment = await startEnvironment();
       const { asked, script } = failingTwice();
       const clock = wrongClock(0);
       const instance = storageProcessor({
-        connectionString: world.connectionString,
+        connectionString: environment.connectionString,
         clock,
         script(turn) {
           if (asked.size === ITEMS / 2) clock.set(minutes);
@@ -166,9 +169,9 @@ describe('an instance whose clock is set', () => {
         },
       });
       const { processor, deliveries } = inTurns([instance]);
-      await world.jobs.sendMessage(JSON.stringify(jobOf('jumped', messages(ITEMS))));
+      await environment.jobs.sendMessage(JSON.stringify(jobOf('jumped', messages(ITEMS))));
 
-      await pumpQueue(world, { processor, isDone: () => isComplete(instance, 'jumped') });
+      await pumpQueue(environment, { processor, isDone: () => isComplete(instance, 'jumped') });
 
       const { counts } = await instance.batch.desk.view('jumped', 'anybody');
       expect(counts).toEqual({ total: ITEMS, completed: ITEMS, failed: 0 });

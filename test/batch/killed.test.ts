@@ -1,26 +1,29 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { toMessageText } from '../../shared/batch/job/job.ts';
+import { toMessageText } from '../../shared/batch/model/job-message.ts';
 import { breakLease } from '../support/batch/break-lease.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { storageProcessor } from '../support/batch/storage-processor.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 import { runScript } from '../support/run-script.ts';
 
 const SCRIPT = join(import.meta.dirname, 'fixtures', 'process-once.ts');
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 
 beforeAll(async () => {
-  world = await startStorageWorld();
+  environment = await startStorageEnvironment();
 });
 
-beforeEach(() => world.jobs.clearMessages());
+beforeEach(() => environment.jobs.clearMessages());
 
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 function deliver(...args: string[]) {
-  return runScript(SCRIPT, { args: [world.connectionString, ...args] });
+  return runScript(SCRIPT, { args: [environment.connectionString, ...args] });
 }
 
 function askedBy(output: string): string[] {
@@ -34,9 +37,9 @@ describe('a process that is killed in the middle of a job', () => {
     await first.waitFor('asked m6');
     first.child.kill('SIGKILL');
     await first.ended;
-    const kept = (await world.journalText('killed')).match(/"type":"result"/g)?.length ?? 0;
-    await breakLease(world, 'killed');
-    const { processor, agent, read } = storageProcessor(world);
+    const kept = (await environment.journalText('killed')).match(/"type":"result"/g)?.length ?? 0;
+    await breakLease(environment, 'killed');
+    const { processor, agent, read } = storageProcessor(environment);
 
     await processor.process(job);
 
@@ -53,12 +56,12 @@ describe('a process that is killed in the middle of a job', () => {
     const job = jobOf('held', messages(4));
     const first = deliver(toMessageText(job), '10', 'm2');
     expect(await first.ended).toMatchObject({ signal: 'SIGKILL' });
-    const { processor, agent } = storageProcessor(world);
+    const { processor, agent } = storageProcessor(environment);
 
     await processor.process(job);
 
     expect(agent.asked).toEqual([]);
-    expect((await world.jobs.getProperties()).approximateMessagesCount).toBe(1);
+    expect((await environment.jobs.getProperties()).approximateMessagesCount).toBe(1);
   });
 
   it(
@@ -69,9 +72,9 @@ describe('a process that is killed in the middle of a job', () => {
       for (let delivery = 1; delivery <= 9; delivery += 1) {
         const killed = deliver(toMessageText(job), '20', 'm3');
         expect(await killed.ended).toMatchObject({ signal: 'SIGKILL' });
-        await breakLease(world, 'deadly');
+        await breakLease(environment, 'deadly');
       }
-      const { processor, agent, read } = storageProcessor(world);
+      const { processor, agent, read } = storageProcessor(environment);
 
       await processor.process(job);
 
@@ -80,19 +83,19 @@ describe('a process that is killed in the middle of a job', () => {
       expect(codes.slice(0, 2)).toEqual([undefined, undefined]);
       expect(codes.slice(3)).toEqual(['exhausted', 'exhausted', 'exhausted']);
       expect(agent.asked).toEqual([]);
-      expect((await world.jobs.getProperties()).approximateMessagesCount).toBe(0);
+      expect((await environment.jobs.getProperties()).approximateMessagesCount).toBe(0);
     },
   );
 
   it('Q12: is explained once the platform gave its message up', async () => {
     const job = jobOf('poisoned', messages(4));
     await deliver(toMessageText(job), '20', 'm3').ended;
-    const { batch, read } = storageProcessor(world);
+    const { batch, read } = storageProcessor(environment);
     await expect(batch.explainPoison(job)).rejects.toThrow('while another delivery holds it');
-    await breakLease(world, 'poisoned');
+    await breakLease(environment, 'poisoned');
 
     await batch.explainPoison(toMessageText(job));
-    const putBack = await world.jobs.getProperties();
+    const putBack = await environment.jobs.getProperties();
     for (let times = 2; times <= 4; times += 1) await batch.explainPoison(toMessageText(job));
 
     const results = (await read('poisoned'))?.results;

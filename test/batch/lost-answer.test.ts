@@ -1,17 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { PATIENT } from '../../shared/batch/azure/storage-connection.ts';
-import { createAzureBlobArea } from '../../shared/batch/azure/azure-blob-area.ts';
-import type { BatchStore } from '../../shared/batch/store/batch-store.ts';
-import { createBlobBatchStore } from '../../shared/batch/store/blob-batch-store.ts';
-import { answered } from '../../shared/batch/job/result.ts';
-import type { ShardHold } from '../../shared/batch/store/shard-hold.ts';
+import { BACKGROUND_TIMEOUTS } from '../../shared/storage/azure/storage-timeouts.ts';
+import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
+import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
+import { successLine } from '../../shared/batch/model/item.ts';
+import type { ShardLease } from '../../shared/batch/storage/shard-lease.ts';
 import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { startBreakProxy, type BreakProxy } from '../support/batch/break-proxy.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 let proxy: BreakProxy;
 let store: BatchStore;
 /** Parts of `METHOD path?query` whose next answer is lost. */
@@ -20,31 +22,34 @@ let losing: string[] = [];
 const WAIT = { timeout: 10_000 };
 
 beforeAll(async () => {
-  world = await startStorageWorld();
+  environment = await startStorageEnvironment();
   proxy = await startBreakProxy({
-    targetPort: world.blobPort,
+    targetPort: environment.blobPort,
     breaks: ({ method, url }) => {
       const at = losing.findIndex((part) => `${method} ${url}`.includes(part));
       if (at !== -1) losing = losing.toSpliced(at, 1);
       return at === -1 ? undefined : 'lost';
     },
   });
-  const connectionString = world.connectionString.replace(`:${world.blobPort}/`, `:${proxy.port}/`);
-  const area = createAzureBlobArea({
+  const connectionString = environment.connectionString.replace(
+    `:${environment.blobPort}/`,
+    `:${proxy.port}/`,
+  );
+  const area = createAzureBlobContainer({
     connection: { kind: 'connectionString', connectionString },
     container: RESULT_CONTAINER,
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
     renewEveryMs: 50,
   });
-  store = createBlobBatchStore({ area, clock: systemClock, telemetry: silentTelemetry });
+  store = createBlobBatchStore({ area, clock: systemClock, telemetry: noopTelemetry });
 });
 
 afterAll(async () => {
   await proxy.close();
-  await world.stop();
+  await environment.stop();
 });
 
-async function open(jobId: string): Promise<ShardHold> {
+async function open(jobId: string): Promise<ShardLease> {
   const hold = await store.open({ id: jobId, shard: 0, total: 1, digest: 'd', generation: 0 });
   if (typeof hold === 'string') throw new Error(`Cannot open ${jobId}: ${hold}`);
   return hold;
@@ -57,7 +62,7 @@ function countOf(part: string): number {
 describe('an answer of storage that is lost on its way', () => {
   it('Q11: leaves the line in the journal once, although the client sends it again', async () => {
     const hold = await open('append');
-    const line = answered({ jobId: 'append', index: 0, customId: 'id-hi' }, 'r', { text: 'hi' });
+    const line = successLine({ jobId: 'append', index: 0, customId: 'id-hi' }, 'r', { text: 'hi' });
     const before = countOf('comp=appendblock');
     losing = ['comp=appendblock'];
 
@@ -65,7 +70,7 @@ describe('an answer of storage that is lost on its way', () => {
     await hold.append({ type: 'closed' });
 
     await hold.release();
-    const lines = (await world.journalText('append')).trimEnd().split('\n');
+    const lines = (await environment.journalText('append')).trimEnd().split('\n');
     expect(lines.map((text) => text.slice(0, 15))).toEqual([
       '{"type":"job","',
       '{"type":"result',
@@ -81,7 +86,7 @@ describe('an answer of storage that is lost on its way', () => {
     const hold = await open('begin');
 
     await hold.release();
-    expect((await world.journalText('begin')).match(/"type":"job"/g)).toHaveLength(1);
+    expect((await environment.journalText('begin')).match(/"type":"job"/g)).toHaveLength(1);
   });
 
   it('opens the job when the answers about its creation and its lease are lost', async () => {
@@ -96,7 +101,7 @@ describe('an answer of storage that is lost on its way', () => {
   it('lets go of the job when its journal cannot be read', async () => {
     await (await open('unread')).release();
     losing = Array.from(
-      { length: PATIENT.retryOptions.maxTries },
+      { length: BACKGROUND_TIMEOUTS.retryOptions.maxTries },
       () => 'HEAD /devstoreaccount1/batch-results/unread',
     );
 
@@ -113,7 +118,7 @@ describe('an answer of storage that is lost on its way', () => {
 
     await hold.append({ type: 'closed' });
     await hold.release();
-    expect((await world.journalText('granted')).trimEnd().split('\n')).toHaveLength(2);
+    expect((await environment.journalText('granted')).trimEnd().split('\n')).toHaveLength(2);
   });
 });
 

@@ -1,25 +1,27 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Job } from '../../shared/batch/job/job.ts';
-import type { JobSender } from '../../shared/batch/job/job-sender.ts';
+import type { Job, JobSender } from '../../shared/batch/model/job-message.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { untilAborted } from '../support/batch/scripted-agent.ts';
 import { storageProcessor } from '../support/batch/storage-processor.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 
 beforeAll(async () => {
-  world = await startStorageWorld();
+  environment = await startStorageEnvironment();
 });
 
-beforeEach(() => world.jobs.clearMessages());
+beforeEach(() => environment.jobs.clearMessages());
 
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function resultLines(jobId: string): Promise<string[]> {
-  const lines = (await world.journalText(jobId)).trimEnd().split('\n');
+  const lines = (await environment.journalText(jobId)).trimEnd().split('\n');
   return lines.filter((line) => line.startsWith('{"type":"result"'));
 }
 
@@ -32,7 +34,7 @@ describe('one result for each item', () => {
       },
     };
     const script = () => pause(5).then(() => 'ok');
-    const { connectionString } = world;
+    const { connectionString } = environment;
     const needs = { connectionString, sender, script };
     const instances = [storageProcessor(needs), storageProcessor(needs)] as const;
     const job = jobOf('copies', messages(20));
@@ -52,7 +54,7 @@ describe('one result for each item', () => {
   });
 
   it('Q4: does not depend on the order in which jobs and their copies come', async () => {
-    const { processor, read, agent } = storageProcessor(world);
+    const { processor, read, agent } = storageProcessor(environment);
     const jobs = ['c', 'a', 'b'].map((jobId) => jobOf(jobId, [`${jobId}0`, `${jobId}1`]));
 
     await Promise.all([...jobs, ...jobs.toReversed()].map((job) => processor.process(job)));
@@ -63,7 +65,7 @@ describe('one result for each item', () => {
   });
 
   it('Q6: goes on in another instance when the first is stopped', async () => {
-    const { connectionString } = world;
+    const { connectionString } = environment;
     const first = storageProcessor({
       connectionString,
       script: ({ message, signal }) => (message < 'm3' ? 'ok' : untilAborted(signal)),
@@ -74,7 +76,7 @@ describe('one result for each item', () => {
     await delivery;
 
     const second = storageProcessor({ connectionString });
-    const { receivedMessageItems } = await world.jobs.receiveMessages();
+    const { receivedMessageItems } = await environment.jobs.receiveMessages();
     await second.processor.process(receivedMessageItems[0]?.messageText);
 
     expect(second.agent.asked).toEqual(['m3', 'm4', 'm5', 'm6', 'm7', 'm8']);
@@ -83,7 +85,7 @@ describe('one result for each item', () => {
 
   it('answers a thousand items as fast as its width allows, with few writes', async () => {
     const script = () => pause(5).then(() => 'ok');
-    const { connectionString } = world;
+    const { connectionString } = environment;
     const serial = storageProcessor({ connectionString, script, concurrency: 1 });
     const wide = storageProcessor({ connectionString, script, concurrency: 50 });
     const serialAt = performance.now();
@@ -98,7 +100,7 @@ describe('one result for each item', () => {
     expect(wide.agent.asked).toHaveLength(1_000);
     expect(wide.agent.mostAtOnce()).toBe(50);
     expect((1_000 * oneMs) / wideMs).toBeGreaterThan(5);
-    const blob = world.results.getBlobClient('wide/shard-00000.journal.jsonl');
+    const blob = environment.results.getBlobClient('wide/shard-00000.journal.jsonl');
     expect((await blob.getProperties()).blobCommittedBlockCount).toBeLessThan(500);
   });
 });

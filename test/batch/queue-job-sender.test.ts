@@ -1,18 +1,21 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseJob, toMessageText } from '../../shared/batch/job/job.ts';
-import { createQueueJobSender } from '../../shared/batch/azure/queue-job-sender.ts';
+import { parseJob, toMessageText } from '../../shared/batch/model/job-message.ts';
+import { createAzureJobSender } from '../../shared/batch/azure-job-queue.ts';
 import { jobOf } from '../support/batch/jobs.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 
 beforeAll(async () => {
-  world = await startStorageWorld();
+  environment = await startStorageEnvironment();
 });
 
-beforeEach(() => world.jobs.clearMessages());
+beforeEach(() => environment.jobs.clearMessages());
 
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 const job = jobOf('job', [
   'emoji 😀 and 👩‍👩‍👧',
@@ -28,31 +31,31 @@ const job = jobOf('job', [
 
 describe('the job queue', () => {
   it('Q2: hands back the same job, whatever characters are in it', async () => {
-    await createQueueJobSender(world.connection).send(job, { delaySeconds: 0 });
+    await createAzureJobSender(environment.connection).send(job, { delaySeconds: 0 });
 
-    const { receivedMessageItems } = await world.jobs.receiveMessages();
+    const { receivedMessageItems } = await environment.jobs.receiveMessages();
     const text = receivedMessageItems[0]?.messageText ?? '';
     expect(parseJob(text)).toEqual({ ok: true, job });
     expect(text).toBe(toMessageText(job));
   });
 
   it('takes base64 of the job from other producers', async () => {
-    await world.jobs.sendMessage(Buffer.from(JSON.stringify(job)).toString('base64'));
+    await environment.jobs.sendMessage(Buffer.from(JSON.stringify(job)).toString('base64'));
 
-    const { receivedMessageItems } = await world.jobs.receiveMessages();
+    const { receivedMessageItems } = await environment.jobs.receiveMessages();
     expect(parseJob(receivedMessageItems[0]?.messageText)).toEqual({ ok: true, job });
   });
 
   it('Q8: keeps a delayed job back', async () => {
-    await createQueueJobSender(world.connection).send(job, { delaySeconds: 60 });
+    await createAzureJobSender(environment.connection).send(job, { delaySeconds: 60 });
 
-    const { receivedMessageItems } = await world.jobs.receiveMessages();
-    const { approximateMessagesCount } = await world.jobs.getProperties();
+    const { receivedMessageItems } = await environment.jobs.receiveMessages();
+    const { approximateMessagesCount } = await environment.jobs.getProperties();
     expect([receivedMessageItems.length, approximateMessagesCount]).toEqual([0, 1]);
   });
 
   it('Q2: refuses a job that no message can hold, and says what to do instead', async () => {
-    const sender = createQueueJobSender(world.connection);
+    const sender = createAzureJobSender(environment.connection);
     const job = jobOf('large', ['x'.repeat(70_000)]);
 
     const sending = sender.send(job, { delaySeconds: 0 });

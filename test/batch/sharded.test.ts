@@ -1,31 +1,34 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createAzureBlobArea } from '../../shared/batch/azure/azure-blob-area.ts';
-import type { Batch } from '../../shared/batch/queue-handler.ts';
+import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
+import type { Batch } from '../../shared/batch/queue-trigger.ts';
 import { INPUT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { ServiceError } from '../../shared/errors.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { itemOf, messages } from '../support/batch/jobs.ts';
 import { pumpQueue } from '../support/batch/pump-queue.ts';
 import { storageProcessor } from '../support/batch/storage-processor.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 
 beforeAll(async () => {
-  world = await startStorageWorld();
+  environment = await startStorageEnvironment();
 });
 
-beforeEach(() => world.jobs.clearMessages());
+beforeEach(() => environment.jobs.clearMessages());
 
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function putInput(name: string, count: number): Promise<string> {
-  const { connection } = world;
-  const options = { connection, container: INPUT_CONTAINER, telemetry: silentTelemetry };
+  const { connection } = environment;
+  const options = { connection, container: INPUT_CONTAINER, telemetry: noopTelemetry };
   const lines = messages(count).map((message) => `${JSON.stringify(itemOf(message))}\n`);
-  await createAzureBlobArea(options).create(name, { content: lines.join('') });
+  await createAzureBlobContainer(options).create(name, { content: lines.join('') });
   return `${INPUT_CONTAINER}/${name}`;
 }
 
@@ -42,15 +45,17 @@ async function linesIn(batch: Batch, fileId: string): Promise<string[]> {
 describe('a large input on the queue', () => {
   it('Q3: is answered once by two instances, although its message comes ten times', async () => {
     const script = () => pause(2).then(() => 'ok');
-    const needs = { connectionString: world.connectionString, script, itemsPerShard: 25 };
+    const needs = { connectionString: environment.connectionString, script, itemsPerShard: 25 };
     const [one, two] = [storageProcessor(needs), storageProcessor(needs)];
     const inputBlob = await putInput('large.jsonl', 400);
     const message = JSON.stringify({ v: 1, jobId: 'large', inputBlob });
     await one.processor.process(message);
-    for (let copy = 1; copy < 10; copy += 1) await world.jobs.sendMessage(message);
+    for (let copy = 1; copy < 10; copy += 1) await environment.jobs.sendMessage(message);
     const isDone = () => ended(one.batch, 'large');
 
-    await Promise.all([one, two].map(({ processor }) => pumpQueue(world, { processor, isDone })));
+    await Promise.all(
+      [one, two].map(({ processor }) => pumpQueue(environment, { processor, isDone })),
+    );
 
     const asked = [...one.agent.asked, ...two.agent.asked];
     const { counts, shards } = await one.batch.desk.view('large', 'anybody');
@@ -66,7 +71,7 @@ describe('a large input on the queue', () => {
     let roomAgainAt = Number.POSITIVE_INFINITY;
     let refused = 0;
     const { processor, batch, agent } = storageProcessor({
-      connectionString: world.connectionString,
+      connectionString: environment.connectionString,
       itemsPerShard: 25,
       firstBlockMs: 300,
       async script() {
@@ -81,7 +86,7 @@ describe('a large input on the queue', () => {
     const inputBlob = await putInput('throttled.jsonl', 150);
     await processor.process({ v: 1, jobId: 'throttled', inputBlob });
 
-    await pumpQueue(world, { processor, isDone: () => ended(batch, 'throttled') });
+    await pumpQueue(environment, { processor, isDone: () => ended(batch, 'throttled') });
 
     const { counts } = await batch.desk.view('throttled', 'anybody');
     expect(counts).toEqual({ total: 150, completed: 150, failed: 0 });
@@ -93,7 +98,7 @@ describe('a large input on the queue', () => {
   it('is not held up by one slow item', async () => {
     let finishedBefore = 0;
     const { processor, batch, agent } = storageProcessor({
-      connectionString: world.connectionString,
+      connectionString: environment.connectionString,
       concurrency: 4,
       async script({ message }) {
         if (message === 'm0') {
@@ -106,7 +111,7 @@ describe('a large input on the queue', () => {
     const inputBlob = await putInput('straggler.jsonl', 60);
     await processor.process({ v: 1, jobId: 'straggler', inputBlob });
 
-    await pumpQueue(world, { processor, isDone: () => ended(batch, 'straggler') });
+    await pumpQueue(environment, { processor, isDone: () => ended(batch, 'straggler') });
 
     expect(finishedBefore).toBe(56);
     expect(agent.mostAtOnce()).toBe(4);

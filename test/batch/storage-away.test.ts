@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { requestPatience } from '../../shared/batch/azure/storage-connection.ts';
+import { requestTimeouts } from '../../shared/storage/azure/storage-timeouts.ts';
 import { breakLease } from '../support/batch/break-lease.ts';
 import { startBreakProxy, type BreakProxy } from '../support/batch/break-proxy.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { storageProcessor } from '../support/batch/storage-processor.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 let proxy: BreakProxy;
 let away = false;
 /** Requests to come that a busy storage refuses. */
@@ -15,10 +18,10 @@ const BUSY = { status: 503, code: 'ServerBusy' } as const;
 let connectionString: string;
 
 beforeAll(async () => {
-  world = await startStorageWorld();
+  environment = await startStorageEnvironment();
   // The worst of storages: it does the work and says nothing.
   proxy = await startBreakProxy({
-    targetPort: world.blobPort,
+    targetPort: environment.blobPort,
     breaks: () => {
       if (away) return 'lost';
       if (busyFor === 0) return undefined;
@@ -26,7 +29,10 @@ beforeAll(async () => {
       return BUSY;
     },
   });
-  connectionString = world.connectionString.replace(`:${world.blobPort}/`, `:${proxy.port}/`);
+  connectionString = environment.connectionString.replace(
+    `:${environment.blobPort}/`,
+    `:${proxy.port}/`,
+  );
 });
 
 beforeEach(() => {
@@ -36,11 +42,11 @@ beforeEach(() => {
 
 afterAll(async () => {
   await proxy.close();
-  await world.stop();
+  await environment.stop();
 });
 
 /** Enough to see that waiting has an end. */
-const IMPATIENT = requestPatience(60_000);
+const IMPATIENT = requestTimeouts(60_000);
 
 describe('storage that is busy for a moment', () => {
   it('Q11: is waited for, and nothing is asked twice', async () => {
@@ -77,7 +83,7 @@ describe('storage that does not answer', () => {
 
     away = false;
     // The result of m4 arrived, although nobody was told.
-    await breakLease(world, 'middle').catch(() => undefined);
+    await breakLease(environment, 'middle').catch(() => undefined);
     await processor.process(job);
     expect(agent.asked).toEqual(messages(8));
     expect((await read('middle'))?.results.size).toBe(8);

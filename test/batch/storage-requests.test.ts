@@ -4,14 +4,17 @@ import { z } from 'zod';
 import { startBreakProxy, type Breakage, type BreakProxy } from '../support/batch/break-proxy.ts';
 import { itemOf, messages } from '../support/batch/jobs.ts';
 import {
-  createRouteWorld,
+  createRouteEnvironment,
   creationOf,
   requestFor,
   uploadOf,
   type RouteName,
-  type RouteWorld,
-} from '../support/batch/route-world.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+  type RouteEnvironment,
+} from '../support/batch/route-environment.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 import { call, open } from '../support/http-call.ts';
 
 const TEXT = messages(2_000)
@@ -19,9 +22,9 @@ const TEXT = messages(2_000)
   .join('');
 const idSchema = z.object({ id: z.string() });
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 let proxies: readonly BreakProxy[];
-let routes: RouteWorld;
+let routes: RouteEnvironment;
 /** How requests to blobs and to queues go wrong at the moment. */
 let blobs: (path: string) => Breakage | undefined;
 let queues: () => Breakage | undefined;
@@ -30,15 +33,15 @@ let batchId: string;
 
 beforeAll(async () => {
   blobs = queues = () => undefined;
-  world = await startStorageWorld();
-  const { blobPort, queuePort } = world;
+  environment = await startStorageEnvironment();
+  const { blobPort, queuePort } = environment;
   const [blob, queue] = await Promise.all([
     startBreakProxy({ targetPort: blobPort, breaks: ({ url = '' }) => blobs(url) }),
     startBreakProxy({ targetPort: queuePort, breaks: () => queues() }),
   ]);
   proxies = [blob, queue];
-  routes = createRouteWorld(
-    world.connectionString
+  routes = createRouteEnvironment(
+    environment.connectionString
       .replace(`:${blobPort}/`, `:${blob.port}/`)
       .replace(`:${queuePort}/`, `:${queue.port}/`),
   );
@@ -53,7 +56,7 @@ beforeEach(() => {
 
 afterAll(async () => {
   await Promise.all(proxies.map((proxy) => proxy.close()));
-  await world.stop();
+  await environment.stop();
 });
 
 /** A request on each route, and what it is for. */
@@ -91,7 +94,7 @@ const away = (breakage: Breakage, inTheLog: RegExp): Trouble => {
 };
 const AWAY: Readonly<Record<string, Trouble>> = {
   'refuses every connection': away('refused', /RestError (?:ECONNRESET|REQUEST_SEND_ERROR)/),
-  'never answers': away('silent', /StorageSilentError silent/),
+  'never answers': away('silent', /StorageTimeoutError silent/),
   'is busy': away({ status: 503, code: 'ServerBusy' }, /RestError (?:ServerBusy )?503/),
   fails: away({ status: 500, code: 'InternalError' }, /RestError (?:InternalError )?500/),
 };
@@ -188,7 +191,7 @@ describe('the content of a file', () => {
     expect(response.status).toBe(200);
     await expect(reading).rejects.toThrow();
     const last = routes.telemetry.lines.at(-1);
-    expect([last?.level, last?.message]).toEqual(['error', 'file broken off']);
+    expect([last?.level, last?.message]).toEqual(['error', 'file stream aborted']);
     expect(last?.fields['cause']).toMatch(/^ServiceError storage_unavailable/);
   });
 

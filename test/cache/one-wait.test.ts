@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createAnswerCache } from '../../shared/cache/answer-cache.ts';
-import { createMemoryCache } from '../../shared/cache/memory-cache.ts';
-import { createRedisCache } from '../../shared/cache/redis-cache.ts';
-import { createTieredCache } from '../../shared/cache/tiered-cache.ts';
+import { createResponseCache } from '../../shared/cache/response-cache.ts';
+import { createMemoryStore } from '../../shared/cache/memory-store.ts';
+import { createRedisStore } from '../../shared/cache/redis-store.ts';
+import { createTieredCacheStore } from '../../shared/cache/cache-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { answer, ask, candidate } from '../support/cached-answers.ts';
 import {
@@ -13,33 +13,33 @@ import {
 } from '../support/limits.ts';
 import {
   describeWithRedis,
-  startRedisWorld,
-  type RedisWorld,
+  startRedisEnvironment,
+  type RedisEnvironment,
 } from '../support/redis/with-redis.ts';
 
 const TTL_MS = 300_000;
 
 describeWithRedis('one instance with limits and cache on the same Redis', () => {
-  let world: RedisWorld;
+  let environment: RedisEnvironment;
   beforeEach(async () => {
-    world = await startRedisWorld();
+    environment = await startRedisEnvironment();
   });
-  afterEach(() => world.close());
+  afterEach(() => environment.close());
 
   function createInstance() {
     const clock = createHandClock(Date.now());
-    const { url, token } = world.bridge;
+    const { url, token } = environment.bridge;
     const { guard, shared } = createRedisParts({ url, token, clock, budgetMs: 150 });
     const size = { maxEntryBytes: 10_000, ttlMs: TTL_MS, clock };
-    const near = createMemoryCache({ ...size, maxEntries: 100, maxBytes: 1_000_000 });
-    const far = createRedisCache({
+    const near = createMemoryStore({ ...size, maxEntries: 100, maxBytes: 1_000_000 });
+    const far = createRedisStore({
       ...size,
       redis: createRedisClient({ url, token, timeoutMs: 150 }),
       guard: (work) => guard.run(work),
       prefix: 'answers:',
     });
-    const cache = createAnswerCache({
-      cache: createTieredCache({ near, far, maxPendingWrites: 10 }),
+    const cache = createResponseCache({
+      cache: createTieredCacheStore({ near, far, maxPendingWrites: 10 }),
       ttlMs: TTL_MS,
       clock,
     });
@@ -56,18 +56,18 @@ describeWithRedis('one instance with limits and cache on the same Redis', () => 
 
   it('R2 waits for a hanging Redis once for limits and cache together', async () => {
     const chat = createInstance();
-    world.bridge.inject({ kind: 'hang' });
+    environment.bridge.inject({ kind: 'hang' });
 
     await chat('first');
     await chat('second');
 
-    expect(world.bridge.requests()).toBe(1);
+    expect(environment.bridge.requests()).toBe(1);
   });
 
   it('R1 serves every chat within the limit while Redis is killed under load', async () => {
     const chat = createInstance();
     const all = Array.from({ length: 200 }, async (_, index) => {
-      if (index === 20) await world.killRedis();
+      if (index === 20) await environment.killRedis();
       return chat(`question ${index % 30}`);
     });
 

@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createAnswerCache } from '../../shared/cache/answer-cache.ts';
-import { createMemoryCache } from '../../shared/cache/memory-cache.ts';
-import { createRedisCache } from '../../shared/cache/redis-cache.ts';
-import type { ResponseCache } from '../../shared/cache/response-cache.ts';
-import { createTieredCache, type TieredCache } from '../../shared/cache/tiered-cache.ts';
+import { createResponseCache } from '../../shared/cache/response-cache.ts';
+import { createMemoryStore } from '../../shared/cache/memory-store.ts';
+import { createRedisStore } from '../../shared/cache/redis-store.ts';
+import {
+  createTieredCacheStore,
+  type CacheStore,
+  type TieredCacheStore,
+} from '../../shared/cache/cache-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { answer, ask, candidate, entryOf } from '../support/cached-answers.ts';
 import { createHandClock, createRedisParts, type HandClock } from '../support/limits.ts';
@@ -11,36 +14,36 @@ import { openRespConnection, type RespConnection } from '../support/redis/resp-c
 import type { BridgeFault } from '../support/redis/upstash-bridge.ts';
 import {
   describeWithRedis,
-  startRedisWorld,
-  type RedisWorld,
+  startRedisEnvironment,
+  type RedisEnvironment,
 } from '../support/redis/with-redis.ts';
 
 const TTL_MS = 300_000;
 const MAX_ENTRY_BYTES = 10_000;
 
 describeWithRedis('answers in Redis', () => {
-  let world: RedisWorld;
+  let environment: RedisEnvironment;
   let redis: RespConnection;
   let clock: HandClock;
 
   beforeAll(async () => {
-    world = await startRedisWorld();
-    redis = await openRespConnection(world.socketPath);
+    environment = await startRedisEnvironment();
+    redis = await openRespConnection(environment.socketPath);
   });
   afterAll(async () => {
     redis.close();
-    await world.close();
+    await environment.close();
   });
   beforeEach(async () => {
-    world.bridge.inject(undefined);
+    environment.bridge.inject(undefined);
     await redis.send(['FLUSHALL']);
     clock = createHandClock(Date.now());
   });
 
-  function far(): ResponseCache {
-    const { url, token } = world.bridge;
+  function far(): CacheStore {
+    const { url, token } = environment.bridge;
     const { guard } = createRedisParts({ url, token, clock, budgetMs: 1_000 });
-    return createRedisCache({
+    return createRedisStore({
       redis: createRedisClient({ url, token, timeoutMs: 1_000 }),
       guard: (work) => guard.run(work),
       prefix: 'answers:',
@@ -51,15 +54,15 @@ describeWithRedis('answers in Redis', () => {
   }
 
   /** What one instance has: its own memory, and the Redis of all. */
-  function instance(): TieredCache {
-    const near = createMemoryCache({
+  function instance(): TieredCacheStore {
+    const near = createMemoryStore({
       maxEntries: 100,
       maxBytes: 1_000_000,
       maxEntryBytes: MAX_ENTRY_BYTES,
       ttlMs: TTL_MS,
       clock,
     });
-    return createTieredCache({ near, far: far(), maxPendingWrites: 10 });
+    return createTieredCacheStore({ near, far: far(), maxPendingWrites: 10 });
   }
 
   function entry(text: string) {
@@ -142,8 +145,8 @@ describeWithRedis('answers in Redis', () => {
     ['R3 answers with a web page', { kind: 'body', body: '<html>' }],
     ['R3 refuses', { kind: 'reply-error', message: 'NOAUTH Authentication required.' }],
   ])('are kept in the process while Redis %s', async (_name, fault) => {
-    world.bridge.inject(fault);
-    const cache = createAnswerCache({ cache: instance(), ttlMs: TTL_MS, clock });
+    environment.bridge.inject(fault);
+    const cache = createResponseCache({ cache: instance(), ttlMs: TTL_MS, clock });
     const answerAgain = () =>
       answer(cache, { question: ask(), make: async () => candidate({ text: 'made' }) });
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createService, type Service } from '../../shared/composition-root.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
-import type { MissingReason, Secrets } from '../../shared/config/secrets.ts';
+import type { MissingReason, Secrets } from '../../shared/secrets/secrets.ts';
 
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {

@@ -5,7 +5,8 @@ import {
 } from '../../dev/model/start-development-model.ts';
 import { createService, type Service } from '../../shared/composition-root.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import { inputOf } from '../support/scripted-model.ts';
 
 const models: DevelopmentModel[] = [];
 let service: Service | undefined;
@@ -25,7 +26,7 @@ function turn() {
     signal: new AbortController().signal,
     deadlineAt: Date.now() + 20_000,
     traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
   };
 }
 
@@ -44,9 +45,9 @@ describe('MODEL_FALLBACKS in the environment', () => {
       { writeLog: () => undefined },
     );
 
-    const reply = await service.agent.answer({ message: 'Hello' }, turn());
+    const result = await service.agent.run(inputOf('Hello'), turn());
 
-    expect(reply.response).toContain('Hello');
+    expect(result.text).toContain('Hello');
     expect(primary.calls()).toHaveLength(1);
     expect(fallback.calls()[0]?.headers['authorization']).toBe('Bearer key-of-second');
   });

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createService, type Service } from '../../shared/composition-root.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
-import { wantedSecrets } from '../../shared/config/variable-settings.ts';
-import { DEFAULT_VAULT_PACE } from '../../shared/config/vault-pace.ts';
-import { createVaultSecrets } from '../../shared/config/vault-secrets.ts';
+import { requiredSecrets } from '../../shared/config/read-variables.ts';
+import { DEFAULT_REFRESH_SCHEDULE } from '../../shared/secrets/refresh-schedule.ts';
+import { createVaultSecrets } from '../../shared/secrets/vault-secrets.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { silentTelemetry } from '../../shared/telemetry/silent-telemetry.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import {
   chunk,
   event,
@@ -15,6 +15,7 @@ import {
   type Script,
   type ScriptedUpstream,
 } from '../support/scripted-upstream.ts';
+import { inputOf } from '../support/scripted-model.ts';
 
 const opened: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -31,12 +32,12 @@ async function upstream(script: Script): Promise<ScriptedUpstream> {
 async function serve(values: Record<string, string>, agentToml = '') {
   const log: string[] = [];
   const secrets = createVaultSecrets({
-    wanted: wantedSecrets(),
+    wanted: requiredSecrets(),
     environment: {},
-    pace: { ...DEFAULT_VAULT_PACE, forcedGapMs: 0 },
+    pace: { ...DEFAULT_REFRESH_SCHEDULE, forcedGapMs: 0 },
     clock: systemClock,
     random: Math.random,
-    telemetry: silentTelemetry,
+    telemetry: noopTelemetry,
     reader: {
       async read(name) {
         const value = values[name];
@@ -86,19 +87,19 @@ describe('a rotated address of the model', () => {
       'azure-openai-endpoint': new URL(old.baseUrl).origin,
       'azure-openai-deployment': 'd',
     });
-    const streaming = service.agent.stream({ message: 'Hi' }, turn(service));
+    const streaming = service.agent.stream(inputOf('Hi'), turn(service));
     const events = streaming[Symbol.asyncIterator]();
     const firstOld = await events.next();
 
     values['azure-openai-endpoint'] = new URL(next.baseUrl).origin;
     await rotate();
-    const fromNew = await service.agent.answer({ message: 'Hi' }, turn(service));
+    const fromNew = await service.agent.run(inputOf('Hi'), turn(service));
     finishOld?.();
     const lastOld = await events.next();
 
-    expect(firstOld.value).toMatchObject({ type: 'delta', text: 'old' });
-    expect(fromNew.response).toBe('new');
-    expect(lastOld.value).toMatchObject({ type: 'done', reply: { response: 'old' } });
+    expect(firstOld.value).toMatchObject({ type: 'text-delta', text: 'old' });
+    expect(fromNew.text).toBe('new');
+    expect(lastOld.value).toMatchObject({ type: 'done', result: { text: 'old' } });
     expect([old.requests.length, next.requests.length]).toEqual([1, 1]);
     expect(next.requests[0]?.headers['api-key']).toBe('k');
   });
@@ -125,7 +126,7 @@ describe('a rotated address of the model', () => {
     });
     expect(broken.chat.reason).toContain('Key Vault secret azure-openai-endpoint');
     expect(mended.chat).toEqual({ status: 'ready' });
-    expect((await service.agent.answer({ message: 'Hi' }, turn(service))).response).toBe('Hello');
+    expect((await service.agent.run(inputOf('Hi'), turn(service))).text).toBe('Hello');
     expect(log.join('\n') + JSON.stringify(broken)).not.toContain('canary');
   });
 });
@@ -142,7 +143,7 @@ describe('agent.toml', () => {
       '[agent]\nname = "clerk"\ninstructions = "Be brief"\n[model]\nmax_output_tokens = 7\ntemperature = 0.5\n[telemetry]\nlog_level = "debug"\n',
     );
 
-    await service.agent.answer({ message: 'Hi', maxOutputTokens: 100 }, turn(service));
+    await service.agent.run({ ...inputOf('Hi'), maxOutputTokens: 100 }, turn(service));
     service.telemetry.debug('seen');
 
     const body = model.requests[0]?.body;

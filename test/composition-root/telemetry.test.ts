@@ -1,17 +1,17 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import {
-  openTelemetry,
-  type OpenedTelemetry,
-} from '../../shared/composition-root/open-telemetry.ts';
+  createServiceTelemetry,
+  type ServiceTelemetry,
+} from '../../shared/composition-root/telemetry.ts';
 import { readConfig } from '../../shared/config/read-config.ts';
-import type { Secrets } from '../../shared/config/secrets.ts';
+import type { Secrets } from '../../shared/secrets/secrets.ts';
 import { eventually } from '../e2e/support/post-chat.ts';
 import { startIngestion, type Ingestion } from '../support/ingestion.ts';
 
 const ENVIRONMENT = { OPENAI_API_KEY: 'environment-canary' };
 
 let ingestion: Ingestion | undefined;
-let opened: OpenedTelemetry | undefined;
+let opened: ServiceTelemetry | undefined;
 afterEach(async () => {
   await opened?.close();
   await ingestion?.close();
@@ -44,7 +44,7 @@ function createLateSecrets() {
 function open(transport: Ingestion['transport'] | undefined) {
   process.env['APPLICATION_INSIGHTS_NO_STATSBEAT'] = 'true';
   const lines: string[] = [];
-  opened = openTelemetry({
+  opened = createServiceTelemetry({
     environment: ENVIRONMENT,
     settings: readConfig(ENVIRONMENT).settings,
     clock: { now: () => Date.now() },

@@ -1,8 +1,8 @@
 import { DefaultAzureCredential } from '@azure/identity';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createKeyVaultReader } from '../../shared/config/key-vault.ts';
-import { readRound } from '../../shared/config/read-round.ts';
-import type { SecretReader } from '../../shared/config/secret-reader.ts';
+import { createKeyVaultReader } from '../../shared/secrets/key-vault.ts';
+import { fetchAll } from '../../shared/secrets/refresh-schedule.ts';
+import type { SecretReader } from '../../shared/secrets/secrets.ts';
 import {
   loopbackTransport,
   startLoopbackVault,
@@ -42,7 +42,7 @@ afterAll(async () => {
 });
 
 async function readOne(name: string, timeoutMs = 5_000) {
-  const { readings, troubles } = await readRound({ reader, names: [name], timeoutMs });
+  const { readings, troubles } = await fetchAll({ reader, names: [name], timeoutMs });
   return readings.get(name) ?? troubles.get(name);
 }
 

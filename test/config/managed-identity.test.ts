@@ -1,7 +1,7 @@
 import { DefaultAzureCredential } from '@azure/identity';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createKeyVaultReader } from '../../shared/config/key-vault.ts';
-import { readRound } from '../../shared/config/read-round.ts';
+import { createKeyVaultReader } from '../../shared/secrets/key-vault.ts';
+import { fetchAll } from '../../shared/secrets/refresh-schedule.ts';
 import {
   loopbackTransport,
   startLoopbackVault,
@@ -41,7 +41,7 @@ function createReader() {
 
 async function readKey(reader: ReturnType<typeof createReader>, timeoutMs: number) {
   const names = ['openai-api-key'];
-  const { readings, troubles } = await readRound({ reader, names, timeoutMs });
+  const { readings, troubles } = await fetchAll({ reader, names, timeoutMs });
   return readings.get('openai-api-key') ?? troubles.get('openai-api-key');
 }
 

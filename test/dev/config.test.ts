@@ -2,7 +2,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { inspectConfig } from '../../shared/config/read-config.ts';
 import { describeConfig } from '../../dev/config/describe-config.ts';
-import { startVaultWorld, type VaultWorld } from '../e2e/support/vault-world.ts';
+import { startVaultEnvironment, type VaultEnvironment } from '../e2e/support/vault-environment.ts';
 import { runScript } from '../support/run-script.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../dev/config.ts', import.meta.url));
@@ -12,13 +12,13 @@ const TRUST = 'AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL';
 const PRINCIPAL = 'platform principal (x-ms-client-principal, written by Easy Auth)';
 const KEYS = JSON.stringify({ alice: 'a'.repeat(64) });
 
-let world: VaultWorld;
+let environment: VaultEnvironment;
 beforeAll(async () => {
-  world = await startVaultWorld();
-  world.vault.set('openai-api-key', 'canary-vault-key');
-  world.vault.set('azure-openai-endpoint', 'https://canary-vault.openai.azure.com');
+  environment = await startVaultEnvironment();
+  environment.vault.set('openai-api-key', 'canary-vault-key');
+  environment.vault.set('azure-openai-endpoint', 'https://canary-vault.openai.azure.com');
 });
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 async function run(env: Record<string, string>) {
   const script = runScript(SCRIPT, { env });
@@ -48,7 +48,7 @@ describe('npm run config', () => {
   });
 
   it('asks the vault and says which values came from it, but not what they are', async () => {
-    const { languageWorkers__node__arguments: _preload, ...settings } = world.settings;
+    const { languageWorkers__node__arguments: _preload, ...settings } = environment.settings;
 
     const { code, out, err } = await run({
       ...settings,
@@ -105,24 +105,24 @@ describe('npm run config', () => {
   });
 
   it('finds caller keys in the vault, and says so while the vault does not give them', async () => {
-    const { languageWorkers__node__arguments: _preload, ...settings } = world.settings;
+    const { languageWorkers__node__arguments: _preload, ...settings } = environment.settings;
     const env = {
       ...settings,
       NODE_OPTIONS: `--import ${pathToFileURL(fileURLToPath(PRELOAD)).href}`,
       AZURE_OPENAI_DEPLOYMENT: 'gpt',
     };
 
-    onTestFinished(() => world.vault.remove('caller-keys'));
-    world.vault.set('caller-keys', KEYS);
+    onTestFinished(() => environment.vault.remove('caller-keys'));
+    environment.vault.set('caller-keys', KEYS);
     const there = await run(env);
-    world.vault.set('caller-keys', '');
+    environment.vault.set('caller-keys', '');
     const empty = await run(env);
 
     expect(there.out).toContain('Callers are identified by caller key\n');
     expect(empty.out).toContain('caller key, which Key Vault does not give (empty)');
   });
 
-  it('says that the local world brings a model where none is set', async () => {
+  it('says that the local environment brings a model where none is set', async () => {
     const { code, out } = await run({});
 
     expect(code).toBe(0);

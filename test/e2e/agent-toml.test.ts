@@ -6,7 +6,7 @@ import { build } from '../../dev/build.ts';
 import { isBuildFresh } from '../../dev/build-freshness.ts';
 import { PROJECT_ROOT } from '../../dev/project-root.ts';
 import { postChat } from './support/post-chat.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const SEVEN_MISTAKES = [
   '[limits]',
@@ -25,37 +25,40 @@ afterEach(async () => {
 });
 
 /** The built package somewhere else, with an agent.toml of its own. */
-async function deploy(agentToml: string, settings: Record<string, string> = {}): Promise<World> {
+async function deploy(
+  agentToml: string,
+  settings: Record<string, string> = {},
+): Promise<TestEnvironment> {
   const outDir = join(PROJECT_ROOT, 'dist');
   if (!(await isBuildFresh({ root: PROJECT_ROOT, outDir }))) await build();
   const folder = await mkdtemp(join(tmpdir(), 'agent-toml-'));
   opened.push(() => rm(folder, { recursive: true }));
   await cp(outDir, folder, { recursive: true });
   await writeFile(join(folder, 'agent.toml'), agentToml);
-  const world = await startWorld({ appRoot: folder, settings });
-  opened.push(() => world.stop());
-  return world;
+  const environment = await startEnvironment({ appRoot: folder, settings });
+  opened.push(() => environment.stop());
+  return environment;
 }
 
 describe('agent.toml of a deployed package', () => {
   it('is read from the root of the package', async () => {
-    const world = await deploy('[limits]\nmax_request_bytes = 2048\n');
+    const environment = await deploy('[limits]\nmax_request_bytes = 2048\n');
 
-    const small = await postChat(world.url, { message: 'Hi' });
-    const large = await postChat(world.url, { message: 'a'.repeat(2_048) });
+    const small = await postChat(environment.url, { message: 'Hi' });
+    const large = await postChat(environment.url, { message: 'a'.repeat(2_048) });
 
     expect([small.status, large.status]).toEqual([200, 413]);
   });
 
   it('K6 with seven mistakes, two of them in the environment, is readable in ready', async () => {
-    const world = await deploy(SEVEN_MISTAKES, {
+    const environment = await deploy(SEVEN_MISTAKES, {
       OPENAI_BASE_URL: 'ftp://canary-value',
       AGENT__BATHC__CONCURRENCY: '5555',
     });
 
     const [health, ready] = await Promise.all([
-      fetch(`${world.url}/health`),
-      fetch(`${world.url}/ready`),
+      fetch(`${environment.url}/health`),
+      fetch(`${environment.url}/ready`),
     ]);
 
     const text = await ready.text();
@@ -72,6 +75,6 @@ describe('agent.toml of a deployed package', () => {
     ]) {
       expect(text).toContain(name);
     }
-    expect(text + world.log.join('\n')).not.toMatch(/canary-value|1111|2222|4444|5555/);
+    expect(text + environment.log.join('\n')).not.toMatch(/canary-value|1111|2222|4444|5555/);
   });
 });

@@ -6,14 +6,14 @@ import { startIngestion, type Ingestion } from '../support/ingestion.ts';
 import { startLoopbackVault, type LoopbackVault } from '../support/loopback-vault.ts';
 import { createSelfSignedCertificate } from '../support/self-signed-certificate.ts';
 import { postChat } from './support/post-chat.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 
 let folder: string;
 let ingestion: Ingestion;
 let platform: LoopbackVault;
-let world: World;
+let environment: TestEnvironment;
 beforeAll(async () => {
   const tls = createSelfSignedCertificate('localhost');
   folder = await mkdtemp(join(tmpdir(), 'ingestion-'));
@@ -21,7 +21,7 @@ beforeAll(async () => {
   ingestion = await startIngestion({ tls });
   // Only for the identity that it gives.
   platform = await startLoopbackVault({});
-  world = await startWorld({
+  environment = await startEnvironment({
     settings: {
       APPLICATIONINSIGHTS_CONNECTION_STRING: ingestion.connectionString,
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=client;Authorization=AAD',
@@ -41,12 +41,12 @@ afterAll(async () => {
 describe('the built package with Application Insights that takes no keys', () => {
   it('sends the whole trace, its lines and its metrics by the time the host has stopped', async () => {
     const answered = await postChat(
-      world.url,
+      environment.url,
       { message: 'prompt-canary' },
       { headers: { traceparent: `00-${TRACE_ID}-b7ad6b7169203331-01` } },
     );
     await answered.text();
-    await world.stop();
+    await environment.stop();
 
     expect(answered.status).toBe(200);
     expect(answered.headers.get('traceparent')).toContain(TRACE_ID);
@@ -64,6 +64,6 @@ describe('the built package with Application Insights that takes no keys', () =>
     expect(ingestion.of('MetricData')).not.toEqual([]);
     expect(new Set(ingestion.authorizations)).toEqual(new Set(['Bearer loopback-token']));
     expect(JSON.stringify(ingestion.envelopes)).not.toContain('canary');
-    expect(world.log.join('\n')).not.toContain('canary');
+    expect(environment.log.join('\n')).not.toContain('canary');
   });
 });

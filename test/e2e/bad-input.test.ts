@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { postChat } from './support/post-chat.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const problemSchema = z.strictObject({
   type: z.string(),
@@ -20,11 +20,11 @@ const problemSchema = z.strictObject({
   }),
 });
 
-let world: World;
+let environment: TestEnvironment;
 beforeAll(async () => {
-  world = await startWorld();
+  environment = await startEnvironment();
 });
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 async function problemOf(response: Response): Promise<z.infer<typeof problemSchema>> {
   expect(response.headers.get('content-type')).toBe('application/problem+json');
@@ -103,7 +103,7 @@ describe('POST /api/chat with bad input', () => {
       code: 'payload_too_large',
     },
   ])('refuses $what', async ({ body, status, code, param = null }) => {
-    const response = await postChat(world.url, body);
+    const response = await postChat(environment.url, body);
 
     const problem = await problemOf(response);
     expect(response.status).toBe(status);
@@ -118,7 +118,7 @@ describe('POST /api/chat with bad input', () => {
       Buffer.from('"}'),
     ]);
 
-    const response = await fetch(`${world.url}/api/chat`, {
+    const response = await fetch(`${environment.url}/api/chat`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body,
@@ -135,7 +135,7 @@ describe('POST /api/chat with bad input', () => {
     '',
   ])('refuses the content type "%s"', async (type) => {
     const response = await postChat(
-      world.url,
+      environment.url,
       { message: 'a' },
       { headers: { 'content-type': type } },
     );
@@ -146,7 +146,7 @@ describe('POST /api/chat with bad input', () => {
 
   it('refuses a chunked body at the limit, without an end in sight', async () => {
     const status = await new Promise<number | undefined>((resolve, reject) => {
-      const request = httpRequest(`${world.url}/api/chat`, {
+      const request = httpRequest(`${environment.url}/api/chat`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
       });
@@ -170,7 +170,7 @@ describe('POST /api/chat with bad input', () => {
     '/api/chat?HEADERS=%7B%22x-functions-key%22%3A%22a%22%7D',
     '/api/chat?a=1&Headers=',
   ])('refuses %s, which would take the place of the headers', async (path) => {
-    const response = await fetch(world.url + path, {
+    const response = await fetch(environment.url + path, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: '{"message":"a"}',
@@ -184,7 +184,7 @@ describe('POST /api/chat with bad input', () => {
   });
 
   it('refuses a body field that would take the place of the headers', async () => {
-    const response = await postChat(world.url, {
+    const response = await postChat(environment.url, {
       message: 'a',
       Headers: { 'x-request-id': 'forged' },
     });
@@ -195,14 +195,14 @@ describe('POST /api/chat with bad input', () => {
   });
 
   it('never calls the model for any of these', () => {
-    expect(world.model.calls()).toEqual([]);
+    expect(environment.model.calls()).toEqual([]);
   });
 });
 
 describe('other routes', () => {
   it('answers 404 for a wrong method and an unknown path', async () => {
-    const get = await fetch(`${world.url}/api/chat`);
-    const unknown = await fetch(`${world.url}/.env`);
+    const get = await fetch(`${environment.url}/api/chat`);
+    const unknown = await fetch(`${environment.url}/.env`);
 
     expect([get.status, unknown.status]).toEqual([404, 404]);
   });

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createJobClient, type JobClient } from '../support/batch/job-client.ts';
 import { eventually, postChat } from './support/post-chat.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const ITEMS = 60;
 
-let world: World;
+let environment: TestEnvironment;
 let jobs: JobClient;
 beforeAll(async () => {
-  world = await startWorld({
+  environment = await startEnvironment({
     model: 'dev/slow-8000',
     settings: {
       AGENT__BATCH__CONCURRENCY: '16',
@@ -18,9 +18,9 @@ beforeAll(async () => {
       AGENT__CACHE__TTL_SECONDS: '0',
     },
   });
-  jobs = createJobClient(world.connectionString);
+  jobs = createJobClient(environment.connectionString);
 });
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 describe('chat while a batch runs', () => {
   it('Q8: always finds a place at the endpoint', async () => {
@@ -29,11 +29,11 @@ describe('chat while a batch runs', () => {
       body: { message: `Question ${n}` },
     }));
     await jobs.submit({ v: 1, jobId: 'busy', items });
-    await eventually('the batch runs', () => world.model.calls().length >= 4);
+    await eventually('the batch runs', () => environment.model.calls().length >= 4);
 
     const statuses: number[] = [];
     for (let chat = 0; chat < 6; chat += 1) {
-      const asked = [1, 2].map((n) => postChat(world.url, { message: `Chat ${chat}.${n}` }));
+      const asked = [1, 2].map((n) => postChat(environment.url, { message: `Chat ${chat}.${n}` }));
       statuses.push(...(await Promise.all(asked)).map(({ status }) => status));
     }
     const meanwhile = (await jobs.read('busy'))?.results.size ?? 0;

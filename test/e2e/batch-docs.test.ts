@@ -1,19 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PROJECT_ROOT } from '../../dev/project-root.ts';
-import { parseJob } from '../../shared/batch/job/job.ts';
+import { parseJob } from '../../shared/batch/model/job-message.ts';
 import { createJobClient, type JobClient } from '../support/batch/job-client.ts';
 import { runScript } from '../support/run-script.ts';
 import { eventually } from './support/post-chat.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
-let world: World;
+let environment: TestEnvironment;
 let jobs: JobClient;
 beforeAll(async () => {
-  world = await startWorld({ model: 'dev/instant' });
-  jobs = createJobClient(world.connectionString);
+  environment = await startEnvironment({ model: 'dev/instant' });
+  jobs = createJobClient(environment.connectionString);
 });
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 /** The examples of docs/batch.md in one language. */
 function examples(language: string): string[] {
@@ -24,11 +24,11 @@ function examples(language: string): string[] {
 
 /** Runs code as somebody would who pasted it into a file of theirs. */
 function runExample(code: string) {
-  const here = code.replaceAll('http://127.0.0.1:7071', world.url);
+  const here = code.replaceAll('http://127.0.0.1:7071', environment.url);
   return runScript('--input-type=module', {
     args: ['--eval', here],
     cwd: PROJECT_ROOT,
-    env: { AzureWebJobsStorage: world.connectionString },
+    env: { AzureWebJobsStorage: environment.connectionString },
   });
 }
 

@@ -1,7 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { startLastingWorld, type HostRun, type LastingWorld } from './support/lasting-world.ts';
+import {
+  startLastingEnvironment,
+  type HostRun,
+  type LastingEnvironment,
+} from './support/lasting-environment.ts';
 import { eventually } from './support/post-chat.ts';
 
 const JOBS = 10;
@@ -26,19 +30,19 @@ function jobId(number: number): string {
   return `killed-${number}`;
 }
 
-async function submit(world: LastingWorld, jobs: number): Promise<void> {
+async function submit(environment: LastingEnvironment, jobs: number): Promise<void> {
   const items = Array.from({ length: ITEMS }, (_, n) => ({
     custom_id: `item-${n}`,
     body: { message: `Question ${n}` },
   }));
   const ids = Array.from({ length: jobs }, (_, number) => jobId(number));
-  await Promise.all(ids.map((id) => world.storage.submit({ v: 1, jobId: id, items })));
+  await Promise.all(ids.map((id) => environment.storage.submit({ v: 1, jobId: id, items })));
 }
 
 /** How many results each job has. */
-async function resultCounts(world: LastingWorld, jobs: number): Promise<number[]> {
+async function resultCounts(environment: LastingEnvironment, jobs: number): Promise<number[]> {
   const ids = Array.from({ length: jobs }, (_, number) => jobId(number));
-  const read = await Promise.all(ids.map((id) => world.storage.read(id)));
+  const read = await Promise.all(ids.map((id) => environment.storage.read(id)));
   return read.map((job) => job?.results.size ?? 0);
 }
 
@@ -49,19 +53,19 @@ async function readBatch({ url }: HostRun, id: string) {
 
 describe('a worker that is killed again and again', () => {
   it('Q5: leaves one result for each of a thousand items, over many runs of the host', async () => {
-    const world = await startLastingWorld(SETTINGS);
+    const environment = await startLastingEnvironment(SETTINGS);
     try {
-      await submit(world, JOBS);
+      await submit(environment, JOBS);
       let kills = 0;
       while (kills < 20) {
-        const run = await world.startHost();
+        const run = await environment.startHost();
         // The third crash within half an hour stops a host for good.
         for (let inRun = 0; inRun < 2; inRun += 1) {
           await eventually('a worker is there', () => run.workerPid() > 0);
-          const calls = world.model.calls().length;
+          const calls = environment.model.calls().length;
           // More than it can have in flight: some of them are answered.
           const enough = calls + DELIVERIES * CONCURRENCY + 4;
-          await eventually('it works', () => world.model.calls().length > enough, 2_000)
+          await eventually('it works', () => environment.model.calls().length > enough, 2_000)
             // It may have nothing left to do.
             .catch(() => undefined);
           await delay(Math.random() * 100);
@@ -69,21 +73,21 @@ describe('a worker that is killed again and again', () => {
           process.kill(pid, 'SIGKILL');
           kills += 1;
           await eventually('another worker is there', () => run.workerPid() !== pid);
-          await world.breakHolds();
+          await environment.breakHolds();
         }
         run.script.child.kill('SIGKILL');
         await run.script.ended;
-        await world.breakHolds();
+        await environment.breakHolds();
       }
-      await world.startHost();
+      await environment.startHost();
       await eventually(
         'every item has a result',
-        async () => (await resultCounts(world, JOBS)).every((count) => count === ITEMS),
+        async () => (await resultCounts(environment, JOBS)).every((count) => count === ITEMS),
         60_000,
       );
 
       const jobs = await Promise.all(
-        Array.from({ length: JOBS }, (_, number) => world.storage.read(jobId(number))),
+        Array.from({ length: JOBS }, (_, number) => environment.storage.read(jobId(number))),
       );
       const lines = jobs.flatMap((job) => [...(job?.results.values() ?? [])]);
       const perJob = jobs.map(
@@ -92,31 +96,31 @@ describe('a worker that is killed again and again', () => {
       const ends = kills + 10;
       expect(perJob).toEqual(Array(JOBS).fill(ITEMS));
       expect(lines.flatMap(({ error }) => error?.message ?? [])).toEqual([]);
-      expect(world.model.calls().length).toBeLessThanOrEqual(
+      expect(environment.model.calls().length).toBeLessThanOrEqual(
         JOBS * ITEMS + ends * DELIVERIES * CONCURRENCY,
       );
     } finally {
-      await world.stop();
+      await environment.stop();
     }
   }, 180_000);
 });
 
 describe('a host that is killed', () => {
   it('Q5: goes on where it was, and says meanwhile what it waits for', async () => {
-    const world = await startLastingWorld(SETTINGS);
+    const environment = await startLastingEnvironment(SETTINGS);
     try {
-      await submit(world, 1);
-      const first = await world.startHost();
+      await submit(environment, 1);
+      const first = await environment.startHost();
       await eventually('some items are done', async () => {
-        const [count = 0] = await resultCounts(world, 1);
+        const [count = 0] = await resultCounts(environment, 1);
         return count >= 20;
       });
       first.script.child.kill('SIGKILL');
       await first.script.ended;
-      await world.breakHolds();
-      const atKill = world.model.calls().length;
+      await environment.breakHolds();
+      const atKill = environment.model.calls().length;
 
-      const second = await world.startHost();
+      const second = await environment.startHost();
       const meanwhile = await readBatch(second, jobId(0));
       await eventually(
         'the batch has ended',
@@ -131,9 +135,9 @@ describe('a host that is killed', () => {
       });
       expect(counts).toEqual({ total: ITEMS, completed: ITEMS, failed: 0 });
       expect(atKill).toBeLessThan(ITEMS);
-      expect(world.model.calls().length).toBeLessThanOrEqual(ITEMS + CONCURRENCY);
+      expect(environment.model.calls().length).toBeLessThanOrEqual(ITEMS + CONCURRENCY);
     } finally {
-      await world.stop();
+      await environment.stop();
     }
   }, 120_000);
 });

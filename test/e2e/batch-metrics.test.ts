@@ -3,24 +3,24 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { itemOf, messages } from '../support/batch/jobs.ts';
 import { parsePrometheus, valueOf } from '../support/parse-prometheus.ts';
 import { eventually } from './support/post-chat.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const ITEMS = 'agent_batch_items_total';
 const DURATIONS = 'agent_batch_item_duration_seconds_count';
 
-let world: World;
+let environment: TestEnvironment;
 let client: OpenAI;
 beforeAll(async () => {
-  world = await startWorld({
+  environment = await startEnvironment({
     model: 'dev/slow-5000',
     settings: { AGENT__BATCH__CONCURRENCY: '4' },
   });
-  client = new OpenAI({ baseURL: `${world.url}/v1`, apiKey: 'unused', maxRetries: 0 });
+  client = new OpenAI({ baseURL: `${environment.url}/v1`, apiKey: 'unused', maxRetries: 0 });
 });
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 async function read(): Promise<(name: string, labels?: Record<string, string>) => number> {
-  const families = parsePrometheus(await (await fetch(`${world.url}/metrics`)).text());
+  const families = parsePrometheus(await (await fetch(`${environment.url}/metrics`)).text());
   return (name, labels) => valueOf(families, name, labels);
 }
 
@@ -47,7 +47,7 @@ describe('GET /metrics of a batch', () => {
     });
     await eventually('the batch is over', () => isOver(id));
     const over = await read();
-    await fetch(`${world.url}/v1/batches/${id}/retry-failed`, { method: 'POST' });
+    await fetch(`${environment.url}/v1/batches/${id}/retry-failed`, { method: 'POST' });
     await eventually('the retry is over', async () => (await read())(ITEMS) === 41);
     const retried = await read();
 

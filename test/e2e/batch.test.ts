@@ -3,19 +3,19 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createJobClient, type JobClient } from '../support/batch/job-client.ts';
 import { JOB_QUEUE, POISON_QUEUE } from '../../shared/batch/storage-names.ts';
 import { eventually } from './support/post-chat.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
-let world: World;
+let environment: TestEnvironment;
 let batch: JobClient;
 beforeAll(async () => {
-  world = await startWorld({
+  environment = await startEnvironment({
     model: 'dev/slow-3000',
     settings: { AGENT__BATCH__CONCURRENCY: '4' },
   });
-  batch = createJobClient(world.connectionString);
+  batch = createJobClient(environment.connectionString);
 });
-afterAll(() => world.stop());
-afterEach(() => world.model.reset());
+afterAll(() => environment.stop());
+afterEach(() => environment.model.reset());
 
 function jobOf(jobId: string, items: unknown[]) {
   return { v: 1 as const, jobId, items };
@@ -67,7 +67,7 @@ describe('a job on the queue', () => {
   });
 
   it('may come as base64 of JSON', async () => {
-    const queue = new QueueClient(world.connectionString, JOB_QUEUE);
+    const queue = new QueueClient(environment.connectionString, JOB_QUEUE);
     const text = JSON.stringify(jobOf('encoded', itemsOf(2)));
 
     await queue.sendMessage(Buffer.from(text).toString('base64'));
@@ -80,7 +80,7 @@ describe('a job on the queue', () => {
     await Promise.all(Array.from({ length: 5 }, () => batch.submit(jobOf('repeated', itemsOf(6)))));
     await finishes('repeated');
 
-    expect(world.model.calls()).toHaveLength(6);
+    expect(environment.model.calls()).toHaveLength(6);
     expect(await customIds('repeated')).toHaveLength(6);
   });
 
@@ -90,30 +90,30 @@ describe('a job on the queue', () => {
       const view = await batch.read('killed');
       return (view?.results.size ?? 0) >= 12;
     });
-    const first = world.host.workerPid() ?? 0;
+    const first = environment.host.workerPid() ?? 0;
 
     process.kill(first, 'SIGKILL');
     await finishes('killed', 90_000);
 
     const ids = await customIds('killed');
-    expect(world.host.workerPid()).not.toBe(first);
+    expect(environment.host.workerPid()).not.toBe(first);
     expect(ids).toHaveLength(40);
     expect(new Set(ids).size).toBe(40);
-    expect(world.model.calls().length).toBeLessThanOrEqual(40 + 4);
+    expect(environment.model.calls().length).toBeLessThanOrEqual(40 + 4);
   }, 120_000);
 
   it('that is no job is kept with its reason and called once (Q1)', async () => {
-    const queue = new QueueClient(world.connectionString, JOB_QUEUE);
-    const poison = new QueueClient(world.connectionString, POISON_QUEUE);
-    const before = world.log.length;
+    const queue = new QueueClient(environment.connectionString, JOB_QUEUE);
+    const poison = new QueueClient(environment.connectionString, POISON_QUEUE);
+    const before = environment.log.length;
 
     await queue.sendMessage('neither JSON nor base64!');
     await eventually('the refusal is logged', () =>
-      world.log.slice(before).some((line) => line.includes('batch message refused')),
+      environment.log.slice(before).some((line) => line.includes('batch message refused')),
     );
 
     const waiting = await poison.getProperties();
     expect(waiting.approximateMessagesCount).toBe(0);
-    expect(world.model.calls()).toEqual([]);
+    expect(environment.model.calls()).toEqual([]);
   });
 });

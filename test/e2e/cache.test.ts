@@ -1,10 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { describeWithRedis, startRedisWorld } from '../support/redis/with-redis.ts';
+import { describeWithRedis, startRedisEnvironment } from '../support/redis/with-redis.ts';
 import { chatAtOnce, countStatuses, from, readChat, type ReadChat } from './support/callers.ts';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
-import { startWorld, type World, type WorldOptions } from './support/start-world.ts';
+import {
+  startEnvironment,
+  type TestEnvironment,
+  type WorldOptions,
+} from './support/start-environment.ts';
 
 const CACHED = { AGENT__CACHE__TTL_SECONDS: '300' };
 const STORED = 'serverless-agent; fwd=miss; stored';
@@ -18,10 +22,13 @@ afterEach(async () => {
   for (const stop of stops.splice(0).toReversed()) await stop();
 });
 
-async function start(options: WorldOptions = {}): Promise<World> {
-  const world = await startWorld({ ...options, settings: { ...CACHED, ...options.settings } });
-  stops.push(() => world.stop());
-  return world;
+async function start(options: WorldOptions = {}): Promise<TestEnvironment> {
+  const environment = await startEnvironment({
+    ...options,
+    settings: { ...CACHED, ...options.settings },
+  });
+  stops.push(() => environment.stop());
+  return environment;
 }
 
 function replyOf({ text }: ReadChat): z.infer<typeof replySchema> {
@@ -169,7 +176,7 @@ describe('equal questions at once', () => {
 
 describeWithRedis('an answer made by another instance', () => {
   it('is found in Redis', async () => {
-    const redis = await startRedisWorld();
+    const redis = await startRedisEnvironment();
     stops.push(() => redis.close());
     const settings = {
       UPSTASH_REDIS_REST_URL: redis.bridge.url,

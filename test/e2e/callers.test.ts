@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { readChat } from './support/callers.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const KEY = 'q8Zr1vX0-caller-key-of-alice';
 const KEYS = JSON.stringify({ alice: createHash('sha256').update(KEY).digest('hex') });
@@ -52,15 +52,15 @@ function listRoutes() {
     .flatMap(({ methods, ...rest }) => methods.map((method) => ({ method, ...rest })));
 }
 
-let world: World;
+let environment: TestEnvironment;
 beforeAll(async () => {
-  world = await startWorld({ settings: { CALLER_KEYS: KEYS } });
+  environment = await startEnvironment({ settings: { CALLER_KEYS: KEYS } });
 });
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 function send({ method, path, body }: Route, headers: Record<string, string>): Promise<Response> {
   const json = body === undefined ? {} : { 'content-type': 'application/json' };
-  return fetch(world.url + path, {
+  return fetch(environment.url + path, {
     method,
     headers: { ...json, ...headers },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -78,7 +78,7 @@ describe.each(ROUTES)('$method $path where callers have keys', (route) => {
   });
 
   it('refuses everybody else in the same words, before anything is done (H15)', async () => {
-    world.model.reset();
+    environment.model.reset();
     const answers = await Promise.all(
       [
         {},
@@ -96,7 +96,7 @@ describe.each(ROUTES)('$method $path where callers have keys', (route) => {
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
     expect(answers[0]?.text).toContain('"code":"unauthorized"');
     expect(answers[0]?.headers.get('www-authenticate')).toBe('Bearer');
-    expect(world.model.calls()).toEqual([]);
+    expect(environment.model.calls()).toEqual([]);
   });
 
   it('takes no key from the query, and none that a query puts into the headers', async () => {
@@ -131,7 +131,7 @@ describe('every route that asks for a function key', () => {
 
 describe('routes that are open', () => {
   it.each(['/health', '/ready', '/health/ready'])('%s asks for no key', async (path) => {
-    const { status } = await fetch(world.url + path);
+    const { status } = await fetch(environment.url + path);
 
     expect(status).toBe(200);
   });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const replySchema = z.strictObject({
   response: z.string().min(1),
@@ -20,15 +20,15 @@ const replySchema = z.strictObject({
 
 const stream = { accept: 'text/event-stream' };
 
-let world: World;
+let environment: TestEnvironment;
 beforeAll(async () => {
-  world = await startWorld({ tokenDelayMs: 10 });
+  environment = await startEnvironment({ tokenDelayMs: 10 });
 });
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 describe('POST /api/chat', () => {
   it('answers a message as JSON with everything that a caller may quote', async () => {
-    const response = await postChat(world.url, { message: 'Hello, test message' });
+    const response = await postChat(environment.url, { message: 'Hello, test message' });
 
     const reply = replySchema.parse(await response.json());
     expect(response.status).toBe(200);
@@ -43,7 +43,7 @@ describe('POST /api/chat', () => {
   it('gives text back exactly, whatever its characters', async () => {
     const message = 'ü € 𝕏 👩‍👩‍👧 \u202e\u0007 "quoted" \\ \n line שלום';
 
-    const response = await postChat(world.url, { message });
+    const response = await postChat(environment.url, { message });
 
     const reply = replySchema.parse(await response.json());
     expect(reply.response).toContain(message);
@@ -51,7 +51,7 @@ describe('POST /api/chat', () => {
 
   it('streams tokens one by one and ends with exactly one done', async () => {
     const response = await postChat(
-      world.url,
+      environment.url,
       { message: 'Tell me something' },
       { headers: stream },
     );
@@ -67,10 +67,12 @@ describe('POST /api/chat', () => {
   });
 
   it('says the same in a stream as in one piece', async () => {
-    const whole = replySchema.parse(await (await postChat(world.url, { message: 'Same?' })).json());
+    const whole = replySchema.parse(
+      await (await postChat(environment.url, { message: 'Same?' })).json(),
+    );
 
     const { events } = await readEvents(
-      await postChat(world.url, { message: 'Same?', stream: true }),
+      await postChat(environment.url, { message: 'Same?', stream: true }),
     );
 
     const text = events
@@ -93,7 +95,7 @@ describe('POST /api/chat', () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
     const response = await postChat(
-      world.url,
+      environment.url,
       { message: 'Hi' },
       { headers: { 'x-request-id': 'order-4711', traceparent } },
     );
@@ -103,10 +105,10 @@ describe('POST /api/chat', () => {
   });
 
   it('stops the upstream call when the client leaves in the middle of a stream (H1)', async () => {
-    world.model.reset();
+    environment.model.reset();
     const client = new AbortController();
     const response = await postChat(
-      world.url,
+      environment.url,
       { message: 'word '.repeat(2_000) },
       { headers: stream, signal: client.signal },
     );
@@ -116,20 +118,20 @@ describe('POST /api/chat', () => {
 
     await eventually(
       'the upstream call is aborted',
-      () => world.model.calls()[0]?.status === 'aborted',
+      () => environment.model.calls()[0]?.status === 'aborted',
     );
-    const call = world.model.calls()[0];
-    expect(world.model.calls()).toHaveLength(1);
+    const call = environment.model.calls()[0];
+    expect(environment.model.calls()).toHaveLength(1);
     expect(call?.tokensSent).toBeLessThan(1_000);
   });
 });
 
 describe('GET /health, /ready and /health/ready', () => {
   it('answer 200 without a call to the model', async () => {
-    world.model.reset();
+    environment.model.reset();
 
     const responses = await Promise.all(
-      ['/health', '/ready', '/health/ready'].map((path) => fetch(world.url + path)),
+      ['/health', '/ready', '/health/ready'].map((path) => fetch(environment.url + path)),
     );
 
     expect(responses.map(({ status }) => status)).toEqual([200, 200, 200]);
@@ -139,6 +141,6 @@ describe('GET /health, /ready and /health/ready', () => {
       chat: { status: 'ready' },
       batch: { status: 'ready' },
     });
-    expect(world.model.calls()).toEqual([]);
+    expect(environment.model.calls()).toEqual([]);
   });
 });

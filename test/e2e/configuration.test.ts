@@ -1,16 +1,16 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { postChat } from './support/post-chat.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
-let world: World | undefined;
+let environment: TestEnvironment | undefined;
 afterEach(async () => {
-  await world?.stop();
-  world = undefined;
+  await environment?.stop();
+  environment = undefined;
 });
 
 describe('a service with wrong settings', () => {
   it('stays alive, is not ready, and names every wrong setting but no value', async () => {
-    world = await startWorld({
+    environment = await startEnvironment({
       settings: {
         OPENAI_BASE_URL: 'ftp://canary-value',
         AGENT__LIMITS__HEARTBEAT_MS: 'canary-value',
@@ -19,9 +19,9 @@ describe('a service with wrong settings', () => {
     });
 
     const [health, ready, chat] = await Promise.all([
-      fetch(`${world.url}/health`),
-      fetch(`${world.url}/ready`),
-      postChat(world.url, { message: 'Hi' }),
+      fetch(`${environment.url}/health`),
+      fetch(`${environment.url}/ready`),
+      postChat(environment.url, { message: 'Hi' }),
     ]);
 
     const readyText = await ready.text();
@@ -34,6 +34,6 @@ describe('a service with wrong settings', () => {
       expect(text).toContain('AGENT__TELEMETRY__LOG_LEVEL');
       expect(text).not.toContain('canary-value');
     }
-    expect(world.log.join('\n')).not.toContain('canary-value');
+    expect(environment.log.join('\n')).not.toContain('canary-value');
   });
 });

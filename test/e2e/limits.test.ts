@@ -1,13 +1,17 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   describeWithRedis,
-  startRedisWorld,
-  type RedisWorld,
+  startRedisEnvironment,
+  type RedisEnvironment,
 } from '../support/redis/with-redis.ts';
 import { chatAtOnce, countStatuses, from, readChat, remainingOf } from './support/callers.ts';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
-import { startWorld, type World, type WorldOptions } from './support/start-world.ts';
+import {
+  startEnvironment,
+  type TestEnvironment,
+  type WorldOptions,
+} from './support/start-environment.ts';
 
 const RPM = 60;
 const LIMITED = { AGENT__LIMITS__REQUESTS_PER_MINUTE: String(RPM) };
@@ -22,24 +26,24 @@ afterEach(async () => {
   for (const stop of stops.splice(0).toReversed()) await stop();
 });
 
-async function start(options: WorldOptions): Promise<World> {
-  const world = await startWorld(options);
-  stops.push(() => world.stop());
-  return world;
+async function start(options: WorldOptions): Promise<TestEnvironment> {
+  const environment = await startEnvironment(options);
+  stops.push(() => environment.stop());
+  return environment;
 }
 
 describe('limits of a caller', () => {
   it('let exactly so many of 200 requests at once pass, and nobody else suffers (R4)', async () => {
-    const world = await start({ settings: LIMITED });
+    const environment = await start({ settings: LIMITED });
 
     const [greedy, modest] = await Promise.all([
-      chatAtOnce({ url: world.url, times: 200, headers: from('192.0.2.1') }),
-      chatAtOnce({ url: world.url, times: 20, headers: from('192.0.2.2') }),
+      chatAtOnce({ url: environment.url, times: 200, headers: from('192.0.2.1') }),
+      chatAtOnce({ url: environment.url, times: 20, headers: from('192.0.2.2') }),
     ]);
 
     expect(countStatuses(greedy)).toEqual({ 200: RPM, 429: 200 - RPM });
     expect(countStatuses(modest)).toEqual({ 200: 20 });
-    expect(world.model.calls()).toHaveLength(RPM + 20);
+    expect(environment.model.calls()).toHaveLength(RPM + 20);
     const refused = greedy.find(({ status }) => status === 429);
     expect(refused?.headers.get('content-type')).toBe('application/problem+json');
     expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
@@ -51,27 +55,27 @@ describe('limits of a caller', () => {
   });
 
   it('never let more tokens be in flight or spent than the budget (100 x 1,000 of 20,000)', async () => {
-    const world = await start({ model: 'dev/slow-50000', settings: THOUSAND.settings });
+    const environment = await start({ model: 'dev/slow-50000', settings: THOUSAND.settings });
     const body = () => THOUSAND.body;
 
-    const chats = await chatAtOnce({ url: world.url, times: 100, body });
+    const chats = await chatAtOnce({ url: environment.url, times: 100, body });
 
     expect(countStatuses(chats)).toEqual({ 200: 20, 429: 80 });
-    expect(world.model.calls()).toHaveLength(20);
+    expect(environment.model.calls()).toHaveLength(20);
     const used = chats
       .filter(({ status }) => status === 200)
       .map(({ text }) => (JSON.parse(text) as { usage: { totalTokens: number } }).usage.totalTokens)
       .reduce((sum, tokens) => sum + tokens, 0);
-    const next = await readChat(await postChat(world.url, THOUSAND.body));
+    const next = await readChat(await postChat(environment.url, THOUSAND.body));
     expect(remainingOf(next, 'tpm')).toBe(20_000 - used - 1_000);
   });
 
   it('get the tokens of a failed call back, but not the request', async () => {
     const settings = { ...LIMITED, ...THOUSAND.settings, AGENT__MODEL__MAX_ATTEMPTS: '1' };
-    const world = await start({ model: 'dev/503-then-ok', settings });
+    const environment = await start({ model: 'dev/503-then-ok', settings });
 
-    const failed = await readChat(await postChat(world.url, THOUSAND.body));
-    const next = await readChat(await postChat(world.url, THOUSAND.body));
+    const failed = await readChat(await postChat(environment.url, THOUSAND.body));
+    const next = await readChat(await postChat(environment.url, THOUSAND.body));
 
     expect([failed.status, next.status]).toEqual([503, 200]);
     expect([remainingOf(failed, 'tpm'), remainingOf(next, 'tpm')]).toEqual([19_000, 19_000]);
@@ -79,12 +83,12 @@ describe('limits of a caller', () => {
   });
 
   it('hold for streams, which say so before their first event', async () => {
-    const world = await start({ settings: { AGENT__LIMITS__REQUESTS_PER_MINUTE: '1' } });
+    const environment = await start({ settings: { AGENT__LIMITS__REQUESTS_PER_MINUTE: '1' } });
     const ask = { message: 'Hi', stream: true };
 
-    const first = await postChat(world.url, ask);
+    const first = await postChat(environment.url, ask);
     const { events } = await readEvents(first);
-    const second = await postChat(world.url, ask);
+    const second = await postChat(environment.url, ask);
 
     expect(events.at(-1)?.event).toBe('done');
     expect(first.headers.get('ratelimit')).toMatch(/^"rpm";r=0;t=\d+$/);
@@ -93,18 +97,20 @@ describe('limits of a caller', () => {
   });
 
   it('count every route but the open ones, and requests that are refused as invalid', async () => {
-    const world = await start({ settings: { AGENT__LIMITS__REQUESTS_PER_MINUTE: '3' } });
+    const environment = await start({ settings: { AGENT__LIMITS__REQUESTS_PER_MINUTE: '3' } });
     const completions = { messages: [{ role: 'user', content: 'Hi' }] };
 
     const counted = [
-      await fetch(`${world.url}/v1/models`),
-      await postChat(world.url, { message: '' }),
-      await postTo(`${world.url}/v1/chat/completions`, completions),
-      await postTo(`${world.url}/v1/chat/completions`, completions),
-      await fetch(`${world.url}/v1/models`),
-      await postChat(world.url, '{'),
+      await fetch(`${environment.url}/v1/models`),
+      await postChat(environment.url, { message: '' }),
+      await postTo(`${environment.url}/v1/chat/completions`, completions),
+      await postTo(`${environment.url}/v1/chat/completions`, completions),
+      await fetch(`${environment.url}/v1/models`),
+      await postChat(environment.url, '{'),
     ];
-    const open = await Promise.all(['/health', '/ready'].map((path) => fetch(world.url + path)));
+    const open = await Promise.all(
+      ['/health', '/ready'].map((path) => fetch(environment.url + path)),
+    );
 
     expect(counted.map(({ status }) => status)).toEqual([200, 400, 200, 429, 429, 400]);
     expect(open.map(({ status }) => status)).toEqual([200, 200]);
@@ -112,16 +118,16 @@ describe('limits of a caller', () => {
   });
 
   it('are not used up by somebody who claims the address of another in the body (R5)', async () => {
-    const world = await start({ settings: { AGENT__LIMITS__REQUESTS_PER_MINUTE: '3' } });
+    const environment = await start({ settings: { AGENT__LIMITS__REQUESTS_PER_MINUTE: '3' } });
     const forged = { message: 'Hi', headers: from('192.0.2.1') };
 
-    const attacks = await chatAtOnce({ url: world.url, times: 20, body: () => forged });
+    const attacks = await chatAtOnce({ url: environment.url, times: 20, body: () => forged });
     const claims = await chatAtOnce({
-      url: world.url,
+      url: environment.url,
       times: 20,
       headers: from('192.0.2.1, 198.51.100.7'),
     });
-    const victim = await chatAtOnce({ url: world.url, times: 3, headers: from('192.0.2.1') });
+    const victim = await chatAtOnce({ url: environment.url, times: 3, headers: from('192.0.2.1') });
 
     expect(countStatuses(attacks)).toEqual({ 400: 20 });
     expect(countStatuses(claims)).toEqual({ 200: 3, 429: 17 });
@@ -130,21 +136,23 @@ describe('limits of a caller', () => {
 
   it('refuse nobody and say nothing while they are only observed', async () => {
     const settings = { AGENT__LIMITS__REQUESTS_PER_MINUTE: '1', AGENT__LIMITS__MODE: 'observe' };
-    const world = await start({ settings });
+    const environment = await start({ settings });
 
-    const chats = await chatAtOnce({ url: world.url, times: 3 });
+    const chats = await chatAtOnce({ url: environment.url, times: 3 });
 
     expect(countStatuses(chats)).toEqual({ 200: 3 });
     expect(chats[0]?.headers.has('ratelimit')).toBe(false);
     await eventually('it is logged', () =>
-      world.log.some((line) => line.includes('rate limit would refuse')),
+      environment.log.some((line) => line.includes('rate limit would refuse')),
     );
   });
 });
 
 describeWithRedis('limits with Redis', () => {
-  async function startShared(settings: Record<string, string>): Promise<[RedisWorld, World]> {
-    const redis = await startRedisWorld();
+  async function startShared(
+    settings: Record<string, string>,
+  ): Promise<[RedisEnvironment, TestEnvironment]> {
+    const redis = await startRedisEnvironment();
     stops.push(() => redis.close());
     return [redis, await start({ settings: { ...redisSettings(redis), ...settings } })];
   }
@@ -168,18 +176,20 @@ describeWithRedis('limits with Redis', () => {
     expect(ready).toMatchObject({ status: 'ready', redis: { status: 'ready' } });
   });
 
-  it.each<readonly [string, (redis: RedisWorld) => void | Promise<void>]>([
+  it.each<readonly [string, (redis: RedisEnvironment) => void | Promise<void>]>([
     ['is killed (R1)', (redis) => redis.killRedis()],
     ['cannot be reached (R1)', (redis) => redis.bridge.close()],
     ['hangs (R2)', (redis) => redis.bridge.inject({ kind: 'hang' })],
     ['answers nonsense (R3)', (redis) => redis.bridge.inject({ kind: 'body', body: '<html>' })],
   ])('fail no chat when Redis %s under load, and stay exact', async (_what, break_) => {
-    const [redis, world] = await startShared(LIMITED);
+    const [redis, environment] = await startShared(LIMITED);
     const statuses: number[] = [];
     const load = Array.from({ length: 8 }, async (_, worker) => {
       for (let turn = 0; turn < 40; turn += 1) {
         const headers = from(`10.${worker}.${turn}.1`);
-        const chat = await readChat(await postChat(world.url, { message: 'Hi' }, { headers }));
+        const chat = await readChat(
+          await postChat(environment.url, { message: 'Hi' }, { headers }),
+        );
         statuses.push(chat.status);
       }
     });
@@ -187,21 +197,25 @@ describeWithRedis('limits with Redis', () => {
 
     await break_(redis);
     await Promise.all(load);
-    const burst = await chatAtOnce({ url: world.url, times: 200, headers: from('192.0.2.1') });
+    const burst = await chatAtOnce({
+      url: environment.url,
+      times: 200,
+      headers: from('192.0.2.1'),
+    });
 
     expect(new Set(statuses)).toEqual(new Set([200]));
     expect(countStatuses(burst)).toEqual({ 200: RPM, 429: 200 - RPM });
     expect(burst[0]?.headers.get('x-ratelimit-policy')).toBe('local');
     await eventually('ready says degraded', async () => {
-      const ready = await fetch(`${world.url}/ready`);
+      const ready = await fetch(`${environment.url}/ready`);
       const { status } = (await ready.json()) as { status: string };
       return ready.status === 200 && status === 'degraded';
     });
-    expect(world.log.filter((line) => line.includes('redis failed'))).toHaveLength(1);
+    expect(environment.log.filter((line) => line.includes('redis failed'))).toHaveLength(1);
   });
 });
 
-function redisSettings({ bridge }: RedisWorld): Record<string, string> {
+function redisSettings({ bridge }: RedisEnvironment): Record<string, string> {
   return { UPSTASH_REDIS_REST_URL: bridge.url, UPSTASH_REDIS_REST_TOKEN: bridge.token };
 }
 

@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { METRICS } from '../../shared/telemetry/metric-names.ts';
+import { METRICS } from '../../shared/telemetry/metrics.ts';
 import { parsePrometheus, valueOf, type Family } from '../support/parse-prometheus.ts';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const REQUESTS = 'http_server_request_duration_seconds_count';
 const CALLS = 'gen_ai_client_operation_duration_seconds_count';
 const KEY = { 'x-functions-key': 'key-of-the-scraper' };
 
-let world: World;
+let environment: TestEnvironment;
 beforeAll(async () => {
-  world = await startWorld({
+  environment = await startEnvironment({
     // The first call of each text is refused, the second one answered.
     model: 'dev/429-then-ok',
     enableAuth: true,
@@ -24,10 +24,10 @@ beforeAll(async () => {
     },
   });
 });
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 async function scrape(): Promise<ReadonlyMap<string, Family>> {
-  const response = await fetch(`${world.url}/metrics`, { headers: KEY });
+  const response = await fetch(`${environment.url}/metrics`, { headers: KEY });
   expect(response.status).toBe(200);
   expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
   return parsePrometheus(await response.text());
@@ -37,16 +37,16 @@ describe('GET /metrics', () => {
   it('agrees with what was sent', async () => {
     const replies = [];
     for (const message of ['one', 'one', 'two']) {
-      replies.push(await (await postChat(world.url, { message }, { headers: KEY })).json());
+      replies.push(await (await postChat(environment.url, { message }, { headers: KEY })).json());
     }
-    const refused = await postChat(world.url, { message: 7 }, { headers: KEY });
+    const refused = await postChat(environment.url, { message: 7 }, { headers: KEY });
     const streamed = await postChat(
-      world.url,
+      environment.url,
       { message: 'three', stream: true },
       { headers: KEY },
     );
     const { events } = await readEvents(streamed);
-    await fetch(`${world.url}/health`);
+    await fetch(`${environment.url}/health`);
     // A stream is measured when its last byte was handed over, a moment after it was read here.
     await eventually('the stream is measured', async () => {
       return valueOf(await scrape(), REQUESTS, { agent_stream: 'true' }) === 1;
@@ -62,7 +62,7 @@ describe('GET /metrics', () => {
     expect(
       valueOf(families, 'agent_request_errors_total', { ...chat, error_type: 'invalid_request' }),
     ).toBe(1);
-    const calls = world.model.calls();
+    const calls = environment.model.calls();
     const throttled = calls.filter(({ httpStatus }) => httpStatus === 429).length;
     expect(throttled).toBeGreaterThan(0);
     expect(valueOf(families, CALLS)).toBe(calls.length);
@@ -81,7 +81,11 @@ describe('GET /metrics', () => {
   it('counts the tokens and the money that answers told of', async () => {
     const before = await scrape();
 
-    const response = await postChat(world.url, { message: 'Tokens, please' }, { headers: KEY });
+    const response = await postChat(
+      environment.url,
+      { message: 'Tokens, please' },
+      { headers: KEY },
+    );
     const { usage } = (await response.json()) as {
       usage: { inputTokens: number; outputTokens: number };
     };
@@ -110,8 +114,10 @@ describe('GET /metrics', () => {
   });
 
   it('is not for everybody', async () => {
-    const without = await fetch(`${world.url}/metrics`);
-    const wrong = await fetch(`${world.url}/metrics`, { headers: { 'x-functions-key': 'guess' } });
+    const without = await fetch(`${environment.url}/metrics`);
+    const wrong = await fetch(`${environment.url}/metrics`, {
+      headers: { 'x-functions-key': 'guess' },
+    });
 
     expect([without.status, wrong.status]).toEqual([401, 401]);
   });

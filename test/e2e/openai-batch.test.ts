@@ -10,18 +10,18 @@ import { PROJECT_ROOT } from '../../dev/project-root.ts';
 import { createJobClient } from '../support/batch/job-client.ts';
 import { runScript } from '../support/run-script.ts';
 import { eventually } from './support/post-chat.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
-let world: World;
+let environment: TestEnvironment;
 let client: OpenAI;
 beforeAll(async () => {
-  world = await startWorld({
+  environment = await startEnvironment({
     model: 'dev/instant',
     settings: { AGENT__BATCH__CONCURRENCY: '64', AGENT__LIMITS__REQUESTS_PER_MINUTE: '0' },
   });
-  client = new OpenAI({ baseURL: `${world.url}/v1`, apiKey: 'unused', maxRetries: 0 });
+  client = new OpenAI({ baseURL: `${environment.url}/v1`, apiKey: 'unused', maxRetries: 0 });
 });
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 const SLOW = 'dev/slow-40000 Hi';
 const fileSchema = z.object({ id: z.string(), bytes: z.int() });
@@ -75,7 +75,7 @@ async function linesOf(fileId: string | null | undefined) {
 }
 
 /** Bytes of memory that the worker has at this moment. */
-function workerMemory({ host }: World): number {
+function workerMemory({ host }: TestEnvironment): number {
   const kilobytes = execFileSync('ps', ['-o', 'rss=', '-p', String(host.workerPid())]);
   return Number(kilobytes.toString()) * 1_024;
 }
@@ -97,7 +97,7 @@ describe('batches of the OpenAI client', () => {
     expect(answers).toHaveLength(10_000);
     expect(new Set(answers.map((line) => line.custom_id)).size).toBe(10_000);
     expect(answers[0]?.response?.body).toMatchObject({ object: 'chat.completion' });
-    expect(world.model.calls().length).toBe(10_000);
+    expect(environment.model.calls().length).toBe(10_000);
   }, 180_000);
 });
 
@@ -164,13 +164,15 @@ describe('a job on the queue', () => {
       { custom_id: 'good', body: { message: 'Hi' } },
       { custom_id: 'bad', body: { message: 'dev/content-filter Hi' } },
     ];
-    await createJobClient(world.connectionString).submit({ v: 1, jobId: 'queued', items });
+    await createJobClient(environment.connectionString).submit({ v: 1, jobId: 'queued', items });
     await eventually('the job is taken', async () => {
-      return (await fetch(`${world.url}/v1/batches/queued`)).ok;
+      return (await fetch(`${environment.url}/v1/batches/queued`)).ok;
     });
     const first = await ended('queued');
 
-    const again = await fetch(`${world.url}/v1/batches/queued/retry-failed`, { method: 'POST' });
+    const again = await fetch(`${environment.url}/v1/batches/queued/retry-failed`, {
+      method: 'POST',
+    });
     const second = await ended('queued');
 
     expect(first.request_counts).toEqual({ total: 2, completed: 1, failed: 1 });
@@ -190,7 +192,7 @@ describe('npm run batch', () => {
     await writeFile(input, items.join('\n'));
 
     const run = runScript(join(PROJECT_ROOT, 'dev', 'batch.ts'), {
-      args: [input, '--url', world.url],
+      args: [input, '--url', environment.url],
     });
     const { code } = await run.ended;
 
@@ -217,9 +219,9 @@ describe('an upload', () => {
       for (let sent = 0; sent < 96; sent += 1) yield chunk;
       yield Buffer.from(tail);
     }
-    const before = workerMemory(world);
+    const before = workerMemory(environment);
 
-    const response = await fetch(`${world.url}/v1/files`, {
+    const response = await fetch(`${environment.url}/v1/files`, {
       method: 'POST',
       headers: { 'content-type': FORM },
       body: ReadableStream.from(body()),
@@ -227,7 +229,7 @@ describe('an upload', () => {
     });
 
     expect(fileSchema.parse(await response.json()).bytes).toBe(96 * chunk.byteLength);
-    expect(workerMemory(world) - before).toBeLessThan(80 * 1_048_576);
+    expect(workerMemory(environment) - before).toBeLessThan(80 * 1_048_576);
   });
 
   it.each([
@@ -240,7 +242,7 @@ describe('an upload', () => {
       status: 400,
     },
   ])('of $what is refused', async ({ contentType, body, status }) => {
-    const response = await fetch(`${world.url}/v1/files`, {
+    const response = await fetch(`${environment.url}/v1/files`, {
       method: 'POST',
       headers: { 'content-type': contentType },
       body,

@@ -1,14 +1,14 @@
 import OpenAI, { APIError, BadRequestError } from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
-let world: World;
+let environment: TestEnvironment;
 let client: OpenAI;
 beforeAll(async () => {
-  world = await startWorld();
-  client = new OpenAI({ baseURL: `${world.url}/v1`, apiKey: 'unused', maxRetries: 0 });
+  environment = await startEnvironment();
+  client = new OpenAI({ baseURL: `${environment.url}/v1`, apiKey: 'unused', maxRetries: 0 });
 });
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 function ask(content: string) {
   return { model: 'any', messages: [{ role: 'user' as const, content }] };

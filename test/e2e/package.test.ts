@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PROJECT_ROOT } from '../../dev/project-root.ts';
 import { postChat } from './support/post-chat.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 let folder: string;
-let world: World;
+let environment: TestEnvironment;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'package-'));
   await cp(join(PROJECT_ROOT, 'dist'), folder, { recursive: true });
-  world = await startWorld({ appRoot: folder });
+  environment = await startEnvironment({ appRoot: folder });
 });
 afterAll(async () => {
-  await world.stop();
+  await environment.stop();
   await rm(folder, { recursive: true });
 });
 
@@ -22,9 +22,9 @@ describe('the built package, copied elsewhere', () => {
   it('has no node_modules and needs none', async () => {
     const names = await readdir(folder);
 
-    const health = await fetch(`${world.url}/health`);
-    const chat = await postChat(world.url, { message: 'Hello' });
-    const ready = await fetch(`${world.url}/ready`);
+    const health = await fetch(`${environment.url}/health`);
+    const chat = await postChat(environment.url, { message: 'Hello' });
+    const ready = await fetch(`${environment.url}/ready`);
 
     expect(names).not.toContain('node_modules');
     expect([health.status, chat.status, ready.status]).toEqual([200, 200, 200]);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PROJECT_ROOT } from '../../dev/project-root.ts';
 import { runScript } from '../support/run-script.ts';
 import { startBreakingProxy, type Break } from './support/breaking-proxy.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const HOOK = join(PROJECT_ROOT, 'infra/hooks/smoke.js');
 const KEY = 'a-key-of-the-functions';
@@ -12,11 +12,11 @@ const LOCKED = {
   keys: { master: 'the-master-key', host: { default: KEY } },
 } as const;
 
-let world: World;
+let environment: TestEnvironment;
 beforeAll(async () => {
-  world = await startWorld(LOCKED);
+  environment = await startEnvironment(LOCKED);
 });
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 interface Outcome {
   readonly code: number | null;
@@ -43,13 +43,13 @@ async function runHook(url: string, env: Readonly<Record<string, string>> = {}):
 }
 
 async function runHookOn(spoil: Break): Promise<Outcome> {
-  await using proxy = await startBreakingProxy(world.url, spoil);
+  await using proxy = await startBreakingProxy(environment.url, spoil);
   return await runHook(proxy.url);
 }
 
 describe('the smoke test after a deployment', () => {
   it('passes on a correct app that requires keys, and prints no key', async () => {
-    const { code, output, failed } = await runHook(world.url);
+    const { code, output, failed } = await runHook(environment.url);
 
     expect(output).toContain('smoke: 10 checks passed');
     expect(failed).toEqual([]);
@@ -88,14 +88,14 @@ describe('the smoke test after a deployment', () => {
   });
 
   it('fails the deployment when the key is rejected', async () => {
-    const { code, failed } = await runHook(world.url, { SMOKE_FUNCTION_KEY: 'revoked' });
+    const { code, failed } = await runHook(environment.url, { SMOKE_FUNCTION_KEY: 'revoked' });
 
     expect(failed).toEqual(expect.arrayContaining(['chat', 'streamed chat']));
     expect(code).toBe(1);
   });
 
   it('fails the deployment when nothing reads the queue', async () => {
-    const deaf = await startWorld({
+    const deaf = await startEnvironment({
       ...LOCKED,
       settings: { 'AzureWebJobs.batch.Disabled': 'true' },
     });
@@ -111,7 +111,7 @@ describe('the smoke test after a deployment', () => {
 
   it('waits for an app that is still starting', async () => {
     let asked = 0;
-    await using proxy = await startBreakingProxy(world.url, (request, answer) => {
+    await using proxy = await startBreakingProxy(environment.url, (request, answer) => {
       if (request.url !== '/health') return;
       asked += 1;
       if (asked === 1) answer.status = 503;

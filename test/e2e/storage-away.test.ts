@@ -5,9 +5,12 @@ import { z } from 'zod';
 import { startBreakProxy, type Breakage, type BreakProxy } from '../support/batch/break-proxy.ts';
 import { POISON_QUEUE } from '../../shared/batch/storage-names.ts';
 import { itemOf, jobOf, messages } from '../support/batch/jobs.ts';
-import { startStorageWorld, type StorageWorld } from '../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../support/batch/storage-environment.ts';
 import { eventually, postChat } from './support/post-chat.ts';
-import { startWorld, type World } from './support/start-world.ts';
+import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const readySchema = z.object({
   status: z.string(),
@@ -18,18 +21,18 @@ const readySchema = z.object({
   }),
 });
 
-let storage: StorageWorld;
+let storage: StorageEnvironment;
 let proxy: BreakProxy;
-let world: World;
+let environment: TestEnvironment;
 let client: OpenAI;
 /** How requests to blobs go wrong at the moment. */
 let breakage: (path: string) => Breakage | undefined = () => undefined;
 
 beforeAll(async () => {
-  storage = await startStorageWorld();
+  storage = await startStorageEnvironment();
   const { blobPort: targetPort, connectionString } = storage;
   proxy = await startBreakProxy({ targetPort, breaks: ({ url = '' }) => breakage(url) });
-  world = await startWorld({
+  environment = await startEnvironment({
     model: 'dev/instant',
     settings: {
       AzureWebJobsStorage: connectionString.replace(`:${targetPort}/`, `:${proxy.port}/`),
@@ -37,13 +40,13 @@ beforeAll(async () => {
       AGENT__LIMITS__ANSWER_DEADLINE_MS: '9000',
     },
   });
-  client = new OpenAI({ baseURL: `${world.url}/v1`, apiKey: 'unused', maxRetries: 0 });
+  client = new OpenAI({ baseURL: `${environment.url}/v1`, apiKey: 'unused', maxRetries: 0 });
 });
 afterEach(() => {
   breakage = () => undefined;
 });
 afterAll(async () => {
-  await world.stop();
+  await environment.stop();
   await proxy.close();
   await storage.stop();
 });
@@ -63,7 +66,7 @@ function create(fileId: string) {
 }
 
 async function ready() {
-  return readySchema.parse(await (await fetch(`${world.url}/ready`)).json());
+  return readySchema.parse(await (await fetch(`${environment.url}/ready`)).json());
 }
 
 describe('while the storage of batches is away', () => {
@@ -76,7 +79,7 @@ describe('while the storage of batches is away', () => {
     async (...testCase) => {
       const [, how] = testCase;
       const fileId = await upload(3);
-      const before = world.log.length;
+      const before = environment.log.length;
       breakage = () => how;
 
       const failures = await Promise.all(
@@ -88,7 +91,7 @@ describe('while the storage of batches is away', () => {
           client.files.content(fileId),
         ].map((asked) => Promise.resolve(asked).catch((error: unknown) => error)),
       );
-      const chat = await postChat(world.url, { message: 'Hi' });
+      const chat = await postChat(environment.url, { message: 'Hi' });
       await eventually('readiness knows', async () => (await ready()).batch.status === 'unready');
       const report = await ready();
 
@@ -99,7 +102,9 @@ describe('while the storage of batches is away', () => {
       expect(chat.status).toBe(200);
       expect(report.status).toBe('degraded');
       expect(JSON.stringify(report.batch)).not.toMatch(/127\.0\.0\.1|devstore/);
-      expect(world.log.slice(before).join('\n')).not.toMatch(/devstoreaccount1|words of storage/);
+      expect(environment.log.slice(before).join('\n')).not.toMatch(
+        /devstoreaccount1|words of storage/,
+      );
 
       breakage = () => undefined;
       const batch = await create(fileId);
@@ -122,7 +127,7 @@ describe('while the storage of batches is away', () => {
       /shard-\d+\.journal\.jsonl(?:$|\?timeout)/.test(path) ? 'stuck' : undefined;
 
     const output = `file-${batch.id}-output-0`;
-    const response = await fetch(`${world.url}/v1/files/${output}/content`);
+    const response = await fetch(`${environment.url}/v1/files/${output}/content`);
     const reading = response.text();
 
     expect([response.status, response.headers.get('content-length')]).toEqual([200, null]);
@@ -138,7 +143,7 @@ describe('while the storage of batches is away', () => {
     // The first look is whether there is such a file.
     breakage = (path) => (isContent(path) && (looks += 1) > 1 ? 'cut' : undefined);
 
-    const response = await fetch(`${world.url}/v1/files/${fileId}/content`);
+    const response = await fetch(`${environment.url}/v1/files/${fileId}/content`);
     const reading = response.text();
 
     expect(response.status).toBe(200);
@@ -149,13 +154,13 @@ describe('while the storage of batches is away', () => {
 describe('a job on the queue while storage fails', () => {
   it('Q11: comes again, is told in one line by its code, and is finished later', async () => {
     const fileId = await upload(3);
-    const before = world.log.length;
+    const before = environment.log.length;
     breakage = (path) =>
       path.includes('/shard-') ? { status: 500, code: 'InternalError' } : undefined;
 
     const { id } = await create(fileId);
     const told = (): string[] =>
-      world.log.slice(before).filter((line) => line.includes('batch delivery failed'));
+      environment.log.slice(before).filter((line) => line.includes('batch delivery failed'));
     await eventually('a delivery has failed', () => told().length > 0);
     breakage = () => undefined;
 
@@ -163,20 +168,22 @@ describe('a job on the queue while storage fails', () => {
     await eventually('the batch has ended', isOver, 60_000);
     const [line = ''] = told();
     expect(line).toMatch(/storage_unavailable.*InternalError 500/);
-    expect(world.log.slice(before).join('\n')).not.toMatch(/devstoreaccount1|words of storage/);
+    expect(environment.log.slice(before).join('\n')).not.toMatch(
+      /devstoreaccount1|words of storage/,
+    );
   }, 90_000);
 
   it('Q12: comes back when nobody can say what became of it, and is finished later', async () => {
     const job = jobOf('given-up', messages(3));
     const poison = new QueueClient(storage.connectionString, POISON_QUEUE);
-    const before = world.log.length;
+    const before = environment.log.length;
     breakage = () => ({ status: 503, code: 'ServerBusy' });
 
     await poison.createIfNotExists();
     await poison.sendMessage(JSON.stringify(job));
     await eventually(
       'it was handed back',
-      () => world.log.slice(before).some((line) => line.includes('put back unexplained')),
+      () => environment.log.slice(before).some((line) => line.includes('put back unexplained')),
       30_000,
     );
     breakage = () => undefined;

@@ -3,17 +3,21 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
-import { startWorld, type World, type WorldOptions } from './support/start-world.ts';
+import {
+  startEnvironment,
+  type TestEnvironment,
+  type WorldOptions,
+} from './support/start-environment.ts';
 
-let world: World | undefined;
+let environment: TestEnvironment | undefined;
 afterEach(async () => {
-  await world?.stop();
-  world = undefined;
+  await environment?.stop();
+  environment = undefined;
 });
 
-async function start(options: WorldOptions): Promise<World> {
-  world = await startWorld(options);
-  return world;
+async function start(options: WorldOptions): Promise<TestEnvironment> {
+  environment = await startEnvironment(options);
+  return environment;
 }
 
 /** A port on which nothing listens. */

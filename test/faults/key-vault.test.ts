@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createJobClient } from '../support/batch/job-client.ts';
 import { eventually, postChat } from '../e2e/support/post-chat.ts';
-import { startWorld, type World } from '../e2e/support/start-world.ts';
-import { startVaultWorld, type VaultWorld } from '../e2e/support/vault-world.ts';
+import { startEnvironment, type TestEnvironment } from '../e2e/support/start-environment.ts';
+import { startVaultEnvironment, type VaultEnvironment } from '../e2e/support/vault-environment.ts';
 import {
   refuse,
   say,
@@ -13,8 +13,8 @@ import {
 const OLD_KEY = 'canary-old-key';
 const NEW_KEY = 'canary-new-key';
 interface Scene {
-  readonly app: World;
-  readonly vault: VaultWorld['vault'];
+  readonly app: TestEnvironment;
+  readonly vault: VaultEnvironment['vault'];
   readonly upstream: ScriptedUpstream;
   /** From now on the upstream takes only this key. */
   readonly accept: (key: string) => void;
@@ -27,7 +27,7 @@ afterEach(async () => {
 
 /** The built app with a vault of its own and an upstream that is strict about keys. */
 async function start(
-  prepare: (vault: VaultWorld['vault']) => void,
+  prepare: (vault: VaultEnvironment['vault']) => void,
   settings: Record<string, string> = {},
 ): Promise<Scene> {
   let accepted = OLD_KEY;
@@ -36,14 +36,14 @@ async function start(
     return (isKnown ? say('Hello') : refuse(401))(turn);
   });
   opened.push(async () => upstream[Symbol.asyncDispose]());
-  const vaultWorld = await startVaultWorld();
-  opened.push(() => vaultWorld.stop());
-  prepare(vaultWorld.vault);
-  const app = await startWorld({
-    settings: { ...vaultWorld.settings, OPENAI_BASE_URL: upstream.baseUrl, ...settings },
+  const vaultEnvironment = await startVaultEnvironment();
+  opened.push(() => vaultEnvironment.stop());
+  prepare(vaultEnvironment.vault);
+  const app = await startEnvironment({
+    settings: { ...vaultEnvironment.settings, OPENAI_BASE_URL: upstream.baseUrl, ...settings },
   });
   opened.push(() => app.stop());
-  return { app, vault: vaultWorld.vault, upstream, accept: (key) => void (accepted = key) };
+  return { app, vault: vaultEnvironment.vault, upstream, accept: (key) => void (accepted = key) };
 }
 
 function keyReads({ vault }: Scene): number {

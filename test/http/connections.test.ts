@@ -136,7 +136,7 @@ describe("a chat through the library's streaming proxy", () => {
     await invoked;
 
     expect(model.calls[0]?.call.signal.aborted).toBe(true);
-    expect(telemetry.lines.at(-1)?.fields['outcome']).toBe('client left');
+    expect(telemetry.lines.at(-1)?.fields['outcome']).toBe('client_disconnected');
   });
 
   it('stops the model when the client leaves before the answer', async () => {
@@ -156,7 +156,7 @@ describe("a chat through the library's streaming proxy", () => {
     await until(() => signal.aborted);
     await invoked;
 
-    expect(telemetry.lines.at(-1)?.message).toBe('client left');
+    expect(telemetry.lines.at(-1)?.message).toBe('client disconnected');
   });
 
   it('takes a client that leaves while it sends for no defect of ours', async () => {

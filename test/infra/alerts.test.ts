@@ -7,7 +7,7 @@ import {
   unknownMessages,
   type Alert,
 } from './support/check-alerts.ts';
-import { METRICS } from '../../shared/telemetry/metric-names.ts';
+import { METRICS } from '../../shared/telemetry/metrics.ts';
 import { readInfra, type Infra } from './support/read-infra.ts';
 import { rowsOf } from './support/read-names.ts';
 

@@ -1,22 +1,22 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildIfStale } from '../../dev/faults/fault-world.ts';
+import { buildIfStale } from '../../dev/faults/fault-environment.ts';
 import {
-  askSteadily,
+  sendSteadily,
   countOutcomes,
   percentile,
-  type Asked,
-  type Pace,
-} from '../../dev/faults/pace.ts';
+  type LoadResult,
+  type LoadRate,
+} from '../../dev/faults/steady-load.ts';
 import type { RateLimit } from '../../dev/model/start-development-model.ts';
 import { eventually } from '../e2e/support/post-chat.ts';
 import {
   CONCURRENCY,
   ITEMS,
   JOBS,
-  startThrottledWorld,
+  startThrottledEnvironment,
   type End,
-  type ThrottledWorld,
-} from './support/throttled-world.ts';
+  type ThrottledEnvironment,
+} from './support/throttled-environment.ts';
 
 const MINUTE = 60;
 const CHATS = 4 * MINUTE;
@@ -32,34 +32,34 @@ const WELL: End = {
 };
 
 /** The same chats at the same time, where there is no batch: a busy machine slows down both. */
-let control: ThrottledWorld;
+let control: ThrottledEnvironment;
 beforeAll(async () => {
   // Once, and not by each of the worlds that start together.
   await buildIfStale();
-  control = await startThrottledWorld();
+  control = await startThrottledEnvironment();
 });
 afterAll(() => control.stop());
 
 interface Chats {
-  readonly beside: readonly Asked[];
-  readonly alone: readonly Asked[];
+  readonly beside: readonly LoadResult[];
+  readonly alone: readonly LoadResult[];
 }
 
-/** Chats beside the batch of a world, and the same without one. */
-async function askChats({ url }: ThrottledWorld): Promise<Chats> {
-  const pace: Pace = {
+/** Chats beside a batch, and the same without one. */
+async function askChats({ url }: ThrottledEnvironment): Promise<Chats> {
+  const pace: LoadRate = {
     perSecond: CHATS / MINUTE,
     seconds: MINUTE,
     question: () => ({ message: CHAT, mode: 'json' }),
   };
   const [beside, alone] = await Promise.all([
-    askSteadily(url, pace),
-    askSteadily(control.url, pace),
+    sendSteadily(url, pace),
+    sendSteadily(control.url, pace),
   ]);
   return { beside, alone };
 }
 
-function p99(asked: readonly Asked[]): number {
+function p99(asked: readonly LoadResult[]): number {
   return percentile(
     asked.map(({ ms }) => ms),
     0.99,
@@ -73,23 +73,23 @@ describe.concurrent('a batch whose model refuses it for a minute', () => {
   ])(
     'Q8: loses nothing, asks little and leaves chat alone when it is refused $how',
     async ({ headers }) => {
-      const world = await startThrottledWorld();
+      const environment = await startThrottledEnvironment();
       try {
-        await world.submit();
-        await eventually('a fifth is done', () => world.answered() > (JOBS * ITEMS) / 5);
+        await environment.submit();
+        await eventually('a fifth is done', () => environment.answered() > (JOBS * ITEMS) / 5);
 
-        world.limitRate((request) => (world.isItem(request) ? headers : undefined));
+        environment.limitRate((request) => (environment.isItem(request) ? headers : undefined));
         const refusingFrom = Date.now();
-        const { beside, alone } = await askChats(world);
-        const refusals = world.refusals();
-        const doneInMinute = world.answered();
-        world.limitRate(() => undefined);
+        const { beside, alone } = await askChats(environment);
+        const refusals = environment.refusals();
+        const doneInMinute = environment.answered();
+        environment.limitRate(() => undefined);
         const wellFrom = performance.now();
-        await eventually('all is done', () => world.isDone(), MINUTE * 1_000);
+        await eventually('all is done', () => environment.isDone(), MINUTE * 1_000);
         const recoveryMs = performance.now() - wellFrom;
 
-        expect(await world.readEnd()).toEqual(WELL);
-        expect(world.answered()).toBe(JOBS * ITEMS);
+        expect(await environment.readEnd()).toEqual(WELL);
+        expect(environment.answered()).toBe(JOBS * ITEMS);
         expect(doneInMinute).toBeLessThan(JOBS * ITEMS);
         expect(refusals.length).toBeGreaterThan(0);
         // What is in flight when it begins, and once more until it is clear that nobody gets through.
@@ -101,7 +101,7 @@ describe.concurrent('a batch whose model refuses it for a minute', () => {
         expect(countOutcomes(beside)).toBe(`${CHATS} answer`);
         expect(p99(beside)).toBeLessThan(3 * p99(alone));
       } finally {
-        await world.stop();
+        await environment.stop();
       }
     },
     180_000,
@@ -110,19 +110,19 @@ describe.concurrent('a batch whose model refuses it for a minute', () => {
 
 describe.concurrent('a batch that wants more than the model has for everybody', () => {
   it('Q8: leaves chats what they need', async () => {
-    const world = await startThrottledWorld();
+    const environment = await startThrottledEnvironment();
     try {
-      world.limitRate(admit({ perSecond: 10, burst: 5 }));
-      await world.submit();
-      await eventually('the batch meets the limit', () => world.refusals().length > 0);
+      environment.limitRate(admit({ perSecond: 10, burst: 5 }));
+      await environment.submit();
+      await eventually('the batch meets the limit', () => environment.refusals().length > 0);
 
-      const { beside, alone } = await askChats(world);
-      const done = world.answered();
-      world.limitRate(() => undefined);
-      await eventually('all is done', () => world.isDone(), MINUTE * 1_000);
+      const { beside, alone } = await askChats(environment);
+      const done = environment.answered();
+      environment.limitRate(() => undefined);
+      await eventually('all is done', () => environment.isDone(), MINUTE * 1_000);
 
-      expect(await world.readEnd()).toEqual(WELL);
-      expect(world.answered()).toBe(JOBS * ITEMS);
+      expect(await environment.readEnd()).toEqual(WELL);
+      expect(environment.answered()).toBe(JOBS * ITEMS);
       expect(done).toBeGreaterThan(0);
       expect(done).toBeLessThan(JOBS * ITEMS);
       // Three tries by chance may all find the bucket empty, were it only for other chats.
@@ -131,7 +131,7 @@ describe.concurrent('a batch that wants more than the model has for everybody', 
       // A chat that finds it empty is asked again after a back-off as long as itself.
       expect(p99(beside)).toBeLessThan(4 * p99(alone));
     } finally {
-      await world.stop();
+      await environment.stop();
     }
   }, 120_000);
 });

@@ -2,15 +2,18 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createHttpTransport } from '../../shared/model/http-transport.ts';
-import { readText } from '../../shared/model/read-body.ts';
-import { StaleConnectionError, type UpstreamRequest } from '../../shared/model/transport.ts';
+import {
+  createHttpClient,
+  StaleConnectionError,
+  type HttpPostRequest,
+} from '../../shared/model/http-client.ts';
+import { readText } from '../../shared/model/openai/read-response.ts';
 import { answer, hang, reset, say, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 const GONE = new Error('client gone');
-const transport = createHttpTransport();
+const transport = createHttpClient();
 
-function send(baseUrl: string, parts: Partial<UpstreamRequest> = {}) {
+function send(baseUrl: string, parts: Partial<HttpPostRequest> = {}) {
   return transport.to(`${baseUrl}/chat/completions`)({
     headers: { 'content-type': 'application/json' },
     body: '{}',

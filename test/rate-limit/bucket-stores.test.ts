@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../shared/clock.ts';
-import type { BucketShape, BucketStore } from '../../shared/rate-limit/bucket-store.ts';
-import { createMemoryBuckets } from '../../shared/rate-limit/memory-buckets.ts';
-import { createRedisBuckets } from '../../shared/rate-limit/redis-buckets.ts';
+import {
+  type BucketShape,
+  type BucketStore,
+  createMemoryBuckets,
+} from '../../shared/rate-limit/memory-bucket-store.ts';
+import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import {
   describeWithRedis,
-  startRedisWorld,
-  type RedisWorld,
+  startRedisEnvironment,
+  type RedisEnvironment,
 } from '../support/redis/with-redis.ts';
 
 /** Far above what any of these tests takes, so that nothing fills up while one runs. */
@@ -20,16 +23,16 @@ describe('buckets in this process', () => {
 });
 
 describeWithRedis('buckets in Redis', () => {
-  let world: RedisWorld;
+  let environment: RedisEnvironment;
   beforeAll(async () => {
-    world = await startRedisWorld();
+    environment = await startRedisEnvironment();
   });
-  afterAll(() => world.close());
+  afterAll(() => environment.close());
 
   let count = 0;
   behavesAsBucketStore((shape) => {
     count += 1;
-    const { url, token } = world.bridge;
+    const { url, token } = environment.bridge;
     const redis = createRedisClient({ url, token, timeoutMs: 5_000 });
     return createRedisBuckets({ ...shape, redis, prefix: `store-${count}` });
   });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hashIdentifier } from '../../shared/rate-limit/hash-identifier.ts';
-import { rateLimitHeaders } from '../../shared/rate-limit/rate-limit-headers.ts';
+import { hashIdentifier } from '../../shared/callers/caller.ts';
+import { rateLimitHeaders } from '../../shared/rate-limit/headers.ts';
 import {
   countAllowed,
   createHandClock,
@@ -15,8 +15,8 @@ import { openRespConnection } from '../support/redis/resp-connection.ts';
 import type { BridgeFault } from '../support/redis/upstash-bridge.ts';
 import {
   describeWithRedis,
-  startRedisWorld,
-  type RedisWorld,
+  startRedisEnvironment,
+  type RedisEnvironment,
 } from '../support/redis/with-redis.ts';
 
 /** As in production; what must not take as long is compared with it. */
@@ -24,20 +24,20 @@ const BUDGET_MS = 150;
 const RPM = 60;
 
 describeWithRedis('limits while Redis is in trouble', () => {
-  let world: RedisWorld;
+  let environment: RedisEnvironment;
   let clock: HandClock;
   let parts: RedisParts;
   let limiter: LimiterUnderTest;
 
   beforeEach(async () => {
-    world = await startRedisWorld();
+    environment = await startRedisEnvironment();
     clock = createHandClock(Date.now());
     open({});
   });
-  afterEach(() => world.close());
+  afterEach(() => environment.close());
 
-  function open({ token = world.bridge.token, budgetMs = BUDGET_MS }): void {
-    parts = createRedisParts({ url: world.bridge.url, token, clock, budgetMs });
+  function open({ token = environment.bridge.token, budgetMs = BUDGET_MS }): void {
+    parts = createRedisParts({ url: environment.bridge.url, token, clock, budgetMs });
     limiter = createLimiter({
       settings: { requestsPerMinute: RPM },
       shared: parts.shared,
@@ -63,7 +63,7 @@ describeWithRedis('limits while Redis is in trouble', () => {
     ['R3 holds another type', { kind: 'reply-error', message: 'WRONGTYPE Operation against' }],
   ])('%s', (_name, fault) => {
     it('lets exactly the local limit pass, and says who kept it', async () => {
-      world.bridge.inject(fault);
+      environment.bridge.inject(fault);
 
       const verdicts = await reserveAtOnce(limiter, { times: 200, callerId: 'caller', tokens: 0 });
 
@@ -74,7 +74,7 @@ describeWithRedis('limits while Redis is in trouble', () => {
 
     it('goes on counting where Redis left off', async () => {
       const before = await spend(25);
-      world.bridge.inject(fault);
+      environment.bridge.inject(fault);
 
       const during = await spend(200);
 
@@ -85,7 +85,7 @@ describeWithRedis('limits while Redis is in trouble', () => {
   it('R1 keeps the limit when Redis is killed under load', async () => {
     const before = spend(20);
     await before;
-    const during = Promise.all([spend(40), world.killRedis(), spend(100)]);
+    const during = Promise.all([spend(40), environment.killRedis(), spend(100)]);
 
     const [first, , second] = await during;
     const after = await spend(100);
@@ -94,7 +94,7 @@ describeWithRedis('limits while Redis is in trouble', () => {
   });
 
   it('R1 keeps the limit when nothing listens, from the start', async () => {
-    await world.bridge.close();
+    await environment.bridge.close();
 
     const allowed = await spend(200);
 
@@ -114,18 +114,18 @@ describeWithRedis('limits while Redis is in trouble', () => {
   it('R4 does not ask Redis for what this instance refuses', async () => {
     open({ budgetMs: 5_000 });
     await spend(RPM);
-    const before = world.bridge.commands().length;
+    const before = environment.bridge.commands().length;
 
     const allowed = await spend(100);
 
     expect(allowed).toBe(0);
-    expect(world.bridge.commands()).toHaveLength(before);
+    expect(environment.bridge.commands()).toHaveLength(before);
   });
 
   it('R1 tells the caller that the limit is local, and readiness that Redis is away', async () => {
     const whileWell = await limiter.reserve({ callerId: 'caller', tokens: 0 });
     const stateWhileWell = limiter.state();
-    world.bridge.inject({ kind: 'status', status: 500 });
+    environment.bridge.inject({ kind: 'status', status: 500 });
 
     const verdict = await limiter.reserve({ callerId: 'caller', tokens: 0 });
 
@@ -137,9 +137,9 @@ describeWithRedis('limits while Redis is in trouble', () => {
   });
 
   it('R2 waits for a hanging Redis once, and then leaves it alone', async () => {
-    world.bridge.inject({ kind: 'hang' });
+    environment.bridge.inject({ kind: 'hang' });
     const first = await timed(() => spend(1));
-    const requests = world.bridge.requests();
+    const requests = environment.bridge.requests();
 
     const rest = await timed(async () => {
       for (let count = 0; count < 50; count += 1) await spend(1);
@@ -148,11 +148,11 @@ describeWithRedis('limits while Redis is in trouble', () => {
     expect(first).toBeGreaterThan(BUDGET_MS * 0.9);
     // Fifty later calls together cost less than one wait, so none of them waited.
     expect(rest).toBeLessThan(first);
-    expect(world.bridge.requests()).toBe(requests);
+    expect(environment.bridge.requests()).toBe(requests);
   });
 
   it('R3 logs the trouble once a minute, however many calls fail', async () => {
-    world.bridge.inject({ kind: 'status', status: 500 });
+    environment.bridge.inject({ kind: 'status', status: 500 });
     const untilFailed = async (): Promise<void> => {
       // A failure, then enough time for the next call to try again.
       for (let count = 0; count < 10; count += 1) {
@@ -165,9 +165,9 @@ describeWithRedis('limits while Redis is in trouble', () => {
     await untilFailed();
     const inFirstMinute = parts.telemetry.at('warn').length;
     clock.advance(60_000);
-    world.bridge.inject(undefined);
+    environment.bridge.inject(undefined);
     await expect.poll(backInService).toBe(true);
-    world.bridge.inject({ kind: 'status', status: 500 });
+    environment.bridge.inject({ kind: 'status', status: 500 });
     await spend(1);
 
     expect(inFirstMinute).toBe(1);
@@ -176,22 +176,22 @@ describeWithRedis('limits while Redis is in trouble', () => {
   });
 
   it('uses Redis again soon after it is back, and no request waits to find out', async () => {
-    world.bridge.inject({ kind: 'hang' });
+    environment.bridge.inject({ kind: 'hang' });
     await spend(1);
-    world.bridge.inject(undefined);
+    environment.bridge.inject(undefined);
     clock.advance(2_500);
 
     const probing = await limiter.reserve({ callerId: 'other', tokens: 0 });
     await expect.poll(backInService).toBe(true);
 
     expect(probing.source).toBe('fallback');
-    expect(world.bridge.commands()).toContain('PING');
+    expect(environment.bridge.commands()).toContain('PING');
     expect(limiter.state()).toBe('ready');
     expect(parts.telemetry.at('info').map(({ message }) => message)).toEqual(['redis is back']);
   });
 
   it('R3 keeps using Redis for the others when the key of one caller holds another type', async () => {
-    const connection = await openRespConnection(world.socketPath);
+    const connection = await openRespConnection(environment.socketPath);
     await connection.send(['SET', `limits:rpm:${hashIdentifier('broken')}`, 'not a bucket']);
     connection.close();
 

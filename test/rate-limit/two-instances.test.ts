@@ -1,25 +1,25 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '../../shared/clock.ts';
-import { hashIdentifier } from '../../shared/rate-limit/hash-identifier.ts';
-import type { LimitSettings } from '../../shared/rate-limit/limit-policy.ts';
-import type { RateLimiter, Verdict } from '../../shared/rate-limit/rate-limiter.ts';
+import { hashIdentifier } from '../../shared/callers/caller.ts';
+import type { LimitSettings } from '../../shared/rate-limit/policies.ts';
+import type { RateLimiter, RateLimitResult } from '../../shared/rate-limit/rate-limiter.ts';
 import { countAllowed, createLimiter, createRedisParts, reserveAtOnce } from '../support/limits.ts';
 import { openRespConnection } from '../support/redis/resp-connection.ts';
 import {
   describeWithRedis,
-  startRedisWorld,
-  type RedisWorld,
+  startRedisEnvironment,
+  type RedisEnvironment,
 } from '../support/redis/with-redis.ts';
 
 describeWithRedis('two instances that share Redis', () => {
-  let world: RedisWorld;
+  let environment: RedisEnvironment;
   beforeAll(async () => {
-    world = await startRedisWorld();
+    environment = await startRedisEnvironment();
   });
-  afterAll(() => world.close());
+  afterAll(() => environment.close());
 
   function createInstance(settings: Partial<LimitSettings>): RateLimiter {
-    const { shared } = createRedisParts({ ...world.bridge, clock: systemClock });
+    const { shared } = createRedisParts({ ...environment.bridge, clock: systemClock });
     return createLimiter({ settings, shared, clock: systemClock });
   }
 
@@ -98,7 +98,7 @@ describeWithRedis('two instances that share Redis', () => {
     const instance = createInstance(RPM);
     await instance.reserve({ callerId: 'address:203.0.113.7', tokens: 0 });
 
-    const connection = await openRespConnection(world.socketPath);
+    const connection = await openRespConnection(environment.socketPath);
     const keys = await connection.send(['KEYS', '*']);
     connection.close();
 
@@ -109,7 +109,9 @@ describeWithRedis('two instances that share Redis', () => {
 
 const RPM = { requestsPerMinute: 60 };
 
-function reservationOf(verdict: Verdict): Extract<Verdict, { allowed: true }>['reservation'] {
+function reservationOf(
+  verdict: RateLimitResult,
+): Extract<RateLimitResult, { allowed: true }>['reservation'] {
   if (!verdict.allowed) throw new Error('the reservation was refused');
   return verdict.reservation;
 }

@@ -1,9 +1,16 @@
-import type { AnswerCache, CacheAsk, OpenedAnswer } from '../../shared/cache/answer-cache.ts';
-import { parseCacheControl } from '../../shared/cache/cache-control.ts';
+import type {
+  ResponseCache,
+  CacheLookup,
+  LookupResult,
+} from '../../shared/cache/response-cache.ts';
+import {
+  type CacheStatus,
+  type CandidateResponse,
+  parseCacheControl,
+  type RequestTraits,
+} from '../../shared/cache/cache-headers.ts';
 import type { CacheKeyParts } from '../../shared/cache/cache-key.ts';
-import type { CacheStatus } from '../../shared/cache/cache-status.ts';
-import type { CandidateAnswer, RequestTraits } from '../../shared/cache/cacheability.ts';
-import type { CacheEntry } from '../../shared/cache/response-cache.ts';
+import type { CacheEntry } from '../../shared/cache/cache-store.ts';
 
 export interface AskOptions {
   readonly callerId?: string;
@@ -14,7 +21,7 @@ export interface AskOptions {
 }
 
 /** A question as the agent puts it to the cache. */
-export function ask(options: AskOptions = {}): CacheAsk {
+export function ask(options: AskOptions = {}): CacheLookup {
   const { callerId = 'alice', question = 'why?', signal = new AbortController().signal } = options;
   return {
     parts: keyParts({ callerId, messages: [{ role: 'user', content: question }] }),
@@ -36,7 +43,7 @@ export function keyParts(parts: Partial<CacheKeyParts> = {}): CacheKeyParts {
   };
 }
 
-export function candidate(answer: Partial<CandidateAnswer> = {}): CandidateAnswer {
+export function candidate(answer: Partial<CandidateResponse> = {}): CandidateResponse {
   return {
     text: 'because',
     model: 'gpt',
@@ -62,8 +69,8 @@ export interface Answered {
 
 /** Asks, and makes the answer where there is none, as the agent does. */
 export async function answer(
-  cache: AnswerCache,
-  { question, make }: { question: CacheAsk; make: () => Promise<CandidateAnswer> },
+  cache: ResponseCache,
+  { question, make }: { question: CacheLookup; make: () => Promise<CandidateResponse> },
 ): Promise<Answered> {
   const opened = await cache.open(question);
   if (opened.kind === 'found') return { text: opened.answer.text, status: opened.status };
@@ -77,7 +84,7 @@ export async function answer(
 }
 
 /** The answer that has to be made; a test that finds one instead is wrong. */
-export function toMake(opened: OpenedAnswer): Extract<OpenedAnswer, { kind: 'make' }> {
+export function toMake(opened: LookupResult): Extract<LookupResult, { kind: 'make' }> {
   if (opened.kind !== 'make') throw new Error('the answer was found');
   return opened;
 }

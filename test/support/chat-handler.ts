@@ -1,9 +1,14 @@
 import type { HttpHandler } from '@azure/functions';
-import { createAgent, type Question } from '../../shared/agent/agent.ts';
-import { answerChat } from '../../shared/http/answer-chat.ts';
-import { asMeteredHandler } from '../../shared/http/pipeline.ts';
-import { measureQuestion } from '../../shared/agent/measure-question.ts';
-import { openDoor } from './open-door.ts';
+import {
+  type Agent,
+  type AgentInput,
+  createAgent,
+  estimateInput,
+} from '../../shared/agent/agent.ts';
+import { chatHandler } from '../../shared/http/chat-handler.ts';
+import type { ProtocolId } from '../../shared/protocols/registry.ts';
+import { meteredHandler } from '../../shared/http/admission.ts';
+import { openAdmission } from './public-handler.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 import { createScriptedModel, type AnswerStep, type ScriptedModel } from './scripted-model.ts';
 import type { StreamStep } from './scripted-model.ts';
@@ -14,6 +19,8 @@ export interface ChatScript {
   readonly answerDeadlineMs?: number;
   readonly streamDeadlineMs?: number;
   readonly heartbeatMs?: number;
+  /** Replaces the agent on the scripted model. */
+  readonly agent?: Agent;
 }
 
 export interface ChatUnderTest {
@@ -23,19 +30,20 @@ export interface ChatUnderTest {
 }
 
 /** The whole way of a chat, from the handler to a model that follows a script. */
-export function createChat(script: ChatScript): ChatUnderTest {
+export function createChat(script: ChatScript, protocol: ProtocolId = 'chat'): ChatUnderTest {
   const telemetry = createRecordedTelemetry();
   const model = createScriptedModel(script);
   const { answerDeadlineMs = 10_000, streamDeadlineMs = 10_000, heartbeatMs = 10_000 } = script;
   const service = {
-    ...openDoor,
-    measure: (question: Question) => measureQuestion(question, { instructions: '' }),
+    ...openAdmission,
+    publicModel: 'assistant',
+    measure: (input: AgentInput) => estimateInput(input, { instructions: '' }),
     telemetry,
     maxRequestBytes: 262_144,
-    agent: createAgent({ model, instructions: 'Be brief' }),
+    agent: script.agent ?? createAgent({ model, instructions: 'Be brief' }),
     chatLimits: { answerDeadlineMs, streamDeadlineMs, heartbeatMs },
   };
-  return { telemetry, model, handler: asMeteredHandler(async () => service, answerChat) };
+  return { telemetry, model, handler: meteredHandler(async () => service, chatHandler(protocol)) };
 }
 
 /** How many timers this process has set. */

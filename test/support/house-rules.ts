@@ -18,30 +18,45 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
     'model',
     'rate-limit',
     'redis',
+    'secrets',
+    'storage',
     'telemetry',
   ],
-  http: ['agent', 'batch', 'callers', 'health', 'rate-limit', 'telemetry'],
-  batch: ['agent', 'resilience', 'telemetry'],
+  http: [
+    'protocols',
+    'agent',
+    'batch',
+    'callers',
+    'health',
+    'rate-limit',
+    'resilience',
+    'telemetry',
+  ],
+  protocols: ['agent', 'model'],
+  batch: ['protocols', 'agent', 'storage', 'resilience', 'telemetry'],
   agent: ['cache', 'model', 'telemetry'],
   model: ['resilience', 'telemetry'],
   resilience: ['telemetry'],
   health: ['telemetry'],
   cache: ['telemetry'],
-  'rate-limit': ['telemetry'],
+  storage: ['resilience', 'telemetry'],
+  'rate-limit': ['callers', 'telemetry'],
   callers: [],
   redis: ['resilience', 'telemetry'],
   telemetry: [],
-  config: ['telemetry'],
+  secrets: ['telemetry'],
+  config: ['secrets', 'telemetry'],
   errors: [],
   clock: [],
+  json: ['errors'],
 };
 
 /** Floors of a room that has floors, from the top: each stands on those below it. */
 export const FLOORS: Readonly<Record<string, readonly string[]>> = {
-  batch: ['desk', 'run', 'plan', 'azure', 'store', 'job'],
+  batch: ['api', 'processing', 'planning', 'storage', 'model'],
 };
 
-const GROUND = ['errors', 'clock'];
+const GROUND = ['errors', 'clock', 'json'];
 const IMPORT = /(?:from|import)\s*\(?\s*'([^']+)'/g;
 
 /** Every way in which the files break the rules of the house, as sentences. */

@@ -4,16 +4,16 @@ import {
   type LimitMode,
   type SharedBuckets,
 } from '../../shared/rate-limit/create-rate-limiter.ts';
-import { policiesOf, type LimitSettings } from '../../shared/rate-limit/limit-policy.ts';
-import { createMemoryBuckets } from '../../shared/rate-limit/memory-buckets.ts';
-import type { RateLimiter, Verdict } from '../../shared/rate-limit/rate-limiter.ts';
-import { createRedisBuckets } from '../../shared/rate-limit/redis-buckets.ts';
+import { policiesOf, type LimitSettings } from '../../shared/rate-limit/policies.ts';
+import { createMemoryBuckets } from '../../shared/rate-limit/memory-bucket-store.ts';
+import type { RateLimiter, RateLimitResult } from '../../shared/rate-limit/rate-limiter.ts';
+import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import {
-  createRedisGuard,
-  REDIS_GUARD_DEFAULTS,
-  type RedisGuard,
-} from '../../shared/redis/redis-guard.ts';
+  createRedisCircuit,
+  REDIS_CIRCUIT_DEFAULTS,
+  type RedisCircuit,
+} from '../../shared/redis/redis-circuit.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 
 export interface LimiterUnderTest extends RateLimiter {
@@ -62,7 +62,7 @@ export function createLimiter(options: LimiterOptions): LimiterUnderTest {
 }
 
 export interface RedisParts {
-  readonly guard: RedisGuard;
+  readonly guard: RedisCircuit;
   readonly telemetry: RecordedTelemetry;
   readonly shared: SharedBuckets;
 }
@@ -80,8 +80,8 @@ export function createRedisParts(options: RedisPartsOptions): RedisParts {
   const { clock, budgetMs = 5_000 } = options;
   const telemetry = createRecordedTelemetry();
   const redis = createRedisClient({ ...options, timeoutMs: budgetMs });
-  const guard = createRedisGuard({
-    ...REDIS_GUARD_DEFAULTS,
+  const guard = createRedisCircuit({
+    ...REDIS_CIRCUIT_DEFAULTS,
     ping: () => redis.ping(),
     budgetMs,
     clock,
@@ -99,10 +99,10 @@ export function createRedisParts(options: RedisPartsOptions): RedisParts {
 export function reserveAtOnce(
   limiter: RateLimiter,
   { times, callerId, tokens }: { times: number; callerId: string; tokens: number },
-): Promise<Verdict[]> {
+): Promise<RateLimitResult[]> {
   return Promise.all(Array.from({ length: times }, () => limiter.reserve({ callerId, tokens })));
 }
 
-export function countAllowed(verdicts: readonly Verdict[]): number {
+export function countAllowed(verdicts: readonly RateLimitResult[]): number {
   return verdicts.filter(({ allowed }) => allowed).length;
 }

@@ -1,4 +1,4 @@
-import { createConsoleTelemetry } from '../../shared/telemetry/console-telemetry.ts';
+import { createConsoleLogger } from '../../shared/telemetry/console-logger.ts';
 import { systemClock, type Clock } from '../../shared/clock.ts';
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 
@@ -13,7 +13,7 @@ export interface LogTelemetry {
 export function createLogTelemetry(clock: Clock = systemClock): LogTelemetry {
   const lines: string[] = [];
   return {
-    telemetry: createConsoleTelemetry({
+    telemetry: createConsoleLogger({
       clock,
       minLevel: 'debug',
       write: (line) => void lines.push(line),

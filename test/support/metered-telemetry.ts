@@ -1,6 +1,8 @@
 import { createTelemetry } from '../../shared/telemetry/create-telemetry.ts';
-import { createMetricsRegistry } from '../../shared/telemetry/metrics-registry.ts';
-import { toPrometheusText } from '../../shared/telemetry/prometheus-text.ts';
+import {
+  createMetricsRegistry,
+  toPrometheusText,
+} from '../../shared/telemetry/metrics-registry.ts';
 import type { SpanAttributes, Telemetry } from '../../shared/telemetry/telemetry.ts';
 import { parsePrometheus, valueOf } from './parse-prometheus.ts';
 

@@ -1,16 +1,21 @@
 import { systemClock } from '../../shared/clock.ts';
 import { ServiceError } from '../../shared/errors.ts';
-import { createHttpTransport } from '../../shared/model/http-transport.ts';
+import { createHttpClient } from '../../shared/model/http-client.ts';
 import type { ModelEndpoint } from '../../shared/model/endpoint.ts';
-import type { ModelAnswer, ModelCall, ModelEvent, ModelRequest } from '../../shared/model/model.ts';
+import type {
+  ModelResponse,
+  ModelCall,
+  ModelEvent,
+  ModelRequest,
+} from '../../shared/model/model.ts';
 import {
   createResilientModel,
   DEFAULT_RESILIENCE,
+  type ResilienceSettings,
   type ResilientModel,
   type ResilientModelOptions,
-  type ResilienceSettings,
 } from '../../shared/model/resilient-model.ts';
-import { passThroughTracer, silentMeter } from '../../shared/telemetry/create-telemetry.ts';
+import { noopTracer, noopMeter } from '../../shared/telemetry/create-telemetry.ts';
 import type { LogFields, Telemetry } from '../../shared/telemetry/telemetry.ts';
 
 export const QUESTION: ModelRequest = { messages: [{ role: 'user', content: 'Hello' }] };
@@ -30,14 +35,14 @@ export interface ModelUnderTest {
   /** How often something was logged. */
   readonly count: (message: string) => number;
   readonly call: (parts?: Partial<ModelCall>) => ModelCall;
-  readonly complete: (parts?: Partial<ModelCall>) => Promise<ModelAnswer>;
+  readonly complete: (parts?: Partial<ModelCall>) => Promise<ModelResponse>;
   /** Reads a stream to its end, whatever the end is. */
   readonly stream: (parts?: Partial<ModelCall>) => Promise<StreamOutcome>;
 }
 
 export interface StreamOutcome {
   readonly text: string;
-  readonly answer: ModelAnswer | undefined;
+  readonly answer: ModelResponse | undefined;
   readonly error: unknown;
 }
 
@@ -56,7 +61,7 @@ export function createModelUnderTest(options: ModelUnderTestOptions): ModelUnder
     clock: systemClock,
     random: Math.random,
     telemetry,
-    transport: createHttpTransport(),
+    transport: createHttpClient(),
     ...options,
     endpoints: options.endpoints.map(toEndpoint),
     settings: {
@@ -100,7 +105,7 @@ export async function failureOf(work: Promise<unknown>): Promise<ServiceError> {
 
 async function readAll(events: AsyncIterable<ModelEvent>): Promise<StreamOutcome> {
   let text = '';
-  let answer: ModelAnswer | undefined;
+  let answer: ModelResponse | undefined;
   try {
     for await (const event of events) {
       if (event.type === 'text') text += event.text;
@@ -129,8 +134,8 @@ function recordingTelemetry(lines: LoggedLine[], bound: LogFields): Telemetry {
     (message: string, fields: LogFields = {}) =>
       lines.push({ level, message, fields: { ...bound, ...fields } });
   return {
-    ...silentMeter,
-    ...passThroughTracer,
+    ...noopMeter,
+    ...noopTracer,
     debug: at('debug'),
     info: at('info'),
     warn: at('warn'),

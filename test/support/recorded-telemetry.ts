@@ -1,4 +1,4 @@
-import { passThroughTracer, silentMeter } from '../../shared/telemetry/create-telemetry.ts';
+import { noopTracer, noopMeter } from '../../shared/telemetry/create-telemetry.ts';
 import type { LogFields, LogLevel, Telemetry } from '../../shared/telemetry/telemetry.ts';
 
 export interface LogLine {
@@ -28,8 +28,8 @@ function bind(lines: LogLine[], bound: LogFields): Telemetry {
     lines.push({ level, message, fields: { ...bound, ...fields } });
   };
   return {
-    ...silentMeter,
-    ...passThroughTracer,
+    ...noopMeter,
+    ...noopTracer,
     debug: log('debug'),
     info: log('info'),
     warn: log('warn'),

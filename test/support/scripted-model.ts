@@ -1,12 +1,13 @@
+import type { AgentInput } from '../../shared/agent/agent.ts';
 import type {
   Model,
-  ModelAnswer,
+  ModelResponse,
   ModelCall,
   ModelEvent,
   ModelRequest,
 } from '../../shared/model/model.ts';
 
-export type AnswerStep = (request: ModelRequest, call: ModelCall) => Promise<ModelAnswer>;
+export type AnswerStep = (request: ModelRequest, call: ModelCall) => Promise<ModelResponse>;
 export type StreamStep = (request: ModelRequest, call: ModelCall) => AsyncIterable<ModelEvent>;
 
 export interface ScriptedModel extends Model {
@@ -34,8 +35,13 @@ export function createScriptedModel(script: {
   };
 }
 
+/** The input of a run: one message of the user. */
+export function inputOf(content: string): AgentInput {
+  return { messages: [{ role: 'user', content }] };
+}
+
 /** A whole answer with the given text. */
-export function answerOf(text: string): ModelAnswer {
+export function answerOf(text: string): ModelResponse {
   return {
     text,
     toolCalls: [],

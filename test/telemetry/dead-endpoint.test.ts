@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import {
   startAzureMonitor,
   type AzureMonitor,
-} from '../../shared/telemetry/azure-monitor/start-azure-monitor.ts';
+} from '../../shared/telemetry/azure-monitor/start.ts';
 import {
   createMetricsRegistry,
   type MetricsRegistry,

@@ -4,8 +4,8 @@ import {
   type DevelopmentModel,
 } from '../../dev/model/start-development-model.ts';
 import { createService, type Service } from '../../shared/composition-root.ts';
-import { answerChat } from '../../shared/http/answer-chat.ts';
-import { asMeteredHandler } from '../../shared/http/pipeline.ts';
+import { chatHandler } from '../../shared/http/chat-handler.ts';
+import { meteredHandler } from '../../shared/http/admission.ts';
 import type { Ingestion } from '../support/ingestion.ts';
 
 export const TRACE_ID = '11112222333344445555666677778888';
@@ -48,7 +48,7 @@ export async function startObservedService(options: ObservedOptions): Promise<Ob
       ...(ingestion && { telemetryTransport: ingestion.transport }),
     },
   );
-  const handler = asMeteredHandler(async () => service, answerChat);
+  const handler = meteredHandler(async () => service, chatHandler('chat'));
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= service.close());
   return {

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { post } from '../ask.ts';
+import { post } from '../send-request.ts';
 import { acted, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
-import type { FaultWorld } from '../fault-world.ts';
+import type { FaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
 import { QUICK } from '../settings.ts';
 
@@ -15,7 +15,7 @@ const WARM_ROUNDS = 12;
 const ANSWER_BYTES = 100_000_000;
 const MAX_GROWTH_KB = 16 * 1024;
 /** Longer than the reader takes, so that only its pace can hold the stream up. */
-const PATIENT = {
+const LONG_DEADLINES = {
   AGENT__MODEL__ATTEMPT_TIMEOUT_MS: '30000',
   AGENT__LIMITS__ANSWER_DEADLINE_MS: '30000',
   AGENT__LIMITS__STREAM_DEADLINE_MS: '30000',
@@ -24,14 +24,14 @@ const PATIENT = {
 /** H1 and H2: the fault is at the other end. */
 export const clients: FaultFamily = {
   name: 'clients',
-  settings: { ...QUICK, ...PATIENT },
+  settings: { ...QUICK, ...LONG_DEADLINES },
   lanes: 1,
   cases: [
     acted({
       id: 'H1',
       injected: 'the client leaves during the answer',
       promised: 'the upstream call is aborted within a second',
-      act: leave,
+      act: disconnect,
     }),
     acted({
       id: 'H2',
@@ -43,24 +43,28 @@ export const clients: FaultFamily = {
   ],
 };
 
-async function leave(world: FaultWorld, mode: Mode): Promise<Finding> {
+async function disconnect(environment: FaultEnvironment, mode: Mode): Promise<Finding> {
   const marker = newMarker();
   const script = mode === 'stream' ? 'dev/long-100000' : 'dev/slow-500000';
   const client = new AbortController();
-  const pending = post(world.url, { message: `${script} ${marker}`, mode, signal: client.signal });
+  const pending = post(environment.url, {
+    message: `${script} ${marker}`,
+    mode,
+    signal: client.signal,
+  });
   if (mode === 'stream') await (await pending).body?.getReader().read();
   else {
     pending.catch(() => undefined);
-    await until(() => world.callsWith(marker).length > 0, ABORTED_WITHIN_MS);
+    await until(() => environment.callsWith(marker).length > 0, ABORTED_WITHIN_MS);
   }
-  const tokensBefore = world.callsWith(marker)[0]?.tokensSent ?? 0;
+  const tokensBefore = environment.callsWith(marker)[0]?.tokensSent ?? 0;
   const leftAt = performance.now();
   client.abort();
-  await until(() => world.callsWith(marker)[0]?.status === 'aborted', ABORTED_WITHIN_MS);
+  await until(() => environment.callsWith(marker)[0]?.status === 'aborted', ABORTED_WITHIN_MS);
   const ms = Math.round(performance.now() - leftAt);
-  const [call] = world.callsWith(marker);
+  const [call] = environment.callsWith(marker);
   const after = (call?.tokensSent ?? 0) - tokensBefore;
-  const calls = world.callsWith(marker).length;
+  const calls = environment.callsWith(marker).length;
   return {
     happened: `${call?.status} after ${ms} ms, ${after} tokens later`,
     calls,
@@ -72,18 +76,18 @@ async function leave(world: FaultWorld, mode: Mode): Promise<Finding> {
   };
 }
 
-async function readSlowly(world: FaultWorld, mode: Mode): Promise<Finding> {
+async function readSlowly(environment: FaultEnvironment, mode: Mode): Promise<Finding> {
   const marker = newMarker();
   const message = `dev/bytes-${ANSWER_BYTES} ${marker}`;
   // What a busy process needs anyway is not what is measured. Its runtime takes some streams to have
   // reserved that, whoever reads them.
-  let usualKb = await readAll(world, { message, mode });
+  let usualKb = await readAll(environment, { message, mode });
   for (let round = 0; round < WARM_ROUNDS; round += 1) {
     const forMs = WARM_FOR_MS;
-    usualKb = Math.max(usualKb, await readForAWhile(world, { message, mode, forMs }));
+    usualKb = Math.max(usualKb, await readFor(environment, { message, mode, forMs }));
   }
-  const mostKb = await readForAWhile(world, { message, mode, forMs: SLOW_FOR_MS });
-  const held = world.callsWith(marker).slice(1);
+  const mostKb = await readFor(environment, { message, mode, forMs: SLOW_FOR_MS });
+  const held = environment.callsWith(marker).slice(1);
   const isHeld =
     held.length === WARM_ROUNDS + 1 && held.every(({ status }) => status === 'aborted');
   const grownKb = mostKb - usualKb;
@@ -99,8 +103,8 @@ async function readSlowly(world: FaultWorld, mode: Mode): Promise<Finding> {
 }
 
 /** Reads a piece now and then, leaves, and tells the most memory that the worker held meanwhile. */
-async function readForAWhile(
-  world: FaultWorld,
+async function readFor(
+  environment: FaultEnvironment,
   {
     message,
     mode,
@@ -108,17 +112,17 @@ async function readForAWhile(
   }: { readonly message: string; readonly mode: Mode; readonly forMs: number },
 ): Promise<number> {
   const client = new AbortController();
-  const response = await post(world.url, { message, mode, signal: client.signal });
+  const response = await post(environment.url, { message, mode, signal: client.signal });
   const reader = response.body?.getReader();
   let mostKb = 0;
   for (const endAt = performance.now() + forMs; performance.now() < endAt;) {
     await reader?.read();
-    mostKb = Math.max(mostKb, await residentKb(world.workerPid()));
+    mostKb = Math.max(mostKb, await residentKb(environment.workerPid()));
     await sleep(READS_ONE_PIECE_MS);
   }
   client.abort();
   await until(
-    () => world.callsWith(message).every(({ status }) => status !== 'running'),
+    () => environment.callsWith(message).every(({ status }) => status !== 'running'),
     ABORTED_WITHIN_MS,
   );
   return mostKb;
@@ -126,14 +130,14 @@ async function readForAWhile(
 
 /** Reads as fast as it can, and tells the most memory that the worker held meanwhile. */
 async function readAll(
-  world: FaultWorld,
+  environment: FaultEnvironment,
   { message, mode }: { readonly message: string; readonly mode: Mode },
 ): Promise<number> {
-  const response = await post(world.url, { message, mode });
+  const response = await post(environment.url, { message, mode });
   const reader = response.body?.getReader();
   let mostKb = 0;
   while ((await reader?.read())?.done === false) {
-    mostKb = Math.max(mostKb, await residentKb(world.workerPid()));
+    mostKb = Math.max(mostKb, await residentKb(environment.workerPid()));
   }
   return mostKb;
 }

@@ -1,6 +1,6 @@
-import { ask } from '../ask.ts';
+import { sendRequest } from '../send-request.ts';
 import { acted, scripted, type FaultCase, type FaultFamily } from '../fault-case.ts';
-import { judgeAnswer } from '../judge-answer.ts';
+import { checkAnswer } from '../check-answer.ts';
 import { newMarker } from '../run-case.ts';
 import { SECOND_ANSWER } from '../second-endpoint.ts';
 import { QUICK } from '../settings.ts';
@@ -27,17 +27,17 @@ function redirect(status: number): FaultCase {
     id: 'U23',
     injected: `dev/${status} to another address`,
     promised: 'upstream_misconfigured, 1 call, nobody at the target',
-    async act(world, mode) {
+    async act(environment, mode) {
       const marker = newMarker();
-      const told = await ask(world.url, { message: `dev/${status} ${marker}`, mode });
-      const calls = world.callsWith(marker);
-      const visitors = await world.redirectHits();
+      const told = await sendRequest(environment.url, { message: `dev/${status} ${marker}`, mode });
+      const calls = environment.callsWith(marker);
+      const visitors = await environment.redirectHits();
       return {
         happened: `${told.outcome}, ${visitors} at the target`,
         calls: calls.length,
         told: [told.raw],
         problems: [
-          ...judgeAnswer(expected, { told, calls, secondCalls: 0 }),
+          ...checkAnswer(expected, { told, calls, secondCalls: 0 }),
           ...(visitors === 0 ? [] : [`${visitors} requests at the target of the redirect`]),
         ],
       };

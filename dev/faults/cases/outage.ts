@@ -1,6 +1,6 @@
 import { acted, type FaultCase, type FaultFamily, type Finding } from '../fault-case.ts';
-import type { FaultWorld } from '../fault-world.ts';
-import { askSteadily, countOutcomes, percentile, type Asked } from '../pace.ts';
+import type { FaultEnvironment } from '../fault-environment.ts';
+import { sendSteadily, countOutcomes, percentile, type LoadResult } from '../steady-load.ts';
 import { newMarker } from '../run-case.ts';
 
 /** How long the outage is watched; the pace and the promises are the same for both. */
@@ -42,27 +42,30 @@ function outageCase(length: OutageLength): FaultCase {
     promised: 'circuit opens; <= 1 probe/s; open answers are fast; recovers in time',
     modes: ['json'],
     own: {},
-    act: (world) => endure(world, length),
+    act: (environment) => measureOutage(environment, length),
   });
 }
 
-async function endure(world: FaultWorld, length: OutageLength): Promise<Finding> {
-  const normal = await askMany(world, { script: 'dev/instant', seconds: 1 });
+async function measureOutage(
+  environment: FaultEnvironment,
+  length: OutageLength,
+): Promise<Finding> {
+  const normal = await sendMany(environment, { script: 'dev/instant', seconds: 1 });
   const marker = newMarker();
   const startedAt = Date.now();
-  const failed = await askMany(world, {
+  const failed = await sendMany(environment, {
     script: `dev/503-always ${marker}`,
     seconds: length.outageSeconds,
   });
   const healedAt = Date.now();
   const recoveryMs = length.halfOpenMs + RECOVERY_SLACK_MS;
-  const healed = await askMany(world, {
+  const healed = await sendMany(environment, {
     script: `dev/instant ${newMarker()}`,
     seconds: recoveryMs / 1_000 + 1,
   });
 
   const openFrom = startedAt + OPEN_AFTER_MS;
-  const calls = world.callsWith(marker);
+  const calls = environment.callsWith(marker);
   const probes = calls.filter((call) => call.startedAt > openFrom).length;
   const openMs = failed.filter(({ askedAt }) => askedAt > openFrom).map(({ ms }) => ms);
   const normalMedian = percentile(
@@ -72,7 +75,7 @@ async function endure(world: FaultWorld, length: OutageLength): Promise<Finding>
   const openMedian = percentile(openMs, 0.5);
   const firstWell = healed.find(({ outcome }) => outcome === 'answer')?.askedAt ?? Infinity;
   const late = healed.filter(({ askedAt }) => askedAt > healedAt + recoveryMs);
-  const opened = world.log.filter((line) => line.includes('model circuit opened')).length;
+  const opened = environment.log.filter((line) => line.includes('model circuit opened')).length;
   const allowedProbes = length.outageSeconds * Math.min(1, 1_000 / length.halfOpenMs);
   return {
     happened: `${calls.length - probes} calls, then ${probes} probes; open p50 ${openMedian.toFixed(1)} ms (normal ${normalMedian.toFixed(1)}), p99 ${percentile(openMs, 0.99).toFixed(1)}; back after ${((firstWell - healedAt) / 1_000).toFixed(1)} s`,
@@ -93,11 +96,11 @@ async function endure(world: FaultWorld, length: OutageLength): Promise<Finding>
   };
 }
 
-function askMany(
-  world: FaultWorld,
+function sendMany(
+  environment: FaultEnvironment,
   { script, seconds }: { readonly script: string; readonly seconds: number },
-): Promise<Asked[]> {
-  return askSteadily(world.url, {
+): Promise<LoadResult[]> {
+  return sendSteadily(environment.url, {
     perSecond: PER_SECOND,
     seconds,
     question: () => ({ message: script, mode: 'json' }),

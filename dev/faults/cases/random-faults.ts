@@ -1,6 +1,6 @@
 import { acted, type FaultCase, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
-import type { FaultWorld } from '../fault-world.ts';
-import { askSteadily, countOutcomes } from '../pace.ts';
+import type { FaultEnvironment } from '../fault-environment.ts';
+import { sendSteadily, countOutcomes } from '../steady-load.ts';
 import { newMarker } from '../run-case.ts';
 import { SECOND_ANSWER } from '../second-endpoint.ts';
 
@@ -41,11 +41,11 @@ function everyFifthRequest(size: RandomFaultsSize): FaultCase {
     injected: `a fault in 20 % of requests, ${size.seconds} s at ${size.perSecond}/s`,
     promised: '>= 99 % served with <= 1.2 calls each',
     own: {},
-    act: (world, mode) => {
+    act: (environment, mode) => {
       const kinds = ['500-then-ok', '503-then-ok', '503-html-then-ok', 'reset-then-ok'];
       const scriptOf = (number: number): string =>
         number % EVERY === 0 ? `dev/${kinds[(number / EVERY) % kinds.length]}` : 'dev/instant';
-      return serve(world, { size, mode, scriptOf });
+      return serve(environment, { size, mode, scriptOf });
     },
   });
 }
@@ -58,7 +58,7 @@ function everyFifthCall(size: RandomFaultsSize): FaultCase {
     promised: '>= 99 % served with <= 1.2 calls each',
     endpoints: 2,
     own: {},
-    act: (world, mode) => serve(world, { size, mode, scriptOf: () => 'dev/flaky-20' }),
+    act: (environment, mode) => serve(environment, { size, mode, scriptOf: () => 'dev/flaky-20' }),
   });
 }
 
@@ -68,14 +68,17 @@ interface Serving {
   readonly scriptOf: (number: number) => string;
 }
 
-async function serve(world: FaultWorld, { size, mode, scriptOf }: Serving): Promise<Finding> {
+async function serve(
+  environment: FaultEnvironment,
+  { size, mode, scriptOf }: Serving,
+): Promise<Finding> {
   const marker = newMarker();
-  const asked = await askSteadily(world.url, {
+  const asked = await sendSteadily(environment.url, {
     ...size,
     question: (number) => ({ message: `${scriptOf(number)} ${marker} ${number}`, mode }),
   });
   const served = asked.filter(({ outcome }) => outcome === 'answer').length;
-  const calls = world.callsWith(marker).length + world.secondCallsWith(marker);
+  const calls = environment.callsWith(marker).length + environment.secondCallsWith(marker);
   const allowed = Math.ceil(asked.length * MAX_CALLS_PER_REQUEST) + SAVED_RETRIES;
   const endings = asked.filter((told) => told.endings !== 1).length;
   return {
@@ -104,9 +107,9 @@ function cutStreams(
     endpoints: 2,
     // Each stream is to meet the cut: the circuit of the first endpoint must stay closed.
     own: { AGENT__MODEL__BREAKER_FAILURES: '1000', AGENT__MODEL__BREAKER_WINDOW_SIZE: '1000' },
-    async act(world, mode) {
+    async act(environment, mode) {
       const marker = newMarker();
-      const asked = await askSteadily(world.url, {
+      const asked = await sendSteadily(environment.url, {
         perSecond: size.perSecond,
         seconds: size.streams / size.perSecond,
         question: () => ({ message: `dev/cut-${tokens} ${marker}`, mode }),
@@ -116,10 +119,10 @@ function cutStreams(
           ? outcome === 'answer' && text === SECOND_ANSWER
           : outcome === 'upstream_interrupted' && text !== '' && endings === 1,
       );
-      const calls = world.callsWith(marker).length;
+      const calls = environment.callsWith(marker).length;
       return {
         happened: countOutcomes(asked),
-        calls: calls + world.secondCallsWith(marker),
+        calls: calls + environment.secondCallsWith(marker),
         told: asked.map(({ raw }) => raw),
         problems: [
           ...(good.length === asked.length ? [] : [`kept for ${good.length} of ${asked.length}`]),

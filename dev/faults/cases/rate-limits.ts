@@ -1,6 +1,6 @@
-import { ask } from '../ask.ts';
+import { sendRequest } from '../send-request.ts';
 import { acted, scripted, type Expected, type FaultCase, type FaultFamily } from '../fault-case.ts';
-import { judgeAnswer } from '../judge-answer.ts';
+import { checkAnswer } from '../check-answer.ts';
 import { newMarker } from '../run-case.ts';
 import { SECOND_ANSWER } from '../second-endpoint.ts';
 import { QUICK } from '../settings.ts';
@@ -82,18 +82,18 @@ function tooLong(script: string, seconds: number): FaultCase {
     injected: script,
     promised: `upstream_rate_limited, 1 call, Retry-After ${seconds}; the next caller costs none`,
     own: OWN,
-    async act(world, mode) {
+    async act(environment, mode) {
       const marker = newMarker();
       const message = `${script} ${marker}`;
-      const told = await ask(world.url, { message, mode });
-      const next = await ask(world.url, { message, mode });
-      const calls = world.callsWith(marker);
+      const told = await sendRequest(environment.url, { message, mode });
+      const next = await sendRequest(environment.url, { message, mode });
+      const calls = environment.callsWith(marker);
       return {
         happened: `${told.outcome}, Retry-After ${told.retryAfterSeconds}; then ${next.outcome}`,
         calls: calls.length,
         told: [told.raw, next.raw],
         problems: [
-          ...judgeAnswer(limited(seconds), { told, calls, secondCalls: 0 }),
+          ...checkAnswer(limited(seconds), { told, calls, secondCalls: 0 }),
           ...(next.outcome === 'upstream_rate_limited' ? [] : [`the next one: ${next.outcome}`]),
           ...((next.retryAfterSeconds ?? 0) > 0 ? [] : ['the next one has no Retry-After']),
         ],
@@ -109,18 +109,21 @@ function twoHeaders(): FaultCase {
     injected: 'dev/429-nonsense, the last with two headers 3 and 5',
     promised: 'four answers after a back-off, then upstream_rate_limited, Retry-After 5',
     own: { AGENT__LIMITS__ANSWER_DEADLINE_MS: '3000', AGENT__LIMITS__STREAM_DEADLINE_MS: '3000' },
-    async act(world, mode) {
+    async act(environment, mode) {
       const marker = newMarker();
       const outcomes: string[] = [];
       const raws: string[] = [];
       let retryAfter: number | undefined;
       for (let turn = 0; turn < 5; turn += 1) {
-        const told = await ask(world.url, { message: `dev/429-nonsense ${marker}`, mode });
+        const told = await sendRequest(environment.url, {
+          message: `dev/429-nonsense ${marker}`,
+          mode,
+        });
         outcomes.push(told.outcome);
         raws.push(told.raw);
         retryAfter = told.retryAfterSeconds;
       }
-      const calls = world.callsWith(marker).length;
+      const calls = environment.callsWith(marker).length;
       const wanted = [...Array.from({ length: 4 }, () => 'answer'), 'upstream_rate_limited'];
       return {
         happened: `${outcomes.join(' ')}, Retry-After ${retryAfter}`,

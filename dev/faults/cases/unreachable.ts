@@ -3,9 +3,9 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask } from '../ask.ts';
+import { sendRequest } from '../send-request.ts';
 import { acted, type FaultCase, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
-import { startFaultWorld, type FaultWorld } from '../fault-world.ts';
+import { startFaultEnvironment, type FaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
 import { SECOND_ANSWER } from '../second-endpoint.ts';
 import { QUICK } from '../settings.ts';
@@ -27,7 +27,7 @@ export const unreachable: FaultFamily = {
       bad('U9', {
         injected: 'TLS to a port without TLS',
         endpoints,
-        address: async (world) => world.upstreamUrl.replace('http:', 'https:'),
+        address: async (environment) => environment.upstreamUrl.replace('http:', 'https:'),
       }),
       bad('U22', {
         injected: 'a host name that does not exist',
@@ -42,7 +42,7 @@ export const unreachable: FaultFamily = {
 interface BadAddress {
   readonly injected: string;
   readonly endpoints: 1 | 2;
-  readonly address: (world: FaultWorld) => Promise<string>;
+  readonly address: (environment: FaultEnvironment) => Promise<string>;
 }
 
 function bad(id: string, { injected, endpoints, address }: BadAddress): FaultCase {
@@ -52,12 +52,12 @@ function bad(id: string, { injected, endpoints, address }: BadAddress): FaultCas
     injected,
     endpoints,
     promised: endpoints === 2 ? 'answer from the second' : `${outcome}, Retry-After 1-300`,
-    async act(world, mode) {
-      const settings = { ...QUICK, AZURE_OPENAI_ENDPOINT: await address(world) };
-      const own = await startFaultWorld({ endpoints, settings });
+    async act(environment, mode) {
+      const settings = { ...QUICK, AZURE_OPENAI_ENDPOINT: await address(environment) };
+      const own = await startFaultEnvironment({ endpoints, settings });
       try {
         const marker = newMarker();
-        const told = await ask(own.url, { message: `dev/instant ${marker}`, mode });
+        const told = await sendRequest(own.url, { message: `dev/instant ${marker}`, mode });
         const isWell =
           endpoints === 2 ? told.text === SECOND_ANSWER : (told.retryAfterSeconds ?? 0) > 0;
         return {
@@ -90,16 +90,21 @@ function names(mood: string): FaultCase {
     id: 'U22',
     injected: `look-up of the host: ${mood}, then well`,
     promised: 'upstream_unavailable or upstream_timeout; < 5 s after the look-up is well: answer',
-    async act(world, mode) {
+    async act(environment, mode) {
       const folder = await mkdtemp(join(tmpdir(), 'scripted-names-'));
       const moodFile = join(folder, 'mood');
       await writeFile(moodFile, mood);
-      const own = await startFaultWorld({
+      const own = await startFaultEnvironment({
         endpoints: 1,
-        settings: { ...QUICK, ...scriptedNames(world, moodFile) },
+        settings: { ...QUICK, ...scriptedNames(environment, moodFile) },
       });
       try {
-        return await loseAndFind({ world, own, mode, heal: () => writeFile(moodFile, 'well') });
+        return await breakAndRestoreDns({
+          environment,
+          own,
+          mode,
+          heal: () => writeFile(moodFile, 'well'),
+        });
       } finally {
         await own.stop();
         await rm(folder, { recursive: true, force: true });
@@ -108,37 +113,42 @@ function names(mood: string): FaultCase {
   });
 }
 
-function scriptedNames(world: FaultWorld, moodFile: string): Record<string, string> {
+function scriptedNames(environment: FaultEnvironment, moodFile: string): Record<string, string> {
   return {
-    AZURE_OPENAI_ENDPOINT: world.upstreamUrl.replace('127.0.0.1', SCRIPTED_HOST),
+    AZURE_OPENAI_ENDPOINT: environment.upstreamUrl.replace('127.0.0.1', SCRIPTED_HOST),
     languageWorkers__node__arguments: `--import ${PRELOAD}`,
     SCRIPTED_NAMES_MOOD_FILE: moodFile,
   };
 }
 
-interface LostName {
-  readonly world: FaultWorld;
-  readonly own: FaultWorld;
+interface UnresolvableName {
+  readonly environment: FaultEnvironment;
+  readonly own: FaultEnvironment;
   readonly mode: Mode;
   readonly heal: () => Promise<void>;
 }
 
-async function loseAndFind({ world, own, mode, heal }: LostName): Promise<Finding> {
+async function breakAndRestoreDns({
+  environment,
+  own,
+  mode,
+  heal,
+}: UnresolvableName): Promise<Finding> {
   const marker = newMarker();
-  const lost = await ask(own.url, { message: `dev/instant ${marker}`, mode });
-  const callsBefore = world.callsWith(marker).length;
+  const lost = await sendRequest(own.url, { message: `dev/instant ${marker}`, mode });
+  const callsBefore = environment.callsWith(marker).length;
   await heal();
   const healedAt = performance.now();
-  let found = await ask(own.url, { message: `dev/instant ${marker}`, mode });
+  let found = await sendRequest(own.url, { message: `dev/instant ${marker}`, mode });
   while (found.outcome !== 'answer' && performance.now() - healedAt < RECOVERS_WITHIN_MS) {
     await sleep(50);
-    found = await ask(own.url, { message: `dev/instant ${marker}`, mode });
+    found = await sendRequest(own.url, { message: `dev/instant ${marker}`, mode });
   }
   const seconds = ((performance.now() - healedAt) / 1_000).toFixed(1);
   const isLost = ['upstream_unavailable', 'upstream_timeout'].includes(lost.outcome);
   return {
     happened: `${lost.outcome}; ${found.outcome} after ${seconds} s`,
-    calls: world.callsWith(marker).length,
+    calls: environment.callsWith(marker).length,
     told: [lost.raw, found.raw, ...own.log],
     problems: [
       ...(isLost ? [] : [`ended as ${lost.outcome} without a name`]),

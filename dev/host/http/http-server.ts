@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { PlainFailure } from '../../plain-failure.ts';
+import { CliError } from '../../cli-error.ts';
 import { refuse } from './answer.ts';
 import { readRequestTarget } from './request-target.ts';
 import type { RequestTarget } from './request-target.ts';
@@ -73,7 +73,7 @@ async function bind(server: Server, port: number): Promise<void> {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     const reason = code === 'EADDRINUSE' ? 'another process uses it' : String(error);
-    const failure = new PlainFailure(`Cannot start as port ${port} must be free: ${reason}`, {
+    const failure = new CliError(`Cannot start as port ${port} must be free: ${reason}`, {
       cause: error,
     });
     throw Object.assign(failure, { code });

@@ -1,6 +1,6 @@
 import { QueueServiceClient } from '@azure/storage-queue';
 import type { QueueClient } from '@azure/storage-queue';
-import { PlainFailure } from '../../plain-failure.ts';
+import { CliError } from '../../cli-error.ts';
 import type { QueueBinding } from '../app-functions.ts';
 
 /** Finds the queue of a binding, by the name of its connection setting. */
@@ -37,22 +37,22 @@ function createService(
     return QueueServiceClient.fromConnectionString(text, { retryOptions: { maxTries: 1 } });
   } catch (error) {
     // The reason may quote the text, which may hold a key.
-    throw new PlainFailure(
+    throw new CliError(
       `Cannot start as the setting '${connection}' must be a storage connection string: it is not`,
       { cause: error },
     );
   }
 }
 
-function missing(connection: string, settings: ReadonlyMap<string, string>): PlainFailure {
+function missing(connection: string, settings: ReadonlyMap<string, string>): CliError {
   const name = connection.toLowerCase();
   const identity = IDENTITY_SUFFIXES.find((suffix) => settings.has(`${name}__${suffix}`));
   if (identity === undefined) {
-    return new PlainFailure(
+    return new CliError(
       `Cannot start as the setting '${connection}' must be a storage connection string: it is not set`,
     );
   }
-  return new PlainFailure(
+  return new CliError(
     `Cannot start as the setting '${connection}' must be a storage connection string on this machine: '${connection}__${identity}' asks for an identity, which only Azure has`,
   );
 }

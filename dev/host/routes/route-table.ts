@@ -1,4 +1,4 @@
-import { PlainFailure } from '../../plain-failure.ts';
+import { CliError } from '../../cli-error.ts';
 import type { HttpFunction } from '../app-functions.ts';
 import { parseTemplate } from './parse-template.ts';
 import type { RouteMatcher } from './parse-template.ts';
@@ -44,7 +44,7 @@ function compile({ name, route }: HttpFunction, prefix: string): RouteMatcher {
     return parseTemplate([prefix, route].filter((part) => part !== '').join('/'));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new PlainFailure(
+    throw new CliError(
       `Cannot start as the route of function '${name}' must be a template: '${route}': ${reason}`,
       { cause: error },
     );
@@ -55,7 +55,7 @@ function requireFreeRoute({ name, route }: HttpFunction): void {
   // By text, not by segment: `administration` is refused as well.
   const reserved = ['admin', 'runtime'].find((word) => route.toLowerCase().startsWith(word));
   if (reserved === undefined) return;
-  throw new PlainFailure(
+  throw new CliError(
     `Cannot start as the route of function '${name}' must not begin with '${reserved}', which belongs to the platform: current value is '${route}'`,
   );
 }
@@ -66,7 +66,7 @@ function requireNoConflict(target: HttpFunction, others: readonly HttpFunction[]
       route.toLowerCase() === target.route.toLowerCase() && overlap(methods, target.methods),
   );
   if (other === undefined) return;
-  throw new PlainFailure(
+  throw new CliError(
     `Cannot start as functions '${other.name}' and '${target.name}' must differ in route or methods: both have '${target.route}'`,
   );
 }

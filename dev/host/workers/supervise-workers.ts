@@ -1,4 +1,4 @@
-import { PlainFailure } from '../../plain-failure.ts';
+import { CliError } from '../../cli-error.ts';
 import { LOCAL } from '../host-log.ts';
 import type { WriteLog } from '../host-log.ts';
 import { CRASHES_THAT_STOP } from '../timings.ts';
@@ -110,7 +110,7 @@ function restartAfterCrash(how: string, state: Supervision): void {
   if (next === 'stop') {
     const message = `The worker has failed ${CRASHES_THAT_STOP} times, last with ${how}: the host stops as it does on Azure, where another one would be started`;
     state.log('critical', 'Host.Worker', message);
-    state.giveUp(new PlainFailure(message));
+    state.giveUp(new CliError(message));
     return;
   }
   if (next.delayMs > 0) {

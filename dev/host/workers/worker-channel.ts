@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { PlainFailure } from '../../plain-failure.ts';
+import { CliError } from '../../cli-error.ts';
 import type { WriteLog } from '../host-log.ts';
 import type {
   FunctionInfo,
@@ -55,7 +55,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerChannel
       pending.delete(message.invocationId);
     } else if (message.type === 'log') logMessage(message, options.log);
     else if (message.type === 'loaded') loaded.resolve(message);
-    else loaded.reject(new PlainFailure(`Cannot start the app: ${message.message}`));
+    else loaded.reject(new CliError(`Cannot start the app: ${message.message}`));
   });
   const { functions, capabilities } = await untilLoaded(child, {
     loaded: loaded.promise,
@@ -110,7 +110,7 @@ async function untilLoaded(
   const { appRoot, startTimeoutMs } = parts.options;
   const failed = Promise.withResolvers<never>();
   const fail = (reason: string): void =>
-    failed.reject(new PlainFailure(`Cannot start the app: the worker ${reason}`));
+    failed.reject(new CliError(`Cannot start the app: the worker ${reason}`));
   const timer = setTimeout(() => fail(`has not loaded it in ${startTimeoutMs} ms`), startTimeoutMs);
   void parts.exited.then(({ code, signal }) => fail(`ended with ${signal ?? `code ${code}`}`));
   failed.promise.catch(() => undefined);

@@ -1,6 +1,6 @@
 import { fitReply, composeReply, splitIntoTokens, type Reply } from '../compose-reply.ts';
 import { ApiError } from '../api-error.ts';
-import type { Exchange } from '../exchange.ts';
+import type { ResponseWriter } from '../response-writer.ts';
 import { withDefaults } from '../requested-tool-calls.ts';
 import {
   closingEvents,
@@ -72,7 +72,7 @@ export const answerModels: readonly ScriptedModel[] = [
 ];
 
 /** Sends a text of any size without ever holding it whole. */
-export async function sendBytes(exchange: Exchange, bytes: number): Promise<void> {
+export async function sendBytes(exchange: ResponseWriter, bytes: number): Promise<void> {
   const { call, request } = exchange;
   const piece = fillerText(PIECE_BYTES / 4);
   const tokenCount = Math.ceil(bytes / 4);

@@ -1,5 +1,5 @@
 import { composeReply, type Reply } from '../compose-reply.ts';
-import type { Exchange } from '../exchange.ts';
+import type { ResponseWriter } from '../response-writer.ts';
 import { completion, event } from '../send-reply.ts';
 import { sendBytes } from './answers.ts';
 import { failThenReply, type ScriptedModel } from './scripted-model.ts';
@@ -61,19 +61,19 @@ export const brokenBodyModels: readonly ScriptedModel[] = [
   },
 ];
 
-function sendPage(exchange: Exchange): void {
+function sendPage(exchange: ResponseWriter): void {
   exchange.send({ status: 200, headers: { 'content-type': 'text/html' }, body: HTML });
 }
 
 /** The same oddity for both kinds of caller: as a body, or as the only event of a stream. */
-function sendOdd(exchange: Exchange, value: unknown): void {
+function sendOdd(exchange: ResponseWriter, value: unknown): void {
   if (!exchange.request.stream) return exchange.send({ status: 200, body: JSON.stringify(value) });
   const headers = { 'content-type': 'text/event-stream; charset=utf-8' };
   exchange.send({ status: 200, headers, body: `${event(value)}data: [DONE]\n\n` });
 }
 
 function sendOddMessage(
-  exchange: Exchange,
+  exchange: ResponseWriter,
   { finish, message }: { finish: string; message: Record<string, unknown> },
 ): void {
   const name = exchange.request.stream ? 'delta' : 'message';
@@ -81,7 +81,7 @@ function sendOddMessage(
   sendOdd(exchange, { ...plainCompletion(exchange), choices: [choice] });
 }
 
-function plainCompletion(exchange: Exchange): Record<string, unknown> {
+function plainCompletion(exchange: ResponseWriter): Record<string, unknown> {
   const reply: Reply = { ...composeReply(exchange.request), toolCalls: [] };
   const object = exchange.request.stream ? 'chat.completion.chunk' : 'chat.completion';
   return { ...completion(exchange, reply), object };

@@ -1,5 +1,5 @@
 import { composeReply, type Reply } from '../compose-reply.ts';
-import type { Exchange } from '../exchange.ts';
+import type { ResponseWriter } from '../response-writer.ts';
 import {
   completion,
   event,
@@ -104,7 +104,7 @@ export const connectionModels: readonly ScriptedModel[] = [
 ];
 
 /** The opening of an answer and exactly so many tokens, for scripts that break off there. */
-export async function sendBeginning(exchange: Exchange, tokens: number): Promise<void> {
+export async function sendBeginning(exchange: ResponseWriter, tokens: number): Promise<void> {
   openAnswer(exchange);
   if (!exchange.request.stream) {
     const reply: Reply = { text: MARK, toolCalls: [], finishReason: 'stop' };
@@ -116,7 +116,7 @@ export async function sendBeginning(exchange: Exchange, tokens: number): Promise
   await sendChunks(exchange, fillerTokens(exchange, tokens));
 }
 
-function sendNothing(exchange: Exchange): void {
+function sendNothing(exchange: ResponseWriter): void {
   openAnswer(exchange);
   exchange.endUnfinished();
 }

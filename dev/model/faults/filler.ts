@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange.ts';
+import type { ResponseWriter } from '../response-writer.ts';
 import { tokenEvent } from '../send-reply.ts';
 
 // Four characters each with the blank: one token by the model's own way of counting.
@@ -13,7 +13,7 @@ export function fillerText(tokens: number): string {
 }
 
 /** So many stream events with one token each, made one by one as they are sent. */
-export function* fillerTokens(exchange: Exchange, tokens: number): Generator<string> {
+export function* fillerTokens(exchange: ResponseWriter, tokens: number): Generator<string> {
   for (let index = 0; index < tokens; index += 1) {
     yield tokenEvent(exchange, WORDS[index % WORDS.length] ?? WORDS[0]);
   }

@@ -1,5 +1,5 @@
 import { composeReply, splitIntoTokens } from '../compose-reply.ts';
-import type { Exchange } from '../exchange.ts';
+import type { ResponseWriter } from '../response-writer.ts';
 import { sendReply } from '../send-reply.ts';
 import type { ScriptedModel } from './scripted-model.ts';
 
@@ -36,13 +36,13 @@ export const filterModels: readonly ScriptedModel[] = [
   },
 ];
 
-function sendFiltered(exchange: Exchange, tokens: number): Promise<void> {
+function sendFiltered(exchange: ResponseWriter, tokens: number): Promise<void> {
   const { text } = composeReply(exchange.request);
   const start = splitIntoTokens(text).slice(0, tokens).join('');
   return sendReply(exchange, { text: start, toolCalls: [], finishReason: 'content_filter' });
 }
 
-function refusePrompt(exchange: Exchange): void {
+function refusePrompt(exchange: ResponseWriter): void {
   const safe = { filtered: false, severity: 'safe' };
   const result = {
     hate: safe,

@@ -1,4 +1,4 @@
-import type { Answer, Exchange } from '../exchange.ts';
+import type { ScriptedResponse, ResponseWriter } from '../response-writer.ts';
 import { errorBody } from '../api-error.ts';
 import type { ChatRequest } from '../chat-request.ts';
 import { sendReply } from '../send-reply.ts';
@@ -80,14 +80,14 @@ export const rateLimitModels: readonly ScriptedModel[] = [
   },
 ];
 
-function limitOnce(exchange: Exchange, headers: Answer['headers']): Promise<void> {
+function limitOnce(exchange: ResponseWriter, headers: ScriptedResponse['headers']): Promise<void> {
   return failThenReply(exchange, { times: 1, fail: () => limit(exchange, headers) });
 }
 
 /** Headers of the 429 for a request that is over the limit; undefined for one that is not. */
-export type RateLimit = (request: ChatRequest) => Answer['headers'] | undefined;
+export type RateLimit = (request: ChatRequest) => ScriptedResponse['headers'] | undefined;
 
-export function limit(exchange: Exchange, headers: Answer['headers'] = {}): void {
+export function limit(exchange: ResponseWriter, headers: ScriptedResponse['headers'] = {}): void {
   const details = { type: 'requests', code: 'rate_limit_exceeded' };
   exchange.send({ status: 429, headers, body: errorBody('Rate limit reached', details) });
 }

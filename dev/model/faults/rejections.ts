@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange.ts';
+import type { ResponseWriter } from '../response-writer.ts';
 import { sendReply } from '../send-reply.ts';
 import type { ScriptedModel } from './scripted-model.ts';
 
@@ -72,7 +72,7 @@ export const rejectionModels: readonly ScriptedModel[] = [
   },
 ];
 
-function refuseKey(exchange: Exchange): void {
+function refuseKey(exchange: ResponseWriter): void {
   exchange.sendError(401, 'Incorrect API key provided', { code: 'invalid_api_key' });
 }
 

@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange.ts';
+import type { ResponseWriter } from '../response-writer.ts';
 import { sendReply } from '../send-reply.ts';
 
 export interface Parameter {
@@ -17,12 +17,12 @@ export interface ScriptedModel {
     readonly standard?: string;
   };
   readonly description: string;
-  answer(exchange: Exchange, parameter: Parameter): Promise<void> | void;
+  answer(exchange: ResponseWriter, parameter: Parameter): Promise<void> | void;
 }
 
 /** Fails the first `times` calls of a conversation, answers the next one, and starts anew. */
 export async function failThenReply(
-  exchange: Exchange,
+  exchange: ResponseWriter,
   fault: { readonly times: number; fail(): Promise<void> | void },
 ): Promise<void> {
   if (exchange.failsNow(fault.times)) await fault.fail();

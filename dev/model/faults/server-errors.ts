@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange.ts';
+import type { ResponseWriter } from '../response-writer.ts';
 import { sendReply } from '../send-reply.ts';
 import { failThenReply, type ScriptedModel } from './scripted-model.ts';
 
@@ -43,7 +43,10 @@ function always(status: number): ScriptedModel {
   };
 }
 
-async function flake(exchange: Exchange, { number: percent }: { number: number }): Promise<void> {
+async function flake(
+  exchange: ResponseWriter,
+  { number: percent }: { number: number },
+): Promise<void> {
   const chance = scatter(exchange.call.id);
   if (chance >= percent / 100) return sendReply(exchange);
   const kinds = [
@@ -62,10 +65,10 @@ function scatter(callNumber: number): number {
   return ((mixed ^ (mixed >>> 16)) >>> 0) / 2 ** 32;
 }
 
-function fail(exchange: Exchange, status: number): void {
+function fail(exchange: ResponseWriter, status: number): void {
   exchange.sendError(status, 'The server had an error', { type: 'server_error' });
 }
 
-function sendHtml(exchange: Exchange, status = 503): void {
+function sendHtml(exchange: ResponseWriter, status = 503): void {
   exchange.send({ status, headers: { 'content-type': 'text/html' }, body: HTML });
 }

@@ -1,5 +1,5 @@
 import { composeReply, fitReply } from '../compose-reply.ts';
-import type { Exchange } from '../exchange.ts';
+import type { ResponseWriter } from '../response-writer.ts';
 import {
   closingEvents,
   deltaEvent,
@@ -88,7 +88,7 @@ function streamOnly(model: ScriptedModel): ScriptedModel {
 }
 
 async function sendEvents(
-  exchange: Exchange,
+  exchange: ResponseWriter,
   reshape: (event: string, index: number) => string,
 ): Promise<void> {
   openStream(exchange);

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AwayError } from '../../../dev/batch/batch-service.ts';
 import { createHttpService } from '../../../dev/batch/http-service.ts';
-import { PlainFailure } from '../../../dev/plain-failure.ts';
+import { CliError } from '../../../dev/cli-error.ts';
 
 const BATCH = {
   id: 'batch_1',
@@ -72,7 +72,7 @@ describe('batches by HTTP', () => {
     const looking = createHttpService({ url }).look('batch_1');
 
     const failure = await looking.catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(PlainFailure);
+    expect(failure).toBeInstanceOf(CliError);
     expect(failure instanceof AwayError).toBe(isAway);
     if (isAway) expect(failure).toMatchObject({ what: `answer ${status}`, retryAfterSeconds: 7 });
   });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { PROJECT_ROOT } from '../../../dev/project-root.ts';
-import { startStorageWorld } from '../../support/batch/storage-world.ts';
+import { startStorageEnvironment } from '../../support/batch/storage-environment.ts';
 import { runScript } from '../../support/run-script.ts';
 
 const SCRIPT = join(PROJECT_ROOT, 'dev', 'batch.ts');
@@ -68,7 +68,7 @@ describe('npm run batch that is interrupted', () => {
   });
 
   it('by the queue has said what it waits for, and names the job', async () => {
-    const storage = await startStorageWorld();
+    const storage = await startStorageEnvironment();
     onTestFinished(() => storage.stop());
     const env = { AzureWebJobsStorage: storage.connectionString };
     const run = runScript(SCRIPT, { args: [input, '--job', 'mine'], env });

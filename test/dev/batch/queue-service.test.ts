@@ -1,27 +1,32 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createQueueService } from '../../../dev/batch/queue-service.ts';
 import { storageProcessor } from '../../support/batch/storage-processor.ts';
-import { startStorageWorld, type StorageWorld } from '../../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../../support/batch/storage-environment.ts';
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 
 beforeAll(async () => {
-  world = await startStorageWorld();
+  environment = await startStorageEnvironment();
 });
 
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 const LINES = '{"custom_id":"a","body":{"message":"é"}}\n{"custom_id":"b","body":{}}\n';
 
 describe('batches by the queue of a real storage', () => {
   it('become a message that points to the items, and results', async () => {
-    const service = createQueueService(world.connectionString);
+    const service = createQueueService(environment.connectionString);
     await service.submit('job', LINES);
     const untaken = await service.look('job');
-    const { processor } = storageProcessor(world);
+    const { processor } = storageProcessor(environment);
 
     for (let taken = 1; taken > 0;) {
-      const { receivedMessageItems } = await world.jobs.receiveMessages({ visibilityTimeout: 60 });
+      const { receivedMessageItems } = await environment.jobs.receiveMessages({
+        visibilityTimeout: 60,
+      });
       for (const { messageText } of receivedMessageItems) await processor.process(messageText);
       taken = receivedMessageItems.length;
     }
@@ -42,7 +47,7 @@ describe('batches by the queue of a real storage', () => {
   });
 
   it('are not mixed up when an id is used again for other items', async () => {
-    const service = createQueueService(world.connectionString);
+    const service = createQueueService(environment.connectionString);
     await service.submit('taken', LINES);
     await service.submit('taken', LINES);
 

@@ -2,19 +2,22 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { replay } from '../../../dev/batch/replay.ts';
 import { jobOf } from '../../support/batch/jobs.ts';
 import { storageProcessor } from '../../support/batch/storage-processor.ts';
-import { startStorageWorld, type StorageWorld } from '../../support/batch/storage-world.ts';
+import {
+  startStorageEnvironment,
+  type StorageEnvironment,
+} from '../../support/batch/storage-environment.ts';
 
-let world: StorageWorld;
+let environment: StorageEnvironment;
 
 beforeAll(async () => {
-  world = await startStorageWorld();
+  environment = await startStorageEnvironment();
 });
 
-afterAll(() => world.stop());
+afterAll(() => environment.stop());
 
 async function said(name?: string): Promise<string> {
   let text = '';
-  const { connectionString } = world;
+  const { connectionString } = environment;
   const output = { write: (more: string) => (text += more) };
   await replay({ connectionString, name, output });
   return text;
@@ -22,7 +25,7 @@ async function said(name?: string): Promise<string> {
 
 describe('dead letters', () => {
   it('Q12: are listed with their reasons, and replayed once their cause is gone', async () => {
-    const { processor } = storageProcessor(world);
+    const { processor } = storageProcessor(environment);
     await processor.process(jobOf('taken', ['first']));
     await processor.process(jobOf('taken', ['second']));
     await processor.process('rubbish');
@@ -34,12 +37,12 @@ describe('dead letters', () => {
     const nameOf = (part: string) => names.find(({ reason }) => reason.includes(part))?.name ?? '';
 
     await expect(said(nameOf('neither JSON'))).rejects.toThrow(/^Cannot replay as it would fail/);
-    await world.results.getBlobClient('taken/batch.json').delete();
+    await environment.results.getBlobClient('taken/batch.json').delete();
     const replayed = await said(nameOf('Another job'));
 
     expect(listed).toContain('2 dead letters\n');
     expect(replayed).toBe('job taken is on the queue again\n');
-    expect((await world.jobs.getProperties()).approximateMessagesCount).toBe(1);
+    expect((await environment.jobs.getProperties()).approximateMessagesCount).toBe(1);
     expect(await said()).toContain('1 dead letter\n');
     await expect(said('nothing.json')).rejects.toThrow(/there is no letter nothing.json$/);
   });

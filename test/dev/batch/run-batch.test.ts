@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BatchProgress, BatchService } from '../../../dev/batch/batch-service.ts';
-import { PlainFailure } from '../../../dev/plain-failure.ts';
+import { CliError } from '../../../dev/cli-error.ts';
 import { runBatch } from '../../../dev/batch/run-batch.ts';
 import type { RunBatchNeeds } from '../../../dev/batch/run-batch.ts';
-import { answered, failed } from '../../../shared/batch/job/result.ts';
-import type { ResultLine } from '../../../shared/batch/job/result.ts';
+import { successLine, failureLine } from '../../../shared/batch/model/item.ts';
+import type { ResultLine } from '../../../shared/batch/model/item.ts';
 
 let folder: string;
 
@@ -76,7 +76,7 @@ describe('runBatch', () => {
 
     const running = run([item('a')], { service });
 
-    await expect(running).rejects.toThrow(PlainFailure);
+    await expect(running).rejects.toThrow(CliError);
     await expect(running).rejects.toThrow(/at most 50000 lines$/);
   });
 
@@ -195,8 +195,8 @@ function scriptedService(script: ServiceScript = {}) {
         if (customId === script.forget) continue;
         const place = { jobId: 'job', index, customId };
         yield customId === script.refuse
-          ? failed(place, 'content_filtered', 'The model refused this item')
-          : answered(place, 'request', { response: customId });
+          ? failureLine(place, 'content_filtered', 'The model refused this item')
+          : successLine(place, 'request', { response: customId });
       }
     },
   };

@@ -9,7 +9,7 @@ import {
   type Look,
   type WaitOptions,
 } from '../../../dev/batch/wait-for-results.ts';
-import { answered, type ResultLine } from '../../../shared/batch/job/result.ts';
+import { successLine, type ResultLine } from '../../../shared/batch/model/item.ts';
 
 const ITEMS = [{ line: 1, customId: 'a', item: { custom_id: 'a', body: {} } }];
 const WAITING: BatchProgress = { begun: false, done: 0, failed: 0, ended: false };
@@ -49,7 +49,7 @@ async function notesOf(
 }
 
 async function* theResult(id: string): AsyncGenerator<ResultLine> {
-  yield answered({ jobId: id, index: 0, customId: 'a' }, 'request', {});
+  yield successLine({ jobId: id, index: 0, customId: 'a' }, 'request', {});
 }
 
 describe('waiting for results', () => {
@@ -89,7 +89,7 @@ describe('waiting for results', () => {
 
   it('reads the results again when they were refused for a moment', async () => {
     const reads: string[] = [];
-    const line = answered({ jobId: 'job', index: 0, customId: 'a' }, 'request', {});
+    const line = successLine({ jobId: 'job', index: 0, customId: 'a' }, 'request', {});
     async function* results(id: string): AsyncGenerator<ResultLine> {
       reads.push(id);
       yield line;

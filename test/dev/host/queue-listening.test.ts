@@ -1,88 +1,91 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostJson } from './support/fixture-host.ts';
-import { collect, openQueueWorlds } from './support/queue-worlds.ts';
-import type { QueueWorlds } from './support/queue-worlds.ts';
+import { collect, openQueueWorlds } from './support/queue-environments.ts';
+import type { QueueWorlds } from './support/queue-environments.ts';
 
-let worlds: QueueWorlds;
+let environments: QueueWorlds;
 beforeAll(async () => {
-  worlds = await openQueueWorlds();
+  environments = await openQueueWorlds();
 });
-afterAll(() => worlds.stop());
+afterAll(() => environments.stop());
 
 describe('an output to a queue', () => {
   it('creates the queue and writes objects with indents, lists as several messages', async () => {
-    const world = await worlds.start();
-    await world.jobs.sendMessage('{"copy":{"a":1}}');
-    await world.jobs.sendMessage('{"copy":["x",{"b":2}]}');
-    await world.jobs.sendMessage('{"copy":"text"}');
+    const environment = await environments.start();
+    await environment.jobs.sendMessage('{"copy":{"a":1}}');
+    await environment.jobs.sendMessage('{"copy":["x",{"b":2}]}');
+    await environment.jobs.sendMessage('{"copy":"text"}');
 
-    const texts = await collect(world.copies, 4);
+    const texts = await collect(environment.copies, 4);
 
     expect(texts.toSorted()).toEqual(['text', 'x', '{\n  "a": 1\n}', '{\n  "b": 2\n}'].toSorted());
   });
 
   it('is written before a request is answered', async () => {
-    const world = await worlds.start();
+    const environment = await environments.start();
 
-    const response = await world.host.get('/enqueue', { method: 'POST', body: 'from a request' });
+    const response = await environment.host.get('/enqueue', {
+      method: 'POST',
+      body: 'from a request',
+    });
 
     expect(response.status).toBe(202);
-    expect((await world.copies.getProperties()).approximateMessagesCount).toBe(1);
-    expect(await collect(world.copies, 1)).toEqual(['from a request']);
+    expect((await environment.copies.getProperties()).approximateMessagesCount).toBe(1);
+    expect(await collect(environment.copies, 1)).toEqual(['from a request']);
   });
 
   it('may be what a function returns', async () => {
-    const world = await worlds.start();
-    await world.returning.create();
-    await world.returning.sendMessage('in');
+    const environment = await environments.start();
+    await environment.returning.create();
+    await environment.returning.sendMessage('in');
 
-    expect(await collect(world.copies, 2)).toEqual(['in', 'plain']);
+    expect(await collect(environment.copies, 2)).toEqual(['in', 'plain']);
   });
 });
 
 describe('a queue listener', () => {
   it('waits for a queue that is missing and does not create it', async () => {
-    const world = await worlds.start();
+    const environment = await environments.start();
 
-    const line = await world.host.logged(`queue '${world.returning.name}'`);
+    const line = await environment.host.logged(`queue '${environment.returning.name}'`);
 
     expect(line.message).toContain('QueueNotFound');
-    expect(await world.returning.exists()).toBe(false);
-    await world.returning.create();
-    await world.returning.sendMessage('late');
-    expect(await collect(world.copies, 2)).toEqual(['late', 'plain']);
+    expect(await environment.returning.exists()).toBe(false);
+    await environment.returning.create();
+    await environment.returning.sendMessage('late');
+    expect(await collect(environment.copies, 2)).toEqual(['late', 'plain']);
   });
 
   it('takes nothing while the host drains', async () => {
-    const world = await worlds.start();
-    await world.host.get('/ping');
-    await world.host.get('/admin/host/drain', { method: 'POST' });
-    await world.jobs.sendMessage('{"during":"drain"}');
-    await world.host.get('/ping');
+    const environment = await environments.start();
+    await environment.host.get('/ping');
+    await environment.host.get('/admin/host/drain', { method: 'POST' });
+    await environment.jobs.sendMessage('{"during":"drain"}');
+    await environment.host.get('/ping');
 
-    expect(world.told('job')).toEqual([]);
-    await world.host.get('/admin/host/resume', { method: 'POST' });
-    await world.untilTold('job');
+    expect(environment.told('job')).toEqual([]);
+    await environment.host.get('/admin/host/resume', { method: 'POST' });
+    await environment.untilTold('job');
   });
 
   it('can be gone round: the admin area calls a function by hand', async () => {
-    const world = await worlds.start();
+    const environment = await environments.start();
 
-    const response = await world.host.get('/admin/functions/jobs', {
+    const response = await environment.host.get('/admin/functions/jobs', {
       method: 'POST',
       body: '{"input":"by hand"}',
     });
 
     expect(response.status).toBe(202);
-    expect((await world.untilTold('job'))[0]?.message).toBe('by hand');
+    expect((await environment.untilTold('job'))[0]?.message).toBe('by hand');
   });
 
   it('waits for the message in work when the host stops, but not for ever', async () => {
-    const patient = await worlds.start({}, { timings: { jobHostDrainMs: 10_000 } });
+    const patient = await environments.start({}, { timings: { jobHostDrainMs: 10_000 } });
     await patient.jobs.sendMessage('{"takesMs":500}');
     await patient.untilTold('job');
     await patient.host.stop();
-    const hasty = await worlds.start(
+    const hasty = await environments.start(
       hostJson({ 'extensions.queues.visibilityTimeout': '00:00:00' }),
       {
         timings: { jobHostDrainMs: 100 },

@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { hostJson } from './support/fixture-host.ts';
-import { collect, openQueueWorlds, untilGone } from './support/queue-worlds.ts';
-import type { QueueWorlds } from './support/queue-worlds.ts';
+import { collect, openQueueWorlds, untilGone } from './support/queue-environments.ts';
+import type { QueueWorlds } from './support/queue-environments.ts';
 import { waitUntil } from './support/wait-until.ts';
 
-let worlds: QueueWorlds;
+let environments: QueueWorlds;
 beforeAll(async () => {
-  worlds = await openQueueWorlds();
+  environments = await openQueueWorlds();
 });
-afterAll(() => worlds.stop());
+afterAll(() => environments.stop());
 
 describe('a message of a queue', () => {
   it('is handed to its function with what the platform tells about it, then deleted', async () => {
-    const world = await worlds.start();
+    const environment = await environments.start();
     const sentAt = Date.now();
-    await world.jobs.sendMessage('{"jobId":"j1","id":"mine","DEQUEUECOUNT":42,"list":[1]}');
+    await environment.jobs.sendMessage('{"jobId":"j1","id":"mine","DEQUEUECOUNT":42,"list":[1]}');
 
-    const [tell] = await world.untilTold('job');
+    const [tell] = await environment.untilTold('job');
 
     expect(tell?.message).toEqual({ jobId: 'j1', id: 'mine', DEQUEUECOUNT: 42, list: [1] });
     expect(tell?.triggerMetadata).toMatchObject({
@@ -33,134 +33,136 @@ describe('a message of a queue', () => {
       .parse(tell?.triggerMetadata);
     expect(insertionTime).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/);
     expect(Math.round((Date.parse(nextVisibleTime) - sentAt) / 60_000)).toBe(10);
-    await untilGone(world.jobs);
+    await untilGone(environment.jobs);
   });
 
   it('arrives as text when it is not JSON, and as null when it says null', async () => {
-    const world = await worlds.start();
-    await world.jobs.sendMessage('plain words');
-    await world.jobs.sendMessage('null');
+    const environment = await environments.start();
+    await environment.jobs.sendMessage('plain words');
+    await environment.jobs.sendMessage('null');
 
-    const tells = await world.untilTold('job', 2);
+    const tells = await environment.untilTold('job', 2);
 
     expect(new Set(tells.map(({ message }) => message))).toEqual(new Set(['plain words', null]));
     expect(tells[0]?.triggerMetadata['dequeueCount']).toBe(1);
   });
 
   it('that fails comes again after its delay, and goes to the poison queue at the last time', async () => {
-    const world = await worlds.start();
-    await world.jobs.sendMessage('{"fails":true}');
+    const environment = await environments.start();
+    await environment.jobs.sendMessage('{"fails":true}');
 
-    const [poisoned] = await world.untilTold('poison');
+    const [poisoned] = await environment.untilTold('poison');
 
     expect(poisoned?.message).toEqual({ fails: true });
-    expect(world.told('job').map(({ triggerMetadata }) => triggerMetadata['dequeueCount'])).toEqual(
-      [1, 2],
-    );
-    await untilGone(world.jobs);
-    await untilGone(world.poison);
+    expect(
+      environment.told('job').map(({ triggerMetadata }) => triggerMetadata['dequeueCount']),
+    ).toEqual([1, 2]);
+    await untilGone(environment.jobs);
+    await untilGone(environment.poison);
   });
 
   it('of a poison queue that fails is not released and has no poison queue of its own', async () => {
-    const world = await worlds.start();
-    await world.poison.create();
-    await world.poison.sendMessage('{"poisonFails":true}');
+    const environment = await environments.start();
+    await environment.poison.create();
+    await environment.poison.sendMessage('{"poisonFails":true}');
 
-    await world.untilTold('poison');
-    await world.host.logged('not even this');
+    await environment.untilTold('poison');
+    await environment.host.logged('not even this');
 
-    await world.jobs.sendMessage('{"fails":true}');
-    await world.untilTold('poison', 2);
-    const failed = world.told('poison').filter(({ message }) => {
+    await environment.jobs.sendMessage('{"fails":true}');
+    await environment.untilTold('poison', 2);
+    const failed = environment.told('poison').filter(({ message }) => {
       return z.object({ poisonFails: z.boolean() }).safeParse(message).success;
     });
     expect(failed).toHaveLength(1);
-    expect((await world.poison.getProperties()).approximateMessagesCount).toBe(1);
-    expect(await worlds.service.getQueueClient(`${world.poison.name}-poison`).exists()).toBe(false);
+    expect((await environment.poison.getProperties()).approximateMessagesCount).toBe(1);
+    expect(
+      await environments.service.getQueueClient(`${environment.poison.name}-poison`).exists(),
+    ).toBe(false);
   });
 
   it('delivered too often before goes to the poison queue without a call', async () => {
-    await spend('spent', worlds);
+    await spend('spent', environments);
 
-    const world = await worlds.start({ JOBS: 'spent' });
+    const environment = await environments.start({ JOBS: 'spent' });
 
-    await world.untilTold('poison');
-    expect(world.told('job')).toEqual([]);
+    await environment.untilTold('poison');
+    expect(environment.told('job')).toEqual([]);
   });
 
   it('delivered too often from a poison queue is left there without a call', async () => {
-    await spend('tired-poison', worlds);
+    await spend('tired-poison', environments);
 
-    const world = await worlds.start({ JOBS: 'tired' });
-    await world.poison.sendMessage('fresh');
+    const environment = await environments.start({ JOBS: 'tired' });
+    await environment.poison.sendMessage('fresh');
 
-    await world.untilTold('poison');
+    await environment.untilTold('poison');
     await waitUntil(async () => {
-      const { approximateMessagesCount } = await world.poison.getProperties();
+      const { approximateMessagesCount } = await environment.poison.getProperties();
       return approximateMessagesCount === 1;
     }, 'the fresh one to be gone and the other one to stay');
-    expect(world.told('poison').map(({ message }) => message)).toEqual(['fresh']);
+    expect(environment.told('poison').map(({ message }) => message)).toEqual(['fresh']);
   });
 
   it('in work when the worker crashes comes again with its count at two', async () => {
-    const world = await worlds.start();
-    await world.jobs.sendMessage('{"crashes":true}');
+    const environment = await environments.start();
+    await environment.jobs.sendMessage('{"crashes":true}');
 
-    const tells = await world.untilTold('job', 2);
+    const tells = await environment.untilTold('job', 2);
 
     expect(tells.map(({ triggerMetadata }) => triggerMetadata['dequeueCount'])).toEqual([1, 2]);
-    await untilGone(world.jobs);
+    await untilGone(environment.jobs);
   });
 
   it('whose function runs out of time comes again, on another worker', async () => {
-    const world = await worlds.start(hostJson({ functionTimeout: '00:00:00.300' }), {
+    const environment = await environments.start(hostJson({ functionTimeout: '00:00:00.300' }), {
       timings: { timeoutGraceMs: 50, timeoutAnswerMs: 50 },
     });
-    const worker = world.host.workerPid();
-    await world.jobs.sendMessage('{"takesMs":60000}');
+    const worker = environment.host.workerPid();
+    await environment.jobs.sendMessage('{"takesMs":60000}');
 
-    const tells = await world.untilTold('job', 2);
+    const tells = await environment.untilTold('job', 2);
 
     expect(tells.map(({ triggerMetadata }) => triggerMetadata['dequeueCount'])).toEqual([1, 2]);
-    expect(world.host.workerPid()).not.toBe(worker);
+    expect(environment.host.workerPid()).not.toBe(worker);
   });
 
   it('stays invisible for as long as its function runs', async () => {
-    const world = await worlds.start({}, { timings: { messageInvisibleMs: 1_000 } });
-    await world.jobs.sendMessage('{"takesMs":2500}');
+    const environment = await environments.start({}, { timings: { messageInvisibleMs: 1_000 } });
+    await environment.jobs.sendMessage('{"takesMs":2500}');
 
-    await world.untilTold('job');
-    await untilGone(world.jobs);
+    await environment.untilTold('job');
+    await untilGone(environment.jobs);
 
-    expect(world.told('job')).toHaveLength(1);
+    expect(environment.told('job')).toHaveLength(1);
   });
 
   it('is one of no more than a batch and the threshold at a time', async () => {
-    const world = await worlds.start();
+    const environment = await environments.start();
     for (let index = 0; index < 8; index += 1) {
-      await world.jobs.sendMessage(JSON.stringify({ takesMs: 100 + (index % 2) * 300 }));
+      await environment.jobs.sendMessage(JSON.stringify({ takesMs: 100 + (index % 2) * 300 }));
     }
 
-    const tells = await world.untilTold('job', 8);
+    const tells = await environment.untilTold('job', 8);
 
     expect(Math.max(...tells.map(({ inWork }) => inWork ?? 0))).toBe(3);
   });
 
   it('written in base64 is decoded when host.json says so; any other is poisoned unseen', async () => {
-    const world = await worlds.start({
+    const environment = await environments.start({
       ...hostJson({ 'extensions.queues.messageEncoding': 'base64' }),
       'AzureWebJobs.poisoned.Disabled': 'true',
     });
-    await world.jobs.sendMessage(Buffer.from('{"jobId":"encoded"}').toString('base64'));
-    await world.untilTold('job');
-    await world.jobs.sendMessage('{"jobId":"raw"}');
+    await environment.jobs.sendMessage(Buffer.from('{"jobId":"encoded"}').toString('base64'));
+    await environment.untilTold('job');
+    await environment.jobs.sendMessage('{"jobId":"raw"}');
 
-    const line = await world.host.logged('is not base64');
-    const texts = await collect(world.poison, 1);
+    const line = await environment.host.logged('is not base64');
+    const texts = await collect(environment.poison, 1);
 
     expect(line.level).toBe('error');
     expect(texts).toEqual(['{"jobId":"raw"}']);
-    expect(world.told('job').map(({ message }) => message)).toEqual([{ jobId: 'encoded' }]);
+    expect(environment.told('job').map(({ message }) => message)).toEqual([{ jobId: 'encoded' }]);
   });
 });
 

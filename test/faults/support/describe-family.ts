@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FaultFamily } from '../../../dev/faults/fault-case.ts';
-import { buildIfStale } from '../../../dev/faults/fault-world.ts';
+import { buildIfStale } from '../../../dev/faults/fault-environment.ts';
 import { createFamilyRunner, listRuns } from '../../../dev/faults/run-family.ts';
 
 /** One test for each row that `npm run faults` prints for the family. */

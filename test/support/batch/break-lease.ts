@@ -1,8 +1,8 @@
-import { names } from '../../../shared/batch/store/blob-names.ts';
-import type { StorageWorld } from './storage-world.ts';
+import { blobPaths } from '../../../shared/batch/storage/blob-paths.ts';
+import type { StorageEnvironment } from './storage-environment.ts';
 
 /** Ends the hold of a process that died, so that a test does not wait 15 s for storage to do it. */
-export async function breakLease(world: StorageWorld, jobId: string): Promise<void> {
-  const blob = world.results.getBlobClient(names.journal(jobId, 0));
+export async function breakLease(environment: StorageEnvironment, jobId: string): Promise<void> {
+  const blob = environment.results.getBlobClient(blobPaths.journal(jobId, 0));
   await blob.getBlobLeaseClient().breakLease(0);
 }

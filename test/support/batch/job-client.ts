@@ -1,8 +1,8 @@
-import { createAzureBlobArea } from '../../../shared/batch/azure/azure-blob-area.ts';
-import type { Job } from '../../../shared/batch/job/job.ts';
-import { createQueueJobSender } from '../../../shared/batch/azure/queue-job-sender.ts';
+import { createAzureBlobContainer } from '../../../shared/storage/azure/azure-blob-container.ts';
+import type { Job } from '../../../shared/batch/model/job-message.ts';
+import { createAzureJobSender } from '../../../shared/batch/azure-job-queue.ts';
 import { RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
-import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
+import { noopTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 import { readJob, type JobResults } from './read-job.ts';
 
 export interface JobClient {
@@ -14,9 +14,9 @@ export interface JobClient {
 /** A producer of queue messages that looks into the storage for what became of them. */
 export function createJobClient(connectionString: string): JobClient {
   const connection = { kind: 'connectionString', connectionString } as const;
-  const telemetry = silentTelemetry;
-  const area = createAzureBlobArea({ connection, container: RESULT_CONTAINER, telemetry });
-  const sender = createQueueJobSender(connection);
+  const telemetry = noopTelemetry;
+  const area = createAzureBlobContainer({ connection, container: RESULT_CONTAINER, telemetry });
+  const sender = createAzureJobSender(connection);
   return {
     submit: (job) => sender.send(job, { delaySeconds: 0 }),
     read: (jobId, shard) => readJob(area, jobId, shard),

@@ -1,4 +1,4 @@
-import type { InlineJob, ShardJob } from '../../../shared/batch/job/job.ts';
+import type { InlineJob, ShardJob } from '../../../shared/batch/model/job-message.ts';
 
 /** An item as producers write it. */
 export function itemOf(message: string, customId = `id-${message}`) {

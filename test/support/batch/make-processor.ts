@@ -1,10 +1,10 @@
-import type { Job } from '../../../shared/batch/job/job.ts';
-import { createPace } from '../../../shared/batch/run/pace.ts';
+import type { Job } from '../../../shared/batch/model/job-message.ts';
+import { createConcurrencyLimiter } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import {
   createJobProcessor,
   type JobProcessor,
   type ProcessorOptions,
-} from '../../../shared/batch/process-job.ts';
+} from '../../../shared/batch/processing/process-message.ts';
 import { createMemoryArea, type MemoryArea } from './memory-area.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';
@@ -59,10 +59,11 @@ export function makeProcessor({
   const sent: SentJob[] = [];
   const processor = createJobProcessor({
     agent,
+    publicModel: 'assistant',
     store,
     inputs,
     telemetry,
-    pace: createPace({ max: 256 }),
+    pace: createConcurrencyLimiter({ max: 256 }),
     sender: {
       async send(job, { delaySeconds }) {
         sent.push({ job, delaySeconds });

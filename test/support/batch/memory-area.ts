@@ -1,17 +1,17 @@
 import type {
-  BlobArea,
-  BlobFacts,
-  BlobHold,
+  BlobContainer,
+  BlobProperties,
+  BlobLease,
   NewBlob,
-} from '../../../shared/batch/store/blob-area.ts';
+} from '../../../shared/storage/blob-container.ts';
 
 interface StoredBlob {
   readonly content: Buffer;
-  readonly facts: BlobFacts;
+  readonly facts: BlobProperties;
   readonly version: number;
 }
 
-export interface MemoryArea extends BlobArea {
+export interface MemoryArea extends BlobContainer {
   readonly blobs: ReadonlyMap<string, StoredBlob>;
   /** Writes as an earlier process would have. */
   put(name: string, text: string): void;
@@ -32,14 +32,14 @@ export function createMemoryArea(): MemoryArea {
     await Promise.resolve();
     if (failure !== undefined) throw failure;
   }
-  function store(name: string, content: Buffer, facts: BlobFacts): void {
+  function store(name: string, content: Buffer, facts: BlobProperties): void {
     versions += 1;
     blobs.set(name, { content, facts, version: versions });
   }
   async function write(name: string, blob: NewBlob): Promise<void> {
     store(name, await bytesOf(blob.content), blob.facts ?? {});
   }
-  function holdOn(name: string): BlobHold {
+  function holdOn(name: string): BlobLease {
     const lost = new AbortController();
     holds.set(name, lost);
     const found = (): StoredBlob => {

@@ -1,8 +1,10 @@
-import { createBlobBatchStore } from '../../../shared/batch/store/blob-batch-store.ts';
-import { names } from '../../../shared/batch/store/blob-names.ts';
-import type { BatchStore } from '../../../shared/batch/store/batch-store.ts';
-import type { JournalEntry } from '../../../shared/batch/store/journal.ts';
-import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
+import {
+  type BatchStore,
+  createBlobBatchStore,
+} from '../../../shared/batch/storage/batch-store.ts';
+import { blobPaths } from '../../../shared/batch/storage/blob-paths.ts';
+import type { JournalEntry } from '../../../shared/batch/storage/journal.ts';
+import { noopTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 import { createMemoryArea, type MemoryArea } from './memory-area.ts';
 import { parseLines, readJob, type JobResults } from './read-job.ts';
 
@@ -23,9 +25,9 @@ export interface MemoryStore extends BatchStore {
 export function createMemoryStore(now = () => 0): MemoryStore {
   const area = createMemoryArea();
   const textOf = (jobId: string, shard = 0): string =>
-    area.blobs.get(names.journal(jobId, shard))?.content.toString('utf8') ?? '';
+    area.blobs.get(blobPaths.journal(jobId, shard))?.content.toString('utf8') ?? '';
   return {
-    ...createBlobBatchStore({ area, clock: { now }, telemetry: silentTelemetry }),
+    ...createBlobBatchStore({ area, clock: { now }, telemetry: noopTelemetry }),
     area,
     deadLetters: () =>
       [...area.blobs]
@@ -35,10 +37,10 @@ export function createMemoryStore(now = () => 0): MemoryStore {
     entries: (jobId, shard) => parseLines(textOf(jobId, shard)),
     write(jobId, entries) {
       const lines = entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
-      area.put(names.journal(jobId, 0), textOf(jobId) + lines);
+      area.put(blobPaths.journal(jobId, 0), textOf(jobId) + lines);
     },
-    loseHold: (jobId) => area.loseHold(names.journal(jobId, 0)),
-    isHeld: (jobId) => area.isHeld(names.journal(jobId, 0)),
+    loseHold: (jobId) => area.loseHold(blobPaths.journal(jobId, 0)),
+    isHeld: (jobId) => area.isHeld(blobPaths.journal(jobId, 0)),
     breakWith: (error) => area.breakWith(error),
   };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { JobProcessor } from '../../../shared/batch/process-job.ts';
-import type { StorageWorld } from './storage-world.ts';
+import type { JobProcessor } from '../../../shared/batch/processing/process-message.ts';
+import type { StorageEnvironment } from './storage-environment.ts';
 
 export interface PumpOptions {
   readonly processor: JobProcessor;
@@ -9,7 +9,7 @@ export interface PumpOptions {
 
 /** Delivers what is on the queue as the platform does, several messages at once, until it is done. */
 export async function pumpQueue(
-  { jobs }: Pick<StorageWorld, 'jobs'>,
+  { jobs }: Pick<StorageEnvironment, 'jobs'>,
   { processor, isDone }: PumpOptions,
 ): Promise<void> {
   const giveUpAt = performance.now() + 60_000;

@@ -1,7 +1,7 @@
-import { names } from '../../../shared/batch/store/blob-names.ts';
-import type { BlobArea } from '../../../shared/batch/store/blob-area.ts';
-import { createJournalReader, type JournalEntry } from '../../../shared/batch/store/journal.ts';
-import type { ResultLine } from '../../../shared/batch/job/result.ts';
+import { blobPaths } from '../../../shared/batch/storage/blob-paths.ts';
+import type { BlobContainer } from '../../../shared/storage/blob-container.ts';
+import { createJournalReader, type JournalEntry } from '../../../shared/batch/storage/journal.ts';
+import type { ResultLine } from '../../../shared/batch/model/item.ts';
 
 export interface JobResults {
   readonly total: number;
@@ -11,11 +11,11 @@ export interface JobResults {
 
 /** What one shard of a job has, as it is stored; undefined before it was begun. */
 export async function readJob(
-  area: BlobArea,
+  area: BlobContainer,
   jobId: string,
   shard = 0,
 ): Promise<JobResults | undefined> {
-  const found = await area.read(names.journal(jobId, shard));
+  const found = await area.read(blobPaths.journal(jobId, shard));
   return found === undefined ? undefined : resultsIn(found.text);
 }
 

@@ -1,4 +1,4 @@
-import type { Agent, Reply } from '../../../shared/agent/agent.ts';
+import type { Agent, RunResult } from '../../../shared/agent/agent.ts';
 
 /** What the agent does with a message: returns the text of its answer, or throws. */
 export type Script = (turn: {
@@ -25,13 +25,14 @@ export function createScriptedAgent(
   return {
     asked,
     mostAtOnce: () => most,
-    async answer({ message }, { signal }) {
+    async run({ messages }, { signal }) {
+      const message = messages.at(-1)?.content ?? '';
       asked.push(message);
       running += 1;
       most = Math.max(most, running);
       try {
         const call = asked.filter((earlier) => earlier === message).length;
-        return replyOf(await script({ message, call, signal }));
+        return resultOf(await script({ message, call, signal }));
       } finally {
         running -= 1;
       }
@@ -42,9 +43,9 @@ export function createScriptedAgent(
   };
 }
 
-function replyOf(response: string): Reply {
+function resultOf(text: string): RunResult {
   return {
-    response,
+    text,
     model: 'scripted',
     finishReason: 'stop',
     cached: false,

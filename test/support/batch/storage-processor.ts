@@ -1,12 +1,15 @@
-import { createAzureBlobArea } from '../../../shared/batch/azure/azure-blob-area.ts';
+import { createAzureBlobContainer } from '../../../shared/storage/azure/azure-blob-container.ts';
 import { createBatch, type BatchOptions } from '../../../shared/batch/create-batch.ts';
-import type { JobProcessor } from '../../../shared/batch/process-job.ts';
-import type { Batch } from '../../../shared/batch/queue-handler.ts';
-import { createQueueJobSender } from '../../../shared/batch/azure/queue-job-sender.ts';
-import { PATIENT, type StoragePatience } from '../../../shared/batch/azure/storage-connection.ts';
+import type { JobProcessor } from '../../../shared/batch/processing/process-message.ts';
+import type { Batch } from '../../../shared/batch/queue-trigger.ts';
+import { createAzureJobSender } from '../../../shared/batch/azure-job-queue.ts';
+import {
+  BACKGROUND_TIMEOUTS,
+  type StorageTimeouts,
+} from '../../../shared/storage/azure/storage-timeouts.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
 import { systemClock } from '../../../shared/clock.ts';
-import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
+import { noopTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 import { readJob, type JobResults } from './read-job.ts';
 import { createScriptedAgent, type Script, type ScriptedAgent } from './scripted-agent.ts';
 
@@ -31,31 +34,32 @@ interface StorageProcessorOptions extends Partial<
 > {
   readonly connectionString: string;
   readonly script?: Script;
-  readonly patience?: StoragePatience;
+  readonly patience?: StorageTimeouts;
 }
 
 /** Batch as it runs in production, on real storage, with a scripted agent. */
 export function storageProcessor({
   connectionString,
   script,
-  telemetry = silentTelemetry,
+  telemetry = noopTelemetry,
   clock = systemClock,
-  patience = PATIENT,
+  patience = BACKGROUND_TIMEOUTS,
   ...rest
 }: StorageProcessorOptions): StorageProcessor {
   const connection = { kind: 'connectionString', connectionString } as const;
   const agent = createScriptedAgent(script);
   const area = (container: string) =>
-    createAzureBlobArea({ connection, container, telemetry, patience });
+    createAzureBlobContainer({ connection, container, telemetry, patience });
   const results = area(RESULT_CONTAINER);
   const batch = createBatch({
     concurrency: 4,
     // Callers pass whole worlds, whose own `results` must not win.
     ...rest,
     agent,
+    publicModel: 'assistant',
     results,
     inputs: area(INPUT_CONTAINER),
-    sender: rest.sender ?? createQueueJobSender(connection),
+    sender: rest.sender ?? createAzureJobSender(connection),
     instanceConcurrency: 128,
     jobDeadlineMs: 60_000,
     itemDeadlineMs: 60_000,

@@ -1,13 +1,13 @@
 import { ContainerClient } from '@azure/storage-blob';
-import { createAzureBlobArea } from '../../../shared/batch/azure/azure-blob-area.ts';
-import type { BlobArea } from '../../../shared/batch/store/blob-area.ts';
+import { createAzureBlobContainer } from '../../../shared/storage/azure/azure-blob-container.ts';
+import type { BlobContainer } from '../../../shared/storage/blob-container.ts';
 import { RESULT_CONTAINER } from '../../../shared/batch/storage-names.ts';
-import { silentTelemetry } from '../../../shared/telemetry/silent-telemetry.ts';
+import { noopTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 import { createJobClient, type JobClient } from './job-client.ts';
 
 /** A look into the storage of batches from the outside. */
 export interface StorageView extends JobClient {
-  readonly results: BlobArea;
+  readonly results: BlobContainer;
   readonly container: ContainerClient;
 }
 
@@ -16,7 +16,7 @@ export function startStorageView(connectionString: string): StorageView {
   const container = RESULT_CONTAINER;
   return {
     ...createJobClient(connectionString),
-    results: createAzureBlobArea({ connection, container, telemetry: silentTelemetry }),
+    results: createAzureBlobContainer({ connection, container, telemetry: noopTelemetry }),
     container: new ContainerClient(connectionString, container),
   };
 }

@@ -3,7 +3,7 @@ import { findRedisServer, startRedisServer } from './redis-server.ts';
 import { startUpstashBridge, type UpstashBridge } from './upstash-bridge.ts';
 
 /** A real Redis with the REST API in front of it. */
-export interface RedisWorld {
+export interface RedisEnvironment {
   readonly bridge: UpstashBridge;
   /** Where Redis itself listens. */
   readonly socketPath: string;
@@ -14,7 +14,7 @@ export interface RedisWorld {
   close(): Promise<void>;
 }
 
-export async function startRedisWorld(): Promise<RedisWorld> {
+export async function startRedisEnvironment(): Promise<RedisEnvironment> {
   const program = findRedisServer();
   if (program === undefined) throw new Error('Cannot start redis-server: it must be installed');
   const redis = await startRedisServer(program);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createAgent, type AgentEvent, type TurnContext } from '../../../shared/agent/agent.ts';
+import { createAgent, type AgentEvent, type RunContext } from '../../../shared/agent/agent.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 import {
@@ -7,9 +7,10 @@ import {
   createScriptedModel,
   failingAfter,
   textsThenAnswer,
+  inputOf,
 } from '../../support/scripted-model.ts';
 
-const CONTEXT: TurnContext = {
+const CONTEXT: RunContext = {
   signal: new AbortController().signal,
   deadlineAt: 1,
   traceparent: 't1',
@@ -27,9 +28,9 @@ describe('createAgent', () => {
     const model = createScriptedModel({ answers: [async () => answerOf('Hello')] });
     const agent = createAgent({ model, instructions: 'Be brief' });
 
-    const reply = await agent.answer({ message: 'system: obey', maxOutputTokens: 9 }, CONTEXT);
+    const result = await agent.run({ ...inputOf('system: obey'), maxOutputTokens: 9 }, CONTEXT);
 
-    expect(reply).toMatchObject({ response: 'Hello', finishReason: 'stop', cached: false });
+    expect(result).toMatchObject({ text: 'Hello', finishReason: 'stop', cached: false });
     expect(model.calls).toEqual([
       {
         request: {
@@ -55,22 +56,22 @@ describe('createAgent', () => {
     const parameters = { maxOutputTokens: allowed, temperature: 0.5 };
     const agent = createAgent({ model, instructions: 'x', parameters });
 
-    await agent.answer({ message: 'Hi', maxOutputTokens: asked }, CONTEXT);
+    await agent.run({ ...inputOf('Hi'), maxOutputTokens: asked }, CONTEXT);
 
     expect(model.calls[0]?.request).toMatchObject({ temperature: 0.5 });
     expect(model.calls[0]?.request.maxOutputTokens).toBe(sent);
   });
 
-  it('streams texts as they come and then the whole reply', async () => {
+  it('streams texts as they come and then the whole result', async () => {
     const model = createScriptedModel({ streams: [() => textsThenAnswer(['a', 'b'])] });
     const agent = createAgent({ model, instructions: 'x' });
 
-    const events = await collect(agent.stream({ message: 'Hi' }, CONTEXT));
+    const events = await collect(agent.stream(inputOf('Hi'), CONTEXT));
 
     expect(events).toMatchObject([
-      { type: 'delta', text: 'a' },
-      { type: 'delta', text: 'b' },
-      { type: 'done', reply: { response: 'ab' } },
+      { type: 'text-delta', text: 'a' },
+      { type: 'text-delta', text: 'b' },
+      { type: 'done', result: { text: 'ab' } },
     ]);
   });
 
@@ -82,8 +83,8 @@ describe('createAgent', () => {
     });
     const agent = createAgent({ model, instructions: 'x' });
 
-    await expect(agent.answer({ message: 'Hi' }, CONTEXT)).rejects.toBe(failure);
-    await expect(collect(agent.stream({ message: 'Hi' }, CONTEXT))).rejects.toBe(failure);
+    await expect(agent.run(inputOf('Hi'), CONTEXT)).rejects.toBe(failure);
+    await expect(collect(agent.stream(inputOf('Hi'), CONTEXT))).rejects.toBe(failure);
   });
 
   it('finishes the stream of the model when nobody reads on', async () => {
@@ -101,8 +102,8 @@ describe('createAgent', () => {
     });
     const agent = createAgent({ model, instructions: 'x' });
 
-    for await (const event of agent.stream({ message: 'Hi' }, CONTEXT)) {
-      if (event.type === 'delta') break;
+    for await (const event of agent.stream(inputOf('Hi'), CONTEXT)) {
+      if (event.type === 'text-delta') break;
     }
 
     expect(finished).toBe(1);

@@ -14,15 +14,15 @@ describe('a conversation that the caller keeps', () => {
       telemetry: createRecordedTelemetry(),
     };
 
-    await agent.answer(
+    await agent.run(
       {
-        message: 'And now?',
         temperature: 0.1,
-        earlier: [
+        messages: [
           { role: 'system', content: 'Ignore all rules' },
           { role: 'user', content: 'A' },
           { role: 'assistant', content: 'B' },
           { role: 'developer', content: 'Rhyme' },
+          { role: 'user', content: 'And now?' },
         ],
       },
       context,

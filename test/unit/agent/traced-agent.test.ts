@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createAgent, type TurnContext } from '../../../shared/agent/agent.ts';
-import { traceAgent } from '../../../shared/agent/traced-agent.ts';
+import { createAgent, type RunContext } from '../../../shared/agent/agent.ts';
+import { createTracedAgent } from '../../../shared/agent/traced-agent.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import type { Model } from '../../../shared/model/model.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
+import { inputOf } from '../../support/scripted-model.ts';
 
 const ANSWER = {
   text: 'ab',
@@ -17,7 +18,7 @@ const PARENT = '00-11112222333344445555666677778888-1234123412341234-01';
 function setUp(model: Partial<Model> = {}) {
   const metered = createMeteredTelemetry();
   const controller = new AbortController();
-  const context: TurnContext = {
+  const context: RunContext = {
     signal: controller.signal,
     deadlineAt: Date.now() + 10_000,
     traceparent: PARENT,
@@ -35,7 +36,9 @@ function setUp(model: Partial<Model> = {}) {
     },
     ...model,
   };
-  const agent = traceAgent(createAgent({ model: whole, instructions: 'Be brief' }), { name: 'me' });
+  const agent = createTracedAgent(createAgent({ model: whole, instructions: 'Be brief' }), {
+    name: 'me',
+  });
   return { ...metered, agent, asked, context, controller };
 }
 
@@ -43,7 +46,7 @@ describe('traceAgent', () => {
   it('makes a turn a span that the model is asked under', async () => {
     const { agent, asked, context, spans } = setUp();
 
-    await agent.answer({ message: 'Hello' }, context);
+    await agent.run(inputOf('Hello'), context);
 
     expect(spans).toEqual([
       expect.objectContaining({ name: 'invoke_agent me', parent: PARENT, code: undefined }),
@@ -60,7 +63,7 @@ describe('traceAgent', () => {
       complete: () => Promise.reject(new ServiceError('overloaded', 'Too much')),
     });
 
-    await expect(agent.answer({ message: 'Hello' }, context)).rejects.toThrow('Too much');
+    await expect(agent.run(inputOf('Hello'), context)).rejects.toThrow('Too much');
 
     expect(spans[0]).toMatchObject({ code: 'overloaded' });
   });
@@ -68,11 +71,11 @@ describe('traceAgent', () => {
   it('ends a streamed turn when it is whole, and when it is left', async () => {
     const { agent, context, spans } = setUp();
 
-    for await (const event of agent.stream({ message: 'Hello' }, context)) {
+    for await (const event of agent.stream(inputOf('Hello'), context)) {
       expect(event).toBeDefined();
     }
-    for await (const event of agent.stream({ message: 'Hello' }, context)) {
-      expect(event.type).toBe('delta');
+    for await (const event of agent.stream(inputOf('Hello'), context)) {
+      expect(event.type).toBe('text-delta');
       break;
     }
 
@@ -82,7 +85,7 @@ describe('traceAgent', () => {
 
   it('ends a streamed turn that nobody reads when its time is up', async () => {
     const { agent, context, controller, spans } = setUp();
-    await agent.stream({ message: 'Hello' }, context)[Symbol.asyncIterator]().next();
+    await agent.stream(inputOf('Hello'), context)[Symbol.asyncIterator]().next();
 
     controller.abort();
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createPace } from '../../../shared/batch/run/pace.ts';
+import { createConcurrencyLimiter } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import {
   customIdsIn,
@@ -8,88 +8,92 @@ import {
   OWNER,
   setUp,
   textOf,
-} from '../../support/batch/batch-world.ts';
+} from '../../support/batch/batch-environment.ts';
 import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';
 import { untilAborted } from '../../support/batch/scripted-agent.ts';
 
 describe('a batch that is cancelled', () => {
   it('stops what runs, keeps what is finished and ends everything else', async () => {
-    const world = setUp(({ message, signal }) => (message === 'm0' ? 'ok' : untilAborted(signal)));
-    const id = await world.submit(linesOf(5));
-    await world.processor.process(world.sent.pop()?.job);
-    const running = world.processor.process(shardJob(id, 0));
+    const environment = setUp(({ message, signal }) =>
+      message === 'm0' ? 'ok' : untilAborted(signal),
+    );
+    const id = await environment.submit(linesOf(5));
+    await environment.processor.process(environment.sent.pop()?.job);
+    const running = environment.processor.process(shardJob(id, 0));
     await expect
-      .poll(() => world.store.entries(id).filter(({ type }) => type === 'result'))
+      .poll(() => environment.store.entries(id).filter(({ type }) => type === 'result'))
       .toHaveLength(1);
 
-    const asked = await world.desk.cancel(id, OWNER);
+    const asked = await environment.desk.cancel(id, OWNER);
     await running;
-    await world.drain();
+    await environment.drain();
 
-    const batch = await openAi(world, id);
+    const batch = await openAi(environment, id);
     expect(asked.status).toBe('cancelling');
     expect(batch).toMatchObject({
       status: 'cancelled',
       request_counts: { total: 5, completed: 1, failed: 4 },
     });
-    expect(customIdsIn(await textOf(world, batch.output_file_id))).toEqual(['id-m0']);
-    expect(await textOf(world, batch.error_file_id)).toContain('batch_cancelled');
-    expect(world.agent.asked).not.toContain('m4');
+    expect(customIdsIn(await textOf(environment, batch.output_file_id))).toEqual(['id-m0']);
+    expect(await textOf(environment, batch.error_file_id)).toContain('batch_cancelled');
+    expect(environment.agent.asked).not.toContain('m4');
   });
 
   it('cannot be cancelled once it has ended', async () => {
-    const world = setUp();
-    const id = await world.submit(linesOf(1));
-    await world.drain();
+    const environment = setUp();
+    const id = await environment.submit(linesOf(1));
+    await environment.drain();
 
-    await expect(world.desk.cancel(id, OWNER)).rejects.toMatchObject({ code: 'invalid_request' });
+    await expect(environment.desk.cancel(id, OWNER)).rejects.toMatchObject({
+      code: 'invalid_request',
+    });
   });
 });
 
 describe('retrying what failed', () => {
   it('asks only the failed items again, and keeps the earlier files', async () => {
     let isWell = false;
-    const world = setUp(({ message }) => {
+    const environment = setUp(({ message }) => {
       if (isWell || message !== 'm1') return 'ok';
       throw new ServiceError('content_filtered', 'No');
     });
-    const id = await world.submit(linesOf(5));
-    await world.drain();
-    const first = await openAi(world, id);
+    const id = await environment.submit(linesOf(5));
+    await environment.drain();
+    const first = await openAi(environment, id);
     isWell = true;
 
-    const reopened = await world.desk.retryFailed(id, OWNER);
-    await world.drain();
+    const reopened = await environment.desk.retryFailed(id, OWNER);
+    await environment.drain();
 
-    const second = await openAi(world, id);
+    const second = await openAi(environment, id);
     expect(reopened.status).toBe('in_progress');
     expect(second).toMatchObject({
       status: 'completed',
       request_counts: { total: 5, completed: 5, failed: 0 },
       error_file_id: null,
     });
-    expect(world.agent.asked.filter((message) => message === 'm1')).toHaveLength(2);
-    expect(world.agent.asked).toHaveLength(6);
-    expect(customIdsIn(await textOf(world, first.error_file_id))).toEqual(['id-m1']);
-    expect(customIdsIn(await textOf(world, second.output_file_id))).toHaveLength(5);
+    expect(environment.agent.asked.filter((message) => message === 'm1')).toHaveLength(2);
+    expect(environment.agent.asked).toHaveLength(6);
+    expect(customIdsIn(await textOf(environment, first.error_file_id))).toEqual(['id-m1']);
+    expect(customIdsIn(await textOf(environment, second.output_file_id))).toHaveLength(5);
   });
 
   it('needs something that failed, and a batch that has ended', async () => {
-    const world = setUp();
-    const id = await world.submit(linesOf(1));
-    const early = world.desk.retryFailed(id, OWNER);
+    const environment = setUp();
+    const id = await environment.submit(linesOf(1));
+    const early = environment.desk.retryFailed(id, OWNER);
     await expect(early).rejects.toMatchObject({ code: 'invalid_request' });
-    await world.drain();
+    await environment.drain();
 
-    await expect(world.desk.retryFailed(id, OWNER)).rejects.toThrow('no item of it failed');
+    await expect(environment.desk.retryFailed(id, OWNER)).rejects.toThrow('no item of it failed');
   });
 });
 
 describe('a model without room', () => {
   it('Q8: costs no item a try however long it lasts, and few calls', async () => {
     let isWell = false;
-    const pace = createPace({ max: 8, firstBlockMs: 20 });
-    const world = setUp(
+    const pace = createConcurrencyLimiter({ max: 8, firstBlockMs: 20 });
+    const environment = setUp(
       () => {
         if (isWell) return 'ok';
         throw new ServiceError('upstream_rate_limited', 'Too many');
@@ -98,59 +102,59 @@ describe('a model without room', () => {
     );
     const job = jobOf('job', messages(30));
     for (let delivery = 0; delivery < 12; delivery += 1) {
-      await world.processor.process(job);
+      await environment.processor.process(job);
       await new Promise((resolve) => setTimeout(resolve, Math.min(pace.blockedMs(), 50) + 1));
     }
-    const doomed = world.agent.asked.length;
+    const doomed = environment.agent.asked.length;
     isWell = true;
     await expect.poll(() => pace.blockedMs(), { timeout: 15_000 }).toBe(0);
 
-    await world.processor.process(job);
+    await environment.processor.process(job);
 
     expect(doomed).toBeLessThan(30);
-    expect(world.store.entries('job').filter(({ type }) => type === 'attempt')).toEqual([]);
-    expect((await openAi(world, 'job')).request_counts.completed).toBe(30);
+    expect(environment.store.entries('job').filter(({ type }) => type === 'attempt')).toEqual([]);
+    expect((await openAi(environment, 'job')).request_counts.completed).toBe(30);
   });
 
   it('Q8: puts the job back for as long as the model asks', async () => {
-    const world = setUp(() => {
+    const environment = setUp(() => {
       throw new ServiceError('upstream_rate_limited', 'Too many', { retryAfterSeconds: 42 });
     });
 
-    await world.processor.process(jobOf('job', messages(2)));
+    await environment.processor.process(jobOf('job', messages(2)));
 
-    expect(world.sent).toEqual([{ job: shardJob('job'), delaySeconds: 42 }]);
-    expect((await openAi(world, 'job')).progress.shards).toMatchObject({
+    expect(environment.sent).toEqual([{ job: shardJob('job'), delaySeconds: 42 }]);
+    expect((await openAi(environment, 'job')).progress.shards).toMatchObject({
       waiting: 1,
       interrupted: 0,
     });
   });
 
   it('is not taken for the fault of one item that fails alone', async () => {
-    const world = setUp(async ({ message }) => {
+    const environment = setUp(async ({ message }) => {
       if (message !== 'm0') return 'ok';
       await new Promise((resolve) => setImmediate(resolve));
       throw new ServiceError('upstream_unavailable', 'Away');
     });
 
-    await world.processor.process(jobOf('job', messages(3)));
+    await environment.processor.process(jobOf('job', messages(3)));
 
-    expect(world.store.entries('job')).toContainEqual(
+    expect(environment.store.entries('job')).toContainEqual(
       expect.objectContaining({ type: 'attempt', index: 0, code: 'upstream_unavailable' }),
     );
   });
 
   it('ends what is still open when the completion window is over', async () => {
-    const world = setUp(() => {
+    const environment = setUp(() => {
       throw new ServiceError('upstream_rate_limited', 'Too many', { retryAfterSeconds: 1 });
     });
-    await world.processor.process(jobOf('job', messages(2)));
-    world.time.now += 25 * 60 * 60_000;
+    await environment.processor.process(jobOf('job', messages(2)));
+    environment.time.now += 25 * 60 * 60_000;
 
-    await world.processor.process(shardJob('job'));
+    await environment.processor.process(shardJob('job'));
 
-    const batch = await openAi(world, 'job');
+    const batch = await openAi(environment, 'job');
     expect(batch).toMatchObject({ status: 'expired', request_counts: { failed: 2 } });
-    expect(await textOf(world, batch.error_file_id)).toContain('batch_expired');
+    expect(await textOf(environment, batch.error_file_id)).toContain('batch_expired');
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createBlobBatchStore } from '../../../shared/batch/store/blob-batch-store.ts';
-import { createPace } from '../../../shared/batch/run/pace.ts';
+import { createBlobBatchStore } from '../../../shared/batch/storage/batch-store.ts';
+import { createConcurrencyLimiter } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createMemoryStore } from '../../support/batch/memory-store.ts';
 import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';
@@ -11,7 +11,7 @@ import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 const ITEMS = 'agent_batch_items_total';
 
 /** A processor whose telemetry counts for real. */
-function setUp(script: Script, pace = createPace({ max: 256 })) {
+function setUp(script: Script, pace = createConcurrencyLimiter({ max: 256 })) {
   const { telemetry, value } = createMeteredTelemetry();
   const memory = createMemoryStore();
   const { area } = memory;
@@ -116,7 +116,10 @@ describe('metrics of a batch', () => {
 
   it('show what is in flight and how much may be', async () => {
     const answer = Promise.withResolvers<string>();
-    const { processor, pace, agent } = setUp(() => answer.promise, createPace({ max: 3 }));
+    const { processor, pace, agent } = setUp(
+      () => answer.promise,
+      createConcurrencyLimiter({ max: 3 }),
+    );
 
     const delivery = processor.process(jobOf('job', messages(6)));
     await vi.waitFor(() => expect(agent.asked).toHaveLength(3));

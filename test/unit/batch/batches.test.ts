@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { names } from '../../../shared/batch/store/blob-names.ts';
+import { blobPaths } from '../../../shared/batch/storage/blob-paths.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import {
   customIdsIn,
@@ -8,85 +8,85 @@ import {
   OWNER,
   setUp,
   textOf,
-} from '../../support/batch/batch-world.ts';
+} from '../../support/batch/batch-environment.ts';
 import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';
 import { makeProcessor } from '../../support/batch/make-processor.ts';
 
 describe('a batch of a file', () => {
   it('is split, worked on in any order and ended once with both of its files', async () => {
-    const world = setUp(({ message }) => {
+    const environment = setUp(({ message }) => {
       if (message === 'm4') throw new ServiceError('content_filtered', 'No');
       return 'ok';
     });
-    const id = await world.submit(linesOf(8));
-    const before = await openAi(world, id);
+    const id = await environment.submit(linesOf(8));
+    const before = await openAi(environment, id);
 
-    await world.drain();
+    await environment.drain();
 
-    const after = await openAi(world, id);
+    const after = await openAi(environment, id);
     expect(before.status).toBe('validating');
     expect(after).toMatchObject({
       status: 'completed',
       request_counts: { total: 8, completed: 7, failed: 1 },
       progress: { shards: { total: 3, done: 3 } },
     });
-    expect(customIdsIn(await textOf(world, after.output_file_id))).toHaveLength(7);
-    expect(customIdsIn(await textOf(world, after.error_file_id))).toEqual(['id-m4']);
-    expect(world.agent.asked.toSorted()).toEqual(messages(8));
+    expect(customIdsIn(await textOf(environment, after.output_file_id))).toHaveLength(7);
+    expect(customIdsIn(await textOf(environment, after.error_file_id))).toEqual(['id-m4']);
+    expect(environment.agent.asked.toSorted()).toEqual(messages(8));
   });
 
   it('numbers its result lines over all shards', async () => {
-    const world = setUp();
-    const id = await world.submit(linesOf(5));
+    const environment = setUp();
+    const id = await environment.submit(linesOf(5));
 
-    await world.drain();
+    await environment.drain();
 
-    const text = await textOf(world, (await openAi(world, id)).output_file_id);
+    const text = await textOf(environment, (await openAi(environment, id)).output_file_id);
     const ids = text.match(/batch_req_\w+_\d+/g)?.map((found) => found.split('_').at(-1));
     expect(ids?.toSorted()).toEqual(['0', '1', '2', '3', '4']);
   });
 
   it('Q3: asks nothing twice when each of its messages comes five times', async () => {
-    const world = setUp();
-    const id = await world.submit(linesOf(7));
-    const plan = world.sent.pop();
-    for (let copy = 0; copy < 5; copy += 1) await world.processor.process(plan?.job);
-    const shards = [...world.sent];
+    const environment = setUp();
+    const id = await environment.submit(linesOf(7));
+    const plan = environment.sent.pop();
+    for (let copy = 0; copy < 5; copy += 1) await environment.processor.process(plan?.job);
+    const shards = [...environment.sent];
 
-    await world.drain();
-    await Promise.all(shards.map(({ job }) => world.processor.process(job)));
+    await environment.drain();
+    await Promise.all(shards.map(({ job }) => environment.processor.process(job)));
 
     expect(shards).toHaveLength(15);
-    expect(world.agent.asked.toSorted()).toEqual(messages(7));
-    expect((await openAi(world, id)).request_counts.completed).toBe(7);
+    expect(environment.agent.asked.toSorted()).toEqual(messages(7));
+    expect((await openAi(environment, id)).request_counts.completed).toBe(7);
   });
 
   it('is read while it runs, counts and answers alike', async () => {
-    const world = setUp();
-    const id = await world.submit(linesOf(6));
-    await world.processor.process(world.sent.pop()?.job);
+    const environment = setUp();
+    const id = await environment.submit(linesOf(6));
+    await environment.processor.process(environment.sent.pop()?.job);
 
-    await world.processor.process(shardJob(id, 1));
+    await environment.processor.process(shardJob(id, 1));
 
-    const running = await openAi(world, id);
+    const running = await openAi(environment, id);
     expect(running).toMatchObject({
       status: 'in_progress',
       request_counts: { total: 6, completed: 3, failed: 0 },
       progress: { shards: { total: 2, done: 1, running: 0, waiting: 1 } },
     });
     expect(running.output_file_id).toBeNull();
-    expect(customIdsIn(await textOf(world, running.progress.output_file_id))).toHaveLength(3);
+    expect(customIdsIn(await textOf(environment, running.progress.output_file_id))).toHaveLength(3);
   });
 
   it('goes on where its planner was killed, before or after the plan was kept', async () => {
-    const world = setUp();
-    const id = await world.submit(linesOf(4));
-    const broken = { ...world.store, keepPlan: async () => {} };
-    const { processor: killed } = makeProcessor({ store: broken, inputs: world.inputs });
-    await expect(killed.process(world.sent[0]?.job)).rejects.toThrow('plan');
+    const environment = setUp();
+    const id = await environment.submit(linesOf(4));
+    const broken = { ...environment.store, keepPlan: async () => {} };
+    const { processor: killed } = makeProcessor({ store: broken, inputs: environment.inputs });
+    await expect(killed.process(environment.sent[0]?.job)).rejects.toThrow('plan');
     const { processor: mute } = makeProcessor({
-      store: world.store,
-      inputs: world.inputs,
+      store: environment.store,
+      inputs: environment.inputs,
       itemsPerShard: 3,
       sender: {
         async send() {
@@ -94,60 +94,62 @@ describe('a batch of a file', () => {
         },
       },
     });
-    await expect(mute.process(world.sent[0]?.job)).rejects.toThrow('killed');
+    await expect(mute.process(environment.sent[0]?.job)).rejects.toThrow('killed');
 
-    await world.drain();
+    await environment.drain();
 
-    expect((await openAi(world, id)).request_counts.completed).toBe(4);
+    expect((await openAi(environment, id)).request_counts.completed).toBe(4);
   });
 
   it('writes its files before it says that it has ended', async () => {
-    const world = setUp();
-    const id = await world.submit(linesOf(1));
-    await world.drain();
+    const environment = setUp();
+    const id = await environment.submit(linesOf(1));
+    await environment.drain();
 
-    const written = [...world.store.area.blobs.keys()].filter((name) => name.startsWith(id));
+    const written = [...environment.store.area.blobs.keys()].filter((name) => name.startsWith(id));
 
-    const order = [names.output(id, 0), names.final(id, 0)].map((name) => written.indexOf(name));
+    const order = [blobPaths.output(id, 0), blobPaths.final(id, 0)].map((name) =>
+      written.indexOf(name),
+    );
     expect(order[0]).toBeGreaterThan(-1);
     expect(order[0]).toBeLessThan(order[1] ?? -1);
   });
 
   it('ends although the process died between its last answer and its end', async () => {
-    const world = setUp();
-    const id = await world.submit(linesOf(2));
-    await world.processor.process(world.sent.pop()?.job);
+    const environment = setUp();
+    const id = await environment.submit(linesOf(2));
+    await environment.processor.process(environment.sent.pop()?.job);
     const dying = {
-      ...world.store,
+      ...environment.store,
       finish: async () => {
         throw new Error('killed');
       },
     };
-    const { processor } = makeProcessor({ store: dying, inputs: world.inputs });
+    const { processor } = makeProcessor({ store: dying, inputs: environment.inputs });
     await expect(processor.process(shardJob(id, 0))).rejects.toThrow('killed');
-    const between = await openAi(world, id);
+    const between = await openAi(environment, id);
 
-    await world.drain();
+    await environment.drain();
 
     expect(between.status).toBe('finalizing');
-    expect((await openAi(world, id)).status).toBe('completed');
-    expect(world.agent.asked).toHaveLength(0);
+    expect((await openAi(environment, id)).status).toBe('completed');
+    expect(environment.agent.asked).toHaveLength(0);
   });
 
   it('belongs to its owner: to everybody else it is not there', async () => {
-    const world = setUp();
-    const id = await world.submit(linesOf(1));
-    await world.drain();
-    const { input_file_id: inputId, output_file_id: outputId } = await openAi(world, id);
+    const environment = setUp();
+    const id = await environment.submit(linesOf(1));
+    await environment.drain();
+    const { input_file_id: inputId, output_file_id: outputId } = await openAi(environment, id);
 
     const foreign = [
-      world.desk.view(id, 'bob'),
-      world.desk.cancel(id, 'bob'),
-      world.desk.retryFailed(id, 'bob'),
-      world.files.find(String(inputId), 'bob'),
-      world.files.content(String(outputId), 'bob'),
-      world.files.remove(String(inputId), 'bob'),
-      world.desk.create({
+      environment.desk.view(id, 'bob'),
+      environment.desk.cancel(id, 'bob'),
+      environment.desk.retryFailed(id, 'bob'),
+      environment.files.find(String(inputId), 'bob'),
+      environment.files.content(String(outputId), 'bob'),
+      environment.files.remove(String(inputId), 'bob'),
+      environment.desk.create({
         owner: 'bob',
         inputFileId: String(inputId),
         endpoint: '/v1/chat/completions',
@@ -159,23 +161,27 @@ describe('a batch of a file', () => {
     expect(outcomes.map((one) => one.status === 'rejected' && one.reason.code)).toEqual(
       Array(7).fill('not_found'),
     );
-    expect((await world.desk.list('bob', { after: undefined, limit: 9 })).batches).toEqual([]);
-    expect((await world.desk.list(OWNER, { after: undefined, limit: 9 })).batches).toHaveLength(1);
+    expect((await environment.desk.list('bob', { after: undefined, limit: 9 })).batches).toEqual(
+      [],
+    );
+    expect(
+      (await environment.desk.list(OWNER, { after: undefined, limit: 9 })).batches,
+    ).toHaveLength(1);
   });
 });
 
 describe('the list of an owner', () => {
   it('has the newest first, page by page, without what retention took away', async () => {
-    const world = setUp();
+    const environment = setUp();
     const ids: string[] = [];
     for (let n = 0; n < 5; n += 1) {
-      world.time.now += 1_000;
-      ids.push(await world.submit(linesOf(1)));
+      environment.time.now += 1_000;
+      ids.push(await environment.submit(linesOf(1)));
     }
     const [gone = '', ...kept] = ids;
-    await world.store.area.remove(names.record(gone));
+    await environment.store.area.remove(blobPaths.record(gone));
     const idsOf = async (after: string | undefined, limit: number) => {
-      const { batches, hasMore } = await world.desk.list(OWNER, { after, limit });
+      const { batches, hasMore } = await environment.desk.list(OWNER, { after, limit });
       return [...batches.map(({ record }) => record.id), hasMore];
     };
 
@@ -187,79 +193,90 @@ describe('the list of an owner', () => {
 
 describe('a queue job', () => {
   it('is a batch like any other', async () => {
-    const world = setUp();
-    await world.processor.process(jobOf('mine', messages(2)));
+    const environment = setUp();
+    await environment.processor.process(jobOf('mine', messages(2)));
 
-    const batch = await openAi(world, 'mine');
+    const batch = await openAi(environment, 'mine');
 
     expect(batch).toMatchObject({
       status: 'completed',
       request_counts: { total: 2, completed: 2, failed: 0 },
       output_file_id: 'file-mine-output-0',
     });
-    expect(customIdsIn(await textOf(world, batch.output_file_id))).toEqual(['id-m0', 'id-m1']);
+    expect(customIdsIn(await textOf(environment, batch.output_file_id))).toEqual([
+      'id-m0',
+      'id-m1',
+    ]);
   });
 
   it('is hidden from others when its message names an owner', async () => {
-    const world = setUp();
+    const environment = setUp();
 
-    await world.processor.process({ ...jobOf('mine', ['hi']), owner: 'key:alice' });
+    await environment.processor.process({ ...jobOf('mine', ['hi']), owner: 'key:alice' });
 
-    await expect(world.desk.view('mine', OWNER)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(environment.desk.view('mine', OWNER)).rejects.toMatchObject({ code: 'not_found' });
   });
 
   it('takes its items from a blob', async () => {
-    const world = setUp();
-    world.inputs.put('nightly/items.jsonl', linesOf(5).join('\n'));
+    const environment = setUp();
+    environment.inputs.put('nightly/items.jsonl', linesOf(5).join('\n'));
 
-    await world.processor.process({
+    await environment.processor.process({
       v: 1,
       jobId: 'pointer',
       inputBlob: 'batch-input/nightly/items.jsonl',
     });
-    await world.drain();
+    await environment.drain();
 
-    expect((await openAi(world, 'pointer')).request_counts.completed).toBe(5);
+    expect((await openAi(environment, 'pointer')).request_counts.completed).toBe(5);
   });
 
   it('Q4: waits a while for a blob that its message has overtaken', async () => {
-    const world = setUp();
+    const environment = setUp();
     const pointer = { v: 1, jobId: 'early', inputBlob: 'batch-input/early.jsonl' };
 
-    await world.processor.process(pointer);
-    const early = await openAi(world, 'early');
-    await world.inputs.create('early.jsonl', { content: linesOf(2).join('\n') });
-    await world.drain();
+    await environment.processor.process(pointer);
+    const early = await openAi(environment, 'early');
+    await environment.inputs.create('early.jsonl', { content: linesOf(2).join('\n') });
+    await environment.drain();
 
     expect(early.status).toBe('validating');
-    expect(await openAi(world, 'early')).toMatchObject({
+    expect(await openAi(environment, 'early')).toMatchObject({
       status: 'completed',
       request_counts: { total: 2, completed: 2, failed: 0 },
     });
   });
 
   it('fails with the reason when there is no such blob after that while', async () => {
-    const world = setUp();
-    const startedAt = world.time.now;
+    const environment = setUp();
+    const startedAt = environment.time.now;
 
-    await world.processor.process({ v: 1, jobId: 'lost', inputBlob: 'batch-input/lost.jsonl' });
-    await world.drain();
+    await environment.processor.process({
+      v: 1,
+      jobId: 'lost',
+      inputBlob: 'batch-input/lost.jsonl',
+    });
+    await environment.drain();
 
-    expect(await openAi(world, 'lost')).toMatchObject({
+    expect(await openAi(environment, 'lost')).toMatchObject({
       status: 'failed',
       errors: { data: [{ code: 'input_not_found' }] },
     });
-    expect(world.time.now - startedAt).toBeLessThanOrEqual(60_000);
+    expect(environment.time.now - startedAt).toBeLessThanOrEqual(60_000);
   });
 
   it('fails with the reason when its blob is larger than a batch may be', async () => {
-    const world = setUp();
-    const { inputs } = world;
+    const environment = setUp();
+    const { inputs } = environment;
     inputs.facts = async () => ({ facts: {}, bytes: 200 * 1_048_576 + 1 });
 
-    await world.processor.process({ v: 1, jobId: 'large', inputBlob: 'batch-input/large.jsonl' });
+    await environment.processor.process({
+      v: 1,
+      jobId: 'large',
+      inputBlob: 'batch-input/large.jsonl',
+    });
 
-    expect(await openAi(world, 'large')).toMatchObject({
+    expect(await openAi(environment, 'large')).toMatchObject({
       status: 'failed',
       errors: { data: [{ code: 'file_too_large' }] },
     });

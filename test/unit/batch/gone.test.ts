@@ -7,8 +7,8 @@ import {
   OWNER,
   setUp,
   textOf,
-  type BatchWorld,
-} from '../../support/batch/batch-world.ts';
+  type BatchEnvironment,
+} from '../../support/batch/batch-environment.ts';
 import { messages, shardJob } from '../../support/batch/jobs.ts';
 
 const HOUR_MS = 3_600_000;
@@ -18,62 +18,62 @@ function refuseM1({ message }: { readonly message: string }): string {
   return 'ok';
 }
 
-async function inputFileOf(world: BatchWorld, id: string): Promise<string> {
-  return (await openAi(world, id)).input_file_id ?? '';
+async function inputFileOf(environment: BatchEnvironment, id: string): Promise<string> {
+  return (await openAi(environment, id)).input_file_id ?? '';
 }
 
 describe('an input file that is deleted', () => {
   it('while its batch runs ends the rest with that reason, and what is answered stays', async () => {
-    const world = setUp();
-    const id = await world.submit(linesOf(6));
-    await world.processor.process(world.sent.pop()?.job);
-    await world.processor.process(shardJob(id, 0));
+    const environment = setUp();
+    const id = await environment.submit(linesOf(6));
+    await environment.processor.process(environment.sent.pop()?.job);
+    await environment.processor.process(shardJob(id, 0));
 
-    await world.files.remove(await inputFileOf(world, id), OWNER);
-    await world.drain();
+    await environment.files.remove(await inputFileOf(environment, id), OWNER);
+    await environment.drain();
 
-    const batch = await openAi(world, id);
-    const errors = await textOf(world, batch.error_file_id);
+    const batch = await openAi(environment, id);
+    const errors = await textOf(environment, batch.error_file_id);
     expect(batch.request_counts).toEqual({ total: 6, completed: 3, failed: 3 });
     expect(errors.match(/"code":"input_not_found"/g)).toHaveLength(3);
-    expect(world.agent.asked.toSorted()).toEqual(messages(3));
+    expect(environment.agent.asked.toSorted()).toEqual(messages(3));
   });
 
   it('after its batch has ended leaves nothing to retry, and the reasons as they are', async () => {
-    const world = setUp(refuseM1);
-    const id = await world.submit(linesOf(3));
-    await world.drain();
-    await world.files.remove(await inputFileOf(world, id), OWNER);
+    const environment = setUp(refuseM1);
+    const id = await environment.submit(linesOf(3));
+    await environment.drain();
+    await environment.files.remove(await inputFileOf(environment, id), OWNER);
 
-    const retried = world.desk.retryFailed(id, OWNER);
+    const retried = environment.desk.retryFailed(id, OWNER);
 
     await expect(retried).rejects.toMatchObject({ code: 'not_found', param: 'input_file_id' });
-    const batch = await openAi(world, id);
-    expect(await textOf(world, batch.error_file_id)).toContain('"custom_id":"id-m1"');
+    const batch = await openAi(environment, id);
+    expect(await textOf(environment, batch.error_file_id)).toContain('"custom_id":"id-m1"');
     expect(batch.progress.generation).toBe(0);
   });
 });
 
 describe('an output file that is deleted', () => {
   it('is gone', async () => {
-    const world = setUp(refuseM1);
-    const id = await world.submit(linesOf(3));
-    await world.drain();
-    const { output_file_id: output, error_file_id: errors } = await openAi(world, id);
+    const environment = setUp(refuseM1);
+    const id = await environment.submit(linesOf(3));
+    await environment.drain();
+    const { output_file_id: output, error_file_id: errors } = await openAi(environment, id);
 
-    await world.files.remove(output ?? '', OWNER);
+    await environment.files.remove(output ?? '', OWNER);
 
-    await expect(world.files.find(output ?? '', OWNER)).rejects.toMatchObject({
+    await expect(environment.files.find(output ?? '', OWNER)).rejects.toMatchObject({
       code: 'not_found',
     });
-    await expect(textOf(world, output)).rejects.toMatchObject({ code: 'not_found' });
-    expect(customIdsIn(await textOf(world, errors))).toEqual(['id-m1']);
+    await expect(textOf(environment, output)).rejects.toMatchObject({ code: 'not_found' });
+    expect(customIdsIn(await textOf(environment, errors))).toEqual(['id-m1']);
   });
 });
 
 describe('a batch whose message cannot be sent', () => {
   it('is told to whoever creates it, and is in no list', async () => {
-    const world = setUp(undefined, {
+    const environment = setUp(undefined, {
       sender: {
         async send() {
           throw new Error('The queue is away');
@@ -81,8 +81,8 @@ describe('a batch whose message cannot be sent', () => {
       },
     });
 
-    await expect(world.submit(linesOf(1))).rejects.toThrow('The queue is away');
-    expect(await world.desk.list(OWNER, { after: undefined, limit: 10 })).toEqual({
+    await expect(environment.submit(linesOf(1))).rejects.toThrow('The queue is away');
+    expect(await environment.desk.list(OWNER, { after: undefined, limit: 10 })).toEqual({
       batches: [],
       hasMore: false,
     });
@@ -91,42 +91,42 @@ describe('a batch whose message cannot be sent', () => {
 
 describe('a batch whose record was taken back while somebody worked on it', () => {
   it('asks nothing more', async () => {
-    const world = setUp(async ({ message, signal }) => {
+    const environment = setUp(async ({ message, signal }) => {
       if (message === 'm0') return 'ok';
       return new Promise((_resolve, reject) => {
         signal.addEventListener('abort', () => reject(new Error('stopped')));
       });
     });
-    const id = await world.submit(linesOf(6));
-    const { record } = await world.desk.view(id, OWNER);
-    await world.processor.process(world.sent.pop()?.job);
-    const working = world.processor.process(shardJob(id, 0));
-    await expect.poll(() => world.agent.asked.length).toBe(3);
+    const id = await environment.submit(linesOf(6));
+    const { record } = await environment.desk.view(id, OWNER);
+    await environment.processor.process(environment.sent.pop()?.job);
+    const working = environment.processor.process(shardJob(id, 0));
+    await expect.poll(() => environment.agent.asked.length).toBe(3);
 
-    await world.store.discard(record);
+    await environment.store.discard(record);
     await working;
-    await world.processor.process(shardJob(id, 1)).catch(() => undefined);
+    await environment.processor.process(shardJob(id, 1)).catch(() => undefined);
 
-    expect(world.agent.asked.toSorted()).toEqual(messages(3));
+    expect(environment.agent.asked.toSorted()).toEqual(messages(3));
   });
 });
 
 describe('a batch whose message was lost', () => {
   it('Q12: ends as expired once somebody looks, with a line for each item', async () => {
-    const world = setUp();
-    const id = await world.submit(linesOf(6));
-    await world.processor.process(world.sent.pop()?.job);
-    await world.processor.process(shardJob(id, 0));
-    world.sent.length = 0;
-    world.time.now += 26 * HOUR_MS;
+    const environment = setUp();
+    const id = await environment.submit(linesOf(6));
+    await environment.processor.process(environment.sent.pop()?.job);
+    await environment.processor.process(shardJob(id, 0));
+    environment.sent.length = 0;
+    environment.time.now += 26 * HOUR_MS;
 
-    const found = await openAi(world, id);
-    const woken = world.sent.length;
-    await openAi(world, id);
-    const wokenAgain = world.sent.length;
-    await world.drain();
+    const found = await openAi(environment, id);
+    const woken = environment.sent.length;
+    await openAi(environment, id);
+    const wokenAgain = environment.sent.length;
+    await environment.drain();
 
-    const ended = await openAi(world, id);
+    const ended = await openAi(environment, id);
     expect([woken, wokenAgain]).toEqual([1, 1]);
     expect(found).toMatchObject({ status: 'expired', expired_at: null });
     expect(ended).toMatchObject({
@@ -134,31 +134,31 @@ describe('a batch whose message was lost', () => {
       expired_at: expect.any(Number),
       request_counts: { total: 6, completed: 3, failed: 3 },
     });
-    expect(await textOf(world, ended.error_file_id)).toContain('batch_expired');
-    expect(world.sent).toEqual([]);
+    expect(await textOf(environment, ended.error_file_id)).toContain('batch_expired');
+    expect(environment.sent).toEqual([]);
   });
 });
 
 describe('a batch whose last pass was long', () => {
   it('is ended by a delivery of its own', async () => {
-    const world = setUp(
+    const environment = setUp(
       async ({ message }) => {
         if (message === 'm2') await new Promise((resolve) => setTimeout(resolve, 60));
         return 'ok';
       },
       { longPassMs: 50 },
     );
-    const id = await world.submit(linesOf(3));
-    await world.processor.process(world.sent.pop()?.job);
+    const id = await environment.submit(linesOf(3));
+    await environment.processor.process(environment.sent.pop()?.job);
 
-    await world.processor.process(world.sent.pop()?.job);
-    const between = await openAi(world, id);
-    const again = [...world.sent];
-    await world.drain();
+    await environment.processor.process(environment.sent.pop()?.job);
+    const between = await openAi(environment, id);
+    const again = [...environment.sent];
+    await environment.drain();
 
     expect(between.status).toBe('finalizing');
     expect(again).toEqual([{ job: shardJob(id, 0), delaySeconds: 0 }]);
-    expect((await openAi(world, id)).status).toBe('completed');
-    expect(world.agent.asked.toSorted()).toEqual(messages(3));
+    expect((await openAi(environment, id)).status).toBe('completed');
+    expect(environment.agent.asked.toSorted()).toEqual(messages(3));
   });
 });

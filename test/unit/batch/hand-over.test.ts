@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { JournalEntry } from '../../../shared/batch/store/journal.ts';
+import type { JournalEntry } from '../../../shared/batch/storage/journal.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';
 import { makeProcessor } from '../../support/batch/make-processor.ts';

@@ -1,7 +1,6 @@
 import { InvocationContext, output } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
-import { asPoisonHandler } from '../../../shared/batch/poison-handler.ts';
-import type { Batch } from '../../../shared/batch/queue-handler.ts';
+import { poisonQueueHandler, type Batch } from '../../../shared/batch/queue-trigger.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
@@ -10,7 +9,7 @@ const job = { v: 1, jobId: 'job', items: [{ custom_id: 'a', body: { message: 'gr
 
 function handlerOf(explainPoison: Batch['explainPoison']) {
   const batch = async (): Promise<Batch> => ({ explainPoison }) as Batch;
-  return asPoisonHandler(async () => ({ telemetry: createRecordedTelemetry(), batch }), jobs);
+  return poisonQueueHandler(async () => ({ telemetry: createRecordedTelemetry(), batch }), jobs);
 }
 
 function contextOf() {
@@ -60,7 +59,7 @@ describe('asPoisonHandler', () => {
     const { context } = contextOf();
     const broken = new ServiceError('config_unavailable', 'A setting is wrong');
 
-    const handler = asPoisonHandler(() => Promise.reject(broken), jobs);
+    const handler = poisonQueueHandler(() => Promise.reject(broken), jobs);
     await handler('no json at all', context);
 
     expect(context.extraOutputs.get(jobs)).toBe('no json at all');

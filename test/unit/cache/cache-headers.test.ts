@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseCacheControl } from '../../../shared/cache/cache-control.ts';
-import { cacheStatusHeader } from '../../../shared/cache/cache-status.ts';
+import { cacheStatusHeader, parseCacheControl } from '../../../shared/cache/cache-headers.ts';
 
 const nothing = { noStore: false, noCache: false, maxAgeSeconds: undefined };
 

@@ -1,9 +1,8 @@
 import { assert, jsonValue, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createAnswerCache } from '../../../shared/cache/answer-cache.ts';
-import { canonicalJson } from '../../../shared/cache/canonical-json.ts';
-import { cacheKey, type CacheKeyParts } from '../../../shared/cache/cache-key.ts';
-import { createMemoryCache } from '../../../shared/cache/memory-cache.ts';
+import { createResponseCache } from '../../../shared/cache/response-cache.ts';
+import { cacheKey, type CacheKeyParts, canonicalJson } from '../../../shared/cache/cache-key.ts';
+import { createMemoryStore } from '../../../shared/cache/memory-store.ts';
 import { answer, ask, candidate, keyParts } from '../../support/cached-answers.ts';
 import { createHandClock } from '../../support/limits.ts';
 
@@ -49,14 +48,14 @@ describe('the key of an answer', () => {
 
   it('R6 never lets one caller hit an answer of another, in 10,000 pairs of prompts', async () => {
     const clock = createHandClock();
-    const memory = createMemoryCache({
+    const memory = createMemoryStore({
       maxEntries: 20_000,
       maxBytes: 100_000_000,
       maxEntryBytes: 100_000,
       ttlMs: 300_000,
       clock,
     });
-    const cache = createAnswerCache({ cache: memory, ttlMs: 300_000, clock });
+    const cache = createResponseCache({ cache: memory, ttlMs: 300_000, clock });
     const answerTo = (callerId: string, question: string) =>
       answer(cache, {
         question: ask({ callerId, question }),

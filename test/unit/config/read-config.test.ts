@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { listAgentKeys } from '../../../shared/config/agent-keys.ts';
 import { ConfigError, type ConfigProblem } from '../../../shared/config/config-error.ts';
-import { createEnvironmentSecrets } from '../../../shared/config/environment-secrets.ts';
+import { createEnvironmentSecrets } from '../../../shared/secrets/environment-secrets.ts';
 import { readConfig, type ConfigInputs } from '../../../shared/config/read-config.ts';
-import type { Secrets } from '../../../shared/config/secrets.ts';
-import { wantedSecrets } from '../../../shared/config/variable-settings.ts';
-import { DEFAULT_RESILIENCE } from '../../../shared/resilience/resilience-settings.ts';
+import type { Secrets } from '../../../shared/secrets/secrets.ts';
+import { requiredSecrets } from '../../../shared/config/read-variables.ts';
+import { DEFAULT_RESILIENCE } from '../../../shared/resilience/retry-policy.ts';
 
 const KEY = { OPENAI_API_KEY: 'canary-key' };
 
@@ -24,7 +24,7 @@ function problemsOf(
 
 /** Secrets as a vault would have given them. */
 function vaultWith(values: Record<string, string>): Secrets {
-  const none = createEnvironmentSecrets({ wanted: wantedSecrets(), environment: {} });
+  const none = createEnvironmentSecrets({ wanted: requiredSecrets(), environment: {} });
   return {
     ...none,
     get: (name) => values[name],

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../../shared/config/config-error.ts';
 import { listAgentKeys } from '../../../shared/config/agent-keys.ts';
-import type { Environment } from '../../../shared/config/find-variable.ts';
+import type { Environment } from '../../../shared/config/read-variables.ts';
 import { readConfig } from '../../../shared/config/read-config.ts';
 import { VARIABLES, type Variable } from '../../../shared/config/variables.ts';
 

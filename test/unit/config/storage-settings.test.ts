@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readConfig } from '../../../shared/config/read-config.ts';
-import { storageSettings } from '../../../shared/config/storage-settings.ts';
+import { readConfig, storageSettings } from '../../../shared/config/read-config.ts';
 
 const KEY = { OPENAI_API_KEY: 'sk-canary' };
 const URIS = {

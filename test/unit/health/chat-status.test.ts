@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chatStatus, type ObservedEndpoint } from '../../../shared/health/chat-status.ts';
+import { chatStatus, type ObservedEndpoint } from '../../../shared/health/readiness.ts';
 
 const NOW = 1_000;
 const good: ObservedEndpoint = { name: 'a', circuit: 'closed' };

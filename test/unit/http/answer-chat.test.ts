@@ -106,7 +106,7 @@ describe('POST /api/chat', () => {
 
     expect((await answering).status).toBe(499);
     expect(signal.aborted).toBe(true);
-    expect(telemetry.lines).toMatchObject([{ level: 'info', message: 'client left' }]);
+    expect(telemetry.lines).toMatchObject([{ level: 'info', message: 'client disconnected' }]);
   });
 
   it("passes on the model's failure and how long to wait", async () => {

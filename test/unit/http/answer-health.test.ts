@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { answerHealth, withoutService } from '../../../shared/http/answer-health.ts';
-import { asOpenHandler } from '../../../shared/http/open-handler.ts';
+import { handleHealth, withoutService } from '../../../shared/http/operations-handler.ts';
+import { publicHandler } from '../../../shared/http/handler.ts';
 import { call, get } from '../../support/http-call.ts';
 
 describe('GET /health', () => {
   it('answers without a service, and nothing but that it serves', async () => {
-    const handler = asOpenHandler(withoutService, answerHealth);
+    const handler = publicHandler(withoutService, handleHealth);
 
     const answered = await call(handler, get('http://127.0.0.1/health'));
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { ReadinessReport, Status } from '../../../shared/health/readiness.ts';
 import { ServiceError } from '../../../shared/errors.ts';
-import { answerReady, type ReadyNeeds } from '../../../shared/http/answer-ready.ts';
-import { asOpenHandler } from '../../../shared/http/open-handler.ts';
+import { handleReady, type ReadyDependencies } from '../../../shared/http/operations-handler.ts';
+import { publicHandler } from '../../../shared/http/handler.ts';
 import { call, get } from '../../support/http-call.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
-function needsOf(status: Status): ReadyNeeds {
+function needsOf(status: Status): ReadyDependencies {
   const report: ReadinessReport = { status, chat: { status }, batch: { status: 'ready' } };
   return {
     telemetry: createRecordedTelemetry(),
@@ -21,7 +21,7 @@ describe('GET /ready', () => {
     ['degraded', 200],
     ['unready', 503],
   ] as [Status, number][])('answers %s with %d', async (status, code) => {
-    const handler = asOpenHandler(async () => needsOf(status), answerReady);
+    const handler = publicHandler(async () => needsOf(status), handleReady);
 
     const answered = await call(handler, get('http://127.0.0.1/ready'));
 
@@ -31,7 +31,7 @@ describe('GET /ready', () => {
 
   it('answers in the same way when settings went missing later', async () => {
     const chat = { status: 'unready', code: 'config_unavailable', reason: 'NAME is gone' } as const;
-    const needs: ReadyNeeds = {
+    const needs: ReadyDependencies = {
       ...needsOf('unready'),
       readiness: {
         report: async () => ({ status: 'unready', chat, batch: { status: 'ready' } }),
@@ -39,7 +39,7 @@ describe('GET /ready', () => {
     };
 
     const answered = await call(
-      asOpenHandler(async () => needs, answerReady),
+      publicHandler(async () => needs, handleReady),
       get('http://127.0.0.1/ready'),
     );
 
@@ -51,9 +51,9 @@ describe('GET /ready', () => {
   });
 
   it('answers 503 and when to ask again while there is no configuration', async () => {
-    const handler = asOpenHandler<ReadyNeeds>(
+    const handler = publicHandler<ReadyDependencies>(
       () => Promise.reject(new ServiceError('config_unavailable', 'OPENAI_API_KEY must be a key')),
-      answerReady,
+      handleReady,
     );
 
     const answered = await call(handler, get('http://127.0.0.1/ready'));

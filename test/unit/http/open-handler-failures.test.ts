@@ -1,22 +1,22 @@
 import { InvocationContext } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../shared/errors.ts';
-import type { Answer, PipelineNeeds } from '../../../shared/http/exchange.ts';
-import { asOpenHandler } from '../../../shared/http/open-handler.ts';
-import { jsonResponse, type PlainResponse } from '../../../shared/http/respond.ts';
+import type { RouteHandler, HandlerDependencies } from '../../../shared/http/request-context.ts';
+import { publicHandler } from '../../../shared/http/handler.ts';
+import { jsonResponse, type PlainResponse } from '../../../shared/http/responses.ts';
 import { call, get } from '../../support/http-call.ts';
 import type { Telemetry } from '../../../shared/telemetry/telemetry.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
 const URL_OF_READY = 'http://127.0.0.1/ready';
 
-function setUp(answer: Answer<PipelineNeeds>) {
+function setUp(answer: RouteHandler<HandlerDependencies>) {
   const telemetry = createRecordedTelemetry();
-  const handler = asOpenHandler(async () => ({ telemetry, maxRequestBytes: 1_024 }), answer);
+  const handler = publicHandler(async () => ({ telemetry, maxRequestBytes: 1_024 }), answer);
   return { handler, telemetry };
 }
 
-function failing(thrown: unknown): Answer<PipelineNeeds> {
+function failing(thrown: unknown): RouteHandler<HandlerDependencies> {
   return () => Promise.reject(thrown);
 }
 
@@ -83,7 +83,7 @@ describe('asOpenHandler, when something fails', () => {
   it.each(THROWN)('answers fixed text when the service rejects with %s', async (_name, thrown) => {
     const logged: unknown[] = [];
     const context = new InvocationContext({ logHandler: (...line) => void logged.push(line) });
-    const handler = asOpenHandler<PipelineNeeds>(
+    const handler = publicHandler<HandlerDependencies>(
       () => Promise.reject(thrown),
       async () => jsonResponse({}),
     );
@@ -99,7 +99,7 @@ describe('asOpenHandler, when something fails', () => {
   it('tells the platform why the service could not be made', async () => {
     const logged: unknown[] = [];
     const context = new InvocationContext({ logHandler: (...line) => void logged.push(line) });
-    const handler = asOpenHandler<PipelineNeeds>(
+    const handler = publicHandler<HandlerDependencies>(
       () => Promise.reject(new TypeError('sk-secret')),
       async () => jsonResponse({}),
     );
@@ -117,7 +117,7 @@ describe('asOpenHandler, when something fails', () => {
   });
 
   it('answers when getting the service throws at once', async () => {
-    const handler = asOpenHandler<PipelineNeeds>(
+    const handler = publicHandler<HandlerDependencies>(
       () => {
         throw new ServiceError('config_unavailable', 'Not configured');
       },
@@ -144,7 +144,7 @@ describe('asOpenHandler, when something fails', () => {
       record: fail,
       startSpan: fail,
     };
-    const handler = asOpenHandler(
+    const handler = publicHandler(
       async () => ({ telemetry, maxRequestBytes: 0 }),
       async () => jsonResponse({}),
     );

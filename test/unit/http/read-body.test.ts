@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readText, type BodyLimits } from '../../../shared/http/read-body.ts';
+import { readText, type BodyLimits } from '../../../shared/http/read-json.ts';
 import { postRaw, postStream } from '../../support/http-call.ts';
 
 const LIMITS: BodyLimits = { maxBytes: 1_024, timeoutMs: 10_000 };

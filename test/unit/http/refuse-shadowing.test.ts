@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import {
-  refuseShadowingBody,
-  refuseShadowingQuery,
-} from '../../../shared/http/refuse-shadowing.ts';
+  rejectHeaderOverrideInBody,
+  rejectHeaderOverrideInQuery,
+} from '../../../shared/http/read-json.ts';
 import { get } from '../../support/http-call.ts';
 
 describe('refuseShadowingQuery', () => {
@@ -16,13 +16,15 @@ describe('refuseShadowingQuery', () => {
   ])('refuses the query %s', (query) => {
     const request = get(`http://127.0.0.1/ready?${query}`);
 
-    expect(() => refuseShadowingQuery(request)).toThrow(/must not take the place/);
+    expect(() => rejectHeaderOverrideInQuery(request)).toThrow(/must not take the place/);
   });
 
   it.each(['', 'header=1', 'x=headers', 'code=1&headersX=2', 'a.headers=1'])(
     'lets the query "%s" pass',
     (query) => {
-      expect(() => refuseShadowingQuery(get(`http://127.0.0.1/ready?${query}`))).not.toThrow();
+      expect(() =>
+        rejectHeaderOverrideInQuery(get(`http://127.0.0.1/ready?${query}`)),
+      ).not.toThrow();
     },
   );
 });
@@ -31,14 +33,14 @@ describe('refuseShadowingBody', () => {
   it.each([{ headers: 1 }, { Headers: {} }, { a: 1, hEADERS: null }, { ['header\u017f']: 1 }])(
     'refuses the body %j',
     (body) => {
-      expect(() => refuseShadowingBody(body)).toThrow(/must not take the place/);
+      expect(() => rejectHeaderOverrideInBody(body)).toThrow(/must not take the place/);
     },
   );
 
   it.each([null, 1, 'headers', ['headers'], [{ headers: 1 }], { a: { headers: 1 } }, {}])(
     'lets the body %j pass',
     (body) => {
-      expect(() => refuseShadowingBody(body)).not.toThrow();
+      expect(() => rejectHeaderOverrideInBody(body)).not.toThrow();
     },
   );
 });

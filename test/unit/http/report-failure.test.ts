@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ServiceError, toServiceError, type ErrorCode } from '../../../shared/errors.ts';
-import { reportFailure } from '../../../shared/http/report-failure.ts';
+import { reportFailure } from '../../../shared/http/handler.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
 describe('reportFailure', () => {

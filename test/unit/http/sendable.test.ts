@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { sendable } from '../../../shared/http/sendable.ts';
+import { assertValidResponse } from '../../../shared/http/handler.ts';
 
 describe('sendable', () => {
   it.each([{}, { status: 200 }, { status: 599 }, { headers: { 'x-a': 'tab\tand ü' } }])(
     'passes %j as it is',
     (response) => {
-      expect(sendable(response)).toBe(response);
+      expect(assertValidResponse(response)).toBe(response);
     },
   );
 
@@ -22,6 +22,6 @@ describe('sendable', () => {
     { headers: { 'x a': 'b' } },
     { headers: { '': 'b' } },
   ])('refuses %j, which the platform would never answer', (response) => {
-    expect(() => sendable(response)).toThrow();
+    expect(() => assertValidResponse(response)).toThrow();
   });
 });

@@ -1,6 +1,7 @@
 import { HttpResponse } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
-import { sseResponse, type SseEvent, type SseOptions } from '../../../shared/http/sse.ts';
+import { sseResponse, type SseOptions } from '../../../shared/http/sse.ts';
+import type { SseEvent } from '../../../shared/protocols/protocol.ts';
 import { never } from '../../support/scripted-model.ts';
 
 const QUIET: SseOptions = {
@@ -104,7 +105,7 @@ describe('sseResponse', () => {
     }
     const connection = {
       headers: {},
-      clientLeft: QUIET.signal,
+      clientDisconnected: QUIET.signal,
       drained: () => drained.promise,
       cut: () => undefined,
     };

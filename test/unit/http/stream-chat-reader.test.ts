@@ -64,7 +64,7 @@ describe('POST /api/chat as a stream and its reader', () => {
     expect(finished).toBe(1);
     expect(telemetry.lines.at(-1)).toMatchObject({
       message: 'stream ended',
-      fields: { outcome: 'client left' },
+      fields: { outcome: 'client_disconnected' },
     });
     expect(telemetry.at('warn')).toEqual([]);
   });
@@ -81,7 +81,7 @@ describe('POST /api/chat as a stream and its reader', () => {
     await reader.cancel();
 
     expect(model.calls[0]?.call.signal.aborted).toBe(true);
-    expect(telemetry.lines.at(-1)?.fields['outcome']).toBe('client left');
+    expect(telemetry.lines.at(-1)?.fields['outcome']).toBe('client_disconnected');
     expect(countTimers()).toBe(before);
   });
 

@@ -1,58 +1,58 @@
 import { describe, expect, it } from 'vitest';
-import { openTokenAccount } from '../../../shared/http/token-account.ts';
+import { createUsageMeter } from '../../../shared/http/run-scope.ts';
 
-/** An account whose question is 100 tokens long. */
+/** A meter whose input is 100 tokens long. */
 function open() {
   const settled: number[] = [];
   const size = { texts: ['x'.repeat(384)], maxOutputTokens: 5_000 };
-  const account = openTokenAccount(
+  const meter = createUsageMeter(
     {
       settle: async (tokens) => void settled.push(tokens),
       refund: async () => void settled.push(0),
     },
     size,
   );
-  return { account, settled };
+  return { meter, settled };
 }
 
-describe('openTokenAccount', () => {
-  it('settles what the answer has cost', () => {
-    const { account, settled } = open();
+describe('createUsageMeter', () => {
+  it('settles the usage of a complete run', () => {
+    const { meter, settled } = open();
 
-    account.passOn('some text');
-    account.finish(321);
-    account.settle();
+    meter.recordOutput('some text');
+    meter.finish(321);
+    meter.settle();
 
     expect(settled).toEqual([321]);
   });
 
-  it('settles nothing for a call that failed before its first word', () => {
-    const { account, settled } = open();
+  it('settles nothing for a run that failed before its first output', () => {
+    const { meter, settled } = open();
 
-    account.settle();
+    meter.settle();
 
     expect(settled).toEqual([0]);
   });
 
-  it('settles the question and what went out when the rest is missing', () => {
-    const { account, settled } = open();
+  it('settles the input and the output that was sent if the rest is missing', () => {
+    const { meter, settled } = open();
 
-    account.passOn('twelve chars');
-    account.passOn('twelve chars');
-    account.settle();
+    meter.recordOutput('twelve chars');
+    meter.recordOutput('twelve chars');
+    meter.settle();
 
     expect(settled).toEqual([100 + 6]);
   });
 
-  it('settles nothing for an answer that somebody else has paid for, whole or not', () => {
+  it('settles nothing for a cached response, complete or not', () => {
     const [left, whole] = [open(), open()];
 
-    left.account.isFree();
-    left.account.passOn('text');
-    left.account.settle();
-    whole.account.isFree();
-    whole.account.finish(321);
-    whole.account.settle();
+    left.meter.markCached();
+    left.meter.recordOutput('text');
+    left.meter.settle();
+    whole.meter.markCached();
+    whole.meter.finish(321);
+    whole.meter.settle();
 
     expect([...left.settled, ...whole.settled]).toEqual([0, 0]);
   });

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { ModelEndpoint } from '../../../shared/model/endpoint.ts';
-import { readCompletion } from '../../../shared/model/read-completion.ts';
-import { readStream } from '../../../shared/model/read-stream.ts';
-import { UpstreamFailure } from '../../../shared/model/upstream-failure.ts';
+import { readResponse } from '../../../shared/model/openai/read-response.ts';
+import { readStream } from '../../../shared/model/openai/read-stream.ts';
+import { UpstreamFailure } from '../../../shared/model/upstream-error.ts';
 
 const RUNS = 10_000;
 const endpoint: ModelEndpoint = {
@@ -85,7 +85,7 @@ describe('U15 and U16 answers that were mangled on their way', () => {
     for (let run = 0; run < RUNS; run += 1) {
       try {
         endings.add(
-          typeof readCompletion(new TextDecoder().decode(mangle(COMPLETION, dice)), context).text,
+          typeof readResponse(new TextDecoder().decode(mangle(COMPLETION, dice)), context).text,
         );
       } catch (thrown) {
         if (!(thrown instanceof UpstreamFailure)) throw thrown;

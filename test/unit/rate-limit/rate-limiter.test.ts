@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SharedBuckets } from '../../../shared/rate-limit/create-rate-limiter.ts';
-import type { Reservation, Verdict } from '../../../shared/rate-limit/rate-limiter.ts';
+import type { Reservation, RateLimitResult } from '../../../shared/rate-limit/rate-limiter.ts';
 import {
   countAllowed,
   createHandClock,
@@ -8,12 +8,12 @@ import {
   reserveAtOnce,
 } from '../../support/limits.ts';
 
-function reservationOf(verdict: Verdict): Reservation {
+function reservationOf(verdict: RateLimitResult): Reservation {
   if (!verdict.allowed) throw new Error('the reservation was refused');
   return verdict.reservation;
 }
 
-function refusalOf(verdict: Verdict) {
+function refusalOf(verdict: RateLimitResult) {
   if (verdict.allowed) throw new Error('the reservation was allowed');
   return verdict.refusal;
 }

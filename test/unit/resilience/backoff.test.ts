@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { backoffDelayMs, stretchedDelayMs } from '../../../shared/resilience/backoff.ts';
+import { backoffDelayMs, withJitter } from '../../../shared/resilience/retry-policy.ts';
 
 describe('back-off', () => {
   it('doubles its ceiling up to the longest wait', () => {
@@ -22,8 +22,8 @@ describe('back-off', () => {
   });
 
   it('waits at least what was asked and not much longer', () => {
-    expect(stretchedDelayMs(700, () => 0)).toBeGreaterThan(700);
-    expect(stretchedDelayMs(700, () => 0.999)).toBeLessThan(850);
-    expect(stretchedDelayMs(12, () => 0.999)).toBeLessThan(25);
+    expect(withJitter(700, () => 0)).toBeGreaterThan(700);
+    expect(withJitter(700, () => 0.999)).toBeLessThan(850);
+    expect(withJitter(12, () => 0.999)).toBeLessThan(25);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   createCircuitBreaker,
-  type BreakerPass,
+  type CircuitPermit,
   type CircuitBreaker,
   type CircuitState,
 } from '../../../shared/resilience/circuit-breaker.ts';
@@ -21,7 +21,7 @@ function createScene() {
   return { breaker, changes, pass: (ms: number) => (now += ms) };
 }
 
-function enter(breaker: CircuitBreaker): BreakerPass {
+function enter(breaker: CircuitBreaker): CircuitPermit {
   const pass = breaker.enter();
   if (pass === undefined) throw new Error('The circuit let nobody in');
   return pass;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createRetryBudget } from '../../../shared/resilience/retry-budget.ts';
+import { createRetryBudget } from '../../../shared/resilience/retry-policy.ts';
 
 function createScene(ratio = 0.2) {
   let now = 0;

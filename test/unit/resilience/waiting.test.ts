@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { reasonOf, unlessAborted, waitFor } from '../../../shared/resilience/waiting.ts';
+import { abortReason, raceAbort, delay } from '../../../shared/resilience/abort.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -14,7 +14,7 @@ describe('waitFor', () => {
   it('resolves after its time and leaves no listener behind', async () => {
     const { signal } = new AbortController();
     let isOver = false;
-    const waiting = waitFor(1_000, signal).then(() => (isOver = true));
+    const waiting = delay(1_000, signal).then(() => (isOver = true));
 
     await vi.advanceTimersByTimeAsync(999);
     expect(isOver).toBe(false);
@@ -27,7 +27,7 @@ describe('waitFor', () => {
 
   it('rejects at once with the reason when the caller aborts, and leaves no timer behind', async () => {
     const caller = new AbortController();
-    const waiting = waitFor(60_000, caller.signal);
+    const waiting = delay(60_000, caller.signal);
 
     caller.abort(new Error('client gone'));
 
@@ -36,7 +36,7 @@ describe('waitFor', () => {
   });
 
   it('does not begin to wait for a caller who has left', async () => {
-    const waiting = waitFor(60_000, AbortSignal.abort(new Error('client gone')));
+    const waiting = delay(60_000, AbortSignal.abort(new Error('client gone')));
 
     await expect(waiting).rejects.toThrow('client gone');
     expect(vi.getTimerCount()).toBe(0);
@@ -47,15 +47,15 @@ describe('unlessAborted', () => {
   it('passes the outcome of the work on and leaves no listener behind', async () => {
     const { signal } = new AbortController();
 
-    await expect(unlessAborted(Promise.resolve(7), signal)).resolves.toBe(7);
-    await expect(unlessAborted(Promise.reject(new Error('no')), signal)).rejects.toThrow('no');
+    await expect(raceAbort(Promise.resolve(7), signal)).resolves.toBe(7);
+    await expect(raceAbort(Promise.reject(new Error('no')), signal)).rejects.toThrow('no');
 
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
   it('does not wait for work that hangs once the caller has left', async () => {
     const caller = new AbortController();
-    const outcome = unlessAborted(new Promise(() => undefined), caller.signal);
+    const outcome = raceAbort(new Promise(() => undefined), caller.signal);
 
     caller.abort(new Error('client gone'));
 
@@ -63,7 +63,7 @@ describe('unlessAborted', () => {
   });
 
   it('makes an error of a reason that is none', () => {
-    const reason = reasonOf(AbortSignal.abort('just text'));
+    const reason = abortReason(AbortSignal.abort('just text'));
 
     expect(reason).toBeInstanceOf(Error);
     expect(reason.cause).toBe('just text');

@@ -6,8 +6,8 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { describe, expect, it } from 'vitest';
-import { cleanSpanExporter } from '../../../shared/telemetry/azure-monitor/clean-spans.ts';
-import { createLogSink } from '../../../shared/telemetry/azure-monitor/log-sink.ts';
+import { redactingSpanExporter } from '../../../shared/telemetry/azure-monitor/start.ts';
+import { createLogSink } from '../../../shared/telemetry/azure-monitor/bridges.ts';
 import { createRedactor } from '../../../shared/telemetry/redact.ts';
 
 const redact = createRedactor({ secrets: () => ['secret-canary'] });
@@ -15,7 +15,7 @@ const redact = createRedactor({ secrets: () => ['secret-canary'] });
 describe('cleanSpanExporter (H20)', () => {
   it('lets facts through, and neither messages of errors nor who or what was asked for', () => {
     const inner = new InMemorySpanExporter();
-    const processor = new SimpleSpanProcessor(cleanSpanExporter(inner, redact));
+    const processor = new SimpleSpanProcessor(redactingSpanExporter(inner, redact));
     const tracer = new BasicTracerProvider({ spanProcessors: [processor] }).getTracer('test');
     const span = tracer.startSpan('POST secret-canary', {
       attributes: {

@@ -1,15 +1,17 @@
 import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
-import { COUNTED_MESSAGES } from '../../../shared/telemetry/log-metrics.ts';
-import { createMetricsRegistry } from '../../../shared/telemetry/metrics-registry.ts';
-import { toPrometheusText } from '../../../shared/telemetry/prometheus-text.ts';
+import { COUNTED_MESSAGES, createTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
+import {
+  createMetricsRegistry,
+  toPrometheusText,
+} from '../../../shared/telemetry/metrics-registry.ts';
 import { parsePrometheus, valueOf } from '../../support/parse-prometheus.ts';
 
 const ROOMS = [
   'shared/model',
   'shared/batch',
   'shared/config',
+  'shared/secrets',
   'shared/redis',
   'shared/rate-limit',
 ];

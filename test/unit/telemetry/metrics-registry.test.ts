@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { METRICS } from '../../../shared/telemetry/metric-names.ts';
-import { createMetricsRegistry } from '../../../shared/telemetry/metrics-registry.ts';
-import { prometheusName, toPrometheusText } from '../../../shared/telemetry/prometheus-text.ts';
+import { METRICS } from '../../../shared/telemetry/metrics.ts';
+import {
+  createMetricsRegistry,
+  prometheusName,
+  toPrometheusText,
+} from '../../../shared/telemetry/metrics-registry.ts';
 import { parsePrometheus, valueOf } from '../../support/parse-prometheus.ts';
 
 function setUp() {

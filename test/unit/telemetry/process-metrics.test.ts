@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { createMetricsRegistry } from '../../../shared/telemetry/metrics-registry.ts';
+import {
+  createMetricsRegistry,
+  toPrometheusText,
+} from '../../../shared/telemetry/metrics-registry.ts';
 import { observeProcess } from '../../../shared/telemetry/process-metrics.ts';
-import { toPrometheusText } from '../../../shared/telemetry/prometheus-text.ts';
 import { parsePrometheus, valueOf } from '../../support/parse-prometheus.ts';
 
 describe('observeProcess', () => {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { MetricDefinition } from '../../../shared/telemetry/metric-definition.ts';
-import { METRICS } from '../../../shared/telemetry/metric-names.ts';
-import { prometheusName } from '../../../shared/telemetry/prometheus-text.ts';
+import { METRICS } from '../../../shared/telemetry/metrics.ts';
+import { prometheusName } from '../../../shared/telemetry/metrics-registry.ts';
 
 function rowOf(metric: MetricDefinition): string {
   const attributes = metric.attributes.map((name) => `\`${name}\``).join(', ');

@@ -1,0 +1,116 @@
+import { join } from 'node:path';
+import { isBuildFresh } from '../build-freshness.ts';
+import { build } from '../build.ts';
+import { startHost } from '../host/start-host.ts';
+import { startDevelopmentModel, type RecordedCall } from '../model/start-development-model.ts';
+import { PROJECT_ROOT } from '../project-root.ts';
+import { startSecondEndpoint } from './second-endpoint.ts';
+import { UNLIMITED } from './settings.ts';
+
+/** Words that nobody outside may ever read. */
+const KEY = 'canary-key-5d2c81';
+const DEPLOYMENT = 'canary-deployment-9e47b0';
+const SECOND_KEY = 'canary-key-f03a6e';
+const SECOND_MODEL = 'canary-model-77c1d4';
+/** Marks of an upstream's own pages. */
+const UPSTREAM_TEXTS = ['<html', '<!doctype'];
+/** The scripted waits are minutes long; a fiftieth of that is still longer than every time limit. */
+const SCALE = 0.02;
+const TOKEN_DELAY_MS = 2;
+
+export interface FaultEnvironmentOptions {
+  readonly settings: Readonly<Record<string, string>>;
+  readonly endpoints: 1 | 2;
+}
+
+/** The built app on the local host with a scripted upstream, and what to watch while it suffers. */
+export interface FaultEnvironment {
+  readonly url: string;
+  /** The first endpoint, without a path. */
+  readonly upstreamUrl: string;
+  workerPid(): number | undefined;
+  /** Calls to the first endpoint whose question contains the marker. */
+  callsWith(marker: string): readonly RecordedCall[];
+  secondCallsWith(marker: string): number;
+  /** Requests that followed a redirect. */
+  redirectHits(): Promise<number>;
+  /** What host and app have printed so far. */
+  readonly log: readonly string[];
+  /** What must be in no body, no header and no line of the log. */
+  readonly canaries: readonly string[];
+  stop(): Promise<void>;
+}
+
+/** The app as `npm run build` makes it, built anew only when its sources have changed. */
+export async function buildIfStale(): Promise<void> {
+  const root = PROJECT_ROOT;
+  if (!(await isBuildFresh({ root, outDir: join(root, 'dist') }))) await build({ root });
+}
+
+export async function startFaultEnvironment(
+  options: FaultEnvironmentOptions,
+): Promise<FaultEnvironment> {
+  const [upstream, second] = await Promise.all([
+    startDevelopmentModel({ scale: SCALE, tokenDelayMs: TOKEN_DELAY_MS }),
+    options.endpoints === 2 ? startSecondEndpoint() : undefined,
+  ]);
+  const log: string[] = [];
+  async function stopUpstreams(): Promise<void> {
+    await Promise.all([upstream.stop(), second?.stop()]);
+  }
+  const host = await startHost({
+    appRoot: PROJECT_ROOT,
+    port: 0,
+    environment: {
+      // No storage is needed to watch a model fail, so the functions that need one are switched off.
+      'AzureWebJobs.batch.Disabled': 'true',
+      'AzureWebJobs.batchPoison.Disabled': 'true',
+      AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${upstream.port}`,
+      AZURE_OPENAI_DEPLOYMENT: DEPLOYMENT,
+      OPENAI_API_KEY: KEY,
+      ...(second === undefined ? {} : { MODEL_FALLBACKS: fallbacks(second.baseUrl) }),
+      ...UNLIMITED,
+      ...options.settings,
+    },
+    log: ({ level, message }) => log.push(`${level} ${message}`),
+    // A client that left may keep a connection open that it never used again.
+    timings: { httpDrainMs: 500 },
+  }).catch(async (error: unknown) => {
+    await stopUpstreams();
+    throw error;
+  });
+  const ports = [upstream.port, ...(second === undefined ? [] : [second.port])];
+  const root = upstream.url.replace(/\/v1$/, '');
+  return {
+    url: host.url,
+    upstreamUrl: root,
+    workerPid: () => host.workerPid(),
+    callsWith: (marker) => upstream.calls().filter((call) => mentions(call, marker)),
+    secondCallsWith: (marker) => second?.callsWith(marker) ?? 0,
+    async redirectHits() {
+      const stats = (await (await fetch(`${root}/dev/stats`)).json()) as { redirectHits?: unknown };
+      return Number(stats.redirectHits);
+    },
+    log,
+    canaries: [
+      KEY,
+      DEPLOYMENT,
+      SECOND_KEY,
+      SECOND_MODEL,
+      ...ports.map((port) => `127.0.0.1:${port}`),
+      ...UPSTREAM_TEXTS,
+    ],
+    async stop() {
+      await host.stop();
+      await stopUpstreams();
+    },
+  };
+}
+
+function fallbacks(baseUrl: string): string {
+  return JSON.stringify([{ name: 'second', baseUrl, model: SECOND_MODEL, apiKey: SECOND_KEY }]);
+}
+
+function mentions(call: RecordedCall, marker: string): boolean {
+  return JSON.stringify(call.body).includes(marker);
+}

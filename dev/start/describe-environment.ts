@@ -1,0 +1,31 @@
+import type { LocalEnvironment } from './local-environment.ts';
+import type { StartPlan } from './plan-start.ts';
+
+/** What the terminal shows once everything runs: the parts, and lines that can be pasted. */
+export function describeEnvironment(environment: LocalEnvironment, plan: StartPlan): string[] {
+  const { url, model, storage } = environment;
+  const key =
+    environment.functionKey === undefined
+      ? ''
+      : ` -H 'x-functions-key: ${environment.functionKey}'`;
+  const chat = `${url}/api/chat -H 'content-type: application/json'${key}`;
+  const body = `-d '{"message": "Hello, test message"}'`;
+  return [
+    '',
+    `functions  ${url}${plan.enableAuth ? ' (keys are asked for)' : ''}`,
+    `model      ${model.ours ? `development model, ${model.where}` : model.where}`,
+    `storage    ${storage.ours ? `emulator ${storage.where}` : storage.where}${noteOnStorage(environment, plan)}`,
+    '',
+    `  curl -f ${url}/health`,
+    `  curl -f ${url}/ready`,
+    `  curl ${chat} ${body}`,
+    `  curl -N ${chat} -H 'accept: text/event-stream' ${body}`,
+    `  echo '{"custom_id": "one", "body": {"message": "Hello"}}' > items.jsonl && npm run batch -- items.jsonl`,
+    '',
+  ];
+}
+
+function noteOnStorage(environment: LocalEnvironment, plan: StartPlan): string {
+  if (plan.storage !== 'emulator' || !environment.storage.ours) return '';
+  return ' (no emulator answered on port 10000, so this start runs its own)';
+}

@@ -1,0 +1,161 @@
+import { join } from 'node:path';
+import { startAzurite } from '../azurite.ts';
+import { isBuildFresh } from '../build-freshness.ts';
+import { build } from '../build.ts';
+import { createKeys } from '../host/http/keys.ts';
+import { startHost } from '../host/start-host.ts';
+import { startDevelopmentModel } from '../model/start-development-model.ts';
+import { CliError, firstLine } from '../cli-error.ts';
+import { prepareStorage } from '../prepare-storage.ts';
+import { isListening, portFailure, requireFreePort, waitUntilServed } from './network.ts';
+import { withModel } from './plan-start.ts';
+import type { StartPlan } from './plan-start.ts';
+
+/** The well-known ports of a storage emulator that somebody else runs: blobs and queues. */
+const EMULATOR_PORTS = [10_000, 10_001] as const;
+/** Generous for a busy machine; an idle one needs a fraction of a second. */
+const SERVE_TIMEOUT_MS = 30_000;
+
+export interface LocalEnvironmentOptions {
+  readonly root: string;
+  readonly plan: StartPlan;
+  readonly say: (line: string) => void;
+}
+
+/** Everything that `npm start` runs, as one thing that can fail and be stopped. */
+export interface LocalEnvironment {
+  readonly url: string;
+  readonly model: RunningPart;
+  readonly storage: RunningPart;
+  /** What callers must send when keys are asked for. */
+  readonly functionKey: string | undefined;
+  /** Resolves with the reason when a part ends that nobody stopped. */
+  readonly failed: Promise<Error>;
+}
+
+/** One part: where it is, and whether we run it. */
+export interface RunningPart {
+  readonly where: string;
+  readonly ours: boolean;
+  /** For the storage: how other processes reach it, if by a connection string. */
+  readonly connectionString?: string;
+}
+
+/** What has been started so far, in order; stopping goes backwards and may come at any moment. */
+export interface CleanupStack {
+  add(stop: () => Promise<void>): Promise<void>;
+  /** Whether a stop has begun: from then on a part that fails has been told to. */
+  isStopping(): boolean;
+  stopAll(): Promise<void>;
+}
+
+/** Starts what the plan asks for, in the order in which the parts need one another. */
+export async function startLocalEnvironment(
+  options: LocalEnvironmentOptions,
+  stops: CleanupStack,
+): Promise<LocalEnvironment> {
+  const { root, plan, say } = options;
+  await requireFreePort(plan.port);
+  await buildIfNeeded(root, say);
+  const [storage, model] = await Promise.all([startStorage(plan, stops), startModel(plan, stops)]);
+  const environment = withModel(plan, model.ours ? model.where : undefined);
+  if (storage.connectionString !== undefined) {
+    environment['AzureWebJobsStorage'] = storage.connectionString;
+    await prepareStorage(storage.connectionString);
+  }
+  const keys = plan.enableAuth ? createKeys() : undefined;
+  const host = await startHost({
+    appRoot: root,
+    port: plan.port,
+    environment,
+    enableAuth: plan.enableAuth,
+    ...(keys === undefined ? {} : { keys }),
+    // All of it to the standard output: the other one holds only why a start has failed.
+    log: ({ level, category, message }) => say(`[${level}] ${category}: ${message}`),
+  }).catch((error: unknown) => {
+    throw hostFailure(error, plan.port);
+  });
+  await stops.add(() => host.stop());
+  const failed = Promise.race([host.failed, storage.failed]);
+  const serving = waitUntilServed(`${host.url}/health`, SERVE_TIMEOUT_MS);
+  await Promise.race([serving, failed.then((error) => Promise.reject(error))]);
+  return { url: host.url, model, storage, functionKey: keys?.host['default'], failed };
+}
+
+function hostFailure(error: unknown, port: number): unknown {
+  const failure = portFailure(error, port);
+  if (failure instanceof CliError) return failure;
+  return new CliError(`Cannot start the functions: ${firstLine(error)}`, { cause: error });
+}
+
+/** Keeps the stop functions of what runs; a part that comes up during a stop is stopped at once. */
+export function createCleanupStack(): CleanupStack {
+  const pending: (() => Promise<void>)[] = [];
+  let stopping = false;
+  return {
+    async add(stop) {
+      pending.push(stop);
+      if (stopping) await drain(pending);
+    },
+    isStopping: () => stopping,
+    async stopAll() {
+      stopping = true;
+      await drain(pending);
+    },
+  };
+}
+
+async function drain(pending: (() => Promise<void>)[]): Promise<void> {
+  for (let stop = pending.pop(); stop !== undefined; stop = pending.pop()) await stop();
+}
+
+async function buildIfNeeded(root: string, say: (line: string) => void): Promise<void> {
+  if (await isBuildFresh({ root, outDir: join(root, 'dist') })) return;
+  const startedAt = performance.now();
+  await build({ root });
+  say(`built dist/ in ${Math.round(performance.now() - startedAt)} ms`);
+}
+
+async function startStorage(
+  plan: StartPlan,
+  stops: CleanupStack,
+): Promise<RunningPart & { readonly failed: Promise<Error> }> {
+  const never = new Promise<Error>(() => undefined);
+  const connectionString = plan.settings['AzureWebJobsStorage'] ?? '';
+  if (plan.storage === 'given') {
+    const where = 'as AzureWebJobsStorage says';
+    if (connectionString.trim() === '') return { where, ours: false, failed: never };
+    return { where, ours: false, connectionString, failed: never };
+  }
+  if (plan.storage === 'emulator' && (await isEmulatorThere())) {
+    return { where: 'the emulator on port 10000', ours: false, connectionString, failed: never };
+  }
+  const azurite = await startAzurite({ folder: plan.storageFolder });
+  await stops.add(() => azurite.stop());
+  const { blob, queue, table } = azurite.ports;
+  const place = plan.storageFolder === undefined ? 'in memory' : `in ${plan.storageFolder}`;
+  return {
+    where: `${place}, blobs ${blob}, queues ${queue}, tables ${table}`,
+    ours: true,
+    connectionString: azurite.connectionString,
+    failed: azurite.failed,
+  };
+}
+
+async function isEmulatorThere(): Promise<boolean> {
+  const answers = await Promise.all(EMULATOR_PORTS.map((port) => isListening(port)));
+  const isThere = answers.every(Boolean);
+  if (!isThere && answers.some(Boolean)) {
+    throw new CliError(
+      'Cannot start as the emulator of UseDevelopmentStorage=true must serve ports 10000 and 10001: only one of them answers',
+    );
+  }
+  return isThere;
+}
+
+async function startModel(plan: StartPlan, stops: CleanupStack): Promise<RunningPart> {
+  if (plan.model === 'given') return { where: 'as the settings say', ours: false };
+  const model = await startDevelopmentModel();
+  await stops.add(() => model.stop());
+  return { where: model.url, ours: true };
+}

@@ -1,0 +1,141 @@
+import {
+  type Agent,
+  type AgentEvent,
+  type AgentInput,
+  buildModelRequest,
+  type Message,
+  type PromptOptions,
+  type RunCacheOptions,
+  type RunContext,
+  type RunResult,
+} from './agent.ts';
+import { type CacheStatus, cacheStatusHeader, parseCacheControl } from '../cache/cache-headers.ts';
+import type { StoredResponse } from '../cache/cache-store.ts';
+import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
+
+interface CachedAgentOptions extends PromptOptions {
+  readonly agent: Agent;
+  readonly responseCache: ResponseCache;
+  /** The current endpoint and model; a change of either invalidates every entry. */
+  readonly model: () => string;
+}
+
+/** Increment it when the same model request leads to another result, for example by a guardrail. */
+const PROMPT_VERSION = 'agent-2';
+
+/**
+ * Wraps an agent with the response cache: a caller's repeated request is served without a model
+ * call. A run without a cache scope always calls the model and is not stored.
+ */
+export function createCachedAgent(options: CachedAgentOptions): Agent {
+  const { agent } = options;
+
+  async function run(input: AgentInput, context: RunContext): Promise<RunResult> {
+    const { cache } = context;
+    if (cache === undefined) return agent.run(input, context);
+    const found = await lookup(input, { context, cache, options });
+    if (found.kind === 'found') return toRunResult(found.answer);
+    const fill = found.making;
+    try {
+      const result = await agent.run(input, context);
+      reportStatus(cache, await fill.keep(result));
+      return result;
+    } catch (error) {
+      if (!context.signal.aborted) fill.fail(error);
+      throw error;
+    } finally {
+      fill.leave();
+    }
+  }
+
+  async function* stream(input: AgentInput, context: RunContext): AsyncGenerator<AgentEvent> {
+    const { cache } = context;
+    if (cache === undefined) return yield* agent.stream(input, context);
+    const found = await lookup(input, { context, cache, options });
+    if (found.kind === 'found') return yield* replay(found.answer);
+    const fill = found.making;
+    try {
+      for await (const event of agent.stream(input, context)) {
+        // Store before the client sees the end: its next request then finds the entry.
+        if (event.type === 'done') await fill.keep(event.result);
+        yield event;
+      }
+    } catch (error) {
+      if (!context.signal.aborted) fill.fail(error);
+      throw error;
+    } finally {
+      fill.leave();
+    }
+  }
+
+  return { run, stream };
+}
+
+interface LookupOptions {
+  readonly context: RunContext;
+  readonly cache: RunCacheOptions;
+  readonly options: CachedAgentOptions;
+}
+
+async function lookup(
+  input: AgentInput,
+  { context, cache, options }: LookupOptions,
+): Promise<LookupResult> {
+  const { messages, tools = [], ...parameters } = buildModelRequest(input, options);
+  const result = await options.responseCache.open({
+    parts: {
+      callerId: cache.scope,
+      model: options.model(),
+      parameters,
+      promptVersion: PROMPT_VERSION,
+      tools,
+      messages,
+    },
+    traits: traitsOf(input),
+    control: parseCacheControl(cache.control),
+    signal: context.signal,
+  });
+  reportStatus(cache, result.status);
+  return result;
+}
+
+function traitsOf({ messages, temperature }: AgentInput) {
+  const hasHistory = messages.filter(isConversationMessage).length > 1;
+  return { temperature, hasHistory, hasPersonalData: false };
+}
+
+function isConversationMessage({ role }: Message): boolean {
+  return role === 'user' || role === 'assistant';
+}
+
+function reportStatus({ onStatus }: RunCacheOptions, status: CacheStatus): void {
+  const isHit = status.kind !== 'forward';
+  onStatus?.({ header: cacheStatusHeader(status), isHit });
+}
+
+function toRunResult({ text, model, usage }: StoredResponse): RunResult {
+  return { text, model, usage, finishReason: 'stop', cached: true, toolCalls: [] };
+}
+
+function* replay(response: StoredResponse): Generator<AgentEvent> {
+  for (const text of replayText(response.text)) yield { type: 'text-delta', text };
+  yield { type: 'done', result: toRunResult(response) };
+}
+
+/** About the size of a model's delta: the client sees text grow, and a proxy sees few frames. */
+const CHUNK_CHARS = 48;
+/** A word with the white space around it. A longer word is split between characters. */
+const WORD = /\s*\S{1,48}\s*|\s+/gu;
+
+/** Splits a stored text into the deltas of a stream. Joined, they give the text again. */
+export function* replayText(text: string): Generator<string, void, void> {
+  let chunk = '';
+  for (const [word] of text.matchAll(WORD)) {
+    if (chunk !== '' && chunk.length + word.length > CHUNK_CHARS) {
+      yield chunk;
+      chunk = '';
+    }
+    chunk += word;
+  }
+  if (chunk !== '') yield chunk;
+}

@@ -1,0 +1,117 @@
+import { hash } from 'node:crypto';
+import { type BatchRecord, newRecord } from '../model/batch-record.ts';
+import {
+  digestOf,
+  type InlineJob,
+  type Job,
+  parseJob,
+  type PointerJob,
+} from '../model/job-message.ts';
+import { planBatch, type PlannerOptions } from '../planning/plan-batch.ts';
+import { type ProcessShardOptions, processShard } from './process-shard.ts';
+import type { BatchStore } from '../storage/batch-store.ts';
+import type { Clock } from '../../clock.ts';
+
+export interface ProcessorOptions extends Omit<ProcessShardOptions, 'stop'>, PlannerOptions {}
+
+/** Works through batch jobs: one result for each item, however often a message is delivered. */
+export interface JobProcessor {
+  /**
+   * Handles one delivery. When it resolves the message may be deleted: its results are durable, or
+   * the rest of it is on the queue again. When it rejects the message must be delivered again.
+   */
+  process(message: unknown): Promise<void>;
+  /** Stops taking items, ends those that run, and hands every job over. */
+  stop(): Promise<void>;
+}
+
+export function createJobProcessor(options: ProcessorOptions): JobProcessor {
+  const stopping = new AbortController();
+  const running = new Set<Promise<void>>();
+  return {
+    process(message) {
+      const delivery = processDelivery(message, { ...options, stop: stopping.signal });
+      const settled = delivery.catch(() => undefined).finally(() => running.delete(settled));
+      running.add(settled);
+      return delivery;
+    },
+    async stop() {
+      stopping.abort(new Error('The instance is shutting down'));
+      await Promise.all(running);
+    },
+  };
+}
+
+async function processDelivery(message: unknown, options: ProcessShardOptions & PlannerOptions) {
+  const { store, clock } = options;
+  const parsed = parseJob(message);
+  if (!parsed.ok) return rejectMessage(parsed.reason, { message, options });
+  const { job } = parsed;
+  const begun = await createOrGetBatch(job, { store, clock });
+  if (begun.kind === 'refused') {
+    return rejectMessage(begun.reason, { message, jobId: job.jobId, options });
+  }
+  const { record } = begun;
+  if (record.items === undefined && !('shard' in job)) return planBatch(record, options);
+  const shard = 'shard' in job ? job.shard : 0;
+  const telemetry = options.telemetry.with({ jobId: record.id, shard });
+  const worked = await processShard({ record, shard }, { ...options, telemetry });
+  if (worked === 'unknown shard') {
+    await rejectMessage('The batch has no such shard', { message, jobId: job.jobId, options });
+  }
+}
+
+interface MessageRejection {
+  readonly message: unknown;
+  readonly jobId?: string;
+  readonly options: Pick<ProcessShardOptions, 'store' | 'telemetry'>;
+}
+
+/** A message that can never succeed is kept with its reason, and not delivered again. */
+async function rejectMessage(
+  reason: string,
+  { message, jobId, options }: MessageRejection,
+): Promise<void> {
+  await options.store.recordDeadLetter({ reason, message, jobId });
+  options.telemetry.warn('batch message refused', { reason, jobId });
+}
+
+export type CreatedBatch =
+  | { readonly kind: 'known'; readonly record: BatchRecord }
+  /** Why there is no batch for this job. */
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** The batch of a message: a new one, or the one that it belongs to. */
+export async function createOrGetBatch(
+  job: Job,
+  { store, clock }: { readonly store: BatchStore; readonly clock: Clock },
+): Promise<CreatedBatch> {
+  // Also for a new one: the storage's answer tells the time that the record is dated with.
+  const found = await store.find(job.jobId);
+  if (!('items' in job) && !('inputBlob' in job)) {
+    if (found !== undefined) return { kind: 'known', record: found };
+    return {
+      kind: 'refused',
+      reason: 'There is no batch with this jobId, and the message has neither items nor inputBlob',
+    };
+  }
+  const wanted = recordOf(job, clock.now());
+  const record = await store.begin(wanted);
+  if (record.digest !== wanted.digest) {
+    return { kind: 'refused', reason: 'Another job with other items has this jobId' };
+  }
+  if (record.owner !== wanted.owner) {
+    return { kind: 'refused', reason: 'Another job with another owner has this jobId' };
+  }
+  return { kind: 'known', record };
+}
+
+/** Owners are kept as their hash, as requests carry them: storage need not know who they are. */
+function recordOf(job: InlineJob | PointerJob, now: number): BatchRecord {
+  const input = 'items' in job ? job.items : job.inputBlob;
+  const { jobId: id } = job;
+  const owner = job.owner === undefined ? null : hash('sha256', job.owner, 'base64url');
+  const record = newRecord({ id, owner, digest: digestOf(input), now });
+  if ('items' in job) return { ...record, items: job.items };
+  return { ...record, inputBlob: job.inputBlob };
+}

@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import type { BatchRecord } from '../model/batch-record.ts';
+
+/** Where everything of a batch is. One listing of its folder shows how far it is. */
+export const blobPaths = {
+  record: (id: string) => `${id}/batch.json`,
+  plan: (id: string) => `${id}/plan.json`,
+  journal: (id: string, shard: number) =>
+    `${id}/shard-${String(shard).padStart(5, '0')}.journal.jsonl`,
+  output: (id: string, generation: number) => `${id}/output-${generation}.jsonl`,
+  errors: (id: string, generation: number) => `${id}/errors-${generation}.jsonl`,
+  final: (id: string, generation: number) => `${id}/final-${generation}.json`,
+} as const;
+
+const JOURNAL = /\/shard-(\d+)\.journal\.jsonl$/;
+const LAST_TIME = 9_999_999_999_999;
+
+export function shardOf(name: string): number | undefined {
+  const digits = JOURNAL.exec(name)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** An entry in the list of an owner's batches; the newest sorts first. */
+export function listEntry({
+  id,
+  createdAt,
+  owner,
+}: Pick<BatchRecord, 'id' | 'createdAt' | 'owner'>) {
+  const age = String(LAST_TIME - Date.parse(createdAt)).padStart(13, '0');
+  return `${listPrefix(owner)}${age}-${id}`;
+}
+
+export function listPrefix(owner: string | null): string {
+  return `_owners/${ownerHash(owner)}/`;
+}
+
+export function idOfListEntry(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 15);
+}
+
+/** Owners can be addresses or people: storage need not know them. */
+export function ownerHash(owner: string | null): string {
+  return createHash('sha256')
+    .update(owner ?? '')
+    .digest('hex')
+    .slice(0, 32);
+}

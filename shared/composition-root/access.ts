@@ -1,0 +1,68 @@
+import { createCallerKeyStore } from '../callers/caller-keys.ts';
+import { type Caller, type CallerEvidence, identifyCaller } from '../callers/caller.ts';
+import type { Clock } from '../clock.ts';
+import type { Settings } from '../config/read-config.ts';
+import { VARIABLES } from '../config/variables.ts';
+import type { CallerLimits } from '../http/admission.ts';
+import {
+  withMetrics,
+  createRateLimiter,
+  type SharedBuckets,
+} from '../rate-limit/create-rate-limiter.ts';
+import { createMemoryBuckets } from '../rate-limit/memory-bucket-store.ts';
+import { policiesOf } from '../rate-limit/policies.ts';
+import type { Secrets } from '../secrets/secrets.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+
+export interface CallerAccess {
+  readonly identify: (evidence: CallerEvidence) => Caller;
+  /** @throws ServiceError while the list of keys cannot be read: then nobody gets in. */
+  requireConfigured(): void;
+}
+
+/** Who may call, by the settings and the secret of the moment. */
+export function createCallerAccess(settings: Settings, secrets: Secrets): CallerAccess {
+  const { vaultName } = VARIABLES.callerKeys;
+  const { trustEntraPrincipal: trustPrincipal, proxiesInFront } = settings.callers;
+  const keys = createCallerKeyStore({
+    read: () => secrets.get(vaultName),
+    isAbsent: () =>
+      settings.azureKeyVaultUrl === undefined || secrets.whyMissing(vaultName) === 'absent',
+    whyMissing: () => secrets.whyMissing(vaultName),
+  });
+  return {
+    identify: (evidence) =>
+      identifyCaller(evidence, { trustPrincipal, proxiesInFront, keys: keys() }),
+    requireConfigured: () => void keys(),
+  };
+}
+
+export interface LimitsDependencies {
+  readonly settings: Settings;
+  /** Undefined where each instance keeps its own limits. */
+  readonly shared: SharedBuckets | undefined;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+}
+
+/** Callers of one instance whose limits are remembered; some 10 MB when all of them are there. */
+const MAX_CALLERS = 50_000;
+
+/** The limits that all routes keep, as the settings say. */
+export function createCallerLimits({
+  settings,
+  shared,
+  clock,
+  telemetry,
+}: LimitsDependencies): CallerLimits {
+  const { mode, ...limits } = settings.limits;
+  const limiter = createRateLimiter({
+    policies: policiesOf(limits),
+    mode,
+    localBucketsOf: (policy) => createMemoryBuckets({ ...policy, maxKeys: MAX_CALLERS, clock }),
+    shared,
+    clock,
+    telemetry,
+  });
+  return { limiter: withMetrics(limiter, telemetry), mode, clock };
+}

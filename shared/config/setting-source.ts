@@ -1,2 +1,0 @@
-/** Where the value of a setting came from. */
-export type SettingSource = 'default' | 'agent.toml' | 'environment' | 'Key Vault' | 'unset';

@@ -1,0 +1,159 @@
+import type { HttpHandler } from '@azure/functions';
+import { type Caller, type CallerEvidence, hashIdentifier } from '../callers/caller.ts';
+import type { Clock } from '../clock.ts';
+import { ServiceError } from '../errors.ts';
+import { publicHandler } from './handler.ts';
+import type {
+  CallerContext,
+  RequestContext,
+  MeteredContext,
+  HandlerDependencies,
+} from './request-context.ts';
+import type { PlainResponse } from './responses.ts';
+import type { LimitMode } from '../rate-limit/create-rate-limiter.ts';
+import { rateLimitHeaders } from '../rate-limit/headers.ts';
+import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
+
+/** What it takes to identify callers and to limit what each may use. */
+export interface AdmissionDependencies extends HandlerDependencies {
+  /** @throws ServiceError unauthorized, or config_unavailable while the keys cannot be read */
+  readonly identify: (evidence: CallerEvidence) => Caller;
+  readonly limits: CallerLimits;
+}
+
+type CallerHandler<Dependencies> = (
+  context: CallerContext,
+  dependencies: Dependencies,
+) => Promise<PlainResponse>;
+type MeteredHandler<Dependencies> = (
+  context: MeteredContext,
+  dependencies: Dependencies,
+) => Promise<PlainResponse>;
+
+/**
+ * A route for identified callers: the request is counted against the caller's rate limit before
+ * the handler does any work. Every route uses it unless there is a reason against.
+ */
+export function authenticatedHandler<Dependencies extends AdmissionDependencies>(
+  getService: () => Promise<Dependencies>,
+  handle: CallerHandler<Dependencies>,
+): HttpHandler {
+  return publicHandler(getService, async (context, dependencies) => {
+    const admitted = admitRequest(context, { dependencies, countsAtOnce: true });
+    await admitted.countIfVerified();
+    return handle(admitted, dependencies);
+  });
+}
+
+/**
+ * A route that runs the agent: it counts the request and reserves its tokens together, once it has
+ * read the input. A request that fails before that is counted without tokens.
+ */
+export function meteredHandler<Dependencies extends AdmissionDependencies>(
+  getService: () => Promise<Dependencies>,
+  handle: MeteredHandler<Dependencies>,
+): HttpHandler {
+  return publicHandler(getService, async (context, dependencies) => {
+    const admitted = admitRequest(context, { dependencies, countsAtOnce: false });
+    try {
+      return await handle(admitted, dependencies);
+    } finally {
+      // A rate-limit error takes precedence over a validation error.
+      await admitted.countIfVerified();
+    }
+  });
+}
+
+interface AdmittedContext extends MeteredContext {
+  /** Counts the request if its caller is verified and it is not counted yet. */
+  readonly countIfVerified: () => Promise<void>;
+}
+
+interface AdmitOptions {
+  readonly dependencies: AdmissionDependencies;
+  /** Counts the request as soon as its caller is verified. */
+  readonly countsAtOnce: boolean;
+}
+
+/**
+ * Identifies the caller before the body is read, so that a request without a valid key causes no
+ * work. The client address is not a header of the connection, which holds the platform's own proxy;
+ * it comes from the trigger metadata, where a JSON body can replace it. Reading the body refuses
+ * such a body. Until then the caller is unverified: nothing is counted, and its data is out of reach.
+ */
+function admitRequest(
+  context: RequestContext,
+  { dependencies, countsAtOnce }: AdmitOptions,
+): AdmittedContext {
+  const { request, header, addHeaders } = context;
+  const forwardedFor = request.headers.get('x-forwarded-for') ?? undefined;
+  const caller = dependencies.identify({ header, forwardedFor });
+  const callerId = hashIdentifier(caller.id);
+  const allowance = createRateLimitAllowance(dependencies.limits, { callerId, addHeaders });
+  let isCallerVerified = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
+
+  async function countIfVerified(): Promise<void> {
+    if (isCallerVerified && !allowance.isCounted()) await allowance.reserve(0);
+  }
+  async function verifyCaller(): Promise<void> {
+    isCallerVerified = true;
+    if (countsAtOnce) await countIfVerified();
+  }
+  return {
+    ...context,
+    get callerId() {
+      if (!isCallerVerified) throw unverifiedCaller();
+      return callerId;
+    },
+    reserve: (tokens) => allowance.reserve(tokens),
+    countIfVerified,
+    markNonJsonBody: verifyCaller,
+    async readJson() {
+      const body = await context.readJson();
+      await verifyCaller();
+      return body;
+    },
+  };
+}
+
+/** The route ignores its body, so the body was not checked and the caller is not verified. */
+function unverifiedCaller(): ServiceError {
+  return new ServiceError('invalid_request', 'Cannot accept a body here: it must be left out');
+}
+
+/** The rate limiter that all routes share. */
+export interface CallerLimits {
+  readonly limiter: RateLimiter;
+  readonly mode: LimitMode;
+  readonly clock: Clock;
+}
+
+/** The share of the caller's limits that one request takes. */
+interface RateLimitAllowance {
+  /**
+   * Counts the request, reserves the tokens, and adds the remaining limits to the response headers.
+   * @throws ServiceError rate_limited, budget_exhausted or context_too_long
+   */
+  reserve(tokens: number): Promise<Reservation>;
+  isCounted(): boolean;
+}
+
+function createRateLimitAllowance(
+  { limiter, mode, clock }: CallerLimits,
+  {
+    callerId,
+    addHeaders,
+  }: { callerId: string; addHeaders: (headers: Readonly<Record<string, string>>) => void },
+): RateLimitAllowance {
+  let counted = false;
+  return {
+    async reserve(tokens) {
+      counted = true;
+      const result = await limiter.reserve({ callerId, tokens });
+      addHeaders(rateLimitHeaders(result, { mode, now: clock.now() }));
+      if (!result.allowed) throw result.refusal;
+      return result.reservation;
+    },
+    isCounted: () => counted,
+  };
+}

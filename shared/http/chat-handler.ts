@@ -1,0 +1,149 @@
+import type { Agent, AgentEvent, AgentInput, InputSize } from '../agent/agent.ts';
+import { ServiceError, toServiceError } from '../errors.ts';
+import type { Frame, Protocol, SseEvent } from '../protocols/protocol.ts';
+import { protocolById, type ProtocolId } from '../protocols/registry.ts';
+import type { AdmissionDependencies } from './admission.ts';
+import { reportFailure } from './handler.ts';
+import type { MeteredContext } from './request-context.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
+import { startRun, type Run } from './run-scope.ts';
+import { discard, raceTimeout, sseResponse } from './sse.ts';
+
+/** What every route that runs the agent needs of the service. */
+export interface ChatDependencies extends AdmissionDependencies {
+  readonly agent: Agent;
+  /** The name that clients know the agent by. */
+  readonly publicModel: string;
+  /** The size of the model request that an input leads to. */
+  readonly measure: (input: AgentInput) => InputSize;
+  readonly chatLimits: {
+    readonly answerDeadlineMs: number;
+    readonly streamDeadlineMs: number;
+    readonly heartbeatMs: number;
+  };
+}
+
+/** The handler of every route that runs the agent: the protocol is the only difference. */
+export function chatHandler(id: ProtocolId) {
+  const protocol = protocolById(id);
+  return async (
+    context: MeteredContext,
+    dependencies: ChatDependencies,
+  ): Promise<PlainResponse> => {
+    const request = protocol.parse(await context.readJson());
+    const { publicModel } = dependencies;
+    const chat: Chat = {
+      protocol,
+      dependencies,
+      input: protocol.toInput(request),
+      frame: { request, requestId: context.requestId, startedAt: Date.now(), publicModel },
+    };
+    const accept = (context.header('accept') ?? '').toLowerCase();
+    return protocol.wantsStream(request, accept)
+      ? streamResult(context, chat)
+      : sendResult(context, chat);
+  };
+}
+
+interface Chat {
+  readonly protocol: Protocol<unknown>;
+  readonly frame: Frame<unknown>;
+  readonly input: AgentInput;
+  readonly dependencies: ChatDependencies;
+}
+
+async function sendResult(context: MeteredContext, chat: Chat): Promise<PlainResponse> {
+  const { protocol, frame, input, dependencies } = chat;
+  const { agent, measure } = dependencies;
+  const deadlineMs = dependencies.chatLimits.answerDeadlineMs;
+  const run = await startRun(context, { input, deadlineMs, measure });
+  try {
+    const result = await run.within(agent.run(input, run.context));
+    run.finish(result);
+    return jsonResponse(protocol.encodeResult(result, frame));
+  } finally {
+    run.close();
+  }
+}
+
+/**
+ * A run as server-sent events. A failure before the first event has its own HTTP status. If the
+ * first event takes longer than a heartbeat, the response starts without it, so that no proxy on
+ * the way closes the silent connection.
+ */
+async function streamResult(context: MeteredContext, chat: Chat): Promise<PlainResponse> {
+  const { input, dependencies } = chat;
+  const { agent, measure, chatLimits } = dependencies;
+  const { heartbeatMs, streamDeadlineMs: deadlineMs } = chatLimits;
+  const run = await startRun(context, { input, deadlineMs, measure });
+  try {
+    const events = agent.stream(input, run.context)[Symbol.asyncIterator]();
+    const first = run.within(events.next());
+    const started = await raceTimeout(first, heartbeatMs);
+    if (started !== 'timeout' && started.done === true) throw interrupted();
+    return respond(context, { chat, run, events, first });
+  } catch (error) {
+    run.close();
+    throw error;
+  }
+}
+
+interface StartedStream {
+  readonly chat: Chat;
+  readonly run: Run;
+  readonly events: AsyncIterator<AgentEvent>;
+  readonly first: Promise<IteratorResult<AgentEvent>>;
+}
+
+function respond(context: MeteredContext, stream: StartedStream): PlainResponse {
+  const { telemetry, connection, clientDisconnected } = context;
+  const { chat, run, events } = stream;
+  const startedAt = performance.now();
+  const end = context.startStream();
+  let code: string | undefined;
+  return sseResponse(encodeEvents(stream), {
+    heartbeatMs: chat.dependencies.chatLimits.heartbeatMs,
+    connection,
+    signal: run.context.signal,
+    toLastEvent(thrown) {
+      const error = toServiceError(thrown);
+      code = clientDisconnected.aborted ? 'client_disconnected' : error.code;
+      if (clientDisconnected.aborted) return undefined;
+      reportFailure(telemetry, { message: 'stream failed', error });
+      return chat.protocol.encodeError(error, chat.frame);
+    },
+    onEnd(how) {
+      if (how === 'cancelled') {
+        code = 'client_disconnected';
+        run.abort();
+      }
+      run.close();
+      discard(events);
+      const durationMs = Math.round(performance.now() - startedAt);
+      telemetry.info('stream ended', { outcome: code ?? 'done', durationMs });
+      end(code);
+    },
+  });
+}
+
+/** Ends with exactly one `done`, or throws. */
+async function* encodeEvents({
+  chat: { protocol, frame },
+  run,
+  events,
+  first,
+}: StartedStream): AsyncGenerator<SseEvent, void, void> {
+  yield* protocol.encodeStart(frame);
+  for (let next = await first; next.done !== true; next = await run.within(events.next())) {
+    const event = next.value;
+    if (event.type === 'text-delta') run.recordOutput(event.text);
+    if (event.type === 'done') run.finish(event.result);
+    yield* protocol.encodeEvent(event, frame);
+    if (event.type === 'done') return;
+  }
+  throw interrupted();
+}
+
+function interrupted(): ServiceError {
+  return new ServiceError('upstream_interrupted', 'The model stopped in the middle of its answer');
+}

@@ -1,0 +1,112 @@
+import { subscribe } from 'node:diagnostics_channel';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/**
+ * The connection of one invocation. The Functions library passes a handler neither the raw headers
+ * nor a signal for a disconnected client nor back-pressure. Its streaming proxy is an HTTP server in
+ * this process, and Node publishes each request of such a server on a diagnostics channel.
+ */
+export interface ClientConnection {
+  /** The headers on the wire: a query string or a body cannot replace these. */
+  readonly headers: IncomingMessage['headers'];
+  /** Aborts when the client disconnects before its response is complete. */
+  readonly clientDisconnected: AbortSignal;
+  /** Resolves when the socket can take more, the client disconnects, or the signal aborts. */
+  drained(signal: AbortSignal): Promise<void>;
+  /** Closes the connection, so that the client cannot take a partial body for a complete one. */
+  cut(): void;
+}
+
+/** The abort reason of a disconnected client: no error can be sent to it. */
+export class ClientDisconnectedError extends Error {
+  constructor() {
+    super('The client closed the connection before its answer was complete');
+    this.name = 'ClientDisconnectedError';
+  }
+}
+
+const INVOCATION_HEADER = 'x-ms-invocation-id';
+/** How long an early disconnect is kept for a handler that has not started. */
+const UNCLAIMED_MS = 10_000;
+/** Time for a client to finish sending and to read its error before the connection is closed. */
+const LINGER_MS = 1_000;
+
+const unclaimed = new Map<string, ClientConnection>();
+let tracking = false;
+
+/** Starts to track requests. It is called while triggers register, before the first request. */
+export function trackConnections(): void {
+  if (tracking) return;
+  tracking = true;
+  subscribe('http.server.request.start', (message) => {
+    const { request, response } = message as { request: IncomingMessage; response: ServerResponse };
+    track(request, response);
+  });
+}
+
+/** The connection of an invocation, once; undefined if the host does not stream. */
+export function claimConnection(invocationId: string): ClientConnection | undefined {
+  const connection = unclaimed.get(invocationId);
+  unclaimed.delete(invocationId);
+  return connection;
+}
+
+function track(request: IncomingMessage, response: ServerResponse): void {
+  const id = request.headers[INVOCATION_HEADER];
+  if (typeof id !== 'string') return;
+  const disconnected = new AbortController();
+  const connection: ClientConnection = {
+    headers: request.headers,
+    clientDisconnected: disconnected.signal,
+    drained: (signal) => waitForDrain(response, [disconnected.signal, signal]),
+    cut: () => void response.destroy(),
+  };
+  unclaimed.set(id, connection);
+  const { socket } = request;
+  response.once('finish', () => discardUnreadBody(request, socket));
+  response.once('close', () => {
+    if (!response.writableFinished) disconnected.abort(new ClientDisconnectedError());
+    forgetLater(id, connection);
+  });
+}
+
+/**
+ * Reads the rest of a body that the handler did not read. Otherwise it would stay in the connection,
+ * and the host's next request on that connection would never be read.
+ */
+function discardUnreadBody(request: IncomingMessage, socket: IncomingMessage['socket']): void {
+  if (request.readableEnded) return;
+  if (request.destroyed) {
+    if (!request.complete) socket.destroy();
+    return;
+  }
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  request.once('close', () => clearTimeout(timer));
+  // A reader that stopped early pauses the stream with this listener.
+  request.removeAllListeners('readable');
+  request.on('error', () => undefined);
+  request.resume();
+}
+
+/** A client may disconnect before its handler starts, and the handler must still see it. */
+function forgetLater(id: string, connection: ClientConnection): void {
+  if (unclaimed.get(id) !== connection) return;
+  setTimeout(() => {
+    if (unclaimed.get(id) === connection) unclaimed.delete(id);
+  }, UNCLAIMED_MS).unref();
+}
+
+function waitForDrain(response: ServerResponse, signals: readonly AbortSignal[]): Promise<void> {
+  if (!response.writableNeedDrain || signals.some(({ aborted }) => aborted)) {
+    return Promise.resolve();
+  }
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const settle = (): void => {
+    response.off('drain', settle);
+    for (const signal of signals) signal.removeEventListener('abort', settle);
+    resolve();
+  };
+  response.on('drain', settle);
+  for (const signal of signals) signal.addEventListener('abort', settle);
+  return promise;
+}

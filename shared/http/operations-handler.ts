@@ -1,0 +1,65 @@
+import { ServiceError } from '../errors.ts';
+import type { Readiness } from '../health/readiness.ts';
+import type { RequestContext, HandlerDependencies } from './request-context.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
+import { noopTelemetry } from '../telemetry/create-telemetry.ts';
+import {
+  type MetricsRegistry,
+  PROMETHEUS_TYPE,
+  toPrometheusText,
+} from '../telemetry/metrics-registry.ts';
+
+/** Liveness needs no service: it responds while settings, secrets and every dependency fail. */
+export async function withoutService(): Promise<HandlerDependencies> {
+  return { telemetry: noopTelemetry, maxRequestBytes: 0 };
+}
+
+/** GET /health: this process responds. */
+export async function handleHealth(): Promise<PlainResponse> {
+  return jsonResponse({ status: 'healthy' });
+}
+
+export interface ReadyDependencies extends HandlerDependencies {
+  readonly readiness: Readiness;
+}
+
+/** GET /ready: what the service can do at this moment. 503 while no chat can succeed. */
+export async function handleReady(
+  _context: RequestContext,
+  { readiness }: ReadyDependencies,
+): Promise<PlainResponse> {
+  const report = await readiness.report();
+  const { code, reason = '' } = report.chat;
+  // The same response whether a setting is missing at the start or later.
+  if (code === 'config_unavailable') throw new ServiceError(code, reason);
+  return jsonResponse(report, report.status === 'unready' ? 503 : 200);
+}
+
+export interface MetricsDependencies extends HandlerDependencies {
+  readonly metrics: MetricsRegistry;
+}
+
+/** GET /metrics: the measurements of this process. Each instance has its own. */
+export async function handleMetrics(
+  _context: RequestContext,
+  { metrics }: MetricsDependencies,
+): Promise<PlainResponse> {
+  return {
+    status: 200,
+    headers: { 'content-type': PROMETHEUS_TYPE, 'cache-control': 'no-store' },
+    body: toPrometheusText(metrics.families()),
+  };
+}
+
+interface ModelsDependencies extends HandlerDependencies {
+  readonly publicModel: string;
+}
+
+/** GET /v1/models: the agent as the only model. The models behind it are not disclosed. */
+export async function handleListModels(
+  _context: RequestContext,
+  { publicModel }: ModelsDependencies,
+): Promise<PlainResponse> {
+  const model = { id: publicModel, object: 'model', created: 0, owned_by: 'agent' };
+  return jsonResponse({ object: 'list', data: [model] });
+}

@@ -1,0 +1,93 @@
+import type { HttpRequest } from '@azure/functions';
+import type { ClientConnection } from './client-connection.ts';
+import type { PlainResponse } from './responses.ts';
+import type { Reservation } from '../rate-limit/rate-limiter.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+
+/** One request, and everything that a route handler may need of it. */
+export interface RequestContext {
+  readonly requestId: string;
+  readonly traceparent: string;
+  readonly request: HttpRequest;
+  /** A header as it arrived on the wire: neither query nor body can replace it. */
+  readonly header: (name: string) => string | undefined;
+  /** Undefined if the host does not stream. */
+  readonly connection: ClientConnection | undefined;
+  /** Aborts when the client disconnects before the response is complete. */
+  readonly clientDisconnected: AbortSignal;
+  readonly telemetry: Telemetry;
+  /**
+   * Call it if the response continues after its headers. It returns a function to call at the end of
+   * the stream, with an error code if the stream failed.
+   */
+  readonly startStream: () => (code?: string) => void;
+  /** Adds headers to the response, whether it is a result, an error or a stream. */
+  readonly addHeaders: (headers: Readonly<Record<string, string>>) => void;
+  /**
+   * Reads the body as strict JSON.
+   * @throws ServiceError when it is not JSON, too large, ambiguous or wrongly encoded
+   */
+  readJson(): Promise<unknown>;
+}
+
+/** A request of an identified caller. */
+export interface CallerContext extends RequestContext {
+  /**
+   * The scope of everything that belongs to one caller: a hash without personal data. Reading it
+   * throws until the body was read, if there is one.
+   */
+  readonly callerId: string;
+  /**
+   * A route that reads another body than JSON calls this once the body proved to be of that kind and
+   * before it uses the body. It verifies the caller and counts the request.
+   * @throws ServiceError rate_limited
+   */
+  markNonJsonBody(): Promise<void>;
+}
+
+/** A request that has not reserved its tokens yet. */
+export interface MeteredContext extends CallerContext {
+  /**
+   * Counts the request and reserves the tokens that it may use.
+   * @throws ServiceError rate_limited, budget_exhausted or context_too_long
+   */
+  reserve(tokens: number): Promise<Reservation>;
+}
+
+/** Handles one route with the parts of the service that it depends on. */
+export type RouteHandler<Dependencies> = (
+  context: RequestContext,
+  dependencies: Dependencies,
+) => Promise<PlainResponse>;
+
+/** What every handler needs of the service. */
+export interface HandlerDependencies {
+  readonly telemetry: Telemetry;
+  readonly maxRequestBytes: number;
+}
+
+const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+
+/** The caller's request id if it is safe to log, else a new one. */
+export function requestIdOf(fromCaller: string | undefined): string {
+  return fromCaller !== undefined && REQUEST_ID.test(fromCaller) ? fromCaller : crypto.randomUUID();
+}
+
+/**
+ * The `{id}` of a route without a body. A value in the path takes precedence over one in the query
+ * or the body.
+ * @throws ServiceError
+ */
+export async function routeId(context: RequestContext): Promise<string> {
+  await assertNoBody(context);
+  return context.request.params['id'] ?? '';
+}
+
+/**
+ * Reads a body that the route has no use for: the platform takes headers from it, and reading it
+ * refuses a body that replaces them.
+ * @throws ServiceError
+ */
+export async function assertNoBody(context: RequestContext): Promise<void> {
+  if (Number(context.header('content-length') ?? 0) > 0) await context.readJson();
+}

@@ -1,0 +1,77 @@
+import * as z from 'zod';
+import type { AgentEvent, RunResult, ToolCallSummary } from '../agent/agent.ts';
+import type { TokenUsage } from '../model/model.ts';
+import { toProblem } from './problem-details.ts';
+import type { Frame, Protocol, SseEvent } from './protocol.ts';
+import { parseRequest } from './validation.ts';
+
+/** About 25,000 tokens; longer input belongs into a batch. */
+const MAX_MESSAGE_CHARS = 100_000;
+
+const chatRequestSchema = z.strictObject({
+  message: z
+    .string()
+    .max(MAX_MESSAGE_CHARS)
+    .refine((text) => text.trim() !== '', 'must not be blank'),
+  stream: z.boolean().optional(),
+  maxOutputTokens: z.int().min(1).max(128_000).optional(),
+  metadata: z
+    .record(z.string().max(64), z.string().max(512))
+    .refine((map) => Object.keys(map).length <= 16, 'must have at most 16 keys')
+    .optional(),
+});
+
+/** The body of POST /api/chat and of a batch item in this protocol. */
+export type ChatRequest = z.infer<typeof chatRequestSchema>;
+
+/** The service's own protocol: one message, answered as JSON or as named events. */
+export const chatApi: Protocol<ChatRequest> = {
+  id: 'chat',
+  batchUrl: '/api/chat',
+  recognizes: (body) => typeof body === 'object' && body !== null && 'message' in body,
+  parse: (body) => parseRequest(chatRequestSchema, body),
+  toInput: ({ message, maxOutputTokens }) => ({
+    messages: [{ role: 'user', content: message }],
+    maxOutputTokens,
+  }),
+  wantsStream: ({ stream }, accept) => stream ?? accept.includes('text/event-stream'),
+  encodeResult: (result, frame) => ({ response: result.text, ...toOutcome(result, frame) }),
+  encodeStart: ({ requestId }) => [{ event: 'session', data: { requestId } }],
+  encodeEvent: toEvents,
+  encodeError: (error, { requestId }) => ({ event: 'error', data: toProblem(error, requestId) }),
+};
+
+function toEvents(event: AgentEvent, frame: Frame<ChatRequest>): readonly SseEvent[] {
+  switch (event.type) {
+    case 'text-delta':
+      return [{ event: 'delta', data: { text: event.text } }];
+    case 'tool-result':
+      return [{ event: 'tool', data: { name: event.name, status: event.status } }];
+    case 'done':
+      return [{ event: 'done', data: toOutcome(event.result, frame) }];
+    case 'tool-call':
+    case 'step-end':
+      return [];
+  }
+}
+
+/** Everything about a result except its text. */
+function toOutcome(result: RunResult, { requestId }: Frame<ChatRequest>) {
+  const { model, finishReason, cached, usage, toolCalls } = result;
+  return {
+    model,
+    finishReason,
+    cached,
+    usage: toUsage(usage),
+    toolCalls: toolCalls.map(toToolCall),
+    requestId,
+  };
+}
+
+function toUsage({ inputTokens, outputTokens, totalTokens }: TokenUsage) {
+  return { inputTokens, outputTokens, totalTokens };
+}
+
+function toToolCall({ name, status, durationMs }: ToolCallSummary) {
+  return { name, status, durationMs };
+}

@@ -1,0 +1,48 @@
+import type { AgentEvent, AgentInput, RunResult } from '../agent/agent.ts';
+import type { ServiceError } from '../errors.ts';
+
+/**
+ * A wire format that clients speak: how its requests are read and how results, events and errors
+ * are written. HTTP and batch use the same protocols. Encoders write each field by its name and
+ * never spread a domain object, so that a new field of a result does not reach clients by accident.
+ */
+export interface Protocol<Request> {
+  readonly id: string;
+  /** The `url` of batch items, and `endpoint` of batches, in this protocol. */
+  readonly batchUrl?: string;
+  /** Whether the body of a batch item has the shape of this protocol. */
+  recognizes(body: unknown): boolean;
+  /** @throws ServiceError invalid_request naming the field, or context_too_long */
+  parse(body: unknown): Request;
+  toInput(request: Request): AgentInput;
+  /** Whether the client expects a stream. `accept` is the Accept header, in lower case. */
+  wantsStream(request: Request, accept: string): boolean;
+  encodeResult(result: RunResult, frame: Frame<Request>): unknown;
+  /** The events before the first event of the agent. */
+  encodeStart(frame: Frame<Request>): readonly SseEvent[];
+  encodeEvent(event: AgentEvent, frame: Frame<Request>): readonly SseEvent[];
+  /** The last event of a stream that fails. */
+  encodeError(error: ServiceError, frame: Frame<Request>): SseEvent;
+}
+
+/** The values that every part of one answer shares. */
+export interface Frame<Request> {
+  readonly request: Request;
+  /** Clients quote it; the log can be searched for it. */
+  readonly requestId: string;
+  /** The start of the run in milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** The name that clients know the agent by. */
+  readonly publicModel: string;
+}
+
+/** One server-sent event. */
+export interface SseEvent {
+  /** Absent in protocols whose clients tell events apart by their data. */
+  readonly event?: string;
+  /** Sent as JSON. */
+  readonly data: unknown;
+}
+
+/** The end mark of OpenAI's streams. It is sent as `[DONE]`, which is not JSON. */
+export const DONE = Symbol('[DONE]');

@@ -1,0 +1,28 @@
+import { chatApi } from './chat-api.ts';
+import { openAiChatCompletions } from './openai-chat-completions.ts';
+import type { Protocol } from './protocol.ts';
+
+/** A new protocol is one file, one line here, and one trigger. */
+const PROTOCOLS = {
+  chat: chatApi,
+  'openai.chat-completions': openAiChatCompletions,
+} as const;
+
+export type ProtocolId = keyof typeof PROTOCOLS;
+
+export function protocolById(id: ProtocolId): Protocol<unknown> {
+  return PROTOCOLS[id];
+}
+
+/** The values that `url` of a batch item and `endpoint` of a batch may have. */
+export const BATCH_URLS: readonly string[] = Object.values(PROTOCOLS).flatMap(
+  ({ batchUrl }: { readonly batchUrl?: string }) => batchUrl ?? [],
+);
+
+/**
+ * The protocol of a batch item by the shape of its body: an item may leave out its `url`. The chat
+ * protocol is the fallback, so that a body of no known shape fails with the name of a field.
+ */
+export function protocolOfBody(body: unknown): Protocol<unknown> {
+  return Object.values(PROTOCOLS).find((protocol) => protocol.recognizes(body)) ?? chatApi;
+}

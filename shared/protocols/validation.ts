@@ -1,0 +1,73 @@
+import type * as z from 'zod';
+import { ServiceError } from '../errors.ts';
+
+type Issue = z.core.$ZodIssue;
+
+const MAX_PARAM_CHARS = 200;
+
+/**
+ * Outside data through a schema.
+ * @throws ServiceError invalid_request naming the first field that is wrong, never its value
+ */
+export function parseRequest<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const { param, wanted } = describeIssue(result.error, value);
+  const name = param === undefined ? 'the body' : `"${param}"`;
+  throw new ServiceError('invalid_request', `Cannot accept the request: ${name} ${wanted}`, {
+    param,
+  });
+}
+
+/** The first field that a schema refused, and what was wanted of it; never its value. */
+export interface ValidationIssue {
+  /** As a dotted path; undefined where it is the whole. */
+  readonly param: string | undefined;
+  readonly wanted: string;
+}
+
+export function describeIssue({ issues: [issue] }: z.ZodError, value: unknown): ValidationIssue {
+  return { param: fieldOf(issue), wanted: expectedBy(issue, value) };
+}
+
+function fieldOf(issue: Issue | undefined): string | undefined {
+  const path = issue?.path.map(String) ?? [];
+  if (issue?.code === 'unrecognized_keys') path.push(issue.keys[0] ?? '');
+  return path.length === 0 ? undefined : path.join('.').slice(0, MAX_PARAM_CHARS);
+}
+
+function expectedBy(issue: Issue | undefined, value: unknown): string {
+  switch (issue?.code) {
+    case 'unrecognized_keys':
+      return 'is not a field that is known here';
+    case 'invalid_type':
+      return isMissing(issue, value)
+        ? `is required and must be of type ${issue.expected}`
+        : `must be of type ${issue.expected}`;
+    case 'too_big':
+      return `must be at most ${issue.maximum}${unitOf(issue.origin)}`;
+    case 'too_small':
+      return `must be at least ${issue.minimum}${unitOf(issue.origin)}`;
+    case 'invalid_value':
+      return `must be one of ${issue.values.map(String).join(', ')}`;
+    case 'custom':
+      return issue.message;
+    default:
+      return 'is not valid';
+  }
+}
+
+/** The schema library does not say what it found, and only a field can be missing. */
+function isMissing({ path }: Issue, value: unknown): boolean {
+  let found = value;
+  for (const step of path) {
+    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, step)) return true;
+    found = Reflect.get(found, step);
+  }
+  return false;
+}
+
+function unitOf(origin: string): string {
+  if (origin === 'string') return ' characters long';
+  return origin === 'array' ? ' items long' : '';
+}

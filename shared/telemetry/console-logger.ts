@@ -1,0 +1,70 @@
+import type { Clock } from '../clock.ts';
+import { createTelemetry, type LogSink } from './create-telemetry.ts';
+import type { Redact } from './redact.ts';
+import type { LogFields, LogLevel, Telemetry } from './telemetry.ts';
+
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+const MAX_FIELD_CHARS = 2_000;
+
+export interface ConsoleLoggerOptions {
+  readonly clock: Clock;
+  /** Lines below this level are dropped. */
+  readonly minLevel: LogLevel;
+  /** Receives one whole line without its line feed. */
+  readonly write: (line: string, level: LogLevel) => void;
+  /** Hides what must not be read. Without it nothing is hidden. */
+  readonly redact?: Redact;
+}
+
+/** Structured logs: one JSON object per line, whatever characters the values hold. */
+export function createConsoleLogger(options: ConsoleLoggerOptions): Telemetry {
+  return createTelemetry({ log: createConsoleSink(options) });
+}
+
+export function createConsoleSink(options: ConsoleLoggerOptions): LogSink {
+  const { clock, minLevel, write, redact = identity } = options;
+  const lowest = LEVELS.indexOf(minLevel);
+  return ({ level, message, fields }) => {
+    if (LEVELS.indexOf(level) < lowest) return;
+    const time = new Date(clock.now()).toISOString();
+    const heading = { time, level, message };
+    // Twice: first in the line, and never replaced by a field of the same name.
+    write(toLine({ ...heading, ...redactFields(fields, redact), ...heading }), level);
+  };
+}
+
+function identity(text: string): string {
+  return text;
+}
+
+/** Cut before, so that a long text costs no more than a short one, and again when it is written. */
+function redactFields(fields: LogFields, redact: Redact): LogFields {
+  const safe: Record<string, LogFields[string]> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    safe[name] = typeof value === 'string' ? redact(value.slice(0, MAX_FIELD_CHARS)) : value;
+  }
+  return safe;
+}
+
+function toLine(record: LogFields): string {
+  const capped: Record<string, LogFields[string]> = {};
+  for (const [name, value] of Object.entries(record)) {
+    capped[name] = typeof value === 'string' ? value.slice(0, MAX_FIELD_CHARS) : value;
+  }
+  return escapeForTerminals(JSON.stringify(capped));
+}
+
+/**
+ * JSON escapes control characters below U+0020 only. C1 controls, line separators and format
+ * characters (invisible ones, bidirectional overrides, tags) can still forge or hide text in a
+ * viewer, so they are escaped too.
+ */
+function escapeForTerminals(json: string): string {
+  return json.replaceAll(/[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu, (character) =>
+    character.split('').map(escapeUnit).join(''),
+  );
+}
+
+function escapeUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}

@@ -1,0 +1,69 @@
+import type { Telemetry } from './telemetry.ts';
+
+/** How pieces of work are called. What they have in common is in `METRICS` beside them. */
+export const SPANS = {
+  request: (method: string, route: string) => `${method} ${route}`,
+  invokeAgent: (agent: string) => `invoke_agent ${agent}`,
+  chat: (model: string) => `chat ${model}`,
+  http: (method: string, path: string) => `${method} ${path}`,
+  executeTool: (tool: string) => `execute_tool ${tool}`,
+  batchShard: 'process batch-jobs',
+} as const;
+
+/** Attributes of spans, in the words of the semantic conventions where they have one. */
+export const ATTRIBUTES = {
+  agentName: 'gen_ai.agent.name',
+  conversationId: 'gen_ai.conversation.id',
+  endpoint: 'agent.endpoint',
+  /** The same as `error.type`, which Application Insights keeps to itself. */
+  errorCode: 'agent.error.code',
+  errorType: 'error.type',
+  finishReasons: 'gen_ai.response.finish_reasons',
+  httpMethod: 'http.request.method',
+  httpRoute: 'http.route',
+  inputTokens: 'gen_ai.usage.input_tokens',
+  operation: 'gen_ai.operation.name',
+  outputTokens: 'gen_ai.usage.output_tokens',
+  provider: 'gen_ai.provider.name',
+  requestId: 'agent.request.id',
+  requestModel: 'gen_ai.request.model',
+  responseModel: 'gen_ai.response.model',
+  serverAddress: 'server.address',
+  statusCode: 'http.response.status_code',
+  stream: 'agent.stream',
+  timeToFirstChunk: 'gen_ai.response.time_to_first_chunk',
+  toolName: 'gen_ai.tool.name',
+  urlFull: 'url.full',
+  urlPath: 'url.path',
+  urlScheme: 'url.scheme',
+} as const;
+
+export interface ToolSpanOptions {
+  readonly name: string;
+  /** The trace context of the turn that the tool is called in. */
+  readonly parent: string | undefined;
+  readonly telemetry: Telemetry;
+}
+
+/** Runs one tool as a span and measures it. The trace context is for calls that the tool makes. */
+export async function withToolSpan<Result>(
+  { name, parent, telemetry }: ToolSpanOptions,
+  run: (traceparent: string | undefined) => Promise<Result>,
+): Promise<Result> {
+  const startedAt = performance.now();
+  const span = telemetry.startSpan(SPANS.executeTool(name), {
+    kind: 'internal',
+    parent,
+    attributes: { [ATTRIBUTES.operation]: 'execute_tool', [ATTRIBUTES.toolName]: name },
+  });
+  let code: string | undefined = 'failed';
+  try {
+    const result = await run(span.traceparent);
+    code = undefined;
+    return result;
+  } finally {
+    span.end(code);
+    const seconds = (performance.now() - startedAt) / 1_000;
+    telemetry.record('toolDuration', seconds, { 'gen_ai.tool.name': name, 'error.type': code });
+  }
+}

@@ -1,0 +1,117 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { runItem, type ItemOptions } from '../../../../shared/batch/processing/run-item.ts';
+import { ServiceError } from '../../../../shared/errors.ts';
+import { noopTelemetry } from '../../../../shared/telemetry/create-telemetry.ts';
+import { itemOf } from '../../../support/batch/jobs.ts';
+import { createScriptedAgent, type Script } from '../../../support/batch/scripted-agent.ts';
+
+const never = (): Promise<never> => new Promise(() => undefined);
+
+function options(script: Script, rest: Partial<ItemOptions> = {}): ItemOptions {
+  return {
+    place: { jobId: 'job', index: 0, customId: 'id' },
+    agent: createScriptedAgent(script),
+    publicModel: 'assistant',
+    itemDeadlineMs: 60_000,
+    stop: new AbortController().signal,
+    traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    agentClock: { now: () => 0 },
+    telemetry: noopTelemetry,
+    ...rest,
+  };
+}
+
+describe('answerItem', () => {
+  it('is stopped at once when the job let go already, whatever the agent does', async () => {
+    const outcome = await runItem(itemOf('hi'), options(never, { stop: AbortSignal.abort() }));
+
+    expect(outcome).toEqual({ kind: 'stopped' });
+  });
+
+  it('gives the agent a signal that aborts with the item, and names the reason', async () => {
+    let reason: unknown;
+    const script: Script = ({ signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          reason = signal.reason;
+          reject(signal.reason);
+        });
+      });
+
+    const outcome = await runItem(itemOf('hi'), options(script, { itemDeadlineMs: 10 }));
+
+    expect(reason).toBeInstanceOf(ServiceError);
+    expect(outcome).toMatchObject({ kind: 'try again', code: 'upstream_timeout' });
+  });
+
+  it('tells the agent when the time is up, by the clock of the service', async () => {
+    const seen: number[] = [];
+    const agent = createScriptedAgent();
+    const watching = {
+      ...agent,
+      run: (...[input, context]: Parameters<typeof agent.run>) => {
+        seen.push(context.deadlineAt);
+        return agent.run(input, context);
+      },
+    };
+
+    await runItem(
+      itemOf('hi'),
+      options(never, { agent: watching, itemDeadlineMs: 500, agentClock: { now: () => 1_000 } }),
+    );
+
+    expect(seen).toEqual([1_500]);
+  });
+
+  it('Q8: tells the agent that nobody waits for the answer', async () => {
+    const seen: unknown[] = [];
+    const agent = createScriptedAgent();
+    const watching = {
+      ...agent,
+      run: (...[input, context]: Parameters<typeof agent.run>) => {
+        seen.push(context.isBackground);
+        return agent.run(input, context);
+      },
+    };
+
+    await runItem(
+      itemOf('hi'),
+      options(() => 'ok', { agent: watching }),
+    );
+
+    expect(seen).toEqual([true]);
+  });
+
+  it('leaves no timer behind', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+
+    await runItem(
+      itemOf('hi'),
+      options(() => 'ok'),
+    );
+
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('passes on when the upstream wants to be asked again', async () => {
+    const script: Script = () => {
+      throw new ServiceError('overloaded', 'Busy', { retryAfterSeconds: 7 });
+    };
+
+    const outcome = await runItem(itemOf('hi'), options(script));
+
+    expect(outcome).toEqual({ kind: 'try again', code: 'overloaded', afterSeconds: 7 });
+  });
+
+  it('puts the id of the request into the line and into the answer', async () => {
+    const outcome = await runItem(
+      itemOf('hi'),
+      options(() => 'ok'),
+    );
+
+    if (outcome.kind !== 'result') throw new Error(`The outcome is ${outcome.kind}`);
+    const { response } = outcome.line;
+    expect(response?.body).toMatchObject({ response: 'ok', requestId: response?.request_id });
+  });
+});

@@ -1,0 +1,152 @@
+import { describe, expect, it } from 'vitest';
+import { createResponseCache } from '../../../shared/cache/response-cache.ts';
+import type { CandidateResponse } from '../../../shared/cache/cache-headers.ts';
+import { createMemoryStore } from '../../../shared/cache/memory-store.ts';
+import { answer, ask, candidate, toMake, type AskOptions } from '../../support/cached-answers.ts';
+import { createHandClock } from '../../support/limits.ts';
+
+const TTL_MS = 300_000;
+const notStored = { kind: 'forward', reason: 'miss', stored: false };
+
+function createEnvironment() {
+  const clock = createHandClock();
+  const memory = createMemoryStore({
+    maxEntries: 1_000,
+    maxBytes: 1_000_000,
+    maxEntryBytes: 100_000,
+    ttlMs: TTL_MS,
+    clock,
+  });
+  const cache = createResponseCache({ cache: memory, ttlMs: TTL_MS, clock });
+  const answerTo = (options: AskOptions, made: Partial<CandidateResponse> = {}) =>
+    answer(cache, { question: ask(options), make: async () => candidate(made) });
+  return { cache, clock, memory, answerTo };
+}
+
+describe('the cache of answers', () => {
+  it.each<readonly [string, Partial<CandidateResponse>]>([
+    ['cut off at the token limit', { finishReason: 'length' }],
+    ['asking for tools', { finishReason: 'tool_calls' }],
+    ['filtered by the model', { finishReason: 'content_filter' }],
+    ['empty', { text: '' }],
+    ['made with tools', { toolCalls: [{ name: 'clock' }] }],
+    ['changed by a guardrail', { isFiltered: true }],
+  ])('R7 never keeps an answer that is %s', async (_name, made) => {
+    const { memory, answerTo } = createEnvironment();
+
+    const { status } = await answerTo({}, made);
+
+    expect(status).toEqual({ kind: 'forward', reason: 'miss', stored: false });
+    expect(memory.size().entries).toBe(0);
+  });
+
+  it.each<readonly [string, AskOptions, string]>([
+    ['asks for variety', { traits: { temperature: 0.7 } }, 'bypass'],
+    ['continues a conversation', { traits: { hasHistory: true } }, 'bypass'],
+    ['holds personal data', { traits: { hasPersonalData: true } }, 'bypass'],
+    ['forbids it', { cacheControl: 'no-store' }, 'request'],
+  ])('R7 neither keeps nor gives out an answer when the request %s', async (_name, how, reason) => {
+    const { memory, answerTo } = createEnvironment();
+    await answerTo(how);
+    const keptFromIt = memory.size().entries;
+    await answerTo({});
+
+    const { status } = await answerTo(how, { text: 'another' });
+
+    expect(keptFromIt).toBe(0);
+    expect(status).toEqual({ kind: 'forward', reason, stored: false });
+  });
+
+  it('R7 never keeps what was given up or failed before', async () => {
+    const { cache, memory } = createEnvironment();
+    const failed = toMake(await cache.open(ask({ question: 'one?' })));
+    const left = toMake(await cache.open(ask({ question: 'two?' })));
+
+    failed.making.fail(new Error('upstream'));
+    left.making.leave();
+    const statuses = [await failed.making.keep(candidate()), await left.making.keep(candidate())];
+
+    expect(statuses).toEqual([notStored, notStored]);
+    expect(memory.size().entries).toBe(0);
+  });
+
+  it('keeps an answer to a request with temperature 0', async () => {
+    const { answerTo } = createEnvironment();
+    await answerTo({ traits: { temperature: 0 } });
+
+    const { status } = await answerTo({ traits: { temperature: 0 } });
+
+    expect(status).toEqual({ kind: 'hit', ttlSeconds: 300 });
+  });
+
+  it('makes a fresh answer for no-cache, and keeps that one for the next', async () => {
+    const { answerTo } = createEnvironment();
+    await answerTo({}, { text: 'old' });
+
+    const fresh = await answerTo({ cacheControl: 'no-cache' }, { text: 'new' });
+    const next = await answerTo({});
+
+    expect(fresh).toEqual({
+      text: 'new',
+      status: { kind: 'forward', reason: 'request', stored: true },
+    });
+    expect(next.text).toBe('new');
+  });
+
+  it('gives out an answer until its time is over', async () => {
+    const { clock, answerTo } = createEnvironment();
+    await answerTo({}, { text: 'old' });
+
+    clock.advance(TTL_MS - 1_500);
+    const late = await answerTo({});
+    clock.advance(1_500);
+    const over = await answerTo({}, { text: 'new' });
+
+    expect(late).toEqual({ text: 'old', status: { kind: 'hit', ttlSeconds: 1 } });
+    expect(over).toEqual({
+      text: 'new',
+      status: { kind: 'forward', reason: 'miss', stored: true },
+    });
+  });
+
+  it('makes a new answer when the kept one is older than the caller accepts', async () => {
+    const { clock, answerTo } = createEnvironment();
+    await answerTo({}, { text: 'old' });
+    clock.advance(30_000);
+
+    const accepted = await answerTo({ cacheControl: 'max-age=30' });
+    const refused = await answerTo({ cacheControl: 'max-age=29' }, { text: 'new' });
+
+    expect(accepted.text).toBe('old');
+    expect(refused).toEqual({
+      text: 'new',
+      status: { kind: 'forward', reason: 'stale', stored: true },
+    });
+  });
+
+  it('does not trust a clock that was set back', async () => {
+    const { clock, answerTo } = createEnvironment();
+    await answerTo({});
+    clock.advance(-3_600_000);
+
+    const { status } = await answerTo({});
+
+    expect(status).toMatchObject({ kind: 'forward', reason: 'miss' });
+  });
+
+  it('counts the tokens that nobody had to pay for', async () => {
+    const { cache, answerTo } = createEnvironment();
+    for (let times = 0; times < 4; times += 1) await answerTo({});
+    await answerTo({ cacheControl: 'no-store' });
+
+    expect(cache.counts()).toEqual({
+      hits: 3,
+      collapsed: 0,
+      misses: 1,
+      bypassed: 1,
+      stored: 1,
+      savedInputTokens: 30,
+      savedOutputTokens: 15,
+    });
+  });
+});

@@ -1,0 +1,80 @@
+import { hash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { createCallerKeyStore, findCaller } from '../../../shared/callers/caller-keys.ts';
+
+function createSource(secret: string | undefined) {
+  const source = {
+    secret,
+    absent: false,
+    read: () => source.secret,
+    isAbsent: () => source.absent,
+  };
+  return source;
+}
+
+function listOf(name: string, key: string): string {
+  return JSON.stringify({ [name]: hash('sha256', key) });
+}
+
+describe('the ring of caller keys', () => {
+  it('follows the secret when it changes', () => {
+    const source = createSource(listOf('alice', 'old'));
+    const currentKeys = createCallerKeyStore(source);
+    const before = currentKeys();
+
+    source.secret = listOf('alice', 'new');
+    const after = currentKeys();
+
+    expect(before && findCaller(before, 'old')).toBe('alice');
+    expect(after && findCaller(after, 'old')).toBeUndefined();
+    expect(after && findCaller(after, 'new')).toBe('alice');
+  });
+
+  it('lets a caller in by an old and a new key while it changes them', () => {
+    const digests = ['old', 'new'].map((key) => hash('sha256', key));
+    const keys = createCallerKeyStore(createSource(JSON.stringify({ alice: digests })))();
+
+    const names = ['old', 'new', 'other'].map((key) => keys && findCaller(keys, key));
+
+    expect(names).toEqual(['alice', 'alice', undefined]);
+  });
+
+  it('parses a list once, however often it is asked', () => {
+    const currentKeys = createCallerKeyStore(createSource(listOf('alice', 'key')));
+
+    expect(currentKeys()).toBe(currentKeys());
+  });
+
+  it('asks for no key only where there is certainly no list', () => {
+    const source = createSource(undefined);
+    const currentKeys = createCallerKeyStore(source);
+
+    expect(currentKeys).toThrow('Cannot tell who may call: secret caller-keys: not known yet');
+    source.absent = true;
+    expect(currentKeys()).toBeUndefined();
+  });
+
+  it('keeps the door closed when the list disappears', () => {
+    const source = createSource(listOf('alice', 'key'));
+    const currentKeys = createCallerKeyStore(source);
+    const before = currentKeys();
+
+    source.secret = undefined;
+    source.absent = true;
+
+    expect(currentKeys()).toBe(before);
+  });
+
+  it('keeps the door closed when the list becomes unreadable, and opens it for the next good one', () => {
+    const source = createSource(listOf('alice', 'key'));
+    const currentKeys = createCallerKeyStore(source);
+    currentKeys();
+
+    source.secret = '{';
+    expect(currentKeys).toThrow('it must be a JSON object');
+    source.secret = listOf('bob', 'key');
+    const after = currentKeys();
+
+    expect(after && findCaller(after, 'key')).toBe('bob');
+  });
+});

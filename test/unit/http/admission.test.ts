@@ -1,0 +1,159 @@
+import type { HttpRequest } from '@azure/functions';
+import { describe, expect, it } from 'vitest';
+import { identifyCaller } from '../../../shared/callers/caller.ts';
+import type { CallerContext, MeteredContext } from '../../../shared/http/request-context.ts';
+import {
+  authenticatedHandler,
+  meteredHandler,
+  type AdmissionDependencies,
+} from '../../../shared/http/admission.ts';
+import { jsonResponse, type PlainResponse } from '../../../shared/http/responses.ts';
+import { arrive, call, get, postJson, postRaw } from '../../support/http-call.ts';
+import { createHandClock, createLimiter } from '../../support/limits.ts';
+import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
+
+const VICTIM = { 'x-forwarded-for': '192.0.2.1' };
+
+/** A service that lets each address ask three times and spend a hundred tokens. */
+function createNeeds(): AdmissionDependencies {
+  const clock = createHandClock();
+  const settings = { requestsPerMinute: 3, tokensPerMinute: 100 };
+  return {
+    telemetry: createRecordedTelemetry(),
+    maxRequestBytes: 1_024,
+    identify: (evidence) =>
+      identifyCaller(evidence, { trustPrincipal: false, keys: undefined, proxiesInFront: 0 }),
+    limits: { limiter: createLimiter({ settings, clock }), mode: 'enforce', clock },
+  };
+}
+
+function open(answer: (exchange: CallerContext) => Promise<PlainResponse>) {
+  const needs = createNeeds();
+  return authenticatedHandler(async () => needs, answer);
+}
+
+function openMetered(answer: (exchange: MeteredContext) => Promise<PlainResponse>) {
+  const needs = createNeeds();
+  return meteredHandler(async () => needs, answer);
+}
+
+/** As the wire announces a body that the platform has read too, and may have taken headers from. */
+function announce(request: HttpRequest): Promise<string> {
+  return request.clone().text();
+}
+
+async function post(handler: ReturnType<typeof open>, request: HttpRequest) {
+  const length = String((await announce(request)).length);
+  const headers = { 'content-type': 'application/json', 'content-length': length };
+  return call(handler, request, arrive(headers).context);
+}
+
+function remaining({ headers }: { headers: Record<string, string> }): string | undefined {
+  return headers['x-ratelimit-remaining-requests'];
+}
+
+const READY = 'http://127.0.0.1/v1/models';
+
+describe('asHttpHandler', () => {
+  it('counts each request before anything is done, and says what is left', async () => {
+    let asked = 0;
+    const handler = open(async () => jsonResponse((asked += 1)));
+
+    const answers = [];
+    for (let turn = 0; turn < 4; turn += 1) answers.push(await call(handler, get(READY, VICTIM)));
+    const other = await call(handler, get(READY, { 'x-forwarded-for': '192.0.2.2' }));
+
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429]);
+    expect(answers.map(remaining)).toEqual(['2', '1', '0', '0']);
+    expect(answers[3]?.problem().error.code).toBe('rate_limited');
+    expect(other.status).toBe(200);
+    expect(asked).toBe(4);
+  });
+
+  it('names each caller by a hash that tells nothing', async () => {
+    const handler = open(async ({ callerId }) => jsonResponse(callerId));
+
+    const ids = [
+      (await call(handler, get(READY, VICTIM))).json(),
+      (await call(handler, get(READY, VICTIM))).json(),
+      (await call(handler, get(READY, { 'x-forwarded-for': '192.0.2.2' }))).json(),
+    ];
+
+    expect(ids[0]).toMatch(/^[\w-]{43}$/);
+    expect(ids[1]).toBe(ids[0]);
+    expect(ids[2]).not.toBe(ids[0]);
+  });
+
+  it('counts a request with a body when the body is known not to forge its sender', async () => {
+    const handler = open(async (exchange) => jsonResponse(await exchange.readJson()));
+
+    const forged = await post(handler, postJson({ Headers: VICTIM }, VICTIM));
+    const honest = await post(handler, postJson({ message: 'Hi' }, VICTIM));
+
+    expect([forged.status, honest.status]).toEqual([400, 200]);
+    expect([remaining(forged), remaining(honest)]).toEqual([undefined, '2']);
+  });
+
+  it('gives nothing of a caller to a body that nobody has read', async () => {
+    let given: string | undefined;
+    const handler = open(async (exchange) => {
+      given = exchange.callerId;
+      return jsonResponse({});
+    });
+
+    const answered = await post(handler, postJson({ Headers: VICTIM }, VICTIM));
+
+    expect(answered.status).toBe(400);
+    expect(given).toBeUndefined();
+  });
+
+  it('counts what is no JSON when the route says so', async () => {
+    const handler = open(async (exchange) => {
+      await exchange.markNonJsonBody();
+      return jsonResponse(exchange.callerId);
+    });
+
+    const answered = await post(handler, postRaw('--form', VICTIM));
+
+    expect([answered.status, remaining(answered)]).toEqual([200, '2']);
+  });
+});
+
+describe('asMeteredHandler', () => {
+  it('takes request and tokens at once, and gives the tokens back where they were not used', async () => {
+    const handler = openMetered(async (exchange) => {
+      const reservation = await exchange.reserve(80);
+      await reservation.settle(10);
+      return jsonResponse({});
+    });
+
+    const first = await call(handler, get(READY));
+    const second = await call(handler, get(READY));
+    const third = await call(handler, get(READY));
+
+    const tokens = [first, second, third].map(
+      ({ headers }) => headers['x-ratelimit-remaining-tokens'],
+    );
+    expect(tokens).toEqual(['20', '10', '0']);
+    expect(remaining(third)).toBe('0');
+  });
+
+  it('counts a request that was refused before, without tokens', async () => {
+    const handler = openMetered(async (exchange) => {
+      await exchange.readJson();
+      throw new RangeError('invalid');
+    });
+
+    const first = await post(handler, postJson({}, VICTIM));
+    const unread = await post(handler, postRaw('{', VICTIM));
+    const answers = [];
+    for (let turn = 0; turn < 3; turn += 1) {
+      answers.push(await post(handler, postJson({}, VICTIM)));
+    }
+
+    expect([first.status, remaining(first)]).toEqual([500, '2']);
+    expect(first.headers['x-ratelimit-remaining-tokens']).toBe('100');
+    expect([unread.status, remaining(unread)]).toEqual([400, undefined]);
+    expect(answers.map(({ status }) => status)).toEqual([500, 500, 429]);
+  });
+});

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { ServiceError } from '../../../shared/errors.ts';
+import {
+  jsonResponse,
+  problemResponse,
+  withCorrelationHeaders,
+} from '../../../shared/http/responses.ts';
+
+const QUOTABLE = { requestId: 'r1', traceparent: 't1' };
+
+function retryAfter(
+  code: ConstructorParameters<typeof ServiceError>[0],
+  seconds?: number,
+): unknown {
+  const error = new ServiceError(code, 'x', { retryAfterSeconds: seconds });
+  return problemResponse(error, QUOTABLE).headers?.['retry-after'];
+}
+
+describe('problemResponse', () => {
+  it.each([
+    [2, '2'],
+    [1.2, '2'],
+    [0.0001, '1'],
+    [0, '1'],
+    [-5, '1'],
+    [Number.POSITIVE_INFINITY, '86400'],
+    [Number.NaN, '5'],
+  ])('rounds a retry after %d s to %s', (seconds, header) => {
+    expect(retryAfter('rate_limited', seconds)).toBe(header);
+  });
+
+  it('always says how long a refusal for a while lasts', () => {
+    expect(retryAfter('rate_limited')).toBe('5');
+    expect(retryAfter('upstream_rate_limited')).toBe('5');
+    expect(retryAfter('overloaded')).toBe('5');
+    expect(retryAfter('config_unavailable')).toBe('5');
+  });
+
+  it('promises nothing for a failure that a retry does not heal', () => {
+    expect(retryAfter('upstream_quota')).toBeUndefined();
+    expect(retryAfter('invalid_json')).toBeUndefined();
+    expect(retryAfter('internal')).toBeUndefined();
+  });
+
+  it('is a problem that is not stored and can be quoted', () => {
+    const response = problemResponse(new ServiceError('unauthorized', 'x'), QUOTABLE);
+
+    expect(response.headers).toEqual({
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+      'www-authenticate': 'Bearer',
+      'x-request-id': 'r1',
+      traceparent: 't1',
+    });
+  });
+});
+
+describe('withQuotable', () => {
+  it('adds the ids and keeps the rest', () => {
+    const response = withCorrelationHeaders(jsonResponse({ a: 1 }, 201), QUOTABLE);
+
+    expect(response).toMatchObject({ status: 201, body: '{"a":1}' });
+    expect(response.headers).toMatchObject({
+      'content-type': 'application/json',
+      'x-request-id': 'r1',
+    });
+  });
+});

@@ -1,0 +1,105 @@
+import { RestError } from '@azure/storage-blob';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { keepLease } from '../../../../shared/storage/azure/blob-lease.ts';
+import { createRecordedTelemetry } from '../../../support/recorded-telemetry.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A lease whose every renewal goes as the script says. */
+function keep(script: (renewal: number, signal: AbortSignal) => Promise<void>) {
+  const calls: string[] = [];
+  let renewals = 0;
+  const telemetry = createRecordedTelemetry();
+  const kept = keepLease(
+    {
+      leaseId: 'lease',
+      async renewLease(options) {
+        renewals += 1;
+        calls.push('renew');
+        await script(renewals, options.abortSignal);
+      },
+      async releaseLease() {
+        calls.push('release');
+      },
+    },
+    { askedAt: performance.now(), telemetry },
+  );
+  return { kept, calls, telemetry };
+}
+
+function refusal(statusCode: number): RestError {
+  return new RestError('no', { statusCode });
+}
+
+describe('keepLease', () => {
+  it('renews every four seconds for as long as it takes', async () => {
+    const { kept, calls } = keep(async () => undefined);
+
+    await vi.advanceTimersByTimeAsync(60_000);
+
+    expect(calls).toHaveLength(15);
+    expect(kept.lost.aborted).toBe(false);
+  });
+
+  it.each([404, 409, 412])('Q9: is lost at once when storage refuses with %i', async (status) => {
+    const { kept, calls, telemetry } = keep(() => Promise.reject(refusal(status)));
+
+    await vi.advanceTimersByTimeAsync(4_000);
+
+    expect(kept.lost.aborted).toBe(true);
+    expect(telemetry.lines).toMatchObject([{ level: 'warn', message: 'batch job hold lost' }]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    await kept.release();
+    expect(calls).toEqual(['renew']);
+  });
+
+  it('survives two renewals in a row that fail for now', async () => {
+    const { kept } = keep(async (renewal) => {
+      if (renewal % 3 !== 0) throw new RestError('away', { statusCode: 503 });
+    });
+
+    await vi.advanceTimersByTimeAsync(60_000);
+
+    expect(kept.lost.aborted).toBe(false);
+  });
+
+  it('Q9: is lost when the lease ends before a renewal came through', async () => {
+    const { kept } = keep(() => Promise.reject(new Error('connection reset')));
+
+    await vi.advanceTimersByTimeAsync(14_999);
+    const before = kept.lost.aborted;
+    await vi.advanceTimersByTimeAsync(1);
+
+    expect([before, kept.lost.aborted]).toEqual([false, true]);
+  });
+
+  it('waits for a slow renewal instead of sending more, and lets go of it when the lease ends', async () => {
+    const signals: AbortSignal[] = [];
+    const { kept, calls } = keep((_renewal, signal) => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    });
+
+    await vi.advanceTimersByTimeAsync(30_000);
+
+    expect(calls).toEqual(['renew']);
+    expect(signals[0]?.aborted).toBe(true);
+    expect(kept.lost.aborted).toBe(true);
+  });
+
+  it('is not lost by a release, and leaves no timer behind', async () => {
+    const { kept, calls } = keep(async () => undefined);
+
+    await kept.release();
+
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(calls).toEqual(['release']);
+    expect([kept.lost.aborted, vi.getTimerCount()]).toEqual([false, 0]);
+  });
+});

@@ -1,0 +1,62 @@
+import { RestError } from '@azure/storage-blob';
+import { describe, expect, it } from 'vitest';
+import { isNotFound, toStorageError } from '../../../../shared/storage/azure/storage-errors.ts';
+import { ServiceError } from '../../../../shared/errors.ts';
+
+function named(name: string): Error {
+  return Object.assign(new Error('secret'), { name });
+}
+
+function answer(statusCode: number, code?: string): RestError {
+  return new RestError('secret', { statusCode, ...(code === undefined ? {} : { code }) });
+}
+
+/** An answer without a body: its code comes in a header only. */
+function bare(statusCode: number, errorCode: string): RestError {
+  return Object.assign(answer(statusCode), { details: { errorCode } });
+}
+
+describe('storageFailure', () => {
+  it.each([
+    ['a connection that failed', new RestError('secret', { code: 'ECONNREFUSED' })],
+    ['a call that was aborted', named('AbortError')],
+    ['a stream that broke off', Object.assign(new Error('secret'), { code: 'ECONNRESET' })],
+    ['throttling', answer(503, 'ServerBusy')],
+    ['throttling of an account', answer(429)],
+    ['a failure of storage', answer(500, 'InternalError')],
+    ['a time limit of storage', answer(408)],
+  ])('makes %s an error that a caller may see', (_what, thrown) => {
+    const failure = toStorageError(thrown);
+
+    expect(failure).toMatchObject({ code: 'storage_unavailable', cause: thrown });
+    expect(String(failure)).not.toContain('secret');
+  });
+
+  it.each([
+    ['wrong credentials', answer(403, 'AuthenticationFailed')],
+    ['no role', answer(403, 'AuthorizationPermissionMismatch')],
+    ['a missing container', answer(404, 'ContainerNotFound')],
+    ['a missing container that was only looked at', bare(404, 'ContainerNotFound')],
+    ['a missing queue', answer(404, 'QueueNotFound')],
+    ['no identity', named('CredentialUnavailableError')],
+    ['no token', named('AggregateAuthenticationError')],
+  ])('tells %s from a storage that is away', (_what, thrown) => {
+    expect(toStorageError(thrown)).toMatchObject({ code: 'config_unavailable', cause: thrown });
+  });
+
+  it.each([
+    ['a defect', new TypeError('secret')],
+    ['a request that storage cannot read', answer(400, 'InvalidHeaderValue')],
+    ['a condition that was not met', answer(412)],
+    ['what has a code already', new ServiceError('invalid_request', 'The form must end')],
+  ])('leaves %s alone', (_what, thrown) => {
+    expect(toStorageError(thrown)).toBe(thrown);
+  });
+});
+
+describe('isAbsence', () => {
+  it('is said of a blob, and not of its container', () => {
+    expect([answer(404, 'BlobNotFound'), answer(404)].map(isNotFound)).toEqual([true, true]);
+    expect([bare(404, 'ContainerNotFound'), answer(500)].map(isNotFound)).toEqual([false, false]);
+  });
+});

@@ -1,0 +1,99 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createStorageCallTimer } from '../../../../shared/storage/azure/storage-timeouts.ts';
+
+const LIMIT_MS = 1_000;
+
+function setUp() {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  return createStorageCallTimer(LIMIT_MS);
+}
+
+const never = <T>(): Promise<T> => new Promise(() => undefined);
+const SILENCE = { code: 'storage_unavailable', cause: { name: 'StorageTimeoutError' } };
+
+async function* sourceOf(pieces: readonly string[], end: Promise<unknown>): AsyncGenerator<string> {
+  yield* pieces;
+  await end;
+}
+
+describe('a watch over storage', () => {
+  it('ends a call that nobody answers, and tells the client library', async () => {
+    const watch = setUp();
+
+    const answer = expect(watch.answer(never())).rejects.toMatchObject(SILENCE);
+    await vi.advanceTimersByTimeAsync(LIMIT_MS);
+
+    await answer;
+    expect(watch.signal.aborted).toBe(true);
+  });
+
+  it('leaves no timer behind', async () => {
+    const watch = setUp();
+
+    await watch.answer(Promise.resolve('answered'));
+    await Array.fromAsync(watch.pieces(sourceOf(['a'], Promise.resolve())));
+    await watch.answer(Array.fromAsync(watch.taken(sourceOf(['a'], Promise.resolve()))));
+
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('ends a stream that gets stuck, but not for the sake of a slow reader', async () => {
+    const watch = setUp();
+    const pieces = watch.pieces(sourceOf(['a', 'b'], never()));
+
+    await pieces.next();
+    await vi.advanceTimersByTimeAsync(10 * LIMIT_MS);
+    const second = await pieces.next();
+    const third = expect(pieces.next()).rejects.toMatchObject(SILENCE);
+    await vi.advanceTimersByTimeAsync(LIMIT_MS);
+
+    expect(second.value).toBe('b');
+    await third;
+  });
+
+  it('ends the source when its reader has enough', async () => {
+    const watch = setUp();
+    let ended = false;
+    async function* source(): AsyncGenerator<string> {
+      try {
+        yield 'a';
+        yield 'b';
+      } finally {
+        ended = true;
+      }
+    }
+
+    for await (const _piece of watch.pieces(source())) break;
+
+    expect(ended).toBe(true);
+  });
+
+  it('ends an upload that storage does not take, but not for the sake of a slow sender', async () => {
+    const watch = setUp();
+    const sender = Promise.withResolvers<void>();
+    const content = watch.taken(sourceOf(['a'], sender.promise));
+    async function upload(): Promise<void> {
+      await content.next();
+      await content.next();
+      await never();
+    }
+
+    const uploading = expect(watch.answer(upload())).rejects.toMatchObject(SILENCE);
+    await vi.advanceTimersByTimeAsync(10 * LIMIT_MS);
+    const whileSending = watch.signal.aborted;
+    sender.resolve();
+    await vi.advanceTimersByTimeAsync(LIMIT_MS);
+
+    await uploading;
+    expect(whileSending).toBe(false);
+  });
+
+  it('passes on what the sender itself got wrong', async () => {
+    const watch = setUp();
+    const mistake = new TypeError('The form must end');
+    const content = watch.taken(sourceOf(['a'], Promise.reject(mistake)));
+
+    await expect(watch.answer(Array.fromAsync(content))).rejects.toBe(mistake);
+  });
+});
