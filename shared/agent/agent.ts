@@ -110,8 +110,8 @@ export function createAgent({ model, ...prompt }: AgentOptions): Agent {
     },
     async *stream(input, context) {
       for await (const event of model.stream(buildModelRequest(input, prompt), context)) {
-        if (event.type === 'text') yield { type: 'text-delta', text: event.text };
-        else yield { type: 'done', result: toRunResult(event.answer) };
+        if (event.type === 'text-delta') yield { type: 'text-delta', text: event.text };
+        else yield { type: 'done', result: toRunResult(event.response) };
       }
     },
   };
@@ -160,8 +160,13 @@ export function estimateInput(input: AgentInput, prompt: PromptOptions): InputSi
 }
 
 function textOf(message: ModelMessage): string {
-  if (!('toolCalls' in message)) return message.content;
-  return `${message.content ?? ''}${JSON.stringify(message.toolCalls)}`;
+  const { content } = message;
+  const text =
+    typeof content === 'string'
+      ? content
+      : (content ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
+  const hasToolCalls = message.role === 'assistant' && message.toolCalls !== undefined;
+  return hasToolCalls ? text + JSON.stringify(message.toolCalls) : text;
 }
 
 function toRunResult({ text, model, finishReason, usage }: ModelResponse): RunResult {

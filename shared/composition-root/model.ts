@@ -41,7 +41,7 @@ const AZURE_OPENAI_SCOPE = 'https://cognitiveservices.azure.com/.default';
  */
 export function createConfiguredModel(parts: ModelDependencies): ConfiguredModel {
   const { secrets, telemetry } = parts;
-  const transport = createHttpClient();
+  const httpClient = createHttpClient();
   let endpoints: readonly ModelEndpoint[] = [];
   let isMissing = true;
   function requireConfigured(): void {
@@ -57,7 +57,7 @@ export function createConfiguredModel(parts: ModelDependencies): ConfiguredModel
       if (isSameList(endpoints, next)) return;
       if (endpoints.length > 0) telemetry.info('model endpoint replaced');
       endpoints = next;
-      model.replace(createModel(next, { ...parts, transport }));
+      model.replace(createModel(next, { ...parts, httpClient }));
     } catch (thrown) {
       if (!(thrown instanceof ServiceError)) throw thrown;
       isMissing = true;
@@ -86,7 +86,7 @@ function configured({ readSettings }: ModelDependencies): Settings {
 
 interface ModelDependenciesWithClient extends ModelDependencies {
   /** Its connections outlive a change of endpoints. */
-  readonly transport: HttpClient;
+  readonly httpClient: HttpClient;
 }
 
 function createModel(
@@ -102,7 +102,7 @@ function createModel(
       inputPerMillion: settings.telemetry.pricePerMillionInputTokens,
       outputPerMillion: settings.telemetry.pricePerMillionOutputTokens,
     },
-    transport: parts.transport,
+    httpClient: parts.httpClient,
     clock,
     random,
     telemetry,

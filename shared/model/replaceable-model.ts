@@ -1,8 +1,8 @@
 import type { ResilientModel } from './resilient-model.ts';
 
-/** A model that can be exchanged while it is used. */
+/** A model that can be replaced while calls are in flight. */
 export interface SwappableModel extends ResilientModel {
-  /** Calls from now on go to the next model; calls in flight end where they began. */
+  /** New calls use `next`; calls in flight finish on the model that they started on. */
   replace(next: ResilientModel): void;
 }
 
@@ -19,17 +19,18 @@ export function createSwappableModel(first: ResilientModel): SwappableModel {
 }
 
 /**
- * Stands in for the model while nobody has said which one it is.
- * @param explain throws what callers may see; returns once there is a model
+ * The model before any endpoint is configured: every call fails.
+ *
+ * @param explain throws the error that callers receive
  */
 export function createUnconfiguredModel(explain: () => void): ResilientModel {
-  function refuse(): never {
+  function fail(): never {
     explain();
-    throw new TypeError('Cannot call the model that is missing: it must have been replaced');
+    throw new TypeError('Cannot call the unconfigured model: it must be replaced first');
   }
   return {
-    complete: async () => refuse(),
-    stream: () => ({ [Symbol.asyncIterator]: () => ({ next: async () => refuse() }) }),
+    complete: async () => fail(),
+    stream: () => ({ [Symbol.asyncIterator]: () => ({ next: async () => fail() }) }),
     endpoints: () => [],
   };
 }

@@ -63,7 +63,7 @@ export function createRedisCircuit(options: RedisCircuitOptions): RedisCircuit {
   let failedAt: number | undefined;
 
   function probe(): void {
-    const pass = breaker.enter();
+    const pass = breaker.tryAcquire();
     if (pass === undefined) return;
     void withTimeout(ping, budgetMs).then(
       () => pass.succeed(),
@@ -83,7 +83,7 @@ export function createRedisCircuit(options: RedisCircuitOptions): RedisCircuit {
 
   return {
     async run(work) {
-      const pass = breaker.state() === 'closed' ? breaker.enter() : undefined;
+      const pass = breaker.state() === 'closed' ? breaker.tryAcquire() : undefined;
       if (pass === undefined) {
         probe();
         throw new RedisUnavailableError('Redis is left alone after a failure');
@@ -95,7 +95,7 @@ export function createRedisCircuit(options: RedisCircuitOptions): RedisCircuit {
         return result;
       } catch (error) {
         report(error);
-        if (isAboutOneKey(error)) pass.leave();
+        if (isAboutOneKey(error)) pass.release();
         else {
           failedAt = clock.now();
           pass.fail();

@@ -73,7 +73,7 @@ export const COUNTED_MESSAGES: Readonly<Record<string, CountedMessage>> = {
   'model call retried': (meter, fields) => meter.count('modelRetries', 1, failureLabelOf(fields)),
   'model call failed over': (meter, fields) =>
     meter.count('modelFailovers', 1, failureLabelOf(fields)),
-  'model call given up': (meter, fields) => meter.count('modelGivenUp', 1, failureLabelOf(fields)),
+  'model call failed': (meter, fields) => meter.count('modelFailures', 1, failureLabelOf(fields)),
   'model circuit opened': (meter, { endpoint }) =>
     meter.count('circuitOpened', 1, { 'agent.endpoint': toMetricValue(endpoint) }),
   'rate limit would refuse': (meter) => meter.count('limiterVerdicts', 1, { outcome: 'observed' }),

@@ -82,8 +82,8 @@ export const METRICS = {
     help: 'Calls to a model that went on to another endpoint.',
     attributes: ['agent.endpoint', 'error.type'],
   },
-  modelGivenUp: {
-    name: 'agent.model.given_up',
+  modelFailures: {
+    name: 'agent.model.failures',
     kind: 'counter',
     unit: '{call}',
     help: 'Calls to a model that failed after every attempt.',

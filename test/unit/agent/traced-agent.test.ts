@@ -31,8 +31,8 @@ function setUp(model: Partial<Model> = {}) {
       return ANSWER;
     },
     async *stream() {
-      yield { type: 'text', text: 'ab' };
-      yield { type: 'answer', answer: ANSWER };
+      yield { type: 'text-delta', text: 'ab' };
+      yield { type: 'done', response: ANSWER };
     },
     ...model,
   };

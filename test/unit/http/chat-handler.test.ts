@@ -98,7 +98,7 @@ describe('POST /api/chat as a stream', () => {
 
   it('ends with one error event when the model fails later', async () => {
     const { handler, telemetry } = setUp(async function* () {
-      yield { type: 'text', text: 'Hel' };
+      yield { type: 'text-delta', text: 'Hel' };
       throw new ServiceError('upstream_interrupted', 'Cut', { cause: new Error('sk-secret') });
     });
 
@@ -118,7 +118,7 @@ describe('POST /api/chat as a stream', () => {
 
   it('logs a defect in the middle of a stream at error level and shows fixed text', async () => {
     const { handler, telemetry } = setUp(async function* () {
-      yield { type: 'text', text: 'Hel' };
+      yield { type: 'text-delta', text: 'Hel' };
       throw new TypeError('sk-secret');
     });
 
@@ -131,7 +131,7 @@ describe('POST /api/chat as a stream', () => {
 
   it('never takes a model that ends without an answer for one that finished', async () => {
     const { handler: cut } = setUp(async function* () {
-      yield { type: 'text', text: 'Hel' };
+      yield { type: 'text-delta', text: 'Hel' };
     });
     const { handler: empty } = setUp(async function* () {});
 
@@ -146,8 +146,8 @@ describe('POST /api/chat as a stream', () => {
   it('sends nothing after done', async () => {
     const { handler } = setUp(async function* () {
       yield* textsThenAnswer(['a']);
-      yield { type: 'text', text: 'b' };
-      yield { type: 'answer', answer: answerOf('ab') };
+      yield { type: 'text-delta', text: 'b' };
+      yield { type: 'done', response: answerOf('ab') };
     });
 
     const answered = await call(handler, postJson(REQUEST));
@@ -183,7 +183,7 @@ describe('POST /api/chat as a stream', () => {
     const { handler } = setUp(
       async function* () {
         await gate.promise;
-        yield { type: 'text', text: '' };
+        yield { type: 'text-delta', text: '' };
       },
       { heartbeatMs: 5 },
     );
@@ -199,7 +199,7 @@ describe('POST /api/chat as a stream', () => {
   it('cuts a model that hangs and does not listen', async () => {
     const { handler } = setUp(
       async function* () {
-        yield { type: 'text', text: 'Hel' };
+        yield { type: 'text-delta', text: 'Hel' };
         await never();
       },
       { streamDeadlineMs: 40 },

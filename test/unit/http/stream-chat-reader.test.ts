@@ -21,7 +21,7 @@ describe('POST /api/chat as a stream and its reader', () => {
     const { handler } = setUp(async function* () {
       for (;;) {
         made += 1;
-        yield { type: 'text', text: 'x' } satisfies ModelEvent;
+        yield { type: 'text-delta', text: 'x' } satisfies ModelEvent;
       }
     });
 
@@ -41,7 +41,7 @@ describe('POST /api/chat as a stream and its reader', () => {
     let finished = 0;
     const { handler, telemetry, model } = setUp(async function* (_request, { signal }) {
       try {
-        yield { type: 'text', text: 'Hel' };
+        yield { type: 'text-delta', text: 'Hel' };
         await new Promise((_resolve, reject) => {
           signal.addEventListener('abort', () => reject(signal.reason as Error));
         });
@@ -72,7 +72,7 @@ describe('POST /api/chat as a stream and its reader', () => {
   it.each([0, 1, 2])('stops the model when the body is cancelled after %d reads', async (reads) => {
     const before = countTimers();
     const { handler, model, telemetry } = setUp(async function* () {
-      for (;;) yield { type: 'text', text: 'x' };
+      for (;;) yield { type: 'text-delta', text: 'x' };
     });
 
     const response = await open(handler, postJson(REQUEST));

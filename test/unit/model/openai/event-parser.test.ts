@@ -1,18 +1,19 @@
+import type { EventSourceMessage } from 'eventsource-parser';
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../../shared/errors.ts';
-import { createSseParser, type SseEvent } from '../../../../shared/model/openai/sse-parser.ts';
+import { createEventParser } from '../../../../shared/model/openai/read-stream.ts';
 
 const MAX_LINE_BYTES = 1_000;
 const encoder = new TextEncoder();
 
-function parse(...chunks: (string | Uint8Array)[]): SseEvent[] {
-  const parser = createSseParser({ maxLineBytes: MAX_LINE_BYTES });
+function parse(...chunks: (string | Uint8Array)[]): EventSourceMessage[] {
+  const parseChunk = createEventParser(MAX_LINE_BYTES);
   return chunks.flatMap((chunk) =>
-    Array.from(parser.push(typeof chunk === 'string' ? encoder.encode(chunk) : chunk)),
+    Array.from(parseChunk(typeof chunk === 'string' ? encoder.encode(chunk) : chunk)),
   );
 }
 
-function dataOf(events: readonly SseEvent[]): string[] {
+function dataOf(events: readonly EventSourceMessage[]): string[] {
   return events.map(({ data }) => data);
 }
 
@@ -51,8 +52,8 @@ describe('U15 event stream parser', () => {
 
   it('keeps the name of an event for that event only', () => {
     expect(parse('event: error\ndata: x\n\ndata: y\n\n')).toEqual([
-      { name: 'error', data: 'x' },
-      { name: '', data: 'y' },
+      { event: 'error', data: 'x' },
+      { event: undefined, data: 'y' },
     ]);
   });
 
@@ -68,9 +69,14 @@ describe('U15 event stream parser', () => {
     ['a line without an end', ['data: ', ...Array.from({ length: 50 }, () => 'x'.repeat(100))]],
     ['a line with an end', [`data: ${'x'.repeat(2_000)}\n\n`]],
     ['an event of many short lines', [`data: ${'x'.repeat(90)}\n`.repeat(20)]],
-    ['a comment without an end', [`:${'x'.repeat(2_000)}`]],
   ])('refuses %s that is over the cap', (_name, chunks) => {
     expect(() => parse(...chunks)).toThrow(ServiceError);
+  });
+
+  it('discards comments and unknown fields of any length', () => {
+    const long = 'x'.repeat(5_000);
+
+    expect(dataOf(parse(`:${long}`, `${long}\n`, `${long}: 1\ndata: a\n\n`))).toEqual(['a']);
   });
 
   it('takes lines up to the cap, however many', () => {

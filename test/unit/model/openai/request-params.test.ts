@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import {
   firstTokenLimitName,
-  isTokenLimitNameRefused,
-  toOpenAiParams,
-} from '../../../../shared/model/openai/chat-completions-client.ts';
+  isTokenLimitNameRejected,
+  toRequestParams,
+} from '../../../../shared/model/openai/request-params.ts';
 
 const context = { model: 'model-a', tokenLimitName: 'max_completion_tokens' as const };
 
 describe('chat completion parameters', () => {
   it('sends nothing that was not asked for', () => {
-    const params = toOpenAiParams({ messages: [{ role: 'user', content: 'hi' }] }, context);
+    const params = toRequestParams({ messages: [{ role: 'user', content: 'hi' }] }, context);
 
     expect(params).toEqual({ model: 'model-a', messages: [{ role: 'user', content: 'hi' }] });
   });
@@ -17,7 +17,7 @@ describe('chat completion parameters', () => {
   it('sends limit, temperature and tools where they were asked for', () => {
     const tool = { name: 'now', description: 'The time', parameters: { type: 'object' } };
 
-    const params = toOpenAiParams(
+    const params = toRequestParams(
       { messages: [], maxOutputTokens: 50, temperature: 0, tools: [tool] },
       context,
     );
@@ -32,7 +32,7 @@ describe('chat completion parameters', () => {
   });
 
   it('carries tool calls and their results', () => {
-    const params = toOpenAiParams(
+    const params = toRequestParams(
       {
         messages: [
           {
@@ -79,6 +79,6 @@ describe('the name of the token limit', () => {
     [{ message: "'max_completion_tokens' is not supported" }, false],
     [undefined, false],
   ])('is refused by %j: %s', (error, expected) => {
-    expect(isTokenLimitNameRefused(error, 'max_tokens')).toBe(expected);
+    expect(isTokenLimitNameRejected(error, 'max_tokens')).toBe(expected);
   });
 });
