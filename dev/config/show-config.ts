@@ -1,5 +1,5 @@
 import { systemClock } from '../../shared/clock.ts';
-import { createSecrets } from '../../shared/composition-root/secrets.ts';
+import { createSecrets, lazyCredential } from '../../shared/composition-root/secrets.ts';
 import type { Environment } from '../../shared/config/read-variables.ts';
 import { inspectConfig } from '../../shared/config/read-config.ts';
 import { VARIABLES } from '../../shared/config/variables.ts';
@@ -17,6 +17,7 @@ export async function showConfig(environment: Environment, agentToml: string): P
   const given = inspectConfig(environment, { agentToml });
   const isVaultNamed = given.settings.azureKeyVaultUrl !== undefined;
   const parts = {
+    credential: lazyCredential(given.settings),
     settings: given.settings,
     clock: systemClock,
     random: Math.random,
@@ -38,7 +39,7 @@ export async function showConfig(environment: Environment, agentToml: string): P
     if (isModelOurs) lines.push('', 'No model is set: npm start uses the development model');
     const problems = config.problems
       .filter(({ setting }) => !(isModelOurs && setting === 'OPENAI_API_KEY'))
-      .map(({ setting, wanted }) => `${setting} must be ${wanted}`);
+      .map(({ setting, expected }) => `${setting} must be ${expected}`);
     return { lines, problems };
   } finally {
     secrets?.close();
