@@ -31,7 +31,7 @@ export async function showConfig(environment: Environment, agentToml: string): P
     const config = inspectConfig(environment, { agentToml, ...(secrets && { secrets }) });
     const isModelOurs = usesDevelopmentModel(environment);
     const { vaultName } = VARIABLES.callerKeys;
-    const missing = isVaultNamed ? (secrets?.whyMissing(vaultName) ?? 'not read') : 'absent';
+    const missing = isVaultNamed ? (secrets?.missingReason(vaultName) ?? 'not read') : 'absent';
     const identity = describeIdentity(config, {
       keysUnreadable: missing === 'absent' ? undefined : missing,
     });
