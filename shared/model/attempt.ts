@@ -1,6 +1,6 @@
 import type { PooledEndpoint } from './endpoint-pool.ts';
 import { timedOutResponse, toUpstreamFailure, type UpstreamFailure } from './upstream-error.ts';
-import { createIdleTimer, type IdleTimer, linkController } from '../resilience/abort.ts';
+import { abortReason, createIdleTimer, type IdleTimer } from '../resilience/abort.ts';
 import type { CallOutcome, CallSlot } from '../resilience/policies.ts';
 
 /** One call to one endpoint. It keeps its slot in the policies until it is closed. */
@@ -28,8 +28,7 @@ export interface AttemptOptions {
 
 export function startAttempt({ endpoint, slot, callerSignal }: AttemptOptions): Attempt {
   const startedAt = performance.now();
-  const { controller, unlink } = linkController(callerSignal);
-  const { signal } = controller;
+  const controller = new AbortController();
   const idleTimer = createIdleTimer(() =>
     controller.abort(timedOutResponse('The time limit has passed')),
   );
@@ -39,20 +38,24 @@ export function startAttempt({ endpoint, slot, callerSignal }: AttemptOptions): 
   function finish(outcome: CallOutcome, { isAborted }: { readonly isAborted: boolean }): void {
     if (!isOpen) return;
     isOpen = false;
-    unlink();
+    callerSignal.removeEventListener('abort', abort);
     idleTimer.dispose();
     slot.end(outcome);
-    if (isAborted && !signal.aborted) controller.abort(new Error('The call has ended'));
+    if (isAborted) controller.abort(new Error('The call has ended'));
   }
   function close(): void {
     finish('unknown', { isAborted: true });
   }
   // The caller may never read its stream again, so the abort itself must free the slot.
-  signal.addEventListener('abort', () => callerSignal.aborted && close(), { once: true });
+  function abort(): void {
+    controller.abort(abortReason(callerSignal));
+    close();
+  }
+  callerSignal.addEventListener('abort', abort, { once: true });
 
   return {
     endpoint,
-    signal,
+    signal: controller.signal,
     idleTimer,
     durationMs: () => performance.now() - startedAt,
     progress() {

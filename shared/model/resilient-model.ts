@@ -107,9 +107,9 @@ function completeResiliently(
   const state = startModelCall(context, call);
   return withRetries(state, async (attempt) => {
     const { endpoint, signal, idleTimer } = attempt;
+    const client = await endpoint.loadClient();
     idleTimer.start(context.settings.attemptTimeoutMs);
     const { traceparent } = call;
-    const client = await endpoint.loadClient();
     const response = await client.complete(request, { signal, traceparent });
     attempt.succeed();
     logAttempt(state, { attempt, outcome: 'ok' });

@@ -85,8 +85,8 @@ async function startStream(
   const { settings } = state.context;
   const { traceparent } = state.call;
   return withRetries(state, async (attempt) => {
-    attempt.idleTimer.start(settings.firstTokenTimeoutMs);
     const client = await attempt.endpoint.loadClient();
+    attempt.idleTimer.start(settings.firstTokenTimeoutMs);
     const events = client.stream(request, { signal: attempt.signal, traceparent });
     const first = await readVisibleEvent({ attempt, events }, settings);
     return { attempt, events, first };

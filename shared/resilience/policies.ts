@@ -15,7 +15,7 @@ import {
   wrap,
 } from 'cockatiel';
 import type { Clock } from '../clock.ts';
-import { raceAbort } from './abort.ts';
+import { abortReason, raceAbort } from './abort.ts';
 
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
@@ -91,8 +91,10 @@ export function createEndpointPolicies(options: EndpointPolicyOptions): Endpoint
     retryInMs: circuit.retryInMs,
     hasCapacity,
     async execute<T>(run: (slot: CallSlot) => Promise<T>, signal: AbortSignal): Promise<T> {
+      if (signal.aborted) throw abortReason(signal);
       if (!hasCapacity()) throw new CallNotPermittedError('The queue is full');
       const result = Promise.withResolvers<T>();
+      const isQueued = slots.executionSlots === 0;
       const dequeue = once(() => (queued -= 1));
       queued += 1;
       slots
@@ -105,6 +107,7 @@ export function createEndpointPolicies(options: EndpointPolicyOptions): Endpoint
           await Promise.all([circuit.observe(call), call.ended]);
         }, signal)
         .catch(result.reject);
+      if (!isQueued) return result.promise;
       // The bulkhead does not remove an aborted call from its queue.
       return raceAbort(result.promise, signal).finally(dequeue);
     },
