@@ -220,5 +220,4 @@ export const CLIENTS: readonly ClientRule[] = [
 /** The only file that reads the environment. */
 export const ENVIRONMENT_READER = 'shared/composition-root.ts';
 
-export const MAX_FILE_LINES = 300;
 export const MAX_TRIGGER_LINES = 40;

@@ -1,3 +1,4 @@
+import { moduleOf } from '../../../dev/structure/source-tree.ts';
 import { MODULES, type ModuleRule } from '../module-rules.ts';
 
 export interface Location {
@@ -15,7 +16,7 @@ export function locate(path: string): Location {
   if (top !== 'shared') {
     return { module: top, folder: undefined, layer: 0, rule: MODULES[top] };
   }
-  const module = (rest[0] ?? '').replace(/\.ts$/, '');
+  const module = moduleOf(path);
   const rule = MODULES[module];
   const folder = folderOf(module, rest);
   const folders = rule?.folders ?? [];

@@ -1,6 +1,6 @@
 import { readImports } from '../../../dev/structure/read-imports.ts';
+import { MAX_FILE_LINES } from '../../../dev/structure/small-files.ts';
 import { countLines, parseSource, type SourceFile } from '../../../dev/structure/syntax.ts';
-import { MAX_FILE_LINES } from '../module-rules.ts';
 import { checkClients } from './check-clients.ts';
 import { checkEnvironment } from './check-environment.ts';
 import { checkModules } from './check-modules.ts';
