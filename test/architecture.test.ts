@@ -89,7 +89,7 @@ describe('an import between modules', () => {
     const broken = planted('shared/cache/x.ts', `import { respond } from '../http/responses.ts';`);
 
     expect(broken).toEqual([
-      'shared/cache/x.ts imports shared/http/responses.ts; cache may import telemetry, errors and clock',
+      'shared/cache/x.ts imports shared/http/responses.ts; cache may import telemetry, errors, clock and json',
     ]);
   });
 
@@ -107,7 +107,7 @@ describe('an import between modules', () => {
     ['an import over several lines', `import {\n  a,\n  b,\n} from\n  '../batch/create-batch.ts';`],
   ])('is refused as %s', (_, text) => {
     expect(planted('shared/agent/x.ts', text)).toEqual([
-      'shared/agent/x.ts imports shared/batch/create-batch.ts; agent may import model, cache, telemetry, errors and clock',
+      'shared/agent/x.ts imports shared/batch/create-batch.ts; agent may import model, cache, telemetry, errors, clock and json',
     ]);
   });
 
@@ -123,7 +123,7 @@ describe('an import between modules', () => {
 
     expect(asType).toEqual([]);
     expect(asCode).toEqual([
-      'shared/protocols/x.ts imports shared/agent/agent.ts; protocols may import errors and clock, and types of agent and model',
+      'shared/protocols/x.ts imports shared/agent/agent.ts; protocols may import errors, clock and json, and types of agent and model',
     ]);
   });
 
@@ -131,7 +131,7 @@ describe('an import between modules', () => {
     'is refused from shared/ to %s',
     (target) => {
       expect(planted('shared/agent/x.ts', `import '../../${target}';`)).toEqual([
-        `shared/agent/x.ts imports ${target}; agent may import model, cache, telemetry, errors and clock`,
+        `shared/agent/x.ts imports ${target}; agent may import model, cache, telemetry, errors, clock and json`,
       ]);
     },
   );
@@ -172,7 +172,7 @@ describe('an import between modules', () => {
     );
 
     expect(broken).toEqual([
-      'shared/http/x.ts imports shared/storage/azure/azure-blob-container.ts; http may import protocols, agent, batch, callers, rate-limit, health, telemetry, errors and clock',
+      'shared/http/x.ts imports shared/storage/azure/azure-blob-container.ts; http may import protocols, agent, batch, callers, rate-limit, health, resilience, telemetry, errors, clock and json',
     ]);
   });
 

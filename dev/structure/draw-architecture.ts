@@ -9,7 +9,7 @@ import {
 import { moduleOf, type TreeFile } from './source-tree.ts';
 
 /** Every module may import these, so lines to them would say nothing. */
-const BASE = ['telemetry', 'errors', 'clock'];
+const BASE = ['telemetry', 'errors', 'clock', 'json'];
 const ROOT = 'composition-root';
 
 const BOX = { width: 118, height: 44 };
@@ -214,7 +214,7 @@ function drawRoot({ layers }: Layout, { left, right, counts }: Sides): string[] 
 function drawBase({ layers }: Layout, { left, right, counts }: Sides): string[] {
   const top = topOf(layers.length) - 20;
   const step = BOX.width + LAYOUT.gap;
-  const first = (left + right) / 2 - step;
+  const first = (left + right) / 2 - ((BASE.length - 1) / 2) * step;
   return [
     ...BASE.map((name, index) =>
       drawBox({
@@ -226,7 +226,7 @@ function drawBase({ layers }: Layout, { left, right, counts }: Sides): string[] 
       }),
     ),
     text({ x: MARGIN, y: top + 19, content: 'Every module may', kind: 'small' }),
-    text({ x: MARGIN, y: top + 35, content: 'import these three.', kind: 'small' }),
+    text({ x: MARGIN, y: top + 35, content: 'import these four.', kind: 'small' }),
     text({ x: MARGIN, y: top + 64, content: 'A dashed line imports types only.', kind: 'small' }),
   ];
 }

@@ -128,20 +128,28 @@ function placeSlots(
   }
 }
 
-/** Moves slots apart until none overlaps, and keeps their common middle. */
+/** Moves slots apart until none overlaps: halfway between all to the right and all to the left. */
 function spread(layer: Slot[], places: Map<string, number>, options: LayoutOptions): void {
-  const before = layer.reduce((sum, { x }) => sum + x, 0);
-  for (const [index, slot] of layer.entries()) {
-    const left = layer[index - 1];
-    if (left === undefined) continue;
-    const distance = (widthOf(left, options) + widthOf(slot, options)) / 2 + options.gap;
-    slot.x = Math.max(slot.x, left.x + distance);
+  const right = layer.map(({ x }) => x);
+  const left = [...right];
+  for (let index = 1; index < layer.length; index += 1) {
+    const least = (right[index - 1] ?? 0) + distanceAt(layer, index, options);
+    right[index] = Math.max(right[index] ?? 0, least);
   }
-  const shift = (layer.reduce((sum, { x }) => sum + x, 0) - before) / layer.length;
-  for (const slot of layer) {
-    slot.x -= shift;
+  for (let index = layer.length - 1; index > 0; index -= 1) {
+    const most = (left[index] ?? 0) - distanceAt(layer, index, options);
+    left[index - 1] = Math.min(left[index - 1] ?? 0, most);
+  }
+  for (const [index, slot] of layer.entries()) {
+    slot.x = ((right[index] ?? 0) + (left[index] ?? 0)) / 2;
     places.set(slot.id, slot.x);
   }
+}
+
+/** Between the middles of a slot and the one before it. */
+function distanceAt(layer: readonly Slot[], index: number, options: LayoutOptions): number {
+  const pair = layer.slice(index - 1, index + 1);
+  return pair.reduce((sum, slot) => sum + widthOf(slot, options) / 2, options.gap);
 }
 
 export function widthOf({ isBox }: Slot, { boxWidth, lineWidth }: LayoutOptions): number {

@@ -1,5 +1,4 @@
-import type { FileObject } from '../batch/api/file-service.ts';
-import { MAX_INPUT_BYTES } from '../batch/planning/plan-input.ts';
+import { MAX_INPUT_BYTES, type FileObject } from '../batch/api/file-service.ts';
 import type { BatchDependencies } from '../batch/queue-trigger.ts';
 import { type CallerContext, type HandlerDependencies, routeId } from './request-context.ts';
 import { boundaryOf, invalidForm, readChunks, readForm } from './upload.ts';

@@ -1,6 +1,6 @@
 /** What one module may import. A module is a folder or a single file directly below `shared/`. */
 export interface ModuleRule {
-  /** Modules that it may import, besides itself and `errors` and `clock`. */
+  /** Modules that it may import, besides itself and the base modules. */
   readonly imports: readonly string[];
   /** Modules of which it may import types only. */
   readonly types?: readonly string[];
@@ -14,7 +14,7 @@ export interface ModuleRule {
 }
 
 /** The layers that every other module may import. */
-export const BASE_MODULES: readonly string[] = ['errors', 'clock'];
+export const BASE_MODULES: readonly string[] = ['errors', 'clock', 'json'];
 
 export const MODULES: Readonly<Record<string, ModuleRule>> = {
   functions: { imports: ['composition-root', 'http', 'batch'] },
@@ -39,7 +39,16 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
     folders: ['composition-root'],
   },
   http: {
-    imports: ['protocols', 'agent', 'batch', 'callers', 'rate-limit', 'health', 'telemetry'],
+    imports: [
+      'protocols',
+      'agent',
+      'batch',
+      'callers',
+      'rate-limit',
+      'health',
+      'resilience',
+      'telemetry',
+    ],
   },
   batch: {
     imports: ['protocols', 'agent', 'storage', 'resilience', 'telemetry'],
@@ -77,10 +86,12 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'metrics-registry.ts',
       'redact.ts',
       'spans.ts',
+      'trace-context.ts',
     ],
   },
   errors: { imports: [] },
   clock: { imports: [] },
+  json: { imports: ['errors'] },
 };
 
 export interface OpenFolder {

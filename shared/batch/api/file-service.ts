@@ -7,6 +7,9 @@ import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
 import type { BlobContainer, BlobProperties } from '../../storage/blob-container.ts';
 
+/** The largest input file, which is also the largest upload. */
+export { MAX_INPUT_BYTES } from '../planning/plan-input.ts';
+
 /** A file in the shape that OpenAI clients read. */
 export interface FileObject {
   readonly id: string;
