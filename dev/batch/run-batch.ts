@@ -20,7 +20,7 @@ export interface RunBatchNeeds {
   readonly idleLimitMs?: number;
 }
 
-/** Every item succeeded; some failed and the results say which. Anything else is a PlainFailure. */
+/** Every item succeeded; some failed and the results say which. Anything else is a CliError. */
 export type BatchExitCode = 0 | 2;
 
 /** Submits the lines of a file, waits for their results and writes them in the order of the input. */

@@ -1,32 +1,33 @@
 import * as z from 'zod';
 import { choice, optionalNumber, ratio } from './schema-fields.ts';
 
-/** [telemetry] of agent.toml: what is told, and to whom. */
+/** [telemetry] of agent.toml. */
 export const telemetry = z.strictObject({
   log_level: choice({
     choices: ['debug', 'info', 'warn', 'error'],
     default: 'info',
-    purpose: 'Lowest level that is logged.',
+    purpose:
+      'Minimum level of log lines. `debug` adds one line for each model attempt and cache decision.',
   }),
   console: choice({
     choices: ['auto', 'always'],
     default: 'auto',
     purpose:
-      'Whether log lines are printed although Application Insights gets them; the platform collects what is printed a second time.',
+      'Whether log lines are also printed while they are exported to Application Insights; the platform collects printed lines a second time.',
   }),
   sampling_ratio: ratio({
     default: 1,
     purpose:
-      'Share of traces that is sent to Application Insights; logs and metrics are always sent.',
+      'Ratio of traces that are exported to Application Insights; logs and metrics are always exported.',
   }),
   price_per_million_input_tokens: optionalNumber({
     min: 0,
     max: 1_000_000,
-    purpose: 'Price of the model, for the metric of cost; there is none without it.',
+    purpose: 'Price of input tokens for the cost metric, which is absent without a price.',
   }),
   price_per_million_output_tokens: optionalNumber({
     min: 0,
     max: 1_000_000,
-    purpose: 'Price of what the model writes, in the same currency.',
+    purpose: 'Price of output tokens, in the same currency.',
   }),
 });

@@ -151,7 +151,7 @@ function createRateLimitAllowance(
       counted = true;
       const result = await limiter.reserve({ callerId, tokens });
       addHeaders(rateLimitHeaders(result, { mode, now: clock.now() }));
-      if (!result.allowed) throw result.refusal;
+      if (!result.allowed) throw result.error;
       return result.reservation;
     },
     isCounted: () => counted,

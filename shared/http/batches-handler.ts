@@ -34,13 +34,13 @@ export async function handleCreateBatch(
   context: CallerContext,
   dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
-  const wanted = parseRequest(createSchema, await context.readJson());
+  const body = parseRequest(createSchema, await context.readJson());
   const { desk } = await dependencies.batch();
   const view = await desk.create({
     owner: context.callerId,
-    inputFileId: wanted.input_file_id,
-    endpoint: wanted.endpoint,
-    metadata: wanted.metadata ?? null,
+    inputFileId: body.input_file_id,
+    endpoint: body.endpoint,
+    metadata: body.metadata ?? null,
   });
   return batchResponse(view);
 }
@@ -52,8 +52,8 @@ export async function handleListBatches(
 ): Promise<PlainResponse> {
   await assertNoBody(context);
   const { query } = context.request;
-  const asked = { after: query.get('after') ?? undefined, limit: query.get('limit') ?? undefined };
-  const { after, limit } = parseRequest(listSchema, asked);
+  const page = { after: query.get('after') ?? undefined, limit: query.get('limit') ?? undefined };
+  const { after, limit } = parseRequest(listSchema, page);
   const { desk } = await dependencies.batch();
   const { batches, hasMore } = await desk.list(context.callerId, { after, limit });
   return jsonResponse({

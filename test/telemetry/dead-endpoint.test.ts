@@ -48,7 +48,7 @@ function startMonitor(to: Ingestion, timeoutMs = 200): MetricsRegistry {
     service: { name: 'agent', version: '1', instance: 'one' },
     registry,
     redact: (text) => text,
-    pace: { everyMs: 20, metricsEveryMs: 200, timeoutMs, closeMs: CLOSE_MS },
+    schedule: { intervalMs: 20, metricsIntervalMs: 200, timeoutMs, shutdownMs: CLOSE_MS },
   });
   return registry;
 }

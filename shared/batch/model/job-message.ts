@@ -76,8 +76,8 @@ export function parseJob(message: unknown): ParsedJob {
   }
   const result = schemaFor(value).safeParse(value);
   if (result.success) return { ok: true, job: dropDeeplyNested(result.data) };
-  const { param, wanted } = describeIssue(result.error, value);
-  return invalidMessage(`${param === undefined ? 'it' : `"${param}"`} ${wanted}`);
+  const { param, expected } = describeIssue(result.error, value);
+  return invalidMessage(`${param === undefined ? 'it' : `"${param}"`} ${expected}`);
 }
 
 /**

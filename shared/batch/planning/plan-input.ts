@@ -78,7 +78,7 @@ function classifyLine(
   }
   const parsed = parseItem(read.value);
   if (parsed.ok) return 'good';
-  const { param, wanted } = parsed.fault;
-  if (param === undefined) return wrong('invalid_item', `as a whole ${wanted}`);
-  return wrong('invalid_item', `has a "${param}" that is wrong: it ${wanted}`, param);
+  const { param, expected } = parsed.fault;
+  if (param === undefined) return wrong('invalid_item', `as a whole ${expected}`);
+  return wrong('invalid_item', `has a "${param}" that is wrong: it ${expected}`, param);
 }

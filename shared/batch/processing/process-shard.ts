@@ -48,13 +48,13 @@ export async function processShard(
   if (hold === 'busy') {
     // Not dropped: the holder may have died a moment ago, and this be what is left of the shard.
     await sender.send(message, { delaySeconds: BUSY_DELAY_SECONDS });
-    telemetry.info('batch shard is held by another delivery');
+    telemetry.info('batch shard lease busy');
     return 'done';
   }
   const remaining = await processLeasedShard({ record, shard, hold }, options);
   if (remaining.items > 0) {
     await sender.send(message, { delaySeconds: remaining.delaySeconds });
-    telemetry.info('batch shard handed over', { ...remaining });
+    telemetry.info('batch shard rescheduled', { ...remaining });
   } else {
     telemetry.info('batch shard finished', { total: shard.items.length });
     const isLong = performance.now() - startedAt > longPassMs;
@@ -94,7 +94,7 @@ async function finishWithoutModelCalls(
     const { crashes } = hold.view;
     const why = `the process ended ${crashes} times in a row while it worked on the job`;
     const exhausted = await failUnfinished(shard, { hold, code: 'exhausted', why });
-    telemetry.error('batch job given up', { crashes, exhausted });
+    telemetry.error('batch shard exhausted', { crashes, exhausted });
     return NONE_LEFT;
   }
   if (await store.isCancelled(record)) return cancelRest(work);

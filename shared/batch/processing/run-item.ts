@@ -89,7 +89,7 @@ function noItem(
     return failureLine(place, 'invalid_json_line', wanted);
   }
   const name = fault.param === undefined ? 'it' : `"${fault.param}"`;
-  return failureLine(place, 'invalid_item', `Cannot accept the item: ${name} ${fault.wanted}`);
+  return failureLine(place, 'invalid_item', `Cannot accept the item: ${name} ${fault.expected}`);
 }
 
 interface ItemRequest {

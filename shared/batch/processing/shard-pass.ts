@@ -34,7 +34,7 @@ export interface RemainingWork {
   /** When it makes sense to go on. */
   readonly delaySeconds: number;
   /** Why they were not tried, or not yet again. */
-  readonly reason?: 'stopping' | 'throttled' | 'waiting' | 'time up';
+  readonly reason?: 'stopping' | 'throttled' | 'waiting' | 'deadline';
 }
 
 interface PassDependencies {
@@ -58,7 +58,7 @@ export async function runPass(
   const dueSeconds = secondsUntilDue(retryTimes.values(), clock.now());
   const blockedSeconds = Math.ceil(pace.blockedMs() / 1_000);
   const delaySeconds = Math.max(dueSeconds, blockedSeconds);
-  const waiting = dueSeconds > 0 ? 'waiting' : 'time up';
+  const waiting = dueSeconds > 0 ? 'waiting' : 'deadline';
   const asked = blockedSeconds > 0 ? 'throttled' : waiting;
   const reason = options.stop.aborted ? 'stopping' : asked;
   return { items: retryTimes.size, delaySeconds, reason };

@@ -16,7 +16,7 @@ import { type AnyValueMap, type Logger, SeverityNumber } from '@opentelemetry/ap
 import type { LogRecord, LogSink } from '../create-telemetry.ts';
 import type { MetricDefinition } from '../metric-definition.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
-import { type MetricName, METRICS, type ObservedName } from '../metrics.ts';
+import { type MetricName, METRICS, type ObservableName } from '../metrics.ts';
 import type { Redact } from '../redact.ts';
 import { ATTRIBUTES } from '../spans.ts';
 import { formatTraceparent, parseTraceparent } from '../trace-context.ts';
@@ -30,9 +30,9 @@ export function forwardMetrics(registry: MetricsRegistry, meter: Meter): void {
   for (const name of Object.keys(METRICS) as MetricName[]) {
     const { kind }: MetricDefinition = METRICS[name];
     if (kind === 'counter' || kind === 'histogram') forwards.set(name, forwardTo(meter, name));
-    else observe(meter, { name: name as ObservedName, registry });
+    else observe(meter, { name: name as ObservableName, registry });
   }
-  registry.listen((metric, value, attributes) => forwards.get(metric)?.(value, attributes));
+  registry.subscribe((metric, value, attributes) => forwards.get(metric)?.(value, attributes));
 }
 
 function forwardTo(meter: Meter, metric: MetricName): MetricForwarder {
@@ -54,7 +54,7 @@ function forwardTo(meter: Meter, metric: MetricName): MetricForwarder {
 
 function observe(
   meter: Meter,
-  { name, registry }: { readonly name: ObservedName; readonly registry: MetricsRegistry },
+  { name, registry }: { readonly name: ObservableName; readonly registry: MetricsRegistry },
 ): void {
   const { kind, unit, help, name: publicName } = METRICS[name];
   const options = { unit, description: help };
@@ -63,7 +63,7 @@ function observe(
       ? meter.createObservableGauge(publicName, options)
       : meter.createObservableCounter(publicName, options);
   instrument.addCallback((result: ObservableResult) => {
-    for (const { value, attributes = {} } of registry.observed(name)) {
+    for (const { value, attributes = {} } of registry.collect(name)) {
       result.observe(value, attributes);
     }
   });

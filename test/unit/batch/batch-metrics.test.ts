@@ -88,7 +88,7 @@ describe('metrics of a batch', () => {
 
     await processor.process(jobOf('job', messages(6)));
 
-    const handedOver = { outcome: 'handed over', reason: 'throttled' };
+    const handedOver = { outcome: 'rescheduled', reason: 'throttled' };
     const throttled = { error_type: 'upstream_rate_limited' };
     expect(value('agent_batch_item_throttled_total', throttled)).toBe(agent.asked.length);
     expect(value('agent_batch_shards_total', handedOver)).toBe(1);
@@ -110,7 +110,7 @@ describe('metrics of a batch', () => {
     if (code === undefined) await processor.stop();
     await delivery;
 
-    expect(value('agent_batch_shards_total', { outcome: 'handed over', reason })).toBe(1);
+    expect(value('agent_batch_shards_total', { outcome: 'rescheduled', reason })).toBe(1);
     expect(value('agent_batch_item_throttled_total')).toBe(0);
   });
 

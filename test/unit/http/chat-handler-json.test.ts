@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../shared/errors.ts';
 import { countTimers, createChat, type ChatScript } from '../../support/chat-handler.ts';
-import { arrive, call, open, postJson, postRaw } from '../../support/http-call.ts';
+import { startRequest, call, open, postJson, postRaw } from '../../support/http-call.ts';
 import { answerOf, never } from '../../support/scripted-model.ts';
 
 function setUp(answers: ChatScript['answers'] = [], answerDeadlineMs = 10_000) {
@@ -9,7 +9,7 @@ function setUp(answers: ChatScript['answers'] = [], answerDeadlineMs = 10_000) {
 }
 
 describe('POST /api/chat', () => {
-  it('answers the whole reply with the id of the request', async () => {
+  it('answers the result with the id of the request', async () => {
     const { handler, model } = setUp([async () => answerOf('Hello')]);
 
     const answered = await call(handler, postJson({ message: 'Hi', maxOutputTokens: 7 }));
@@ -34,7 +34,7 @@ describe('POST /api/chat', () => {
     });
   });
 
-  it('gives the model a signal, a deadline and the trace', async () => {
+  it('passes a signal, a deadline and the trace to the model', async () => {
     const { handler, model } = setUp([async () => answerOf('x')]);
     const before = Date.now();
 
@@ -75,7 +75,7 @@ describe('POST /api/chat', () => {
     expect(answered.status).toBe(413);
   });
 
-  it('answers 504 when the time is up, even when the model does not listen', async () => {
+  it('answers 504 after the deadline, even when the model ignores its signal', async () => {
     const { handler, telemetry } = setUp([() => never()], 20);
 
     const answered = await call(handler, postJson({ message: 'Hi' }));
@@ -90,19 +90,19 @@ describe('POST /api/chat', () => {
     ]);
   });
 
-  it('aborts the model when the client leaves', async () => {
-    const arrival = arrive({ 'content-type': 'application/json' });
-    const asked = Promise.withResolvers<AbortSignal>();
+  it('aborts the model when the client disconnects', async () => {
+    const started = startRequest({ 'content-type': 'application/json' });
+    const called = Promise.withResolvers<AbortSignal>();
     const { handler, telemetry } = setUp([
       (_request, { signal }) => {
-        asked.resolve(signal);
+        called.resolve(signal);
         return never();
       },
     ]);
 
-    const answering = open(handler, postJson({ message: 'Hi' }), arrival.context);
-    const signal = await asked.promise;
-    arrival.leave();
+    const answering = open(handler, postJson({ message: 'Hi' }), started.context);
+    const signal = await called.promise;
+    started.disconnect();
 
     expect((await answering).status).toBe(499);
     expect(signal.aborted).toBe(true);
@@ -123,7 +123,7 @@ describe('POST /api/chat', () => {
     expect(answered.text).not.toContain('secret');
   });
 
-  it('leaves no timer behind, however a turn ends', async () => {
+  it('leaves no timer, however a run ends', async () => {
     const before = countTimers();
     const { handler } = setUp([
       async () => answerOf('x'),
@@ -133,12 +133,12 @@ describe('POST /api/chat', () => {
       },
     ]);
 
-    for (let turn = 0; turn < 3; turn += 1) await call(handler, postJson({ message: 'Hi' }));
+    for (let sent = 0; sent < 3; sent += 1) await call(handler, postJson({ message: 'Hi' }));
 
     expect(countTimers()).toBe(before);
   });
 
-  it('answers JSON when the body says so, whatever is accepted', async () => {
+  it('answers JSON when the body requires it, whatever the Accept header', async () => {
     const { handler } = setUp([async () => answerOf('x')]);
     const request = postJson({ message: 'Hi', stream: false }, { accept: 'text/event-stream' });
 

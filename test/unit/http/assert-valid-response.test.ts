@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { assertValidResponse } from '../../../shared/http/handler.ts';
 
-describe('sendable', () => {
+describe('assertValidResponse', () => {
   it.each([{}, { status: 200 }, { status: 599 }, { headers: { 'x-a': 'tab\tand ü' } }])(
     'passes %j as it is',
     (response) => {

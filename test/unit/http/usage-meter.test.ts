@@ -45,15 +45,15 @@ describe('createUsageMeter', () => {
   });
 
   it('settles nothing for a cached response, complete or not', () => {
-    const [left, whole] = [open(), open()];
+    const [cutOff, complete] = [open(), open()];
 
-    left.meter.markCached();
-    left.meter.recordOutput('text');
-    left.meter.settle();
-    whole.meter.markCached();
-    whole.meter.finish(321);
-    whole.meter.settle();
+    cutOff.meter.markCached();
+    cutOff.meter.recordOutput('text');
+    cutOff.meter.settle();
+    complete.meter.markCached();
+    complete.meter.finish(321);
+    complete.meter.settle();
 
-    expect([...left.settled, ...whole.settled]).toEqual([0, 0]);
+    expect([...cutOff.settled, ...complete.settled]).toEqual([0, 0]);
   });
 });

@@ -2,7 +2,7 @@ import type { HttpResponse } from '@azure/functions';
 import { describe, expect, it } from 'vitest';
 import type { ModelEvent } from '../../../shared/model/model.ts';
 import { countTimers, createChat, type ChatUnderTest } from '../../support/chat-handler.ts';
-import { arrive, call, open, postJson } from '../../support/http-call.ts';
+import { startRequest, call, open, postJson } from '../../support/http-call.ts';
 import { failingAfter, textsThenAnswer, type StreamStep } from '../../support/scripted-model.ts';
 
 const REQUEST = { message: 'Hi', stream: true };
@@ -16,7 +16,7 @@ function readerOf(response: HttpResponse): ReadableStreamDefaultReader<Uint8Arra
 }
 
 describe('POST /api/chat as a stream and its reader', () => {
-  it('pulls no more than the first event before the reader asks', async () => {
+  it('pulls no more than the first event before the reader reads', async () => {
     let made = 0;
     const { handler } = setUp(async function* () {
       for (;;) {
@@ -36,8 +36,8 @@ describe('POST /api/chat as a stream and its reader', () => {
     await reader.cancel();
   });
 
-  it('aborts the model and finishes its stream once when the client leaves', async () => {
-    const arrival = arrive({ 'content-type': 'application/json' });
+  it('aborts the model and finishes its stream once when the client disconnects', async () => {
+    const started = startRequest({ 'content-type': 'application/json' });
     let finished = 0;
     const { handler, telemetry, model } = setUp(async function* (_request, { signal }) {
       try {
@@ -50,13 +50,13 @@ describe('POST /api/chat as a stream and its reader', () => {
       }
     });
 
-    const response = await open(handler, postJson(REQUEST), arrival.context);
+    const response = await open(handler, postJson(REQUEST), started.context);
     const reader = readerOf(response);
     await reader.read();
     await reader.read();
     const waiting = reader.read();
     await new Promise(setImmediate);
-    arrival.leave();
+    started.disconnect();
 
     expect(await waiting).toMatchObject({ done: true });
     expect(model.calls[0]?.call.signal.aborted).toBe(true);
@@ -85,7 +85,7 @@ describe('POST /api/chat as a stream and its reader', () => {
     expect(countTimers()).toBe(before);
   });
 
-  it('leaves no timer behind, however a stream ends', async () => {
+  it('leaves no timer, however a stream ends', async () => {
     const before = countTimers();
     const scripts: StreamStep[] = [
       () => textsThenAnswer(['a']),

@@ -50,7 +50,7 @@ describe('GET /ready', () => {
     });
   });
 
-  it('answers 503 and when to ask again while there is no configuration', async () => {
+  it('answers 503 with Retry-After while there is no configuration', async () => {
     const handler = publicHandler<ReadyDependencies>(
       () => Promise.reject(new ServiceError('config_unavailable', 'OPENAI_API_KEY must be a key')),
       handleReady,

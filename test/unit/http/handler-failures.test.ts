@@ -48,7 +48,7 @@ function hostileError(): Error {
   });
 }
 
-describe('asOpenHandler, when something fails', () => {
+describe('publicHandler, when something fails', () => {
   it.each(THROWN)('answers fixed text when the answer throws %s', async (_name, thrown) => {
     const { handler, telemetry } = setUp(failing(thrown));
 
@@ -77,7 +77,7 @@ describe('asOpenHandler, when something fails', () => {
         fields: { code: 'internal', cause: 'RangeError' },
       },
     ]);
-    expect(telemetry.lines[0]?.fields['place']).toContain('open-handler-failures.test.ts');
+    expect(telemetry.lines[0]?.fields['place']).toContain('handler-failures.test.ts');
   });
 
   it.each(THROWN)('answers fixed text when the service rejects with %s', async (_name, thrown) => {
@@ -96,7 +96,7 @@ describe('asOpenHandler, when something fails', () => {
     expect(JSON.stringify([logged, answered.text])).not.toContain('secret');
   });
 
-  it('tells the platform why the service could not be made', async () => {
+  it('logs to the platform why the service could not start', async () => {
     const logged: unknown[] = [];
     const context = new InvocationContext({ logHandler: (...line) => void logged.push(line) });
     const handler = publicHandler<HandlerDependencies>(
@@ -111,7 +111,7 @@ describe('asOpenHandler, when something fails', () => {
         'error',
         'service failed to start',
         'TypeError',
-        expect.stringContaining('open-handler-failures.test.ts'),
+        expect.stringContaining('handler-failures.test.ts'),
       ],
     ]);
   });
