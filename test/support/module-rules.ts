@@ -86,6 +86,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'metrics-registry.ts',
       'redact.ts',
       'spans.ts',
+      'log-metrics.ts',
       'trace-context.ts',
     ],
   },
