@@ -11,7 +11,7 @@ import { createHttpClient, type HttpClient } from '../model/http-client.ts';
 import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface ModelDependencies {
+interface ModelDependencies {
   readonly secrets: Secrets;
   readonly credential: () => Promise<TokenCredential>;
   readonly clock: Clock;
