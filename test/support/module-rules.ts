@@ -71,10 +71,10 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
   resilience: { imports: ['telemetry'] },
   callers: { imports: ['telemetry'] },
   'rate-limit': { imports: ['callers', 'telemetry'] },
-  cache: { imports: ['telemetry'] },
-  health: { imports: ['telemetry'] },
+  cache: { imports: ['resilience', 'telemetry'] },
+  health: { imports: ['resilience', 'telemetry'] },
   config: { imports: ['secrets', 'telemetry'] },
-  secrets: { imports: ['telemetry'] },
+  secrets: { imports: ['resilience', 'telemetry'] },
   telemetry: {
     imports: [],
     folders: ['azure-monitor'],
