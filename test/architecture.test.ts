@@ -225,7 +225,7 @@ describe('an import within a module', () => {
     );
 
     expect(upwards).toEqual([
-      'shared/batch/storage/x.ts imports shared/batch/processing/run-item.ts; within batch, storage may import storage, model and storage-names.ts',
+      'shared/batch/storage/x.ts imports shared/batch/processing/run-item.ts; within batch, storage may import storage, model, storage-names.ts and input-limits.ts',
     ]);
     expect(downwards).toEqual([]);
   });
@@ -241,11 +241,11 @@ describe('an import within a module', () => {
     );
 
     expect(ofModel).toEqual([
-      'shared/batch/model/x.ts imports shared/batch/processing/process-message.ts; within batch, model may import model and storage-names.ts',
-      'shared/batch/model/x.ts imports shared/batch/create-batch.ts; within batch, model may import model and storage-names.ts',
+      'shared/batch/model/x.ts imports shared/batch/processing/process-message.ts; within batch, model may import model, storage-names.ts and input-limits.ts',
+      'shared/batch/model/x.ts imports shared/batch/create-batch.ts; within batch, model may import model, storage-names.ts and input-limits.ts',
     ]);
     expect(ofStorage).toEqual([
-      'shared/batch/storage/x.ts imports shared/batch/queue-trigger.ts; within batch, storage may import storage, model and storage-names.ts',
+      'shared/batch/storage/x.ts imports shared/batch/queue-trigger.ts; within batch, storage may import storage, model, storage-names.ts and input-limits.ts',
     ]);
   });
 

@@ -53,7 +53,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
   batch: {
     imports: ['protocols', 'agent', 'storage', 'resilience', 'telemetry'],
     folders: ['api', 'processing', 'planning', 'storage', 'model'],
-    base: ['storage-names.ts'],
+    base: ['storage-names.ts', 'input-limits.ts'],
   },
   protocols: { imports: [], types: ['agent', 'model'] },
   agent: { imports: ['model', 'cache', 'telemetry'] },
