@@ -31,8 +31,15 @@ const model = z.strictObject({
     min: 1,
     max: 1_000_000,
     unit: 'tokens',
+    purpose: 'Maximum length of an answer; a request may set a lower bound, not a higher one.',
+  }),
+  default_output_tokens: integer({
+    default: 4_096,
+    min: 1,
+    max: 1_000_000,
+    unit: 'tokens',
     purpose:
-      'Maximum length of an answer; a request may ask for less. Unset leaves it to the model.',
+      'Maximum length of an answer for requests without a bound. It is sent to the model and reserved in the limits; reasoning counts as output.',
   }),
   temperature: optionalNumber({
     min: 0,
