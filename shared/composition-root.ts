@@ -44,7 +44,7 @@ export interface Service extends ChatDependencies, MetricsDependencies {
 }
 
 /** Replacements for tests. */
-export interface ServiceOverrides {
+interface ServiceOverrides {
   /** The text of agent.toml; the defaults apply without it. */
   readonly agentToml?: string;
   /** The test closes them itself. */

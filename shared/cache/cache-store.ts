@@ -37,7 +37,7 @@ export function isFresh(
   return remainingMs > 0 && remainingMs <= ttlMs;
 }
 
-export interface TieredCacheStoreOptions {
+interface TieredCacheStoreOptions {
   /** Read first; entries found in the remote store are copied here. */
   readonly local: CacheStore;
   readonly remote: CacheStore;

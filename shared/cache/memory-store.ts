@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import { type CacheEntry, isFresh, type CacheStore } from './cache-store.ts';
 
-export interface MemoryStoreOptions {
+interface MemoryStoreOptions {
   readonly maxEntries: number;
   /** Of all entries together. */
   readonly maxBytes: number;

@@ -9,7 +9,7 @@ export interface TextStore {
   set(key: string, value: string, options: { readonly px: number }): Promise<unknown>;
 }
 
-export interface RedisStoreOptions {
+interface RedisStoreOptions {
   readonly redis: TextStore;
   /** Runs a command within its time limit; rejects at once while Redis is unavailable. */
   readonly execute: <T>(command: () => Promise<T>) => Promise<T>;

@@ -1,3 +1,5 @@
+import { raceAbort } from '../resilience/abort.ts';
+
 /** How a shared call ended. */
 export type SharedCallResult<T> =
   | { readonly kind: 'value'; readonly value: T }
@@ -12,21 +14,17 @@ export interface CallLeader<T> {
   settle(result: SharedCallResult<T>): void;
 }
 
-export type JoinedCall<T> =
+type JoinedCall<T> =
   | { readonly role: 'leader'; readonly leader: CallLeader<T> }
   | { readonly role: 'follower'; readonly result: Promise<SharedCallResult<T>> };
 
-/** Allows one call at a time for each key. */
-export interface SingleFlight<T> {
-  join(key: string): JoinedCall<T>;
-  /** Number of calls in flight. */
-  size(): number;
-}
+type SingleFlight<T> = ReturnType<typeof createSingleFlight<T>>;
 
-export function createSingleFlight<T>(): SingleFlight<T> {
+/** Allows one call at a time for each key. */
+export function createSingleFlight<T>() {
   const inFlight = new Map<string, Promise<SharedCallResult<T>>>();
   return {
-    join(key) {
+    join(key: string): JoinedCall<T> {
       const current = inFlight.get(key);
       if (current !== undefined) return { role: 'follower', result: current };
       const { promise, resolve } = Promise.withResolvers<SharedCallResult<T>>();
@@ -38,12 +36,13 @@ export function createSingleFlight<T>(): SingleFlight<T> {
       }
       return { role: 'leader', leader: { settle } };
     },
+    /** Number of calls in flight. */
     size: () => inFlight.size,
   };
 }
 
 /** The outcome of `coalesce` for one request. */
-export type CoalescedCall<T> =
+type CoalescedCall<T> =
   | { readonly kind: 'value'; readonly value: T }
   | { readonly kind: 'leader'; readonly leader: CallLeader<T> }
   /** Make a separate call: the result of the shared call must not be shared. */
@@ -62,6 +61,7 @@ export async function coalesce<T>(
   for (;;) {
     const joined = flights.join(key);
     if (joined.role === 'leader') return { kind: 'leader', leader: joined.leader };
+    // An aborted request stops waiting; the shared call continues for the others.
     const result = await raceAbort(joined.result, signal);
     switch (result.kind) {
       case 'value':
@@ -76,15 +76,4 @@ export async function coalesce<T>(
     // Any further call for this key starts after this point.
     joinedBeforeStart = true;
   }
-}
-
-/** Stops waiting when the signal aborts; the shared call continues for the other requests. */
-function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    // eslint-disable-next-line typescript/prefer-promise-reject-errors -- the reason is passed on unchanged
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -44,7 +44,7 @@ export type LookupResult =
   | { readonly kind: 'miss'; readonly fill: CacheFill; readonly status: CacheStatus };
 
 /** Handle for a cache miss. Settle it exactly once; other requests may wait. Later calls are ignored. */
-export interface CacheFill {
+interface CacheFill {
   /** The response is complete: shares and stores it if it is cacheable. Never rejects. */
   store(candidate: CandidateResponse): Promise<CacheStatus>;
   /** The call failed in a way that concerns every waiting request. */
@@ -53,7 +53,7 @@ export interface CacheFill {
   abandon(): void;
 }
 
-export interface ResponseCacheOptions {
+interface ResponseCacheOptions {
   readonly store: CacheStore;
   readonly ttlMs: number;
   readonly clock: Clock;
@@ -163,7 +163,7 @@ function createCacheFill(options: CacheFillOptions): CacheFill {
 }
 
 /** Totals since the process started. */
-export interface CacheCounts {
+interface CacheCounts {
   readonly hits: number;
   readonly collapsed: number;
   readonly misses: number;

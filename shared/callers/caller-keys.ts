@@ -48,7 +48,7 @@ export function findCaller(keys: CallerKeys, presented: string): string | undefi
 }
 
 /** The source of the secret `caller-keys`. */
-export interface CallerKeySource {
+interface CallerKeySource {
   /** The current secret, or undefined if there is no usable one. */
   read(): string | undefined;
   /** Whether the secret does not exist, as opposed to one that cannot be read now. */

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 
-export interface ClientAddressOptions {
+interface ClientAddressOptions {
   /** Own proxies between the platform's front end and the client, such as a gateway. */
   readonly proxiesInFront: number;
 }

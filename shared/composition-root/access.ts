@@ -14,7 +14,7 @@ import { policiesOf } from '../rate-limit/policies.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface CallerAccess {
+interface CallerAccess {
   readonly identify: (evidence: CallerEvidence) => Caller;
   /** @throws ServiceError while the caller keys cannot be read, because no caller is admitted then */
   requireConfigured(): void;
@@ -37,7 +37,7 @@ export function createCallerAccess(settings: Settings, secrets: Secrets): Caller
   };
 }
 
-export interface LimitsDependencies {
+interface LimitsDependencies {
   readonly settings: Settings;
   /** If undefined, each instance enforces the limits alone. */
   readonly shared: SharedBuckets | undefined;

@@ -16,7 +16,7 @@ import type { RequiredSecret, Secrets } from '../secrets/secrets.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface ReadinessDependencies {
+interface ReadinessDependencies {
   readonly settings: Settings;
   readonly secrets: Secrets;
   readonly model: ConfiguredModel;
@@ -68,7 +68,7 @@ function secretsStatus(secrets: Secrets, required: readonly RequiredSecret[]): P
   return { status: 'degraded', reason, sources };
 }
 
-export interface GaugeSources {
+interface GaugeSources {
   readonly model: ResilientModel;
   readonly cache: { readonly responseCache: ResponseCache } | undefined;
 }

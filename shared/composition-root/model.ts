@@ -12,7 +12,7 @@ import { createUnconfiguredModel, createSwappableModel } from '../model/replacea
 import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface ModelDependencies {
+interface ModelDependencies {
   readonly secrets: Secrets;
   readonly credential: () => Promise<TokenCredential>;
   readonly clock: Clock;

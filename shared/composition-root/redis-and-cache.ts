@@ -11,7 +11,7 @@ import { createRedisCircuit, REDIS_CIRCUIT_DEFAULTS } from '../redis/redis-circu
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface RedisDependencies {
+interface RedisDependencies {
   readonly settings: Settings;
   readonly secrets: Secrets;
   readonly clock: Clock;
@@ -86,7 +86,7 @@ function currentToken(secrets: Secrets): string {
   throw new ServiceError('config_unavailable', `Cannot use Redis: ${name} is not set`);
 }
 
-export interface CacheDependencies {
+interface CacheDependencies {
   readonly settings: Settings;
   readonly redis: SharedRedis | undefined;
   readonly clock: Clock;

@@ -8,7 +8,7 @@ import type { Secrets } from '../secrets/secrets.ts';
 import { createVaultSecrets } from '../secrets/vault-secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface SecretsDependencies {
+interface SecretsDependencies {
   readonly settings: Settings;
   readonly credential: () => Promise<TokenCredential>;
   readonly clock: Clock;
@@ -52,7 +52,7 @@ export function lazyCredential({ azureClientId }: Settings): Memoized<TokenCrede
   });
 }
 
-export interface Memoized<T> {
+interface Memoized<T> {
   (): Promise<T>;
   /** The existing value, or undefined if it was never created or its creation failed. */
   peek(): Promise<T | undefined>;

@@ -15,7 +15,7 @@ import { observeProcess } from '../telemetry/process-metrics.ts';
 import { createRedactor, type Redact } from '../telemetry/redact.ts';
 import type { LogLevel, Telemetry } from '../telemetry/telemetry.ts';
 
-export interface TelemetryDependencies {
+interface TelemetryDependencies {
   readonly environment: Environment;
   readonly settings: Settings;
   readonly clock: Clock;

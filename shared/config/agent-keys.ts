@@ -47,7 +47,7 @@ function keysBelow(section: z.ZodObject, path: readonly string[]): AgentKey[] {
 }
 
 /** An agent.toml name in camel case: `max_request_bytes` is `maxRequestBytes`. */
-export type CamelName<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+type CamelName<Name extends string> = Name extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<CamelName<Tail>>}`
   : Name;
 

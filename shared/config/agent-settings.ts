@@ -16,7 +16,7 @@ import type { SettingSource } from './variables.ts';
 /** The settings of agent.toml in camel case, with defaults. */
 export type AgentSettings = CamelKeys<z.output<typeof agentSchema>>;
 
-export interface AgentSettingsResult {
+interface AgentSettingsResult {
   /** Complete only if there are no problems. */
   readonly settings: AgentSettings;
   /** By dotted key, such as `limits.max_request_bytes`. */

@@ -8,7 +8,7 @@ import { ConfigError, type ConfigProblem } from './config-error.ts';
 /** A parsed TOML table with unchecked values. */
 export type TomlTable = Readonly<Record<string, unknown>>;
 
-export type TomlResult = { readonly table: TomlTable } | { readonly problem: ConfigProblem };
+type TomlResult = { readonly table: TomlTable } | { readonly problem: ConfigProblem };
 
 export function parseToml(text: string): TomlResult {
   try {
@@ -32,7 +32,7 @@ function reasonOf(error: TomlError): string {
  * The line on which a key begins. The parser does not report positions, so this parses growing
  * prefixes of the file until the key appears, instead of a second TOML grammar.
  */
-export function lineOfKey(text: string, path: readonly string[]): number | undefined {
+function lineOfKey(text: string, path: readonly string[]): number | undefined {
   const lines = text.split('\n');
   let lastWithout = 0;
   for (let count = 1; count <= lines.length; count += 1) {
@@ -136,7 +136,7 @@ function printable(name: string): string {
 }
 
 /** The candidate with the smallest edit distance to the name. */
-export function closestMatch(name: string, candidates: readonly string[]): string | undefined {
+function closestMatch(name: string, candidates: readonly string[]): string | undefined {
   let nearest: string | undefined;
   let smallest = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
@@ -150,7 +150,7 @@ export function closestMatch(name: string, candidates: readonly string[]): strin
 }
 
 /** Levenshtein distance, one row of the table at a time. */
-export function editDistance(from: string, to: string): number {
+function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (let line = 1; line <= from.length; line += 1) {
     const above = row;

@@ -51,7 +51,7 @@ export function inspectConfig(
 }
 
 /** How to connect to the storage account. */
-export type StorageSettings =
+type StorageSettings =
   | { readonly kind: 'connectionString'; readonly connectionString: string }
   | { readonly kind: 'identity'; readonly blobUri: string; readonly queueUri: string };
 

@@ -16,7 +16,7 @@ export type VariableSettings = {
     : string | undefined;
 };
 
-export interface VariableSettingsResult {
+interface VariableSettingsResult {
   /** Complete only if there are no problems. */
   readonly settings: VariableSettings;
   /** By the name of the variable. */
@@ -94,7 +94,7 @@ export interface VariableSources {
   readonly secrets?: Secrets | undefined;
 }
 
-export interface ResolvedVariable {
+interface ResolvedVariable {
   readonly text: string | undefined;
   readonly source: SettingSource;
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
+import { withTimeout } from '../resilience/abort.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
@@ -32,7 +33,7 @@ export interface Readiness {
 /** Checks one part. May reject or never settle; must not make a paid call. */
 export type Check = (signal: AbortSignal) => Promise<PartStatus>;
 
-export interface ReadinessOptions {
+interface ReadinessOptions {
   readonly checks: {
     readonly chat: Check;
     readonly batch: Check;
@@ -51,10 +52,10 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   let latest: { readonly at: number; readonly report: Promise<ReadinessReport> } | undefined;
   async function runChecks(): Promise<ReadinessReport> {
     const [chat, batch, secrets, redis] = await Promise.all([
-      withTimeout('chat', { check: checks.chat, options }),
-      withTimeout('batch', { check: checks.batch, options }),
-      checks.secrets && withTimeout('secrets', { check: checks.secrets, options }),
-      checks.redis && withTimeout('redis', { check: checks.redis, options }),
+      runCheck('chat', { check: checks.chat, options }),
+      runCheck('batch', { check: checks.batch, options }),
+      checks.secrets && runCheck('secrets', { check: checks.secrets, options }),
+      checks.redis && runCheck('redis', { check: checks.redis, options }),
     ]);
     const others = {
       batch,
@@ -79,30 +80,31 @@ function overall(chat: PartStatus, others: readonly PartStatus[]): Status {
   return [chat, ...others].every(({ status }) => status === 'ready') ? 'ready' : 'degraded';
 }
 
-async function withTimeout(
+async function runCheck(
   part: string,
   { check, options }: { check: Check; options: ReadinessOptions },
 ): Promise<PartStatus> {
+  const { timeoutMs, telemetry } = options;
   const abort = new AbortController();
-  const timeout = Promise.withResolvers<PartStatus>();
-  const timer = setTimeout(() => {
-    abort.abort();
-    options.telemetry.warn('readiness check timed out', { part, timeoutMs: options.timeoutMs });
-    timeout.resolve({ status: 'unready', reason: 'the check timed out' });
-  }, options.timeoutMs);
   try {
-    return await Promise.race([check(abort.signal), timeout.promise]);
+    const timeout = { timeoutMs, onTimeout: () => new CheckTimeoutError('The check timed out') };
+    return await withTimeout(check(abort.signal), timeout);
   } catch (error) {
-    options.telemetry.warn('readiness check failed', { part, cause: describeError(error) });
+    abort.abort();
+    if (error instanceof CheckTimeoutError) {
+      telemetry.warn('readiness check timed out', { part, timeoutMs });
+      return { status: 'unready', reason: 'the check timed out' };
+    }
+    telemetry.warn('readiness check failed', { part, cause: describeError(error) });
     // Only messages of ServiceError are safe to show to callers.
     if (error instanceof ServiceError) {
       return { status: 'unready', code: error.code, reason: error.message };
     }
     return { status: 'unready', reason: 'the check failed' };
-  } finally {
-    clearTimeout(timer);
   }
 }
+
+class CheckTimeoutError extends Error {}
 
 /** The state of one model endpoint, as seen from regular calls. */
 export interface ObservedEndpoint {

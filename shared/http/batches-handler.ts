@@ -35,8 +35,8 @@ export async function handleCreateBatch(
   dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
   const body = parseRequest(createSchema, await context.readJson());
-  const { desk } = await dependencies.batch();
-  const view = await desk.create({
+  const { batches: service } = await dependencies.batch();
+  const view = await service.create({
     owner: context.callerId,
     inputFileId: body.input_file_id,
     endpoint: body.endpoint,
@@ -54,8 +54,8 @@ export async function handleListBatches(
   const { query } = context.request;
   const page = { after: query.get('after') ?? undefined, limit: query.get('limit') ?? undefined };
   const { after, limit } = parseRequest(listSchema, page);
-  const { desk } = await dependencies.batch();
-  const { batches, hasMore } = await desk.list(context.callerId, { after, limit });
+  const { batches: service } = await dependencies.batch();
+  const { batches, hasMore } = await service.list(context.callerId, { after, limit });
   return jsonResponse({
     object: 'list',
     data: batches.map(toOpenAiBatch),
@@ -71,8 +71,8 @@ export async function handleGetBatch(
   dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
   const id = await routeId(context);
-  const { desk } = await dependencies.batch();
-  return batchResponse(await desk.view(id, context.callerId));
+  const { batches: service } = await dependencies.batch();
+  return batchResponse(await service.view(id, context.callerId));
 }
 
 /** POST /v1/batches/{id}/cancel */
@@ -81,8 +81,8 @@ export async function handleCancelBatch(
   dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
   const id = await routeId(context);
-  const { desk } = await dependencies.batch();
-  return batchResponse(await desk.cancel(id, context.callerId));
+  const { batches: service } = await dependencies.batch();
+  return batchResponse(await service.cancel(id, context.callerId));
 }
 
 /** POST /v1/batches/{id}/retry-failed */
@@ -91,8 +91,8 @@ export async function handleRetryBatch(
   dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
   const id = await routeId(context);
-  const { desk } = await dependencies.batch();
-  return batchResponse(await desk.retryFailed(id, context.callerId));
+  const { batches: service } = await dependencies.batch();
+  return batchResponse(await service.retryFailed(id, context.callerId));
 }
 
 function batchResponse(view: BatchView): PlainResponse {

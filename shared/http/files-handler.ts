@@ -1,5 +1,5 @@
 import type { FileObject } from '../batch/api/file-service.ts';
-import { MAX_INPUT_BYTES } from '../batch/planning/plan-input.ts';
+import { MAX_INPUT_BYTES } from '../batch/input-limits.ts';
 import type { BatchDependencies } from '../batch/queue-trigger.ts';
 import { type CallerContext, type HandlerDependencies, routeId } from './request-context.ts';
 import { boundaryOf, invalidForm, readChunks, readForm } from './upload.ts';

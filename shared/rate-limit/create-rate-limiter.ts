@@ -31,7 +31,7 @@ export interface SharedBuckets {
   readonly state: () => 'ready' | 'unavailable';
 }
 
-export interface RateLimiterOptions {
+interface RateLimiterOptions {
   readonly policies: readonly LimitPolicy[];
   readonly mode: LimitMode;
   readonly localBucketsOf: (policy: LimitPolicy) => BucketStore;

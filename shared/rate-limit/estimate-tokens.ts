@@ -1,5 +1,5 @@
 /** The parts of a request that determine its size. */
-export interface TokenEstimateInput {
+interface TokenEstimateInput {
   /** Every text that is sent to the model, including the instructions. */
   readonly texts: readonly string[];
   /** The bound on the output that is sent to the model. */

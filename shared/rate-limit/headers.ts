@@ -1,7 +1,7 @@
 import type { LimitMode } from './create-rate-limiter.ts';
 import type { PolicyState, RateLimitResult } from './rate-limiter.ts';
 
-export interface RateLimitHeadersOptions {
+interface RateLimitHeadersOptions {
   readonly mode: LimitMode;
   /** Milliseconds since the epoch. */
   readonly now: number;

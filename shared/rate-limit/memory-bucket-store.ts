@@ -2,13 +2,13 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import type { BucketShape, BucketStore, TakeResult } from './bucket-store.ts';
 
-export interface MemoryBucketsOptions extends BucketShape {
+interface MemoryBucketsOptions extends BucketShape {
   /** The least recently used bucket is evicted first; its caller starts with a full one again. */
   readonly maxKeys: number;
   readonly clock: Clock;
 }
 
-export interface MemoryBuckets extends BucketStore {
+interface MemoryBuckets extends BucketStore {
   /** Number of buckets in memory. */
   size(): number;
 }

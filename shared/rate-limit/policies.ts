@@ -1,7 +1,7 @@
 import type { BucketShape } from './bucket-store.ts';
 
 /** The unit that a policy counts. */
-export type LimitUnit = 'requests' | 'tokens';
+type LimitUnit = 'requests' | 'tokens';
 
 /** One limit on the usage of a caller. */
 export interface LimitPolicy extends BucketShape {

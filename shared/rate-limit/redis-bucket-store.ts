@@ -2,7 +2,7 @@ import { Ratelimit, type RatelimitConfig } from '@upstash/ratelimit';
 import * as z from 'zod';
 import type { BucketShape, BucketStore, TakeResult } from './bucket-store.ts';
 
-export interface RedisBucketsOptions extends BucketShape {
+interface RedisBucketsOptions extends BucketShape {
   readonly redis: RatelimitConfig['redis'];
   /** Prepended to every key. */
   readonly prefix: string;

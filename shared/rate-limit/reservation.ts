@@ -73,7 +73,7 @@ function storeOf(stores: BucketStores, policy: LimitPolicy): BucketStore {
   return store;
 }
 
-export interface ReservationOptions {
+interface ReservationOptions {
   readonly localRequests: readonly BucketRequest[];
   readonly sharedRequests: readonly BucketRequest[];
   readonly adjustLocal: (requests: readonly BucketRequest[]) => Promise<void>;

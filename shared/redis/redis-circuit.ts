@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { withTimeout } from '../resilience/abort.ts';
 import { createCircuitBreaker } from '../resilience/circuit-breaker.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -14,7 +15,7 @@ export interface RedisCircuit {
   state(): 'ready' | 'unavailable';
 }
 
-export interface RedisCircuitOptions {
+interface RedisCircuitOptions {
   /** Checks whether Redis answers. */
   readonly ping: () => Promise<unknown>;
   /** Time limit of one command. */
@@ -35,7 +36,7 @@ export const REDIS_CIRCUIT_DEFAULTS = {
 } as const;
 
 /** The command was skipped or did not end within its time limit. */
-export class RedisUnavailableError extends Error {
+class RedisUnavailableError extends Error {
   constructor(message: string) {
     super(message);
     this.name = 'RedisUnavailableError';
@@ -64,7 +65,7 @@ export function createRedisCircuit(options: RedisCircuitOptions): RedisCircuit {
   function probe(): void {
     const permit = breaker.tryAcquire();
     if (permit === undefined) return;
-    void withTimeout(ping, timeoutMs).then(
+    void limitTime(ping(), timeoutMs).then(
       () => permit.succeed(),
       () => permit.fail(),
     );
@@ -84,7 +85,7 @@ export function createRedisCircuit(options: RedisCircuitOptions): RedisCircuit {
         throw new RedisUnavailableError('The command was skipped after an earlier failure');
       }
       try {
-        const result = await withTimeout(command, timeoutMs);
+        const result = await limitTime(command(), timeoutMs);
         permit.succeed();
         recordSuccess();
         return result;
@@ -127,15 +128,9 @@ function createThrottle({ clock, logIntervalMs }: RedisCircuitOptions): () => bo
   };
 }
 
-async function withTimeout<T>(command: () => Promise<T>, timeoutMs: number): Promise<T> {
-  const timeout = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => timeout.reject(new RedisUnavailableError('Redis did not answer within the time limit')),
+function limitTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+  return withTimeout(work, {
     timeoutMs,
-  );
-  try {
-    return await Promise.race([command(), timeout.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+    onTimeout: () => new RedisUnavailableError('Redis did not answer within the time limit'),
+  });
 }

@@ -1,6 +1,6 @@
 import { Redis } from '@upstash/redis';
 
-export interface RedisClientOptions {
+interface RedisClientOptions {
   readonly url: string;
   readonly token: string;
   /** Time limit of one HTTP request, so that an unresponsive Redis does not hold sockets. */

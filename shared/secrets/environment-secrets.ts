@@ -36,7 +36,7 @@ export function readEnvironmentSecrets({
 /** A vault stores at most 25 kB; keys and addresses are much shorter. */
 const MAX_SECRET_BYTES = 24 * 1024;
 
-export type NormalizedSecret =
+type NormalizedSecret =
   | { readonly value: string }
   | { readonly value: undefined; readonly reason: 'empty' | 'too large' };
 

@@ -1,6 +1,7 @@
 import type { TokenCredential } from '@azure/identity';
 import { SecretClient, type SecretClientOptions } from '@azure/keyvault-secrets';
 import * as z from 'zod';
+import { raceAbort } from '../resilience/abort.ts';
 import {
   type SecretReader,
   type SecretReadResult,
@@ -8,7 +9,7 @@ import {
   type VaultErrorReason,
 } from './secrets.ts';
 
-export interface KeyVaultOptions {
+interface KeyVaultOptions {
   /** Such as https://NAME.vault.azure.net. */
   readonly vaultUrl: string;
   readonly credential: TokenCredential;
@@ -57,14 +58,8 @@ function abortableCredential(credential: TokenCredential): TokenCredential {
     getToken(scopes, options) {
       const token = credential.getToken(scopes, options);
       const { abortSignal } = options ?? {};
-      if (abortSignal === undefined) return token;
-      const aborted = Promise.withResolvers<never>();
-      const onAbort = (): void => aborted.reject(new VaultError('timed out'));
-      abortSignal.addEventListener('abort', onAbort);
-      if (abortSignal.aborted) onAbort();
-      return Promise.race([token, aborted.promise]).finally(() => {
-        abortSignal.removeEventListener('abort', onAbort);
-      });
+      if (!(abortSignal instanceof AbortSignal)) return token;
+      return raceAbort(token, abortSignal);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { raceAbort } from '../resilience/abort.ts';
 import {
   type SecretName,
   type SecretReader,
@@ -36,7 +37,7 @@ export const DEFAULT_REFRESH_SCHEDULE: RefreshSchedule = {
   lateRefusalMs: 30_000,
 };
 
-export interface RefreshState {
+interface RefreshState {
   /** The vault has answered for every secret at least once. */
   readonly isComplete: boolean;
   readonly consecutiveFailures: number;
@@ -56,7 +57,7 @@ export function nextReadDelayMs(
   return Math.min(doubled, schedule.maxStartRetryMs) * (0.8 + 0.2 * random);
 }
 
-export interface SecretPollerOptions {
+interface SecretPollerOptions {
   /** Must not throw. */
   readonly read: () => Promise<void>;
   /** Called after each read. */
@@ -101,7 +102,7 @@ export interface FetchResult {
   readonly failures: ReadonlyMap<SecretName, VaultErrorReason>;
 }
 
-export interface FetchOptions {
+interface FetchOptions {
   readonly reader: SecretReader;
   readonly names: readonly SecretName[];
   readonly timeoutMs: number;
@@ -112,20 +113,15 @@ export async function fetchAll({ reader, names, timeoutMs }: FetchOptions): Prom
   const readings = new Map<SecretName, SecretReadResult>();
   const failures = new Map<SecretName, VaultErrorReason>();
   const abort = new AbortController();
-  // Raced as well as aborted: some credentials ignore the signal.
-  const timeout = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const error = new VaultError('timed out');
-    timeout.reject(error);
-    abort.abort(error);
-  }, timeoutMs);
+  const timer = setTimeout(() => abort.abort(new VaultError('timed out')), timeoutMs);
   timer.unref();
   try {
     await Promise.all(
       names.map(async (name) => {
         try {
-          const reading = await Promise.race([reader.read(name, abort.signal), timeout.promise]);
-          readings.set(name, reading);
+          // Raced, because some credentials ignore the signal.
+          const reading = reader.read(name, abort.signal);
+          readings.set(name, await raceAbort(reading, abort.signal));
         } catch (thrown) {
           failures.set(name, thrown instanceof VaultError ? thrown.reason : 'server error');
         }

@@ -27,7 +27,7 @@ import type {
 import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface VaultSecretsOptions extends EnvironmentSecretsOptions {
+interface VaultSecretsOptions extends EnvironmentSecretsOptions {
   readonly reader: SecretReader;
   readonly schedule: RefreshSchedule;
   readonly clock: Clock;

@@ -6,7 +6,7 @@ import type { LogFields, LogLevel, Telemetry } from './telemetry.ts';
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 const MAX_FIELD_CHARS = 2_000;
 
-export interface ConsoleLoggerOptions {
+interface ConsoleLoggerOptions {
   readonly clock: Clock;
   /** Lines below this level are dropped. */
   readonly minLevel: LogLevel;

@@ -10,7 +10,7 @@ export interface LogRecord {
 
 export type LogSink = (record: LogRecord) => void;
 
-export interface TelemetryOptions {
+interface TelemetryOptions {
   readonly log: LogSink;
   readonly meter?: Meter;
   readonly tracer?: Tracer;

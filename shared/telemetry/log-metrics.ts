@@ -28,8 +28,8 @@ export const COUNTED_LINES: Readonly<Record<string, CountLine>> = {
   'batch shard rescheduled': (meter, { reason }) =>
     meter.count('batchShards', 1, { outcome: 'rescheduled', reason: toAttribute(reason) }),
   'batch shard lease busy': countShard('lease_busy'),
-  'batch message refused': countShard('refused'),
-  'batch job expired': countShard('expired'),
+  'batch message rejected': countShard('rejected'),
+  'batch shard expired': countShard('expired'),
   'batch shard exhausted'(meter) {
     meter.count('batchShards', 1, { outcome: 'exhausted' });
     meter.count('batchPoisoned', 1);

@@ -14,7 +14,7 @@ export interface Observation {
 }
 
 /** One combination of attribute values of a metric, with its measurements. */
-export interface Series {
+interface Series {
   readonly attributes: readonly (readonly [name: string, value: string])[];
   /** The sum of a counter or histogram, or the value of a gauge. */
   value: number;
@@ -23,13 +23,13 @@ export interface Series {
   readonly buckets: number[];
 }
 
-export interface MetricFamily {
+interface MetricFamily {
   readonly definition: MetricDefinition;
   readonly series: readonly Series[];
 }
 
 /** Called with every measurement. */
-export type MeterListener = (metric: MetricName, value: number, attributes: Attributes) => void;
+type MeterListener = (metric: MetricName, value: number, attributes: Attributes) => void;
 
 /** The metrics of this process. Used on every request, so recording allocates almost nothing. */
 export interface MetricsRegistry extends Meter {

@@ -1,6 +1,6 @@
 export type Redact = (text: string) => string;
 
-export interface RedactOptions {
+interface RedactOptions {
   /** The current secrets of the process. */
   readonly secrets: () => readonly string[];
 }

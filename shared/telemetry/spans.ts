@@ -38,7 +38,7 @@ export const ATTRIBUTES = {
   urlScheme: 'url.scheme',
 } as const;
 
-export interface ToolSpanOptions {
+interface ToolSpanOptions {
   readonly name: string;
   /** The trace context of the run that calls the tool. */
   readonly parent: string | undefined;

@@ -29,7 +29,7 @@ export type SpanAttributes = Readonly<
   Record<string, string | number | boolean | readonly string[] | undefined>
 >;
 
-export interface SpanOptions {
+interface SpanOptions {
   readonly kind: SpanKind;
   /** The W3C trace context of the parent span. */
   readonly parent: string | undefined;

@@ -59,7 +59,7 @@ describe('log lines that are counted', () => {
     expect(read().size).toBe(0);
   });
 
-  it('count a poisoned message and a job given up alike', () => {
+  it('count a poisoned message and an exhausted shard alike', () => {
     const { telemetry, read } = setUp();
 
     telemetry.error('batch message poisoned');
@@ -72,7 +72,7 @@ describe('log lines that are counted', () => {
     const { telemetry, read } = setUp();
 
     telemetry.info('request answered');
-    telemetry.info('batch message refused');
+    telemetry.info('batch message rejected');
 
     expect([...read().keys()]).toEqual(['agent_batch_shards_total']);
   });

@@ -1,50 +1,50 @@
 import type {
   BlobContainer,
-  BlobProperties,
+  BlobMetadata,
   BlobLease,
   NewBlob,
 } from '../../../shared/storage/blob-container.ts';
 
 interface StoredBlob {
   readonly content: Buffer;
-  readonly facts: BlobProperties;
+  readonly metadata: BlobMetadata;
   readonly version: number;
 }
 
-export interface MemoryArea extends BlobContainer {
+export interface MemoryContainer extends BlobContainer {
   readonly blobs: ReadonlyMap<string, StoredBlob>;
-  /** Writes as an earlier process would have. */
+  /** Writes a blob directly, as an earlier process would have. */
   put(name: string, text: string): void;
-  /** Takes the hold away, as storage does when a lease was not renewed. */
-  loseHold(name: string): void;
-  isHeld(name: string): boolean;
-  /** From now on everything fails, until it is called with undefined. */
+  /** Ends the lease, as storage does if it is not renewed. */
+  loseLease(name: string): void;
+  isLeased(name: string): boolean;
+  /** Every call fails from now on, until it is called with undefined. */
   breakWith(error: Error | undefined): void;
 }
 
-/** A container of blobs in memory, as strict about conditions and holds as the real one. */
-export function createMemoryArea(): MemoryArea {
+/** A container of blobs in memory, as strict about conditions and leases as the real one. */
+export function createMemoryContainer(): MemoryContainer {
   const blobs = new Map<string, StoredBlob>();
-  const holds = new Map<string, AbortController>();
+  const leases = new Map<string, AbortController>();
   let failure: Error | undefined;
   let versions = 0;
   async function reach(): Promise<void> {
     await Promise.resolve();
     if (failure !== undefined) throw failure;
   }
-  function store(name: string, content: Buffer, facts: BlobProperties): void {
+  function store(name: string, content: Buffer, metadata: BlobMetadata): void {
     versions += 1;
-    blobs.set(name, { content, facts, version: versions });
+    blobs.set(name, { content, metadata, version: versions });
   }
   async function write(name: string, blob: NewBlob): Promise<void> {
-    store(name, await bytesOf(blob.content), blob.facts ?? {});
+    store(name, await bytesOf(blob.content), blob.metadata ?? {});
   }
-  function holdOn(name: string): BlobLease {
+  function leaseOf(name: string): BlobLease {
     const lost = new AbortController();
-    holds.set(name, lost);
+    leases.set(name, lost);
     const found = (): StoredBlob => {
       const blob = blobs.get(name);
-      if (holds.get(name) !== lost || blob === undefined) throw new Error('The hold is gone');
+      if (leases.get(name) !== lost || blob === undefined) throw new Error('The lease is gone');
       return blob;
     };
     return {
@@ -52,16 +52,16 @@ export function createMemoryArea(): MemoryArea {
       lost: lost.signal,
       async append(lines, position) {
         await reach();
-        const { content, facts } = found();
+        const { content, metadata } = found();
         if (content.byteLength !== position) throw new Error('The position is wrong');
-        store(name, Buffer.concat([content, Buffer.from(lines)]), facts);
+        store(name, Buffer.concat([content, Buffer.from(lines)]), metadata);
       },
-      async note(facts) {
+      async setMetadata(metadata) {
         await reach();
-        store(name, found().content, facts);
+        store(name, found().content, metadata);
       },
       async release() {
-        if (holds.get(name) === lost) holds.delete(name);
+        if (leases.get(name) === lost) leases.delete(name);
       },
     };
   }
@@ -85,18 +85,20 @@ export function createMemoryArea(): MemoryArea {
       await write(name, blob);
       return true;
     },
-    async facts(name) {
+    async properties(name) {
       await reach();
       const blob = blobs.get(name);
-      return blob === undefined ? undefined : { facts: blob.facts, bytes: blob.content.byteLength };
+      return blob === undefined
+        ? undefined
+        : { metadata: blob.metadata, bytes: blob.content.byteLength };
     },
     async *list(prefix) {
       await reach();
       for (const name of [...blobs.keys()].toSorted()) {
         const blob = blobs.get(name);
         if (!name.startsWith(prefix) || blob === undefined) continue;
-        const { facts, content } = blob;
-        yield { name, facts, bytes: content.byteLength, held: holds.has(name) };
+        const { metadata, content } = blob;
+        yield { name, metadata: metadata, bytes: content.byteLength, isLeased: leases.has(name) };
       }
     },
     async stream(name, range) {
@@ -110,21 +112,21 @@ export function createMemoryArea(): MemoryArea {
       await reach();
       return blobs.delete(name);
     },
-    async hold(name) {
+    async acquireLease(name) {
       await reach();
-      if (holds.has(name)) return 'busy';
+      if (leases.has(name)) return 'busy';
       if (!blobs.has(name)) store(name, Buffer.alloc(0), {});
-      return holdOn(name);
+      return leaseOf(name);
     },
     now: () => undefined,
     ping: () => reach(),
-    put: (name, text) => store(name, Buffer.from(text), blobs.get(name)?.facts ?? {}),
-    loseHold(name) {
-      const hold = holds.get(name);
-      holds.delete(name);
-      hold?.abort(new Error('The hold on the job was lost'));
+    put: (name, text) => store(name, Buffer.from(text), blobs.get(name)?.metadata ?? {}),
+    loseLease(name) {
+      const lease = leases.get(name);
+      leases.delete(name);
+      lease?.abort(new Error('The lease on the job was lost'));
     },
-    isHeld: (name) => holds.has(name),
+    isLeased: (name) => leases.has(name),
     breakWith(error) {
       failure = error;
     },
