@@ -180,8 +180,11 @@ function createServiceAgent(settings: Settings, { model, cache }: AgentDependenc
 
 /** The instructions and model parameters of every run; part of the cache key. */
 function promptOptionsOf({ agent, model }: Settings): PromptOptions {
-  const { maxOutputTokens, temperature } = model;
-  return { instructions: agent.instructions, parameters: { maxOutputTokens, temperature } };
+  const { maxOutputTokens, defaultOutputTokens, temperature } = model;
+  return {
+    instructions: agent.instructions,
+    parameters: { maxOutputTokens, defaultOutputTokens, temperature },
+  };
 }
 
 /** Reports invalid settings to the caller; logs them once and not for every request. */

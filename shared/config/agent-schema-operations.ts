@@ -13,22 +13,6 @@ export const redis = z.strictObject({
   }),
 });
 
-/** Identification of callers. */
-export const callers = z.strictObject({
-  trust_entra_principal: flag({
-    default: false,
-    purpose:
-      'Trust the header x-ms-client-principal. Only behind Easy Auth, which removes the header from client requests.',
-  }),
-  proxies_in_front: integer({
-    default: 0,
-    min: 0,
-    max: 10,
-    unit: 'proxies',
-    purpose: 'Own gateways between the platform and the client that append to x-forwarded-for.',
-  }),
-});
-
 export const batch = z.strictObject({
   concurrency: integer({
     default: 8,

@@ -1,6 +1,7 @@
 import * as z from 'zod';
-import { choice, integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
-import { batch, callers, redis, secrets, telemetry } from './agent-schema-operations.ts';
+import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
+import { callers, limits } from './agent-schema-limits.ts';
+import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
 
 /** Name and instructions of the agent. */
 const agent = z.strictObject({
@@ -23,8 +24,15 @@ const model = z.strictObject({
     min: 1,
     max: 1_000_000,
     unit: 'tokens',
+    purpose: 'Maximum length of an answer; a request may set a lower bound, not a higher one.',
+  }),
+  default_output_tokens: integer({
+    default: 4_096,
+    min: 1,
+    max: 1_000_000,
+    unit: 'tokens',
     purpose:
-      'Maximum length of an answer; a request may ask for less. Unset leaves it to the model.',
+      'Maximum length of an answer for requests without a bound. It is sent to the model and reserved in the limits; reasoning counts as output.',
   }),
   temperature: optionalNumber({
     min: 0,
@@ -125,64 +133,6 @@ const model = z.strictObject({
     max: 16_777_216,
     unit: 'bytes',
     purpose: 'Maximum size of one event of a stream.',
-  }),
-});
-
-/** Limits of requests and callers. */
-const limits = z.strictObject({
-  max_request_bytes: integer({
-    default: 262_144,
-    min: 1_024,
-    max: 4_194_304,
-    unit: 'bytes',
-    purpose: 'Maximum size of the request body of a chat.',
-  }),
-  answer_deadline_ms: integer({
-    default: 60_000,
-    min: 100,
-    max: 220_000,
-    unit: 'milliseconds',
-    purpose: 'Time limit for an answer without streaming, retries included.',
-  }),
-  stream_deadline_ms: integer({
-    default: 210_000,
-    min: 100,
-    max: 220_000,
-    unit: 'milliseconds',
-    purpose: 'Time limit for a streamed answer; the front end of the platform cuts at 230 s.',
-  }),
-  heartbeat_ms: integer({
-    default: 15_000,
-    min: 50,
-    max: 60_000,
-    unit: 'milliseconds',
-    purpose: 'Maximum time on a stream without data before a comment is sent.',
-  }),
-  requests_per_minute: integer({
-    default: 60,
-    min: 0,
-    max: 1_000_000,
-    unit: 'requests',
-    purpose: 'Requests of one caller in a minute; 0 disables the limit.',
-  }),
-  tokens_per_minute: integer({
-    default: 100_000,
-    min: 0,
-    max: 1_000_000_000,
-    unit: 'tokens',
-    purpose: 'Input and output tokens of one caller in a minute; 0 disables the limit.',
-  }),
-  tokens_per_day: integer({
-    default: 0,
-    min: 0,
-    max: 1_000_000_000_000,
-    unit: 'tokens',
-    purpose: 'Budget of one caller for one UTC day; 0 means no budget.',
-  }),
-  mode: choice({
-    choices: ['enforce', 'observe'],
-    default: 'enforce',
-    purpose: 'Refuse requests over a limit, or allow and log them.',
   }),
 });
 
