@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { choice, flag, integer, optionalNumber, ratio } from './schema-fields.ts';
+import { choice, integer, optionalNumber, ratio } from './schema-fields.ts';
 
 /** The Redis that instances share, if configured. */
 export const redis = z.strictObject({
