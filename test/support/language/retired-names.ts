@@ -3,7 +3,8 @@
  *
  * A pattern in lower case is compared word by word with every identifier and file name, however it
  * is spelled: `client left *` matches `clientLeft`, `ClientLeftError` and `CLIENT_LEFT_STATUS`. `*`
- 
+ * stands for any number of words. A pattern that begins with a capital is one exact name, and `*Name`
+ * is every type whose name ends so.
  */
 export type RetiredNames = Readonly<Record<string, string>>;
 
@@ -232,7 +233,6 @@ export const RETIRED_PRODUCT_NAMES: RetiredNames = {
   near: 'local',
   Claim: 'BucketRequest',
   'claim all': 'takeAll',
-  'claim of': 'toBucketRequest',
   'claim shared': 'takeShared',
   'claim outcome': 'TakeResult',
   'refused claim': 'RefusedBucketRequest',

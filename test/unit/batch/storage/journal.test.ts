@@ -83,7 +83,7 @@ describe('a journal that is read', () => {
     const view = readJournal(textOf(head, resultOf(0), line, resultOf(1)));
 
     expect([...(view?.results.keys() ?? [])]).toEqual([0, 1]);
-    expect(view?.unreadable).toBe(1);
+    expect(view?.invalidLines).toBe(1);
   });
 
   it('forgets failures and tries, and nothing else, when the failed items begin again', () => {
