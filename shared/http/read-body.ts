@@ -1,6 +1,6 @@
+import type { HttpRequest } from '@azure/functions';
 import { ServiceError } from '../errors.ts';
 import { withTimeout } from '../resilience/abort.ts';
-import type { RequestContext } from './request-context.ts';
 
 /** How much of a body is read, and how slowly it may arrive. */
 export interface BodyLimits {
@@ -12,7 +12,12 @@ export interface BodyLimits {
   readonly minBytesPerSecond: number;
 }
 
-type BodySource = Pick<RequestContext, 'request' | 'header'>;
+/** The parts of a request that its body is read from. */
+export interface BodySource {
+  readonly request: Pick<HttpRequest, 'body'>;
+  /** A header as it arrived on the wire. */
+  readonly header: (name: string) => string | undefined;
+}
 
 /**
  * The chunks of a body. Every byte buys time at the minimum rate, and at most `stallMs` in advance,

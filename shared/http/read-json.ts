@@ -1,8 +1,7 @@
 import type { HttpRequest } from '@azure/functions';
 import { ServiceError } from '../errors.ts';
-import type { RequestContext } from './request-context.ts';
 import { parseStrictJson } from '../json.ts';
-import { type BodyLimits, readText } from './read-body.ts';
+import { type BodyLimits, type BodySource, readText } from './read-body.ts';
 
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json$/i;
 const UTF8_CHARSET = /^charset="?utf-?8"?$/i;
@@ -11,15 +10,12 @@ const UTF8_CHARSET = /^charset="?utf-?8"?$/i;
  * Reads the body of a request as strict JSON.
  * @throws ServiceError when it is not JSON, too large, ambiguous or wrongly encoded
  */
-export async function readJson(
-  context: Pick<RequestContext, 'request' | 'header'>,
-  limits: BodyLimits,
-): Promise<unknown> {
-  checkMediaType(context.header('content-type') ?? '');
-  const encoding = context.header('content-encoding') ?? 'identity';
+export async function readJson(source: BodySource, limits: BodyLimits): Promise<unknown> {
+  checkMediaType(source.header('content-type') ?? '');
+  const encoding = source.header('content-encoding') ?? 'identity';
   if (encoding.toLowerCase() !== 'identity')
     throw unsupportedMediaType('it must not be compressed');
-  const text = await readText(context, limits);
+  const text = await readText(source, limits);
   const body = parseStrictJson(text);
   rejectHeaderOverrideInBody(body);
   return body;
