@@ -126,7 +126,7 @@ function createRequestContext(start: RequestStart, parts: RequestContextOptions)
     telemetry,
     startStream,
     addHeaders: (headers) => void Object.assign(extraHeaders, headers),
-    readJson: () => readJson({ request, header: start.header }, service.maxRequestBytes),
+    readJson: () => readJson({ request, header: start.header }, service.requestBody),
   };
 }
 
