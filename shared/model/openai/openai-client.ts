@@ -81,11 +81,15 @@ export class EndpointOpenAI extends OpenAI {
     url: Parameters<OpenAI['fetchWithTimeout']>[0],
     init: Parameters<OpenAI['fetchWithTimeout']>[1],
   ): Promise<Response> {
+    const { headers, body, signal } = init ?? {};
+    if (typeof url !== 'string' || typeof body !== 'string') {
+      throw new TypeError('Cannot send a request that buildRequest did not build');
+    }
     const source = await this.#httpClient.post({
-      address: String(url),
-      headers: this.#allowedHeaders(new Map(init?.headers instanceof Headers ? init.headers : [])),
-      body: String(init?.body),
-      signal: init?.signal ?? new AbortController().signal,
+      address: url,
+      headers: this.#allowedHeaders(new Map(headers instanceof Headers ? headers : [])),
+      body,
+      signal: signal ?? new AbortController().signal,
     });
     // The client uses the members below and no others.
     return new NodeResponse(source) as unknown as Response;
@@ -132,7 +136,7 @@ class NodeResponse {
     this.source = source;
     this.status = source.status;
     this.ok = source.status >= 200 && source.status < 300;
-    this.headers = { get: source.headers.get, entries: () => [] };
+    this.headers = { get: (name) => source.headers.get(name), entries: () => [] };
   }
 
   text(): Promise<string> {
