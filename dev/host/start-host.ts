@@ -125,7 +125,7 @@ async function serve(options: HostOptions, parts: Parts): Promise<RunningHost> {
     context: { invoker, answers, outputs, timings, log, maxBody: maxBodyOf(environment) },
     config: config.http,
     findRoute,
-    admin: createAdminApi({ functions, listeners, invoker, answers, log, url: () => url }),
+    admin: createAdminApi({ ...parts, listeners, invoker, answers, url: () => url }),
     keys,
     hasHomepage: environment['AzureWebJobsDisableHomepage']?.toLowerCase() !== 'true',
   });
