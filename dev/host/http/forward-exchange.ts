@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { LOCAL } from '../host-log.ts';
 import type { Invocation, Outcome } from '../invoker.ts';
 import type { Exchange, HttpContext } from './http-context.ts';
@@ -8,6 +9,13 @@ export interface ForwardParts {
   readonly context: HttpContext;
   readonly body: Buffer | undefined;
 }
+
+/** What becomes of an invocation whose request does not arrive. */
+export const UNENDED =
+  'Unless the app ends the invocation, it ends as on Azure: 2 s after the functionTimeout the worker is replaced with all its calls';
+
+/** A failed function may have been answered all the same; its answer arrives within this time. */
+const ANSWER_GRACE_MS = 100;
 
 /**
  * Streams a request to the worker while the function runs. The answer comes through the proxy alone;
@@ -23,19 +31,25 @@ export async function forwardExchange(exchange: Exchange, parts: ForwardParts): 
     context,
   });
   invocation.onOverdue(() => forward.abort());
-  let isDisconnected = false;
   const outcomeSeen = invocation.outcome.then((outcome) => {
     const problem = hangReason(outcome);
-    if (problem !== undefined && !isDisconnected) warnOfHang(func.name, { problem, context });
+    if (problem !== undefined) void warnUnlessAnswered(problem);
     return outcome;
   });
   const [outcome] = await Promise.all([outcomeSeen, answerWhenEnded()]);
   if (outcome.status === 'success') await writeOutputs(exchange, { outcome, context });
 
+  async function warnUnlessAnswered(problem: string): Promise<void> {
+    const grace = new AbortController();
+    const isLate = delay(ANSWER_GRACE_MS, true, { signal: grace.signal }).catch(() => false);
+    const isHanging = await Promise.race([forward.ended.then(() => false), isLate]);
+    grace.abort();
+    if (isHanging) warnOfHang(func.name, { problem, context });
+  }
+
   async function answerWhenEnded(): Promise<void> {
     const how = await forward.ended;
     if (how === 'client disconnected') {
-      isDisconnected = true;
       context.log('debug', `Function.${func.name}`, 'The client has disconnected: 499');
       return;
     }
@@ -63,7 +77,7 @@ function warnOfRefusal(
   context.log(
     'error',
     LOCAL,
-    `A request does not reach function '${name}', because ${reason}\nUnless the app ends the invocation, the client now waits, as on Azure, and 2 s after the functionTimeout the worker is replaced with all its calls`,
+    `A request does not reach function '${name}', because ${reason}\n${UNENDED}`,
   );
 }
 

@@ -151,7 +151,8 @@ function forwardedHeaders(
     const isMet = lowerName === 'expect' && value.toLowerCase() === '100-continue';
     if (!REPLACED.has(lowerName) && !isMet) result.push(name, value);
   }
-  result.push(INVOCATION_HEADER, invocationId);
+  // The platform adds its own id only where the client has sent none.
+  result.push(INVOCATION_HEADER, joinHeader(headers, INVOCATION_HEADER) ?? invocationId);
   result.push('x-forwarded-for', request.socket.remoteAddress ?? '127.0.0.1');
   result.push('x-forwarded-host', joinHeader(headers, 'host') ?? '', 'x-forwarded-proto', 'http');
   if (isChunked(headers)) result.push('Transfer-Encoding', 'chunked');

@@ -1,7 +1,7 @@
 import { LOCAL } from '../host-log.ts';
 import type { CallInput } from '../invoker.ts';
 import { answerRpc } from './answer-rpc.ts';
-import { forwardExchange } from './forward-exchange.ts';
+import { forwardExchange, UNENDED } from './forward-exchange.ts';
 import type { Exchange, HttpContext } from './http-context.ts';
 import {
   BodyTooLargeError,
@@ -27,7 +27,7 @@ export async function serveFunction(exchange: Exchange, context: HttpContext): P
     context.log(
       'error',
       LOCAL,
-      `A client has sent the header ${INVOCATION_HEADER} to '${func.name}'; it is overwritten here. On Azure such a request gets no answer, and after the functionTimeout the worker is killed`,
+      `A client has sent the header ${INVOCATION_HEADER} to '${func.name}'. As on Azure it is forwarded in place of the host's own, so the request does not reach its invocation\n${UNENDED}`,
     );
   }
   const invocation = await context.invoker.begin(callFor(exchange, body));

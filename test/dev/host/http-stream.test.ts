@@ -99,15 +99,6 @@ describe('a streamed request', () => {
     expect(raw(request, 'connection')).toEqual(['keep-alive']);
   });
 
-  it('has its invocation id overwritten when a client sends one, and the host says so', async () => {
-    const request = await seen('/echo', { headers: { 'x-ms-invocation-id': 'mine' } });
-
-    expect(raw(request, 'x-ms-invocation-id')).toEqual([request.invocationId]);
-    expect(request.headers['x-ms-invocation-id']).toBe('mine');
-    const line = await host.logged('x-ms-invocation-id');
-    expect(line.level).toBe('error');
-  });
-
   it('carries a body of known length and one in chunks', async () => {
     const known = await seen('/echo', { method: 'POST', body: 'known' });
     const chunked = await seen('/echo', chunkedPost('in chunks'));

@@ -15,6 +15,7 @@ const CASES = [
   ['a control character in a header value', ['X-Name: a\x01b'], REFUSED],
   ['a delete character in a header value', ['X-Name: a\x7fb'], REFUSED],
   ['a header name that is no token', ['x-a;: b'], REFUSED],
+  ['an invocation id of the client', ['x-ms-invocation-id: mine'], 'x-ms-invocation-id'],
   ['UTF-8 outside ASCII in a header value', ['X-Name: Andr\xc3\xa9'], 'is not ASCII'],
 ] as const;
 
@@ -27,10 +28,14 @@ let host: FixtureHost;
 beforeAll(async () => {
   host = await runFixture('streaming', {
     environment: hostJson({ functionTimeout: '00:00:01' }),
-    timings: { timeoutGraceMs: 200, timeoutAnswerMs: 300 },
+    timings: { timeoutGraceMs: 200, timeoutAnswerMs: 300, restartIntervalMs: 100 },
   });
 });
 afterAll(() => host.stop());
+
+function currentWorker(): Promise<number> {
+  return waitUntil(() => host.workerPid(), 'a worker');
+}
 
 async function hang(headers: readonly string[]): Promise<Hang> {
   const startedAt = performance.now();
@@ -45,7 +50,7 @@ describe('a request that never reaches its function', () => {
   it.each(CASES)(
     'hangs, costs the worker with its other calls, and the log says why: %s',
     async (_what, headers, reason) => {
-      const worker = host.workerPid();
+      const worker = await currentWorker();
       const neighbour = host.get('/late/60000');
       const { length } = host.lines;
 
@@ -54,16 +59,16 @@ describe('a request that never reaches its function', () => {
       expect(answer.split(' ')[1]).toBe('500');
       expect(tookMs).toBeGreaterThan(HANG_MS * 0.9);
       expect((await neighbour).status).toBe(500);
-      expect(host.workerPid()).not.toBe(worker);
+      expect(await currentWorker()).not.toBe(worker);
       const lines = host.lines.slice(length).map(({ message }) => message);
-      expect(lines.find((line) => line.includes("does not reach function 'echo'"))).toContain(
+      expect(lines.find((line) => line.includes('the worker is replaced with all'))).toContain(
         reason,
       );
     },
   );
 
   it('costs the worker also when its client has disconnected', async () => {
-    const worker = host.workerPid();
+    const worker = await currentWorker();
     const socket = await open(host.port);
 
     socket.write(requestText('GET /echo', ['Expect: foo']));
@@ -71,6 +76,16 @@ describe('a request that never reaches its function', () => {
     socket.destroy();
 
     await waitUntil(() => host.workerPid() !== worker && host.workerPid(), 'another worker');
+  });
+
+  it('ends the worker at once when the id that its client sent is the name of an event', async () => {
+    const worker = await currentWorker();
+
+    const { answer } = await hang(['x-ms-invocation-id: error']);
+
+    expect(answer.split(' ')[1]).toBe('500');
+    expect((await host.logged('Uncaught exception in the worker')).message).toContain('error');
+    expect(await currentWorker()).not.toBe(worker);
   });
 
   it('is none whose headers have 15 KB together', async () => {
