@@ -23,7 +23,7 @@ export function setIgnoringCase(
 /** How many levels of JSON the platform reads; of a deeper text it merges nothing. */
 const MAX_DEPTH = 64;
 
-/** Merges the properties of a text that is a JSON object, lists left out; they win over what is there. */
+/** Merges the properties of a text that is a JSON object, except lists; they replace known entries. */
 export function mergeObject(
   metadata: Record<string, RpcData>,
   { names, text }: { readonly names: Names; readonly text: string },

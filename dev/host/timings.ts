@@ -1,6 +1,6 @@
-/** Every constant of time the host works by, in milliseconds. Tests shrink them; nobody else does. */
+/** Every time constant of the host, in milliseconds. Only tests shrink them. */
 export interface HostTimings {
-  /** From the app's functionTimeout to the moment the worker is told to terminate. */
+  /** From the app's functionTimeout to the moment the host terminates the worker. */
   readonly timeoutGraceMs: number;
   /** From that moment until the caller of the timed-out function gets its answer. */
   readonly timeoutAnswerMs: number;

@@ -21,7 +21,7 @@ export interface DispatchOptions {
   readonly config: HttpConfig;
   readonly findRoute: RouteTable;
   readonly admin: AdminApi;
-  /** Undefined: keys are not asked for. */
+  /** Undefined: no request needs a key. */
   readonly keys: HostKeys | undefined;
   readonly hasHomepage: boolean;
 }
@@ -56,7 +56,7 @@ async function dispatch(
   const { answers } = options.context;
   if (/^\/admin(?:\/|$)/i.test(target.path)) return dispatchAdmin(incoming, options);
   if (/^\/runtime\/webhooks\/./i.test(target.path)) {
-    // No extension of this host has a webhook, and a caller learns that with the master key only.
+    // This host has no extension with a webhook.
     const isOwner = options.keys !== undefined && grantFor(incoming, options) === 'admin';
     return answers.send(response, isOwner ? 404 : 403);
   }

@@ -44,7 +44,7 @@ export function grantOf(key: string, { keys, functionName }: KeyRing): Grant {
 
 export interface KeyRing {
   readonly keys: HostKeys;
-  /** Left out: the keys of every function count. */
+  /** Undefined: the keys of every function count. */
   readonly functionName?: string;
 }
 

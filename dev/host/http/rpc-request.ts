@@ -4,7 +4,7 @@ import { flattenHeaders, joinHeader } from './request-headers.ts';
 import { readQuery } from './request-target.ts';
 import { joinRepeated } from './trigger-metadata.ts';
 
-/** A request as it travels to a worker that does not stream: whole, and a body in chunks left out. */
+/** A request as a worker without streaming gets it: as a whole, and without a chunked body. */
 export function rpcRequest(
   { request, headers, target, routeValues }: Exchange,
   body: Buffer | undefined,

@@ -19,7 +19,7 @@ import { buildHttpMetadata } from './trigger-metadata.ts';
 /** Calls a function for a request and sends its answer, in the way the app has chosen. */
 export async function serveFunction(exchange: Exchange, context: HttpContext): Promise<void> {
   const { response, headers, func } = exchange;
-  // Nothing tells the function's address then, and the platform fails before it calls the function.
+  // Without a host the platform cannot build the URL of the request and fails.
   if ((joinHeader(headers, 'host') ?? '') === '') return context.answers.send(response, 500);
   const body = await readAnnouncedBody(exchange, context);
   if (body === 'refused' || response.destroyed) return;

@@ -12,7 +12,7 @@ export interface HttpMetadataInput {
 }
 
 /**
- * What the platform's HTTP binding tells about a request: properties of a JSON body, then query, then
+ * The trigger metadata that the platform's HTTP binding makes of a request: properties of a JSON body, then query, then
  * route values, and `Query` and `Headers` only where no such name is taken yet, in any letter case. So
  * a caller can replace the headers that the app sees.
  */

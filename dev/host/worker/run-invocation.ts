@@ -80,7 +80,8 @@ async function callWithHooks(call: Call, { hooks, target }: InvocationParts): Pr
   await hooks.run('preInvocation', before);
   const inputs = Array.isArray(before['inputs']) ? before['inputs'] : [];
   const callback = before['functionCallback'];
-  if (!isCallback(callback)) throw new TypeError('A preInvocation hook left no function to call');
+  if (!isCallback(callback))
+    throw new TypeError('A preInvocation hook must leave a function to call');
   const after: Record<string, unknown> = Object.defineProperties(
     { inputs, result: undefined, error: undefined },
     shared,
