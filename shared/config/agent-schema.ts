@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
-import { telemetry } from './agent-schema-telemetry.ts';
+import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
 
 /** Name and instructions of the agent. */
 const agent = z.strictObject({
@@ -158,54 +158,6 @@ const cache = z.strictObject({
     max: 1_073_741_824,
     unit: 'bytes',
     purpose: 'Maximum size of all answers in the memory of an instance.',
-  }),
-});
-
-/** The Redis that instances share, if configured. */
-const redis = z.strictObject({
-  timeout_ms: integer({
-    default: 150,
-    min: 10,
-    max: 10_000,
-    unit: 'milliseconds',
-    purpose:
-      'Time limit of a Redis command; after it the instance uses its local limits and cache.',
-  }),
-});
-
-const batch = z.strictObject({
-  concurrency: integer({
-    default: 8,
-    min: 1,
-    max: 256,
-    unit: 'items',
-    purpose: 'Concurrent items of one job on an instance.',
-  }),
-  deadline_ms: integer({
-    default: 200_000,
-    min: 100,
-    max: 1_740_000,
-    unit: 'milliseconds',
-    purpose:
-      'Time after which a job starts no more items and reschedules itself; must leave the time of one answer below functionTimeout.',
-  }),
-});
-
-/** The refresh of secrets from Key Vault, if configured. */
-const secrets = z.strictObject({
-  load_timeout_ms: integer({
-    default: 5_000,
-    min: 50,
-    max: 30_000,
-    unit: 'milliseconds',
-    purpose: 'Time limit for reading all secrets once.',
-  }),
-  refresh_ms: integer({
-    default: 300_000,
-    min: 1_000,
-    max: 86_400_000,
-    unit: 'milliseconds',
-    purpose: 'Time between two background reads.',
   }),
 });
 
