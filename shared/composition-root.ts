@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Agent, createAgent, estimateInput, type PromptOptions } from './agent/agent.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
 import { createTracedAgent } from './agent/traced-agent.ts';
+import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
 import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential, memoize, createSecrets } from './composition-root/secrets.ts';
@@ -27,13 +28,14 @@ import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import type { Readiness } from './health/readiness.ts';
 import type { ChatDependencies } from './http/chat-handler.ts';
+import type { FilesDependencies } from './http/files-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
 import { createConsoleLogger } from './telemetry/console-logger.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
-export interface Service extends ChatDependencies, MetricsDependencies {
+export interface Service extends ChatDependencies, FilesDependencies, MetricsDependencies {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -127,7 +129,7 @@ export async function createService(
     publicModel: settings.agent.name,
     telemetry,
     metrics,
-    maxRequestBytes: settings.limits.maxRequestBytes,
+    ...bodyLimitsOf(settings.limits),
     chatLimits: settings.limits,
     identify: callers.identify,
     limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
@@ -187,6 +189,26 @@ function createServiceAgent(settings: Settings, { model, cache }: AgentDependenc
           model: () => model.fingerprint(),
         });
   return createTracedAgent(agent, { name: settings.agent.name });
+}
+
+/** The form around the file of an upload is small. */
+const MAX_FORM_BYTES = 65_536;
+
+function bodyLimitsOf(limits: Settings['limits']) {
+  const { bodyStallMs: stallMs, minBodyBytesPerSecond: minBytesPerSecond } = limits;
+  const common = { stallMs, minBytesPerSecond };
+  return {
+    requestBody: {
+      ...common,
+      maxBytes: limits.maxRequestBytes,
+      deadlineMs: limits.bodyDeadlineMs,
+    },
+    uploadBody: {
+      ...common,
+      maxBytes: MAX_INPUT_BYTES + MAX_FORM_BYTES,
+      deadlineMs: limits.uploadDeadlineMs,
+    },
+  };
 }
 
 /** The instructions and model parameters of every run; part of the cache key. */
