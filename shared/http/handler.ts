@@ -112,14 +112,14 @@ function startRequest(request: HttpRequest, invocation: InvocationContext): Requ
   };
 }
 
-interface ContextParts {
+interface RequestContextOptions {
   readonly request: HttpRequest;
   readonly service: HandlerDependencies;
   readonly telemetry: Telemetry;
   readonly startStream: RequestContext['startStream'];
 }
 
-function createRequestContext(start: RequestStart, parts: ContextParts): RequestContext {
+function createRequestContext(start: RequestStart, parts: RequestContextOptions): RequestContext {
   const { request, service, telemetry, startStream } = parts;
   const { extraHeaders, ...known } = start;
   return {
@@ -128,7 +128,7 @@ function createRequestContext(start: RequestStart, parts: ContextParts): Request
     telemetry,
     startStream,
     addHeaders: (headers) => void Object.assign(extraHeaders, headers),
-    readJson: () => readJson({ request, header: start.header }, service.maxRequestBytes),
+    readJson: () => readJson({ request, header: start.header }, service.requestBody),
   };
 }
 
