@@ -1,12 +1,14 @@
 import * as z from 'zod';
 import { parseJson } from '../json.ts';
 
-const urlSchema = z.string().transform((text, context) => {
-  const url = readPlainUrl(text, ['http:', 'https:']);
-  if (url !== undefined) return url;
-  context.addIssue('must be a plain URL');
-  return z.NEVER;
-});
+function urlSchema(normalize: (url: string) => string) {
+  return z.string().transform((text, context) => {
+    const url = readPlainUrl(text, ['http:', 'https:']);
+    if (url !== undefined) return normalize(url);
+    context.addIssue('must be a plain URL');
+    return z.NEVER;
+  });
+}
 const key = {
   apiKey: z
     .string()
@@ -21,11 +23,11 @@ const key = {
 const name = z.string().regex(/^[\w.-]{1,64}$/);
 
 const openAiSchema = z
-  .strictObject({ name, baseUrl: urlSchema, model: z.string().min(1), ...key })
+  .strictObject({ name, baseUrl: urlSchema(toModelBaseUrl), model: z.string().min(1), ...key })
   .refine((one) => one.apiKey !== undefined || one.apiKeySecret !== undefined);
 const azureSchema = z.strictObject({
   name,
-  azureEndpoint: urlSchema,
+  azureEndpoint: urlSchema(toAzureEndpoint),
   deployment: z.string().min(1),
   ...key,
 });
@@ -63,4 +65,22 @@ export function readPlainUrl(text: string, protocols: readonly string[]): string
   if (url === null || !protocols.includes(url.protocol)) return undefined;
   if (url.username !== '' || url.password !== '') return undefined;
   return url.href.replace(/\/+$/, '');
+}
+
+/** The path of an operation below a base URL, which documents and portals show with it. */
+const OPERATION = /\/(?:chat\/completions|completions|responses|embeddings|models)$/i;
+const OPENAI_HOST = 'https://api.openai.com';
+
+/** The base URL of an OpenAI-compatible endpoint, from a URL that may name an operation. */
+export function toModelBaseUrl(url: string): string {
+  const base = url.replace(OPERATION, '');
+  return base === OPENAI_HOST ? `${OPENAI_HOST}/v1` : base;
+}
+
+/** The resource of Azure OpenAI, from a URL that may name its API, a deployment or an operation. */
+export function toAzureEndpoint(url: string): string {
+  return url
+    .replace(/\/openai(?:\/.*)?$/i, '')
+    .replace(OPERATION, '')
+    .replace(/\/v1$/i, '');
 }

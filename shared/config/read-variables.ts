@@ -4,6 +4,8 @@ import {
   fallbackSecrets,
   parseFallbacks,
   readPlainUrl,
+  toAzureEndpoint,
+  toModelBaseUrl,
 } from './model-fallbacks.ts';
 import { type SettingSource, type Variable, VARIABLES } from './variables.ts';
 import type { Secrets, RequiredSecret } from '../secrets/secrets.ts';
@@ -59,6 +61,8 @@ function parseValue({ kind }: Variable, text: string | undefined): ParseResult {
   if (text === undefined) return { value: undefined };
   if (kind === 'url') return parseUrl(text, ['https:', 'http:']);
   if (kind === 'https-url') return parseUrl(text, ['https:']);
+  if (kind === 'model-url') return parseUrl(text, ['https:', 'http:'], toModelBaseUrl);
+  if (kind === 'azure-url') return parseUrl(text, ['https:', 'http:'], toAzureEndpoint);
   if (kind === 'fallbacks') {
     return parseFallbacks(text) === undefined ? { expected: FALLBACKS_EXPECTED } : { value: text };
   }
@@ -74,9 +78,13 @@ function isJsonObject(text: string): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function parseUrl(text: string, protocols: readonly string[]): ParseResult {
+function parseUrl(
+  text: string,
+  protocols: readonly string[],
+  normalize: (url: string) => string = (url) => url,
+): ParseResult {
   const value = readPlainUrl(text, protocols);
-  if (value !== undefined) return { value };
+  if (value !== undefined) return { value: normalize(value) };
   const scheme = protocols.length > 1 ? 'http(s)' : 'https';
   return { expected: `an ${scheme} URL without credentials, query or fragment` };
 }

@@ -77,7 +77,10 @@ export interface ModelTool {
 export type FinishReason = 'stop' | 'length' | 'tool_calls';
 
 export interface TokenUsage {
+  /** All input tokens, cached ones included. */
   readonly inputTokens: number;
+  /** Input tokens that the endpoint read from its prompt cache; undefined where it does not say. */
+  readonly cachedInputTokens?: number | undefined;
   readonly outputTokens: number;
   readonly totalTokens: number;
 }

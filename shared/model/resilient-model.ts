@@ -84,6 +84,7 @@ function lazyClient(
       maxBodyBytes,
       maxLineBytes,
       clock,
+      telemetry,
       httpClient: tracedHttpClient(httpClient, { endpoint, telemetry }),
     });
     return tracedEndpointClient(plain, { endpoint, telemetry, prices });

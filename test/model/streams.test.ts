@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ModelEvent } from '../../shared/model/model.ts';
-import { createModelUnderTest } from '../support/model-under-test.ts';
+import { createModelUnderTest, QUESTION, QUESTION_WITH_TOOL } from '../support/model-under-test.ts';
 import {
   chunk,
   cutStream,
@@ -19,10 +19,10 @@ import {
 const HELLO = chunk({ content: 'Hello' });
 const STOP = chunk({}, 'stop');
 
-async function outcomeOf(script: Script, settings = {}) {
+async function outcomeOf(script: Script, settings = {}, request = QUESTION) {
   await using upstream = await startScriptedUpstream(script);
   const underTest = createModelUnderTest({ endpoints: [upstream.baseUrl], settings });
-  const outcome = await underTest.stream();
+  const outcome = await underTest.stream({}, request);
   return { ...outcome, calls: upstream.requests.length, upstream, underTest };
 }
 
@@ -78,6 +78,8 @@ describe('a stream', () => {
         chunk({}, 'tool_calls'),
         '[DONE]',
       ),
+      {},
+      QUESTION_WITH_TOOL,
     );
 
     expect(text).toBe('');

@@ -4,6 +4,8 @@ import { VARIABLES, type Variable } from '../../shared/config/variables.ts';
 const WANTED_OF_KIND = {
   text: 'text',
   url: 'http(s) URL',
+  'model-url': 'http(s) URL',
+  'azure-url': 'http(s) URL',
   fallbacks: 'JSON array of endpoints',
   'https-url': 'https URL',
   'json-object': 'JSON object',

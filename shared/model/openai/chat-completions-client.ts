@@ -5,6 +5,7 @@ import type { ModelEndpoint } from '../endpoint.ts';
 import type { HttpClient, HttpPostResponse } from '../http-client.ts';
 import type { ModelRequest, ModelResponse } from '../model.ts';
 import { mapStatus, mapTransportError, misconfigured } from './map-error.ts';
+import type { MappedFinishReason } from './finish-reason.ts';
 import { type EndpointCall, EndpointOpenAI } from './openai-client.ts';
 import { readResponse, readText } from './read-response.ts';
 import { type EndpointEvent, readStream } from './read-stream.ts';
@@ -23,6 +24,7 @@ import {
   UpstreamFailure,
 } from '../upstream-error.ts';
 import { abortReason } from '../../resilience/abort.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { HeaderSource } from '../../resilience/retry-after.ts';
 
 export type { EndpointCall } from './openai-client.ts';
@@ -34,6 +36,7 @@ export interface ChatCompletionsClientOptions {
   readonly maxLineBytes: number;
   readonly clock: Clock;
   readonly httpClient: HttpClient;
+  readonly telemetry: Telemetry;
 }
 
 /** One request for each call, without retries and time limits. Every failure is an UpstreamFailure. */
@@ -48,6 +51,7 @@ export function createChatCompletionsClient(
   options: ChatCompletionsClientOptions,
 ): EndpointClient {
   const client = new EndpointOpenAI(endpoint, options.httpClient);
+  const onMappedFinishReason = createFinishReasonLog(endpoint, options.telemetry);
   const firstName = firstTokenLimitName(endpoint);
   let tokenLimitName = firstName;
 
@@ -78,7 +82,7 @@ export function createChatCompletionsClient(
         if (call.signal.aborted) throw abortReason(call.signal);
         throw thrown instanceof UpstreamFailure ? thrown : mapTransportError(thrown);
       });
-      return readResponse(text, { endpoint, request });
+      return readResponse(text, { endpoint, request, onMappedFinishReason });
     },
     async *stream(request, call) {
       const { headers, body } = await open(request, { ...call, stream: true });
@@ -87,8 +91,27 @@ export function createChatCompletionsClient(
         throw invalidResponse('The response to a streamed request is not an event stream');
       }
       const { maxBodyBytes: maxChars, maxLineBytes } = options;
-      yield* readStream(body, { endpoint, request, maxChars, maxLineBytes });
+      yield* readStream(body, {
+        endpoint,
+        request,
+        onMappedFinishReason,
+        maxChars,
+        maxLineBytes,
+      });
     },
+  };
+}
+
+/** Logs each finish reason of an endpoint that is not one of OpenAI, once. */
+function createFinishReasonLog(
+  { name }: ModelEndpoint,
+  telemetry: Telemetry,
+): (mapped: MappedFinishReason) => void {
+  const logged = new Set<string>();
+  return ({ reported, mapped }) => {
+    if (logged.has(reported)) return;
+    logged.add(reported);
+    telemetry.warn('model finish reason mapped', { endpoint: name, reported, mapped });
   };
 }
 

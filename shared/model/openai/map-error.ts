@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { StaleConnectionError } from '../http-client.ts';
 import { filteredContent, UpstreamCause, UpstreamFailure } from '../upstream-error.ts';
 import {
   type HeaderSource,
@@ -23,9 +22,14 @@ const QUOTA_CODES = new Set([
   'billing_not_active',
   'quota_exceeded',
 ]);
-const TRANSIENT_CLIENT_ERRORS = new Set([408, 409, 425]);
-/** Server errors that no retry can change. */
-const PERMANENT_SERVER_ERRORS = new Set([501, 505]);
+/**
+ * Statuses that another request to the same endpoint does not change, besides those about the
+ * request, the credentials and the quota. Every other status above 399 is transient: many are
+ * private to a proxy, such as 499 for a closed connection, and show nothing about the request.
+ */
+const PERMANENT = new Set([
+  404, 405, 406, 407, 410, 411, 412, 414, 415, 416, 417, 426, 428, 431, 451, 501, 505,
+]);
 
 /** The only table from response statuses to failures. It passes on no text of the endpoint. */
 export function mapStatus(response: RejectedResponse): UpstreamFailure {
@@ -54,13 +58,15 @@ export function mapStatus(response: RejectedResponse): UpstreamFailure {
     );
   }
   if (status === 429) return rateLimited(response, cause);
-  if (TRANSIENT_CLIENT_ERRORS.has(status)) return unavailable(response, cause);
-  if (status >= 500 && !PERMANENT_SERVER_ERRORS.has(status)) return unavailable(response, cause);
   const message = 'The model endpoint is not set up as the service expects';
   // Every endpoint would reject a request that one of them cannot read.
-  if (status === 400 || status === 422)
+  if (status === 400 || status === 422) {
     return rejectedRequest('upstream_misconfigured', message, cause);
-  return failover('upstream_misconfigured', message, cause);
+  }
+  if (status < 400 || PERMANENT.has(status)) {
+    return failover('upstream_misconfigured', message, cause);
+  }
+  return unavailable(response, cause);
 }
 
 function isTooLong(status: number, body: UpstreamErrorBody): boolean {
@@ -110,7 +116,7 @@ const MAX_CHAIN = 5;
 export function mapTransportError(thrown: unknown): UpstreamFailure {
   return new UpstreamFailure('upstream_unavailable', 'The model cannot be reached', {
     retryMode: 'backoff',
-    countsAsFailure: !(thrown instanceof StaleConnectionError),
+    countsAsFailure: true,
     cause: new UpstreamCause('Upstream could not be reached', { code: findCode(thrown) }),
   });
 }
