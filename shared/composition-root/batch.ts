@@ -39,7 +39,7 @@ export async function createBatchFromSettings(
   const { BACKGROUND_TIMEOUTS, requestTimeouts } = storageTimeouts;
   const storage = (patience: StorageTimeouts) => {
     const area = (container: string) =>
-      azureBlobs.createAzureBlobContainer({ connection, container, telemetry, patience });
+      azureBlobs.createAzureBlobContainer({ connection, container, telemetry, timeouts: patience });
     const sender = azureQueue.createAzureJobSender(connection, patience);
     return { inputs: area(INPUT_CONTAINER), results: area(RESULT_CONTAINER), sender };
   };
@@ -49,7 +49,7 @@ export async function createBatchFromSettings(
     clock,
     telemetry,
     ...storage(BACKGROUND_TIMEOUTS),
-    forRequests: storage(requestTimeouts(settings.limits.answerDeadlineMs)),
+    requestStorage: storage(requestTimeouts(settings.limits.answerDeadlineMs)),
     concurrency: settings.batch.concurrency,
     // The other half of the places is always there for chats.
     instanceConcurrency: Math.max(1, Math.floor(settings.model.maxConcurrentPerEndpoint / 2)),

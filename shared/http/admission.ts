@@ -129,7 +129,7 @@ export interface CallerLimits {
 }
 
 /** The share of the caller's limits that one request takes. */
-export interface RateLimitAllowance {
+interface RateLimitAllowance {
   /**
    * Counts the request, reserves the tokens, and adds the remaining limits to the response headers.
    * @throws ServiceError rate_limited, budget_exhausted or context_too_long
@@ -138,7 +138,7 @@ export interface RateLimitAllowance {
   isCounted(): boolean;
 }
 
-export function createRateLimitAllowance(
+function createRateLimitAllowance(
   { limiter, mode, clock }: CallerLimits,
   {
     callerId,
@@ -151,7 +151,7 @@ export function createRateLimitAllowance(
       counted = true;
       const result = await limiter.reserve({ callerId, tokens });
       addHeaders(rateLimitHeaders(result, { mode, now: clock.now() }));
-      if (!result.allowed) throw result.refusal;
+      if (!result.allowed) throw result.error;
       return result.reservation;
     },
     isCounted: () => counted,

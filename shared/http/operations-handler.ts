@@ -51,7 +51,7 @@ export async function handleMetrics(
   };
 }
 
-export interface ModelsDependencies extends HandlerDependencies {
+interface ModelsDependencies extends HandlerDependencies {
   readonly publicModel: string;
 }
 

@@ -1,7 +1,7 @@
 import type { HttpRequest } from '@azure/functions';
 import { ServiceError } from '../errors.ts';
 import type { RequestContext } from './request-context.ts';
-import { parseJson } from './strict-json.ts';
+import { parseStrictJson } from '../json.ts';
 
 /** A whole body must be here after this time; who sends slower holds a place that others need. */
 const BODY_TIMEOUT_MS = 30_000;
@@ -22,7 +22,7 @@ export async function readJson(
   if (encoding.toLowerCase() !== 'identity')
     throw unsupportedMediaType('it must not be compressed');
   const text = await readText(context, { maxBytes, timeoutMs: BODY_TIMEOUT_MS });
-  const body = parseJson(text);
+  const body = parseStrictJson(text);
   rejectHeaderOverrideInBody(body);
   return body;
 }

@@ -4,6 +4,7 @@ import { ClientDisconnectedError } from './client-connection.ts';
 import type { MeteredContext } from './request-context.ts';
 import { estimateTokens } from '../rate-limit/estimate-tokens.ts';
 import type { Reservation } from '../rate-limit/rate-limiter.ts';
+import { raceAbort } from '../resilience/abort.ts';
 
 /** The scope of one run. It ends when the client disconnects or the deadline passes. */
 export interface Run {
@@ -20,7 +21,7 @@ export interface Run {
   abort(): void;
 }
 
-export interface RunOptions {
+interface RunOptions {
   readonly input: AgentInput;
   readonly deadlineMs: number;
   readonly measure: (input: AgentInput) => InputSize;
@@ -73,18 +74,6 @@ function runCacheOptions(context: MeteredContext, meter: UsageMeter): RunContext
   };
 }
 
-async function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const stop = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', stop);
-  if (signal.aborted) stop();
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-}
-
 function deadlineExceeded(): ServiceError {
   return new ServiceError(
     'upstream_timeout',
@@ -93,7 +82,7 @@ function deadlineExceeded(): ServiceError {
 }
 
 /** The token usage of one run against its reservation. */
-export interface UsageMeter {
+interface UsageMeter {
   /** Counts text that was sent. It is charged even if the run fails later. */
   recordOutput(text: string): void;
   /** Records the usage of a complete run. */

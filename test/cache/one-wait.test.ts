@@ -29,17 +29,17 @@ describeWithRedis('one instance with limits and cache on the same Redis', () => 
   function createInstance() {
     const clock = createHandClock(Date.now());
     const { url, token } = environment.bridge;
-    const { guard, shared } = createRedisParts({ url, token, clock, budgetMs: 150 });
+    const { circuit, shared } = createRedisParts({ url, token, clock, timeoutMs: 150 });
     const size = { maxEntryBytes: 10_000, ttlMs: TTL_MS, clock };
     const near = createMemoryStore({ ...size, maxEntries: 100, maxBytes: 1_000_000 });
     const far = createRedisStore({
       ...size,
       redis: createRedisClient({ url, token, timeoutMs: 150 }),
-      guard: (work) => guard.run(work),
+      execute: (work) => circuit.execute(work),
       prefix: 'answers:',
     });
     const cache = createResponseCache({
-      cache: createTieredCacheStore({ near, far, maxPendingWrites: 10 }),
+      store: createTieredCacheStore({ local: near, remote: far, maxPendingWrites: 10 }),
       ttlMs: TTL_MS,
       clock,
     });

@@ -183,7 +183,10 @@ describe('a job on the queue while storage fails', () => {
     await poison.sendMessage(JSON.stringify(job));
     await eventually(
       'it was handed back',
-      () => environment.log.slice(before).some((line) => line.includes('put back unexplained')),
+      () =>
+        environment.log
+          .slice(before)
+          .some((line) => line.includes('batch poison message requeued')),
       30_000,
     );
     breakage = () => undefined;

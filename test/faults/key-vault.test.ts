@@ -102,7 +102,7 @@ describe('U20 a rotation under load', () => {
 describe('K1 a vault that is away at start', () => {
   it.each([
     { mood: { kind: 'down' } as const, trouble: 'not reachable' },
-    { mood: { kind: 'status', status: 403 } as const, trouble: 'access refused' },
+    { mood: { kind: 'status', status: 403 } as const, trouble: 'access denied' },
   ])('leaves health at 200 and ready at 503 until it answers ($trouble)', async (example) => {
     const scene = await start((vault) => {
       vault.set('openai-api-key', OLD_KEY);
@@ -156,7 +156,7 @@ describe('K2 a vault that takes 30 s', () => {
 
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]));
     expect(answers.every((response) => response.headers.has('retry-after'))).toBe(true);
-    expect(await answers[0]?.text()).toContain('caller-keys: no answer in time');
+    expect(await answers[0]?.text()).toContain('caller-keys: timed out');
     expect((await fetch(`${scene.app.url}/health`)).status).toBe(200);
     expect(scene.upstream.requests).toEqual([]);
   });
@@ -173,7 +173,7 @@ describe('K3 a vault that goes away later', () => {
       await postChat(app.url, { message: 'Hi' });
       vault.be(mood);
       await eventually('the app has noticed', () =>
-        app.log.some((line) => line.includes('key vault does not answer')),
+        app.log.some((line) => line.includes('key vault failed')),
       );
       const readsBefore = keyReads(scene);
 
@@ -264,7 +264,7 @@ describe('K5 an identity endpoint', () => {
     );
 
     expect(ready.status).toBe(503);
-    expect(text).toMatch(/openai-api-key: (?:no answer in time|no identity to ask with)/);
+    expect(text).toMatch(/openai-api-key: (?:timed out|no access token)/);
   });
 });
 

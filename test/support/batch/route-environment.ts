@@ -49,15 +49,15 @@ export function createRouteEnvironment(connectionString: string): RouteEnvironme
   const telemetry = createRecordedTelemetry();
   const connection = { kind: 'connectionString', connectionString } as const;
   // A second for each call: enough for a storage beside us, and soon over when it is silent.
-  const patience = requestTimeouts(6_000);
-  const area = (container: string) =>
-    createAzureBlobContainer({ connection, container, telemetry, patience });
+  const timeouts = requestTimeouts(6_000);
+  const container = (name: string) =>
+    createAzureBlobContainer({ connection, container: name, telemetry, timeouts });
   const batch = createBatch({
     agent: createScriptedAgent(),
     publicModel: 'assistant',
-    inputs: area(INPUT_CONTAINER),
-    results: area(RESULT_CONTAINER),
-    sender: createAzureJobSender(connection, patience),
+    inputs: container(INPUT_CONTAINER),
+    results: container(RESULT_CONTAINER),
+    sender: createAzureJobSender(connection, timeouts),
     concurrency: 4,
     instanceConcurrency: 4,
     jobDeadlineMs: 60_000,

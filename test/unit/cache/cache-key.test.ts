@@ -55,7 +55,7 @@ describe('the key of an answer', () => {
       ttlMs: 300_000,
       clock,
     });
-    const cache = createResponseCache({ cache: memory, ttlMs: 300_000, clock });
+    const cache = createResponseCache({ store: memory, ttlMs: 300_000, clock });
     const answerTo = (callerId: string, question: string) =>
       answer(cache, {
         question: ask({ callerId, question }),

@@ -10,7 +10,7 @@ interface Source {
   readonly isCancelled: () => boolean;
 }
 
-/** A body of chunks that are made only when somebody reads. */
+/** A body whose chunks are made on demand. */
 function bodyOf(chunkBytes: number, chunks = Infinity): Source {
   let pulled = 0;
   let cancelled = false;
@@ -78,7 +78,7 @@ describe('readText', () => {
     expect(pulled()).toBeLessThanOrEqual(4);
   });
 
-  it('leaves the rest of a refused body to the connection, which must still carry the answer', async () => {
+  it('does not cancel a refused body, because its connection still sends the response', async () => {
     const { request, isCancelled } = bodyOf(2_000);
 
     await expect(read(request)).rejects.toMatchObject({ code: 'payload_too_large' });
@@ -87,7 +87,7 @@ describe('readText', () => {
     expect(request.body?.locked).toBe(false);
   });
 
-  it('gives up on a body that stalls', async () => {
+  it('refuses a body that stalls', async () => {
     const stalled = new ReadableStream<Uint8Array>({
       start: (controller) => controller.enqueue(new Uint8Array([0x7b])),
     });
@@ -97,7 +97,7 @@ describe('readText', () => {
     await expect(refused).rejects.toMatchObject({ code: 'request_timeout' });
   });
 
-  it('calls a body that breaks off incomplete, without the text of the cause', async () => {
+  it('calls a body that is cut off incomplete, without the text of the cause', async () => {
     const broken = new ReadableStream<Uint8Array>({
       start: (controller) => controller.error(new Error('ECONNRESET 10.0.0.7')),
     });
@@ -110,7 +110,7 @@ describe('readText', () => {
     });
   });
 
-  it('puts characters together that were split over chunks', async () => {
+  it('joins characters that were split over chunks', async () => {
     const bytes = new TextEncoder().encode('{"a":"👩‍👧 ü"}');
     const stream = new ReadableStream<Uint8Array>({
       start(controller) {

@@ -61,7 +61,7 @@ describe('readJson', () => {
   });
 
   it.each(['{"headers":{}}', '{"message":"x","Headers":{"authorization":"y"}}', '{"HEADERS":1}'])(
-    'refuses the shadowing body %s',
+    'refuses the overriding body %s',
     async (body) => {
       await expect(read({ 'content-type': 'application/json' }, body)).rejects.toMatchObject({
         code: 'invalid_request',
