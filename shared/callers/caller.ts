@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import * as z from 'zod';
 import { type CallerKeys, findCaller } from './caller-keys.ts';
-import { clientAddress, type ClientAddressOptions } from './client-address.ts';
+import { clientAddress } from './client-address.ts';
 import { ServiceError } from '../errors.ts';
 import { parseJson } from '../json.ts';
 
@@ -20,11 +20,12 @@ export interface CallerEvidence {
   readonly forwardedFor: string | undefined;
 }
 
-export interface CallerRules extends ClientAddressOptions {
+export interface CallerRules {
   /** Whether a front end sets `x-ms-client-principal` and removes forged ones. */
   readonly trustPrincipal: boolean;
   /** If defined, every request needs one of these keys. */
   readonly keys: CallerKeys | undefined;
+  readonly proxiesInFront: number;
 }
 
 const BEARER = /^bearer +(\S+) *$/i;

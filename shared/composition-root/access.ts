@@ -23,7 +23,7 @@ interface CallerAccess {
 /** Identifies callers by the settings and the current caller keys. */
 export function createCallerAccess(settings: Settings, secrets: Secrets): CallerAccess {
   const { vaultName } = VARIABLES.callerKeys;
-  const { trustEntraPrincipal: trustPrincipal, ...addresses } = settings.callers;
+  const { trustEntraPrincipal: trustPrincipal, proxiesInFront } = settings.callers;
   const keys = createCallerKeyStore({
     read: () => secrets.get(vaultName),
     isAbsent: () =>
@@ -32,7 +32,7 @@ export function createCallerAccess(settings: Settings, secrets: Secrets): Caller
   });
   return {
     identify: (evidence) =>
-      identifyCaller(evidence, { ...addresses, trustPrincipal, keys: keys() }),
+      identifyCaller(evidence, { trustPrincipal, proxiesInFront, keys: keys() }),
     requireConfigured: () => void keys(),
   };
 }

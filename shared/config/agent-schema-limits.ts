@@ -101,12 +101,4 @@ export const callers = z.strictObject({
     unit: 'proxies',
     purpose: 'Own gateways between the platform and the client that append to x-forwarded-for.',
   }),
-  ipv6_prefix_bits: integer({
-    default: 56,
-    min: 32,
-    max: 64,
-    unit: 'bits',
-    purpose:
-      'Network of one IPv6 caller: all addresses with this prefix share their limits. A subscriber usually gets a /56.',
-  }),
 });

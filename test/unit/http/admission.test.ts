@@ -23,7 +23,7 @@ function createNeeds(): AdmissionDependencies {
     telemetry: createRecordedTelemetry(),
     requestBody: bodyLimits(1_024),
     identify: (evidence) =>
-      identifyCaller(evidence, { trustPrincipal: false, keys: undefined, proxiesInFront: 0, ipv6PrefixBits: 56 }),
+      identifyCaller(evidence, { trustPrincipal: false, keys: undefined, proxiesInFront: 0 }),
     limits: { limiter: createLimiter({ settings, clock }), mode: 'enforce', clock },
   };
 }
