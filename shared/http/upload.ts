@@ -82,8 +82,9 @@ export async function readForm(
 
 /** The parser is loaded with the first upload, so that a cold start does not pay for it. */
 async function createFormParser(boundary: string) {
-  const { Busboy } = await import('@fastify/busboy');
-  return new Busboy({
+  // The default export: the bundle of a CommonJS package has no other.
+  const { default: busboy } = await import('@fastify/busboy');
+  return new busboy.Busboy({
     headers: { 'content-type': `multipart/form-data; boundary="${boundary}"` },
     isPartAFile: (name) => name === 'file',
     preservePath: true,
