@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Agent, createAgent, estimateInput, type PromptOptions } from './agent/agent.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
 import { createTracedAgent } from './agent/traced-agent.ts';
+import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
 import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential, memoize, createSecrets } from './composition-root/secrets.ts';
@@ -27,13 +28,14 @@ import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import type { Readiness } from './health/readiness.ts';
 import type { ChatDependencies } from './http/chat-handler.ts';
+import type { FilesDependencies } from './http/files-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
 import { createConsoleLogger } from './telemetry/console-logger.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
-export interface Service extends ChatDependencies, MetricsDependencies {
+export interface Service extends ChatDependencies, FilesDependencies, MetricsDependencies {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -59,6 +61,18 @@ interface ServiceOverrides {
 /** The part of the 5 s at shutdown before the last telemetry is exported. */
 const STOP_TIMEOUT_MS = 1_000;
 
+/**
+ * Defaults for the Application Insights package, which reads them from the environment: no
+ * telemetry about itself (it would also query the metadata endpoint) and no detection of host and
+ * operating system.
+ */
+export const EXPORTER_ENVIRONMENT: Environment = {
+  APPLICATION_INSIGHTS_NO_STATSBEAT: 'true',
+  APPLICATIONINSIGHTS_STATSBEAT_DISABLED: 'true',
+  APPLICATIONINSIGHTS_SDKSTATS_DISABLED: 'true',
+  OTEL_NODE_RESOURCE_DETECTORS: 'none',
+};
+
 let service: Promise<Service> | undefined;
 let lastLoggedConfigError: string | undefined;
 
@@ -72,8 +86,7 @@ export function getService(): Promise<Service> {
 }
 
 async function startService(): Promise<Service> {
-  // Disables the exporter's telemetry about itself, which also queries the metadata endpoint.
-  process.env['APPLICATION_INSIGHTS_NO_STATSBEAT'] ??= 'true';
+  for (const [name, value] of Object.entries(EXPORTER_ENVIRONMENT)) process.env[name] ??= value;
   return createService(process.env, { agentToml: await readAgentToml(import.meta.dirname) });
 }
 
@@ -116,7 +129,7 @@ export async function createService(
     publicModel: settings.agent.name,
     telemetry,
     metrics,
-    maxRequestBytes: settings.limits.maxRequestBytes,
+    ...bodyLimitsOf(settings.limits),
     chatLimits: settings.limits,
     identify: callers.identify,
     limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
@@ -178,10 +191,33 @@ function createServiceAgent(settings: Settings, { model, cache }: AgentDependenc
   return createTracedAgent(agent, { name: settings.agent.name });
 }
 
+/** The form around the file of an upload is small. */
+const MAX_FORM_BYTES = 65_536;
+
+function bodyLimitsOf(limits: Settings['limits']) {
+  const { bodyStallMs: stallMs, minBodyBytesPerSecond: minBytesPerSecond } = limits;
+  const common = { stallMs, minBytesPerSecond };
+  return {
+    requestBody: {
+      ...common,
+      maxBytes: limits.maxRequestBytes,
+      deadlineMs: limits.bodyDeadlineMs,
+    },
+    uploadBody: {
+      ...common,
+      maxBytes: MAX_INPUT_BYTES + MAX_FORM_BYTES,
+      deadlineMs: limits.uploadDeadlineMs,
+    },
+  };
+}
+
 /** The instructions and model parameters of every run; part of the cache key. */
 function promptOptionsOf({ agent, model }: Settings): PromptOptions {
-  const { maxOutputTokens, temperature } = model;
-  return { instructions: agent.instructions, parameters: { maxOutputTokens, temperature } };
+  const { maxOutputTokens, defaultOutputTokens, temperature } = model;
+  return {
+    instructions: agent.instructions,
+    parameters: { maxOutputTokens, defaultOutputTokens, temperature },
+  };
 }
 
 /** Reports invalid settings to the caller; logs them once and not for every request. */

@@ -95,6 +95,8 @@ export interface PromptOptions {
 interface ModelParameters {
   /** An upper bound: an input may set a lower one, not a higher one. */
   readonly maxOutputTokens?: number | undefined;
+  /** The bound of inputs without one. */
+  readonly defaultOutputTokens?: number | undefined;
   /** The default of inputs without a temperature. */
   readonly temperature?: number | undefined;
 }
@@ -119,18 +121,27 @@ export function createAgent({ model, ...prompt }: AgentOptions): Agent {
 
 /**
  * The model request of an input. The model call, the token estimate and the cache key all come from
- * this request, so none of them can miss a part of it.
+ * this request, so none of them can miss a part of it. It always has a bound on the output: what is
+ * reserved for a run is what the model may use.
  */
 export function buildModelRequest(
   { messages, maxOutputTokens, temperature }: AgentInput,
   { instructions, parameters = {} }: PromptOptions,
-): ModelRequest {
+): BoundedModelRequest {
   return {
     messages: [{ role: 'system', content: instructions }, ...messages.map(toModelMessage)],
-    maxOutputTokens: minDefined(maxOutputTokens, parameters.maxOutputTokens),
+    maxOutputTokens: Math.min(
+      maxOutputTokens ?? parameters.defaultOutputTokens ?? DEFAULT_OUTPUT_TOKENS,
+      parameters.maxOutputTokens ?? Number.POSITIVE_INFINITY,
+    ),
     temperature: temperature ?? parameters.temperature,
   };
 }
+
+type BoundedModelRequest = ModelRequest & { readonly maxOutputTokens: number };
+
+/** The default of `model.default_output_tokens`. */
+const DEFAULT_OUTPUT_TOKENS = 4_096;
 
 /** Only the agent's own instructions are a system message. Those of a caller become user text. */
 function toModelMessage({ role, content }: Message): ModelMessage {
@@ -138,18 +149,12 @@ function toModelMessage({ role, content }: Message): ModelMessage {
   return { role: 'user', content: `Instructions of the caller:\n${content}` };
 }
 
-/** The lower of two optional bounds. */
-function minDefined(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return Math.min(a, b);
-}
-
 /** The size of a model request before it is sent. */
 export interface InputSize {
   /** Every text that is sent to the model. */
   readonly texts: readonly string[];
-  /** The bound of the output, if there is one. */
-  readonly maxOutputTokens: number | undefined;
+  /** The bound on the output that is sent to the model. */
+  readonly maxOutputTokens: number;
 }
 
 /** The size of the model request that an input leads to. */

@@ -8,7 +8,6 @@ import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from '../model/endpoint.ts';
 import { createHttpClient, type HttpClient } from '../model/http-client.ts';
-import { createUnconfiguredModel, createSwappableModel } from '../model/replaceable-model.ts';
 import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
@@ -206,5 +205,40 @@ function identityTokens(credential: () => Promise<TokenCredential>): () => Promi
       getToken = getBearerTokenProvider(await credential(), AZURE_OPENAI_SCOPE);
     }
     return getToken();
+  };
+}
+
+/** A model that can be replaced while calls are in flight. */
+interface SwappableModel extends ResilientModel {
+  /** New calls use `next`; calls in flight finish on the model that they started on. */
+  replace(next: ResilientModel): void;
+}
+
+function createSwappableModel(first: ResilientModel): SwappableModel {
+  let current = first;
+  return {
+    complete: (request, call) => current.complete(request, call),
+    stream: (request, call) => current.stream(request, call),
+    endpoints: () => current.endpoints(),
+    replace(next) {
+      current = next;
+    },
+  };
+}
+
+/**
+ * The model before any endpoint is configured: every call fails.
+ *
+ * @param explain throws the error that callers receive
+ */
+function createUnconfiguredModel(explain: () => void): ResilientModel {
+  function fail(): never {
+    explain();
+    throw new TypeError('Cannot call the unconfigured model: it must be replaced first');
+  }
+  return {
+    complete: async () => fail(),
+    stream: () => ({ [Symbol.asyncIterator]: () => ({ next: async () => fail() }) }),
+    endpoints: () => [],
   };
 }

@@ -1,14 +1,7 @@
 import * as z from 'zod';
-import {
-  choice,
-  flag,
-  integer,
-  optionalInteger,
-  optionalNumber,
-  ratio,
-  text,
-} from './schema-fields.ts';
-import { telemetry } from './agent-schema-telemetry.ts';
+import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
+import { callers, limits } from './agent-schema-limits.ts';
+import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
 
 /** Name and instructions of the agent. */
 const agent = z.strictObject({
@@ -31,8 +24,15 @@ const model = z.strictObject({
     min: 1,
     max: 1_000_000,
     unit: 'tokens',
+    purpose: 'Maximum length of an answer; a request may set a lower bound, not a higher one.',
+  }),
+  default_output_tokens: integer({
+    default: 4_096,
+    min: 1,
+    max: 1_000_000,
+    unit: 'tokens',
     purpose:
-      'Maximum length of an answer; a request may ask for less. Unset leaves it to the model.',
+      'Maximum length of an answer for requests without a bound. It is sent to the model and reserved in the limits; reasoning counts as output.',
   }),
   temperature: optionalNumber({
     min: 0,
@@ -136,64 +136,6 @@ const model = z.strictObject({
   }),
 });
 
-/** Limits of requests and callers. */
-const limits = z.strictObject({
-  max_request_bytes: integer({
-    default: 262_144,
-    min: 1_024,
-    max: 4_194_304,
-    unit: 'bytes',
-    purpose: 'Maximum size of the request body of a chat.',
-  }),
-  answer_deadline_ms: integer({
-    default: 60_000,
-    min: 100,
-    max: 220_000,
-    unit: 'milliseconds',
-    purpose: 'Time limit for an answer without streaming, retries included.',
-  }),
-  stream_deadline_ms: integer({
-    default: 210_000,
-    min: 100,
-    max: 220_000,
-    unit: 'milliseconds',
-    purpose: 'Time limit for a streamed answer; the front end of the platform cuts at 230 s.',
-  }),
-  heartbeat_ms: integer({
-    default: 15_000,
-    min: 50,
-    max: 60_000,
-    unit: 'milliseconds',
-    purpose: 'Maximum time on a stream without data before a comment is sent.',
-  }),
-  requests_per_minute: integer({
-    default: 60,
-    min: 0,
-    max: 1_000_000,
-    unit: 'requests',
-    purpose: 'Requests of one caller in a minute; 0 disables the limit.',
-  }),
-  tokens_per_minute: integer({
-    default: 100_000,
-    min: 0,
-    max: 1_000_000_000,
-    unit: 'tokens',
-    purpose: 'Input and output tokens of one caller in a minute; 0 disables the limit.',
-  }),
-  tokens_per_day: integer({
-    default: 0,
-    min: 0,
-    max: 1_000_000_000_000,
-    unit: 'tokens',
-    purpose: 'Budget of one caller for one UTC day; 0 means no budget.',
-  }),
-  mode: choice({
-    choices: ['enforce', 'observe'],
-    default: 'enforce',
-    purpose: 'Refuse requests over a limit, or allow and log them.',
-  }),
-});
-
 /** The response cache. */
 const cache = z.strictObject({
   ttl_seconds: integer({
@@ -216,70 +158,6 @@ const cache = z.strictObject({
     max: 1_073_741_824,
     unit: 'bytes',
     purpose: 'Maximum size of all answers in the memory of an instance.',
-  }),
-});
-
-/** The Redis that instances share, if configured. */
-const redis = z.strictObject({
-  timeout_ms: integer({
-    default: 150,
-    min: 10,
-    max: 10_000,
-    unit: 'milliseconds',
-    purpose:
-      'Time limit of a Redis command; after it the instance uses its local limits and cache.',
-  }),
-});
-
-/** Identification of callers. */
-const callers = z.strictObject({
-  trust_entra_principal: flag({
-    default: false,
-    purpose:
-      'Trust the header x-ms-client-principal. Only behind Easy Auth, which removes the header from client requests.',
-  }),
-  proxies_in_front: integer({
-    default: 0,
-    min: 0,
-    max: 10,
-    unit: 'proxies',
-    purpose: 'Own gateways between the platform and the client that append to x-forwarded-for.',
-  }),
-});
-
-const batch = z.strictObject({
-  concurrency: integer({
-    default: 8,
-    min: 1,
-    max: 256,
-    unit: 'items',
-    purpose: 'Concurrent items of one job on an instance.',
-  }),
-  deadline_ms: integer({
-    default: 200_000,
-    min: 100,
-    max: 1_740_000,
-    unit: 'milliseconds',
-    purpose:
-      'Time after which a job starts no more items and reschedules itself; must leave the time of one answer below functionTimeout.',
-  }),
-});
-
-/** The refresh of secrets from Key Vault, if configured. */
-const secrets = z.strictObject({
-  load_timeout_ms: integer({
-    default: 5_000,
-    min: 50,
-    max: 30_000,
-    unit: 'milliseconds',
-    purpose: 'Time limit for reading all secrets once.',
-  }),
-  refresh_ms: integer({
-    default: 300_000,
-    min: 1_000,
-    max: 86_400_000,
-    unit: 'milliseconds',
-    purpose: 'Time between two background reads.',
   }),
 });
 

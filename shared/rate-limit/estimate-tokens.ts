@@ -2,20 +2,18 @@
 interface TokenEstimateInput {
   /** Every text that is sent to the model, including the instructions. */
   readonly texts: readonly string[];
-  /** The caller's bound on the output, if any. */
-  readonly maxOutputTokens?: number | undefined;
+  /** The bound on the output that is sent to the model. */
+  readonly maxOutputTokens: number;
 }
 
 /** English text has about four bytes per token; other scripts use more bytes per character. */
 const BYTES_PER_TOKEN = 4;
 /** Role and separators of one message. */
 const TOKENS_PER_TEXT = 4;
-/** A long chat answer. Usage above it is charged when the call is settled. */
-const DEFAULT_OUTPUT_TOKENS = 1_000;
 
 /** Upper estimate of the tokens of a request, reserved before the call and settled after it. */
 export function estimateTokens({ texts, maxOutputTokens }: TokenEstimateInput): number {
   const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
   const input = Math.ceil(bytes / BYTES_PER_TOKEN) + texts.length * TOKENS_PER_TEXT;
-  return input + (maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS);
+  return input + maxOutputTokens;
 }

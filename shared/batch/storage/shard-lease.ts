@@ -33,7 +33,7 @@ export interface ShardRef {
 export interface ShardLease {
   readonly view: JournalView;
   /** Aborts when the lease is lost: another delivery may write now, and this one cannot. */
-  readonly lost: AbortSignal;
+  readonly lostSignal: AbortSignal;
   /** Resolves when the entry is durable. */
   append(entry: JournalEntry): Promise<void>;
   /** Marks the shard as done. */
@@ -88,15 +88,15 @@ async function openJournal(ref: ShardRef, dependencies: JournalDependencies): Pr
   if (view.generation < ref.generation) {
     await write({ type: 'reopened', generation: ref.generation });
   }
-  if (view.unreadable > 0) {
-    telemetry.error('batch journal has unreadable lines', { count: view.unreadable });
+  if (view.invalidLines > 0) {
+    telemetry.error('batch journal has invalid lines', { count: view.invalidLines });
   }
   await counts.write();
   return {
     get view() {
       return reader.view() ?? view;
     },
-    lost: lease.lost,
+    lostSignal: lease.lostSignal,
     async append(entry) {
       await write(entry);
       if (entry.type !== 'result') return;
@@ -176,7 +176,7 @@ function createCountsWriter(
     /** Writes the final counts, and that the lease was released normally. */
     async stop() {
       const isDone = isComplete(reader, ref) && timer === undefined;
-      if (!isDone && !lease.lost.aborted) void write('released').catch(() => undefined);
+      if (!isDone && !lease.lostSignal.aborted) void write('released').catch(() => undefined);
       clearTimeout(timer);
       await writing.catch(() => undefined);
     },

@@ -127,7 +127,7 @@ export function otherTokenLimitName(name: TokenLimitName): TokenLimitName {
 /** Whether the error of a 400 rejects the parameter name rather than its value. */
 export function isTokenLimitNameRejected(error: unknown, name: TokenLimitName): boolean {
   const { code, param, message } = readErrorBody(error);
-  const isNamed = param === name || new RegExp(`\\b${name}\\b`).test(message);
+  const mentionsName = param === name || new RegExp(`\\b${name}\\b`).test(message);
   const isUnknown = /unsupported|not supported|unknown|unrecognized|not permitted|unexpected/i;
-  return isNamed && (isUnknown.test(code) || isUnknown.test(message));
+  return mentionsName && (isUnknown.test(code) || isUnknown.test(message));
 }

@@ -19,7 +19,7 @@ import {
   handleUploadFile,
 } from '../../../shared/http/files-handler.ts';
 import { authenticatedHandler } from '../../../shared/http/admission.ts';
-import { openAdmission } from '../public-handler.ts';
+import { bodyLimits, openAdmission } from '../public-handler.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';
 import { createScriptedAgent } from './scripted-agent.ts';
 
@@ -68,7 +68,8 @@ export function createRouteEnvironment(connectionString: string): RouteEnvironme
   const service = {
     ...openAdmission,
     telemetry,
-    maxRequestBytes: 262_144,
+    requestBody: bodyLimits(262_144),
+    uploadBody: bodyLimits(67_108_864),
     batch: async () => batch,
   };
   const handlers = Object.fromEntries(

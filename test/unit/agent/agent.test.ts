@@ -50,7 +50,7 @@ describe('createAgent', () => {
     { requested: undefined, allowed: 5, sent: 5 },
     { requested: 9, allowed: 5, sent: 5 },
     { requested: 3, allowed: 5, sent: 3 },
-    { requested: undefined, allowed: undefined, sent: undefined },
+    { requested: undefined, allowed: undefined, sent: 4_096 },
   ])('lets a request lower the bound of the agent: %j', async ({ requested, allowed, sent }) => {
     const model = createScriptedModel({ answers: [async () => answerOf('Hello')] });
     const parameters = { maxOutputTokens: allowed, temperature: 0.5 };

@@ -47,6 +47,7 @@ describe('the configuration', () => {
   it('has the same idea of patience as the model calls themselves', () => {
     const {
       maxOutputTokens: _tokens,
+      defaultOutputTokens: _default,
       temperature: _heat,
       ...patience
     } = readConfig(KEY).settings.model;

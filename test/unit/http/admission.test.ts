@@ -11,6 +11,7 @@ import { jsonResponse, type PlainResponse } from '../../../shared/http/responses
 import { startRequest, call, get, postJson, postRaw } from '../../support/http-call.ts';
 import { createHandClock, createLimiter } from '../../support/limits.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
+import { bodyLimits } from '../../support/public-handler.ts';
 
 const VICTIM = { 'x-forwarded-for': '192.0.2.1' };
 
@@ -20,7 +21,7 @@ function createNeeds(): AdmissionDependencies {
   const settings = { requestsPerMinute: 3, tokensPerMinute: 100 };
   return {
     telemetry: createRecordedTelemetry(),
-    maxRequestBytes: 1_024,
+    requestBody: bodyLimits(1_024),
     identify: (evidence) =>
       identifyCaller(evidence, { trustPrincipal: false, keys: undefined, proxiesInFront: 0 }),
     limits: { limiter: createLimiter({ settings, clock }), mode: 'enforce', clock },

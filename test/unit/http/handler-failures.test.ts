@@ -7,12 +7,16 @@ import { jsonResponse, type PlainResponse } from '../../../shared/http/responses
 import { call, get } from '../../support/http-call.ts';
 import type { Telemetry } from '../../../shared/telemetry/telemetry.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
+import { bodyLimits } from '../../support/public-handler.ts';
 
 const URL_OF_READY = 'http://127.0.0.1/ready';
 
 function setUp(answer: RouteHandler<HandlerDependencies>) {
   const telemetry = createRecordedTelemetry();
-  const handler = publicHandler(async () => ({ telemetry, maxRequestBytes: 1_024 }), answer);
+  const handler = publicHandler(
+    async () => ({ telemetry, requestBody: bodyLimits(1_024) }),
+    answer,
+  );
   return { handler, telemetry };
 }
 
@@ -145,7 +149,7 @@ describe('publicHandler, when something fails', () => {
       startSpan: fail,
     };
     const handler = publicHandler(
-      async () => ({ telemetry, maxRequestBytes: 0 }),
+      async () => ({ telemetry, requestBody: bodyLimits(0) }),
       async () => jsonResponse({}),
     );
 

@@ -6,6 +6,7 @@ import { publicHandler } from '../../../shared/http/handler.ts';
 import { jsonResponse } from '../../../shared/http/responses.ts';
 import { startRequest, call, get, open, postRaw, URL_OF_CHAT } from '../../support/http-call.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
+import { bodyLimits } from '../../support/public-handler.ts';
 
 const URL_OF_READY = 'http://127.0.0.1/ready';
 const CALLER_TRACE = '00-33333333333333333333333333333333-4444444444444444-01';
@@ -13,7 +14,10 @@ const HOST_TRACE = '00-11111111111111111111111111111111-2222222222222222-01';
 
 function setUp(answer: RouteHandler<HandlerDependencies>) {
   const telemetry = createRecordedTelemetry();
-  const handler = publicHandler(async () => ({ telemetry, maxRequestBytes: 1_024 }), answer);
+  const handler = publicHandler(
+    async () => ({ telemetry, requestBody: bodyLimits(1_024) }),
+    answer,
+  );
   return { handler, telemetry };
 }
 
@@ -82,7 +86,7 @@ describe('asOpenHandler', () => {
     const handler = publicHandler(
       async () => {
         handled += 1;
-        return { telemetry: createRecordedTelemetry(), maxRequestBytes: 0 };
+        return { telemetry: createRecordedTelemetry(), requestBody: bodyLimits(0) };
       },
       async () => jsonResponse({}),
     );

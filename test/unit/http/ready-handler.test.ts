@@ -5,12 +5,13 @@ import { handleReady, type ReadyDependencies } from '../../../shared/http/operat
 import { publicHandler } from '../../../shared/http/handler.ts';
 import { call, get } from '../../support/http-call.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
+import { bodyLimits } from '../../support/public-handler.ts';
 
 function needsOf(status: Status): ReadyDependencies {
   const report: ReadinessReport = { status, chat: { status }, batch: { status: 'ready' } };
   return {
     telemetry: createRecordedTelemetry(),
-    maxRequestBytes: 0,
+    requestBody: bodyLimits(0),
     readiness: { report: async () => report },
   };
 }
