@@ -2,7 +2,7 @@ import OpenAI, { toFile } from 'openai';
 import type { Batch } from 'openai/resources/batches';
 import { eventually } from '../../e2e/support/post-chat.ts';
 
-const ENDED = ['completed', 'failed', 'cancelled', 'expired'];
+const ENDED = new Set(['completed', 'failed', 'cancelled', 'expired']);
 
 /** One caller of the batch routes, told apart by its address. */
 export interface BatchClient {
@@ -38,7 +38,7 @@ export function createBatchClient(url: string, address: string): BatchClient {
         `batch ${id} has ended`,
         async () => {
           batch = await client.batches.retrieve(id);
-          return ENDED.includes(batch.status);
+          return ENDED.has(batch.status);
         },
         withinMs,
       );
