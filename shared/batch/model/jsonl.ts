@@ -1,5 +1,5 @@
 import { parseStrictJson } from '../../json.ts';
-import { createTimeSlice } from '../time-slice.ts';
+import { createTimeSlice } from './time-slice.ts';
 
 /** One line of a file, without its line feed. Never blank. */
 export interface FileLine {

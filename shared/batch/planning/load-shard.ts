@@ -5,7 +5,7 @@ import { MAX_LINE_BYTES } from '../input-limits.ts';
 import type { BatchRecord, ShardPlan } from '../model/batch-record.ts';
 import { parseLine, readLines } from '../model/jsonl.ts';
 import { INPUT_CONTAINER } from '../storage-names.ts';
-import { createTimeSlice } from '../time-slice.ts';
+import { createTimeSlice } from '../model/time-slice.ts';
 
 /** A shard with its items. */
 export interface Shard {

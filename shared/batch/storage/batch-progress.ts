@@ -1,5 +1,5 @@
 import { readLines } from '../model/jsonl.ts';
-import { createTimeSlice } from '../time-slice.ts';
+import { createTimeSlice } from '../model/time-slice.ts';
 import { blobPaths, shardOf } from './blob-paths.ts';
 import { createJournalReader } from './journal.ts';
 import type { BlobContainer, BlobMetadata, ListedBlob } from '../../storage/blob-container.ts';

@@ -11,7 +11,7 @@ import {
 import { blobPaths } from './blob-paths.ts';
 import type { ResultLine } from '../model/item.ts';
 import { readLines } from '../model/jsonl.ts';
-import { createTimeSlice } from '../time-slice.ts';
+import { createTimeSlice } from '../model/time-slice.ts';
 
 /** Highest age of the counts that a reader of the batch sees while a shard runs. */
 const COUNTS_INTERVAL_MS = 1_000;
