@@ -238,7 +238,7 @@ function mostAtOnce(calls: readonly RecordedCall[]): number {
 }
 
 function countStatuses(statuses: readonly number[]): string {
-  const kinds = [...new Set(statuses)].toSorted();
+  const kinds = [...new Set(statuses)].toSorted((left, right) => left - right);
   return kinds
     .map((kind) => `${statuses.filter((status) => status === kind).length} x ${kind}`)
     .join(', ');
