@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import type { Node } from 'oxc-parser';
-import { readStaticString, walk, type ParsedFile } from './syntax.ts';
+import { readStaticString, visitNodes, type ParsedFile } from './syntax.ts';
 
 /** One dependency of a file on another file or on a package. */
 export interface Import {
@@ -17,7 +17,7 @@ export interface Import {
 /** Every import of a file in the order of the text, type-only ones included. */
 export function readImports(file: ParsedFile): Import[] {
   const imports: Import[] = [];
-  walk(file.program, (node, ancestors) => {
+  visitNodes(file.program, (node, ancestors) => {
     const found = importOf(node, ancestors);
     if (found === undefined) return;
     const specifier = readStaticString(found.source);

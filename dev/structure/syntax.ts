@@ -26,10 +26,10 @@ export function parseSource({ path, text }: SourceFile): ParsedFile {
 }
 
 /** Visits a node and everything below it. */
-export function walk(node: Node, visit: Visit, ancestors: readonly Node[] = []): void {
+export function visitNodes(node: Node, visit: Visit, ancestors: readonly Node[] = []): void {
   visit(node, ancestors);
   const path = [...ancestors, node];
-  for (const child of childrenOf(node)) walk(child, visit, path);
+  for (const child of childrenOf(node)) visitNodes(child, visit, path);
 }
 
 function childrenOf(node: Node): Node[] {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 
 /** Everything that a response depends on. A missing part would serve wrong responses. */
-export interface CacheKeyParts {
+export interface CacheKeyInput {
   /** Scope of the response: callers never share entries. */
   readonly callerId: string;
   /** Endpoints and models, as configured. */
@@ -19,7 +19,7 @@ export interface CacheKeyParts {
 const FORMAT = 2;
 
 /** SHA-256 over canonical JSON: field boundaries cannot be forged and keys reveal no content. */
-export function cacheKey(parts: CacheKeyParts): string {
+export function cacheKey(parts: CacheKeyInput): string {
   const { callerId, model, parameters, promptVersion, tools, messages } = parts;
   const text = canonicalJson({
     format: FORMAT,

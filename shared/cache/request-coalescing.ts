@@ -54,12 +54,12 @@ type CoalescedCall<T> =
  * an older call, and a failing endpoint still sees one call at a time for each key.
  */
 export async function coalesce<T>(
-  flights: SingleFlight<T>,
+  calls: SingleFlight<T>,
   { key, signal }: { key: string; signal: AbortSignal },
 ): Promise<CoalescedCall<T>> {
   let joinedBeforeStart = false;
   for (;;) {
-    const joined = flights.join(key);
+    const joined = calls.join(key);
     if (joined.role === 'leader') return { kind: 'leader', leader: joined.leader };
     // An aborted request stops waiting; the shared call continues for the others.
     const result = await raceAbort(joined.result, signal);

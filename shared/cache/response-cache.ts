@@ -7,7 +7,7 @@ import {
   type RequestTraits,
   toStoredResponse,
 } from './cache-headers.ts';
-import { cacheKey, type CacheKeyParts } from './cache-key.ts';
+import { cacheKey, type CacheKeyInput } from './cache-key.ts';
 import type { CacheEntry, CacheStore, StoredResponse } from './cache-store.ts';
 import {
   type CallLeader,
@@ -30,7 +30,7 @@ export interface ResponseCache {
 }
 
 export interface CacheLookup {
-  readonly parts: CacheKeyParts;
+  readonly parts: CacheKeyInput;
   readonly traits: RequestTraits;
   readonly control: CacheControl;
   /** Ends the wait for the response of another request. */
@@ -61,7 +61,7 @@ interface ResponseCacheOptions {
 
 export function createResponseCache(options: ResponseCacheOptions): ResponseCache {
   const { store, clock } = options;
-  const flights = createSingleFlight<SharedEntry>();
+  const calls = createSingleFlight<SharedEntry>();
   const counter = createCacheCounter();
 
   function hit({ entry, isNew }: SharedEntry, { telemetry }: CacheLookup): LookupResult {
@@ -91,7 +91,7 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
     const key = cacheKey(request.parts);
     if (control.noCache) return miss('request', { telemetry, key });
     // Before the store is read, so that identical requests cause one read and one model call.
-    const call = await coalesce(flights, { key, signal });
+    const call = await coalesce(calls, { key, signal });
     if (call.kind === 'uncacheable') return miss('miss', { telemetry, key });
     if (call.kind === 'value') {
       return isYoungEnough(call.value.entry, control)

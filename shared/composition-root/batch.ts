@@ -37,11 +37,11 @@ export async function createBatchFromSettings(
     import('../storage/azure/storage-timeouts.ts'),
   ]);
   const { BACKGROUND_TIMEOUTS, requestTimeouts } = storageTimeouts;
-  const storage = (patience: StorageTimeouts) => {
-    const area = (container: string) =>
-      azureBlobs.createAzureBlobContainer({ connection, container, telemetry, timeouts: patience });
-    const sender = azureQueue.createAzureJobSender(connection, patience);
-    return { inputs: area(INPUT_CONTAINER), results: area(RESULT_CONTAINER), sender };
+  const storage = (timeouts: StorageTimeouts) => {
+    const open = (container: string) =>
+      azureBlobs.createAzureBlobContainer({ connection, container, telemetry, timeouts });
+    const sender = azureQueue.createAzureJobSender(connection, timeouts);
+    return { inputs: open(INPUT_CONTAINER), results: open(RESULT_CONTAINER), sender };
   };
   return createBatch({
     agent,

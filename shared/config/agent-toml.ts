@@ -16,13 +16,13 @@ export function parseToml(text: string): TomlResult {
   } catch (thrown) {
     // The parser's message quotes the file, which may contain secrets.
     const position = thrown instanceof TomlError ? ` line ${thrown.line}` : '';
-    const reason = thrown instanceof TomlError ? reasonOf(thrown) : '';
+    const reason = thrown instanceof TomlError ? describeTomlError(thrown) : '';
     return { problem: { setting: `agent.toml${position}`, expected: `valid TOML${reason}` } };
   }
 }
 
 /** The first line of the parser's message, without the quoted part of the file. */
-function reasonOf(error: TomlError): string {
+function describeTomlError(error: TomlError): string {
   const [firstLine = ''] = error.message.split('\n');
   const words = firstLine.replace(/^Invalid TOML document: /, '');
   return /^[a-z ,:'-]+$/i.test(words) ? ` (${words})` : '';

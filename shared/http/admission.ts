@@ -40,9 +40,9 @@ export function authenticatedHandler<Dependencies extends AdmissionDependencies>
   handle: CallerHandler<Dependencies>,
 ): HttpHandler {
   return publicHandler(getService, async (context, dependencies) => {
-    const admitted = admitRequest(context, { dependencies, opensAtOnce: true });
-    await admitted.openIfVerified();
-    return handle(admitted, dependencies);
+    const admission = admitRequest(context, { dependencies, opensAtOnce: true });
+    await admission.openIfVerified();
+    return handle(admission, dependencies);
   });
 }
 
@@ -55,12 +55,12 @@ export function meteredHandler<Dependencies extends AdmissionDependencies>(
   handle: MeteredHandler<Dependencies>,
 ): HttpHandler {
   return publicHandler(getService, async (context, dependencies) => {
-    const admitted = admitRequest(context, { dependencies, opensAtOnce: false });
+    const admission = admitRequest(context, { dependencies, opensAtOnce: false });
     try {
-      return await handle(admitted, dependencies);
+      return await handle(admission, dependencies);
     } finally {
       // A rate-limit error takes precedence over a validation error.
-      await admitted.countIfVerified();
+      await admission.countIfVerified();
     }
   });
 }
@@ -72,7 +72,7 @@ interface AdmittedContext extends MeteredContext {
   readonly openIfVerified: () => Promise<void>;
 }
 
-interface AdmitOptions {
+interface AdmissionOptions {
   readonly dependencies: AdmissionDependencies;
   /** Counts and opens the request as soon as its caller is verified. */
   readonly opensAtOnce: boolean;
@@ -86,20 +86,20 @@ interface AdmitOptions {
  */
 function admitRequest(
   context: RequestContext,
-  { dependencies, opensAtOnce }: AdmitOptions,
+  { dependencies, opensAtOnce }: AdmissionOptions,
 ): AdmittedContext {
   const { request, header } = context;
   const forwardedFor = request.headers.get('x-forwarded-for') ?? undefined;
   const caller = dependencies.identify({ header, forwardedFor });
   const callerId = hashIdentifier(caller.id);
-  const allowance = createAllowance(dependencies.limits, { callerId, context });
+  const reservations = createRequestReservations(dependencies.limits, { callerId, context });
   let isCallerVerified = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
 
   async function countIfVerified(): Promise<void> {
-    if (isCallerVerified && !allowance.isCounted()) await allowance.count();
+    if (isCallerVerified && !reservations.isCounted()) await reservations.count();
   }
   async function openIfVerified(): Promise<void> {
-    if (isCallerVerified && !allowance.isCounted()) await allowance.reserve(0);
+    if (isCallerVerified && !reservations.isCounted()) await reservations.reserve(0);
   }
   async function verifyCaller(): Promise<void> {
     isCallerVerified = true;
@@ -111,7 +111,7 @@ function admitRequest(
       if (!isCallerVerified) throw unverifiedCaller();
       return callerId;
     },
-    reserve: (tokens) => allowance.reserve(tokens),
+    reserve: (tokens) => reservations.reserve(tokens),
     countIfVerified,
     openIfVerified,
     markNonJsonBody: verifyCaller,
@@ -137,7 +137,7 @@ export interface CallerLimits {
 }
 
 /** The share of the caller's limits that one request takes. */
-interface Allowance {
+interface RequestReservations {
   /**
    * Counts the request, and adds the remaining limits to the response headers.
    * @throws ServiceError rate_limited
@@ -151,10 +151,10 @@ interface Allowance {
   isCounted(): boolean;
 }
 
-function createAllowance(
+function createRequestReservations(
   { limiter, openCalls, mode, clock }: CallerLimits,
   { callerId, context }: { readonly callerId: string; readonly context: RequestContext },
-): Allowance {
+): RequestReservations {
   let counted = false;
 
   async function take(tokens: number): Promise<Reservation> {

@@ -38,7 +38,7 @@ function formatState({ policy, remaining, resetAt }: PolicyState, now: number): 
   return `"${policy.name}";r=${Math.floor(remaining)};t=${secondsUntil(resetAt, now)}`;
 }
 
-/** OpenAI's headers have room for one limit of each unit: the one per minute. */
+/** OpenAI's headers hold one limit of each unit: the one per minute. */
 function openAiHeaders({ policy, remaining, resetAt }: PolicyState, now: number): object {
   if (policy.name === 'tpd') return {};
   return {

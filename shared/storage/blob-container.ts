@@ -48,7 +48,7 @@ export interface BlobLease {
   /** Length of the blob when the lease was acquired. */
   readonly bytes: number;
   /** Aborts when the lease is lost: another process may write now, and this one cannot. */
-  readonly lost: AbortSignal;
+  readonly lostSignal: AbortSignal;
   /** Appends exactly once, even if the storage client repeats the request. */
   append(lines: string, position: number): Promise<void>;
   setMetadata(metadata: BlobMetadata): Promise<void>;

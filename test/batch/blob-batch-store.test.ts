@@ -145,7 +145,7 @@ describe('a journal in blob storage', () => {
     expect([...((await read('torn'))?.results.keys() ?? [])]).toEqual([0, 1]);
     expect(telemetry.lines).toContainEqual({
       level: 'error',
-      message: 'batch journal has unreadable lines',
+      message: 'batch journal has invalid lines',
       fields: { jobId: 'torn', shard: 0, count: 1 },
     });
   });
@@ -188,11 +188,11 @@ describe('a lease in blob storage', () => {
     const other = await mustOpen(job);
     await other.append(resultOf('stolen', 1));
 
-    await vi.waitFor(() => expect(lease.lost.aborted).toBe(true), 5_000);
+    await vi.waitFor(() => expect(lease.lostSignal.aborted).toBe(true), 5_000);
 
     await expect(lease.append(resultOf('stolen', 0))).rejects.toThrow();
     await lease.release();
-    expect(other.lost.aborted).toBe(false);
+    expect(other.lostSignal.aborted).toBe(false);
     await other.append(resultOf('stolen', 0));
     await other.release();
     expect((await environment.journalText('stolen')).trimEnd().split('\n')).toHaveLength(3);
@@ -206,7 +206,7 @@ describe('a lease in blob storage', () => {
     const append = lease.append(resultOf('unaware', 0));
 
     await expect(append).rejects.toThrow();
-    expect(lease.lost.aborted).toBe(false);
+    expect(lease.lostSignal.aborted).toBe(false);
     await lease.release();
     expect((await read('unaware'))?.results.size).toBe(0);
   });

@@ -156,7 +156,7 @@ describe('the renewal of a lease', () => {
 
     await vi.waitFor(() => expect(renewals()).toBeGreaterThan(before + 1), WAIT);
 
-    expect(lease.lost.aborted).toBe(false);
+    expect(lease.lostSignal.aborted).toBe(false);
     await lease.append({ type: 'closed' });
     await lease.release();
   });

@@ -9,7 +9,7 @@ import {
   parseCacheControl,
   type RequestTraits,
 } from '../../shared/cache/cache-headers.ts';
-import type { CacheKeyParts } from '../../shared/cache/cache-key.ts';
+import type { CacheKeyInput } from '../../shared/cache/cache-key.ts';
 import type { CacheEntry } from '../../shared/cache/cache-store.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
@@ -35,7 +35,7 @@ export function ask(options: AskOptions = {}): CacheLookup {
   };
 }
 
-export function keyParts(parts: Partial<CacheKeyParts> = {}): CacheKeyParts {
+export function keyParts(parts: Partial<CacheKeyInput> = {}): CacheKeyInput {
   return {
     callerId: 'alice',
     model: 'primary/gpt',

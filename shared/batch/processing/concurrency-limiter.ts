@@ -73,7 +73,7 @@ export function createConcurrencyLimiter(options: ConcurrencyLimiterOptions): Co
     // After the pause a single item tests whether there is capacity again.
     limit = 1;
     pausedUntil = Math.max(pausedUntil, now() + Math.max(backOffMs, retryAfterSeconds * 1_000));
-    waiters.wakeAll();
+    waiters.resumeAll();
   }
 
   function createPermit(): ConcurrencyPermit {
@@ -95,7 +95,7 @@ export function createConcurrencyLimiter(options: ConcurrencyLimiterOptions): Co
       },
       release() {
         active -= 1;
-        waiters.wakeAll();
+        waiters.resumeAll();
       },
     };
   }
@@ -107,7 +107,7 @@ export function createConcurrencyLimiter(options: ConcurrencyLimiterOptions): Co
       for (;;) {
         if (signal.aborted || pausedMs() > 0) return undefined;
         if (active < limit) return createPermit();
-        await waiters.nextWake(signal);
+        await waiters.nextChange(signal);
       }
     },
   };
@@ -117,19 +117,19 @@ export function createConcurrencyLimiter(options: ConcurrencyLimiterOptions): Co
 function createWaiters() {
   const waiting = new Set<() => void>();
   return {
-    wakeAll(): void {
-      for (const wake of waiting) wake();
+    resumeAll(): void {
+      for (const resume of waiting) resume();
     },
-    /** Resolves when all waiters are woken or the signal aborts. */
-    nextWake(signal: AbortSignal): Promise<void> {
+    /** Resolves when all waiters resume or the signal aborts. */
+    nextChange(signal: AbortSignal): Promise<void> {
       const { promise, resolve } = Promise.withResolvers<void>();
-      function wake(): void {
-        waiting.delete(wake);
-        signal.removeEventListener('abort', wake);
+      function resume(): void {
+        waiting.delete(resume);
+        signal.removeEventListener('abort', resume);
         resolve();
       }
-      waiting.add(wake);
-      signal.addEventListener('abort', wake);
+      waiting.add(resume);
+      signal.addEventListener('abort', resume);
       return promise;
     },
   };

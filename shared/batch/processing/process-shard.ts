@@ -97,7 +97,7 @@ async function finishWithoutModelCalls(
     telemetry.error('batch shard exhausted', { crashes, exhausted });
     return NONE_LEFT;
   }
-  if (await store.isCancelled(record)) return cancelRest(leased);
+  if (await store.isCancelled(record)) return cancelOpenItems(leased);
   if (clock.now() < Date.parse(record.expiresAt)) return undefined;
   const why = 'its batch was not finished within the completion window';
   const expired = await failUnfinished(shard, { lease, code: 'batch_expired', why });
@@ -118,13 +118,13 @@ async function runItems(leased: LeasedShard, options: ProcessShardOptions): Prom
   try {
     const stop = AbortSignal.any([options.stop, cancelled.signal]);
     const remaining = await runPass(shard, { lease, options: { ...options, stop } });
-    return cancelled.signal.aborted ? await cancelRest(leased) : remaining;
+    return cancelled.signal.aborted ? await cancelOpenItems(leased) : remaining;
   } finally {
     clearInterval(timer);
   }
 }
 
-async function cancelRest({ shard, lease }: LeasedShard): Promise<RemainingWork> {
+async function cancelOpenItems({ shard, lease }: LeasedShard): Promise<RemainingWork> {
   const why = 'its batch was cancelled';
   await failUnfinished(shard, { lease, code: 'batch_cancelled', why });
   return NONE_LEFT;

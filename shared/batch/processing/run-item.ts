@@ -88,8 +88,8 @@ function invalidItemLine(
     return failureLine(place, 'input_not_found', 'The input of the batch must stay where it is');
   }
   if (item === INVALID_LINE) {
-    const wanted = 'The line must be one JSON value in UTF-8, and not longer than 1 MiB';
-    return failureLine(place, 'invalid_json_line', wanted);
+    const expected = 'The line must be one JSON value in UTF-8, and not longer than 1 MiB';
+    return failureLine(place, 'invalid_json_line', expected);
   }
   const name = issue.param === undefined ? 'it' : `"${issue.param}"`;
   return failureLine(place, 'invalid_item', `Cannot accept the item: ${name} ${issue.expected}`);

@@ -122,7 +122,7 @@ async function runDueItems(
 ): Promise<void> {
   const { limiter, clock, telemetry } = options;
   const writeFailed = new AbortController();
-  const stop = AbortSignal.any([options.stop, lease.lost, writeFailed.signal]);
+  const stop = AbortSignal.any([options.stop, lease.lostSignal, writeFailed.signal]);
   const deadlineAt = performance.now() + options.jobDeadlineMs;
   const isClosed = (): boolean =>
     stop.aborted || limiter.pausedMs() > 0 || performance.now() >= deadlineAt;

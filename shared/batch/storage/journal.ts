@@ -57,7 +57,7 @@ export interface JournalView {
   /** Times in a row that the message was poisoned, without a new result in between. */
   readonly poisonCount: number;
   /** Invalid lines. They count as not written: at worst an item is processed again. */
-  readonly unreadable: number;
+  readonly invalidLines: number;
 }
 
 export interface JournalReader {
@@ -75,7 +75,7 @@ export function createJournalReader(): JournalReader {
   const attempts = new Map<number, Attempts>();
   const throttles = new Map<number, ThrottleCounts>();
   let digest: string | undefined;
-  const counts = { generation: 0, crashes: 0, poisonCount: 0, unreadable: 0, totalThrottles: 0 };
+  const counts = { generation: 0, crashes: 0, poisonCount: 0, invalidLines: 0, totalThrottles: 0 };
   /** Returns false for a repeated result. */
   function apply(entry: JournalEntry): boolean {
     switch (entry.type) {
@@ -119,7 +119,7 @@ export function createJournalReader(): JournalReader {
       if (line === '') return undefined;
       const entry = entrySchema.safeParse(parseJson(line)).data;
       if (entry !== undefined) return apply(entry) ? entry : undefined;
-      counts.unreadable += 1;
+      counts.invalidLines += 1;
       return undefined;
     },
     apply: (entry) => void apply(entry),

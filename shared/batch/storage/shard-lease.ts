@@ -10,7 +10,8 @@ import {
 } from './journal.ts';
 import { blobPaths } from './blob-paths.ts';
 import type { ResultLine } from '../model/item.ts';
-import { splitLines } from '../model/jsonl.ts';
+import { readLines } from '../model/jsonl.ts';
+import { createTimeSlice } from '../model/time-slice.ts';
 
 /** Highest age of the counts that a reader of the batch sees while a shard runs. */
 const COUNTS_INTERVAL_MS = 1_000;
@@ -32,7 +33,7 @@ export interface ShardRef {
 export interface ShardLease {
   readonly view: JournalView;
   /** Aborts when the lease is lost: another delivery may write now, and this one cannot. */
-  readonly lost: AbortSignal;
+  readonly lostSignal: AbortSignal;
   /** Resolves when the entry is durable. */
   append(entry: JournalEntry): Promise<void>;
   /** Marks the shard as done. */
@@ -87,15 +88,15 @@ async function openJournal(ref: ShardRef, dependencies: JournalDependencies): Pr
   if (view.generation < ref.generation) {
     await write({ type: 'reopened', generation: ref.generation });
   }
-  if (view.unreadable > 0) {
-    telemetry.error('batch journal has unreadable lines', { count: view.unreadable });
+  if (view.invalidLines > 0) {
+    telemetry.error('batch journal has invalid lines', { count: view.invalidLines });
   }
   await counts.write();
   return {
     get view() {
       return reader.view() ?? view;
     },
-    lost: lease.lost,
+    lostSignal: lease.lostSignal,
     async append(entry) {
       await write(entry);
       if (entry.type !== 'result') return;
@@ -139,8 +140,12 @@ async function readJournal(
       yield chunk;
     }
   }
-  for await (const { bytes } of splitLines(observed(), { maxLineBytes: MAX_ENTRY_BYTES })) {
-    reader.add(Buffer.from(bytes ?? []).toString('utf8'));
+  const slice = createTimeSlice();
+  for await (const { lines } of readLines(observed(), { maxLineBytes: MAX_ENTRY_BYTES })) {
+    for (const { bytes } of lines) {
+      if (slice.isOver()) await slice.next();
+      reader.add(Buffer.from(bytes ?? []).toString('utf8'));
+    }
   }
   return endsWithLineFeed;
 }
@@ -171,7 +176,7 @@ function createCountsWriter(
     /** Writes the final counts, and that the lease was released normally. */
     async stop() {
       const isDone = isComplete(reader, ref) && timer === undefined;
-      if (!isDone && !lease.lost.aborted) void write('released').catch(() => undefined);
+      if (!isDone && !lease.lostSignal.aborted) void write('released').catch(() => undefined);
       clearTimeout(timer);
       await writing.catch(() => undefined);
     },

@@ -171,7 +171,7 @@ export function readErrorBody(error: unknown): UpstreamErrorBody {
   if (!parsed.success) return EMPTY;
   const { code, type, param, message, innererror } = parsed.data;
   const hits = Object.entries(innererror.content_filter_result).filter(
-    ([name, verdict]) => /^[a-z_]{1,40}$/.test(name) && hitSchema.safeParse(verdict).success,
+    ([name, result]) => /^[a-z_]{1,40}$/.test(name) && hitSchema.safeParse(result).success,
   );
   return {
     code: innererror.code === 'ResponsibleAIPolicyViolation' ? 'content_filter' : code || type,

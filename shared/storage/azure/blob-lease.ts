@@ -37,7 +37,7 @@ export async function acquireBlobLease(
     );
     return {
       bytes: contentLength,
-      lost: lease.lost,
+      lostSignal: lease.lost,
       append: (lines, position) =>
         call((abortSignal) => appendOnce(blob, { lines, position, leaseId, abortSignal })),
       setMetadata: async (metadata) =>

@@ -17,8 +17,8 @@ const NO_CREDENTIAL =
 export function toStorageError(thrown: unknown): unknown {
   if (thrown instanceof ServiceError || isOwnMistake(thrown)) return thrown;
   if (isAccessDenied(thrown)) {
-    const wanted = 'the service must be allowed to, and its containers and queues must exist';
-    const message = `Cannot use the storage of files and batches: ${wanted}`;
+    const expected = 'the service must be allowed to, and its containers and queues must exist';
+    const message = `Cannot use the storage of files and batches: ${expected}`;
     return new ServiceError('config_unavailable', message, { cause: thrown });
   }
   const message = 'Cannot reach the storage of files and batches: it must answer in time';

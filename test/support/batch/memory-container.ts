@@ -49,7 +49,7 @@ export function createMemoryContainer(): MemoryContainer {
     };
     return {
       bytes: blobs.get(name)?.content.byteLength ?? 0,
-      lost: lost.signal,
+      lostSignal: lost.signal,
       async append(lines, position) {
         await reach();
         const { content, metadata } = found();

@@ -1,5 +1,5 @@
 import type { Node } from 'oxc-parser';
-import { walk, type ParsedFile } from '../../../dev/structure/syntax.ts';
+import { visitNodes, type ParsedFile } from '../../../dev/structure/syntax.ts';
 import { CLIENTS } from '../module-rules.ts';
 import { isListed, listInWords } from './locate.ts';
 
@@ -10,7 +10,7 @@ const FACTORY_METHODS: ReadonlySet<string> = new Set(['fromConnectionString', 'f
 export function checkClients({ path, program }: ParsedFile): string[] {
   const importedNames = readImportedNames(program);
   const problems: string[] = [];
-  walk(program, (node) => {
+  visitNodes(program, (node) => {
     const local = builtClass(node);
     if (local === undefined) return;
     const name = importedNames.get(local) ?? local;
@@ -38,7 +38,7 @@ function lastName(node: Node): string | undefined {
 /** Local name to exported name, for what was imported under another name, lazily or not. */
 function readImportedNames(program: Node): Map<string, string> {
   const names = new Map<string, string>();
-  walk(program, (node) => {
+  visitNodes(program, (node) => {
     if (node.type === 'ImportSpecifier' && node.imported.type === 'Identifier') {
       names.set(node.local.name, node.imported.name);
     }

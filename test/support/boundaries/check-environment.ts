@@ -1,6 +1,6 @@
 import type { Node } from 'oxc-parser';
 import { isPropertyName, readImports } from '../../../dev/structure/read-imports.ts';
-import { readStaticString, walk, type ParsedFile } from '../../../dev/structure/syntax.ts';
+import { readStaticString, visitNodes, type ParsedFile } from '../../../dev/structure/syntax.ts';
 import { ENVIRONMENT_READER } from '../module-rules.ts';
 
 const GLOBAL_OBJECTS: ReadonlySet<string> = new Set(['globalThis', 'global']);
@@ -20,7 +20,7 @@ export function checkEnvironment(file: ParsedFile): string[] {
       ways.add(`imports env from ${specifier}`);
     }
   }
-  walk(file.program, (node, ancestors) => {
+  visitNodes(file.program, (node, ancestors) => {
     const way = wayToEnvironment(node, ancestors);
     if (way !== undefined) ways.add(way);
   });

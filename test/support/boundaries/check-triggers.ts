@@ -1,6 +1,6 @@
 import type { Node } from 'oxc-parser';
 import { isPropertyName } from '../../../dev/structure/read-imports.ts';
-import { countLines, walk, type ParsedFile } from '../../../dev/structure/syntax.ts';
+import { countLines, visitNodes, type ParsedFile } from '../../../dev/structure/syntax.ts';
 import { MAX_TRIGGER_LINES } from '../module-rules.ts';
 
 /** All that a trigger is made of. Whatever else the language has would be logic. */
@@ -43,7 +43,7 @@ export function checkTrigger(file: ParsedFile): string[] {
 
 function otherNodes({ program }: ParsedFile): Set<string> {
   const others = new Set<string>();
-  walk(program, (node) => {
+  visitNodes(program, (node) => {
     const isMethod = node.type === 'Property' && node.kind !== 'init';
     if (!ALLOWED_NODES.has(node.type) || isMethod) others.add(node.type);
     if (node.type === 'VariableDeclaration' && node.kind !== 'const') others.add('Variable');
@@ -61,7 +61,7 @@ function countUsesOfApp({ program }: ParsedFile): { registrations: number; other
   let registrations = 0;
   let otherUses = 0;
   const local = localNameOfApp(program);
-  walk(program, (node, ancestors) => {
+  visitNodes(program, (node, ancestors) => {
     const parent = ancestors.at(-1);
     if (node.type !== 'Identifier' || node.name !== local) return;
     if (isPropertyName(node, parent) || parent?.type === 'ImportSpecifier') return;
@@ -73,7 +73,7 @@ function countUsesOfApp({ program }: ParsedFile): { registrations: number; other
 
 function localNameOfApp(program: Node): string {
   let local = 'app';
-  walk(program, (node) => {
+  visitNodes(program, (node) => {
     if (node.type !== 'ImportSpecifier' || node.imported.type !== 'Identifier') return;
     if (node.imported.name === 'app') local = node.local.name;
   });
