@@ -56,7 +56,11 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
     base: ['storage-names.ts', 'input-limits.ts'],
   },
   protocols: { imports: [], types: ['agent', 'model'] },
-  agent: { imports: ['model', 'cache', 'telemetry'] },
+  agent: {
+    imports: ['model', 'cache', 'resilience', 'telemetry'],
+    folders: ['tools'],
+    base: ['tool.ts'],
+  },
   model: {
     imports: ['resilience', 'telemetry'],
     folders: ['openai'],
@@ -120,6 +124,11 @@ export const OPEN_FOLDERS: readonly OpenFolder[] = [
     reason: 'an adapter',
   },
   {
+    folder: 'shared/agent/tools/',
+    to: ['shared/composition-root/'],
+    reason: 'the tools that the settings enable, each loaded when it is used',
+  },
+  {
     folder: 'shared/batch/api/',
     to: ['shared/http/'],
     reason: 'the services and views that the routes of batches and files encode',
@@ -171,7 +180,11 @@ export const PACKAGES: readonly PackageRule[] = [
   { packages: ['openai'], in: ['shared/model/openai/'], typesIn: ['shared/protocols/'] },
   { packages: ['eventsource-parser'], in: ['shared/model/openai/'] },
   { packages: ['cockatiel'], in: ['shared/resilience/'] },
-  { packages: ['@upstash/redis'], in: ['shared/redis/'], typesIn: ['shared/cache/'] },
+  {
+    packages: ['@upstash/redis'],
+    in: ['shared/redis/'],
+    typesIn: ['shared/cache/'],
+  },
   { packages: ['@upstash/ratelimit'], in: ['shared/rate-limit/'] },
   { packages: ['lru-cache'], in: ['shared/cache/', 'shared/rate-limit/'] },
   { packages: ['smol-toml'], in: ['shared/config/'] },
