@@ -103,6 +103,7 @@ function createModel(
     settings: settings.model,
     prices: {
       inputPerMillion: settings.telemetry.pricePerMillionInputTokens,
+      cachedInputPerMillion: settings.telemetry.pricePerMillionCachedInputTokens,
       outputPerMillion: settings.telemetry.pricePerMillionOutputTokens,
     },
     httpClient,

@@ -1,7 +1,7 @@
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from './endpoint.ts';
 import type { HttpClient, HttpPostRequest, HttpPostResponse } from './http-client.ts';
-import type { ModelResponse } from './model.ts';
+import type { ModelResponse, TokenUsage } from './model.ts';
 import type { EndpointCall, EndpointClient } from './openai/chat-completions-client.ts';
 import { safeCode } from './openai/map-error.ts';
 import type { EndpointEvent } from './openai/read-stream.ts';
@@ -12,6 +12,8 @@ import type { Span, Telemetry } from '../telemetry/telemetry.ts';
 /** Prices of a million tokens. Without them no cost is recorded. */
 export interface Prices {
   readonly inputPerMillion?: number | undefined;
+  /** The price of input tokens where undefined. */
+  readonly cachedInputPerMillion?: number | undefined;
   readonly outputPerMillion?: number | undefined;
 }
 
@@ -136,13 +138,11 @@ function recordUsage(
   response: ModelResponse,
   { telemetry, prices, labels, span }: UsageReport,
 ): void {
-  const { inputTokens, outputTokens } = response.usage;
+  const { inputTokens, outputTokens, cachedInputTokens } = response.usage;
   telemetry.record('tokenUsage', inputTokens, { ...labels, 'gen_ai.token.type': 'input' });
   telemetry.record('tokenUsage', outputTokens, { ...labels, 'gen_ai.token.type': 'output' });
-  const { inputPerMillion, outputPerMillion } = prices ?? {};
-  if (inputPerMillion !== undefined || outputPerMillion !== undefined) {
-    const cost =
-      (inputTokens * (inputPerMillion ?? 0) + outputTokens * (outputPerMillion ?? 0)) / MILLION;
+  const cost = costOf(response.usage, prices);
+  if (cost !== undefined) {
     telemetry.count('modelCost', cost, { 'gen_ai.request.model': labels['gen_ai.request.model'] });
   }
   span.set({
@@ -150,7 +150,25 @@ function recordUsage(
     [ATTRIBUTES.finishReasons]: [response.finishReason],
     [ATTRIBUTES.inputTokens]: inputTokens,
     [ATTRIBUTES.outputTokens]: outputTokens,
+    ...(cachedInputTokens === undefined
+      ? {}
+      : { [ATTRIBUTES.cachedInputTokens]: cachedInputTokens }),
   });
+}
+
+/** Undefined without prices. */
+function costOf(usage: TokenUsage, prices: Prices = {}): number | undefined {
+  const { inputPerMillion, outputPerMillion } = prices;
+  const cachedPerMillion = prices.cachedInputPerMillion ?? inputPerMillion;
+  if ([inputPerMillion, cachedPerMillion, outputPerMillion].every((one) => one === undefined)) {
+    return undefined;
+  }
+  const { inputTokens, outputTokens, cachedInputTokens = 0 } = usage;
+  const total =
+    (inputTokens - cachedInputTokens) * (inputPerMillion ?? 0) +
+    cachedInputTokens * (cachedPerMillion ?? 0) +
+    outputTokens * (outputPerMillion ?? 0);
+  return total / MILLION;
 }
 
 function errorTypeOf(thrown: unknown): string {

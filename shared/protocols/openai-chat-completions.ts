@@ -104,10 +104,13 @@ function toHead(object: string, { requestId, startedAt }: CompletionFrame, model
   return { id: `chatcmpl-${requestId}`, object, created: Math.floor(startedAt / 1_000), model };
 }
 
-function toUsage({ inputTokens, outputTokens, totalTokens }: TokenUsage) {
+function toUsage({ inputTokens, outputTokens, totalTokens, cachedInputTokens }: TokenUsage) {
   return {
     prompt_tokens: inputTokens,
     completion_tokens: outputTokens,
     total_tokens: totalTokens,
+    ...(cachedInputTokens === undefined
+      ? {}
+      : { prompt_tokens_details: { cached_tokens: cachedInputTokens } }),
   };
 }
