@@ -28,11 +28,21 @@ export function createProxySelector({ environment, telemetry }: ProxyOptions): P
     ['http:', read('HTTP_PROXY') ?? all],
     ['https:', read('HTTPS_PROXY') ?? all],
   ]);
+  if ([...proxies.values()].some(Boolean) && !supportsProxies(process.versions.node)) {
+    telemetry.error('proxies need a newer Node', { version: process.versions.node });
+  }
   const isBypassed = createBypass(environment['no_proxy'] || environment['NO_PROXY'] || '');
   return (url) => {
     const proxy = proxies.get(url.protocol);
     return proxy === undefined || isBypassed(url) ? undefined : proxy;
   };
+}
+
+/** Agents of older versions ignore their proxy. */
+export function supportsProxies(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major === 22) return minor >= 21;
+  return major === 24 ? minor >= 5 : major > 24;
 }
 
 /** Hosts of this machine: loopback, and the metadata service that issues identity tokens. */

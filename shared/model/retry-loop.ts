@@ -6,6 +6,7 @@ import {
   chooseEndpoint,
   type CoolingEndpoint,
   cooldownWaitMs,
+  type EndpointFailure,
   findSoonestAvailable,
   type ModelCallState,
   noEndpointAvailable,
@@ -147,11 +148,6 @@ async function recover(state: ModelCallState, failed: FailedAttempt): Promise<vo
   if (delayMs > 0) await delay(delayMs, state.call.signal);
 }
 
-interface EndpointFailure {
-  readonly endpoint: PooledEndpoint;
-  readonly failure: UpstreamFailure;
-}
-
 /** An operator must end these failures. */
 const OPERATOR_ERRORS: ReadonlySet<ErrorCode> = new Set([
   'upstream_auth',
@@ -185,6 +181,7 @@ function startCooldown(state: ModelCallState, { endpoint, failure }: EndpointFai
   const { settings, clock } = state.context;
   const isRateLimit = failure.code === 'upstream_rate_limited';
   if (!isRateLimit && failure.waitMs === undefined) return;
+  if (failure.isRequestSpecific) return;
   const fromRetryAfter = isRateLimit && failure.waitMs !== undefined;
   const waitMs = failure.waitMs ?? backoffMs(state);
   // A rate limit lasts as long as the server says; an outage may end sooner than it guesses.
@@ -203,7 +200,7 @@ async function decideNext(state: ModelCallState, failed: EndpointFailure): Promi
   const { endpoint, failure } = failed;
   if (failure.retryMode === 'once') state.invalidResponses += 1;
   if (isEndpointExhausted(state, failed)) state.excluded.add(endpoint);
-  const snapshot = takeRetrySnapshot(state, endpoint);
+  const snapshot = takeRetrySnapshot(state, failed);
   const decision = decideRetry(snapshot.state, failure);
   switch (decision.action) {
     case 'refresh-credentials':

@@ -1,10 +1,3 @@
-import {
-  brotliCompressSync,
-  deflateRawSync,
-  deflateSync,
-  gzipSync,
-  zstdCompressSync,
-} from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { ModelRequest } from '../../shared/model/model.ts';
 import { createModelUnderTest, failureOf, QUESTION } from '../support/model-under-test.ts';
@@ -12,7 +5,6 @@ import {
   answer,
   chunk,
   completion,
-  event,
   startScriptedUpstream,
   stream,
   type Script,
@@ -124,97 +116,6 @@ describe('F4 a tool call that was not requested', () => {
   });
 });
 
-const ENCODINGS: readonly (readonly [string, (text: string) => Uint8Array])[] = [
-  ['gzip', gzipSync],
-  ['x-gzip', gzipSync],
-  ['GZIP', gzipSync],
-  ['br', brotliCompressSync],
-  ['deflate', deflateSync],
-  ['deflate', deflateRawSync],
-  ['zstd', zstdCompressSync],
-  ['identity', (text) => Buffer.from(text)],
-];
-
-describe('F5 a compressed body, although identity was requested', () => {
-  function encoded(
-    status: number,
-    { encoding, type, bytes }: { encoding: string; type: string; bytes: Uint8Array },
-  ): Script {
-    return ({ response }) => {
-      response.writeHead(status, { 'content-type': type, 'content-encoding': encoding });
-      response.end(bytes);
-    };
-  }
-
-  it.each(ENCODINGS)('is read: %s', async (encoding, compress) => {
-    const bytes = compress(JSON.stringify(completion({ content: 'Grüße' })));
-    await using upstream = await startScriptedUpstream(
-      encoded(200, { encoding, type: 'application/json', bytes }),
-    );
-    const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-
-    expect((await complete()).text).toBe('Grüße');
-    await complete();
-    expect(upstream.connections()).toBe(1);
-  });
-
-  it.each(ENCODINGS)('is read as a stream: %s', async (encoding, compress) => {
-    const text = event(chunk({ content: 'Grüße' })) + event(chunk({}, 'stop')) + event('[DONE]');
-    await using upstream = await startScriptedUpstream(
-      encoded(200, { encoding, type: 'text/event-stream', bytes: compress(text) }),
-    );
-    const { stream: ask } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-
-    expect((await ask()).answer?.text).toBe('Grüße');
-  });
-
-  it.each(ENCODINGS)('is read as an error: %s', async (encoding, compress) => {
-    const bytes = compress(JSON.stringify({ error: { code: 'context_length_exceeded' } }));
-    await using upstream = await startScriptedUpstream(
-      encoded(400, { encoding, type: 'application/json', bytes }),
-    );
-    const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-
-    expect((await failureOf(complete())).code).toBe('context_too_long');
-  });
-
-  it.each([
-    ['gzip', gzipSync],
-    ['br', brotliCompressSync],
-    ['deflate', deflateSync],
-  ])('%s is capped by its decoded size', async (encoding, compress) => {
-    const bytes = compress(JSON.stringify(completion({ content: 'x'.repeat(20_000_000) })));
-    await using upstream = await startScriptedUpstream(
-      encoded(200, { encoding, type: 'application/json', bytes }),
-    );
-    const { complete } = createModelUnderTest({
-      endpoints: [upstream.baseUrl],
-      settings: { maxBodyBytes: 1_000_000 },
-    });
-
-    expect((await failureOf(complete())).code).toBe('upstream_invalid');
-  });
-
-  it.each([
-    ['bytes that are not gzip', 'gzip', Buffer.from('{"choices":[]}')],
-    [
-      'half of the bytes',
-      'gzip',
-      gzipSync(JSON.stringify(completion({ content: 'hi' }))).subarray(0, 40),
-    ],
-    ['an unknown encoding', 'rot13', Buffer.from('{}')],
-    ['no bytes', 'gzip', Buffer.alloc(0)],
-  ])('fails as a response without content does: %s', async (...row) => {
-    const [, encoding, bytes] = row;
-    await using upstream = await startScriptedUpstream(
-      encoded(200, { encoding, type: 'application/json', bytes }),
-    );
-    const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-
-    expect((await failureOf(complete())).code).toMatch(/^upstream_(?:invalid|unavailable)$/);
-  });
-});
-
 describe('F6 characters in two halves', () => {
   it.each([
     ['one character', ['a\ud83e', '\udd8ab'], 'a🦊b'],
@@ -273,85 +174,5 @@ describe('F8 cached input tokens', () => {
 
     expect(response.usage.cachedInputTokens).toBe(expected);
     expect(response.usage.inputTokens).toBe(100);
-  });
-});
-
-describe('F11 a finish reason by another name', () => {
-  it.each([
-    ['eos', 'stop'],
-    ['eos_token', 'stop'],
-    ['end_turn', 'stop'],
-    ['STOP', 'stop'],
-    ['Stop', 'stop'],
-    ['stop_sequence', 'stop'],
-    ['COMPLETE', 'stop'],
-    ['max_tokens', 'length'],
-    ['MAX_TOKENS', 'length'],
-    ['max_output_tokens', 'length'],
-    ['model_length', 'length'],
-  ])('%s is %s', async (reported, finishReason) => {
-    await using upstream = await startScriptedUpstream((turn) =>
-      turn.request.body['stream'] === true
-        ? stream(chunk({ content: 'hi' }), chunk({}, reported), '[DONE]')(turn)
-        : answer(200, completion({ content: 'hi' }, reported))(turn),
-    );
-    const {
-      complete,
-      stream: ask,
-      lines,
-    } = createModelUnderTest({
-      endpoints: [upstream.baseUrl],
-    });
-
-    const responses = [await complete(), (await ask()).answer, await complete()];
-
-    expect(responses.map((response) => response?.finishReason)).toEqual(
-      Array(3).fill(finishReason),
-    );
-    expect(lines.filter(({ message }) => message === 'model finish reason mapped')).toMatchObject([
-      { level: 'warn', fields: { endpoint: 'primary', reported, mapped: finishReason } },
-    ]);
-  });
-
-  it.each(['tool_use', 'function_call', 'tool_call'])('%s is tool_calls', async (reported) => {
-    await using upstream = await startScriptedUpstream(
-      answer(200, completion({ content: null, tool_calls: [TOOL_CALL] }, reported)),
-    );
-    const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-
-    expect((await model.complete(WITH_TOOL, call())).finishReason).toBe('tool_calls');
-  });
-
-  it.each(['SAFETY', 'content_filtered', 'guardrail_intervened'])(
-    '%s is the content filter',
-    async (reported) => {
-      await using upstream = await startScriptedUpstream(
-        answer(200, completion({ content: 'hi' }, reported)),
-      );
-      const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-
-      expect((await failureOf(complete())).code).toBe('content_filtered');
-    },
-  );
-
-  it.each(['error', 'abort', 'insufficient_system_resource'])(
-    '%s is an interruption',
-    async (reported) => {
-      await using upstream = await startScriptedUpstream(
-        answer(200, completion({ content: 'hi' }, reported)),
-      );
-      const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-
-      expect((await failureOf(complete())).code).toBe('upstream_interrupted');
-    },
-  );
-
-  it('that nothing resembles stays invalid', async () => {
-    await using upstream = await startScriptedUpstream(
-      answer(200, completion({ content: 'hi' }, 'tired')),
-    );
-    const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-
-    expect((await failureOf(complete())).code).toBe('upstream_invalid');
   });
 });

@@ -4,7 +4,11 @@ import { connect, type AddressInfo } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { createHttpClient } from '../../shared/model/http-client.ts';
-import { createProxySelector, noProxyWithLocalHosts } from '../../shared/model/proxy.ts';
+import {
+  createProxySelector,
+  noProxyWithLocalHosts,
+  supportsProxies,
+} from '../../shared/model/proxy.ts';
 import { createModelUnderTest, failureOf } from '../support/model-under-test.ts';
 import { createRecordedTelemetry } from '../support/recorded-telemetry.ts';
 import { createSelfSignedCertificate } from '../support/self-signed-certificate.ts';
@@ -105,6 +109,20 @@ describe('F9 the proxy of an address', () => {
       expect(JSON.stringify(telemetry.lines)).not.toContain('canary');
     },
   );
+});
+
+describe('supportsProxies', () => {
+  it.each([
+    ['20.20.2', false],
+    ['22.20.0', false],
+    ['22.21.0', true],
+    ['23.11.0', false],
+    ['24.4.1', false],
+    ['24.21.0', true],
+    ['26.0.0', true],
+  ])('of Node %s is %s', (version, expected) => {
+    expect(supportsProxies(version)).toBe(expected);
+  });
 });
 
 describe('noProxyWithLocalHosts', () => {

@@ -13,17 +13,21 @@ export const answers: FaultFamily = {
   settings: QUICK,
   lanes: 4,
   cases: [
-    ...['html', 'empty-object', 'null-content', 'bad-tool-calls', 'truncated'].map((what) =>
+    ...['html', 'null-content', 'bad-tool-calls', 'truncated'].map((what) =>
       scripted({ id: 'U16', script: `dev/200-${what}`, expected: INVALID }),
     ),
-    scripted({ id: 'U16', script: 'dev/200-no-choices', modes: ['json'], expected: INVALID }),
+    ...['no-choices', 'empty-object'].map((what) =>
+      scripted({ id: 'U16', script: `dev/200-${what}`, modes: ['json'], expected: INVALID }),
+    ),
     // Streams do begin with events that have no choices: what counts is that nothing came of it.
-    scripted({
-      id: 'U16',
-      script: 'dev/200-no-choices',
-      modes: ['stream'],
-      expected: { outcome: 'upstream_interrupted', calls: 3, textFirst: false },
-    }),
+    ...['no-choices', 'empty-object'].map((what) =>
+      scripted({
+        id: 'U16',
+        script: `dev/200-${what}`,
+        modes: ['stream'],
+        expected: { outcome: 'upstream_interrupted', calls: 3, textFirst: false },
+      }),
+    ),
     scripted({ id: 'U16', script: 'dev/200-huge', expected: INVALID }),
     scripted({
       id: 'U16',

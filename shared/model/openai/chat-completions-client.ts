@@ -4,10 +4,10 @@ import { ServiceError } from '../../errors.ts';
 import type { ModelEndpoint } from '../endpoint.ts';
 import type { HttpClient, HttpPostResponse } from '../http-client.ts';
 import type { ModelRequest, ModelResponse } from '../model.ts';
-import { mapStatus, mapTransportError, misconfigured } from './map-error.ts';
+import { mapStatus, mapTransportError, misconfigured, type RejectedResponse } from './map-error.ts';
 import type { MappedFinishReason } from './finish-reason.ts';
 import { type EndpointCall, EndpointOpenAI } from './openai-client.ts';
-import { readResponse, readText } from './read-response.ts';
+import { estimateRequestTokens, readResponse, readText } from './read-response.ts';
 import { type EndpointEvent, readStream } from './read-stream.ts';
 import {
   firstTokenLimitName,
@@ -55,13 +55,14 @@ export function createChatCompletionsClient(
   const firstName = firstTokenLimitName(endpoint);
   let tokenLimitName = firstName;
 
-  function toFailure(error: APIError, usedName: TokenLimitName): UpstreamFailure {
+  function toFailure(error: APIError, { usedName, request }: SentRequest): UpstreamFailure {
     if (error.status === 400 && isTokenLimitNameRejected(error.error, usedName)) {
       // The client keeps the other name: only the first call to an endpoint costs an extra request.
       tokenLimitName = otherTokenLimitName(firstName);
       if (usedName === firstName) return renamedTokenLimit();
     }
-    return mapApiError(error, options.clock.now());
+    const now = options.clock.now();
+    return mapApiError(error, { now, requestedTokens: estimateRequestTokens(request) });
   }
 
   async function open(request: ModelRequest, call: OpenCall): Promise<HttpPostResponse> {
@@ -71,7 +72,9 @@ export function createChatCompletionsClient(
       return await client.createCompletion(call.stream ? { ...params, ...STREAMED } : params, call);
     } catch (thrown) {
       if (call.signal.aborted) throw abortReason(call.signal);
-      throw thrown instanceof APIError ? toFailure(thrown, usedName) : mapClientError(thrown);
+      throw thrown instanceof APIError
+        ? toFailure(thrown, { usedName, request })
+        : mapClientError(thrown);
     }
   }
 
@@ -115,15 +118,23 @@ function createFinishReasonLog(
   };
 }
 
+interface SentRequest {
+  readonly request: ModelRequest;
+  readonly usedName: TokenLimitName;
+}
+
 interface OpenCall extends EndpointCall {
   readonly stream: boolean;
 }
 
 /** The failure behind an error of the official client. Its errors carry bodies and headers. */
-function mapApiError(thrown: APIError, now: number): UpstreamFailure {
+function mapApiError(
+  thrown: APIError,
+  context: Pick<RejectedResponse, 'now' | 'requestedTokens'>,
+): UpstreamFailure {
   const { status, headers, error, cause } = thrown;
   if (status !== undefined && headers !== undefined) {
-    return mapStatus({ status, headers, error, now });
+    return mapStatus({ status, headers, error, ...context });
   }
   if (cause instanceof TypeError) return misconfigured('The request could not be sent');
   return mapTransportError(cause);

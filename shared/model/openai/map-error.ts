@@ -14,6 +14,8 @@ export interface RejectedResponse {
   readonly error: unknown;
   /** Milliseconds since the epoch, because Retry-After may be a date. */
   readonly now: number;
+  /** Estimated tokens of the request, the bound on its output included. */
+  readonly requestedTokens?: number | undefined;
 }
 
 const QUOTA_CODES = new Set([
@@ -57,7 +59,7 @@ export function mapStatus(response: RejectedResponse): UpstreamFailure {
       },
     );
   }
-  if (status === 429) return rateLimited(response, cause);
+  if (status === 429) return rateLimited(response, { body, cause });
   const message = 'The model endpoint is not set up as the service expects';
   // Every endpoint would reject a request that one of them cannot read.
   if (status === 400 || status === 422) {
@@ -77,14 +79,60 @@ function isTooLong(status: number, body: UpstreamErrorBody): boolean {
   );
 }
 
-function rateLimited(response: RejectedResponse, cause: UpstreamCause): UpstreamFailure {
+interface RateLimitDetails {
+  readonly body: UpstreamErrorBody;
+  readonly cause: UpstreamCause;
+}
+
+function rateLimited(
+  response: RejectedResponse,
+  { body, cause }: RateLimitDetails,
+): UpstreamFailure {
+  const { headers, now } = response;
+  if (exceedsLimit(response, body)) {
+    const message = 'The request is larger than the rate limit of the model';
+    return failover('context_too_long', message, cause);
+  }
   return new UpstreamFailure('upstream_rate_limited', 'The model is at its rate limit', {
     retryMode: 'backoff',
     countsAsFailure: false,
-    waitMs:
-      readRetryAfterMs(response.headers, response.now) ?? readRateLimitResetMs(response.headers),
+    waitMs: readRetryAfterMs(headers, now) ?? readRateLimitResetMs(headers),
+    isRequestSpecific: isMostlyFree(headers),
     cause,
   });
+}
+
+/** Whether the request alone is larger than the limit, so that waiting cannot help it. */
+function exceedsLimit(
+  { headers, requestedTokens = 0 }: RejectedResponse,
+  { message }: UpstreamErrorBody,
+): boolean {
+  if (/request (?:is )?too large/i.test(message)) return true;
+  const [limit, requested] = [/limit:? ([\d,]+)/i, /requested:? ([\d,]+)/i].map((pattern) =>
+    readCount(pattern.exec(message)?.[1] ?? null),
+  );
+  if (limit !== undefined && requested !== undefined) return requested > limit;
+  const headerLimit = readTokenLimit(headers);
+  return headerLimit !== undefined && requestedTokens > headerLimit;
+}
+
+/** Whether at least half of the token limit is left: then the request is large, not the load. */
+function isMostlyFree(headers: HeaderSource): boolean {
+  const limit = readTokenLimit(headers);
+  const remaining = readCount(headers.get('x-ratelimit-remaining-tokens'));
+  const areRequestsUsedUp = readCount(headers.get('x-ratelimit-remaining-requests')) === 0;
+  if (limit === undefined || remaining === undefined || areRequestsUsedUp) return false;
+  return remaining >= limit / 2;
+}
+
+/** Servers send 0 and -1 for an unknown limit. */
+function readTokenLimit(headers: HeaderSource): number | undefined {
+  return readCount(headers.get('x-ratelimit-limit-tokens')) || undefined;
+}
+
+function readCount(text: string | null): number | undefined {
+  const digits = text?.replaceAll(',', '').trim() ?? '';
+  return /^\d{1,15}$/.test(digits) ? Number(digits) : undefined;
 }
 
 function unavailable(response: RejectedResponse, cause: UpstreamCause): UpstreamFailure {

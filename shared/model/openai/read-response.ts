@@ -118,6 +118,12 @@ interface GeneratedContent {
   readonly toolCalls: readonly ModelToolCall[];
 }
 
+/** Tokens that a request may use, the bound on its output included. */
+export function estimateRequestTokens(request: ModelRequest): number {
+  const { inputTokens } = estimateUsage(request, { textChars: 0, toolCalls: [] });
+  return inputTokens + (request.maxOutputTokens ?? 0);
+}
+
 function estimateUsage(request: ModelRequest, output: GeneratedContent): TokenUsage {
   const inputChars = request.messages.reduce((sum, message) => sum + charsOf(message), 0);
   const callChars = output.toolCalls.reduce((sum, call) => sum + call.arguments.length, 0);

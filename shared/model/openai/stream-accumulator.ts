@@ -126,8 +126,8 @@ function createTextChannel(maxChars: number) {
     return text;
   }
   return {
-    chars: joiner.chars,
-    whole: joiner.whole,
+    chars: () => joiner.chars(),
+    whole: () => joiner.whole(),
     /** The text to show. The first half of a character waits for the second one. */
     add(piece: string): string {
       if (held === '' && piece.isWellFormed()) return push(piece);
