@@ -63,6 +63,11 @@ export function text({ maxChars, purpose, ...field }: TextField) {
   return withMetadata(schema, { purpose, expected });
 }
 
+export function optionalText({ maxChars, purpose }: Omit<TextField, 'default'>) {
+  const expected = `text of 1 to ${maxChars} characters`;
+  return withMetadata(z.string().trim().min(1).max(maxChars).optional(), { purpose, expected });
+}
+
 interface ChoiceField<Choice extends string> extends FieldText {
   readonly choices: readonly [Choice, ...Choice[]];
   readonly default: NoInfer<Choice>;

@@ -11,6 +11,7 @@ import {
 } from '../../support/batch/batch-environment.ts';
 import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';
 import { makeProcessor } from '../../support/batch/make-processor.ts';
+import { createMemoryStore } from '../../support/batch/memory-store.ts';
 
 describe('a batch of a file', () => {
   it('is split, worked on in any order and ended once with both of its files', async () => {
@@ -214,11 +215,43 @@ describe('a queue job', () => {
   it('is hidden from others when its message names an owner', async () => {
     const environment = setUp();
 
-    await environment.processor.process({ ...jobOf('mine', ['hi']), owner: 'key:alice' });
+    await environment.processor.process({ ...jobOf('mine', ['hi']), owner: 'key:bob' });
 
     await expect(environment.batches.view('mine', OWNER)).rejects.toMatchObject({
       code: 'not_found',
     });
+  });
+
+  it('T10: belongs to no caller when neither message nor setting names an owner', async () => {
+    const environment = setUp(undefined, { queueOwner: undefined });
+    await environment.processor.process(jobOf('ownerless', ['hi']));
+
+    for (const caller of [OWNER, '', 'null', 'key:alice']) {
+      const calls = [
+        environment.batches.view('ownerless', caller),
+        environment.batches.cancel('ownerless', caller),
+        environment.batches.retryFailed('ownerless', caller),
+        environment.files.find('file-ownerless-output-0', caller),
+        environment.files.content('file-ownerless-output-0', caller),
+        environment.files.remove('file-ownerless-output-0', caller),
+      ];
+      for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'not_found' });
+    }
+    const { batches } = await environment.batches.list('', { after: undefined, limit: 9 });
+    expect(batches).toEqual([]);
+  });
+
+  it('T10: that names no owner stays the same job when the setting changes', async () => {
+    const store = createMemoryStore();
+    const before = setUp(undefined, { store, queueOwner: undefined });
+    const after = setUp(undefined, { store });
+    await before.processor.process(jobOf('ownerless', ['hi']));
+
+    await after.processor.process(jobOf('ownerless', ['hi']));
+
+    expect(after.telemetry.lines.map(({ message }) => message)).not.toContain(
+      'batch message rejected',
+    );
   });
 
   it('takes its items from a blob', async () => {
