@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { describeWithRedis, startRedisEnvironment } from '../support/redis/with-redis.ts';
+import { startRedisEnvironment } from '../support/redis/with-redis.ts';
+import { requireTool } from '../support/required-tools.ts';
 import { chatAtOnce, countStatuses, from, readChat, type ReadChat } from './support/callers.ts';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
@@ -174,7 +175,7 @@ describe('equal questions at once', () => {
   });
 });
 
-describeWithRedis('an answer made by another instance', () => {
+describe('an answer made by another instance', requireTool('redis-server'), () => {
   it('is found in Redis', async () => {
     const redis = await startRedisEnvironment();
     stops.push(() => redis.close());

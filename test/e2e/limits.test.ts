@@ -1,9 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import {
-  describeWithRedis,
-  startRedisEnvironment,
-  type RedisEnvironment,
-} from '../support/redis/with-redis.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { requireTool } from '../support/required-tools.ts';
 import { chatAtOnce, countStatuses, from, readChat, remainingOf } from './support/callers.ts';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
@@ -148,7 +145,7 @@ describe('limits of a caller', () => {
   });
 });
 
-describeWithRedis('limits with Redis', () => {
+describe('limits with Redis', requireTool('redis-server'), () => {
   async function startShared(
     settings: Record<string, string>,
   ): Promise<[RedisEnvironment, TestEnvironment]> {
