@@ -4,7 +4,7 @@ import { post, sendRequest } from '../send-request.ts';
 import { acted, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
 import type { FaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
-import { QUICK } from '../settings.ts';
+import { FAST_RETRIES } from '../settings.ts';
 
 /** Generous for a busy machine; the promise is a second. */
 const ABORTED_WITHIN_MS = 3_000;
@@ -28,7 +28,7 @@ const MEMORY_REPORTS = {
 /** H1 and H2: the fault is at the other end. */
 export const clients: FaultFamily = {
   name: 'clients',
-  settings: { ...QUICK, ...LONG_DEADLINES },
+  settings: { ...FAST_RETRIES, ...LONG_DEADLINES },
   lanes: 1,
   cases: [
     acted({
