@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../../shared/batch/storage/journal.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';
@@ -58,7 +58,7 @@ describe('handing a batch job over', () => {
     });
     const job = jobOf('job', messages(10));
     const delivery = processor.process(job);
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(5));
+    await expect.poll(() => agent.asked).toHaveLength(5);
 
     await processor.stop();
 
@@ -73,7 +73,7 @@ describe('handing a batch job over', () => {
       script: () => new Promise(() => undefined),
     });
     const delivery = processor.process(jobOf('job', messages(2)));
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(2));
+    await expect.poll(() => agent.asked).toHaveLength(2);
 
     await processor.stop();
 
@@ -96,7 +96,7 @@ describe('handing a batch job over', () => {
       script: ({ signal }) => untilAborted(signal),
     });
     const delivery = processor.process(jobOf('job', messages(2)));
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(2));
+    await expect.poll(() => agent.asked).toHaveLength(2);
 
     store.loseHold('job');
 
@@ -175,7 +175,7 @@ describe('a batch job that ends its process', () => {
     });
     const job = jobOf('job', messages(3));
     const delivery = processor.process(job);
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(3));
+    await expect.poll(() => agent.asked).toHaveLength(3);
     await processor.stop();
     await delivery;
     store.write('job', crashes(8));
