@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { shareStorage } from '../support/batch/storage-environment.ts';
 import { startRedisEnvironment } from '../support/redis/with-redis.ts';
 import { requireTool } from '../support/required-tools.ts';
 import { chatAtOnce, countStatuses, from, readChat, type ReadChat } from './support/callers.ts';
@@ -18,6 +19,7 @@ const SAME = { message: 'The same question' };
 
 const replySchema = z.object({ response: z.string(), cached: z.boolean() });
 
+const storage = shareStorage();
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const stop of stops.splice(0).toReversed()) await stop();
@@ -26,7 +28,7 @@ afterEach(async () => {
 async function start(options: WorldOptions = {}): Promise<TestEnvironment> {
   const environment = await startEnvironment({
     ...options,
-    settings: { ...CACHED, ...options.settings },
+    settings: { ...storage(), ...CACHED, ...options.settings },
   });
   stops.push(() => environment.stop());
   return environment;

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { shareStorage } from '../support/batch/storage-environment.ts';
 import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
 import { requireTool } from '../support/required-tools.ts';
 import { chatAtOnce, countStatuses, from, readChat, remainingOf } from './support/callers.ts';
@@ -18,13 +19,15 @@ const THOUSAND = {
   body: { message: 'four', maxOutputTokens: 990 },
 } as const;
 
+const storage = shareStorage();
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const stop of stops.splice(0).toReversed()) await stop();
 });
 
 async function start(options: WorldOptions): Promise<TestEnvironment> {
-  const environment = await startEnvironment(options);
+  const settings = { ...storage(), ...options.settings };
+  const environment = await startEnvironment({ ...options, settings });
   stops.push(() => environment.stop());
   return environment;
 }

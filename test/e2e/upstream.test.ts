@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { shareStorage } from '../support/batch/storage-environment.ts';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
 import {
@@ -9,6 +10,7 @@ import {
   type WorldOptions,
 } from './support/start-environment.ts';
 
+const storage = shareStorage();
 let environment: TestEnvironment | undefined;
 afterEach(async () => {
   await environment?.stop();
@@ -16,7 +18,8 @@ afterEach(async () => {
 });
 
 async function start(options: WorldOptions): Promise<TestEnvironment> {
-  environment = await startEnvironment(options);
+  const settings = { ...storage(), ...options.settings };
+  environment = await startEnvironment({ ...options, settings });
   return environment;
 }
 

@@ -1,20 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { buildIfStale } from '../../dev/faults/fault-environment.ts';
 import { eventually, postChat } from '../e2e/support/post-chat.ts';
 import { createJobClient } from '../support/batch/job-client.ts';
-import {
-  startStorageEnvironment,
-  type StorageEnvironment,
-} from '../support/batch/storage-environment.ts';
+import { startStorageEnvironment, shareStorage } from '../support/batch/storage-environment.ts';
 import { expectNoCanary, OLD_KEY, startVaultScene } from './support/vault-scene.ts';
 
-/** For all tests that put nothing on a queue. */
-let storage: StorageEnvironment;
-beforeAll(async () => {
-  await buildIfStale();
-  storage = await startStorageEnvironment();
-});
-afterAll(() => storage.stop());
+const storage = shareStorage();
+beforeAll(buildIfStale);
 
 describe.concurrent('K1 a vault that is away at start', () => {
   it.for([
@@ -24,7 +16,7 @@ describe.concurrent('K1 a vault that is away at start', () => {
     'leaves health at 200 and ready at 503 until it answers ($trouble)',
     async (example, context) => {
       const scene = await startVaultScene(context, {
-        storage: storage.connectionString,
+        storage: storage().AzureWebJobsStorage,
         prepare(vault) {
           vault.set('openai-api-key', OLD_KEY);
           vault.be(example.mood);
@@ -66,7 +58,7 @@ describe.concurrent('K1 a vault that is away at start', () => {
 describe.concurrent('K2 a vault that takes 30 s', () => {
   it('is waited for once by all, for no longer than its time limit', async (context) => {
     const scene = await startVaultScene(context, {
-      storage: storage.connectionString,
+      storage: storage().AzureWebJobsStorage,
       prepare(vault) {
         vault.set('openai-api-key', OLD_KEY);
         vault.be({ kind: 'slow', delayMs: 30_000 });
@@ -94,7 +86,7 @@ describe.concurrent('K5 an identity endpoint', () => {
     'that is $what delays no answer beyond the time limit and is told',
     async ({ mood }, context) => {
       const scene = await startVaultScene(context, {
-        storage: storage.connectionString,
+        storage: storage().AzureWebJobsStorage,
         prepare(vault) {
           vault.set('openai-api-key', OLD_KEY);
           vault.identityBe(mood);

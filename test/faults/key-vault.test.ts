@@ -1,10 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { buildIfStale } from '../../dev/faults/fault-environment.ts';
 import { eventually, postChat } from '../e2e/support/post-chat.ts';
-import {
-  startStorageEnvironment,
-  type StorageEnvironment,
-} from '../support/batch/storage-environment.ts';
+import { shareStorage } from '../support/batch/storage-environment.ts';
 import {
   expectNoCanary,
   keyReads,
@@ -13,18 +10,13 @@ import {
   startVaultScene,
 } from './support/vault-scene.ts';
 
-/** For all tests that put nothing on a queue. */
-let storage: StorageEnvironment;
-beforeAll(async () => {
-  await buildIfStale();
-  storage = await startStorageEnvironment();
-});
-afterAll(() => storage.stop());
+const storage = shareStorage();
+beforeAll(buildIfStale);
 
 describe.concurrent('U20 a rotation under load', () => {
   it('costs one read of the vault, no failed request and no restart', async (context) => {
     const scene = await startVaultScene(context, {
-      storage: storage.connectionString,
+      storage: storage().AzureWebJobsStorage,
       prepare: (vault) => vault.set('openai-api-key', OLD_KEY),
     });
     const { app, vault, accept } = scene;
@@ -51,7 +43,7 @@ describe.concurrent('U20 a rotation under load', () => {
 
   it('ends as upstream_auth while the key is really wrong, without a storm of reads', async (context) => {
     const scene = await startVaultScene(context, {
-      storage: storage.connectionString,
+      storage: storage().AzureWebJobsStorage,
       prepare: (vault) => vault.set('openai-api-key', 'canary-wrong-key'),
     });
 
@@ -72,7 +64,7 @@ describe.concurrent('K3 a vault that goes away later', () => {
     'is hardly asked while the last known key serves ($kind)',
     async (mood, context) => {
       const scene = await startVaultScene(context, {
-        storage: storage.connectionString,
+        storage: storage().AzureWebJobsStorage,
         prepare: (vault) => vault.set('openai-api-key', OLD_KEY),
         settings: { AGENT__SECRETS__REFRESH_MS: '1000' },
       });
@@ -109,7 +101,7 @@ describe.concurrent('K4 a secret', () => {
     { what: 'disabled', value: 'canary', enabled: false, reason: 'disabled' },
   ])('that is $what counts as missing', async ({ value, enabled, reason }, context) => {
     const scene = await startVaultScene(context, {
-      storage: storage.connectionString,
+      storage: storage().AzureWebJobsStorage,
       prepare: (vault) => vault.set('openai-api-key', value, { enabled }),
     });
 
@@ -123,7 +115,7 @@ describe.concurrent('K4 a secret', () => {
 
   it('that ends in a line feed is used without it, and one disabled later goes missing', async (context) => {
     const scene = await startVaultScene(context, {
-      storage: storage.connectionString,
+      storage: storage().AzureWebJobsStorage,
       prepare: (vault) => vault.set('openai-api-key', `${OLD_KEY}\r\n`),
       settings: { AGENT__SECRETS__REFRESH_MS: '1000' },
     });
