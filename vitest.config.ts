@@ -13,6 +13,8 @@ const common = {
   testTimeout: 60_000,
   hookTimeout: 120_000,
   expect: { poll: { timeout: 30_000, interval: 10 } },
+  // Tests that are marked as concurrent mostly wait.
+  maxConcurrency: 6,
 };
 
 export default defineConfig({
