@@ -63,7 +63,8 @@ export async function startEnvironment(options: WorldOptions = {}): Promise<Test
       ...options.settings,
     },
     log: (line) => log.push(`${line.level} ${line.message}`),
-    ...(options.timings === undefined ? {} : { timings: options.timings }),
+    // A client that disconnected may keep a connection open that it never used again.
+    timings: { httpDrainMs: 500, ...options.timings },
     ...(options.enableAuth === undefined ? {} : { enableAuth: options.enableAuth }),
     ...(options.keys === undefined ? {} : { keys: options.keys }),
   });
