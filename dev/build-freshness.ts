@@ -10,6 +10,7 @@ const INPUTS = [
   'package-lock.json',
   'agent.toml',
   'dev/build.ts',
+  'dev/build',
 ] as const;
 
 /** Whether the last build is newer than everything it was made from. */

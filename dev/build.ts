@@ -11,7 +11,9 @@ import {
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { build as bundle } from 'esbuild';
-import { z } from 'zod';
+import * as z from 'zod';
+import { listBundledPackages, type BundleContents } from './build/bundled-packages.ts';
+import { writeThirdPartyFiles, type Project } from './build/third-party-files.ts';
 import { CliError, describeCliError } from './cli-error.ts';
 import { isRunning } from './processes.ts';
 import { PROJECT_ROOT, isMain } from './project-root.ts';
@@ -33,8 +35,10 @@ const MAX_SWAPS = 5;
 const COPIED = ['host.json', 'agent.toml'] as const;
 
 /**
- * Makes `dist/` a package that runs by itself: bundled code, host.json, its own package.json and
- * nothing else. It is made aside and swapped in, so a failed build leaves the last good one.
+ * Makes `dist/` a package that runs by itself: bundled code, host.json, its own package.json, and
+ * the licences and bill of materials of what was bundled. It is written to a folder beside `dist/`
+ * and renamed at the end, so a failed build keeps the last good one.
+ * @throws CliError when the code does not compile, or a bundled package has no licence
  */
 export async function build(options: BuildOptions = {}): Promise<{ readonly outDir: string }> {
   const root = options.root ?? PROJECT_ROOT;
@@ -45,11 +49,13 @@ export async function build(options: BuildOptions = {}): Promise<{ readonly outD
   await removeLeftovers(outDir);
   try {
     await mkdir(staging, { recursive: true });
-    await bundleTriggers(root, staging);
+    const contents = await bundleTriggers(root, staging);
     for (const name of COPIED) {
       if (existsSync(join(root, name))) await copyFile(join(root, name), join(staging, name));
     }
-    await writeManifest(root, staging);
+    const project = await writeManifest(root, staging);
+    const inventory = await listBundledPackages(contents, { root });
+    await writeThirdPartyFiles(staging, { project, inventory });
     await utimes(join(staging, 'package.json'), startedAt, startedAt);
     await swapIn(staging, outDir);
   } finally {
@@ -58,10 +64,10 @@ export async function build(options: BuildOptions = {}): Promise<{ readonly outD
   return { outDir };
 }
 
-async function bundleTriggers(root: string, outDir: string): Promise<void> {
+async function bundleTriggers(root: string, outDir: string): Promise<BundleContents> {
   const entryPoints = await findTriggers(root);
   try {
-    await bundle({
+    const { metafile } = await bundle({
       absWorkingDir: root,
       entryPoints,
       outdir: outDir,
@@ -72,8 +78,12 @@ async function bundleTriggers(root: string, outDir: string): Promise<void> {
       platform: 'node',
       format: 'esm',
       target: 'node22',
-      // The worker supplies this module at run time; no package of that name exists.
-      external: ['@azure/functions-core'],
+      external: [
+        // The worker supplies this module at run time; no package of that name exists.
+        '@azure/functions-core',
+        // `debug` colours its output with it where it is installed; here only a development tool is.
+        'supports-color',
+      ],
       // A banner constant named `__dirname` would collide with packages that declare one themselves.
       define: { __dirname: 'bundleDirname' },
       banner: { js: BANNER },
@@ -84,7 +94,9 @@ async function bundleTriggers(root: string, outDir: string): Promise<void> {
       sourcesContent: false,
       legalComments: 'none',
       logLevel: 'silent',
+      metafile: true,
     });
+    return metafile;
   } catch (error) {
     throw new CliError(`Cannot build: ${firstProblem(error)}`, { cause: error });
   }
@@ -101,13 +113,14 @@ async function findTriggers(root: string): Promise<string[]> {
   return triggers.toSorted().map((name) => join(root, 'functions', name));
 }
 
-async function writeManifest(root: string, outDir: string): Promise<void> {
+async function writeManifest(root: string, outDir: string): Promise<Project> {
   const text = await readFile(join(root, 'package.json'), 'utf8');
   const { name, version } = z
     .object({ name: z.string(), version: z.string() })
     .parse(JSON.parse(text));
   const content = { name, version, type: 'module', main: 'functions/*.js' };
   await writeFile(join(outDir, 'package.json'), `${JSON.stringify(content, undefined, 2)}\n`);
+  return { name, version };
 }
 
 /** Two builds at once may meet here; the later one wins, and both end well. */

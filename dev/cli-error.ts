@@ -2,7 +2,7 @@
 export class CliError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);
-    this.name = 'PlainFailure';
+    this.name = 'CliError';
   }
 }
 

@@ -6,5 +6,5 @@ import { getService } from '../shared/composition-root.ts';
 app.storageQueue('batch', {
   queueName: JOB_QUEUE,
   connection: 'AzureWebJobsStorage',
-  handler: queueHandler(getService, (message, { processor }) => processor.process(message)),
+  handler: queueHandler(getService),
 });

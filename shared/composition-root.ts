@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Agent, createAgent, estimateInput, type PromptOptions } from './agent/agent.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
 import { createTracedAgent } from './agent/traced-agent.ts';
+import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
 import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential, memoize, createSecrets } from './composition-root/secrets.ts';
@@ -27,66 +28,67 @@ import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import type { Readiness } from './health/readiness.ts';
 import type { ChatDependencies } from './http/chat-handler.ts';
+import type { FilesDependencies } from './http/files-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
 import { createConsoleLogger } from './telemetry/console-logger.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
-/** Everything that triggers need. Each of them declares the part that it uses. */
-export interface Service extends ChatDependencies, MetricsDependencies {
+/** The dependencies of all triggers. Each trigger declares the part that it uses. */
+export interface Service extends ChatDependencies, FilesDependencies, MetricsDependencies {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
-  /** Made for the first job, so that a chat never pays for the storage client. */
+  /** Created for the first job, so that chats do not load the storage client. */
   batch(): Promise<Batch>;
-  /** Ends what runs in the background, within the few seconds that the platform grants. */
+  /** Stops background work within the 5 s that the platform grants at shutdown. */
   close(): Promise<void>;
 }
 
-/** What a test puts in the place of the world. */
-export interface ServiceOverrides {
-  /** The text of agent.toml; the defaults without it. */
+/** Replacements for tests. */
+interface ServiceOverrides {
+  /** The text of agent.toml; the defaults apply without it. */
   readonly agentToml?: string;
-  /** Secrets of the test's own, which it closes itself. */
+  /** The test closes them itself. */
   readonly secrets?: Secrets;
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly writeLog?: (line: string, level: LogLevel) => void;
-  /** Another way to Application Insights than https. */
+  /** Another transport to Application Insights than HTTPS. */
   readonly telemetryTransport?: ExportTransport;
 }
 
-/** Of the 5 s at the end, what comes before the last telemetry is sent. */
-const STOP_MS = 1_000;
+/** The part of the 5 s at shutdown before the last telemetry is exported. */
+const STOP_TIMEOUT_MS = 1_000;
 
-let starting: Promise<Service> | undefined;
+let service: Promise<Service> | undefined;
 let lastLoggedConfigError: string | undefined;
 
-/** One service per worker process. A failed start is forgotten, so the next call tries again. */
+/** The service of this worker process. A failed start is not cached, so the next call retries. */
 export function getService(): Promise<Service> {
-  starting ??= startService().catch((error: unknown) => {
-    starting = undefined;
+  service ??= startService().catch((error: unknown) => {
+    service = undefined;
     throw toServiceStartError(error);
   });
-  return starting;
+  return service;
 }
 
 async function startService(): Promise<Service> {
-  // The exporter would tell its makers about itself, and asks the machine's metadata for what to tell.
+  // Disables the exporter's telemetry about itself, which also queries the metadata endpoint.
   process.env['APPLICATION_INSIGHTS_NO_STATSBEAT'] ??= 'true';
   return createService(process.env, { agentToml: await readAgentToml(import.meta.dirname) });
 }
 
-/** Ends the service of this process, if there is one. */
+/** Closes the service of this process, if it has started. */
 export async function closeService(): Promise<void> {
-  const service = await starting?.catch(() => undefined);
-  await service?.close();
+  const started = await service?.catch(() => undefined);
+  await started?.close();
 }
 
 /**
- * Wires the whole product. A value that only the vault knows may be missing: the service then
- * starts, reports that it is not ready, and configures the model once the vault provides it.
- * @throws ConfigError naming every setting that is wrong
+ * Creates the whole product. If a value that only the vault holds is missing, the service still
+ * starts, reports that it is not ready, and configures the model once the vault provides the value.
+ * @throws ConfigError naming every invalid setting
  */
 export async function createService(
   environment: Environment,
@@ -111,36 +113,35 @@ export async function createService(
     registerBatchGauges(metrics, created);
     return created;
   });
-  const dependencies = { ...base, wired: model, callers, redis, batch };
   return {
     agent,
     publicModel: settings.agent.name,
     telemetry,
     metrics,
-    maxRequestBytes: settings.limits.maxRequestBytes,
+    ...bodyLimitsOf(settings.limits),
     chatLimits: settings.limits,
     identify: callers.identify,
     limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
     measure: (input) => estimateInput(input, prompt),
-    readiness: createReadinessFromSettings(dependencies),
+    readiness: createReadinessFromSettings({ ...base, model, callers, redis, batch }),
     batch,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
-      const stopped = Promise.all([(await batch.made())?.processor.stop(), cache?.flush()]);
-      // What telemetry has to send must not wait for a batch that is slow to stop.
-      await Promise.race([stopped, delay(STOP_MS, undefined, { ref: false })]);
+      const stopped = Promise.all([(await batch.peek())?.processor.stop(), cache?.flush()]);
+      // A batch that is slow to stop must not delay the last export of telemetry.
+      await Promise.race([stopped, delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
       await Promise.all([stopped, base.closeTelemetry()]);
     },
   };
 }
 
-/** Settings, secrets and telemetry: what every other part of the service is created from. */
+/** Settings, secrets and telemetry: the dependencies of every other part of the service. */
 async function createBase(environment: Environment, overrides: ServiceOverrides) {
   const { agentToml = '', clock = systemClock, random = Math.random } = overrides;
   const { writeLog = writeToConsole, telemetryTransport: transport } = overrides;
   const { settings } = readConfig(environment, { agentToml });
   const credential = lazyCredential(settings);
-  const created = createServiceTelemetry({
+  const serviceTelemetry = createServiceTelemetry({
     environment,
     settings,
     clock,
@@ -148,23 +149,23 @@ async function createBase(environment: Environment, overrides: ServiceOverrides)
     writeLog,
     transport,
   });
-  const { telemetry, metrics } = created;
-  const common = { settings, clock, random, telemetry };
+  const { telemetry, metrics } = serviceTelemetry;
+  const common = { settings, credential, clock, random, telemetry };
   const secrets = overrides.secrets ?? (await createSecrets(environment, common));
   await secrets.loaded();
-  await created.begin(secrets);
+  await serviceTelemetry.start(secrets);
   const readSettings = () => readConfig(environment, { agentToml, secrets }).settings;
-  const closeTelemetry = () => created.close();
-  return { ...common, secrets, credential, readSettings, metrics, closeTelemetry };
+  const closeTelemetry = () => serviceTelemetry.close();
+  return { ...common, secrets, readSettings, metrics, closeTelemetry };
 }
 
-interface AgentParts {
+interface AgentDependencies {
   readonly model: ConfiguredModel;
   readonly cache: ConfiguredCache | undefined;
 }
 
-/** The agent, from the inside out: model, cache where there is one, trace. */
-function createServiceAgent(settings: Settings, { model, cache }: AgentParts): Agent {
+/** The agent with its wrappers from the inside out: model, cache (if enabled), tracing. */
+function createServiceAgent(settings: Settings, { model, cache }: AgentDependencies): Agent {
   const prompt = promptOptionsOf(settings);
   const uncached = createAgent({ model: model.model, ...prompt });
   const agent =
@@ -172,20 +173,43 @@ function createServiceAgent(settings: Settings, { model, cache }: AgentParts): A
       ? uncached
       : createCachedAgent({
           ...prompt,
-          responseCache: cache.answers,
+          responseCache: cache.responseCache,
           agent: uncached,
           model: () => model.fingerprint(),
         });
   return createTracedAgent(agent, { name: settings.agent.name });
 }
 
-/** The instructions and model parameters of every run; part of the cache key. */
-function promptOptionsOf({ agent, model }: Settings): PromptOptions {
-  const { maxOutputTokens, temperature } = model;
-  return { instructions: agent.instructions, parameters: { maxOutputTokens, temperature } };
+/** The form around the file of an upload is small. */
+const MAX_FORM_BYTES = 65_536;
+
+function bodyLimitsOf(limits: Settings['limits']) {
+  const { bodyStallMs: stallMs, minBodyBytesPerSecond: minBytesPerSecond } = limits;
+  const common = { stallMs, minBytesPerSecond };
+  return {
+    requestBody: {
+      ...common,
+      maxBytes: limits.maxRequestBytes,
+      deadlineMs: limits.bodyDeadlineMs,
+    },
+    uploadBody: {
+      ...common,
+      maxBytes: MAX_INPUT_BYTES + MAX_FORM_BYTES,
+      deadlineMs: limits.uploadDeadlineMs,
+    },
+  };
 }
 
-/** A caller learns which settings are wrong; the log says so once, not for every request. */
+/** The instructions and model parameters of every run; part of the cache key. */
+function promptOptionsOf({ agent, model }: Settings): PromptOptions {
+  const { maxOutputTokens, defaultOutputTokens, temperature } = model;
+  return {
+    instructions: agent.instructions,
+    parameters: { maxOutputTokens, defaultOutputTokens, temperature },
+  };
+}
+
+/** Reports invalid settings to the caller; logs them once and not for every request. */
 function toServiceStartError(error: unknown): unknown {
   if (!(error instanceof ConfigError)) return error;
   if (lastLoggedConfigError !== error.message) {
@@ -198,7 +222,7 @@ function toServiceStartError(error: unknown): unknown {
   return new ServiceError('config_unavailable', error.message, { cause: error });
 }
 
-/** The platform collects what a worker prints, one record for each line. */
+/** The platform collects printed lines, one record for each. */
 function writeToConsole(line: string, level: LogLevel): void {
   (level === 'error' ? process.stderr : process.stdout).write(`${line}\n`);
 }

@@ -35,7 +35,7 @@ const CLIENTS: Readonly<Record<string, (baseUrl: string) => Promise<() => Promis
     return async () => (await fetch(`${baseUrl}/chat/completions`, init)).json();
   },
   async 'our transport'(baseUrl) {
-    const send = createHttpClient().to(`${baseUrl}/chat/completions`);
+    const send = createHttpClient().postTo(`${baseUrl}/chat/completions`);
     const body = JSON.stringify(QUESTION);
     return async () => {
       const { signal } = new AbortController();

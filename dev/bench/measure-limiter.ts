@@ -85,7 +85,7 @@ function sharedBuckets(server: Server): SharedBuckets {
   const redis = createRedisClient({ url, token: 'bench', timeoutMs: 5_000 });
   return {
     bucketsOf: (policy) => createRedisBuckets({ ...policy, redis, prefix: 'limits' }),
-    guard: (work) => work(),
+    execute: (work) => work(),
     state: () => 'ready',
   };
 }

@@ -25,6 +25,24 @@ export function describeConfig(config: Config): string[] {
   );
 }
 
+/**
+ * Which identity of callers is in force: what limits, cache, files and batches are kept apart by.
+ * `keysUnreadable` is why the vault does not give the caller keys, where it may have some.
+ */
+export function describeIdentity(
+  { settings }: Config,
+  { keysUnreadable }: { readonly keysUnreadable?: string | undefined } = {},
+): string {
+  const hasKeys = settings.callerKeys !== undefined;
+  const unreadable = `caller key, which Key Vault does not give (${keysUnreadable}): such requests get 503`;
+  const other = hasKeys ? 'caller key' : keysUnreadable === undefined ? undefined : unreadable;
+  const platform = 'platform principal (x-ms-client-principal, written by Easy Auth)';
+  const inForce = settings.callers.trustEntraPrincipal
+    ? `${platform}; without one by ${other ?? 'client address'}`
+    : (other ?? 'client address: neither Easy Auth nor caller keys are set');
+  return `Callers are identified by ${inForce}`;
+}
+
 function variableRows({ settings, sources }: Config): Row[] {
   const values: Readonly<Record<string, unknown>> = settings;
   return Object.entries<Variable>(VARIABLES).map(([name, variable]) => {

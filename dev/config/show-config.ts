@@ -1,10 +1,11 @@
 import { systemClock } from '../../shared/clock.ts';
-import { createSecrets } from '../../shared/composition-root/secrets.ts';
+import { createSecrets, lazyCredential } from '../../shared/composition-root/secrets.ts';
 import type { Environment } from '../../shared/config/read-variables.ts';
 import { inspectConfig } from '../../shared/config/read-config.ts';
+import { VARIABLES } from '../../shared/config/variables.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { usesDevelopmentModel } from '../start/plan-start.ts';
-import { describeConfig } from './describe-config.ts';
+import { describeConfig, describeIdentity } from './describe-config.ts';
 
 export interface ConfigView {
   readonly lines: readonly string[];
@@ -16,6 +17,7 @@ export async function showConfig(environment: Environment, agentToml: string): P
   const given = inspectConfig(environment, { agentToml });
   const isVaultNamed = given.settings.azureKeyVaultUrl !== undefined;
   const parts = {
+    credential: lazyCredential(given.settings),
     settings: given.settings,
     clock: systemClock,
     random: Math.random,
@@ -28,11 +30,16 @@ export async function showConfig(environment: Environment, agentToml: string): P
     await secrets?.loaded();
     const config = inspectConfig(environment, { agentToml, ...(secrets && { secrets }) });
     const isModelOurs = usesDevelopmentModel(environment);
-    const lines = describeConfig(config);
+    const { vaultName } = VARIABLES.callerKeys;
+    const missing = isVaultNamed ? (secrets?.missingReason(vaultName) ?? 'not read') : 'absent';
+    const identity = describeIdentity(config, {
+      keysUnreadable: missing === 'absent' ? undefined : missing,
+    });
+    const lines = [...describeConfig(config), '', identity];
     if (isModelOurs) lines.push('', 'No model is set: npm start uses the development model');
     const problems = config.problems
       .filter(({ setting }) => !(isModelOurs && setting === 'OPENAI_API_KEY'))
-      .map(({ setting, wanted }) => `${setting} must be ${wanted}`);
+      .map(({ setting, expected }) => `${setting} must be ${expected}`);
     return { lines, problems };
   } finally {
     secrets?.close();

@@ -1,5 +1,6 @@
 import { answers } from './cases/answers.ts';
 import { clients } from './cases/clients.ts';
+import { hostileCallers } from './cases/hostile-callers.ts';
 import { credentials } from './cases/credentials.ts';
 import { FULL_OUTAGE, outage, SHORT_OUTAGE } from './cases/outage.ts';
 import { FEW_RANDOM_FAULTS, MANY_RANDOM_FAULTS, randomFaults } from './cases/random-faults.ts';
@@ -29,4 +30,5 @@ const FAMILIES: readonly FaultFamily[] = [
   answers,
   credentials,
   clients,
+  hostileCallers,
 ];

@@ -45,7 +45,7 @@ export interface RunCacheOptions {
   readonly onStatus?: (status: RunCacheStatus) => void;
 }
 
-export interface RunCacheStatus {
+interface RunCacheStatus {
   /** The value of the `Cache-Status` header. */
   readonly header: string;
   /** True for a hit and for a coalesced request: this run makes no model call. */
@@ -92,14 +92,16 @@ export interface PromptOptions {
   readonly parameters?: ModelParameters | undefined;
 }
 
-export interface ModelParameters {
+interface ModelParameters {
   /** An upper bound: an input may set a lower one, not a higher one. */
   readonly maxOutputTokens?: number | undefined;
+  /** The bound of inputs without one. */
+  readonly defaultOutputTokens?: number | undefined;
   /** The default of inputs without a temperature. */
   readonly temperature?: number | undefined;
 }
 
-export interface AgentOptions extends PromptOptions {
+interface AgentOptions extends PromptOptions {
   readonly model: Model;
 }
 
@@ -110,8 +112,8 @@ export function createAgent({ model, ...prompt }: AgentOptions): Agent {
     },
     async *stream(input, context) {
       for await (const event of model.stream(buildModelRequest(input, prompt), context)) {
-        if (event.type === 'text') yield { type: 'text-delta', text: event.text };
-        else yield { type: 'done', result: toRunResult(event.answer) };
+        if (event.type === 'text-delta') yield { type: 'text-delta', text: event.text };
+        else yield { type: 'done', result: toRunResult(event.response) };
       }
     },
   };
@@ -119,18 +121,27 @@ export function createAgent({ model, ...prompt }: AgentOptions): Agent {
 
 /**
  * The model request of an input. The model call, the token estimate and the cache key all come from
- * this request, so none of them can miss a part of it.
+ * this request, so none of them can miss a part of it. It always has a bound on the output: what is
+ * reserved for a run is what the model may use.
  */
 export function buildModelRequest(
   { messages, maxOutputTokens, temperature }: AgentInput,
   { instructions, parameters = {} }: PromptOptions,
-): ModelRequest {
+): BoundedModelRequest {
   return {
     messages: [{ role: 'system', content: instructions }, ...messages.map(toModelMessage)],
-    maxOutputTokens: minDefined(maxOutputTokens, parameters.maxOutputTokens),
+    maxOutputTokens: Math.min(
+      maxOutputTokens ?? parameters.defaultOutputTokens ?? DEFAULT_OUTPUT_TOKENS,
+      parameters.maxOutputTokens ?? Number.POSITIVE_INFINITY,
+    ),
     temperature: temperature ?? parameters.temperature,
   };
 }
+
+type BoundedModelRequest = ModelRequest & { readonly maxOutputTokens: number };
+
+/** The default of `model.default_output_tokens`. */
+const DEFAULT_OUTPUT_TOKENS = 4_096;
 
 /** Only the agent's own instructions are a system message. Those of a caller become user text. */
 function toModelMessage({ role, content }: Message): ModelMessage {
@@ -138,18 +149,12 @@ function toModelMessage({ role, content }: Message): ModelMessage {
   return { role: 'user', content: `Instructions of the caller:\n${content}` };
 }
 
-/** The lower of two optional bounds. */
-function minDefined(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return Math.min(a, b);
-}
-
 /** The size of a model request before it is sent. */
 export interface InputSize {
   /** Every text that is sent to the model. */
   readonly texts: readonly string[];
-  /** The bound of the output, if there is one. */
-  readonly maxOutputTokens: number | undefined;
+  /** The bound on the output that is sent to the model. */
+  readonly maxOutputTokens: number;
 }
 
 /** The size of the model request that an input leads to. */
@@ -160,8 +165,13 @@ export function estimateInput(input: AgentInput, prompt: PromptOptions): InputSi
 }
 
 function textOf(message: ModelMessage): string {
-  if (!('toolCalls' in message)) return message.content;
-  return `${message.content ?? ''}${JSON.stringify(message.toolCalls)}`;
+  const { content } = message;
+  const text =
+    typeof content === 'string'
+      ? content
+      : (content ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
+  const hasToolCalls = message.role === 'assistant' && message.toolCalls !== undefined;
+  return hasToolCalls ? text + JSON.stringify(message.toolCalls) : text;
 }
 
 function toRunResult({ text, model, finishReason, usage }: ModelResponse): RunResult {

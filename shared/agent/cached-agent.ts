@@ -13,7 +13,7 @@ import { type CacheStatus, cacheStatusHeader, parseCacheControl } from '../cache
 import type { StoredResponse } from '../cache/cache-store.ts';
 import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
 
-export interface CachedAgentOptions extends PromptOptions {
+interface CachedAgentOptions extends PromptOptions {
   readonly agent: Agent;
   readonly responseCache: ResponseCache;
   /** The current endpoint and model; a change of either invalidates every entry. */
@@ -34,17 +34,17 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     const { cache } = context;
     if (cache === undefined) return agent.run(input, context);
     const found = await lookup(input, { context, cache, options });
-    if (found.kind === 'found') return toRunResult(found.answer);
-    const fill = found.making;
+    if (found.kind === 'hit') return toRunResult(found.response);
+    const { fill } = found;
     try {
       const result = await agent.run(input, context);
-      reportStatus(cache, await fill.keep(result));
+      reportStatus(cache, await fill.store(result));
       return result;
     } catch (error) {
       if (!context.signal.aborted) fill.fail(error);
       throw error;
     } finally {
-      fill.leave();
+      fill.abandon();
     }
   }
 
@@ -52,19 +52,19 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     const { cache } = context;
     if (cache === undefined) return yield* agent.stream(input, context);
     const found = await lookup(input, { context, cache, options });
-    if (found.kind === 'found') return yield* replay(found.answer);
-    const fill = found.making;
+    if (found.kind === 'hit') return yield* replay(found.response);
+    const { fill } = found;
     try {
       for await (const event of agent.stream(input, context)) {
         // Store before the client sees the end: its next request then finds the entry.
-        if (event.type === 'done') await fill.keep(event.result);
+        if (event.type === 'done') await fill.store(event.result);
         yield event;
       }
     } catch (error) {
       if (!context.signal.aborted) fill.fail(error);
       throw error;
     } finally {
-      fill.leave();
+      fill.abandon();
     }
   }
 
@@ -82,7 +82,7 @@ async function lookup(
   { context, cache, options }: LookupOptions,
 ): Promise<LookupResult> {
   const { messages, tools = [], ...parameters } = buildModelRequest(input, options);
-  const result = await options.responseCache.open({
+  const result = await options.responseCache.lookup({
     parts: {
       callerId: cache.scope,
       model: options.model(),
@@ -94,6 +94,7 @@ async function lookup(
     traits: traitsOf(input),
     control: parseCacheControl(cache.control),
     signal: context.signal,
+    telemetry: context.telemetry,
   });
   reportStatus(cache, result.status);
   return result;

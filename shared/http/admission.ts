@@ -39,9 +39,9 @@ export function authenticatedHandler<Dependencies extends AdmissionDependencies>
   handle: CallerHandler<Dependencies>,
 ): HttpHandler {
   return publicHandler(getService, async (context, dependencies) => {
-    const admitted = admitRequest(context, { dependencies, countsAtOnce: true });
-    await admitted.countIfVerified();
-    return handle(admitted, dependencies);
+    const admission = admitRequest(context, { dependencies, countsAtOnce: true });
+    await admission.countIfVerified();
+    return handle(admission, dependencies);
   });
 }
 
@@ -54,12 +54,12 @@ export function meteredHandler<Dependencies extends AdmissionDependencies>(
   handle: MeteredHandler<Dependencies>,
 ): HttpHandler {
   return publicHandler(getService, async (context, dependencies) => {
-    const admitted = admitRequest(context, { dependencies, countsAtOnce: false });
+    const admission = admitRequest(context, { dependencies, countsAtOnce: false });
     try {
-      return await handle(admitted, dependencies);
+      return await handle(admission, dependencies);
     } finally {
       // A rate-limit error takes precedence over a validation error.
-      await admitted.countIfVerified();
+      await admission.countIfVerified();
     }
   });
 }
@@ -69,7 +69,7 @@ interface AdmittedContext extends MeteredContext {
   readonly countIfVerified: () => Promise<void>;
 }
 
-interface AdmitOptions {
+interface AdmissionOptions {
   readonly dependencies: AdmissionDependencies;
   /** Counts the request as soon as its caller is verified. */
   readonly countsAtOnce: boolean;
@@ -83,17 +83,17 @@ interface AdmitOptions {
  */
 function admitRequest(
   context: RequestContext,
-  { dependencies, countsAtOnce }: AdmitOptions,
+  { dependencies, countsAtOnce }: AdmissionOptions,
 ): AdmittedContext {
   const { request, header, addHeaders } = context;
   const forwardedFor = request.headers.get('x-forwarded-for') ?? undefined;
   const caller = dependencies.identify({ header, forwardedFor });
   const callerId = hashIdentifier(caller.id);
-  const allowance = createRateLimitAllowance(dependencies.limits, { callerId, addHeaders });
+  const reservations = createRequestReservations(dependencies.limits, { callerId, addHeaders });
   let isCallerVerified = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
 
   async function countIfVerified(): Promise<void> {
-    if (isCallerVerified && !allowance.isCounted()) await allowance.reserve(0);
+    if (isCallerVerified && !reservations.isCounted()) await reservations.reserve(0);
   }
   async function verifyCaller(): Promise<void> {
     isCallerVerified = true;
@@ -105,7 +105,7 @@ function admitRequest(
       if (!isCallerVerified) throw unverifiedCaller();
       return callerId;
     },
-    reserve: (tokens) => allowance.reserve(tokens),
+    reserve: (tokens) => reservations.reserve(tokens),
     countIfVerified,
     markNonJsonBody: verifyCaller,
     async readJson() {
@@ -128,8 +128,8 @@ export interface CallerLimits {
   readonly clock: Clock;
 }
 
-/** The share of the caller's limits that one request takes. */
-export interface RateLimitAllowance {
+/** What one request takes of its caller's limits. */
+interface RequestReservations {
   /**
    * Counts the request, reserves the tokens, and adds the remaining limits to the response headers.
    * @throws ServiceError rate_limited, budget_exhausted or context_too_long
@@ -138,20 +138,20 @@ export interface RateLimitAllowance {
   isCounted(): boolean;
 }
 
-export function createRateLimitAllowance(
+function createRequestReservations(
   { limiter, mode, clock }: CallerLimits,
   {
     callerId,
     addHeaders,
   }: { callerId: string; addHeaders: (headers: Readonly<Record<string, string>>) => void },
-): RateLimitAllowance {
+): RequestReservations {
   let counted = false;
   return {
     async reserve(tokens) {
       counted = true;
       const result = await limiter.reserve({ callerId, tokens });
       addHeaders(rateLimitHeaders(result, { mode, now: clock.now() }));
-      if (!result.allowed) throw result.refusal;
+      if (!result.allowed) throw result.error;
       return result.reservation;
     },
     isCounted: () => counted,

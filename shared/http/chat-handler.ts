@@ -58,7 +58,7 @@ async function sendResult(context: MeteredContext, chat: Chat): Promise<PlainRes
   const deadlineMs = dependencies.chatLimits.answerDeadlineMs;
   const run = await startRun(context, { input, deadlineMs, measure });
   try {
-    const result = await run.within(agent.run(input, run.context));
+    const result = await run.raceAbort(agent.run(input, run.context));
     run.finish(result);
     return jsonResponse(protocol.encodeResult(result, frame));
   } finally {
@@ -78,7 +78,7 @@ async function streamResult(context: MeteredContext, chat: Chat): Promise<PlainR
   const run = await startRun(context, { input, deadlineMs, measure });
   try {
     const events = agent.stream(input, run.context)[Symbol.asyncIterator]();
-    const first = run.within(events.next());
+    const first = run.raceAbort(events.next());
     const started = await raceTimeout(first, heartbeatMs);
     if (started !== 'timeout' && started.done === true) throw interrupted();
     return respond(context, { chat, run, events, first });
@@ -134,7 +134,7 @@ async function* encodeEvents({
   first,
 }: StartedStream): AsyncGenerator<SseEvent, void, void> {
   yield* protocol.encodeStart(frame);
-  for (let next = await first; next.done !== true; next = await run.within(events.next())) {
+  for (let next = await first; next.done !== true; next = await run.raceAbort(events.next())) {
     const event = next.value;
     if (event.type === 'text-delta') run.recordOutput(event.text);
     if (event.type === 'done') run.finish(event.result);

@@ -2,7 +2,7 @@ import { describeError } from '../telemetry/describe-error.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PlainResponse } from './responses.ts';
 
-export interface StreamedFile {
+interface StreamedFile {
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Undefined while the file still grows. */
   readonly bytes: number | undefined;

@@ -13,8 +13,6 @@ import {
   type RequestContext,
   type HandlerDependencies,
   requestIdOf,
-  traceFieldsOf,
-  traceparentOf,
 } from './request-context.ts';
 import { type RequestRecord, startRequestRecord } from './request-telemetry.ts';
 import {
@@ -26,6 +24,7 @@ import {
 import { statusOf } from '../protocols/problem-details.ts';
 import { describeError, stackFrames } from '../telemetry/describe-error.ts';
 import type { LogFields, Telemetry } from '../telemetry/telemetry.ts';
+import { chooseTraceparent, traceFields } from '../telemetry/trace-context.ts';
 
 /** nginx's status for a client that closed the request; it is only logged. */
 const CLIENT_CLOSED_REQUEST = 499;
@@ -57,7 +56,7 @@ export function publicHandler<Dependencies extends HandlerDependencies>(
       start.traceparent = record.traceparent;
       telemetry = telemetry.with({
         requestId: start.requestId,
-        ...traceFieldsOf(start.traceparent),
+        ...traceFields(start.traceparent),
         route: invocation.functionName,
       });
       const { startStream } = record;
@@ -102,7 +101,8 @@ function startRequest(request: HttpRequest, invocation: InvocationContext): Requ
   return {
     startedAt: performance.now(),
     requestId: requestIdOf(header('x-request-id')),
-    traceparent: traceparentOf(invocation.traceContext?.traceParent, header('traceparent')),
+    // The host has a trace context of its own if its telemetry is on.
+    traceparent: chooseTraceparent(invocation.traceContext?.traceParent, header('traceparent')),
     connection,
     extraHeaders: {},
     clientDisconnected: connection?.clientDisconnected ?? new AbortController().signal,
@@ -110,14 +110,14 @@ function startRequest(request: HttpRequest, invocation: InvocationContext): Requ
   };
 }
 
-interface ContextParts {
+interface RequestContextOptions {
   readonly request: HttpRequest;
   readonly service: HandlerDependencies;
   readonly telemetry: Telemetry;
   readonly startStream: RequestContext['startStream'];
 }
 
-function createRequestContext(start: RequestStart, parts: ContextParts): RequestContext {
+function createRequestContext(start: RequestStart, parts: RequestContextOptions): RequestContext {
   const { request, service, telemetry, startStream } = parts;
   const { extraHeaders, ...known } = start;
   return {
@@ -126,7 +126,7 @@ function createRequestContext(start: RequestStart, parts: ContextParts): Request
     telemetry,
     startStream,
     addHeaders: (headers) => void Object.assign(extraHeaders, headers),
-    readJson: () => readJson({ request, header: start.header }, service.maxRequestBytes),
+    readJson: () => readJson({ request, header: start.header }, service.requestBody),
   };
 }
 

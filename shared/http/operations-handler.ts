@@ -9,9 +9,11 @@ import {
   toPrometheusText,
 } from '../telemetry/metrics-registry.ts';
 
+const NO_BODY = { maxBytes: 0, deadlineMs: 0, stallMs: 0, minBytesPerSecond: 1 } as const;
+
 /** Liveness needs no service: it responds while settings, secrets and every dependency fail. */
 export async function withoutService(): Promise<HandlerDependencies> {
-  return { telemetry: noopTelemetry, maxRequestBytes: 0 };
+  return { telemetry: noopTelemetry, requestBody: NO_BODY };
 }
 
 /** GET /health: this process responds. */
@@ -51,7 +53,7 @@ export async function handleMetrics(
   };
 }
 
-export interface ModelsDependencies extends HandlerDependencies {
+interface ModelsDependencies extends HandlerDependencies {
   readonly publicModel: string;
 }
 

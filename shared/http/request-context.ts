@@ -1,6 +1,6 @@
 import type { HttpRequest } from '@azure/functions';
-import { randomBytes } from 'node:crypto';
 import type { ClientConnection } from './client-connection.ts';
+import type { BodyLimits } from './read-body.ts';
 import type { PlainResponse } from './responses.ts';
 import type { Reservation } from '../rate-limit/rate-limiter.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -64,33 +64,15 @@ export type RouteHandler<Dependencies> = (
 /** What every handler needs of the service. */
 export interface HandlerDependencies {
   readonly telemetry: Telemetry;
-  readonly maxRequestBytes: number;
+  /** Limits of a JSON body. */
+  readonly requestBody: BodyLimits;
 }
 
-const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
-/**
- * The W3C trace context of a request: the host's when its telemetry is on, else the caller's,
- * else a new one.
- */
-export function traceparentOf(
-  fromHost: string | undefined,
-  fromCaller: string | undefined,
-): string {
-  if (fromHost !== undefined && TRACEPARENT.test(fromHost)) return fromHost;
-  if (fromCaller !== undefined && TRACEPARENT.test(fromCaller)) return fromCaller;
-  return `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
-}
-
-/** The caller's request id when it is harmless, else a new one. */
+/** The caller's request id if it is safe to log, else a new one. */
 export function requestIdOf(fromCaller: string | undefined): string {
   return fromCaller !== undefined && REQUEST_ID.test(fromCaller) ? fromCaller : crypto.randomUUID();
-}
-
-/** What a log line says about its place in a trace. */
-export function traceFieldsOf(traceparent: string) {
-  return { traceId: traceparent.slice(3, 35), spanId: traceparent.slice(36, 52) };
 }
 
 /**

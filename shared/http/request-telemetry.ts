@@ -1,7 +1,7 @@
 import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface RecordedRequest {
+interface RecordedRequest {
   readonly method: string;
   /** The template of the route: the number of paths is unlimited. */
   readonly route: string;

@@ -8,7 +8,7 @@ export interface PlainResponse extends HttpResponseInit {
 }
 
 /** The ids that every response carries, so that a caller can quote them. */
-export interface CorrelationIds {
+interface CorrelationIds {
   readonly requestId: string;
   readonly traceparent: string;
 }

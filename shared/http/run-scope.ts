@@ -4,12 +4,13 @@ import { ClientDisconnectedError } from './client-connection.ts';
 import type { MeteredContext } from './request-context.ts';
 import { estimateTokens } from '../rate-limit/estimate-tokens.ts';
 import type { Reservation } from '../rate-limit/rate-limiter.ts';
+import { raceAbort } from '../resilience/abort.ts';
 
 /** The scope of one run. It ends when the client disconnects or the deadline passes. */
 export interface Run {
   readonly context: RunContext;
   /** The promise's value. Rejects at the end of the scope, even if the work ignores its signal. */
-  within<T>(work: Promise<T>): Promise<T>;
+  raceAbort<T>(work: Promise<T>): Promise<T>;
   /** Counts text that was sent to the client. */
   recordOutput(text: string): void;
   /** Records the usage of the whole run. */
@@ -20,7 +21,7 @@ export interface Run {
   abort(): void;
 }
 
-export interface RunOptions {
+interface RunOptions {
   readonly input: AgentInput;
   readonly deadlineMs: number;
   readonly measure: (input: AgentInput) => InputSize;
@@ -48,7 +49,7 @@ export async function startRun(
       telemetry: context.telemetry,
       cache: runCacheOptions(context, meter),
     },
-    within: (work) => raceAbort(work, signal),
+    raceAbort: (work) => raceAbort(work, signal),
     recordOutput: (text) => meter.recordOutput(text),
     finish: ({ usage }) => meter.finish(usage.totalTokens),
     close() {
@@ -73,18 +74,6 @@ function runCacheOptions(context: MeteredContext, meter: UsageMeter): RunContext
   };
 }
 
-async function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const stop = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', stop);
-  if (signal.aborted) stop();
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-}
-
 function deadlineExceeded(): ServiceError {
   return new ServiceError(
     'upstream_timeout',
@@ -93,7 +82,7 @@ function deadlineExceeded(): ServiceError {
 }
 
 /** The token usage of one run against its reservation. */
-export interface UsageMeter {
+interface UsageMeter {
   /** Counts text that was sent. It is charged even if the run fails later. */
   recordOutput(text: string): void;
   /** Records the usage of a complete run. */

@@ -1,83 +1,107 @@
-import { createIdleTimer, abortReason, type IdleTimer } from '../resilience/abort.ts';
 import type { PooledEndpoint } from './endpoint-pool.ts';
-import { timedOutAnswer, toUpstreamFailure, type UpstreamFailure } from './upstream-error.ts';
+import { timedOutResponse, toUpstreamFailure, type UpstreamFailure } from './upstream-error.ts';
+import { abortReason, createIdleTimer, type IdleTimer } from '../resilience/abort.ts';
+import type { ReleaseSlot } from '../resilience/bulkhead.ts';
+import type { CircuitPermit } from '../resilience/circuit-breaker.ts';
 
-/** One call under way: its slot, its leave to call, its time limit. Exactly one ending counts. */
+/** One call to one endpoint. It holds a bulkhead slot and a circuit permit until it is closed. */
 export interface Attempt {
-  readonly gate: PooledEndpoint;
-  /** Aborts when the caller leaves or the watchdog bites. */
+  readonly endpoint: PooledEndpoint;
+  /** Aborts when the client disconnects or the attempt times out. */
   readonly signal: AbortSignal;
-  readonly watchdog: IdleTimer;
-  /** The endpoint is alive though the answer is not whole yet. */
+  readonly idleTimer: IdleTimer;
+  durationMs(): number;
+  /** Records that the endpoint is alive before its response is complete. */
   progress(): void;
   succeed(): void;
-  /** Ends the call for what was thrown, and says what that means. */
+  /** Records the failure and closes the attempt. */
   fail(thrown: unknown): UpstreamFailure;
-  /** Ends the call without a verdict; nothing happens after another ending. */
+  /** Closes the attempt without an outcome. The first of `succeed`, `fail` and `close` counts. */
   close(): void;
 }
 
 /**
- * Waits for a slot, then asks the breaker, then starts the clock: a call that queued does not lose
- * its time limit, and a circuit that opened meanwhile is seen. Undefined where it may not go on.
+ * Acquires a bulkhead slot, then a circuit permit. The time limit starts afterwards, so that
+ * queueing costs no attempt time and a circuit that opened meanwhile is seen.
+ *
+ * @returns undefined where the queue is full or the circuit is open
+ * @throws the reason of `callerSignal`
  */
 export async function startAttempt(
-  gate: PooledEndpoint,
+  endpoint: PooledEndpoint,
   callerSignal: AbortSignal,
 ): Promise<Attempt | undefined> {
-  const leave = await gate.bulkhead.enter(callerSignal);
-  if (leave === undefined) return undefined;
-  throwIfAborted(callerSignal, leave);
-  const pass = gate.breaker.enter();
-  if (pass === undefined) {
-    leave();
+  const releaseSlot = await endpoint.bulkhead.acquire(callerSignal);
+  if (releaseSlot === undefined) return undefined;
+  if (callerSignal.aborted) {
+    releaseSlot();
+    throw abortReason(callerSignal);
+  }
+  const permit = endpoint.breaker.tryAcquire();
+  if (permit === undefined) {
+    releaseSlot();
     return undefined;
   }
+  return createAttempt({ endpoint, callerSignal, releaseSlot, permit });
+}
+
+interface AttemptParts {
+  readonly endpoint: PooledEndpoint;
+  readonly callerSignal: AbortSignal;
+  readonly releaseSlot: ReleaseSlot;
+  readonly permit: CircuitPermit;
+}
+
+function createAttempt({ endpoint, callerSignal, releaseSlot, permit }: AttemptParts): Attempt {
+  const startedAt = performance.now();
   const controller = new AbortController();
-  const watchdog = createIdleTimer(() =>
-    controller.abort(timedOutAnswer('The time limit has passed')),
+  const idleTimer = createIdleTimer(() =>
+    controller.abort(timedOutResponse('The time limit has passed')),
   );
   let isOpen = true;
   let hasAnswered = false;
 
   function release(): void {
     isOpen = false;
-    callerSignal.removeEventListener('abort', giveUp);
-    watchdog.stop();
-    pass?.leave();
-    leave?.();
+    callerSignal.removeEventListener('abort', abort);
+    idleTimer.dispose();
+    permit.release();
+    releaseSlot();
   }
   function close(): void {
     if (!isOpen) return;
     release();
     controller.abort(new Error('The call has ended'));
   }
-  // Here rather than in a `finally`: a stream that nobody reads any more never comes to one.
-  function giveUp(): void {
+  // The caller may never read its stream again, so the abort itself must release the attempt.
+  function abort(): void {
     controller.abort(abortReason(callerSignal));
     close();
   }
-  callerSignal.addEventListener('abort', giveUp, { once: true });
+  callerSignal.addEventListener('abort', abort, { once: true });
 
   return {
-    gate,
+    endpoint,
     signal: controller.signal,
-    watchdog,
+    idleTimer,
+    durationMs: () => performance.now() - startedAt,
     progress() {
       hasAnswered = true;
-      pass.progress();
+      permit.progress();
     },
     succeed() {
-      pass.succeed();
-      gate.noteSuccess();
+      permit.succeed();
+      endpoint.recordSuccess();
       release();
     },
     fail(thrown) {
-      const failure = watchdog.hasBitten()
-        ? timedOutAnswer('The time limit of the attempt has passed')
+      const failure = idleTimer.timedOut()
+        ? timedOutResponse('The time limit of the attempt has passed')
         : toUpstreamFailure(thrown);
-      if (countsAsFailure(failure, hasAnswered)) pass.fail();
-      if (failure.remedy !== 'never' && failure.remedy !== 'again') gate.noteFailure(failure);
+      if (isEndpointFailure(failure, hasAnswered)) permit.fail();
+      if (failure.retryMode !== 'none' && failure.retryMode !== 'immediate') {
+        endpoint.recordFailure(failure);
+      }
       close();
       return failure;
     },
@@ -85,14 +109,7 @@ export async function startAttempt(
   };
 }
 
-/** Who takes calls and answers is not down: short answers still come whole from there. */
-function countsAsFailure({ unhealthy, code }: UpstreamFailure, hasAnswered: boolean): boolean {
-  return unhealthy && !(hasAnswered && code === 'upstream_interrupted');
-}
-
-/** Between the slot and the listener: an abort is told once, and nobody was listening yet. */
-function throwIfAborted(callerSignal: AbortSignal, leave: () => void): void {
-  if (!callerSignal.aborted) return;
-  leave();
-  throw abortReason(callerSignal);
+/** A stream that breaks after its first token does not count: short responses still arrive. */
+function isEndpointFailure(failure: UpstreamFailure, hasAnswered: boolean): boolean {
+  return failure.countsAsFailure && !(hasAnswered && failure.code === 'upstream_interrupted');
 }

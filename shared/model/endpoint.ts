@@ -1,21 +1,21 @@
-/** One place that answers chat completions. */
+/** One server that completes chats. */
 export interface ModelEndpoint {
   /** Public label for logs and readiness: 'primary', 'fallback-1' or the configured name. */
   readonly name: string;
   readonly kind: 'openai' | 'azure';
-  /** Full base, such as https://api.openai.com/v1 or https://x.openai.azure.com/openai/v1. */
+  /** Such as https://api.openai.com/v1 or https://x.openai.azure.com/openai/v1. */
   readonly baseUrl: string;
-  /** Model or deployment that is sent upstream; never shown to callers for an Azure endpoint. */
+  /** Model or deployment that is sent to the endpoint. An Azure deployment is never shown to callers. */
   readonly model: string;
-  /** Key or bearer token, asked for each attempt. */
+  /** Returns the key or bearer token; called for each attempt. */
   readonly apiKey: () => Promise<string>;
-  /** An Azure key goes into a header of its own; everything else is a bearer token. */
+  /** An Azure key is sent as `api-key`; every other credential is a bearer token. */
   readonly credential?: 'key' | 'token' | undefined;
-  /** What answers call the model, instead of what the upstream calls it. */
+  /** Model name in responses, instead of the name that the endpoint reports. */
   readonly publicModelName?: string | undefined;
 }
 
-/** Where chat completions of an endpoint are asked for. */
+/** URL of the chat completions of an endpoint. */
 export function completionsAddress({ baseUrl }: Pick<ModelEndpoint, 'baseUrl'>): string {
   return `${baseUrl.replace(/\/+$/, '')}/chat/completions`;
 }

@@ -6,28 +6,28 @@ import { abortReason } from '../resilience/abort.ts';
 import type { HeaderSource } from '../resilience/retry-after.ts';
 
 /**
- * How long a connection is kept that nobody uses, in milliseconds. Upstreams and the load balancers
- * in front of them close theirs after five seconds or more, and say so in a `Keep-Alive` header
- * where it is less, which the agent obeys. Who asks just as the other side closes is reset.
+ * How long an unused connection stays open, in milliseconds. Servers and load balancers close theirs
+ * after five seconds or more; where it is less they send a `Keep-Alive` header, which the agent
+ * honours. A request that is sent while the server closes the connection is reset.
  */
 const IDLE_MS = 4_000;
 const AGENT = { keepAlive: true, timeout: IDLE_MS } as const;
 
 /**
- * Node's own client with connections that are kept. What it costs beside `fetch` and the official
- * client of the models, `node dev/bench/measure-clients.ts` shows.
+ * A client over `node:http` that reuses connections. `node dev/bench/measure-clients.ts` compares
+ * its cost with `fetch` and with the official client.
  */
 export function createHttpClient(): HttpClient {
-  const ways = {
+  const protocols = {
     'http:': { request: http.request, agent: new http.Agent(AGENT) },
     'https:': { request: https.request, agent: new https.Agent(AGENT) },
   } as const;
   return {
-    to(address) {
+    postTo(address) {
       const url = URL.parse(address);
-      if (url?.protocol !== 'http:' && url?.protocol !== 'https:') return rejectPost;
-      const { request, agent } = ways[url.protocol];
-      // Two headers of one name are both read, as where a proxy adds a Retry-After of its own.
+      if (url?.protocol !== 'http:' && url?.protocol !== 'https:') return rejectAddress;
+      const { request, agent } = protocols[url.protocol];
+      // A proxy may add a second Retry-After: both values are read.
       const fixed = {
         ...urlToHttpOptions(url),
         auth: undefined,
@@ -43,7 +43,7 @@ export function createHttpClient(): HttpClient {
   };
 }
 
-async function rejectPost(): Promise<never> {
+async function rejectAddress(): Promise<never> {
   throw new TypeError('Cannot send as the address must begin with http: or https:');
 }
 
@@ -53,19 +53,19 @@ function sendRequest(
 ): Promise<HttpPostResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpPostResponse>();
   function abort(): void {
-    // Without an error: by now the socket may be one that nobody listens to.
+    // Without an error, because the socket may have no error listener any more.
     request.destroy();
   }
   signal.addEventListener('abort', abort, { once: true });
-  let isAnswered = false;
+  let hasResponse = false;
   request.on('error', (error) => {
     if (signal.aborted) reject(abortReason(signal));
-    else if (isAnswered || !isStale(request, error)) reject(error);
+    else if (hasResponse || !isStale(request, error)) reject(error);
     else reject(new StaleConnectionError(error));
   });
   request.on('response', (response) => {
-    isAnswered = true;
-    // An answer to half of a request: the other half would wait for a reader for ever.
+    hasResponse = true;
+    // The server responded before it read the whole request: the rest would never be read.
     response.once('end', () => {
       if (!request.writableFinished) request.destroy();
     });
@@ -77,14 +77,14 @@ function sendRequest(
   });
   request.on('close', () => {
     signal.removeEventListener('abort', abort);
-    // Not made in vain, for a stack is dear.
-    if (!isAnswered) reject(new Error('The connection was closed without an answer'));
+    // The condition avoids the cost of a stack trace.
+    if (!hasResponse) reject(new Error('The connection was closed without a response'));
   });
   request.end(body);
   return promise;
 }
 
-/** Garbage on a kept connection is an answer of some kind; a reset on it may be none. */
+/** A reset of a reused connection; an invalid response on it comes from a live server. */
 function isStale({ reusedSocket }: http.ClientRequest, error: NodeJS.ErrnoException): boolean {
   return reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
 }
@@ -94,45 +94,45 @@ function headerOf({ headers }: http.IncomingMessage, name: string): string | nul
   return (Array.isArray(value) ? value.join(', ') : value) ?? null;
 }
 
-/** A way to upstreams: connections that are shared by all who go the same way. */
+/** Sends requests over connections that all calls share. */
 export interface HttpClient {
-  /** The way to one address. An address that is none is told to whoever sends. */
-  to(address: string): HttpPost;
+  /** A function that sends to one address. An invalid address fails when a request is sent. */
+  postTo(address: string): HttpPost;
 }
 
 /**
- * One exchange: no redirects, no retries, no time limits.
+ * One request and its response, without redirects, retries and time limits.
  *
- * @throws TypeError where the request cannot be put on a wire (an address or a header that is none);
- *   the signal's reason after an abort; else the system's error where no answer came
+ * @throws TypeError where the address or a header is invalid; the reason of the signal after an
+ *   abort; otherwise the error of the system where no response arrived
  */
 export type HttpPost = (request: HttpPostRequest) => Promise<HttpPostResponse>;
 
-/** One POST of a JSON text. */
+/** A POST of JSON text. */
 export interface HttpPostRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  /** Ends the exchange at any moment, and closes its socket. */
+  /** Aborts the request or its response, and closes the socket. */
   readonly signal: AbortSignal;
 }
 
-/** What came back: the head, and a body that is read no faster than somebody asks for it. */
+/** The head of a response, and its body as a stream with back-pressure. */
 export interface HttpPostResponse {
   readonly status: number;
   readonly headers: HeaderSource;
-  /** To be read to its end or destroyed, or its connection serves nobody again. */
+  /** Read it to its end or destroy it, otherwise its connection is never reused. */
   readonly body: Readable;
 }
 
 /**
- * A kept connection that the other side closed just when it was used again: nothing came back, and
- * it says nothing about how the upstream is.
+ * The server closed a reused connection while the request was sent. No response arrived, and it
+ * shows nothing about the health of the server.
  */
 export class StaleConnectionError extends Error {
   readonly code = 'ECONNRESET';
 
   constructor(cause: Error) {
-    super('A kept connection was closed as it was used again', { cause });
+    super('The server closed a reused connection', { cause });
     this.name = 'StaleConnectionError';
   }
 }

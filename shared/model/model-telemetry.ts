@@ -9,7 +9,7 @@ import { UpstreamCause } from './upstream-error.ts';
 import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
 import type { Span, Telemetry } from '../telemetry/telemetry.ts';
 
-/** What a million tokens cost; without them nothing is said about costs. */
+/** Prices of a million tokens. Without them no cost is recorded. */
 export interface Prices {
   readonly inputPerMillion?: number | undefined;
   readonly outputPerMillion?: number | undefined;
@@ -23,7 +23,7 @@ export interface TracingOptions {
 
 const MILLION = 1_000_000;
 
-/** The same endpoint, each call of which is a span and counts as duration, tokens and cost. */
+/** Adds a span and metrics (duration, tokens, cost) to each call. */
 export function tracedEndpointClient(
   client: EndpointClient,
   options: TracingOptions,
@@ -32,9 +32,9 @@ export function tracedEndpointClient(
     async complete(request, call) {
       const trace = startCallSpan(options, call);
       try {
-        const answer = await client.complete(request, trace.call);
-        trace.succeed(answer);
-        return answer;
+        const response = await client.complete(request, trace.call);
+        trace.succeed(response);
+        return response;
       } catch (thrown) {
         trace.fail(thrown);
         throw thrown;
@@ -44,27 +44,27 @@ export function tracedEndpointClient(
       const trace = startCallSpan(options, call);
       try {
         for await (const event of client.stream(request, trace.call)) {
-          trace.hear(event);
+          trace.observe(event);
           yield event;
         }
       } catch (thrown) {
         trace.fail(thrown);
         throw thrown;
       } finally {
-        trace.leave();
+        trace.abandon();
       }
     },
   };
 }
 
 interface CallSpan {
-  /** The same call, whose trace goes on under the span. */
+  /** The same call with the span as its parent. */
   readonly call: EndpointCall;
-  hear(event: EndpointEvent): void;
-  succeed(answer: ModelResponse): void;
+  observe(event: EndpointEvent): void;
+  succeed(response: ModelResponse): void;
   fail(thrown: unknown): void;
-  /** Nobody wants the rest. */
-  leave(): void;
+  /** Ends the span of a call that was abandoned. */
+  abandon(): void;
 }
 
 function startCallSpan(options: TracingOptions, call: EndpointCall): CallSpan {
@@ -76,38 +76,38 @@ function startCallSpan(options: TracingOptions, call: EndpointCall): CallSpan {
     parent: call.traceparent,
     attributes: { ...labels, [ATTRIBUTES.endpoint]: endpoint.name },
   });
-  let lastChunkAt: number | undefined;
+  let previousChunkAt: number | undefined;
   let isOpen = true;
 
   function end(code?: string): void {
     isOpen = false;
-    // A stream that nobody reads any more does not come to its end; its signal aborts nevertheless.
-    call.signal.removeEventListener('abort', leave);
+    call.signal.removeEventListener('abort', abandon);
     const error = code === undefined ? {} : { 'error.type': code };
     telemetry.record('operationDuration', secondsSince(startedAt), { ...labels, ...error });
     span.end(code);
   }
-  function leave(): void {
+  // A generator that is not resumed never reaches its end, but its signal aborts.
+  function abandon(): void {
     if (isOpen) end(errorTypeOf(call.signal.reason));
   }
-  function succeed(answer: ModelResponse): void {
+  function succeed(response: ModelResponse): void {
     if (!isOpen) return;
-    recordUsage(answer, { ...options, labels, span });
+    recordUsage(response, { ...options, labels, span });
     end();
   }
-  call.signal.addEventListener('abort', leave, { once: true });
+  call.signal.addEventListener('abort', abandon, { once: true });
 
   return {
     call: { ...call, traceparent: span.traceparent },
-    hear(event) {
-      if (event.type === 'answer') succeed(event.answer);
-      if (event.type !== 'text') return;
-      if (lastChunkAt === undefined) {
+    observe(event) {
+      if (event.type === 'done') succeed(event.response);
+      if (event.type !== 'text-delta') return;
+      if (previousChunkAt === undefined) {
         const waited = secondsSince(startedAt);
         telemetry.record('timeToFirstChunk', waited, labels);
         span.set({ [ATTRIBUTES.timeToFirstChunk]: waited });
-      } else telemetry.record('timePerOutputChunk', secondsSince(lastChunkAt), labels);
-      lastChunkAt = performance.now();
+      } else telemetry.record('timePerOutputChunk', secondsSince(previousChunkAt), labels);
+      previousChunkAt = performance.now();
     },
     succeed,
     fail(thrown) {
@@ -115,7 +115,7 @@ function startCallSpan(options: TracingOptions, call: EndpointCall): CallSpan {
       span.set({ [ATTRIBUTES.statusCode]: statusOf(thrown) });
       end(errorTypeOf(thrown));
     },
-    leave,
+    abandon,
   };
 }
 
@@ -133,10 +133,10 @@ interface UsageReport extends TracingOptions {
 }
 
 function recordUsage(
-  answer: ModelResponse,
+  response: ModelResponse,
   { telemetry, prices, labels, span }: UsageReport,
 ): void {
-  const { inputTokens, outputTokens } = answer.usage;
+  const { inputTokens, outputTokens } = response.usage;
   telemetry.record('tokenUsage', inputTokens, { ...labels, 'gen_ai.token.type': 'input' });
   telemetry.record('tokenUsage', outputTokens, { ...labels, 'gen_ai.token.type': 'output' });
   const { inputPerMillion, outputPerMillion } = prices ?? {};
@@ -146,8 +146,8 @@ function recordUsage(
     telemetry.count('modelCost', cost, { 'gen_ai.request.model': labels['gen_ai.request.model'] });
   }
   span.set({
-    [ATTRIBUTES.responseModel]: answer.model,
-    [ATTRIBUTES.finishReasons]: [answer.finishReason],
+    [ATTRIBUTES.responseModel]: response.model,
+    [ATTRIBUTES.finishReasons]: [response.finishReason],
     [ATTRIBUTES.inputTokens]: inputTokens,
     [ATTRIBUTES.outputTokens]: outputTokens,
   });
@@ -173,8 +173,8 @@ export interface TracedPostOptions {
 }
 
 /**
- * The same way, each exchange on which is a span until the end of its body. The upstream gets that
- * span as its parent, so a request never carries two trace contexts.
+ * Adds a span to each request, which ends with the body of the response. The span replaces the
+ * trace context of the request, so that the endpoint sees it as its parent.
  */
 export function tracedPost(
   send: HttpPost,
@@ -197,7 +197,7 @@ export function tracedPost(
     const span = telemetry.startSpan(name, { kind: 'client', parent, attributes });
     try {
       const response = await send(withTraceparent(request, span.traceparent));
-      endWithBody(span, response);
+      endSpanWithBody(span, response);
       return response;
     } catch (thrown) {
       span.end(request.signal.aborted ? 'aborted' : (transportErrorType(thrown) ?? '_OTHER'));
@@ -214,16 +214,16 @@ function withTraceparent(
   return { ...request, headers: { ...request.headers, traceparent } };
 }
 
-function endWithBody(span: Span, { status, body }: HttpPostResponse): void {
+function endSpanWithBody(span: Span, { status, body }: HttpPostResponse): void {
   span.set({ [ATTRIBUTES.statusCode]: status });
   body.once('close', () => {
     if (status >= 400) span.end(String(status));
-    // A body that is closed without an error was left by its reader.
+    // A body that is closed early without an error was abandoned by its reader.
     else span.end(body.readableEnded ? undefined : (transportErrorType(body.errored) ?? 'aborted'));
   });
 }
 
-/** The system's word for it, as semantic conventions want it in `error.type`. */
+/** The error code of the system, which semantic conventions expect in `error.type`. */
 function transportErrorType(thrown: unknown): string | undefined {
   return thrown instanceof Error && 'code' in thrown ? safeCode(thrown.code) : undefined;
 }

@@ -1,41 +1,79 @@
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-/** One message of a conversation as the model sees it. */
+/** A piece of a user message. */
+export type ContentPart =
+  | { readonly type: 'text'; readonly text: string }
+  | {
+      readonly type: 'image';
+      /** An `https:` or `data:` URL. The endpoint fetches it; this service never does. */
+      readonly url: string;
+      readonly detail?: 'auto' | 'low' | 'high' | undefined;
+    };
+
+/** One message of a conversation, as the model receives it. */
 export type ModelMessage =
-  | { readonly role: 'system' | 'user' | 'assistant'; readonly content: string }
+  | { readonly role: 'system'; readonly content: string }
+  | { readonly role: 'user'; readonly content: string | readonly ContentPart[] }
   | {
       readonly role: 'assistant';
       readonly content: string | null;
-      readonly toolCalls: readonly ModelToolCall[];
+      readonly toolCalls?: readonly ModelToolCall[] | undefined;
     }
   | { readonly role: 'tool'; readonly toolCallId: string; readonly content: string };
 
 export interface ModelToolCall {
   readonly id: string;
   readonly name: string;
-  /** JSON text, as the model wrote it. Not yet parsed and not to be trusted. */
+  /** JSON text as the model wrote it: neither parsed nor validated. */
   readonly arguments: string;
 }
 
+/** Parameters that are undefined are not sent, because some models reject them. */
 export interface ModelRequest {
   readonly messages: readonly ModelMessage[];
-  /** Upper bound of tokens in the answer; the model's own bound when absent. */
+  /** Upper bound of tokens in the response; the model's own bound where undefined. */
   readonly maxOutputTokens?: number | undefined;
-  /** Sent only when given: reasoning models refuse it. */
   readonly temperature?: number | undefined;
-  /** What the model may call instead of answering. */
+  readonly topP?: number | undefined;
+  readonly presencePenalty?: number | undefined;
+  readonly frequencyPenalty?: number | undefined;
+  readonly seed?: number | undefined;
+  /** The model stops before the first of these texts. */
+  readonly stop?: readonly string[] | undefined;
+  readonly reasoningEffort?: ReasoningEffort | undefined;
+  readonly verbosity?: 'low' | 'medium' | 'high' | undefined;
+  readonly responseFormat?: ResponseFormat | undefined;
+  /** Functions that the model may call. */
   readonly tools?: readonly ModelTool[] | undefined;
+  readonly toolChoice?: ToolChoice | undefined;
+  readonly parallelToolCalls?: boolean | undefined;
 }
 
-/** A function that the model may ask for. */
+export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh';
+
+export type ResponseFormat =
+  | { readonly type: 'text' | 'json_object' }
+  | {
+      readonly type: 'json_schema';
+      readonly name: string;
+      readonly description?: string | undefined;
+      readonly schema: Readonly<Record<string, unknown>>;
+      readonly strict?: boolean | undefined;
+    };
+
+/** `required` means any tool; an object names the one that the model must call. */
+export type ToolChoice = 'auto' | 'none' | 'required' | { readonly name: string };
+
+/** A function that the model may call. */
 export interface ModelTool {
   readonly name: string;
-  readonly description: string;
+  readonly description?: string | undefined;
   /** JSON Schema of the arguments. */
   readonly parameters: Readonly<Record<string, unknown>>;
+  readonly strict?: boolean | undefined;
 }
 
-/** Why the model stopped. An answer without a reason is no answer. */
+/** Why the model stopped. A response without a reason is incomplete and never returned. */
 export type FinishReason = 'stop' | 'length' | 'tool_calls';
 
 export interface TokenUsage {
@@ -44,48 +82,51 @@ export interface TokenUsage {
   readonly totalTokens: number;
 }
 
-/** A whole answer: only ever made when the upstream said why it stopped. */
+/** A complete response: it exists only where the endpoint sent a finish reason. */
 export interface ModelResponse {
+  /** The visible text: the content or, where the model declined, its refusal. */
   readonly text: string;
+  /** The words with which the model declined; undefined where it did not. */
+  readonly refusal?: string | undefined;
   /**
-   * Set where a streamed text was longer than is kept. It has been passed on piece by piece; `text`
-   * is empty then, and nobody may store the answer.
+   * True where a streamed text was longer than the cap on what is kept. The stream delivered every
+   * piece; `text` is empty, so the response must not be stored.
    */
   readonly isTextDropped?: true;
   readonly toolCalls: readonly ModelToolCall[];
   readonly finishReason: FinishReason;
   readonly usage: TokenUsage;
-  /** True where the upstream did not count and the usage is four characters to a token. */
+  /** True where the endpoint sent no usage, so that `usage` is an estimate of 4 characters a token. */
   readonly usageEstimated?: boolean;
-  /** The model's public name as it called itself, or as configured. Never a deployment name. */
+  /** The public model name, as configured or as the endpoint reports it. Never a deployment name. */
   readonly model: string;
 }
 
-/** Text as it comes, then exactly one whole answer. A stream that ends otherwise throws. */
+/** Text as it arrives, then exactly one `done`. A stream that fails throws instead. */
 export type ModelEvent =
-  | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'answer'; readonly answer: ModelResponse };
+  | { readonly type: 'text-delta'; readonly text: string; readonly isRefusal?: true }
+  | { readonly type: 'done'; readonly response: ModelResponse };
 
-/** What goes with one call and is not part of the question. */
+/** What accompanies one call and is not part of the request. */
 export interface ModelCall {
-  /** Aborts when the client left or the whole deadline passed; its reason is thrown as it is. */
+  /** Aborts when the client disconnects or the deadline passes; the call rejects with its reason. */
   readonly signal: AbortSignal;
   readonly telemetry: Telemetry;
-  /** W3C trace context to send on to the upstream. */
+  /** W3C trace context of the caller. */
   readonly traceparent?: string | undefined;
   /**
-   * When the caller stops waiting, in milliseconds since the epoch. A wait that an upstream asks for
-   * is taken only where it fits; without this it fits up to the time of one attempt.
+   * When the caller stops waiting, in milliseconds since the epoch. A wait that does not end before
+   * it is not started. Where undefined, the limit is the timeout of one attempt.
    */
   readonly deadlineAt?: number | undefined;
   /**
-   * Nobody waits for the answer: at a rate limit the call ends at once, to be made again much
-   * later, and what it meets there holds up nobody else.
+   * True for batch work. It does not wait for a rate limit: the call fails at once and the batch
+   * repeats it later. A rate limit that it meets does not delay interactive calls.
    */
   readonly isBackground?: boolean | undefined;
 }
 
-/** A chat model behind a network: every failure is a ServiceError, or the signal's own reason. */
+/** A chat model behind a network. Every failure is a ServiceError or the reason of the signal. */
 export interface Model {
   complete(request: ModelRequest, call: ModelCall): Promise<ModelResponse>;
   stream(request: ModelRequest, call: ModelCall): AsyncIterable<ModelEvent>;

@@ -1,38 +1,44 @@
 import { type ErrorCode, ServiceError } from '../errors.ts';
 
 /**
- * What one more call could change.
- * - again: the same endpoint may answer now (a setting was adapted); at most once per call
- * - later: the same endpoint may answer after a wait
- * - once: as later, but a second failure of this kind is final
- * - new-key: the credentials may be out of date
- * - elsewhere: another endpoint may answer, this one will not
- * - never: every endpoint would say the same
+ * Which further call may succeed after a failure.
+ * - immediate: the same endpoint at once, because the next request differs (at most once per call)
+ * - backoff: the same endpoint after a wait
+ * - once: as backoff, but a second failure of this mode ends the call
+ * - refresh-credentials: the same endpoint with new credentials
+ * - failover: another endpoint only
+ * - none: no endpoint
  */
-export type RetryMode = 'again' | 'later' | 'once' | 'new-key' | 'elsewhere' | 'never';
+export type RetryMode =
+  | 'immediate'
+  | 'backoff'
+  | 'once'
+  | 'refresh-credentials'
+  | 'failover'
+  | 'none';
 
 export interface UpstreamFailureOptions {
-  readonly remedy: RetryMode;
-  /** Whether the failure counts against the endpoint's circuit. */
-  readonly unhealthy: boolean;
-  /** What the upstream asked to wait. */
+  readonly retryMode: RetryMode;
+  /** Whether the circuit breaker of the endpoint counts this as a failure. */
+  readonly countsAsFailure: boolean;
+  /** Wait that the endpoint requested, in milliseconds. */
   readonly waitMs?: number | undefined;
-  /** What callers are told where the failure is our own and knows its end. */
+  /** Retry-After for callers, where this service knows it. */
   readonly retryAfterSeconds?: number | undefined;
   readonly cause?: unknown;
 }
 
-/** One failed call to one endpoint: what the caller may see, and what the retry layer must know. */
+/** One failed call to one endpoint: the public error, and what the retry decision needs. */
 export class UpstreamFailure extends ServiceError {
-  readonly remedy: RetryMode;
-  readonly unhealthy: boolean;
+  readonly retryMode: RetryMode;
+  readonly countsAsFailure: boolean;
   readonly waitMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: UpstreamFailureOptions) {
     super(code, message, { cause: options.cause, retryAfterSeconds: options.retryAfterSeconds });
     this.name = 'UpstreamFailure';
-    this.remedy = options.remedy;
-    this.unhealthy = options.unhealthy;
+    this.retryMode = options.retryMode;
+    this.countsAsFailure = options.countsAsFailure;
     this.waitMs = options.waitMs;
   }
 }
@@ -43,7 +49,7 @@ export interface UpstreamCauseOptions {
 }
 
 /**
- * What happened at the upstream, for the log. Made from scratch, because the errors of clients
+ * What the endpoint did, for the log. It is built from scratch because the errors of HTTP clients
  * carry response bodies, addresses and headers.
  */
 export class UpstreamCause extends Error {
@@ -58,37 +64,37 @@ export class UpstreamCause extends Error {
   }
 }
 
-/** The upstream answered with something that is no answer; one more try is worth it, two are not. */
-export function invalidAnswer(reason: string): UpstreamFailure {
+/** The endpoint sent a response that cannot be used. One retry is worthwhile, two are not. */
+export function invalidResponse(reason: string): UpstreamFailure {
   return new UpstreamFailure('upstream_invalid', 'The model gave an answer that cannot be read', {
-    remedy: 'once',
-    unhealthy: true,
+    retryMode: 'once',
+    countsAsFailure: true,
     cause: new UpstreamCause(reason),
   });
 }
 
-/** The answer ended without a reason for ending, so what came is not an answer. */
-export function interruptedAnswer(reason: string, code?: string): UpstreamFailure {
+/** The response ended without a finish reason, so it is incomplete. */
+export function interruptedResponse(reason: string, code?: string): UpstreamFailure {
   return new UpstreamFailure(
     'upstream_interrupted',
     'The model stopped in the middle of an answer',
     {
-      remedy: 'later',
-      unhealthy: true,
+      retryMode: 'backoff',
+      countsAsFailure: true,
       cause: new UpstreamCause(reason, { code }),
     },
   );
 }
 
-export function timedOutAnswer(reason: string): UpstreamFailure {
+export function timedOutResponse(reason: string): UpstreamFailure {
   return new UpstreamFailure('upstream_timeout', 'The model did not answer in time', {
-    remedy: 'later',
-    unhealthy: true,
+    retryMode: 'backoff',
+    countsAsFailure: true,
     cause: new UpstreamCause(reason),
   });
 }
 
-/** The content filter refused the prompt or cut the answer; categories only, never the content. */
+/** The content filter rejected the prompt or cut the response. Names categories, never content. */
 export function filteredContent(
   categories: readonly string[],
   cause: UpstreamCause,
@@ -98,48 +104,48 @@ export function filteredContent(
     'content_filtered',
     `The content filter refused this content${names}`,
     {
-      remedy: 'never',
-      unhealthy: false,
+      retryMode: 'none',
+      countsAsFailure: false,
       cause,
     },
   );
 }
 
-/** No key and no token could be had, for a reason that may not be shown. */
+/** The key or token could not be read; the reason is for the log only. */
 export function credentialUnavailable(thrown: unknown): UpstreamFailure {
   const message = 'The service could not get the credentials for the model';
   return new UpstreamFailure('config_unavailable', message, {
-    remedy: 'elsewhere',
-    unhealthy: false,
+    retryMode: 'failover',
+    countsAsFailure: false,
     cause: thrown,
   });
 }
 
-/** The endpoint knows the token limit by its other name, which the next call will use. */
+/** The endpoint expects the other name of the token limit, which the next request uses. */
 export function renamedTokenLimit(): UpstreamFailure {
   const message = 'The model endpoint is not set up as the service expects';
   return new UpstreamFailure('upstream_misconfigured', message, {
-    remedy: 'again',
-    unhealthy: false,
+    retryMode: 'immediate',
+    countsAsFailure: false,
     cause: new UpstreamCause('Upstream refused the name of the token limit', { status: 400 }),
   });
 }
 
-/** Anything thrown by a call to an endpoint, as a failure that the retry layer can judge. */
+/** Converts anything that a call to an endpoint throws. */
 export function toUpstreamFailure(thrown: unknown): UpstreamFailure {
   if (thrown instanceof UpstreamFailure) return thrown;
   if (thrown instanceof ServiceError) {
-    // Credentials that cannot be had: our own side failed, so the endpoint is not to blame.
+    // This service failed to get the credentials; the endpoint is not at fault.
     return new UpstreamFailure(thrown.code, thrown.message, {
-      remedy: 'elsewhere',
-      unhealthy: false,
+      retryMode: 'failover',
+      countsAsFailure: false,
       retryAfterSeconds: thrown.retryAfterSeconds,
       cause: thrown,
     });
   }
   return new UpstreamFailure('internal', 'The service failed to handle this request', {
-    remedy: 'never',
-    unhealthy: false,
+    retryMode: 'none',
+    countsAsFailure: false,
     cause: thrown,
   });
 }

@@ -78,7 +78,7 @@ const completionsSchema = z.strictObject({
 });
 
 /** The body of POST /v1/chat/completions and of a batch item in this protocol. */
-export type CompletionsRequest = z.output<typeof completionsSchema>;
+type CompletionsRequest = z.output<typeof completionsSchema>;
 
 /** The protocol of OpenAI clients: unnamed chunks and an end mark. An error also ends a stream. */
 export const openAiChatCompletions: Protocol<CompletionsRequest> = {

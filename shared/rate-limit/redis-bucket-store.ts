@@ -1,19 +1,18 @@
 import { Ratelimit, type RatelimitConfig } from '@upstash/ratelimit';
 import * as z from 'zod';
-import type { BucketShape, BucketStore, TakeResult } from './memory-bucket-store.ts';
+import type { BucketShape, BucketStore, TakeResult } from './bucket-store.ts';
 
-export interface RedisBucketsOptions extends BucketShape {
+interface RedisBucketsOptions extends BucketShape {
   readonly redis: RatelimitConfig['redis'];
-  /** Put before every key. */
+  /** Prepended to every key. */
   readonly prefix: string;
 }
 
 const remainingSchema = z.object({ remaining: z.number().int().min(0) });
-const toEpochMs = z.number().int().positive();
 
 /**
- * The buckets of one policy in Redis, shared by all instances. Rejects when Redis fails or answers
- * with anything but a verdict; whoever calls bounds the time.
+ * The buckets of one policy in Redis, shared by all instances. Rejects if Redis fails or returns
+ * an unexpected result; the caller limits the time.
  */
 export function createRedisBuckets(options: RedisBucketsOptions): BucketStore {
   const { capacity, intervalMs, redis, prefix } = options;
@@ -21,37 +20,37 @@ export function createRedisBuckets(options: RedisBucketsOptions): BucketStore {
     redis,
     limiter: Ratelimit.tokenBucket(capacity, `${intervalMs} ms`, capacity),
     prefix,
-    // It would turn a refused big amount into a ban on small ones, and grows without bound.
+    // The library's cache blocks small requests after a large one was refused, and has no bound.
     ephemeralCache: false,
-    // The library's own timeout lets everything pass.
+    // The library's timeout allows every request.
     timeout: 0,
     analytics: false,
     enableProtection: false,
     enableTelemetry: false,
   });
-  // Whatever Redis sends ends up in these fields unchecked.
-  const verdictSchema = z.object({
+  // The library copies values from Redis into its result without checking them.
+  const resultSchema = z.object({
     success: z.boolean(),
     limit: z.literal(capacity),
     remaining: z.number().int().min(0),
-    reset: toEpochMs,
+    reset: z.number().int().positive(),
     reason: z.undefined().optional(),
   });
 
   async function take(key: string, amount: number): Promise<TakeResult> {
-    const verdict = verdictSchema.parse(await ratelimit.limit(key, { rate: amount }));
-    return { taken: verdict.success, remaining: verdict.remaining, resetAt: verdict.reset };
+    const result = resultSchema.parse(await ratelimit.limit(key, { rate: amount }));
+    return { taken: result.success, remaining: result.remaining, resetAt: result.reset };
   }
 
   return {
     take,
-    async correct(key, amount) {
+    async adjust(key, amount) {
       const { taken } = await take(key, amount);
       if (taken) return;
-      // Redis keeps no debts: what is left of the bucket goes, the rest stays unpaid there.
+      // The script cannot go below 0: empty the bucket; the rest of the amount is not charged.
       const { remaining } = remainingSchema.parse(await ratelimit.getRemaining(key));
-      const rest = Math.min(amount, remaining);
-      if (rest > 0) await take(key, rest);
+      const available = Math.min(amount, remaining);
+      if (available > 0) await take(key, available);
     },
   };
 }

@@ -1,4 +1,4 @@
-/** Waits that end at once when the caller gives up, and leave neither timer nor listener behind. */
+/** Rejects at once with the abort reason; leaves neither a timer nor a listener behind. */
 export function delay(delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
@@ -6,65 +6,94 @@ export function delay(delayMs: number, signal: AbortSignal): Promise<void> {
       return;
     }
     const timer = setTimeout(() => {
-      signal.removeEventListener('abort', giveUp);
+      signal.removeEventListener('abort', abort);
       resolve();
     }, delayMs);
-    function giveUp(): void {
+    function abort(): void {
       clearTimeout(timer);
       reject(abortReason(signal));
     }
-    signal.addEventListener('abort', giveUp, { once: true });
+    signal.addEventListener('abort', abort, { once: true });
   });
 }
 
-/** The outcome of work that knows nothing of signals, or the signal's reason if that is sooner. */
+/** Settles as `work` does, or rejects with the abort reason first. For work that takes no signal. */
 export function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    function giveUp(): void {
+    function abort(): void {
       reject(abortReason(signal));
     }
-    if (signal.aborted) giveUp();
-    else signal.addEventListener('abort', giveUp, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }
 
-/** The reason of an aborted signal in a form that may be thrown. */
+/** Settles as `work` does, or rejects with the error of `onTimeout` after `timeoutMs`. */
+export async function withTimeout<T>(
+  work: Promise<T>,
+  { timeoutMs, onTimeout }: { readonly timeoutMs: number; readonly onTimeout: () => Error },
+): Promise<T> {
+  const timeout = Promise.withResolvers<never>();
+  const timer = setTimeout(() => timeout.reject(onTimeout()), timeoutMs);
+  try {
+    return await Promise.race([work, timeout.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The reason of an aborted signal as an Error. */
 export function abortReason(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
   return reason instanceof Error ? reason : new Error('The call was aborted', { cause: reason });
 }
 
-/** Ends work that makes no progress. Only time spent waiting for the work counts. */
+/** A controller that can be aborted by itself, and aborts when another signal does. */
+export interface LinkedController {
+  readonly controller: AbortController;
+  /** Removes the listener from the other signal. */
+  unlink(): void;
+}
+
+export function linkController(signal: AbortSignal): LinkedController {
+  const controller = new AbortController();
+  function abort(): void {
+    controller.abort(abortReason(signal));
+  }
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
+  return { controller, unlink: () => signal.removeEventListener('abort', abort) };
+}
+
+/** Limits the time without progress. Only the time between `start` and `pause` counts. */
 export interface IdleTimer {
-  /** The wait for progress begins: it may last this long. */
-  begin(timeoutMs: number): void;
-  /** Progress was made, or whoever waits has turned to something else. */
-  end(): void;
-  /** Removes the timer; to be called in `finally`. */
-  stop(): void;
-  /** Whether the watchdog has ended the work. */
-  hasBitten(): boolean;
+  /** Starts or restarts the limit. */
+  start(timeoutMs: number): void;
+  pause(): void;
+  /** Clears the timer. Call it in `finally`. */
+  dispose(): void;
+  timedOut(): boolean;
 }
 
 /**
- * One timer for thousands of tokens: `begin` and `end` only move a limit, and the timer, when it
- * fires, looks whether the limit has passed or how long it still has to sleep. Durations come from
- * the monotonic clock, so setting the system clock neither cuts a stream nor keeps a dead one.
+ * One timer for thousands of tokens: `start` and `pause` only move the limit, and the timer checks
+ * it when it fires. Durations come from the monotonic clock, so changes of the system clock neither
+ * cut a stream nor keep a dead one.
  */
-export function createIdleTimer(bite: () => void): IdleTimer {
+export function createIdleTimer(onTimeout: () => void): IdleTimer {
   let limit = Number.POSITIVE_INFINITY;
   let firesAt = Number.POSITIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
-  let bitten = false;
+  let isTimedOut = false;
 
   function schedule(at: number): void {
     clearTimeout(timer);
     firesAt = at;
-    timer = setTimeout(look, Math.max(1, Math.ceil(at - performance.now())));
+    timer = setTimeout(check, Math.max(1, Math.ceil(at - performance.now())));
   }
 
-  function look(): void {
+  function check(): void {
     timer = undefined;
     firesAt = Number.POSITIVE_INFINITY;
     if (limit === Number.POSITIVE_INFINITY) return;
@@ -72,24 +101,24 @@ export function createIdleTimer(bite: () => void): IdleTimer {
       schedule(limit);
       return;
     }
-    bitten = true;
-    bite();
+    isTimedOut = true;
+    onTimeout();
   }
 
   return {
-    begin(timeoutMs) {
+    start(timeoutMs) {
       limit = performance.now() + timeoutMs;
       if (limit < firesAt) schedule(limit);
     },
-    end() {
+    pause() {
       limit = Number.POSITIVE_INFINITY;
     },
-    stop() {
+    dispose() {
       clearTimeout(timer);
       timer = undefined;
       limit = Number.POSITIVE_INFINITY;
       firesAt = Number.POSITIVE_INFINITY;
     },
-    hasBitten: () => bitten,
+    timedOut: () => isTimedOut,
   };
 }

@@ -5,65 +5,65 @@ export interface BulkheadOptions {
   readonly maxQueued: number;
 }
 
-/** Gives a slot back; calling it twice gives back one. */
+/** Frees a slot; further calls have no effect. */
 export type ReleaseSlot = () => void;
 
-/** Bounds the calls that one endpoint has in flight, so that a slow one cannot hold everything. */
+/** Limits the concurrent calls to one endpoint, so that a slow one cannot occupy the process. */
 export interface Bulkhead {
   hasRoom(): boolean;
-  /** A slot, at once or after waiting in line; undefined when the line is full. */
-  enter(signal: AbortSignal): Promise<ReleaseSlot | undefined>;
+  /** Waits in the queue for a slot; undefined where the queue is full. */
+  acquire(signal: AbortSignal): Promise<ReleaseSlot | undefined>;
 }
 
 interface Waiter {
-  admit(leave: ReleaseSlot): void;
+  admit(release: ReleaseSlot): void;
 }
 
-/** A bulkhead of slots rather than of functions: a stream keeps its slot until it has ended. */
+/** It hands out slots rather than running functions: a stream keeps its slot until it ends. */
 export function createBulkhead({ maxConcurrent, maxQueued }: BulkheadOptions): Bulkhead {
   const waiting = new Set<Waiter>();
   let active = 0;
 
-  function take(): ReleaseSlot {
-    let held = true;
+  function takeSlot(): ReleaseSlot {
+    let isHeld = true;
     return () => {
-      if (!held) return;
-      held = false;
+      if (!isHeld) return;
+      isHeld = false;
       const [next] = waiting;
       if (next === undefined) active -= 1;
       else {
         waiting.delete(next);
-        next.admit(take());
+        next.admit(takeSlot());
       }
     };
   }
 
-  function queue(signal: AbortSignal): Promise<ReleaseSlot> {
+  function enqueue(signal: AbortSignal): Promise<ReleaseSlot> {
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
-        admit(leave) {
-          signal.removeEventListener('abort', giveUp);
-          resolve(leave);
+        admit(release) {
+          signal.removeEventListener('abort', abort);
+          resolve(release);
         },
       };
-      function giveUp(): void {
+      function abort(): void {
         waiting.delete(waiter);
         reject(abortReason(signal));
       }
       waiting.add(waiter);
-      signal.addEventListener('abort', giveUp, { once: true });
+      signal.addEventListener('abort', abort, { once: true });
     });
   }
 
   return {
     hasRoom: () => active < maxConcurrent || waiting.size < maxQueued,
-    async enter(signal) {
+    async acquire(signal) {
       if (signal.aborted) throw abortReason(signal);
       if (active < maxConcurrent) {
         active += 1;
-        return take();
+        return takeSlot();
       }
-      return waiting.size < maxQueued ? queue(signal) : undefined;
+      return waiting.size < maxQueued ? enqueue(signal) : undefined;
     },
   };
 }

@@ -1,9 +1,9 @@
-/** What this file needs of response headers. */
+/** Read access to response headers; names in lower case. */
 export interface HeaderSource {
   get(name: string): string | null;
 }
 
-/** Beyond a day a wait is a mistake of the upstream (or a unit mix-up), not a plan. */
+/** A wait of more than a day is an error of the server, such as a wrong unit. */
 const MAX_SANE_MS = 86_400_000;
 const UNIT_MS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -12,14 +12,14 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
 };
-/** The two dates with a comma in them; the third spelling, of C's asctime, has none and no zone. */
+/** The two HTTP date formats with a comma; the third, asctime, has neither a comma nor a zone. */
 const HTTP_DATE = /[A-Z][a-z]{2,8}, \d{2}[ -][A-Z][a-z]{2}[ -]\d{2,4} \d{2}:\d{2}:\d{2} GMT/g;
 const ASCTIME_DATE = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/;
 
 /**
- * How long the upstream asks to wait, in milliseconds and always above 0; undefined when it says
- * nothing that makes sense. Milliseconds are the most exact spelling and win; of several values in
- * one header the largest counts.
+ * The wait that a response requests, in milliseconds above 0; undefined where it requests none or
+ * an implausible one. A header in milliseconds takes precedence because it is the most exact; of
+ * several values in one header the largest applies.
  */
 export function readRetryAfterMs(headers: HeaderSource, now: number): number | undefined {
   return (
@@ -30,18 +30,18 @@ export function readRetryAfterMs(headers: HeaderSource, now: number): number | u
   );
 }
 
-/** When the exhausted one of the upstream's own rate limits is full again, as far as it says. */
+/** Time until the exhausted rate limit of the server resets, in milliseconds, where it is sent. */
 export function readRateLimitResetMs(headers: HeaderSource): number | undefined {
   const waits = ['requests', 'tokens'].flatMap((kind) => {
     const remaining = headers.get(`x-ratelimit-remaining-${kind}`);
-    // Live upstreams send -1 and 0 for "unknown"; a limit with something left is not the cause.
+    // Servers send -1 and 0 for "unknown". A limit with capacity left is not the exhausted one.
     if (remaining !== null && Number(remaining) > 0) return [];
     return [parseDurationMs(headers.get(`x-ratelimit-reset-${kind}`))];
   });
   return largest(waits);
 }
 
-/** `6m0s`, `1.5s`, `12ms` or whole seconds without a unit; undefined for anything else. */
+/** Parses `6m0s`, `1.5s`, `12ms`, or seconds without a unit; undefined for anything else. */
 export function parseDurationMs(value: string | null): number | undefined {
   const text = value?.trim() ?? '';
   if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text) * 1000;
@@ -61,7 +61,7 @@ function retryAfter(value: string | null, now: number): number[] {
   return [...waits, ...numbersIn(value.replaceAll(HTTP_DATE, '')).map((seconds) => seconds * 1000)];
 }
 
-/** A header sent twice arrives as one text with commas. */
+/** A header that is sent twice arrives as one value with commas. */
 function numbersIn(value: string | null): number[] {
   const parts = (value ?? '').split(',').map((part) => part.trim());
   return parts.filter((part) => /^\d+(?:\.\d+)?$/.test(part)).map(Number);

@@ -6,7 +6,7 @@ export interface BackoffOptions {
   readonly random: () => number;
 }
 
-/** The least part of the ceiling that is waited: full jitter alone could retry at once. */
+/** Lower bound of the jitter, as a fraction: full jitter could retry at once. */
 const MIN_JITTER = 0.1;
 
 /** Exponential back-off with full jitter; the first retry has number 0. */
@@ -16,33 +16,34 @@ export function backoffDelayMs(retry: number, options: BackoffOptions): number {
 }
 
 /**
- * A wait that an upstream asked for, slightly stretched: never early (timers may fire a
- * millisecond too soon), and callers that were told the same time do not return as one wave.
+ * Adds 5 to 105 ms to a wait that a server requested. Timers may fire a millisecond early, and
+ * callers with the same Retry-After must not return at the same moment.
  */
 export function withJitter(delayMs: number, random: () => number): number {
   return delayMs + 5 + random() * Math.min(100, delayMs / 4);
 }
 
 export interface RetryBudgetOptions {
-  /** Extra calls allowed per call, 0.2 for a fifth. */
+  /** Retries per call, 0.2 for a fifth. */
   readonly ratio: number;
   readonly clock: Clock;
 }
 
-/** Bounds the extra calls of a whole process, so that retries cannot multiply an overload. */
+/** Limits the retries of a process, so that retries cannot multiply an overload. */
 export interface RetryBudget {
-  /** Counts a call that is no retry. */
+  /** Adds `ratio` for a call that is not a retry. */
   deposit(): void;
-  /** Takes one retry out of the budget; false when nothing is left. */
+  hasBalance(): boolean;
+  /** Takes one retry; false where the balance is too low. */
   withdraw(): boolean;
 }
 
-/** Saved-up retries: enough for a few unlucky calls in a row after a quiet time. */
+/** Most retries that can be saved up: enough for a few failures in a row after a quiet time. */
 const MAX_BALANCE = 10;
-/** With little traffic a fifth of it is nothing, so quiet time pays in as well. */
-const FLOOR_PER_SECOND = 0.5;
+/** At low traffic the ratio adds almost nothing, so time adds to the balance too. */
+const MIN_DEPOSIT_PER_SECOND = 0.5;
 
-/** A bucket that each call fills by `ratio`, or by the time since the last call if that is more. */
+/** Each call adds `ratio`, or an amount for the time since the last call if that is more. */
 export function createRetryBudget({ ratio, clock }: RetryBudgetOptions): RetryBudget {
   let balance = ratio > 0 ? MAX_BALANCE : 0;
   let lastDepositAt = clock.now();
@@ -52,8 +53,12 @@ export function createRetryBudget({ ratio, clock }: RetryBudgetOptions): RetryBu
       const quietSeconds = Math.max(0, now - lastDepositAt) / 1000;
       lastDepositAt = now;
       if (ratio <= 0) return;
-      balance = Math.min(MAX_BALANCE, balance + Math.max(ratio, quietSeconds * FLOOR_PER_SECOND));
+      balance = Math.min(
+        MAX_BALANCE,
+        balance + Math.max(ratio, quietSeconds * MIN_DEPOSIT_PER_SECOND),
+      );
     },
+    hasBalance: () => balance >= 1,
     withdraw() {
       if (balance < 1) return false;
       balance -= 1;
@@ -62,54 +67,54 @@ export function createRetryBudget({ ratio, clock }: RetryBudgetOptions): RetryBu
   };
 }
 
-/** How patient and how stubborn model calls are. All times in milliseconds. */
+/** Time limits, retries and capacities of model calls. All times in milliseconds. */
 export interface ResilienceSettings {
-  /** Calls that one request may cost over all endpoints together. */
+  /** Attempts of one call over all endpoints together. */
   readonly maxAttempts: number;
-  /** From sending a request to its whole answer, where the answer is not streamed. */
+  /** From the request to the whole response, where it is not streamed. */
   readonly attemptTimeoutMs: number;
-  /** From sending a request to the first token, where the answer is streamed. */
+  /** From the request to the first token, where the response is streamed. */
   readonly firstTokenTimeoutMs: number;
-  /** Longest wait between two tokens; comments and keep-alives are no tokens. */
+  /** Longest time between two tokens. Comments and keep-alives do not count as tokens. */
   readonly idleTimeoutMs: number;
   readonly backoffInitialMs: number;
   readonly backoffMaxMs: number;
-  /** Extra calls per call, over time. */
+  /** Retries per call, on average over time. */
   readonly retryBudgetRatio: number;
-  /** Failures in the window below which a circuit never opens. */
+  /** Fewest failures in the window that open the circuit. */
   readonly breakerFailures: number;
-  /** Calls that a circuit remembers. */
+  /** Calls in the sliding window of the circuit breaker. */
   readonly breakerWindowSize: number;
   readonly halfOpenAfterMs: number;
   readonly maxConcurrentPerEndpoint: number;
   readonly maxQueuedPerEndpoint: number;
-  /** Largest whole answer that is read, and most text of a streamed one that is kept. */
+  /** Largest whole response that is read, and most text that is kept of a streamed one. */
   readonly maxBodyBytes: number;
-  /** Largest line, and largest event, of an event stream. */
+  /** Largest line and largest event of an event stream. */
   readonly maxLineBytes: number;
 }
 
 export const DEFAULT_RESILIENCE: ResilienceSettings = {
-  // Two repeats turn 20 % random faults into 0.8 %; a third one mostly adds load.
+  // Two retries turn 20 % random failures into 0.8 %; a third one mostly adds load.
   maxAttempts: 3,
-  // A whole answer of some thousand tokens takes up to half of this.
+  // A response of a few thousand tokens takes up to half of this.
   attemptTimeoutMs: 30_000,
-  // Long prompts and cold deployments answer within ten seconds; twice that is an outage.
+  // Long prompts and cold deployments start within ten seconds; twice that is an outage.
   firstTokenTimeoutMs: 20_000,
-  // A model that is alive emits several tokens per second.
+  // A healthy model emits several tokens per second.
   idleTimeoutMs: 10_000,
-  // Below a quarter of a second an overloaded upstream has not changed its mind.
+  // An overloaded endpoint needs longer than a quarter of a second to recover.
   backoffInitialMs: 250,
   backoffMaxMs: 4_000,
   // Retries must not turn an overload into a collapse: at most a fifth on top.
   retryBudgetRatio: 0.2,
   breakerFailures: 5,
-  // Long enough that one fault in five does not look like an outage, short enough to forget.
+  // Long enough that 20 % random failures are not an outage, short enough to adapt.
   breakerWindowSize: 12,
   halfOpenAfterMs: 30_000,
-  // One worker process streams a few hundred answers without queueing delay.
+  // One worker process streams a few hundred responses without queueing delay.
   maxConcurrentPerEndpoint: 256,
-  // A queue of half a second of work; behind it the caller does better elsewhere.
+  // A queue of half a second of work; a longer one only delays the rejection.
   maxQueuedPerEndpoint: 128,
   // 128,000 tokens of output are about half a megabyte of text.
   maxBodyBytes: 8 * 1024 * 1024,

@@ -1,41 +1,42 @@
 export type Redact = (text: string) => string;
 
-export interface RedactOptions {
-  /** The secrets that the process knows right now. */
+interface RedactOptions {
+  /** The current secrets of the process. */
   readonly secrets: () => readonly string[];
 }
 
-/** Shorter values are words, and to hide them would hide everything. */
+/** Shorter values may be words, and redacting words would make logs useless. */
 const MIN_SECRET_CHARS = 8;
 const SECRET = '[secret]';
 
-/** Ids of our own making, and times: nothing in them is anybody's. */
+/** Our own ids, and times. */
 const NON_PERSONAL =
   /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}|[0-9a-f]{32}|00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}|\d{4}-\d\d-\d\dT[\d:.]+Z)$/;
 
-/** Keys that are known by how they begin, and values beside a word that says what they are. */
+/** Keys with a known prefix. */
 const KEYS =
   /\b(?:sk|pk|rk)[-_][\w-]{8,}|\bgh[pousr]_\w{16,}|\bxox[a-z]-[\w-]{8,}|\bAKIA[0-9A-Z]{12,}|\beyJ[\w-]{6,}(?:\.[\w-]*){1,2}|\b(?:Bearer|Basic)\s+[\w.~+/=-]{6,}/gi;
+/** Values after a name that says that they are secret. */
 const NAMED =
   /\b(api[-_]?key|x-functions-key|account[-_]?key|access[-_]?key|shared[-_]?access[-_]?(?:key|signature)|instrumentation[-_]?key|client[-_]?secret|password|passwd|pwd|secret|token|sig)(["']?\s*[=:]\s*["']?)([^\s"'&;,]{4,})/gi;
 
-/** The key of the platform stands in a query, under a name that is also a plain word. */
+/** The function key of the platform in a query string. */
 const QUERY_KEY = /([?&]code=)[^\s&"']{4,}/gi;
 
-// Every repetition has a bound: a text of one kind of character must not cost more than its length.
+// Every repetition is bounded, so that the cost grows linearly with the length.
 const EMAIL = /[^\s@<>()[\],;:"']{1,64}@[^\s@<>()[\],;:"']{1,128}\.[^\s@<>()[\],;:"']{1,64}/gu;
 const IBAN = /\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{2,4}){3,9}(?:[ -]?[A-Z0-9]{1,3})?\b/gi;
 const IPV6 =
   /(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:\.\d{1,3}){0,3}(?:%\w{1,16})?(?:\/\d{1,3})?(?![\w:])/gi;
 const IPV4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?:\/\d{1,2})?(?![\d.])/g;
-/** Phones, cards, tax numbers: digits of any script with what people put between them. */
+/** Phone, card and tax numbers: digits of any script with common separators. */
 const DIGITS = /[+(]{0,2}\p{Nd}(?:[ \t.()/–-]{0,3}\p{Nd}){5,40}(?: ?(?:x|ext\.?) ?\d{1,6})?/giu;
 const CANDIDATE = /[@:=\p{Nd}]|[-_]\w{8}|eyJ|AKIA|Bearer|Basic/iu;
 
 /**
- * The last line of defence for text that leaves the process as a log field or an attribute: what
- * looks like a secret or like personal data is replaced. It would rather hide too much, because
- * nothing of the kind should have come here at all.
+ * The last line of defence for text that leaves the process as a log field or an attribute:
+ * replaces everything that looks like a secret or like personal data. Prefers false positives,
+ * because such data should not reach logs at all.
  */
 export function createRedactor({ secrets }: RedactOptions): Redact {
   return (text) => {

@@ -85,7 +85,7 @@ function inTurns(instances: readonly StorageProcessor[]) {
 }
 
 async function isComplete({ batch }: StorageProcessor, id: string): Promise<boolean> {
-  return (await batch.store.survey(id)).finals.size > 0;
+  return (await batch.store.progress(id)).finals.size > 0;
 }
 
 describe.concurrent('instances whose clocks differ', () => {
@@ -108,7 +108,7 @@ describe.concurrent('instances whose clocks differ', () => {
 
       await pumpQueue(environment, { processor, isDone: () => isComplete(one, 'skewed') });
 
-      const { counts } = await two.batch.desk.view('skewed', 'anybody');
+      const { counts } = await two.batch.batches.view('skewed', 'anybody');
       expect(counts).toEqual({ total: ITEMS, completed: ITEMS, failed: 0 });
       expect([...asked.values()].map((times) => times.length)).toEqual(Array(ITEMS).fill(3));
       expect(brokenPromises(asked)).toEqual([]);
@@ -124,7 +124,7 @@ describe.concurrent('instances whose clocks differ', () => {
     const begin = async (id: string, minutesLeft: number): Promise<void> => {
       const now = Date.now() - COMPLETION_WINDOW_MS + minutesLeft * MINUTE_MS;
       const record = newRecord({ id, owner: null, digest: id, now });
-      await late.batch.store.begin({ ...record, items: [itemOf('m0')] });
+      await late.batch.store.createOrGet({ ...record, items: [itemOf('m0')] });
     };
     await Promise.all([begin('open', 5), begin('over', -5), begin('waiting', -55)]);
 
@@ -132,7 +132,7 @@ describe.concurrent('instances whose clocks differ', () => {
     await late.processor.process(shardJob('over'));
 
     const views = await Promise.all(
-      ['open', 'over', 'waiting'].map((id) => early.batch.desk.view(id, 'anybody')),
+      ['open', 'over', 'waiting'].map((id) => early.batch.batches.view(id, 'anybody')),
     );
     expect(views.map(({ status }) => status)).toEqual(['completed', 'expired', 'in_progress']);
   });
@@ -144,7 +144,7 @@ describe.concurrent('instances whose clocks differ', () => {
 
     await instance.processor.process(jobOf('dated', ['m0']));
 
-    const { record, final } = await instance.batch.desk.view('dated', 'anybody');
+    const { record, final } = await instance.batch.batches.view('dated', 'anybody');
     const times = [Date.parse(record.createdAt), final?.at ?? 0];
     expect(times.map((at) => Math.abs(at - startedAt) < MINUTE_MS)).toEqual([true, true]);
   });
@@ -173,7 +173,7 @@ describe.concurrent('an instance whose clock is set', () => {
 
       await pumpQueue(environment, { processor, isDone: () => isComplete(instance, 'jumped') });
 
-      const { counts } = await instance.batch.desk.view('jumped', 'anybody');
+      const { counts } = await instance.batch.batches.view('jumped', 'anybody');
       expect(counts).toEqual({ total: ITEMS, completed: ITEMS, failed: 0 });
       expect(instance.agent.asked).toHaveLength(3 * ITEMS);
       expect(brokenPromises(asked)).toEqual([]);
@@ -200,6 +200,6 @@ describe.concurrent('an instance whose clock is set', () => {
     await running;
 
     expect(other.agent.asked).toEqual([]);
-    expect((await other.batch.desk.view('held', 'anybody')).counts.completed).toBe(1);
+    expect((await other.batch.batches.view('held', 'anybody')).counts.completed).toBe(1);
   }, 60_000);
 });

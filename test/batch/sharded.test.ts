@@ -32,8 +32,8 @@ async function putInput(name: string, count: number): Promise<string> {
   return `${INPUT_CONTAINER}/${name}`;
 }
 
-async function ended({ desk }: Batch, id: string): Promise<boolean> {
-  return (await desk.view(id, 'anybody')).final !== undefined;
+async function ended({ batches }: Batch, id: string): Promise<boolean> {
+  return (await batches.view(id, 'anybody')).final !== undefined;
 }
 
 async function linesIn(batch: Batch, fileId: string): Promise<string[]> {
@@ -58,7 +58,7 @@ describe('a large input on the queue', () => {
     );
 
     const asked = [...one.agent.asked, ...two.agent.asked];
-    const { counts, shards } = await one.batch.desk.view('large', 'anybody');
+    const { counts, shards } = await one.batch.batches.view('large', 'anybody');
     const lines = await linesIn(one.batch, 'file-large-output-0');
     expect(asked.toSorted()).toEqual(messages(400).toSorted());
     expect(one.agent.asked.length * two.agent.asked.length).toBeGreaterThan(0);
@@ -73,7 +73,7 @@ describe('a large input on the queue', () => {
     const { processor, batch, agent } = storageProcessor({
       connectionString: environment.connectionString,
       itemsPerShard: 25,
-      firstBlockMs: 300,
+      firstPauseMs: 300,
       async script() {
         await pause(2);
         const hasRoom = agent.asked.length < 60 || performance.now() > roomAgainAt;
@@ -88,7 +88,7 @@ describe('a large input on the queue', () => {
 
     await pumpQueue(environment, { processor, isDone: () => ended(batch, 'throttled') });
 
-    const { counts } = await batch.desk.view('throttled', 'anybody');
+    const { counts } = await batch.batches.view('throttled', 'anybody');
     expect(counts).toEqual({ total: 150, completed: 150, failed: 0 });
     expect(refused).toBeGreaterThan(0);
     expect(refused).toBeLessThan(75);

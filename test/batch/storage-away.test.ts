@@ -70,7 +70,7 @@ describe('storage that does not answer', () => {
   it('Q11: rejects the delivery in the middle, and loses and repeats nothing later', async () => {
     const { processor, agent, read } = storageProcessor({
       connectionString,
-      patience: IMPATIENT,
+      timeouts: IMPATIENT,
       concurrency: 1,
       script: ({ message, call }) => {
         if (message === 'm4' && call === 1) away = true;
@@ -90,7 +90,7 @@ describe('storage that does not answer', () => {
   });
 
   it('Q11: rejects at the door, for jobs and for rubbish', async () => {
-    const { processor, agent } = storageProcessor({ connectionString, patience: IMPATIENT });
+    const { processor, agent } = storageProcessor({ connectionString, timeouts: IMPATIENT });
     away = true;
 
     const outcomes = await Promise.allSettled([

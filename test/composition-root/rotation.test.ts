@@ -32,9 +32,9 @@ async function upstream(script: Script): Promise<ScriptedUpstream> {
 async function serve(values: Record<string, string>, agentToml = '') {
   const log: string[] = [];
   const secrets = createVaultSecrets({
-    wanted: requiredSecrets(),
+    required: requiredSecrets(),
     environment: {},
-    pace: { ...DEFAULT_REFRESH_SCHEDULE, forcedGapMs: 0 },
+    schedule: { ...DEFAULT_REFRESH_SCHEDULE, forcedGapMs: 0 },
     clock: systemClock,
     random: Math.random,
     telemetry: noopTelemetry,

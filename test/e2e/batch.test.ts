@@ -115,7 +115,7 @@ describe('a job on the queue', () => {
 
     await queue.sendMessage('neither JSON nor base64!');
     await eventually('the refusal is logged', () =>
-      environment.log.slice(before).some((line) => line.includes('batch message refused')),
+      environment.log.slice(before).some((line) => line.includes('batch message rejected')),
     );
 
     const waiting = await poison.getProperties();

@@ -139,7 +139,7 @@ describe('a batch that is cancelled', () => {
       const { request_counts: counts } = await client.batches.retrieve(created.id);
       return (counts?.completed ?? 0) > 0;
     });
-    const askedAt = performance.now();
+    const requestedAt = performance.now();
 
     const asked = await client.batches.cancel(created.id);
     const batch = await ended(created.id);
@@ -149,7 +149,7 @@ describe('a batch that is cancelled', () => {
     const rest = await linesOf(batch.error_file_id);
     expect(['cancelling', 'cancelled']).toContain(asked.status);
     expect(batch.status).toBe('cancelled');
-    expect(performance.now() - askedAt).toBeLessThan(15_000);
+    expect(performance.now() - requestedAt).toBeLessThan(15_000);
     expect(completed).toBeGreaterThan(0);
     expect(failed).toBeGreaterThan(0);
     expect([answers.length, rest.length]).toEqual([completed, failed]);

@@ -210,7 +210,9 @@ describe('while requests to the storage of batches fail', () => {
     await eventually(
       'it was handed back',
       () =>
-        scene.environment.log.slice(before).some((line) => line.includes('put back unexplained')),
+        scene.environment.log
+          .slice(before)
+          .some((line) => line.includes('batch poison message requeued')),
       30_000,
     );
     scene.heal();

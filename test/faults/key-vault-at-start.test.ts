@@ -11,7 +11,7 @@ beforeAll(buildIfStale);
 describe.concurrent('K1 a vault that is away at start', () => {
   it.for([
     { mood: { kind: 'down' } as const, trouble: 'not reachable' },
-    { mood: { kind: 'status', status: 403 } as const, trouble: 'access refused' },
+    { mood: { kind: 'status', status: 403 } as const, trouble: 'access denied' },
   ])(
     'leaves health at 200 and ready at 503 until it answers ($trouble)',
     async (example, context) => {
@@ -72,7 +72,7 @@ describe.concurrent('K2 a vault that takes 30 s', () => {
 
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]));
     expect(answers.every((response) => response.headers.has('retry-after'))).toBe(true);
-    expect(await answers[0]?.text()).toContain('caller-keys: no answer in time');
+    expect(await answers[0]?.text()).toContain('caller-keys: timed out');
     expect((await fetch(`${scene.app.url}/health`)).status).toBe(200);
     expect(scene.upstream.requests).toEqual([]);
   });
@@ -105,7 +105,7 @@ describe.concurrent('K5 an identity endpoint', () => {
       );
 
       expect(ready.status).toBe(503);
-      expect(text).toMatch(/openai-api-key: (?:no answer in time|no identity to ask with)/);
+      expect(text).toMatch(/openai-api-key: (?:timed out|no access token)/);
     },
   );
 });

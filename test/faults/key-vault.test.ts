@@ -72,7 +72,7 @@ describe.concurrent('K3 a vault that goes away later', () => {
       await postChat(app.url, { message: 'Hi' });
       vault.be(mood);
       await eventually('the app has noticed', () =>
-        app.log.some((line) => line.includes('key vault does not answer')),
+        app.log.some((line) => line.includes('key vault failed')),
       );
       const readsBefore = keyReads(scene);
 

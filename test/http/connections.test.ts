@@ -65,7 +65,7 @@ function endless(textChars: number) {
     try {
       for (;;) {
         state.made += 1;
-        yield { type: 'text', text: 'x'.repeat(textChars) };
+        yield { type: 'text-delta', text: 'x'.repeat(textChars) };
         await new Promise(setImmediate);
       }
     } finally {

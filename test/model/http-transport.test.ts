@@ -11,10 +11,10 @@ import { readText } from '../../shared/model/openai/read-response.ts';
 import { answer, hang, reset, say, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 const GONE = new Error('client gone');
-const transport = createHttpClient();
+const httpClient = createHttpClient();
 
 function send(baseUrl: string, parts: Partial<HttpPostRequest> = {}) {
-  return transport.to(`${baseUrl}/chat/completions`)({
+  return httpClient.postTo(`${baseUrl}/chat/completions`)({
     headers: { 'content-type': 'application/json' },
     body: '{}',
     signal: new AbortController().signal,

@@ -20,7 +20,7 @@ describe('a reader who leaves a stream', () => {
     const caller = new AbortController();
 
     for await (const { type } of model.stream(QUESTION, call({ signal: caller.signal }))) {
-      expect(type).toBe('text');
+      expect(type).toBe('text-delta');
       break;
     }
 
@@ -77,7 +77,7 @@ describe('a reader who stops after the answer', () => {
 
     const steps = [await events.next(), await events.next()];
 
-    expect(steps.at(-1)?.value).toMatchObject({ type: 'answer' });
+    expect(steps.at(-1)?.value).toMatchObject({ type: 'done' });
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 });

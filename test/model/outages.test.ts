@@ -34,7 +34,7 @@ describe('U7 an upstream that fails for a moment', () => {
     expect(failure.retryAfterSeconds).toBeGreaterThanOrEqual(1);
     expect(failure.message).not.toContain('canary');
     expect(upstream.requests).toHaveLength(3);
-    expect(count('model call given up')).toBe(1);
+    expect(count('model call failed')).toBe(1);
     expect((await stream()).error).toMatchObject({ code: 'upstream_unavailable' });
   });
 

@@ -41,9 +41,9 @@ describe('a stream', () => {
     const events: ModelEvent[] = [];
     for await (const one of model.stream({ messages: [] }, call())) events.push(one);
 
-    expect(events.map(({ type }) => type)).toEqual(['text', 'text', 'answer']);
+    expect(events.map(({ type }) => type)).toEqual(['text-delta', 'text-delta', 'done']);
     expect(events.at(-1)).toMatchObject({
-      answer: {
+      response: {
         text: 'Hello you',
         finishReason: 'stop',
         usage: { inputTokens: 9, outputTokens: 3, totalTokens: 12 },
@@ -260,7 +260,7 @@ describe('U14 a stream that trickles', () => {
       await new Promise((resolve) => setTimeout(resolve, 150));
     }
 
-    expect(types).toEqual(['text', 'text', 'answer']);
+    expect(types).toEqual(['text-delta', 'text-delta', 'done']);
   });
 });
 

@@ -1,10 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../shared/clock.ts';
-import {
-  type BucketShape,
-  type BucketStore,
-  createMemoryBuckets,
-} from '../../shared/rate-limit/memory-bucket-store.ts';
+import type { BucketShape, BucketStore } from '../../shared/rate-limit/bucket-store.ts';
+import { createMemoryBuckets } from '../../shared/rate-limit/memory-bucket-store.ts';
 import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
@@ -78,7 +75,7 @@ function behavesAsBucketStore(create: (shape: BucketShape) => BucketStore): void
     const store = create({ capacity: 1_000, intervalMs: HOUR_MS });
     await store.take('a', 900);
 
-    await store.correct('a', -650);
+    await store.adjust('a', -650);
 
     expect(await store.take('a', 750)).toMatchObject({ taken: true, remaining: 0 });
   });
@@ -87,9 +84,9 @@ function behavesAsBucketStore(create: (shape: BucketShape) => BucketStore): void
     const store = create({ capacity: 1_000, intervalMs: HOUR_MS });
     await store.take('a', 500);
 
-    await store.correct('a', 200);
+    await store.adjust('a', 200);
     const afterSome = await store.take('a', 0);
-    await store.correct('a', 5_000);
+    await store.adjust('a', 5_000);
     const afterTooMuch = await store.take('a', 1);
 
     expect(afterSome.remaining).toBe(300);

@@ -88,7 +88,7 @@ describe('two instances that share Redis', requireTool('redis-server'), () => {
 
     const refused = await two.reserve({ callerId: 'daily', tokens: 2_000 });
 
-    expect(refused.allowed ? undefined : refused.refusal.code).toBe('budget_exhausted');
+    expect(refused.allowed ? undefined : refused.error.code).toBe('budget_exhausted');
   });
 
   it('never tell Redis who calls', async () => {

@@ -8,7 +8,7 @@ import {
 import { chatHandler } from '../../shared/http/chat-handler.ts';
 import type { ProtocolId } from '../../shared/protocols/registry.ts';
 import { meteredHandler } from '../../shared/http/admission.ts';
-import { openAdmission } from './public-handler.ts';
+import { bodyLimits, openAdmission } from './public-handler.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 import { createScriptedModel, type AnswerStep, type ScriptedModel } from './scripted-model.ts';
 import type { StreamStep } from './scripted-model.ts';
@@ -39,7 +39,7 @@ export function createChat(script: ChatScript, protocol: ProtocolId = 'chat'): C
     publicModel: 'assistant',
     measure: (input: AgentInput) => estimateInput(input, { instructions: '' }),
     telemetry,
-    maxRequestBytes: 262_144,
+    requestBody: bodyLimits(262_144),
     agent: script.agent ?? createAgent({ model, instructions: 'Be brief' }),
     chatLimits: { answerDeadlineMs, streamDeadlineMs, heartbeatMs },
   };

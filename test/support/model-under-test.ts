@@ -61,7 +61,7 @@ export function createModelUnderTest(options: ModelUnderTestOptions): ModelUnder
     clock: systemClock,
     random: Math.random,
     telemetry,
-    transport: createHttpClient(),
+    httpClient: createHttpClient(),
     ...options,
     endpoints: options.endpoints.map(toEndpoint),
     settings: {
@@ -108,8 +108,8 @@ async function readAll(events: AsyncIterable<ModelEvent>): Promise<StreamOutcome
   let answer: ModelResponse | undefined;
   try {
     for await (const event of events) {
-      if (event.type === 'text') text += event.text;
-      else answer = event.answer;
+      if (event.type === 'text-delta') text += event.text;
+      else answer = event.response;
     }
   } catch (error) {
     return { text, answer, error };

@@ -53,8 +53,8 @@ export function answerOf(text: string): ModelResponse {
 
 /** A stream of the texts and then the whole answer. */
 export async function* textsThenAnswer(texts: readonly string[]): AsyncGenerator<ModelEvent> {
-  for (const text of texts) yield { type: 'text', text };
-  yield { type: 'answer', answer: answerOf(texts.join('')) };
+  for (const text of texts) yield { type: 'text-delta', text };
+  yield { type: 'done', response: answerOf(texts.join('')) };
 }
 
 /** A stream that fails instead of its next event. */
@@ -62,7 +62,7 @@ export async function* failingAfter(
   texts: readonly string[],
   error: unknown,
 ): AsyncGenerator<ModelEvent> {
-  for (const text of texts) yield { type: 'text', text };
+  for (const text of texts) yield { type: 'text-delta', text };
   throw error;
 }
 

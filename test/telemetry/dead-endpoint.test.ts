@@ -48,7 +48,7 @@ function startMonitor(to: Ingestion, timeoutMs = 200): MetricsRegistry {
     service: { name: 'agent', version: '1', instance: 'one' },
     registry,
     redact: (text) => text,
-    pace: { everyMs: 20, metricsEveryMs: 200, timeoutMs, closeMs: CLOSE_MS },
+    schedule: { intervalMs: 20, metricsIntervalMs: 200, timeoutMs, shutdownMs: CLOSE_MS },
   });
   return registry;
 }
@@ -89,12 +89,12 @@ describe('Application Insights in trouble (H26)', () => {
   });
 
   it('keeps only so much while it waits, drops the rest and goes on afterwards', async () => {
-    let isHeld = true;
+    let isLeased = true;
     const held: (() => void)[] = [];
     ingestion = await startIngestion({
       answer(response) {
         const end = (): void => void response.writeHead(500).end();
-        if (isHeld) held.push(end);
+        if (isLeased) held.push(end);
         else end();
       },
     });
@@ -107,7 +107,7 @@ describe('Application Insights in trouble (H26)', () => {
       if (index % 1_000 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     await eventually('a package is held', () => held.length > 0);
-    isHeld = false;
+    isLeased = false;
     for (const end of held) end();
     await eventually('a package has ended', () => packagesOf(registry) > 0);
     await monitor?.close();

@@ -1,36 +1,36 @@
-/** One line of a file, without its end. */
+/** One line of a file, without its line feed. */
 export interface FileLine {
   /** From 1. */
   readonly number: number;
-  /** Where it begins and where the next one begins, in bytes. */
+  /** Byte offsets of this line and of the next one. */
   readonly start: number;
   readonly end: number;
-  /** Undefined when the line is longer than it may be; it was not kept then. */
+  /** Undefined if the line exceeds the limit; its bytes were discarded. */
   readonly bytes: Uint8Array | undefined;
 }
 
 const LINE_FEED = 0x0a;
 
-/** Lines out of chunks, holding no more than one line at a time. */
+/** Splits chunks into lines and buffers at most one line. */
 export async function* splitLines(
   chunks: AsyncIterable<Uint8Array>,
   { maxLineBytes }: { readonly maxLineBytes: number },
 ): AsyncGenerator<FileLine, void, void> {
   let parts: Uint8Array[] = [];
-  let held = 0;
+  let buffered = 0;
   let start = 0;
   let position = 0;
   let number = 1;
-  function keep(part: Uint8Array): void {
-    held += part.byteLength;
-    if (held > maxLineBytes) parts = [];
+  function append(part: Uint8Array): void {
+    buffered += part.byteLength;
+    if (buffered > maxLineBytes) parts = [];
     else if (part.byteLength > 0) parts.push(part);
   }
-  function finish(): FileLine {
-    const bytes = held > maxLineBytes ? undefined : Buffer.concat(parts, held);
+  function finishLine(): FileLine {
+    const bytes = buffered > maxLineBytes ? undefined : Buffer.concat(parts, buffered);
     const line = { number, start, end: position, bytes };
     parts = [];
-    held = 0;
+    buffered = 0;
     start = position;
     number += 1;
     return line;
@@ -39,24 +39,24 @@ export async function* splitLines(
     let from = 0;
     const base = position;
     for (let at = chunk.indexOf(LINE_FEED); at !== -1; at = chunk.indexOf(LINE_FEED, from)) {
-      keep(chunk.subarray(from, at));
+      append(chunk.subarray(from, at));
       from = at + 1;
       position = base + from;
-      yield finish();
+      yield finishLine();
     }
-    keep(chunk.subarray(from));
+    append(chunk.subarray(from));
     position = base + chunk.byteLength;
   }
-  if (held > 0) yield finish();
+  if (buffered > 0) yield finishLine();
 }
 
-/** The line as JSON; undefined when it is not JSON in UTF-8. Null when it is blank. */
-export function readLine(bytes: Uint8Array): { readonly value: unknown } | 'blank' | 'unreadable' {
+/** Parses a line as one JSON value in UTF-8. */
+export function parseLine(bytes: Uint8Array): { readonly value: unknown } | 'blank' | 'invalid' {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     if (text.trim() === '') return 'blank';
     return { value: JSON.parse(text) };
   } catch {
-    return 'unreadable';
+    return 'invalid';
   }
 }

@@ -7,13 +7,13 @@ import {
   readRetryAfterMs,
 } from '../../resilience/retry-after.ts';
 
-/** A response that is no success, as far as the mapping needs it. */
-export interface RefusedResponse {
+/** The parts of an error response that the mapping reads. */
+export interface RejectedResponse {
   readonly status: number;
   readonly headers: HeaderSource;
-  /** The `error` member of the body, unread. */
+  /** The `error` member of the body, not validated. */
   readonly error: unknown;
-  /** Milliseconds since the epoch: a Retry-After may be a date. */
+  /** Milliseconds since the epoch, because Retry-After may be a date. */
   readonly now: number;
 }
 
@@ -24,11 +24,11 @@ const QUOTA_CODES = new Set([
   'quota_exceeded',
 ]);
 const TRANSIENT_CLIENT_ERRORS = new Set([408, 409, 425]);
-/** The server will never do what was asked, though the number is in the 500s. */
+/** Server errors that no retry can change. */
 const PERMANENT_SERVER_ERRORS = new Set([501, 505]);
 
-/** The one table from upstream statuses to our failures. No text of the upstream passes it. */
-export function mapStatus(response: RefusedResponse): UpstreamFailure {
+/** The only table from response statuses to failures. It passes on no text of the endpoint. */
+export function mapStatus(response: RejectedResponse): UpstreamFailure {
   const { status } = response;
   const body = readErrorBody(response.error);
   const cause = new UpstreamCause(`Upstream answered ${status}`, {
@@ -37,7 +37,7 @@ export function mapStatus(response: RefusedResponse): UpstreamFailure {
   });
   if (body.code === 'content_filter') return filteredContent(body.categories, cause);
   if (isTooLong(status, body)) {
-    return refusedRequest('context_too_long', 'The conversation is too long for the model', cause);
+    return rejectedRequest('context_too_long', 'The conversation is too long for the model', cause);
   }
   if (status === 402 || QUOTA_CODES.has(body.code)) {
     return failover('upstream_quota', 'The quota of the model is used up', cause);
@@ -47,8 +47,8 @@ export function mapStatus(response: RefusedResponse): UpstreamFailure {
       'upstream_auth',
       'The model refused the credentials of the service',
       {
-        remedy: 'new-key',
-        unhealthy: false,
+        retryMode: 'refresh-credentials',
+        countsAsFailure: false,
         cause,
       },
     );
@@ -57,34 +57,34 @@ export function mapStatus(response: RefusedResponse): UpstreamFailure {
   if (TRANSIENT_CLIENT_ERRORS.has(status)) return unavailable(response, cause);
   if (status >= 500 && !PERMANENT_SERVER_ERRORS.has(status)) return unavailable(response, cause);
   const message = 'The model endpoint is not set up as the service expects';
-  // A request that one endpoint cannot read is built wrongly for all of them.
+  // Every endpoint would reject a request that one of them cannot read.
   if (status === 400 || status === 422)
-    return refusedRequest('upstream_misconfigured', message, cause);
+    return rejectedRequest('upstream_misconfigured', message, cause);
   return failover('upstream_misconfigured', message, cause);
 }
 
 function isTooLong(status: number, body: UpstreamErrorBody): boolean {
   if (body.code === 'context_length_exceeded' || status === 413) return true;
-  // Compatible servers leave the code out and say it in words.
+  // Compatible servers send no code, only a message.
   return (
     status === 400 && /maximum context length|context window|context length/i.test(body.message)
   );
 }
 
-function rateLimited(response: RefusedResponse, cause: UpstreamCause): UpstreamFailure {
+function rateLimited(response: RejectedResponse, cause: UpstreamCause): UpstreamFailure {
   return new UpstreamFailure('upstream_rate_limited', 'The model is at its rate limit', {
-    remedy: 'later',
-    unhealthy: false,
+    retryMode: 'backoff',
+    countsAsFailure: false,
     waitMs:
       readRetryAfterMs(response.headers, response.now) ?? readRateLimitResetMs(response.headers),
     cause,
   });
 }
 
-function unavailable(response: RefusedResponse, cause: UpstreamCause): UpstreamFailure {
+function unavailable(response: RejectedResponse, cause: UpstreamCause): UpstreamFailure {
   return new UpstreamFailure('upstream_unavailable', 'The model is not available', {
-    remedy: 'later',
-    unhealthy: true,
+    retryMode: 'backoff',
+    countsAsFailure: true,
     waitMs: readRetryAfterMs(response.headers, response.now),
     cause,
   });
@@ -92,36 +92,40 @@ function unavailable(response: RefusedResponse, cause: UpstreamCause): UpstreamF
 
 type FinalCode = 'context_too_long' | 'upstream_misconfigured' | 'upstream_quota';
 
-function refusedRequest(code: FinalCode, message: string, cause: UpstreamCause): UpstreamFailure {
-  return new UpstreamFailure(code, message, { remedy: 'never', unhealthy: false, cause });
+function rejectedRequest(code: FinalCode, message: string, cause: UpstreamCause): UpstreamFailure {
+  return new UpstreamFailure(code, message, { retryMode: 'none', countsAsFailure: false, cause });
 }
 
 function failover(code: FinalCode, message: string, cause: UpstreamCause): UpstreamFailure {
-  return new UpstreamFailure(code, message, { remedy: 'elsewhere', unhealthy: false, cause });
+  return new UpstreamFailure(code, message, {
+    retryMode: 'failover',
+    countsAsFailure: false,
+    cause,
+  });
 }
 
 const MAX_CHAIN = 5;
 
-/** No answer at all: refused, reset, no such host, TLS. The texts of such errors name addresses. */
+/** No response: refused, reset, unknown host, TLS. Messages of such errors contain addresses. */
 export function mapTransportError(thrown: unknown): UpstreamFailure {
   return new UpstreamFailure('upstream_unavailable', 'The model cannot be reached', {
-    remedy: 'later',
-    unhealthy: !(thrown instanceof StaleConnectionError),
+    retryMode: 'backoff',
+    countsAsFailure: !(thrown instanceof StaleConnectionError),
     cause: new UpstreamCause('Upstream could not be reached', { code: findCode(thrown) }),
   });
 }
 
-/** The request could not even be built: an address or a credential that is none. */
+/** The request could not be built: an invalid address or credential. */
 export function misconfigured(reason: string): UpstreamFailure {
   const message = 'The model endpoint is not set up as the service expects';
   return new UpstreamFailure('upstream_misconfigured', message, {
-    remedy: 'elsewhere',
-    unhealthy: false,
+    retryMode: 'failover',
+    countsAsFailure: false,
     cause: new UpstreamCause(reason),
   });
 }
 
-/** The system's word for the failure, such as ECONNREFUSED, which libraries may wrap. */
+/** The error code of the system, such as ECONNREFUSED, from the error or its causes. */
 function findCode(thrown: unknown): string | undefined {
   let current: unknown = thrown;
   for (let depth = 0; depth < MAX_CHAIN && current instanceof Error; depth += 1) {
@@ -132,13 +136,13 @@ function findCode(thrown: unknown): string | undefined {
   return undefined;
 }
 
-/** What the error bodies of OpenAI, Azure and compatible servers have in common. */
+/** The common members of error bodies of OpenAI, Azure and compatible servers. */
 export interface UpstreamErrorBody {
   readonly code: string;
   readonly param: string;
-  /** For recognising the kind of failure only: it never leaves the mapping. */
+  /** Used to classify the failure only; never logged or returned. */
   readonly message: string;
-  /** Names of the content filter's categories that were hit. */
+  /** Categories of the content filter that matched. */
   readonly categories: readonly string[];
 }
 
@@ -160,14 +164,14 @@ const errorSchema = z.object({
 });
 const hitSchema = z.object({ filtered: z.literal(true) });
 
-/** Reads the `error` member of a body; whatever is missing or of a wrong type is empty. */
+/** Reads the `error` member of a body; a missing or wrongly typed member is empty. */
 export function readErrorBody(error: unknown): UpstreamErrorBody {
   if (typeof error === 'string') return { ...EMPTY, message: error.slice(0, MAX_MESSAGE_CHARS) };
   const parsed = errorSchema.safeParse(error);
   if (!parsed.success) return EMPTY;
   const { code, type, param, message, innererror } = parsed.data;
   const hits = Object.entries(innererror.content_filter_result).filter(
-    ([name, verdict]) => /^[a-z_]{1,40}$/.test(name) && hitSchema.safeParse(verdict).success,
+    ([name, result]) => /^[a-z_]{1,40}$/.test(name) && hitSchema.safeParse(result).success,
   );
   return {
     code: innererror.code === 'ResponsibleAIPolicyViolation' ? 'content_filter' : code || type,
@@ -177,7 +181,7 @@ export function readErrorBody(error: unknown): UpstreamErrorBody {
   };
 }
 
-/** A code of the upstream in a form that is safe in a log: a short word or nothing. */
+/** A code of the endpoint if it is safe to log: a short word. */
 export function safeCode(code: unknown): string | undefined {
   return typeof code === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(code) ? code : undefined;
 }

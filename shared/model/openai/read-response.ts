@@ -2,20 +2,26 @@ import type { Readable } from 'node:stream';
 import type { ModelEndpoint } from '../endpoint.ts';
 import type {
   FinishReason,
-  ModelResponse,
+  ModelMessage,
   ModelRequest,
+  ModelResponse,
   ModelToolCall,
   TokenUsage,
 } from '../model.ts';
-import { completionSchema, type CompletionUsage } from './schema.ts';
-import { filteredContent, invalidAnswer, UpstreamCause } from '../upstream-error.ts';
+import { type CompletionUsage, completionSchema } from './schema.ts';
+import { filteredContent, invalidResponse, UpstreamCause } from '../upstream-error.ts';
+import { parseJson } from '../../json.ts';
 
-/** The body of an unstreamed completion as an answer; anything else is refused. */
+/**
+ * The response in the body of a completion that is not streamed.
+ *
+ * @throws UpstreamFailure upstream_invalid or content_filtered
+ */
 export function readResponse(body: string, context: CompletionContext): ModelResponse {
   const parsed = completionSchema.safeParse(parseJson(body));
-  if (!parsed.success) throw invalidAnswer('The body is no chat completion');
+  if (!parsed.success) throw invalidResponse('The body is not a chat completion');
   const [choice] = parsed.data.choices;
-  if (choice === undefined) throw invalidAnswer('The completion has no choices');
+  if (choice === undefined) throw invalidResponse('The completion has no choices');
   const { content, refusal, tool_calls: calls } = choice.message;
   return toModelResponse(
     {
@@ -33,21 +39,11 @@ export function readResponse(body: string, context: CompletionContext): ModelRes
   );
 }
 
-/** JSON as `unknown`; what is none is undefined, which no schema here accepts. */
-export function parseJson(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return value;
-  } catch {
-    return undefined;
-  }
-}
-
-/** What an upstream said by the time it gave a reason for stopping. */
+/** The content of a completion that ended with a finish reason. */
 export interface RawCompletion {
-  /** Undefined where it never said any text, not even an empty one. */
+  /** Undefined where the endpoint sent no text, not even an empty one. */
   readonly text: string | undefined;
-  /** How long the text was, where it was not kept. */
+  /** Length of the text where it was not kept. */
   readonly textChars?: number;
   readonly toolCalls: readonly ModelToolCall[];
   readonly finishReason: string;
@@ -60,33 +56,33 @@ export interface CompletionContext {
   readonly request: ModelRequest;
 }
 
-/** The usual ratio for English text; used only where the upstream does not count. */
+/** The usual ratio for English text. Used only where the endpoint sends no usage. */
 const CHARS_PER_TOKEN = 4;
 
-/** The whole answer, or the reason why what came is none. */
+/** @throws UpstreamFailure where the completion is not a usable response */
 export function toModelResponse(
   raw: RawCompletion,
   { endpoint, request }: CompletionContext,
 ): ModelResponse {
   const finishReason = readFinishReason(raw);
-  // A tool call that the token limit cut short is no call.
+  // A tool call that the token limit cut short is incomplete.
   const toolCalls = finishReason === 'length' ? [] : raw.toolCalls;
   if (finishReason === 'tool_calls' && toolCalls.length === 0) {
-    throw invalidAnswer('The answer promises tool calls and has none');
+    throw invalidResponse('The finish reason is tool_calls but there are none');
   }
   if (finishReason === 'stop' && raw.text === undefined) {
-    throw invalidAnswer('The answer has neither text nor tool calls');
+    throw invalidResponse('The response has neither text nor tool calls');
   }
   const text = raw.text ?? '';
   const textChars = raw.textChars ?? text.length;
-  const counted = readUsage(raw.usage);
+  const usage = readUsage(raw.usage);
   return {
     text,
     ...(text.length < textChars ? { isTextDropped: true as const } : {}),
     toolCalls,
     finishReason,
-    usage: counted ?? estimateUsage(request, { textChars, toolCalls }),
-    ...(counted === undefined ? { usageEstimated: true } : {}),
+    usage: usage ?? estimateUsage(request, { textChars, toolCalls }),
+    ...(usage === undefined ? { usageEstimated: true } : {}),
     model: publicModelName(endpoint, raw.model),
   };
 }
@@ -94,16 +90,16 @@ export function toModelResponse(
 function readFinishReason(raw: RawCompletion): FinishReason {
   switch (raw.finishReason) {
     case 'stop':
-      // Some compatible servers say "stop" after tool calls as well.
+      // Some compatible servers send "stop" after tool calls as well.
       return raw.toolCalls.length > 0 ? 'tool_calls' : 'stop';
     case 'tool_calls':
     case 'length':
       return raw.finishReason;
     case 'content_filter':
-      throw filteredContent([], new UpstreamCause('The content filter cut the answer'));
+      throw filteredContent([], new UpstreamCause('The content filter cut the response'));
     default:
-      // An unknown reason may mean anything, an answer cut short included.
-      throw invalidAnswer('The answer ended for an unknown reason');
+      // An unknown reason may stand for an incomplete response.
+      throw invalidResponse('The finish reason is unknown');
   }
 }
 
@@ -122,27 +118,31 @@ interface GeneratedContent {
   readonly toolCalls: readonly ModelToolCall[];
 }
 
-function estimateUsage(request: ModelRequest, said: GeneratedContent): TokenUsage {
-  const inputChars = request.messages.reduce((sum, { content }) => sum + (content?.length ?? 0), 0);
-  const callChars = said.toolCalls.reduce((sum, call) => sum + call.arguments.length, 0);
+function estimateUsage(request: ModelRequest, output: GeneratedContent): TokenUsage {
+  const inputChars = request.messages.reduce((sum, message) => sum + charsOf(message), 0);
+  const callChars = output.toolCalls.reduce((sum, call) => sum + call.arguments.length, 0);
   const inputTokens = Math.ceil(inputChars / CHARS_PER_TOKEN);
-  const outputTokens = Math.ceil((said.textChars + callChars) / CHARS_PER_TOKEN);
+  const outputTokens = Math.ceil((output.textChars + callChars) / CHARS_PER_TOKEN);
   return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens };
 }
 
-/** A deployment's name is the operator's business: it is replaced where an upstream repeats it. */
-function publicModelName(endpoint: ModelEndpoint, said: string | undefined): string {
+function charsOf({ content }: ModelMessage): number {
+  if (content === null || typeof content === 'string') return content?.length ?? 0;
+  return content.reduce((sum, part) => sum + (part.type === 'text' ? part.text.length : 0), 0);
+}
+
+/** The name of a deployment is not public: it is replaced where Azure reports it as the model. */
+function publicModelName(endpoint: ModelEndpoint, reported: string | undefined): string {
   if (endpoint.publicModelName !== undefined) return endpoint.publicModelName;
-  const isDeployment = endpoint.kind === 'azure' && said === endpoint.model;
-  if (said !== undefined && said !== '' && !isDeployment) return said;
+  const isDeployment = endpoint.kind === 'azure' && reported === endpoint.model;
+  if (reported !== undefined && reported !== '' && !isDeployment) return reported;
   return endpoint.kind === 'azure' ? endpoint.name : endpoint.model;
 }
 
 /**
- * A whole body as text. One that is longer than the cap is refused without being read on, and its
- * connection is closed.
+ * Reads a whole body as text. It stops at the cap and closes the connection.
  *
- * @throws UpstreamFailure upstream_invalid above the cap; else whatever broke the body
+ * @throws UpstreamFailure upstream_invalid above the cap; otherwise the error of the body
  */
 export function readText(body: Readable, maxBytes: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -150,12 +150,12 @@ export function readText(body: Readable, maxBytes: number): Promise<string> {
   let bytes = 0;
   body.on('data', (chunk: Uint8Array) => {
     bytes += chunk.byteLength;
-    if (bytes > maxBytes) body.destroy(invalidAnswer('The body is longer than the cap'));
+    if (bytes > maxBytes) body.destroy(invalidResponse('The body is longer than the cap'));
     else chunks.push(chunk);
   });
   body.on('end', () => resolve(new TextDecoder().decode(Buffer.concat(chunks))));
   body.on('error', reject);
-  // Broken before anybody read it, or left without a word.
+  // The body may be destroyed without an error, also before this function runs.
   function close(): void {
     if (body.readableEnded) return;
     reject(body.errored ?? new Error('The body was closed before its end'));

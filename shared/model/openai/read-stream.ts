@@ -1,105 +1,137 @@
 import type { Readable } from 'node:stream';
-import type { ModelResponse, ModelEvent, ModelToolCall } from '../model.ts';
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import type { ModelEvent } from '../model.ts';
 import { readErrorBody, safeCode } from './map-error.ts';
-import {
-  type CompletionContext,
-  toModelResponse,
-  parseJson,
-  type RawCompletion,
-} from './read-response.ts';
-import { chunkSchema, type CompletionChunk, type CompletionUsage } from './schema.ts';
-import { createSseParser, type SseEvent } from './sse-parser.ts';
+import { chunkSchema, type CompletionChunk } from './schema.ts';
+import { type AccumulatorOptions, createStreamAccumulator } from './stream-accumulator.ts';
 import {
   filteredContent,
-  interruptedAnswer,
-  invalidAnswer,
+  interruptedResponse,
+  invalidResponse,
   UpstreamCause,
   type UpstreamFailure,
 } from '../upstream-error.ts';
+import { parseJson } from '../../json.ts';
 
-/** Besides what the model says: a token that is not shown, which still proves that it is alive. */
+/** `progress` stands for a token that is not shown, such as reasoning: the endpoint is alive. */
 export type EndpointEvent = ModelEvent | { readonly type: 'progress' };
 
 export interface ReadStreamOptions extends AccumulatorOptions {
+  /** Cap on one line and on the data of one event, in characters. */
   readonly maxLineBytes: number;
 }
 
+/** How long the rest of a body may take after its response is complete, in milliseconds. */
 const DRAIN_MS = 1_000;
 const PROGRESS: EndpointEvent = { type: 'progress' };
 
 /**
- * The events of a streamed completion. It reads on only when asked, and it ends well only where the
- * upstream said why it stopped: an end of the bytes, with or without `[DONE]`, proves nothing.
+ * The events of a streamed completion. It reads the next bytes only on demand. The response is
+ * complete only where the endpoint sent a finish reason; neither the end of the body nor `[DONE]`
+ * proves that.
+ *
+ * @throws UpstreamFailure
  */
 export async function* readStream(
   body: Readable,
   options: ReadStreamOptions,
 ): AsyncGenerator<EndpointEvent, void> {
-  const parser = createSseParser(options);
-  const collector = createStreamAccumulator(options);
+  const parse = createEventParser(options.maxLineBytes);
+  const accumulator = createStreamAccumulator(options);
   const chunks: Chunks = body[Symbol.asyncIterator]();
-  let isWhole = false;
+  let isComplete = false;
   try {
     for (let isOver = false; !isOver;) {
-      // Once the reason is there the answer is whole, however the connection ends.
-      const bytes = await readSome(chunks).catch((thrown: unknown) => {
-        if (!collector.hasFinished()) throw thrown;
+      // After the finish reason a broken connection no longer matters.
+      const bytes = await readChunk(chunks).catch((thrown: unknown) => {
+        if (!accumulator.hasFinished()) throw thrown;
       });
       if (bytes === undefined) break;
-      for (const event of parser.push(bytes)) {
+      for (const event of parse(bytes)) {
         isOver = event.data === '[DONE]';
         if (isOver) break;
-        const chunk = readChunk(event);
+        const chunk = readEvent(event);
         if (chunk === undefined) continue;
-        const { text, progress } = collector.add(chunk);
-        if (text !== '') yield { type: 'text', text };
+        const { text, progress } = accumulator.add(chunk);
+        if (text !== '') yield { type: 'text-delta', text };
         else if (progress) yield PROGRESS;
       }
     }
-    if (!collector.hasFinished())
-      throw interruptedAnswer('The stream ended without a finish reason');
+    if (!accumulator.hasFinished()) {
+      throw interruptedResponse('The stream ended without a finish reason');
+    }
     void drain(body, chunks);
-    isWhole = true;
-    yield { type: 'answer', answer: collector.answer() };
+    isComplete = true;
+    yield { type: 'done', response: accumulator.response() };
   } finally {
-    // A stream that failed or was left has nothing that is still wanted.
-    if (!isWhole) body.destroy();
+    if (!isComplete) body.destroy();
   }
 }
 
 type Chunks = AsyncIterator<Uint8Array, unknown>;
 
-/** Reads the end of the body, so that the connection can serve the next call. */
+/** Reads the rest of the body, so that the connection can be reused. */
 async function drain(body: Readable, chunks: Chunks): Promise<void> {
-  // An upstream that never ends its body loses the connection, without keeping the process alive.
+  // A body that never ends costs its connection, but does not keep the process alive.
   const timer = setTimeout(() => body.destroy(), DRAIN_MS).unref();
   try {
     while ((await chunks.next()).done !== true);
   } catch {
-    // The answer is whole: how its connection ends matters to nobody.
+    // The response is complete already.
   } finally {
     clearTimeout(timer);
   }
 }
 
-async function readSome(chunks: Chunks): Promise<Uint8Array | undefined> {
+async function readChunk(chunks: Chunks): Promise<Uint8Array | undefined> {
   try {
     const { done, value } = await chunks.next();
     return done === true ? undefined : value;
   } catch {
-    throw interruptedAnswer('The connection broke in the middle of the stream');
+    throw interruptedResponse('The connection broke in the middle of the stream');
   }
 }
 
-function readChunk({ name, data }: SseEvent): CompletionChunk | undefined {
-  if (name === 'error') throw reportedError(parseJson(data));
-  // Events with names of their own (pings, vendor extensions) are not part of the completion.
-  if (name !== '' && name !== 'message') return undefined;
+/**
+ * Returns a function from bytes to the events that they complete.
+ *
+ * @throws UpstreamFailure upstream_invalid where a line or an event is longer than the cap
+ */
+export function createEventParser(
+  maxLineBytes: number,
+): (bytes: Uint8Array) => readonly EventSourceMessage[] {
+  // A streaming decoder joins characters that were split between chunks.
+  const decoder = new TextDecoder();
+  let events: EventSourceMessage[] = [];
+  let isOverflow = false;
+  const parser = createParser({
+    maxBufferSize: maxLineBytes,
+    onEvent(event) {
+      events.push(event);
+      // An event that arrives in one piece is never buffered, so the parser does not check it.
+      isOverflow ||= event.data.length > maxLineBytes;
+    },
+    onError(error) {
+      isOverflow ||= error.type === 'max-buffer-size-exceeded';
+    },
+  });
+  return (bytes) => {
+    events = [];
+    parser.feed(decoder.decode(bytes, { stream: true }));
+    if (isOverflow) throw invalidResponse('A line or event is longer than the cap');
+    return events;
+  };
+}
+
+function readEvent({ event, data }: EventSourceMessage): CompletionChunk | undefined {
+  if (event === 'error') throw reportedError(parseJson(data));
+  // Other named events, such as pings and vendor extensions, are not part of the completion.
+  if (event !== undefined && event !== 'message') return undefined;
   const parsed = chunkSchema.safeParse(parseJson(data));
-  if (!parsed.success) throw invalidAnswer('A chunk of the stream is no chat completion');
+  if (!parsed.success) throw invalidResponse('A chunk of the stream is not a chat completion');
   const { error, choices, usage } = parsed.data;
   if (error !== undefined && error !== null) throw reportedError(error);
-  if (!choices && !usage) throw invalidAnswer('A chunk of the stream has no choices');
+  if (!choices && !usage) throw invalidResponse('A chunk of the stream has no choices');
   return parsed.data;
 }
 
@@ -107,123 +139,5 @@ function reportedError(error: unknown): UpstreamFailure {
   const { code, categories } = readErrorBody(error);
   return code === 'content_filter'
     ? filteredContent(categories, new UpstreamCause('The content filter ended the stream'))
-    : interruptedAnswer('The upstream reported an error in the stream', safeCode(code));
-}
-
-/** What one chunk added: visible text, progress that is not shown, or nothing. */
-export interface ChunkEffect {
-  readonly text: string;
-  readonly progress: boolean;
-}
-
-/** Puts the chunks of a stream together. */
-export interface StreamAccumulator {
-  add(chunk: CompletionChunk): ChunkEffect;
-  /** Whether the upstream said why it stopped. */
-  hasFinished(): boolean;
-  answer(): ModelResponse;
-}
-
-export interface AccumulatorOptions extends CompletionContext {
-  /**
-   * Tool arguments beyond this many characters are refused. Text beyond it is passed on and no
-   * longer kept: a long answer to a patient reader must not fill the memory.
-   */
-  readonly maxChars: number;
-}
-
-const NOTHING: ChunkEffect = { text: '', progress: false };
-
-type Delta = NonNullable<NonNullable<CompletionChunk['choices']>[number]['delta']>;
-
-export function createStreamAccumulator(options: AccumulatorOptions): StreamAccumulator {
-  const calls = new Map<number, { id: string; name: string; arguments: string }>();
-  const text = createTextJoiner(options.maxChars);
-  let chars = 0;
-  let finishReason: string | undefined;
-  let model: string | undefined;
-  let usage: CompletionUsage;
-
-  function count(added: number): void {
-    chars += added;
-    if (chars > options.maxChars) throw invalidAnswer('The tool calls are longer than the cap');
-  }
-
-  function addDelta(delta: Delta): ChunkEffect {
-    const added = delta.content ?? delta.refusal;
-    if (typeof added === 'string') text.add(added);
-    for (const part of delta.tool_calls ?? []) {
-      const call = calls.get(part.index) ?? { id: '', name: '', arguments: '' };
-      call.id ||= part.id ?? '';
-      call.name ||= part.function?.name ?? '';
-      call.arguments += part.function?.arguments ?? '';
-      calls.set(part.index, call);
-      // Empty parts count as well, or their number would not be bounded.
-      count((part.function?.arguments?.length ?? 0) + 1);
-    }
-    const unseen = delta.tool_calls?.length ?? delta.reasoning_content ?? delta.reasoning;
-    return { text: added ?? '', progress: Boolean(added) || Boolean(unseen) };
-  }
-
-  function toolCalls(): ModelToolCall[] {
-    const inOrder = [...calls].sort(([left], [right]) => left - right).map(([, call]) => call);
-    if (finishReason !== 'length' && inOrder.some((call) => call.id === '' || call.name === '')) {
-      throw invalidAnswer('A tool call has no id or no name');
-    }
-    return inOrder;
-  }
-
-  return {
-    add(chunk) {
-      model ??= chunk.model;
-      if (chunk.usage !== null && chunk.usage !== undefined) usage = chunk.usage;
-      const choice = chunk.choices?.find(({ index }) => index === undefined || index === 0);
-      if (choice === undefined) return NOTHING;
-      if (choice.finish_reason) finishReason = choice.finish_reason;
-      return choice.delta ? addDelta(choice.delta) : NOTHING;
-    },
-    hasFinished: () => finishReason !== undefined,
-    answer() {
-      const raw: RawCompletion = {
-        text: text.whole(),
-        textChars: text.chars(),
-        toolCalls: toolCalls(),
-        finishReason: finishReason ?? '',
-        model,
-        usage,
-      };
-      return toModelResponse(raw, options);
-    },
-  };
-}
-
-/** Pieces that are joined at once: few enough to copy cheaply, many enough to do so rarely. */
-const PIECES_PER_SEGMENT = 512;
-
-/**
- * Joins a text from very many small pieces. Added up with `+`, each piece stays an object of its
- * own until the end: a long answer would take ten times the memory of its text.
- */
-function createTextJoiner(maxChars: number) {
-  let segments: string[] = [];
-  let pieces: string[] = [];
-  let chars = 0;
-  return {
-    chars: () => chars,
-    add(piece: string): void {
-      chars += piece.length;
-      if (chars > maxChars) {
-        segments = [];
-        pieces = [''];
-        return;
-      }
-      if (pieces.push(piece) < PIECES_PER_SEGMENT) return;
-      segments.push(pieces.join(''));
-      pieces = [];
-    },
-    /** Undefined where no piece was added, not even an empty one. */
-    whole(): string | undefined {
-      return segments.length + pieces.length === 0 ? undefined : [...segments, ...pieces].join('');
-    },
-  };
+    : interruptedResponse('The endpoint reported an error in the stream', safeCode(code));
 }

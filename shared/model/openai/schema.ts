@@ -1,11 +1,11 @@
 import * as z from 'zod';
 
-/** Only what is used is checked: upstreams may add whatever they like. */
+/** Validates only the members that are used; endpoints may add others. */
 const count = z.number().int().nonnegative();
 const usage = z
   .object({ prompt_tokens: count, completion_tokens: count, total_tokens: count.optional() })
   .nullish()
-  // A wrong count is no reason to lose a good answer; it is estimated instead.
+  // An invalid count does not void the response: usage is estimated instead.
   .catch(undefined);
 const publicName = z.string().max(200).optional().catch(undefined);
 const text = z.string().nullish();
@@ -42,13 +42,13 @@ const toolCallDelta = z.object({
 const delta = z.object({
   content: text,
   refusal: text,
-  // Two spellings of thinking aloud among compatible servers: progress, but not shown.
+  // Compatible servers use two names for reasoning text. It counts as progress and is not shown.
   reasoning_content: text.catch(undefined),
   reasoning: text.catch(undefined),
   tool_calls: z.array(toolCallDelta).nullish(),
 });
 
-/** One chunk of a streamed chat completion; the first of Azure's and the one with usage have no choices. */
+/** A chunk of a streamed completion. The first chunk of Azure and the usage chunk have no choices. */
 export const chunkSchema = z.object({
   error: z.unknown().optional(),
   model: publicName,

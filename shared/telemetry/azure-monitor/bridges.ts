@@ -16,9 +16,10 @@ import { type AnyValueMap, type Logger, SeverityNumber } from '@opentelemetry/ap
 import type { LogRecord, LogSink } from '../create-telemetry.ts';
 import type { MetricDefinition } from '../metric-definition.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
-import { type MetricName, METRICS, type ObservedName } from '../metrics.ts';
+import { type MetricName, METRICS, type ObservableName } from '../metrics.ts';
 import type { Redact } from '../redact.ts';
-import { ATTRIBUTES, parseTraceparent } from '../spans.ts';
+import { ATTRIBUTES } from '../spans.ts';
+import { formatTraceparent, parseTraceparent } from '../trace-context.ts';
 import type { LogFields, LogLevel, Span, SpanAttributes, SpanKind, Tracer } from '../telemetry.ts';
 
 type MetricForwarder = (value: number, attributes: Attributes) => void;
@@ -29,9 +30,9 @@ export function forwardMetrics(registry: MetricsRegistry, meter: Meter): void {
   for (const name of Object.keys(METRICS) as MetricName[]) {
     const { kind }: MetricDefinition = METRICS[name];
     if (kind === 'counter' || kind === 'histogram') forwards.set(name, forwardTo(meter, name));
-    else observe(meter, { name: name as ObservedName, registry });
+    else observe(meter, { name: name as ObservableName, registry });
   }
-  registry.listen((metric, value, attributes) => forwards.get(metric)?.(value, attributes));
+  registry.subscribe((metric, value, attributes) => forwards.get(metric)?.(value, attributes));
 }
 
 function forwardTo(meter: Meter, metric: MetricName): MetricForwarder {
@@ -53,7 +54,7 @@ function forwardTo(meter: Meter, metric: MetricName): MetricForwarder {
 
 function observe(
   meter: Meter,
-  { name, registry }: { readonly name: ObservedName; readonly registry: MetricsRegistry },
+  { name, registry }: { readonly name: ObservableName; readonly registry: MetricsRegistry },
 ): void {
   const { kind, unit, help, name: publicName } = METRICS[name];
   const options = { unit, description: help };
@@ -62,7 +63,7 @@ function observe(
       ? meter.createObservableGauge(publicName, options)
       : meter.createObservableCounter(publicName, options);
   instrument.addCallback((result: ObservableResult) => {
-    for (const { value, attributes = {} } of registry.observed(name)) {
+    for (const { value, attributes = {} } of registry.collect(name)) {
       result.observe(value, attributes);
     }
   });
@@ -144,7 +145,7 @@ export function createSpanTracer(tracer: OtelTracer): Tracer {
 function toSpan(span: OtelSpan): Span {
   let isOpen = true;
   return {
-    traceparent: format(span.spanContext()),
+    traceparent: toTraceparent(span.spanContext()),
     set: (attributes) => void span.setAttributes(toSpanAttributes(attributes)),
     end(code) {
       if (!isOpen) return;
@@ -174,6 +175,6 @@ function toSpanAttributes(attributes: SpanAttributes): Attributes {
   return known;
 }
 
-function format({ traceId, spanId, traceFlags }: SpanContext): string {
-  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+function toTraceparent({ traceId, spanId, traceFlags: flags }: SpanContext): string {
+  return formatTraceparent({ traceId, spanId, flags });
 }

@@ -36,7 +36,7 @@ export interface AzureMonitorOptions {
   readonly redact: Redact;
   /** Another way to the endpoint, for tests: the product reaches it by https only. */
   readonly transport?: ExportTransport | undefined;
-  readonly pace?: Partial<ExportSchedule> | undefined;
+  readonly schedule?: Partial<ExportSchedule> | undefined;
 }
 
 /** Where and how telemetry is sent, in the words of the exporter. */
@@ -48,20 +48,20 @@ export interface ExportTransport {
 
 export interface ExportSchedule {
   /** Between two packages of spans and logs. */
-  readonly everyMs: number;
-  readonly metricsEveryMs: number;
+  readonly intervalMs: number;
+  readonly metricsIntervalMs: number;
   /** One package; whatever was not taken by then is dropped. */
   readonly timeoutMs: number;
   /** The whole of the last flush. */
-  readonly closeMs: number;
+  readonly shutdownMs: number;
 }
 
 /** The platform grants 5 s at the end, and the other parts of the service need some of it. */
 const EXPORT_SCHEDULE: ExportSchedule = {
-  everyMs: 5_000,
-  metricsEveryMs: 60_000,
+  intervalMs: 5_000,
+  metricsIntervalMs: 60_000,
   timeoutMs: 8_000,
-  closeMs: 3_500,
+  shutdownMs: 3_500,
 };
 /** Spans and log records that wait; more are dropped, so that a dead endpoint costs no memory. */
 const MAX_QUEUED = 2_048;
@@ -77,12 +77,12 @@ export interface AzureMonitor {
 
 /** Begins to send telemetry. Nothing that happens to it afterwards reaches a request. */
 export function startAzureMonitor(options: AzureMonitorOptions): AzureMonitor {
-  const pace = { ...EXPORT_SCHEDULE, ...options.pace };
+  const pace = { ...EXPORT_SCHEDULE, ...options.schedule };
   const { registry, redact } = options;
   const exporting = exporterOptions(options, pace);
   const resource = resourceOf(options);
   const queue = {
-    scheduledDelayMillis: pace.everyMs,
+    scheduledDelayMillis: pace.intervalMs,
     exportTimeoutMillis: pace.timeoutMs,
     maxQueueSize: MAX_QUEUED,
     maxExportBatchSize: MAX_PER_EXPORT,
@@ -109,7 +109,7 @@ export function startAzureMonitor(options: AzureMonitorOptions): AzureMonitor {
     readers: [
       new PeriodicExportingMetricReader({
         exporter: new AzureMonitorMetricExporter(exporting),
-        exportIntervalMillis: Math.max(pace.metricsEveryMs, pace.timeoutMs),
+        exportIntervalMillis: Math.max(pace.metricsIntervalMs, pace.timeoutMs),
         exportTimeoutMillis: pace.timeoutMs,
       }),
     ],
@@ -120,7 +120,7 @@ export function startAzureMonitor(options: AzureMonitorOptions): AzureMonitor {
     tracer: createSpanTracer(traces.getTracer('agent')),
     async close() {
       const ends = [traces.shutdown(), logs.shutdown(), meters.shutdown()];
-      await withTimeout(pace.closeMs, Promise.allSettled(ends));
+      await withTimeout(pace.shutdownMs, Promise.allSettled(ends));
     },
   };
 }

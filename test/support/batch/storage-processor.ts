@@ -26,15 +26,15 @@ interface StorageProcessorOptions extends Partial<
     | 'sender'
     | 'concurrency'
     | 'itemsPerShard'
-    | 'firstBlockMs'
-    | 'watchEveryMs'
+    | 'firstPauseMs'
+    | 'cancelCheckMs'
     | 'telemetry'
     | 'clock'
   >
 > {
   readonly connectionString: string;
   readonly script?: Script;
-  readonly patience?: StorageTimeouts;
+  readonly timeouts?: StorageTimeouts;
 }
 
 /** Batch as it runs in production, on real storage, with a scripted agent. */
@@ -43,14 +43,14 @@ export function storageProcessor({
   script,
   telemetry = noopTelemetry,
   clock = systemClock,
-  patience = BACKGROUND_TIMEOUTS,
+  timeouts = BACKGROUND_TIMEOUTS,
   ...rest
 }: StorageProcessorOptions): StorageProcessor {
   const connection = { kind: 'connectionString', connectionString } as const;
   const agent = createScriptedAgent(script);
-  const area = (container: string) =>
-    createAzureBlobContainer({ connection, container, telemetry, patience });
-  const results = area(RESULT_CONTAINER);
+  const container = (container: string) =>
+    createAzureBlobContainer({ connection, container, telemetry, timeouts: timeouts });
+  const results = container(RESULT_CONTAINER);
   const batch = createBatch({
     concurrency: 4,
     // Callers pass whole worlds, whose own `results` must not win.
@@ -58,7 +58,7 @@ export function storageProcessor({
     agent,
     publicModel: 'assistant',
     results,
-    inputs: area(INPUT_CONTAINER),
+    inputs: container(INPUT_CONTAINER),
     sender: rest.sender ?? createAzureJobSender(connection),
     instanceConcurrency: 128,
     jobDeadlineMs: 60_000,

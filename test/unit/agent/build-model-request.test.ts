@@ -60,8 +60,8 @@ async function sentFor(input: AgentInput, prompt: { instructions: string }): Pro
 
 async function keyFor(input: AgentInput, instructions = 'Be brief'): Promise<string> {
   const keys: string[] = [];
-  const responseCache: Pick<ResponseCache, 'open'> = {
-    open: ({ parts }) => {
+  const responseCache: Pick<ResponseCache, 'lookup'> = {
+    lookup: ({ parts }) => {
       keys.push(cacheKey(parts));
       return Promise.reject(new Error('looked up'));
     },

@@ -24,41 +24,41 @@ function setUp(model: Partial<Model> = {}) {
     traceparent: PARENT,
     telemetry: metered.telemetry,
   };
-  const asked: (string | undefined)[] = [];
+  const parents: (string | undefined)[] = [];
   const whole: Model = {
     async complete(_request, { traceparent }) {
-      asked.push(traceparent);
+      parents.push(traceparent);
       return ANSWER;
     },
     async *stream() {
-      yield { type: 'text', text: 'ab' };
-      yield { type: 'answer', answer: ANSWER };
+      yield { type: 'text-delta', text: 'ab' };
+      yield { type: 'done', response: ANSWER };
     },
     ...model,
   };
   const agent = createTracedAgent(createAgent({ model: whole, instructions: 'Be brief' }), {
     name: 'me',
   });
-  return { ...metered, agent, asked, context, controller };
+  return { ...metered, agent, parents, context, controller };
 }
 
-describe('traceAgent', () => {
-  it('makes a turn a span that the model is asked under', async () => {
-    const { agent, asked, context, spans } = setUp();
+describe('createTracedAgent', () => {
+  it('makes a run a span that is the parent of the model call', async () => {
+    const { agent, parents, context, spans } = setUp();
 
     await agent.run(inputOf('Hello'), context);
 
     expect(spans).toEqual([
       expect.objectContaining({ name: 'invoke_agent me', parent: PARENT, code: undefined }),
     ]);
-    expect(asked).toEqual([spans[0]?.traceparent]);
+    expect(parents).toEqual([spans[0]?.traceparent]);
     expect(spans[0]?.attributes).toMatchObject({
       'gen_ai.operation.name': 'invoke_agent',
       'gen_ai.usage.output_tokens': 2,
     });
   });
 
-  it('ends a turn with the code of its failure', async () => {
+  it('ends a run with the code of its failure', async () => {
     const { agent, context, spans } = setUp({
       complete: () => Promise.reject(new ServiceError('overloaded', 'Too much')),
     });
@@ -68,7 +68,7 @@ describe('traceAgent', () => {
     expect(spans[0]).toMatchObject({ code: 'overloaded' });
   });
 
-  it('ends a streamed turn when it is whole, and when it is left', async () => {
+  it('ends the span of a stream when it is complete, and when its reader stops', async () => {
     const { agent, context, spans } = setUp();
 
     for await (const event of agent.stream(inputOf('Hello'), context)) {
@@ -83,7 +83,7 @@ describe('traceAgent', () => {
     expect(spans.every(({ ended }) => ended > 0)).toBe(true);
   });
 
-  it('ends a streamed turn that nobody reads when its time is up', async () => {
+  it('ends the span of a stream without a reader at the deadline', async () => {
     const { agent, context, controller, spans } = setUp();
     await agent.stream(inputOf('Hello'), context)[Symbol.asyncIterator]().next();
 

@@ -81,7 +81,7 @@ describe('a batch of a file', () => {
   it('goes on where its planner was killed, before or after the plan was kept', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(4));
-    const broken = { ...environment.store, keepPlan: async () => {} };
+    const broken = { ...environment.store, savePlan: async () => {} };
     const { processor: killed } = makeProcessor({ store: broken, inputs: environment.inputs });
     await expect(killed.process(environment.sent[0]?.job)).rejects.toThrow('plan');
     const { processor: mute } = makeProcessor({
@@ -106,7 +106,9 @@ describe('a batch of a file', () => {
     const id = await environment.submit(linesOf(1));
     await environment.drain();
 
-    const written = [...environment.store.area.blobs.keys()].filter((name) => name.startsWith(id));
+    const written = [...environment.store.container.blobs.keys()].filter((name) =>
+      name.startsWith(id),
+    );
 
     const order = [blobPaths.output(id, 0), blobPaths.final(id, 0)].map((name) =>
       written.indexOf(name),
@@ -143,13 +145,13 @@ describe('a batch of a file', () => {
     const { input_file_id: inputId, output_file_id: outputId } = await openAi(environment, id);
 
     const foreign = [
-      environment.desk.view(id, 'bob'),
-      environment.desk.cancel(id, 'bob'),
-      environment.desk.retryFailed(id, 'bob'),
+      environment.batches.view(id, 'bob'),
+      environment.batches.cancel(id, 'bob'),
+      environment.batches.retryFailed(id, 'bob'),
       environment.files.find(String(inputId), 'bob'),
       environment.files.content(String(outputId), 'bob'),
       environment.files.remove(String(inputId), 'bob'),
-      environment.desk.create({
+      environment.batches.create({
         owner: 'bob',
         inputFileId: String(inputId),
         endpoint: '/v1/chat/completions',
@@ -161,11 +163,11 @@ describe('a batch of a file', () => {
     expect(outcomes.map((one) => one.status === 'rejected' && one.reason.code)).toEqual(
       Array(7).fill('not_found'),
     );
-    expect((await environment.desk.list('bob', { after: undefined, limit: 9 })).batches).toEqual(
+    expect((await environment.batches.list('bob', { after: undefined, limit: 9 })).batches).toEqual(
       [],
     );
     expect(
-      (await environment.desk.list(OWNER, { after: undefined, limit: 9 })).batches,
+      (await environment.batches.list(OWNER, { after: undefined, limit: 9 })).batches,
     ).toHaveLength(1);
   });
 });
@@ -179,9 +181,9 @@ describe('the list of an owner', () => {
       ids.push(await environment.submit(linesOf(1)));
     }
     const [gone = '', ...kept] = ids;
-    await environment.store.area.remove(blobPaths.record(gone));
+    await environment.store.container.remove(blobPaths.record(gone));
     const idsOf = async (after: string | undefined, limit: number) => {
-      const { batches, hasMore } = await environment.desk.list(OWNER, { after, limit });
+      const { batches, hasMore } = await environment.batches.list(OWNER, { after, limit });
       return [...batches.map(({ record }) => record.id), hasMore];
     };
 
@@ -214,7 +216,9 @@ describe('a queue job', () => {
 
     await environment.processor.process({ ...jobOf('mine', ['hi']), owner: 'key:alice' });
 
-    await expect(environment.desk.view('mine', OWNER)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(environment.batches.view('mine', OWNER)).rejects.toMatchObject({
+      code: 'not_found',
+    });
   });
 
   it('takes its items from a blob', async () => {
@@ -268,7 +272,7 @@ describe('a queue job', () => {
   it('fails with the reason when its blob is larger than a batch may be', async () => {
     const environment = setUp();
     const { inputs } = environment;
-    inputs.facts = async () => ({ facts: {}, bytes: 200 * 1_048_576 + 1 });
+    inputs.properties = async () => ({ metadata: {}, bytes: 200 * 1_048_576 + 1 });
 
     await environment.processor.process({
       v: 1,

@@ -64,7 +64,7 @@ describe('handing a batch job over', () => {
 
     expect(sent).toEqual([{ job: shardJob('job'), delaySeconds: 0 }]);
     expect([...((await store.read('job'))?.results.keys() ?? [])]).toEqual([0]);
-    expect(store.isHeld('job')).toBe(false);
+    expect(store.isLeased('job')).toBe(false);
     await delivery;
   });
 
@@ -91,16 +91,16 @@ describe('handing a batch job over', () => {
     expect(sent).toHaveLength(1);
   });
 
-  it('rejects and ends what runs when it loses its hold', async () => {
+  it('rejects and ends what runs when it loses its lease', async () => {
     const { processor, agent, sent, store } = makeProcessor({
       script: ({ signal }) => untilAborted(signal),
     });
     const delivery = processor.process(jobOf('job', messages(2)));
     await expect.poll(() => agent.asked).toHaveLength(2);
 
-    store.loseHold('job');
+    store.loseLease('job');
 
-    await expect(delivery).rejects.toThrow('The hold is gone');
+    await expect(delivery).rejects.toThrow('The lease is gone');
     expect(sent).toEqual([]);
   });
 
@@ -146,7 +146,7 @@ describe('a batch job whose storage is away', () => {
 
     await expect(delivery).rejects.toThrow('storage away');
     expect(agent.asked).toEqual(['m0', 'm1']);
-    expect(store.isHeld('job')).toBe(false);
+    expect(store.isLeased('job')).toBe(false);
   });
 
   it('Q11: goes on without a loss when storage is back', async () => {

@@ -5,14 +5,15 @@ import { ServiceError } from '../../../shared/errors.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
+function batchThat(process: Batch['processor']['process']): () => Promise<Batch> {
+  return async () => ({ processor: { process } }) as Batch;
+}
+
 async function deliver(insertionTime: unknown) {
   const { telemetry, value } = createMeteredTelemetry();
   const handled: unknown[] = [];
-  const batch = async (): Promise<Batch> => ({}) as Batch;
-  const handler = queueHandler(
-    async () => ({ telemetry, batch }),
-    async (message) => void handled.push(message),
-  );
+  const batch = batchThat(async (message) => void handled.push(message));
+  const handler = queueHandler(async () => ({ telemetry, batch }));
   await handler('hello', new InvocationContext({ triggerMetadata: { insertionTime } }));
   return { handled, value };
 }
@@ -26,7 +27,7 @@ const EXPECTED = {
   defect: { code: 'internal', cause: 'TypeError' },
 };
 
-describe('asQueueHandler', () => {
+describe('queueHandler', () => {
   it.each([
     [new ServiceError('storage_unavailable', 'Away', { cause: refused() }), 'warn'],
     [new TypeError('A defect'), 'error'],
@@ -35,11 +36,8 @@ describe('asQueueHandler', () => {
     async (...of) => {
       const [thrown, level] = of;
       const telemetry = createRecordedTelemetry();
-      const batch = async (): Promise<Batch> => ({}) as Batch;
-      const handler = queueHandler(
-        async () => ({ telemetry, batch }),
-        () => Promise.reject(thrown),
-      );
+      const batch = batchThat(() => Promise.reject(thrown));
+      const handler = queueHandler(async () => ({ telemetry, batch }));
 
       await expect(handler('hello', new InvocationContext())).rejects.toBe(thrown);
 

@@ -33,7 +33,7 @@ async function* eventsOf(...data: unknown[]): AsyncGenerator<SseEvent> {
 }
 
 describe('sseResponse', () => {
-  it('frames each event and tells nobody to buffer or store', async () => {
+  it('frames each event and forbids buffering and storing', async () => {
     const response = sseResponse(eventsOf({ text: 'a' }, 'b\nc'), QUIET);
 
     expect(response.headers).toEqual({
@@ -75,7 +75,7 @@ describe('sseResponse', () => {
     expect(rest).toMatch(/event: done\ndata: 1\n\n$/);
   });
 
-  it('pulls nothing before the reader asks', async () => {
+  it('pulls nothing before the reader reads', async () => {
     let pulled = 0;
     async function* counted(): AsyncGenerator<SseEvent> {
       for (;;) {
@@ -96,7 +96,7 @@ describe('sseResponse', () => {
     await reader.cancel();
   });
 
-  it('waits for the connection to drain before it asks the source', async () => {
+  it('waits for the connection to drain before it reads the source', async () => {
     const drained = Promise.withResolvers<void>();
     let pulled = 0;
     async function* counted(): AsyncGenerator<SseEvent> {
@@ -132,7 +132,7 @@ describe('sseResponse', () => {
     expect(text).toBe('event: delta\ndata: 1\n\nevent: error\ndata: "failed"\n\n');
   });
 
-  it('ends without a last event when nobody is there to read it', async () => {
+  it('ends without a last event when the client has disconnected', async () => {
     async function* failing(): AsyncGenerator<SseEvent> {
       yield { event: 'delta', data: 1 };
       throw new Error('secret');
@@ -156,7 +156,7 @@ describe('sseResponse', () => {
     expect(ended).toEqual(['complete']);
   });
 
-  it('turns data that is no JSON into the last event', async () => {
+  it('ends with the last event when data is not JSON', async () => {
     expect(await textOf(eventsOf(1n))).toBe('event: error\ndata: "failed"\n\n');
   });
 

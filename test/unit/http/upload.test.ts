@@ -1,24 +1,37 @@
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../shared/errors.ts';
-import { boundaryOf, readMultipart } from '../../../shared/http/upload.ts';
+import { boundaryOf, readForm, type FormOptions } from '../../../shared/http/upload.ts';
 
 async function* pieces(content: Uint8Array, bytes: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < content.length; at += bytes) yield content.subarray(at, at + bytes);
 }
 
-async function read(content: string | Uint8Array, { boundary = 'b', bytes = 3 } = {}) {
-  const parts: { name: string; filename: string | undefined; text: string }[] = [];
-  for await (const part of readMultipart(pieces(Buffer.from(content), bytes), boundary)) {
-    const chunks = await Array.fromAsync(part.chunks);
-    const { name, filename } = part;
-    parts.push({ name, filename, text: Buffer.concat(chunks).toString('utf8') });
-  }
-  return parts;
+interface ReadOptions extends Partial<FormOptions> {
+  readonly bytes?: number;
+}
+
+async function read(content: string | Uint8Array, { bytes = 3, ...options }: ReadOptions = {}) {
+  const files: { filename: string | undefined; text: string }[] = [];
+  const fields = await readForm(pieces(Buffer.from(content), bytes), {
+    boundary: 'b',
+    fields: ['purpose'],
+    onStart: async () => undefined,
+    async onFile({ filename, chunks }) {
+      const read = await Array.fromAsync(chunks);
+      files.push({ filename, text: Buffer.concat(read).toString('utf8') });
+    },
+    ...options,
+  });
+  return { files, fields: Object.fromEntries(fields) };
+}
+
+function part(disposition: string, content: string): string {
+  return `--b\r\nContent-Disposition: form-data; ${disposition}\r\n\r\n${content}\r\n`;
 }
 
 const HEAD = 'Content-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n';
 
-describe('readMultipart', () => {
+describe('readForm', () => {
   it.each([1, 2, 5, 17, 100_000])(
     'reads what FormData writes, in pieces of %i bytes',
     async (n) => {
@@ -28,59 +41,66 @@ describe('readMultipart', () => {
       form.set('purpose', 'batch');
       const written = new Response(form);
       const boundary = boundaryOf(written.headers.get('content-type') ?? '');
+      const body = new Uint8Array(await written.arrayBuffer());
 
-      const parts = await read(new Uint8Array(await written.arrayBuffer()), { boundary, bytes: n });
+      const { files, fields } = await read(body, { boundary, bytes: n });
 
-      expect(parts).toEqual([
-        { name: 'file', filename: 'größe "x"\r\n.jsonl', text: content },
-        { name: 'purpose', filename: undefined, text: 'batch' },
-      ]);
+      expect(files).toEqual([{ filename: 'größe "x"\r\n.jsonl', text: content }]);
+      expect(fields).toEqual({ purpose: 'batch' });
     },
   );
 
   it('reads names without quotes, as .NET writes them', async () => {
-    const head = (rest: string) => `Content-Disposition: form-data; ${rest}\r\n\r\n`;
-    const file = head("name=file; filename=in.jsonl; filename*=utf-8''in.jsonl");
+    const file = part("name=file; filename=in.jsonl; filename*=utf-8''in.jsonl", 'x');
 
-    const parts = await read(`--b\r\n${file}x\r\n--b\r\n${head('name=purpose')}batch\r\n--b--\r\n`);
+    const { files, fields } = await read(`${file}${part('name=purpose', 'batch')}--b--\r\n`);
 
-    expect(parts).toEqual([
-      { name: 'file', filename: 'in.jsonl', text: 'x' },
-      { name: 'purpose', filename: undefined, text: 'batch' },
-    ]);
+    expect(files).toEqual([{ filename: 'in.jsonl', text: 'x' }]);
+    expect(fields).toEqual({ purpose: 'batch' });
   });
 
-  it('holds no more than a chunk and a boundary of a large file', async () => {
+  it('holds no more than a few chunks of a large file, however slowly it is stored', async () => {
     const chunk = Buffer.alloc(65_536, 'x');
     let given = 0;
-    let largest = 0;
+    let stored = 0;
+    let mostAhead = 0;
     async function* body(): AsyncGenerator<Uint8Array> {
       yield Buffer.from(`--b\r\n${HEAD}`);
       for (; given < 200; given += 1) yield chunk;
       yield Buffer.from('\r\n--b--\r\n');
     }
 
-    let bytes = 0;
-    for await (const part of readMultipart(body(), 'b')) {
-      for await (const piece of part.chunks) {
-        largest = Math.max(largest, piece.byteLength);
-        bytes += piece.byteLength;
-      }
-    }
+    await readForm(body(), {
+      boundary: 'b',
+      fields: [],
+      onStart: async () => undefined,
+      async onFile({ chunks }) {
+        for await (const bytes of chunks) {
+          stored += bytes.byteLength;
+          await new Promise(setImmediate);
+          mostAhead = Math.max(mostAhead, given * chunk.byteLength - stored);
+        }
+      },
+    });
 
-    expect(bytes).toBe(200 * chunk.byteLength);
-    expect(largest).toBeLessThan(2 * chunk.byteLength);
+    expect(stored).toBe(200 * chunk.byteLength);
+    expect(mostAhead).toBeLessThan(8 * chunk.byteLength);
   });
 
-  it('gets past a part that nobody reads', async () => {
-    const names: string[] = [];
-    const text = `--b\r\n${HEAD}skipped\r\n--b\r\n${HEAD.replace('"file"', '"next"')}x\r\n--b--`;
+  it('ignores fields that the route does not know, whatever their size', async () => {
+    const unknown = part('name="note"', 'y'.repeat(5_000));
 
-    for await (const part of readMultipart(pieces(Buffer.from(text), 4), 'b')) {
-      names.push(part.name);
-    }
+    const { files, fields } = await read(`${unknown}--b\r\n${HEAD}x\r\n--b--`);
 
-    expect(names).toEqual(['file', 'next']);
+    expect(files).toEqual([{ filename: 'a.jsonl', text: 'x' }]);
+    expect(fields).toEqual({});
+  });
+
+  it.each([
+    ['headers without a name', '--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b--'],
+    ['headers that are too long', `--b\r\nX: ${'y'.repeat(9_000)}\r\n${HEAD}x\r\n--b--`],
+  ])('ignores a part with %s', async (_case, text) => {
+    expect(await read(text, { bytes: 1_000 })).toEqual({ files: [], fields: {} });
   });
 
   it.each([
@@ -88,15 +108,65 @@ describe('readMultipart', () => {
     ['text before the first boundary', `hello\r\n--b\r\n${HEAD}x\r\n--b--`],
     ['JSON', '{"headers":{}}'],
     ['no end', `--b\r\n${HEAD}x`],
-    ['an end that says nothing', `--b\r\n${HEAD}x\r\n--b`],
+    ['an end that is not a final boundary', `--b\r\n${HEAD}x\r\n--b`],
     ['headers without an end', `--b\r\nContent-Disposition: form-data; name="file"`],
-    ['headers without a name', '--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b--'],
-    ['headers that are too long', `--b\r\nX: ${'y'.repeat(9_000)}\r\n\r\nx\r\n--b--`],
+    ['two files', `--b\r\n${HEAD}x\r\n--b\r\n${HEAD}y\r\n--b--`],
+    ['a field that is too long', `${part('name="purpose"', 'y'.repeat(1_025))}--b--`],
+    ['17 parts', `${part('name="note"', 'y').repeat(17)}--b--`],
   ])('refuses a body of %s', async (_case, text) => {
     const reading = read(text, { bytes: 1_000 });
 
     await expect(reading).rejects.toThrow(ServiceError);
     await expect(reading).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+
+  it('starts only when the body proved to be a form', async () => {
+    const started: string[] = [];
+    const onStart = async () => void started.push('started');
+
+    await expect(read('{"a":"\n--b\r\n"}', { onStart })).rejects.toThrow(ServiceError);
+    await read(`--b\r\n${HEAD}x\r\n--b--`, { onStart });
+
+    expect(started).toEqual(['started']);
+  });
+
+  it('ends the storing of a file whose form is cut off, and rejects after it ended', async () => {
+    let stored: unknown;
+    const onFile: FormOptions['onFile'] = async ({ chunks }) => {
+      stored = await Array.fromAsync(chunks).catch((error: unknown) => error);
+      throw stored;
+    };
+
+    const reading = read(`--b\r\n${HEAD}x`, { onFile });
+
+    await expect(reading).rejects.toMatchObject({ code: 'invalid_request' });
+    expect(stored).toBeInstanceOf(Error);
+  });
+
+  it('rejects with the error of the body and with that of the storing of the file', async () => {
+    const bodyError = new ServiceError('payload_too_large', 'Too large');
+    const storageError = new ServiceError('storage_unavailable', 'Unavailable');
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(`--b\r\n${HEAD}x`);
+      throw bodyError;
+    }
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(`--b\r\n${HEAD}x`);
+      await new Promise(() => undefined);
+    }
+    const options = { boundary: 'b', fields: [], onStart: async () => undefined };
+
+    const cutOff = readForm(broken(), {
+      ...options,
+      onFile: async ({ chunks }) => void (await Array.fromAsync(chunks)),
+    });
+    const notStored = readForm(endless(), {
+      ...options,
+      onFile: () => Promise.reject(storageError),
+    });
+
+    await expect(cutOff).rejects.toBe(bodyError);
+    await expect(notStored).rejects.toBe(storageError);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { timedOutAnswer } from '../../../shared/model/upstream-error.ts';
+import { timedOutResponse } from '../../../shared/model/upstream-error.ts';
 import type { ModelResponse } from '../../../shared/model/model.ts';
 import type {
   EndpointCall,
@@ -33,9 +33,9 @@ function setUp(client: Partial<EndpointClient>, prices = {}) {
   const whole: EndpointClient = {
     complete: async () => ANSWER,
     async *stream() {
-      yield { type: 'text', text: 'a' };
-      yield { type: 'text', text: 'b' };
-      yield { type: 'answer', answer: ANSWER };
+      yield { type: 'text-delta', text: 'a' };
+      yield { type: 'text-delta', text: 'b' };
+      yield { type: 'done', response: ANSWER };
     },
     ...client,
   };
@@ -85,7 +85,7 @@ describe('traceEndpoint', () => {
 
   it('ends with the code of what was thrown', async () => {
     const { traced, call, spans, value } = setUp({
-      complete: () => Promise.reject(timedOutAnswer('too late')),
+      complete: () => Promise.reject(timedOutResponse('too late')),
     });
 
     await expect(traced.complete(REQUEST, call)).rejects.toThrow('in time');
@@ -109,7 +109,7 @@ describe('traceEndpoint', () => {
     const { traced, call, controller, spans } = setUp({});
 
     for await (const event of traced.stream(REQUEST, call)) {
-      expect(event.type).toBe('text');
+      expect(event.type).toBe('text-delta');
       break;
     }
     await traced.stream(REQUEST, call).next();

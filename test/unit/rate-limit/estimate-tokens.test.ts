@@ -8,10 +8,6 @@ describe('the estimate of tokens', () => {
     expect(estimateTokens({ texts, maxOutputTokens: 500 })).toBe(110 + 8 + 500);
   });
 
-  it('expects a long answer from a caller who names no bound', () => {
-    expect(estimateTokens({ texts: [] })).toBe(1_000);
-  });
-
   it('counts scripts with few characters to a token for more than Latin ones', () => {
     const latin = estimateTokens({ texts: ['a'.repeat(100)], maxOutputTokens: 0 });
     const chinese = estimateTokens({ texts: ['好'.repeat(100)], maxOutputTokens: 0 });

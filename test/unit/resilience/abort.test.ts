@@ -13,14 +13,14 @@ describe('watchdog', () => {
   it('bites once when nothing happens for the whole time', () => {
     const bite = vi.fn();
     const watchdog = createIdleTimer(bite);
-    watchdog.begin(1_000);
+    watchdog.start(1_000);
 
     vi.advanceTimersByTime(999);
     expect(bite).not.toHaveBeenCalled();
     vi.advanceTimersByTime(5_000);
 
     expect(bite).toHaveBeenCalledTimes(1);
-    expect(watchdog.hasBitten()).toBe(true);
+    expect(watchdog.timedOut()).toBe(true);
     expect(vi.getTimerCount()).toBe(0);
   });
 
@@ -29,11 +29,11 @@ describe('watchdog', () => {
     const watchdog = createIdleTimer(bite);
 
     for (let i = 0; i < 20; i += 1) {
-      watchdog.begin(1_000);
+      watchdog.start(1_000);
       vi.advanceTimersByTime(900);
-      watchdog.end();
+      watchdog.pause();
     }
-    watchdog.begin(1_000);
+    watchdog.start(1_000);
     vi.advanceTimersByTime(999);
 
     expect(bite).not.toHaveBeenCalled();
@@ -44,11 +44,11 @@ describe('watchdog', () => {
   it('does not count the time between an end and the next beginning', () => {
     const bite = vi.fn();
     const watchdog = createIdleTimer(bite);
-    watchdog.begin(1_000);
-    watchdog.end();
+    watchdog.start(1_000);
+    watchdog.pause();
 
     vi.advanceTimersByTime(60_000);
-    watchdog.begin(1_000);
+    watchdog.start(1_000);
     vi.advanceTimersByTime(999);
 
     expect(bite).not.toHaveBeenCalled();
@@ -57,8 +57,8 @@ describe('watchdog', () => {
   it('obeys a limit that is shorter than the one before', () => {
     const bite = vi.fn();
     const watchdog = createIdleTimer(bite);
-    watchdog.begin(20_000);
-    watchdog.begin(100);
+    watchdog.start(20_000);
+    watchdog.start(100);
 
     vi.advanceTimersByTime(101);
 
@@ -70,12 +70,12 @@ describe('watchdog', () => {
     const watchdog = createIdleTimer(() => undefined);
 
     for (let i = 0; i < 1_000; i += 1) {
-      watchdog.begin(10_000);
-      watchdog.end();
+      watchdog.start(10_000);
+      watchdog.pause();
     }
 
     expect(schedule).toHaveBeenCalledTimes(1);
-    watchdog.stop();
+    watchdog.dispose();
     expect(vi.getTimerCount()).toBe(0);
     schedule.mockRestore();
   });

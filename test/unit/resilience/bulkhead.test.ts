@@ -7,10 +7,10 @@ describe('bulkhead', () => {
   it('admits up to its limit, queues up to its line, and refuses the rest at once', async () => {
     const bulkhead = createBulkhead({ maxConcurrent: 2, maxQueued: 1 });
 
-    const first = await bulkhead.enter(never);
-    const second = await bulkhead.enter(never);
-    const queued = bulkhead.enter(never);
-    const refused = await bulkhead.enter(never);
+    const first = await bulkhead.acquire(never);
+    const second = await bulkhead.acquire(never);
+    const queued = bulkhead.acquire(never);
+    const refused = await bulkhead.acquire(never);
 
     expect([first, second].every((leave) => leave !== undefined)).toBe(true);
     expect(refused).toBeUndefined();
@@ -22,9 +22,9 @@ describe('bulkhead', () => {
   it('gives slots to waiters in the order in which they came', async () => {
     const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueued: 3 });
     const order: number[] = [];
-    const leave = await bulkhead.enter(never);
+    const leave = await bulkhead.acquire(never);
     const waiters = [1, 2, 3].map(async (number) => {
-      const leaveNext = await bulkhead.enter(never);
+      const leaveNext = await bulkhead.acquire(never);
       order.push(number);
       leaveNext?.();
     });
@@ -37,20 +37,20 @@ describe('bulkhead', () => {
 
   it('frees one slot however often a caller leaves', async () => {
     const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueued: 0 });
-    const leave = await bulkhead.enter(never);
+    const leave = await bulkhead.acquire(never);
 
     leave?.();
     leave?.();
-    await bulkhead.enter(never);
+    await bulkhead.acquire(never);
 
-    expect(await bulkhead.enter(never)).toBeUndefined();
+    expect(await bulkhead.acquire(never)).toBeUndefined();
   });
 
   it('ends a wait with the reason of the signal and gives the place in line to others', async () => {
     const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueued: 1 });
-    const leave = await bulkhead.enter(never);
+    const leave = await bulkhead.acquire(never);
     const caller = new AbortController();
-    const waiting = bulkhead.enter(caller.signal);
+    const waiting = bulkhead.acquire(caller.signal);
     expect(bulkhead.hasRoom()).toBe(false);
 
     caller.abort(new Error('client gone'));
@@ -58,15 +58,15 @@ describe('bulkhead', () => {
     await expect(waiting).rejects.toThrow('client gone');
     expect(bulkhead.hasRoom()).toBe(true);
     leave?.();
-    expect(await bulkhead.enter(never)).toBeDefined();
+    expect(await bulkhead.acquire(never)).toBeDefined();
   });
 
   it('lets nobody in whose signal has aborted already', async () => {
     const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueued: 1 });
 
-    const entering = bulkhead.enter(AbortSignal.abort(new Error('too late')));
+    const entering = bulkhead.acquire(AbortSignal.abort(new Error('too late')));
 
     await expect(entering).rejects.toThrow('too late');
-    expect(await bulkhead.enter(never)).toBeDefined();
+    expect(await bulkhead.acquire(never)).toBeDefined();
   });
 });

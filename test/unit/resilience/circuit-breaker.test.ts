@@ -22,7 +22,7 @@ function createScene() {
 }
 
 function enter(breaker: CircuitBreaker): CircuitPermit {
-  const pass = breaker.enter();
+  const pass = breaker.tryAcquire();
   if (pass === undefined) throw new Error('The circuit let nobody in');
   return pass;
 }
@@ -40,7 +40,7 @@ describe('circuit breaker', () => {
     failTimes(breaker, 1);
 
     expect(breaker.state()).toBe('open');
-    expect(breaker.enter()).toBeUndefined();
+    expect(breaker.tryAcquire()).toBeUndefined();
     pass(10_000);
     expect(breaker.retryInMs()).toBe(20_000);
     expect(changes).toEqual(['open']);
@@ -72,12 +72,12 @@ describe('circuit breaker', () => {
     pass(HALF_OPEN_AFTER_MS);
     expect(breaker.state()).toBe('half-open');
 
-    const probe = breaker.enter();
-    const others = [breaker.enter(), breaker.enter()];
+    const probe = breaker.tryAcquire();
+    const others = [breaker.tryAcquire(), breaker.tryAcquire()];
 
     expect(probe).toBeDefined();
     expect(others).toEqual([undefined, undefined]);
-    expect(breaker.mayEnter()).toBe(false);
+    expect(breaker.isCallPermitted()).toBe(false);
   });
 
   it('closes when the probe succeeds and opens again for the whole time when it fails', () => {
@@ -99,17 +99,17 @@ describe('circuit breaker', () => {
     failTimes(breaker, 5);
     pass(HALF_OPEN_AFTER_MS);
 
-    enter(breaker).leave();
+    enter(breaker).release();
 
     expect(breaker.state()).toBe('half-open');
-    expect(breaker.mayEnter()).toBe(true);
+    expect(breaker.isCallPermitted()).toBe(true);
   });
 
   it('counts nothing for calls without a verdict while it is closed', () => {
     const { breaker } = createScene();
     failTimes(breaker, 4);
 
-    for (let i = 0; i < 100; i += 1) enter(breaker).leave();
+    for (let i = 0; i < 100; i += 1) enter(breaker).release();
     failTimes(breaker, 1);
 
     expect(breaker.state()).toBe('open');
@@ -124,7 +124,7 @@ describe('circuit breaker', () => {
     probe.progress();
 
     expect(breaker.state()).toBe('closed');
-    expect(breaker.mayEnter()).toBe(true);
+    expect(breaker.isCallPermitted()).toBe(true);
     probe.fail();
     failTimes(breaker, 3);
     expect(breaker.state()).toBe('closed');
@@ -142,7 +142,7 @@ describe('circuit breaker', () => {
     late.forEach((call) => call.succeed());
 
     expect(breaker.state()).toBe('half-open');
-    expect(breaker.mayEnter()).toBe(false);
+    expect(breaker.isCallPermitted()).toBe(false);
     probe.succeed();
     expect(breaker.state()).toBe('closed');
   });
@@ -152,7 +152,7 @@ describe('circuit breaker', () => {
     failTimes(breaker, 4);
     const call = enter(breaker);
 
-    call.leave();
+    call.release();
     call.fail();
 
     expect(breaker.state()).toBe('closed');
@@ -166,7 +166,7 @@ describe('circuit breaker', () => {
 
     expect(breaker.retryInMs()).toBe(HALF_OPEN_AFTER_MS);
     pass(HALF_OPEN_AFTER_MS);
-    expect(breaker.mayEnter()).toBe(true);
+    expect(breaker.isCallPermitted()).toBe(true);
   });
 
   it('almost never opens for one random fault in five', () => {
@@ -179,7 +179,7 @@ describe('circuit breaker', () => {
 
     for (let run = 0; run < 200; run += 1) {
       const { breaker, changes } = createScene();
-      for (let i = 0; i < 1_440 && breaker.mayEnter(); i += 1) {
+      for (let i = 0; i < 1_440 && breaker.isCallPermitted(); i += 1) {
         if (random() < 0.2) enter(breaker).fail();
         else enter(breaker).succeed();
       }

@@ -104,7 +104,7 @@ describe('createLogSink', () => {
       message: 'request failed',
       fields: { code: 'internal', cause: 'TypeError <- RangeError', place: 'run agent.ts:7:1' },
     });
-    log({ level: 'warn', message: 'model call given up', fields: { cause: 'UpstreamFailure x' } });
+    log({ level: 'warn', message: 'model call failed', fields: { cause: 'UpstreamFailure x' } });
 
     expect(records[0]?.attributes).toMatchObject({
       'exception.type': 'TypeError',

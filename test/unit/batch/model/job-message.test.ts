@@ -140,7 +140,7 @@ describe('parseItem', () => {
     ['another url', { ...itemOf('hi'), url: '/v1/embeddings' }, 'url'],
     ['a field that is not known', { ...itemOf('hi'), methode: 'POST' }, 'methode'],
   ])('refuses an item that has or is %s, by its field', (_case, item, param) => {
-    expect(parseItem(item)).toMatchObject({ ok: false, fault: { param } });
+    expect(parseItem(item)).toMatchObject({ ok: false, issue: { param } });
   });
 
   it('accepts a custom_id and a body', () => {

@@ -25,7 +25,7 @@ describe('a batch job', () => {
       error: null,
     });
     expect(view?.results.size).toBe(2);
-    expect(store.isHeld('job')).toBe(false);
+    expect(store.isLeased('job')).toBe(false);
   });
 
   it('Q1: keeps what is no job with the reason, and asks nothing', async () => {

@@ -5,23 +5,23 @@ import { StaleConnectionError } from '../../../../shared/model/http-client.ts';
 const reset = Object.assign(new Error('read ECONNRESET 192.0.2.7'), { code: 'ECONNRESET' });
 
 describe('mapTransportError', () => {
-  it('counts a connection that broke against the endpoint, and names no address', () => {
+  it('counts a broken connection as a failure of the endpoint, without its address', () => {
     const failure = mapTransportError(reset);
 
     expect(failure).toMatchObject({
       code: 'upstream_unavailable',
-      remedy: 'later',
-      unhealthy: true,
+      retryMode: 'backoff',
+      countsAsFailure: true,
       cause: { code: 'ECONNRESET' },
     });
     expect(String(failure.cause)).not.toContain('192.0.2.7');
   });
 
-  it('counts a kept connection that was closed as it was used against nobody', () => {
+  it('does not count a reused connection that the server had closed', () => {
     expect(mapTransportError(new StaleConnectionError(reset))).toMatchObject({
       code: 'upstream_unavailable',
-      remedy: 'later',
-      unhealthy: false,
+      retryMode: 'backoff',
+      countsAsFailure: false,
       cause: { code: 'ECONNRESET' },
     });
   });
