@@ -35,7 +35,7 @@ const CHAT = 'dev/slow-10000 a chat';
 const WELL: End = {
   succeeded: Array<number>(JOBS).fill(ITEMS),
   failed: 0,
-  entries: ['closed', 'job', 'opened', 'refused', 'result'],
+  entries: ['closed', 'job', 'opened', 'result', 'throttled'],
   poisoned: 0,
   failedDeliveries: [],
 };
