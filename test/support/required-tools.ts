@@ -7,19 +7,27 @@ interface Tool {
   readonly programs: readonly string[];
   /** How a developer installs it, as printed at the end of `npm test`. */
   readonly install: string;
+  /** The only platform that has it, such as `linux-x64`. */
+  readonly platform?: string;
 }
 
+export type ToolName = 'redis-server' | 'dotnet' | 'the Bicep compiler' | 'chromium';
+
 /** Programs that some tests start and that npm cannot install. */
-const TOOLS = {
+const TOOLS: Readonly<Record<ToolName, Tool>> = {
   'redis-server': { programs: ['redis-server'], install: 'apt-get install redis-server' },
   dotnet: { programs: ['dotnet'], install: 'the .NET SDK from https://dot.net' },
+  // The compiler is fetched by `dotnet`.
+  'the Bicep compiler': {
+    programs: ['dotnet'],
+    platform: 'linux-x64',
+    install: 'Linux on x64 and the .NET SDK from https://dot.net',
+  },
   chromium: {
     programs: ['chromium', 'chromium-browser', 'google-chrome'],
     install: 'apt-get install chromium',
   },
-} as const satisfies Record<string, Tool>;
-
-export type ToolName = keyof typeof TOOLS;
+};
 
 declare module 'vitest' {
   interface TaskMeta {
@@ -36,8 +44,9 @@ export function requireTool(
   name: ToolName,
   environment: NodeJS.ProcessEnv = process.env,
 ): TestOptions {
-  if (findTool(name, environment) !== undefined) return {};
-  const { install } = TOOLS[name];
+  const { install, platform } = TOOLS[name];
+  const isPlatform = platform === undefined || platform === `${process.platform}-${process.arch}`;
+  if (isPlatform && findTool(name, environment) !== undefined) return {};
   if (isSet(environment['CI'])) {
     throw new Error(`Cannot run these tests as ${name} must be installed: ${install}`);
   }
