@@ -81,12 +81,14 @@ describe('POST /api/chat when the model', () => {
   it('is still thinking when the client leaves is told to stop (H1)', async () => {
     const { url, model } = await start({ model: 'dev/slow-500000' });
     const client = new AbortController();
-    const pending = postChat(url, { message: 'Hi' }, { signal: client.signal });
+    const left = expect(
+      postChat(url, { message: 'Hi' }, { signal: client.signal }),
+    ).rejects.toThrow();
     await eventually('the model is asked', () => model.calls().length === 1);
 
     client.abort();
 
-    await expect(pending).rejects.toThrow();
+    await left;
     await eventually('the call is aborted', () => model.calls()[0]?.status === 'aborted');
   });
 

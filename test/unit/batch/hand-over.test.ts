@@ -95,12 +95,14 @@ describe('handing a batch job over', () => {
     const { processor, agent, sent, store } = makeProcessor({
       script: ({ signal }) => untilAborted(signal),
     });
-    const delivery = processor.process(jobOf('job', messages(2)));
+    const rejection = expect(processor.process(jobOf('job', messages(2)))).rejects.toThrow(
+      'The lease is gone',
+    );
     await expect.poll(() => agent.asked).toHaveLength(2);
 
     store.loseLease('job');
 
-    await expect(delivery).rejects.toThrow('The lease is gone');
+    await rejection;
     expect(sent).toEqual([]);
   });
 
