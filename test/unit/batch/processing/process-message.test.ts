@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../../shared/errors.ts';
 import { itemOf, jobOf, messages, shardJob } from '../../../support/batch/jobs.ts';
 import { makeProcessor } from '../../../support/batch/make-processor.ts';
@@ -90,7 +90,7 @@ describe('a batch job', () => {
     const { processor, agent, sent } = makeProcessor({ script: () => gate.promise });
     const job = jobOf('job', ['hi']);
     const first = processor.process(job);
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(1));
+    await expect.poll(() => agent.asked).toHaveLength(1);
 
     await processor.process(job);
 
