@@ -4,7 +4,12 @@ import { startCompetitors, type Competitor } from './bench/competitors.ts';
 import { measureBatch } from './bench/measure-batch.ts';
 import { measureCache } from './bench/measure-cache.ts';
 import { measureLimiter } from './bench/measure-limiter.ts';
-import { measureLoading, measureZip, type LoadFigures } from './bench/measure-package.ts';
+import {
+  measureCloudLoading,
+  measureLoading,
+  measureZip,
+  type LoadFigures,
+} from './bench/measure-package.ts';
 import { measureLoad, measureSingles, median, type Rounds } from './bench/measure-requests.ts';
 import { readMemoryMb } from './bench/read-memory.ts';
 import { toTextTable } from './bench/report.ts';
@@ -37,10 +42,11 @@ async function main(): Promise<number> {
     const dist = join(PROJECT_ROOT, 'dist');
     const bare = join(PROJECT_ROOT, 'dev', 'bench', 'pass-through');
     const [ours = EMPTY, bareApp = EMPTY] = await measureLoading([dist, bare]);
+    const cloud = await measureCloudLoading(dist);
     if (values.batch) say('a batch of 1,000 items');
     const batch = values.batch ? await measureBatch() : undefined;
     const zipBytes = await measureZip(dist);
-    const rows = [...toSpeedRows({ figures, ours, bareApp, zipBytes, batch }), ...ofCaller];
+    const rows = [...toSpeedRows({ figures, ours, cloud, bareApp, zipBytes, batch }), ...ofCaller];
     console.log(`\n${toTextTable(rows)}`);
     if (values.write) await writePage(rows, figures);
     return rows.some(({ isMet }) => isMet === false) ? 1 : 0;

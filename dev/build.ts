@@ -13,6 +13,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { build as bundle } from 'esbuild';
 import * as z from 'zod';
 import { listBundledPackages, type BundleContents } from './build/bundled-packages.ts';
+import { shareAzureModules, stubUnusedPackages } from './build/telemetry-stubs.ts';
 import { writeThirdPartyFiles, type Project } from './build/third-party-files.ts';
 import { CliError, describeCliError } from './cli-error.ts';
 import { isRunning } from './processes.ts';
@@ -26,7 +27,7 @@ export interface BuildOptions {
 
 /** Code in a bundle may still ask for `require` and `__dirname`, which an ES module does not have. */
 const BANNER =
-  "import{createRequire}from'node:module';const require=createRequire(import.meta.url),bundleDirname=import.meta.dirname;";
+  "import{createRequire as createBundleRequire}from'node:module';const require=createBundleRequire(import.meta.url),bundleDirname=import.meta.dirname;";
 
 /** How often a build that meets another one tries to put its result in place. */
 const MAX_SWAPS = 5;
@@ -95,6 +96,7 @@ async function bundleTriggers(root: string, outDir: string): Promise<BundleConte
       legalComments: 'none',
       logLevel: 'silent',
       metafile: true,
+      plugins: [stubUnusedPackages(), shareAzureModules()],
     });
     return metafile;
   } catch (error) {

@@ -1,5 +1,7 @@
 import { app } from '@azure/functions';
+import { protectWorkerHttpServer } from '../shared/http/worker-http-server.ts';
 
+protectWorkerHttpServer();
 app.setup({
   enableHttpStream: true,
   // Where the app sends its own log lines, the host must not send them a second time.

@@ -61,6 +61,18 @@ interface ServiceOverrides {
 /** The part of the 5 s at shutdown before the last telemetry is exported. */
 const STOP_TIMEOUT_MS = 1_000;
 
+/**
+ * Defaults for the Application Insights package, which reads them from the environment: no
+ * telemetry about itself (it would also query the metadata endpoint) and no detection of host and
+ * operating system.
+ */
+export const EXPORTER_ENVIRONMENT: Environment = {
+  APPLICATION_INSIGHTS_NO_STATSBEAT: 'true',
+  APPLICATIONINSIGHTS_STATSBEAT_DISABLED: 'true',
+  APPLICATIONINSIGHTS_SDKSTATS_DISABLED: 'true',
+  OTEL_NODE_RESOURCE_DETECTORS: 'none',
+};
+
 let service: Promise<Service> | undefined;
 let lastLoggedConfigError: string | undefined;
 
@@ -74,8 +86,7 @@ export function getService(): Promise<Service> {
 }
 
 async function startService(): Promise<Service> {
-  // Disables the exporter's telemetry about itself, which also queries the metadata endpoint.
-  process.env['APPLICATION_INSIGHTS_NO_STATSBEAT'] ??= 'true';
+  for (const [name, value] of Object.entries(EXPORTER_ENVIRONMENT)) process.env[name] ??= value;
   return createService(process.env, { agentToml: await readAgentToml(import.meta.dirname) });
 }
 

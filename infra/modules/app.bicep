@@ -92,6 +92,7 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
     AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
     AZURE_CLIENT_ID: identityClientId
     AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential' // skips the other kinds of credentials
+    languageWorkers__node__arguments: '--max-http-header-size=65536' // the host forwards up to 32 KB, Node accepts 16 by default
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '220200960' // 210 MiB: a file of 200 MB and its form
     APPLICATIONINSIGHTS_CONNECTION_STRING: appInsightsConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'

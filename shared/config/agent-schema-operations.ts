@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { choice, integer, optionalNumber, ratio } from './schema-fields.ts';
+import { choice, flag, integer, optionalNumber, ratio } from './schema-fields.ts';
 
 /** The Redis that instances share, if configured. */
 export const redis = z.strictObject({
@@ -67,6 +67,10 @@ export const telemetry = z.strictObject({
     default: 1,
     purpose:
       'Ratio of traces that are exported to Application Insights; logs and metrics are always exported.',
+  }),
+  live_metrics: flag({
+    default: false,
+    purpose: 'Stream live metrics to the portal while Application Insights is configured.',
   }),
   price_per_million_input_tokens: optionalNumber({
     min: 0,

@@ -25,6 +25,7 @@ import { statusOf } from '../protocols/problem-details.ts';
 import { describeError, stackFrames } from '../telemetry/describe-error.ts';
 import type { LogFields, Telemetry } from '../telemetry/telemetry.ts';
 import { chooseTraceparent, traceFields } from '../telemetry/trace-context.ts';
+import { markStarted } from './unstarted-invocations.ts';
 
 /** nginx's status for a client that closed the request; it is only logged. */
 const CLIENT_CLOSED_REQUEST = 499;
@@ -40,6 +41,7 @@ export function publicHandler<Dependencies extends HandlerDependencies>(
 ): HttpHandler {
   trackConnections();
   return async (request, invocation) => {
+    markStarted(invocation.invocationId);
     const start = startRequest(request, invocation);
     let telemetry: Telemetry | undefined;
     let record: RequestRecord | undefined;

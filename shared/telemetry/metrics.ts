@@ -227,8 +227,8 @@ export const METRICS = {
     name: 'agent.telemetry.exports',
     kind: 'counter',
     unit: '{export}',
-    help: 'Export batches to Application Insights by signal and outcome.',
-    attributes: ['signal', 'outcome'],
+    help: 'Exports to Application Insights by outcome.',
+    attributes: ['outcome'],
   },
   eventLoopDelay: {
     name: 'nodejs.eventloop.delay',

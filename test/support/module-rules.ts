@@ -165,7 +165,7 @@ export const PACKAGES: readonly PackageRule[] = [
     in: ['shared/storage/azure/', 'shared/batch/azure-job-queue.ts'],
   },
   {
-    packages: ['@azure/monitor-opentelemetry-exporter', 'applicationinsights', '@opentelemetry/*'],
+    packages: ['@azure/logger', 'applicationinsights', '@opentelemetry/*'],
     in: ['shared/telemetry/azure-monitor/'],
   },
   { packages: ['openai'], in: ['shared/model/openai/'], typesIn: ['shared/protocols/'] },

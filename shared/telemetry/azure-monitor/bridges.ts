@@ -24,7 +24,7 @@ import type { LogFields, LogLevel, Span, SpanAttributes, SpanKind, Tracer } from
 
 type MetricForwarder = (value: number, attributes: Attributes) => void;
 
-/** Sends what the registry hears and sees on, so that nothing is measured twice. */
+/** Forwards every metric of the registry to OpenTelemetry, so that nothing is measured twice. */
 export function forwardMetrics(registry: MetricsRegistry, meter: Meter): void {
   const forwards = new Map<MetricName, MetricForwarder>();
   for (const name of Object.keys(METRICS) as MetricName[]) {
@@ -46,7 +46,7 @@ function forwardTo(meter: Meter, metric: MetricName): MetricForwarder {
     const counter = meter.createCounter(name, options);
     return (value, attributes) => counter.add(value, pick(attributes));
   }
-  // Only sum, count, least and most arrive at the other end: buckets would be counted for nothing.
+  // Application Insights stores sum, count, minimum and maximum, so buckets would be wasted.
   const advice = { explicitBucketBoundaries: [] };
   const histogram = meter.createHistogram(name, { ...options, advice });
   return (value, attributes) => histogram.record(value, pick(attributes));
@@ -77,7 +77,7 @@ const SEVERITY: Readonly<Record<LogLevel, SeverityNumber>> = {
 };
 const MAX_FIELD_CHARS = 2_000;
 
-/** Log lines as records that belong to the span of their request. */
+/** Emits log lines as records that belong to the span of their request. */
 export function createLogSink(logger: Logger, redact: Redact): LogSink {
   return (record) => {
     const { level, message, fields } = record;
@@ -102,7 +102,7 @@ function toLogAttributes(fields: LogFields, redact: Redact): AnyValueMap {
   return attributes;
 }
 
-/** A defect becomes an exception: its class and where it happened, and our text for its message. */
+/** The exception of a log line about a defect: its class, its stack frames and our message. */
 function exceptionOf({ level, message, fields }: LogRecord): AnyValueMap {
   const { cause, place } = fields;
   if (level !== 'error' || typeof cause !== 'string' || typeof place !== 'string') return {};
@@ -126,8 +126,8 @@ const KINDS: Readonly<Record<SpanKind, OtelKind>> = {
 };
 
 /**
- * Spans by explicit parents: what belongs together says so by its trace context. The context that
- * OpenTelemetry would carry along by itself is lost in streams that are read from elsewhere.
+ * Creates spans with explicit parents. The active context of OpenTelemetry is lost in streams that
+ * the platform reads.
  */
 export function createSpanTracer(tracer: OtelTracer): Tracer {
   return {
