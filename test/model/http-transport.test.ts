@@ -14,7 +14,8 @@ const GONE = new Error('client gone');
 const httpClient = createHttpClient();
 
 function send(baseUrl: string, parts: Partial<HttpPostRequest> = {}) {
-  return httpClient.postTo(`${baseUrl}/chat/completions`)({
+  return httpClient.post({
+    address: `${baseUrl}/chat/completions`,
     headers: { 'content-type': 'application/json' },
     body: '{}',
     signal: new AbortController().signal,
