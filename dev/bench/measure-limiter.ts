@@ -84,7 +84,8 @@ function sharedBuckets(server: Server): SharedBuckets {
   const url = `http://127.0.0.1:${port}`;
   const redis = createRedisClient({ url, token: 'bench', timeoutMs: 5_000 });
   return {
-    bucketsOf: (policy) => createRedisBuckets({ ...policy, redis, prefix: 'limits' }),
+    bucketsOf: (policy) =>
+      createRedisBuckets({ ...policy, redis, prefix: 'limits', clock: systemClock }),
     execute: (work) => work(),
     state: () => 'ready',
   };
@@ -95,7 +96,7 @@ async function startStandIn(): Promise<Server> {
   const server = createServer((request, response) => {
     void text(request).then((body) => {
       const commands = JSON.parse(body) as unknown[];
-      const one = { result: [CAPACITY - 1, Date.now() + 60_000, CAPACITY] };
+      const one = { result: [1, CAPACITY - 1, 60_000, CAPACITY] };
       const isPipeline = request.url !== '/';
       response.setHeader('content-type', 'application/json');
       response.end(JSON.stringify(isPipeline ? commands.map(() => one) : one));

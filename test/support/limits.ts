@@ -88,7 +88,7 @@ export function createRedisParts(options: RedisPartsOptions): RedisParts {
     telemetry,
   });
   const shared: SharedBuckets = {
-    bucketsOf: (policy) => createRedisBuckets({ ...policy, redis, prefix: 'limits' }),
+    bucketsOf: (policy) => createRedisBuckets({ ...policy, redis, prefix: 'limits', clock }),
     execute: (work) => circuit.execute(work),
     state: () => circuit.state(),
   };

@@ -171,7 +171,11 @@ export const PACKAGES: readonly PackageRule[] = [
   { packages: ['openai'], in: ['shared/model/openai/'], typesIn: ['shared/protocols/'] },
   { packages: ['eventsource-parser'], in: ['shared/model/openai/'] },
   { packages: ['cockatiel'], in: ['shared/resilience/'] },
-  { packages: ['@upstash/redis'], in: ['shared/redis/'], typesIn: ['shared/cache/'] },
+  {
+    packages: ['@upstash/redis'],
+    in: ['shared/redis/'],
+    typesIn: ['shared/cache/'],
+  },
   { packages: ['@upstash/ratelimit'], in: ['shared/rate-limit/'] },
   { packages: ['lru-cache'], in: ['shared/cache/', 'shared/rate-limit/'] },
   { packages: ['smol-toml'], in: ['shared/config/'] },
