@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Agent, createAgent, estimateInput, type PromptOptions } from './agent/agent.ts';
+import type { Agent } from './agent/agent.ts';
+import { estimateInput, type PromptOptions } from './agent/model-request.ts';
+import { createAgent } from './agent/run-loop.ts';
+import type { Tool } from './agent/tool.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
 import { createTracedAgent } from './agent/traced-agent.ts';
 import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
@@ -19,6 +22,7 @@ import {
   createConfiguredCache,
   createSharedRedis,
 } from './composition-root/redis-and-cache.ts';
+import { createOwnTools, runLimitsOf } from './composition-root/tools.ts';
 import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -107,12 +111,13 @@ export async function createService(
 ): Promise<Service> {
   const base = await createBase(environment, overrides);
   const { settings, secrets, credential, clock, telemetry, metrics } = base;
-  const prompt = promptOptionsOf(settings);
+  const tools = await createOwnTools(settings, clock);
+  const prompt = promptOptionsOf(settings, tools);
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
   const cache = createConfiguredCache({ settings, redis, clock });
   const callers = createCallerAccess(settings, secrets);
-  const agent = createServiceAgent(settings, { model, cache });
+  const agent = createServiceAgent(settings, { prompt, model, cache });
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = memoize(async () => {
     const created = await createBatchFromSettings(settings, {
@@ -171,14 +176,18 @@ async function createBase(environment: Environment, overrides: ServiceOverrides)
 }
 
 interface AgentDependencies {
+  readonly prompt: PromptOptions;
   readonly model: ConfiguredModel;
   readonly cache: ConfiguredCache | undefined;
 }
 
 /** The agent with its wrappers from the inside out: model, cache (if enabled), tracing. */
-function createServiceAgent(settings: Settings, { model, cache }: AgentDependencies): Agent {
-  const prompt = promptOptionsOf(settings);
-  const uncached = createAgent({ model: model.model, ...prompt });
+function createServiceAgent(
+  settings: Settings,
+  { prompt, model, cache }: AgentDependencies,
+): Agent {
+  const limits = runLimitsOf(settings);
+  const uncached = createAgent({ model: model.model, limits, ...prompt });
   const agent =
     cache === undefined
       ? uncached
@@ -211,12 +220,13 @@ function bodyLimitsOf(limits: Settings['limits']) {
   };
 }
 
-/** The instructions and model parameters of every run; part of the cache key. */
-function promptOptionsOf({ agent, model }: Settings): PromptOptions {
+/** The instructions, model parameters and tools of every run; part of the cache key. */
+function promptOptionsOf({ agent, model }: Settings, tools: readonly Tool[]): PromptOptions {
   const { maxOutputTokens, defaultOutputTokens, temperature } = model;
   return {
     instructions: agent.instructions,
     parameters: { maxOutputTokens, defaultOutputTokens, temperature },
+    tools: () => tools,
   };
 }
 

@@ -1,14 +1,13 @@
-import {
-  type Agent,
-  type AgentEvent,
-  type AgentInput,
-  buildModelRequest,
-  type Message,
-  type PromptOptions,
-  type RunCacheOptions,
-  type RunContext,
-  type RunResult,
+import type {
+  Agent,
+  AgentEvent,
+  AgentInput,
+  Message,
+  RunCacheOptions,
+  RunContext,
+  RunResult,
 } from './agent.ts';
+import { buildModelRequest, type PromptOptions } from './model-request.ts';
 import { type CacheStatus, cacheStatusHeader, parseCacheControl } from '../cache/cache-headers.ts';
 import type { StoredResponse } from '../cache/cache-store.ts';
 import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
@@ -21,7 +20,7 @@ interface CachedAgentOptions extends PromptOptions {
 }
 
 /** Increment it when the same model request leads to another result, for example by a guardrail. */
-const PROMPT_VERSION = 'agent-2';
+const PROMPT_VERSION = 'agent-3';
 
 /**
  * Wraps an agent with the response cache: a caller's repeated request is served without a model
@@ -106,7 +105,7 @@ function traitsOf({ messages, temperature }: AgentInput) {
 }
 
 function isConversationMessage({ role }: Message): boolean {
-  return role === 'user' || role === 'assistant';
+  return role === 'user' || role === 'assistant' || role === 'tool';
 }
 
 function reportStatus({ onStatus }: RunCacheOptions, status: CacheStatus): void {

@@ -74,6 +74,26 @@ export function choice<const Choice extends string>(field: ChoiceField<Choice>) 
   return withMetadata(schema, { purpose, expected: `one of ${choices.join(', ')}` });
 }
 
+interface ListField<Item extends z.ZodType> extends FieldText {
+  readonly item: Item;
+  /** What one item is, for error messages. */
+  readonly expected: string;
+  readonly maxItems: number;
+}
+
+/** A list that is empty by default. */
+export function list<Item extends z.ZodType>(field: ListField<Item>) {
+  const { item, maxItems, purpose } = field;
+  const schema = z
+    .array(item)
+    .max(maxItems)
+    .default(() => []);
+  return withMetadata(schema, {
+    purpose,
+    expected: `a list of at most ${maxItems} items: ${field.expected}`,
+  });
+}
+
 function withMetadata<Schema extends z.ZodType>(
   schema: Schema,
   { purpose, expected }: { readonly purpose: string; readonly expected: string },

@@ -3,6 +3,7 @@ import {
   CALL_SECONDS,
   CHUNK_SECONDS,
   REQUEST_SECONDS,
+  STEPS,
   TOKENS,
   type MetricDefinition,
 } from './metric-definition.ts';
@@ -143,6 +144,14 @@ export const METRICS = {
     help: 'Duration of one tool call.',
     attributes: ['gen_ai.tool.name', 'error.type'],
     buckets: CALL_SECONDS,
+  },
+  runSteps: {
+    name: 'agent.run.steps',
+    kind: 'histogram',
+    unit: '{step}',
+    help: 'Model calls of one run, without retries.',
+    attributes: [],
+    buckets: STEPS,
   },
   batchShards: {
     name: 'agent.batch.shards',

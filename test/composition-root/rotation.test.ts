@@ -95,6 +95,7 @@ describe('a rotated address of the model', () => {
     await rotate();
     const fromNew = await service.agent.run(inputOf('Hi'), turn(service));
     finishOld?.();
+    await events.next();
     const lastOld = await events.next();
 
     expect(firstOld.value).toMatchObject({ type: 'text-delta', text: 'old' });

@@ -1,10 +1,7 @@
 import type { HttpHandler } from '@azure/functions';
-import {
-  type Agent,
-  type AgentInput,
-  createAgent,
-  estimateInput,
-} from '../../shared/agent/agent.ts';
+import type { Agent, AgentInput } from '../../shared/agent/agent.ts';
+import { estimateInput } from '../../shared/agent/model-request.ts';
+import { createAgent } from '../../shared/agent/run-loop.ts';
 import { chatHandler } from '../../shared/http/chat-handler.ts';
 import type { ProtocolId } from '../../shared/protocols/registry.ts';
 import { meteredHandler } from '../../shared/http/admission.ts';

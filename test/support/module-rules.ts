@@ -56,7 +56,11 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
     base: ['storage-names.ts', 'input-limits.ts'],
   },
   protocols: { imports: [], types: ['agent', 'model'] },
-  agent: { imports: ['model', 'cache', 'telemetry'] },
+  agent: {
+    imports: ['model', 'cache', 'resilience', 'telemetry'],
+    folders: ['tools'],
+    base: ['tool.ts'],
+  },
   model: {
     imports: ['resilience', 'telemetry'],
     folders: ['openai'],
@@ -118,6 +122,11 @@ export const OPEN_FOLDERS: readonly OpenFolder[] = [
     folder: 'shared/model/openai/',
     to: ['shared/composition-root/'],
     reason: 'an adapter',
+  },
+  {
+    folder: 'shared/agent/tools/',
+    to: ['shared/composition-root/'],
+    reason: 'the tools that the settings enable, each loaded when it is used',
   },
   {
     folder: 'shared/batch/api/',

@@ -1,0 +1,140 @@
+import { ServiceError } from '../errors.ts';
+import type { Model, ModelRequest, ModelResponse } from '../model/model.ts';
+import type { Agent, AgentEvent, AgentInput, RunContext } from './agent.ts';
+import { buildModelRequest, type PromptOptions, sizeOf } from './model-request.ts';
+import {
+  afterResponse,
+  afterTools,
+  assertBudget,
+  DEFAULT_RUN_LIMITS,
+  INITIAL_STATE,
+  offerOf,
+  planStep,
+  type RunLimits,
+  type RunState,
+  STEP_SEPARATOR,
+  type StepPlan,
+  toRunResult,
+} from './run-state.ts';
+import type { Tool } from './tool.ts';
+import { executeToolCalls, type ToolCallOutcome, type ToolLimits } from './tool-calls.ts';
+
+interface AgentOptions extends PromptOptions {
+  readonly model: Model;
+  readonly limits?: RunLimits | undefined;
+}
+
+/**
+ * The agent: a run is a loop of steps. Each step is one model call; if it calls the agent's own
+ * tools, they run and the next step reads their results.
+ */
+export function createAgent({
+  model,
+  limits = DEFAULT_RUN_LIMITS,
+  ...prompt
+}: AgentOptions): Agent {
+  return {
+    async run(input, context) {
+      const callModel: CallModel = (request) => completeStep(model, { request, context });
+      for await (const event of runSteps(input, { context, prompt, limits, callModel })) {
+        if (event.type === 'done') return event.result;
+      }
+      throw interrupted();
+    },
+    stream(input, context) {
+      const callModel: CallModel = (request, { texts }) =>
+        streamStep(model, { request, context, hasEarlierText: texts.length > 0 });
+      return runSteps(input, { context, prompt, limits, callModel });
+    },
+  };
+}
+
+type TextDelta = Extract<AgentEvent, { type: 'text-delta' }>;
+/** One step: yields the text as it arrives, if it is streamed, and returns the response. */
+type CallModel = (
+  request: ModelRequest,
+  state: RunState,
+) => AsyncGenerator<TextDelta, ModelResponse>;
+
+interface StepCall {
+  readonly request: ModelRequest;
+  readonly context: RunContext;
+}
+
+// oxlint-disable-next-line require-yield -- a whole answer has no deltas
+async function* completeStep(
+  model: Model,
+  { request, context }: StepCall,
+): AsyncGenerator<TextDelta, ModelResponse> {
+  return model.complete(request, context);
+}
+
+async function* streamStep(
+  model: Model,
+  { request, context, hasEarlierText }: StepCall & { readonly hasEarlierText: boolean },
+): AsyncGenerator<TextDelta, ModelResponse> {
+  let separator = hasEarlierText ? STEP_SEPARATOR : '';
+  for await (const event of model.stream(request, context)) {
+    if (event.type === 'done') return event.response;
+    yield { type: 'text-delta', text: separator + event.text };
+    separator = '';
+  }
+  throw interrupted();
+}
+
+function interrupted(): ServiceError {
+  return new ServiceError('upstream_interrupted', 'The model stopped in the middle of its answer');
+}
+
+interface RunOptions {
+  readonly context: RunContext;
+  readonly prompt: PromptOptions;
+  readonly limits: RunLimits;
+  readonly callModel: CallModel;
+}
+
+async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator<AgentEvent, void> {
+  const { context, prompt, limits } = options;
+  let state = INITIAL_STATE;
+  for (;;) {
+    const tools = prompt.tools?.() ?? [];
+    const offer = offerOf(input, { state, limits });
+    const request = buildModelRequest(input, prompt, { added: state.added, offer });
+    if (state.steps > 0) {
+      assertBudget(state, limits);
+      await context.reserveStep?.(sizeOf(request));
+    }
+    const response = yield* options.callModel(request, state);
+    state = afterResponse(state, response);
+    context.onStepEnd?.(response.usage);
+    yield { type: 'step-end', usage: response.usage };
+    const plan = planStep(response, { input, state, limits, offer, tools });
+    if (plan.run.length + plan.refused.length > 0) {
+      const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool });
+      state = afterTools(state, { response, outcomes, tools });
+    }
+    if (plan.kind === 'continue') continue;
+    context.telemetry.record('runSteps', state.steps);
+    yield { type: 'done', result: toRunResult(state, { response, plan }) };
+    return;
+  }
+}
+
+interface ToolStepOptions {
+  readonly tools: readonly Tool[];
+  readonly context: RunContext;
+  readonly limits: ToolLimits;
+}
+
+async function* runTools(
+  { run, refused }: StepPlan,
+  options: ToolStepOptions,
+): AsyncGenerator<AgentEvent, readonly ToolCallOutcome[]> {
+  const outcomes = [...refused];
+  for (const { id, name } of run) yield { type: 'tool-call', id, name };
+  for await (const outcome of executeToolCalls(run, options)) {
+    outcomes.push(outcome);
+    yield { type: 'tool-result', id: outcome.call.id, ...outcome.summary };
+  }
+  return outcomes;
+}
