@@ -136,6 +136,7 @@ export async function createService(
     metrics,
     ...bodyLimitsOf(settings.limits),
     chatLimits: settings.limits,
+    slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
     identify: callers.identify,
     limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
     measure: (input) => estimateInput(input, prompt),

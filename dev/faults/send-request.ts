@@ -22,6 +22,8 @@ export interface ClientRequest {
   readonly message: string;
   readonly mode: Mode;
   readonly signal?: AbortSignal;
+  /** The address that the request seems to come from; one caller has one address. */
+  readonly address?: string;
 }
 
 const replySchema = z.object({
@@ -55,10 +57,16 @@ export async function sendRequest(url: string, question: ClientRequest): Promise
 }
 
 /** Sends the question and leaves the reading to the caller. */
-export function post(url: string, { message, mode, signal }: ClientRequest): Promise<Response> {
+export function post(
+  url: string,
+  { message, mode, signal, address }: ClientRequest,
+): Promise<Response> {
   return fetch(`${url}/api/chat`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: {
+      'content-type': 'application/json',
+      ...(address === undefined ? {} : { 'x-forwarded-for': address }),
+    },
     body: JSON.stringify({ message, stream: mode === 'stream' }),
     ...(signal === undefined ? {} : { signal }),
   });

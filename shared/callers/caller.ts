@@ -26,6 +26,8 @@ export interface CallerRules {
   /** If defined, every request needs one of these keys. */
   readonly keys: CallerKeys | undefined;
   readonly proxiesInFront: number;
+  /** Length of the network prefix by which IPv6 callers are told apart. */
+  readonly ipv6PrefixBits: number;
 }
 
 const BEARER = /^bearer +(\S+) *$/i;

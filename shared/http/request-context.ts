@@ -22,6 +22,8 @@ export interface RequestContext {
    * the stream, with an error code if the stream failed.
    */
   readonly startStream: () => (code?: string) => void;
+  /** Calls the function at the end of the response, or at once if it has ended. */
+  readonly onEnd: (callback: () => void) => void;
   /** Adds headers to the response, whether it is a result, an error or a stream. */
   readonly addHeaders: (headers: Readonly<Record<string, string>>) => void;
   /**

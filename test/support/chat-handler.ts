@@ -38,6 +38,7 @@ export function createChat(script: ChatScript, protocol: ProtocolId = 'chat'): C
     telemetry,
     requestBody: bodyLimits(262_144),
     agent: script.agent ?? createAgent({ model, instructions: 'Be brief' }),
+    slowReaderTimeoutMs: 30_000,
     chatLimits: { answerDeadlineMs, streamDeadlineMs, heartbeatMs },
   };
   return { telemetry, model, handler: meteredHandler(async () => service, chatHandler(protocol)) };

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { acted, type FaultFamily, type Finding } from '../fault-case.ts';
 import type { FaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
-import { sendRequest, type ClientResult } from '../send-request.ts';
+import type { RecordedCall } from '../../model/start-development-model.ts';
+import { post, sendRequest, type ClientResult } from '../send-request.ts';
 import { countOutcomes, type LoadResult, percentile, sendSteadily } from '../steady-load.ts';
 
 const DRIPS = 40;
@@ -13,6 +14,15 @@ const DRIP_ENDS_WITHIN_MS = 8_000;
 /** An upload in drips never reaches storage: nothing listens there. */
 const DEAD_STORAGE =
   'DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:1/a;QueueEndpoint=http://127.0.0.1:1/a;';
+const UNREAD_STREAMS = 300;
+/** Eight, and those that ended a moment ago. */
+const MOST_OPEN = 12;
+const OPEN_EVERY_MS = 5;
+/** Generous for a busy machine; the limit of the case is half a second. */
+const CUT_WITHIN_MS = 8_000;
+const STREAM_BYTES = 50_000_000;
+/** Below this a busy machine decides, and not the callers. */
+const LEAST_P99_MS = 250;
 const TOKENS_PER_MINUTE = 100_000;
 const CHATS_AT_ONCE = 60;
 /** About 5,000 tokens, which the development model repeats in its answer. */
@@ -45,6 +55,25 @@ export const hostileCallers: FaultFamily = {
       own: { AGENT__LIMITS__TOKENS_PER_MINUTE: String(TOKENS_PER_MINUTE) },
       act: sendUnboundedChats,
     }),
+    acted({
+      id: 'T7',
+      injected: `${UNREAD_STREAMS} unread streams from six /64 networks`,
+      promised: 'at most 8 are open; others within 2x of their quiet p99',
+      modes: ['stream'],
+      own: {
+        AGENT__LIMITS__MAX_OPEN_CALLS_PER_CALLER: '8',
+        AGENT__LIMITS__QUEUE_TIMEOUT_MS: '1000',
+      },
+      act: openUnreadStreams,
+    }),
+    acted({
+      id: 'T7',
+      injected: 'a stream of 50 MB that its client does not read',
+      promised: 'cut after the time of a slow reader',
+      modes: ['stream'],
+      own: { AGENT__LIMITS__SLOW_READER_TIMEOUT_MS: '500' },
+      act: openUnreadStream,
+    }),
   ],
 };
 
@@ -67,21 +96,29 @@ async function sendDrips(environment: FaultEnvironment): Promise<Finding> {
   };
 }
 
+const HONEST_CALLERS = 4;
 const HONEST = { perSecond: 20, seconds: 2 } as const;
 
 function sendHonestChats(environment: FaultEnvironment): Promise<LoadResult[]> {
   return sendSteadily(environment.url, {
     ...HONEST,
-    question: () => ({ message: `dev/instant ${newMarker()}`, mode: 'json' }),
+    question: (number) => ({
+      message: `dev/instant ${newMarker()}`,
+      mode: 'json',
+      address: `192.0.2.${number % HONEST_CALLERS}`,
+    }),
   });
 }
 
-function describeLoad(results: readonly LoadResult[]): string {
-  const p99 = percentile(
+function p99Of(results: readonly LoadResult[]): number {
+  return percentile(
     results.map(({ ms }) => ms),
     0.99,
   );
-  return `p99 ${p99.toFixed(0)} ms`;
+}
+
+function describeLoad(results: readonly LoadResult[]): string {
+  return `p99 ${p99Of(results).toFixed(0)} ms`;
 }
 
 interface Drip {
@@ -119,6 +156,92 @@ async function sendDrip(url: string, { path, contentType, start }: Drip): Promis
     clearTimeout(timer);
     over.abort();
   }
+}
+
+async function openUnreadStreams(environment: FaultEnvironment): Promise<Finding> {
+  const quiet = await sendHonestChats(environment);
+  const marker = newMarker();
+  const hostile = new AbortController();
+  const opening = openSteadily(UNREAD_STREAMS, (number) =>
+    post(environment.url, {
+      message: `dev/long-100000 ${marker}`,
+      mode: 'stream',
+      signal: hostile.signal,
+      address: `2001:db8:0:${number % 6}::1`,
+    }).then(({ status }) => status),
+  );
+  const beside = await sendHonestChats(environment);
+  const statuses = await opening;
+  const calls = environment.callsWith(marker);
+  const mostOpen = mostAtOnce(calls);
+  hostile.abort();
+  const allowedMs = Math.max(2 * p99Of(quiet), LEAST_P99_MS);
+  return {
+    happened: `${countStatuses(statuses)}; ${mostOpen} open at most; honest: ${describeLoad(quiet)} quiet, ${describeLoad(beside)} beside`,
+    calls: calls.length,
+    told: [],
+    problems: [
+      ...(mostOpen <= MOST_OPEN ? [] : [`${mostOpen} streams of one caller were open at once`]),
+      ...(beside.every(({ outcome }) => outcome === 'answer') ? [] : [countOutcomes(beside)]),
+      ...(p99Of(beside) <= allowedMs ? [] : ['the others waited for the unread streams']),
+    ],
+  };
+}
+
+async function openUnreadStream(environment: FaultEnvironment): Promise<Finding> {
+  const marker = newMarker();
+  const response = await post(environment.url, {
+    message: `dev/bytes-${STREAM_BYTES} ${marker}`,
+    mode: 'stream',
+  });
+  const startedAt = performance.now();
+  const isCut = (): boolean =>
+    environment.log.some((line) => line.includes('"outcome":"slow_reader"'));
+  while (!isCut() && performance.now() - startedAt < CUT_WITHIN_MS) await sleep(20);
+  const ms = Math.round(performance.now() - startedAt);
+  const text = await response.text().catch(() => 'connection closed');
+  const [call] = environment.callsWith(marker);
+  return {
+    happened: `${isCut() ? 'cut' : 'still open'} after ${ms} ms, upstream call ${call?.status}`,
+    calls: 1,
+    told: [],
+    problems: [
+      ...(isCut() ? [] : ['the stream was not cut']),
+      ...(call?.status === 'aborted' ? [] : [`the upstream call is ${call?.status}`]),
+      ...(text.includes('event: done') ? ['the stream looks complete'] : []),
+    ],
+  };
+}
+
+/** Opens one request after the other without waiting for them: a burst would fill the accept queue. */
+async function openSteadily<T>(
+  count: number,
+  open: (number: number) => Promise<T>,
+): Promise<readonly T[]> {
+  const opened: Promise<T>[] = [];
+  for (let number = 0; number < count; number += 1) {
+    opened.push(open(number));
+    await sleep(OPEN_EVERY_MS);
+  }
+  return Promise.all(opened);
+}
+
+/** The most calls that the endpoint served at the same time. */
+function mostAtOnce(calls: readonly RecordedCall[]): number {
+  const open = calls.map(
+    ({ startedAt }) =>
+      calls.filter(
+        (other) => other.startedAt <= startedAt && (other.endedAt ?? Infinity) > startedAt,
+      ).length,
+  );
+  return Math.max(0, ...open);
+}
+
+function countStatuses(statuses: readonly number[]): string {
+  const kinds = [...new Set(statuses)].toSorted((left, right) => left - right);
+  return kinds
+    .map((kind) => `${statuses.filter((status) => status === kind).length} x ${kind}`)
+    .join(', ');
 }
 
 async function sendUnboundedChats(environment: FaultEnvironment): Promise<Finding> {

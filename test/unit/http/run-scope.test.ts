@@ -18,6 +18,7 @@ function runOf(deadlineMs: number, clientDisconnected = new AbortController().si
       telemetry: createRecordedTelemetry(),
       readJson: async () => undefined,
       startStream: () => () => undefined,
+      onEnd: () => undefined,
       addHeaders: () => undefined,
       callerId: 'c1',
       markNonJsonBody: async () => undefined,
