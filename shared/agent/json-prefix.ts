@@ -55,118 +55,137 @@ function isE(char: string): boolean {
   return char === 'e' || char === 'E';
 }
 
+/** Where the reader of a text stands. Its functions return false if the text cannot continue. */
+interface Reader {
+  readonly root: 'object' | 'any';
+  readonly open: ('{' | '[')[];
+  place: Place;
+  token: Token;
+}
+
 /** `object`: the outermost value must be an object. */
 export function createJsonPrefix(root: 'object' | 'any'): JsonPrefix {
-  const open: ('{' | '[')[] = [];
-  let place: Place = 'value';
-  let token: Token = NONE;
-  let isBroken = false;
-
-  function endValue(): boolean {
-    token = NONE;
-    place = 'after';
-    return true;
-  }
-
-  function beginValue(char: string): boolean {
-    if (char === '{' || char === '[') {
-      if (open.length >= MAX_DEPTH || (root === 'object' && open.length === 0 && char === '[')) {
-        return false;
-      }
-      open.push(char);
-      place = char === '{' ? 'first-key' : 'first-item';
-      return true;
-    }
-    if (root === 'object' && open.length === 0) return false;
-    if (char === '"') token = { kind: 'string', isKey: false };
-    else if (char === '-') token = { kind: 'number', state: 'minus' };
-    else if (DIGIT.test(char)) token = { kind: 'number', state: char === '0' ? 'zero' : 'integer' };
-    else if (Object.hasOwn(LITERALS, char)) token = { kind: 'literal', rest: LITERALS[char] ?? '' };
-    else return false;
-    return true;
-  }
-
-  function close(char: string): boolean {
-    if (open.at(-1) !== (char === '}' ? '{' : '[')) return false;
-    open.pop();
-    return endValue();
-  }
-
-  function addBetweenTokens(char: string): boolean {
-    if (WHITE_SPACE.test(char)) return true;
-    switch (place) {
-      case 'value':
-        return beginValue(char);
-      case 'first-item':
-        return char === ']' ? close(char) : beginValue(char);
-      case 'first-key':
-      case 'key':
-        if (char === '}' && place === 'first-key') return close(char);
-        token = { kind: 'string', isKey: true };
-        return char === '"';
-      case 'colon':
-        place = 'value';
-        return char === ':';
-      case 'after':
-        if (char === '}' || char === ']') return close(char);
-        place = open.at(-1) === '{' ? 'key' : 'value';
-        return char === ',' && open.length > 0;
-    }
-  }
-
-  function addToString(char: string, isKey: boolean): boolean {
-    if (char === '"') {
-      if (!isKey) return endValue();
-      token = NONE;
-      place = 'colon';
-    } else if (char === '\\') token = { kind: 'backslash', isKey };
-    // Control characters must be escaped.
-    return char >= ' ';
-  }
-
-  function add(char: string): boolean {
-    switch (token.kind) {
-      case 'none':
-        return addBetweenTokens(char);
-      case 'string':
-        return addToString(char, token.isKey);
-      case 'backslash': {
-        const { isKey } = token;
-        token = char === 'u' ? { kind: 'escape', isKey, digits: 4 } : { kind: 'string', isKey };
-        return '"\\/bfnrtu'.includes(char);
-      }
-      case 'escape': {
-        const { isKey, digits } = token;
-        token =
-          digits === 1 ? { kind: 'string', isKey } : { kind: 'escape', isKey, digits: digits - 1 };
-        return /[0-9a-f]/i.test(char);
-      }
-      case 'literal': {
-        const { rest } = token;
-        if (rest.length === 1) endValue();
-        else token = { kind: 'literal', rest: rest.slice(1) };
-        return char === rest[0];
-      }
-      case 'number':
-        return addToNumber(char, token.state);
-    }
-  }
-
-  function addToNumber(char: string, state: NumberState): boolean {
-    const next = NUMBER[state](char);
-    if (next !== undefined) {
-      token = { kind: 'number', state: next };
-      return true;
-    }
-    if (!COMPLETE_NUMBERS.has(state)) return false;
-    endValue();
-    return addBetweenTokens(char);
-  }
-
+  const reader: Reader = { root, open: [], place: 'value', token: NONE };
+  let canContinue = true;
   return {
     push(piece) {
-      for (let at = 0; at < piece.length && !isBroken; at += 1) isBroken = !add(piece[at] ?? '');
-      return !isBroken;
+      for (let at = 0; at < piece.length && canContinue; at += 1) {
+        canContinue = add(reader, piece[at] ?? '');
+      }
+      return canContinue;
     },
   };
+}
+
+function add(reader: Reader, char: string): boolean {
+  const { token } = reader;
+  switch (token.kind) {
+    case 'none':
+      return addBetweenTokens(reader, char);
+    case 'string':
+      return addToString(reader, { char, isKey: token.isKey });
+    case 'backslash': {
+      const { isKey } = token;
+      reader.token =
+        char === 'u' ? { kind: 'escape', isKey, digits: 4 } : { kind: 'string', isKey };
+      return '"\\/bfnrtu'.includes(char);
+    }
+    case 'escape': {
+      const { isKey, digits } = token;
+      reader.token =
+        digits === 1 ? { kind: 'string', isKey } : { kind: 'escape', isKey, digits: digits - 1 };
+      return /[0-9a-f]/i.test(char);
+    }
+    case 'literal': {
+      const { rest } = token;
+      if (rest.length === 1) endValue(reader);
+      else reader.token = { kind: 'literal', rest: rest.slice(1) };
+      return char === rest[0];
+    }
+    case 'number':
+      return addToNumber(reader, { char, state: token.state });
+  }
+}
+
+function addBetweenTokens(reader: Reader, char: string): boolean {
+  if (WHITE_SPACE.test(char)) return true;
+  const { place, open } = reader;
+  switch (place) {
+    case 'value':
+      return beginValue(reader, char);
+    case 'first-item':
+      return char === ']' ? close(reader, char) : beginValue(reader, char);
+    case 'first-key':
+    case 'key':
+      if (char === '}' && place === 'first-key') return close(reader, char);
+      reader.token = { kind: 'string', isKey: true };
+      return char === '"';
+    case 'colon':
+      reader.place = 'value';
+      return char === ':';
+    case 'after':
+      if (char === '}' || char === ']') return close(reader, char);
+      reader.place = open.at(-1) === '{' ? 'key' : 'value';
+      return char === ',' && open.length > 0;
+  }
+}
+
+function beginValue(reader: Reader, char: string): boolean {
+  const { open, root } = reader;
+  if (root === 'object' && open.length === 0 && char !== '{') return false;
+  if (char === '{' || char === '[') {
+    open.push(char);
+    reader.place = char === '{' ? 'first-key' : 'first-item';
+    return open.length <= MAX_DEPTH;
+  }
+  const token = beginToken(char);
+  reader.token = token;
+  return token.kind !== 'none';
+}
+
+function beginToken(char: string): Token {
+  if (char === '"') return { kind: 'string', isKey: false };
+  if (char === '-') return { kind: 'number', state: 'minus' };
+  if (DIGIT.test(char)) return { kind: 'number', state: char === '0' ? 'zero' : 'integer' };
+  const rest = Object.hasOwn(LITERALS, char) ? LITERALS[char] : undefined;
+  return rest === undefined ? NONE : { kind: 'literal', rest };
+}
+
+function close(reader: Reader, char: '}' | ']'): boolean {
+  if (reader.open.pop() !== (char === '}' ? '{' : '[')) return false;
+  endValue(reader);
+  return true;
+}
+
+function endValue(reader: Reader): void {
+  reader.token = NONE;
+  reader.place = 'after';
+}
+
+function addToString(
+  reader: Reader,
+  { char, isKey }: { readonly char: string; readonly isKey: boolean },
+): boolean {
+  if (char === '"') {
+    if (isKey) {
+      reader.token = NONE;
+      reader.place = 'colon';
+    } else endValue(reader);
+  } else if (char === '\\') reader.token = { kind: 'backslash', isKey };
+  // Control characters must be escaped.
+  return char >= ' ';
+}
+
+function addToNumber(
+  reader: Reader,
+  { char, state }: { readonly char: string; readonly state: NumberState },
+): boolean {
+  const next = NUMBER[state](char);
+  if (next !== undefined) {
+    reader.token = { kind: 'number', state: next };
+    return true;
+  }
+  if (!COMPLETE_NUMBERS.has(state)) return false;
+  endValue(reader);
+  return addBetweenTokens(reader, char);
 }
