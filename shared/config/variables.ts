@@ -2,7 +2,14 @@
 export interface Variable {
   /** The name of the environment variable. */
   readonly name: string;
-  readonly kind: 'text' | 'url' | 'https-url' | 'fallbacks' | 'json-object';
+  readonly kind:
+    | 'text'
+    | 'url'
+    | 'https-url'
+    | 'model-url'
+    | 'azure-openai-url'
+    | 'fallbacks'
+    | 'json-object';
   /** One line for docs/configuration.md. */
   readonly purpose: string;
   readonly default?: string;
@@ -23,7 +30,7 @@ export const VARIABLES = {
   },
   openAiBaseUrl: {
     name: 'OPENAI_BASE_URL',
-    kind: 'url',
+    kind: 'model-url',
     purpose: 'Base URL of any OpenAI-compatible endpoint; OpenAI itself when unset.',
   },
   openAiModel: {
@@ -34,7 +41,7 @@ export const VARIABLES = {
   },
   azureOpenAiEndpoint: {
     name: 'AZURE_OPENAI_ENDPOINT',
-    kind: 'url',
+    kind: 'azure-openai-url',
     vaultName: 'azure-openai-endpoint',
     purpose:
       'Azure OpenAI resource, such as https://NAME.openai.azure.com. Takes precedence over OpenAI.',

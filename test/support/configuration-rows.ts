@@ -6,6 +6,8 @@ const WANTED_OF_KIND = {
   url: 'http(s) URL',
   fallbacks: 'JSON array of endpoints',
   'https-url': 'https URL',
+  'model-url': 'http(s) URL',
+  'azure-openai-url': 'http(s) URL',
   'json-object': 'JSON object',
 } as const satisfies Record<Variable['kind'], string>;
 
