@@ -69,8 +69,36 @@ function parseValue({ kind }: Variable, text: string | undefined): ParseResult {
   if (kind === 'json-object') {
     return isJsonObject(text) ? { value: text } : { expected: 'a JSON object' };
   }
+  if (kind === 'storage-connection') return orExpected(readStorageConnection(text), CONNECTION);
+  if (kind === 'storage-account') {
+    return orExpected(STORAGE_ACCOUNT.test(text) ? text : undefined, ACCOUNT_NAME);
+  }
   if (PRINTABLE.test(text)) return { value: text };
   return { expected: 'at most 4096 printable ASCII characters' };
+}
+
+const STORAGE_ACCOUNT = /^[a-z0-9]{3,24}$/;
+const ACCOUNT_NAME = 'the name of a storage account: 3 to 24 lower-case letters and digits';
+const CONNECTION =
+  'a storage connection string with AccountName and AccountKey, or with endpoints and a SharedAccessSignature, or UseDevelopmentStorage=true';
+
+/** A connection string that the storage clients accept; a signature without its question mark. */
+function readStorageConnection(text: string): string | undefined {
+  const parts = new Map(
+    text.split(';').flatMap((part) => {
+      const [name = '', ...value] = part.split('=');
+      return name.trim() === '' ? [] : [[name.trim().toLowerCase(), value.join('=').trim()]];
+    }),
+  );
+  const has = (...names: readonly string[]): boolean =>
+    names.every((name) => (parts.get(name) ?? '') !== '');
+  const isComplete =
+    parts.get('usedevelopmentstorage')?.toLowerCase() === 'true' ||
+    has('accountname', 'accountkey') ||
+    has('accountname', 'sharedaccesssignature') ||
+    has('blobendpoint', 'queueendpoint', 'sharedaccesssignature');
+  if (!isComplete || !PRINTABLE.test(text)) return undefined;
+  return text.replace(/(SharedAccessSignature=)\?/i, '$1');
 }
 
 function isJsonObject(text: string): boolean {

@@ -8,6 +8,8 @@ export interface Variable {
     | 'https-url'
     | 'model-url'
     | 'azure-openai-url'
+    | 'storage-connection'
+    | 'storage-account'
     | 'fallbacks'
     | 'json-object';
   /** One line for docs/configuration.md. */
@@ -111,10 +113,16 @@ export const VARIABLES = {
   },
   storageConnection: {
     name: 'AzureWebJobsStorage',
-    kind: 'text',
+    kind: 'storage-connection',
     secret: true,
     purpose:
       'Connection string of the storage account of batch jobs. Local only; Azure uses the two URIs below.',
+  },
+  storageAccountName: {
+    name: 'AzureWebJobsStorage__accountName',
+    kind: 'storage-account',
+    purpose:
+      'Storage account, reached by managed identity, where the two URIs below are not set: they are derived from it.',
   },
   storageBlobUri: {
     name: 'AzureWebJobsStorage__blobServiceUri',
