@@ -24,7 +24,10 @@ const EMPTY: LoadFigures = { ms: Number.NaN, memoryMb: Number.NaN };
 
 process.exitCode = await main();
 
-/** `npm run bench [-- --write --portkey --no-batch]`: 0 when every target is met, 1 when one is not. */
+/**
+ * `npm run bench [-- --write --portkey --no-batch]`: exits with 0 if every target is met, otherwise
+ * 1.
+ */
 async function main(): Promise<number> {
   try {
     const { values } = parseArgs({
@@ -56,7 +59,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** Everything about requests, of all contenders in one run. */
+/** Measures the requests of all competitors in one run. */
 async function compare(portkey: boolean): Promise<ByName> {
   const contenders = await startCompetitors({ portkey });
   try {
@@ -64,7 +67,7 @@ async function compare(portkey: boolean): Promise<ByName> {
     say(`one request at a time: ${all.map(({ name }) => name).join(', ')}`);
     const singles = await measureSingles(all, { count: ROUNDS.singles, stream: false });
     say('first tokens of streams');
-    // The gateway that ours is compared with refuses the streams of the development model.
+    // The other gateway rejects the streams of the development model.
     const streaming = all.filter(({ name }) => name !== 'portkey');
     const streams = await measureSingles(streaming, { count: ROUNDS.streams, stream: true });
     say('32 connections');

@@ -9,7 +9,7 @@ import { describeCliError } from './cli-error.ts';
 
 process.exitCode = await main();
 
-/** `npm run faults [-- [--full] U7 U10]`: 0 when every promise held, 1 when one was broken. */
+/** `npm run faults [-- [--full] U7 U10]`: exits with 0 if every promise held, otherwise 1. */
 async function main(): Promise<number> {
   try {
     const { positionals, values } = parseArgs({

@@ -16,7 +16,7 @@ const TICKS = 4;
 const COLOURS: Readonly<Record<string, string>> = { chat: '#0b6bcb', completions: '#0b6bcb' };
 const OTHER_COLOUR = '#9aa7b4';
 
-/** The panels below one another as an SVG that reads on light and dark pages. */
+/** Draws the panels below one another as an SVG that is readable on light and dark pages. */
 export function drawPlot(title: string, panels: readonly Panel[]): string {
   let top = 56;
   const parts: string[] = [];

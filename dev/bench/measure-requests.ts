@@ -4,7 +4,7 @@ import { percentile } from '../faults/steady-load.ts';
 import { CliError } from '../cli-error.ts';
 import type { Competitor } from './competitors.ts';
 
-/** What one contender did in one run, times in milliseconds. */
+/** The results of one competitor in one run; times in milliseconds. */
 export interface Figures {
   readonly perSecond: number;
   readonly p50At32: number;
@@ -18,7 +18,7 @@ export interface Figures {
 export interface Rounds {
   readonly loadRounds: number;
   readonly loadSeconds: number;
-  /** Questions one after the other to each contender. */
+  /** Number of sequential requests to each competitor. */
   readonly singles: number;
   readonly streams: number;
 }
@@ -26,7 +26,10 @@ export interface Rounds {
 const CONNECTIONS = 32;
 const WARM_UP_SECONDS = 1;
 
-/** Many at once, by turns: what slows the machine down for a while slows all of them down. */
+/**
+ * Concurrent requests, interleaved: if the machine slows down for a while, it slows all of them
+ * down.
+ */
 export async function measureLoad(
   contenders: readonly Competitor[],
   { loadRounds, loadSeconds }: Rounds,
@@ -58,7 +61,7 @@ async function load(contender: Competitor, seconds: number): Promise<Result> {
   );
 }
 
-/** One question after the other, by turns, so that a pair is measured within a few milliseconds. */
+/** Sequential requests, interleaved, so that a pair is measured within a few milliseconds. */
 export async function measureSingles(
   contenders: readonly Competitor[],
   { count, stream }: { readonly count: number; readonly stream: boolean },
@@ -76,7 +79,7 @@ export async function measureSingles(
   return times;
 }
 
-/** Milliseconds to the end of an answer, or to the first token of a stream. */
+/** Milliseconds to the end of a response, or to the first token of a stream. */
 function requestOnce(
   contender: Competitor,
   { agent, stream }: { readonly agent: Agent; readonly stream: boolean },

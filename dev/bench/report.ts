@@ -1,10 +1,10 @@
-/** One line of the speed table. */
+/** One row of the speed table. */
 export interface SpeedRow {
   readonly what: string;
   readonly measured: string;
-  /** Empty where the figure is told without a promise. */
+  /** Empty if the row has no target. */
   readonly target: string;
-  /** Undefined where there is no target. */
+  /** Undefined if the row has no target. */
   readonly isMet?: boolean;
   /** How it was measured, in a few words. */
   readonly how: string;
@@ -28,7 +28,7 @@ export function toTextTable(rows: readonly SpeedRow[]): string {
   return [head, '-'.repeat(head.length + 20), ...body].join('\n');
 }
 
-/** The rows as a table of a Markdown page. */
+/** The rows as a Markdown table. */
 export function toMarkdownTable(rows: readonly SpeedRow[]): string {
   const lines = [HEADINGS, HEADINGS.map(() => '---'), ...rows.map(toCells)];
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');

@@ -22,7 +22,7 @@ const ROUTES = { chat: 'POST /api/chat', completions: 'POST /v1/chat/completions
 const LOAD = '32 connections, median of interleaved rounds';
 const TURNS = 'one request at a time, contenders by turns, difference of medians';
 
-/** Everything that was measured as rows, with the targets of the product. */
+/** All measurements as rows, with the targets of the product. */
 export function toSpeedRows(measured: Measured): SpeedRow[] {
   const { figures } = measured;
   return [

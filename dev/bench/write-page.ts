@@ -12,7 +12,7 @@ const PLOT = join(PROJECT_ROOT, 'docs', 'speed.svg');
 const BEGIN = '<!-- measured: begin -->';
 const END = '<!-- measured: end -->';
 
-/** Puts the figures of this run into the page and draws them beside it. */
+/** Writes the figures of this run into the page and draws them. */
 export async function writePage(rows: readonly SpeedRow[], figures: ByName): Promise<void> {
   const page = await readFile(PAGE, 'utf8');
   const begin = page.indexOf(BEGIN);
