@@ -22,7 +22,7 @@ export interface Competitors {
 
 const KEY = 'bench';
 const MODEL = 'dev/instant';
-const QUESTION = 'How fast are you?';
+const MESSAGE = 'How fast are you?';
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 /** Starts all competitors; Portkey's gateway only with `portkey`. */
@@ -79,7 +79,7 @@ function list({ upstream, ours, bare, portkey }: ServerUrls): Competitor[] {
       name: 'chat',
       url: `${ours.url}/api/chat`,
       headers: JSON_TYPE,
-      body: (stream) => JSON.stringify({ message: QUESTION, stream }),
+      body: (stream) => JSON.stringify({ message: MESSAGE, stream }),
       pid: ours.pid,
     },
     {
@@ -121,5 +121,5 @@ function list({ upstream, ours, bare, portkey }: ServerUrls): Competitor[] {
 }
 
 function toCompletions(model: string, stream: boolean): string {
-  return JSON.stringify({ model, stream, messages: [{ role: 'user', content: QUESTION }] });
+  return JSON.stringify({ model, stream, messages: [{ role: 'user', content: MESSAGE }] });
 }

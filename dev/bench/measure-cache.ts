@@ -36,7 +36,7 @@ export async function measureCache(rounds: Rounds): Promise<SpeedRow> {
       measured: `${ratio.toFixed(2)}x (${Math.round(hits)}/s, ${Math.round(misses)}/s)`,
       target: `>= ${TARGET}x`,
       isMet: ratio >= TARGET,
-      how: '32 connections, by turns',
+      how: '32 connections, interleaved',
     };
   } finally {
     await host.stop();

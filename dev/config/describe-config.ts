@@ -1,28 +1,17 @@
 import { listAgentKeys, toCamelName } from '../../shared/config/agent-keys.ts';
 import type { Config } from '../../shared/config/read-config.ts';
 import { type SettingSource, type Variable, VARIABLES } from '../../shared/config/variables.ts';
+import { formatTable } from '../table.ts';
 
 /** A prompt is long; its beginning identifies it. */
 const MAX_VALUE_CHARS = 60;
 
-interface Row {
-  readonly key: string;
-  readonly value: string;
-  readonly source: string;
-}
+type Row = readonly [key: string, value: string, source: string];
 
 /** Every setting with its value and source, in aligned columns. Secrets are not shown. */
 export function describeConfig(config: Config): string[] {
-  const rows = [
-    { key: 'key', value: 'value', source: 'source' },
-    ...variableRows(config),
-    ...agentRows(config),
-  ];
-  const keyWidth = Math.max(...rows.map(({ key }) => key.length));
-  const valueWidth = Math.max(...rows.map(({ value }) => value.length));
-  return rows.map(
-    ({ key, value, source }) => `${key.padEnd(keyWidth)}  ${value.padEnd(valueWidth)}  ${source}`,
-  );
+  const columns = ['key', 'value', 'source'].map((heading) => ({ heading }));
+  return formatTable(columns, [...variableRows(config), ...agentRows(config)]).split('\n');
 }
 
 /**
@@ -51,7 +40,7 @@ function variableRows({ settings, sources }: Config): Row[] {
     // Values from a vault are not printed, whether they are keys or addresses.
     const isSecret = variable.secret === true || source === 'Key Vault';
     const value = describeValue(values[name], source);
-    return { key: variable.name, value: isSecret && value !== 'unset' ? 'set' : value, source };
+    return [variable.name, isSecret && value !== 'unset' ? 'set' : value, source];
   });
 }
 
@@ -59,7 +48,7 @@ function agentRows({ settings, sources }: Config): Row[] {
   return listAgentKeys().map(({ path }) => {
     const key = path.join('.');
     const source = sources.get(key) ?? 'default';
-    return { key, value: describeValue(valueAt(settings, path.map(toCamelName)), source), source };
+    return [key, describeValue(valueAt(settings, path.map(toCamelName)), source), source];
   });
 }
 

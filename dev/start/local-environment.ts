@@ -19,7 +19,7 @@ const SERVE_TIMEOUT_MS = 30_000;
 export interface LocalEnvironmentOptions {
   readonly root: string;
   readonly plan: StartPlan;
-  readonly say: (line: string) => void;
+  readonly print: (line: string) => void;
 }
 
 /** Everything that `npm start` runs, as one unit that can fail and be stopped. */
@@ -54,9 +54,9 @@ export async function startLocalEnvironment(
   options: LocalEnvironmentOptions,
   stops: CleanupStack,
 ): Promise<LocalEnvironment> {
-  const { root, plan, say } = options;
+  const { root, plan, print } = options;
   await requireFreePort(plan.port);
-  await buildIfNeeded(root, say);
+  await buildIfNeeded(root, print);
   const [storage, model] = await Promise.all([startStorage(plan, stops), startModel(plan, stops)]);
   const environment = withModel(plan, model.ours ? model.where : undefined);
   if (storage.connectionString !== undefined) {
@@ -71,7 +71,7 @@ export async function startLocalEnvironment(
     enableAuth: plan.enableAuth,
     ...(keys === undefined ? {} : { keys }),
     // Everything goes to standard output: standard error has only the reason of a failed start.
-    log: ({ level, category, message }) => say(`[${level}] ${category}: ${message}`),
+    log: ({ level, category, message }) => print(`[${level}] ${category}: ${message}`),
   }).catch((error: unknown) => {
     throw hostFailure(error, plan.port);
   });
@@ -112,11 +112,11 @@ async function drain(pending: (() => Promise<void>)[]): Promise<void> {
   for (let stop = pending.pop(); stop !== undefined; stop = pending.pop()) await stop();
 }
 
-async function buildIfNeeded(root: string, say: (line: string) => void): Promise<void> {
+async function buildIfNeeded(root: string, print: (line: string) => void): Promise<void> {
   if (await isBuildFresh({ root, outDir: join(root, 'dist') })) return;
   const startedAt = performance.now();
   await build({ root });
-  say(`built dist/ in ${Math.round(performance.now() - startedAt)} ms`);
+  print(`built dist/ in ${Math.round(performance.now() - startedAt)} ms`);
 }
 
 async function startStorage(
