@@ -39,7 +39,7 @@ export async function measureLimiter(): Promise<readonly SpeedRow[]> {
         what: 'limits of one request, with Redis',
         measured: `${redis.toFixed(2)} ms`,
         target: '',
-        how: 'the same, with a stand-in for its REST API on loopback; waited for once',
+        how: 'the same, with a stand-in for its REST API on loopback; one wait',
       },
     ];
   } finally {

@@ -12,7 +12,7 @@ export function describeEnvironment(environment: LocalEnvironment, plan: StartPl
   const body = `-d '{"message": "Hello, test message"}'`;
   return [
     '',
-    `functions  ${url}${plan.enableAuth ? ' (keys are asked for)' : ''}`,
+    `functions  ${url}${plan.enableAuth ? ' (keys are required)' : ''}`,
     `model      ${model.ours ? `development model, ${model.where}` : model.where}`,
     `storage    ${storage.ours ? `emulator ${storage.where}` : storage.where}${noteOnStorage(environment, plan)}`,
     '',
