@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from './agent/agent.ts';
-import { estimateInput, type PromptOptions } from './agent/model-request.ts';
+import { estimateInput, type PromptOptions, sizeOf } from './agent/model-request.ts';
 import { createAgent } from './agent/run-loop.ts';
-import type { Tool } from './agent/tool.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
 import { createTracedAgent } from './agent/traced-agent.ts';
 import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
@@ -22,7 +21,7 @@ import {
   createConfiguredCache,
   createSharedRedis,
 } from './composition-root/redis-and-cache.ts';
-import { createOwnTools, runLimitsOf } from './composition-root/tools.ts';
+import { createOutputFormat, createOwnTools, runLimitsOf } from './composition-root/tools.ts';
 import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -34,6 +33,9 @@ import type { Readiness } from './health/readiness.ts';
 import type { ChatDependencies } from './http/chat-handler.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
+import { limitToCapacity } from './model/capacity-limit.ts';
+import type { Model } from './model/model.ts';
+import { estimateTokens } from './rate-limit/estimate-tokens.ts';
 import { createConsoleLogger } from './telemetry/console-logger.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
@@ -111,8 +113,7 @@ export async function createService(
 ): Promise<Service> {
   const base = await createBase(environment, overrides);
   const { settings, secrets, credential, clock, telemetry, metrics } = base;
-  const tools = await createOwnTools(settings, clock);
-  const prompt = promptOptionsOf(settings, tools);
+  const prompt = await createPromptOptions(settings, clock);
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
   const cache = createConfiguredCache({ settings, redis, clock });
@@ -182,13 +183,23 @@ interface AgentDependencies {
   readonly cache: ConfiguredCache | undefined;
 }
 
+/** A request that the endpoint can never admit is refused, if its capacity is known. */
+function fitToCapacity({ model: { capacityTokensPerMinute } }: Settings, model: Model): Model {
+  if (capacityTokensPerMinute === undefined) return model;
+  return limitToCapacity(model, {
+    tokensPerMinute: capacityTokensPerMinute,
+    estimate: ({ maxOutputTokens = 0, ...request }) =>
+      estimateTokens(sizeOf({ ...request, maxOutputTokens })),
+  });
+}
+
 /** The agent with its wrappers from the inside out: model, cache (if enabled), tracing. */
 function createServiceAgent(
   settings: Settings,
   { prompt, model, cache }: AgentDependencies,
 ): Agent {
   const limits = runLimitsOf(settings);
-  const uncached = createAgent({ model: model.model, limits, ...prompt });
+  const uncached = createAgent({ model: fitToCapacity(settings, model.model), limits, ...prompt });
   const agent =
     cache === undefined
       ? uncached
@@ -221,13 +232,18 @@ function bodyLimitsOf(limits: Settings['limits']) {
   };
 }
 
-/** The instructions, model parameters and tools of every run; part of the cache key. */
-function promptOptionsOf({ agent, model }: Settings, tools: readonly Tool[]): PromptOptions {
-  const { maxOutputTokens, defaultOutputTokens, temperature } = model;
+/** What the agent adds to the input of every run; part of the cache key. */
+async function createPromptOptions(settings: Settings, clock: Clock): Promise<PromptOptions> {
+  const { maxOutputTokens, defaultOutputTokens, temperature } = settings.model;
+  const [tools, output] = await Promise.all([
+    createOwnTools(settings, clock),
+    createOutputFormat(settings),
+  ]);
   return {
-    instructions: agent.instructions,
+    instructions: settings.agent.instructions,
     parameters: { maxOutputTokens, defaultOutputTokens, temperature },
     tools: () => tools,
+    output,
   };
 }
 

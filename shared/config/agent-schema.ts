@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
 import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
-import { tools } from './agent-schema-tools.ts';
+import { output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
 const agent = z.strictObject({
@@ -43,6 +43,13 @@ const agent = z.strictObject({
 
 /** Model parameters, time limits, retries and circuit breaker. */
 const model = z.strictObject({
+  capacity_tokens_per_minute: optionalInteger({
+    min: 1_000,
+    max: 1_000_000_000,
+    unit: 'tokens',
+    purpose:
+      'Tokens per minute that the endpoint admits, input and output. A request that can never fit is refused, and limits.tokens_per_minute is at most this. The deployment sets it; unset means unknown.',
+  }),
   max_output_tokens: optionalInteger({
     min: 1,
     max: 1_000_000,
@@ -191,6 +198,7 @@ const cache = z.strictObject({
 export const agentSchema = z.strictObject({
   agent,
   model,
+  output,
   tools,
   limits,
   cache,

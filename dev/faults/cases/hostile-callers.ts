@@ -24,6 +24,7 @@ const STREAM_BYTES = 50_000_000;
 /** Below this value the speed of the machine decides, not the callers. */
 const LEAST_P99_MS = 250;
 const TOKENS_PER_MINUTE = 100_000;
+const NO_TOKEN_LIMIT = { AGENT__LIMITS__TOKENS_PER_MINUTE: '0' };
 const CHATS_AT_ONCE = 60;
 /** About 5,000 tokens, which the development model repeats in its answer. */
 const LONG_MESSAGE_CHARS = 20_000;
@@ -54,6 +55,14 @@ export const hostileCallers: FaultFamily = {
       modes: ['json'],
       own: { AGENT__LIMITS__TOKENS_PER_MINUTE: String(TOKENS_PER_MINUTE) },
       run: sendUnboundedChats,
+    }),
+    custom({
+      id: 'T6',
+      injected: 'one request above the capacity of the endpoint',
+      promised: '413 before any call',
+      modes: ['json'],
+      own: { ...NO_TOKEN_LIMIT, AGENT__MODEL__CAPACITY_TOKENS_PER_MINUTE: '1000' },
+      run: sendOversizedChat,
     }),
     custom({
       id: 'T7',
@@ -156,6 +165,14 @@ async function sendDrip(url: string, { path, contentType, start }: Drip): Promis
     clearTimeout(timer);
     over.abort();
   }
+}
+
+async function sendOversizedChat(environment: FaultEnvironment): Promise<Finding> {
+  const message = `${newMarker()} ${'x'.repeat(LONG_MESSAGE_CHARS)}`;
+  const { status } = await post(environment.url, { message, mode: 'json' });
+  const calls = environment.callsWith(message).length;
+  const problems = status === 413 && calls === 0 ? [] : [`${status} after ${calls} calls`];
+  return { happened: `${status} after ${calls} calls`, calls, received: [], problems };
 }
 
 async function openUnreadStreams(environment: FaultEnvironment): Promise<Finding> {
