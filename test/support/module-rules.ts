@@ -191,10 +191,15 @@ export const PACKAGES: readonly PackageRule[] = [
   { packages: ['lru-cache'], in: ['shared/cache/', 'shared/rate-limit/'] },
   { packages: ['smol-toml'], in: ['shared/config/'] },
   { packages: ['@fastify/busboy'], in: ['shared/http/upload.ts'] },
-  { packages: ['ipaddr.js'], in: ['shared/callers/'] },
+  { packages: ['ipaddr.js'], in: ['shared/callers/', 'shared/agent/tools/safe-fetch.ts'] },
+  {
+    packages: ['node:dns/promises', 'node:http', 'node:https', 'node:net'],
+    in: ['shared/agent/tools/safe-fetch.ts'],
+  },
   { packages: ['zod'], in: ['shared/'] },
   { packages: ['node:http', 'node:https', 'node:net'], in: ['shared/http/', 'shared/model/'] },
   { packages: ['node:net'], in: ['shared/callers/'] },
+  { packages: ['node:module'], in: ['shared/batch/trigger-metadata.ts'] },
   { packages: ['node:fs', 'node:fs/*'], in: ['shared/config/agent-toml.ts'] },
   {
     packages: [
@@ -218,6 +223,9 @@ export const PACKAGES: readonly PackageRule[] = [
     in: ['shared/'],
   },
 ];
+
+/** Files that load a module by require. The worker supplies `@azure/functions-core` to require only. */
+export const REQUIRES: readonly string[] = ['shared/batch/trigger-metadata.ts'];
 
 export interface ClientRule {
   readonly name: RegExp;
