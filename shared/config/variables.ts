@@ -7,7 +7,9 @@ export interface Variable {
     | 'url'
     | 'https-url'
     | 'model-url'
-    | 'azure-url'
+    | 'azure-openai-url'
+    | 'storage-connection'
+    | 'storage-account'
     | 'fallbacks'
     | 'json-object';
   /** One line for docs/configuration.md. */
@@ -41,7 +43,7 @@ export const VARIABLES = {
   },
   azureOpenAiEndpoint: {
     name: 'AZURE_OPENAI_ENDPOINT',
-    kind: 'azure-url',
+    kind: 'azure-openai-url',
     vaultName: 'azure-openai-endpoint',
     purpose:
       'Azure OpenAI resource, such as https://NAME.openai.azure.com. Takes precedence over OpenAI.',
@@ -111,10 +113,16 @@ export const VARIABLES = {
   },
   storageConnection: {
     name: 'AzureWebJobsStorage',
-    kind: 'text',
+    kind: 'storage-connection',
     secret: true,
     purpose:
       'Connection string of the storage account of batch jobs. Local only; Azure uses the two URIs below.',
+  },
+  storageAccountName: {
+    name: 'AzureWebJobsStorage__accountName',
+    kind: 'storage-account',
+    purpose:
+      'Storage account, reached by managed identity, where the two URIs below are not set: they are derived from it.',
   },
   storageBlobUri: {
     name: 'AzureWebJobsStorage__blobServiceUri',

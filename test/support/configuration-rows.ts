@@ -4,10 +4,12 @@ import { VARIABLES, type Variable } from '../../shared/config/variables.ts';
 const WANTED_OF_KIND = {
   text: 'text',
   url: 'http(s) URL',
-  'model-url': 'http(s) URL',
-  'azure-url': 'http(s) URL',
   fallbacks: 'JSON array of endpoints',
   'https-url': 'https URL',
+  'model-url': 'http(s) URL',
+  'storage-connection': 'storage connection string',
+  'storage-account': 'storage account name',
+  'azure-openai-url': 'http(s) URL',
   'json-object': 'JSON object',
 } as const satisfies Record<Variable['kind'], string>;
 

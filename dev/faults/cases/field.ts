@@ -1,8 +1,8 @@
 import { sendRequest } from '../send-request.ts';
-import { acted, type FaultCase, type FaultFamily, type Mode, scripted } from '../fault-case.ts';
+import { custom, type FaultCase, type FaultFamily, type Mode, scripted } from '../fault-case.ts';
 import { type FaultEnvironment, startFaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
-import { QUICK } from '../settings.ts';
+import { FAST_RETRIES } from '../settings.ts';
 
 const SERVED = { outcome: 'answer', calls: 1 } as const;
 const INVALID = { outcome: 'upstream_invalid', calls: 2 } as const;
@@ -12,7 +12,7 @@ const STALE_REQUESTS = 20;
 /** F1 to F11: what servers and proxies of the field were seen to send. */
 export const field: FaultFamily = {
   name: 'field',
-  settings: QUICK,
+  settings: FAST_RETRIES,
   lanes: 2,
   cases: [
     ...[421, 499].map((status) =>
@@ -30,7 +30,11 @@ export const field: FaultFamily = {
     stream('F2', { script: 'dev/sse-wordless', expected: SERVED }),
     stream('F2', { script: 'dev/sse-after-finish', expected: SERVED }),
     staleConnections(),
-    scripted({ id: 'F4', script: 'dev/refusal-empty', expected: { ...SERVED, says: 'I cannot' } }),
+    scripted({
+      id: 'F4',
+      script: 'dev/refusal-empty',
+      expected: { ...SERVED, contains: 'I cannot' },
+    }),
     // Nothing of a tool call is shown, so a stream is asked again too.
     scripted({ id: 'F4', script: 'dev/unrequested-tool-call', expected: INVALID }),
     ...['gzip', 'br', 'deflate'].map((encoding) =>
@@ -39,7 +43,7 @@ export const field: FaultFamily = {
     scripted({
       id: 'F6',
       script: 'dev/sse-split-surrogate',
-      expected: { ...SERVED, says: 'a 🦊 here' },
+      expected: { ...SERVED, contains: 'a 🦊 here' },
     }),
     withSettings('F7', {
       injected: 'an endpoint setting that ends in /openai/v1/chat/completions',
@@ -78,23 +82,23 @@ interface SettingsCase {
 
 /** One question to an app with these settings, whose endpoint is that of the first environment. */
 function withSettings(id: string, { injected, settings }: SettingsCase): FaultCase {
-  return acted({
+  return custom({
     id,
     injected,
     promised: 'answer, 1 calls',
-    async act(environment: FaultEnvironment, mode: Mode) {
+    async run(environment: FaultEnvironment, mode: Mode) {
       const own = await startFaultEnvironment({
         endpoints: 1,
-        settings: { ...QUICK, ...settings(environment) },
+        settings: { ...FAST_RETRIES, ...settings(environment) },
       });
       try {
         const marker = newMarker();
-        const told = await sendRequest(own.url, { message: `dev/instant ${marker}`, mode });
+        const result = await sendRequest(own.url, { message: `dev/instant ${marker}`, mode });
         return {
-          happened: `${told.outcome}, ${told.status}`,
+          happened: `${result.outcome}, ${result.status}`,
           calls: environment.callsWith(marker).length,
-          told: [told.raw, ...own.log],
-          problems: told.outcome === 'answer' ? [] : [`ended as ${told.outcome}`],
+          received: [result.raw, ...own.log],
+          problems: result.outcome === 'answer' ? [] : [`ended as ${result.outcome}`],
         };
       } finally {
         await own.stop();
@@ -104,12 +108,12 @@ function withSettings(id: string, { injected, settings }: SettingsCase): FaultCa
 }
 
 function staleConnections(): FaultCase {
-  return acted({
+  return custom({
     id: 'F3',
     injected: 'every second request of a connection is reset without a byte',
     promised: `${STALE_REQUESTS} of ${STALE_REQUESTS} answers, no attempt is spent`,
     own: { AGENT__MODEL__MAX_ATTEMPTS: '1', AGENT__MODEL__RETRY_BUDGET_RATIO: '0' },
-    async act(environment: FaultEnvironment, mode: Mode) {
+    async run(environment: FaultEnvironment, mode: Mode) {
       const marker = newMarker();
       const all = [];
       for (let i = 0; i < STALE_REQUESTS; i += 1) {
@@ -120,7 +124,7 @@ function staleConnections(): FaultCase {
       return {
         happened: `${answers} answers`,
         calls: environment.callsWith(marker).length,
-        told: all.map(({ raw }) => raw),
+        received: all.map(({ raw }) => raw),
         problems: answers === STALE_REQUESTS ? [] : [`${STALE_REQUESTS - answers} requests failed`],
       };
     },

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { acted, type FaultFamily, type Finding } from '../fault-case.ts';
+import { custom, type FaultFamily, type Finding } from '../fault-case.ts';
 import type { FaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
 import type { RecordedCall } from '../../model/start-development-model.ts';
@@ -9,19 +9,19 @@ import { countOutcomes, type LoadResult, percentile, sendSteadily } from '../ste
 
 const DRIPS = 40;
 const DRIP_MS = 100;
-/** Generous for a busy machine; the limits of the case end a body after half a second. */
+/** The limits of the case end a body after half a second; a busy machine may need longer. */
 const DRIP_ENDS_WITHIN_MS = 8_000;
-/** An upload in drips never reaches storage: nothing listens there. */
+/** An upload in drips never reaches storage: no server listens at this address. */
 const DEAD_STORAGE =
   'DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:1/a;QueueEndpoint=http://127.0.0.1:1/a;';
 const UNREAD_STREAMS = 300;
-/** Eight, and those that ended a moment ago. */
+/** The limit of eight, and streams that have just ended. */
 const MOST_OPEN = 12;
 const OPEN_EVERY_MS = 5;
-/** Generous for a busy machine; the limit of the case is half a second. */
+/** The limit of the case is half a second; a busy machine may need longer. */
 const CUT_WITHIN_MS = 8_000;
 const STREAM_BYTES = 50_000_000;
-/** Below this a busy machine decides, and not the callers. */
+/** Below this value the speed of the machine decides, not the callers. */
 const LEAST_P99_MS = 250;
 const TOKENS_PER_MINUTE = 100_000;
 const NO_TOKEN_LIMIT = { AGENT__LIMITS__TOKENS_PER_MINUTE: '0' };
@@ -29,16 +29,16 @@ const CHATS_AT_ONCE = 60;
 /** About 5,000 tokens, which the development model repeats in its answer. */
 const LONG_MESSAGE_CHARS = 20_000;
 
-/** T2 to T7: callers that try to take the service from the others. */
+/** T2 to T7: callers that try to block the service for others. */
 export const hostileCallers: FaultFamily = {
   name: 'hostile callers',
   settings: {},
   lanes: 1,
   cases: [
-    acted({
+    custom({
       id: 'T2',
       injected: `${DRIPS} uploads and chats of one byte every ${DRIP_MS} ms`,
-      promised: '408 within the limits; others are served as ever',
+      promised: '408 within the limits; others are not affected',
       modes: ['json'],
       own: {
         AzureWebJobsStorage: DEAD_STORAGE,
@@ -46,42 +46,42 @@ export const hostileCallers: FaultFamily = {
         AGENT__LIMITS__UPLOAD_DEADLINE_MS: '3000',
         AGENT__LIMITS__BODY_DEADLINE_MS: '3000',
       },
-      act: sendDrips,
+      run: sendDrips,
     }),
-    acted({
+    custom({
       id: 'T5',
       injected: `${CHATS_AT_ONCE} long chats at once without a bound on the answer`,
       promised: `at most ${TOKENS_PER_MINUTE} tokens are used`,
       modes: ['json'],
       own: { AGENT__LIMITS__TOKENS_PER_MINUTE: String(TOKENS_PER_MINUTE) },
-      act: sendUnboundedChats,
+      run: sendUnboundedChats,
     }),
-    acted({
+    custom({
       id: 'T6',
       injected: 'one request above the capacity of the endpoint',
       promised: '413 before any call',
       modes: ['json'],
       own: { ...NO_TOKEN_LIMIT, AGENT__MODEL__CAPACITY_TOKENS_PER_MINUTE: '1000' },
-      act: sendOversizedChat,
+      run: sendOversizedChat,
     }),
-    acted({
+    custom({
       id: 'T7',
       injected: `${UNREAD_STREAMS} unread streams from six /64 networks`,
-      promised: 'at most 8 are open; others within 2x of their quiet p99',
+      promised: 'at most 8 are open; others within twice their quiet p99',
       modes: ['stream'],
       own: {
         AGENT__LIMITS__MAX_OPEN_CALLS_PER_CALLER: '8',
         AGENT__LIMITS__QUEUE_TIMEOUT_MS: '1000',
       },
-      act: openUnreadStreams,
+      run: openUnreadStreams,
     }),
-    acted({
+    custom({
       id: 'T7',
       injected: 'a stream of 50 MB that its client does not read',
-      promised: 'cut after the time of a slow reader',
+      promised: 'disconnected after the time limit of slow readers',
       modes: ['stream'],
       own: { AGENT__LIMITS__SLOW_READER_TIMEOUT_MS: '500' },
-      act: openUnreadStream,
+      run: openUnreadStream,
     }),
   ],
 };
@@ -97,7 +97,7 @@ async function sendDrips(environment: FaultEnvironment): Promise<Finding> {
   return {
     happened: `${refused} of ${DRIPS} drips got 408; honest: ${describeLoad(quiet)} quiet, ${describeLoad(beside)} beside`,
     calls: quiet.length + beside.length,
-    told: [],
+    received: [],
     problems: [
       ...(refused === DRIPS ? [] : [`drips got ${[...new Set(statuses)].join(', ')}`]),
       ...(beside.every(({ outcome }) => outcome === 'answer') ? [] : [countOutcomes(beside)]),
@@ -111,7 +111,7 @@ const HONEST = { perSecond: 20, seconds: 2 } as const;
 function sendHonestChats(environment: FaultEnvironment): Promise<LoadResult[]> {
   return sendSteadily(environment.url, {
     ...HONEST,
-    question: (number) => ({
+    request: (number) => ({
       message: `dev/instant ${newMarker()}`,
       mode: 'json',
       address: `192.0.2.${number % HONEST_CALLERS}`,
@@ -172,7 +172,7 @@ async function sendOversizedChat(environment: FaultEnvironment): Promise<Finding
   const { status } = await post(environment.url, { message, mode: 'json' });
   const calls = environment.callsWith(message).length;
   const problems = status === 413 && calls === 0 ? [] : [`${status} after ${calls} calls`];
-  return { happened: `${status} after ${calls} calls`, calls, told: [], problems };
+  return { happened: `${status} after ${calls} calls`, calls, received: [], problems };
 }
 
 async function openUnreadStreams(environment: FaultEnvironment): Promise<Finding> {
@@ -196,7 +196,7 @@ async function openUnreadStreams(environment: FaultEnvironment): Promise<Finding
   return {
     happened: `${countStatuses(statuses)}; ${mostOpen} open at most; honest: ${describeLoad(quiet)} quiet, ${describeLoad(beside)} beside`,
     calls: calls.length,
-    told: [],
+    received: [],
     problems: [
       ...(mostOpen <= MOST_OPEN ? [] : [`${mostOpen} streams of one caller were open at once`]),
       ...(beside.every(({ outcome }) => outcome === 'answer') ? [] : [countOutcomes(beside)]),
@@ -221,7 +221,7 @@ async function openUnreadStream(environment: FaultEnvironment): Promise<Finding>
   return {
     happened: `${isCut() ? 'cut' : 'still open'} after ${ms} ms, upstream call ${call?.status}`,
     calls: 1,
-    told: [],
+    received: [],
     problems: [
       ...(isCut() ? [] : ['the stream was not cut']),
       ...(call?.status === 'aborted' ? [] : [`the upstream call is ${call?.status}`]),
@@ -230,7 +230,10 @@ async function openUnreadStream(environment: FaultEnvironment): Promise<Finding>
   };
 }
 
-/** Opens one request after the other without waiting for them: a burst would fill the accept queue. */
+/**
+ * Opens requests one after the other without waiting for responses: a burst would fill the accept
+ * queue.
+ */
 async function openSteadily<T>(
   count: number,
   open: (number: number) => Promise<T>,
@@ -243,7 +246,7 @@ async function openSteadily<T>(
   return Promise.all(opened);
 }
 
-/** The most calls that the endpoint served at the same time. */
+/** The highest number of calls that the endpoint served at the same time. */
 function mostAtOnce(calls: readonly RecordedCall[]): number {
   const open = calls.map(
     ({ startedAt }) =>
@@ -273,7 +276,7 @@ async function sendUnboundedChats(environment: FaultEnvironment): Promise<Findin
   return {
     happened: `${countOutcomes(results)}; ${used} tokens used`,
     calls: served,
-    told: [],
+    received: [],
     problems: [
       ...(served > 0 ? [] : ['no chat was served']),
       ...(used <= TOKENS_PER_MINUTE ? [] : [`${used} of ${TOKENS_PER_MINUTE} tokens were used`]),
