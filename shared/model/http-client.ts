@@ -23,6 +23,8 @@ export interface HttpPostRequest {
   readonly body: string;
   /** Aborts the request or its response, and closes the socket. */
   readonly signal: AbortSignal;
+  /** Called when the whole request was handed to the network. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 /** The head of a response, and its body as a stream with back-pressure. */
@@ -61,7 +63,7 @@ export function createHttpClient(): HttpClient {
     'https:': { request: https.request, agent: new https.Agent(AGENT) },
   } as const;
   return {
-    async post({ address, headers, body, signal }) {
+    async post({ address, headers, body, signal, onSent }) {
       const url = URL.parse(address);
       if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
         throw new TypeError('Cannot send as the address must begin with http: or https:');
@@ -77,14 +79,14 @@ export function createHttpClient(): HttpClient {
         joinDuplicateHeaders: true,
         headers,
       };
-      return send(request(options), { body, signal });
+      return send(request(options), { body, signal, onSent });
     },
   };
 }
 
 function send(
   request: http.ClientRequest,
-  { body, signal }: Pick<HttpPostRequest, 'body' | 'signal'>,
+  { body, signal, onSent }: Pick<HttpPostRequest, 'body' | 'signal' | 'onSent'>,
 ): Promise<HttpPostResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpPostResponse>();
   function abort(): void {
@@ -92,6 +94,7 @@ function send(
     request.destroy();
   }
   signal.addEventListener('abort', abort, { once: true });
+  if (onSent !== undefined) request.once('finish', onSent);
   let hasResponse = false;
   request.on('error', (error) => {
     if (signal.aborted) reject(abortReason(signal));

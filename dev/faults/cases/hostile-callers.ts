@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { acted, type FaultFamily, type Finding } from '../fault-case.ts';
+import { acted, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
 import type { FaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
 import type { RecordedCall } from '../../model/start-development-model.ts';
@@ -14,6 +14,9 @@ const DRIP_ENDS_WITHIN_MS = 8_000;
 /** An upload in drips never reaches storage: nothing listens there. */
 const DEAD_STORAGE =
   'DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:1/a;QueueEndpoint=http://127.0.0.1:1/a;';
+const LEAVING_CALLS = 20;
+const LEAVING_TOKENS = 3_000;
+const BUDGET_TOKENS = 1_000_000;
 const UNREAD_STREAMS = 300;
 /** Eight, and those that ended a moment ago. */
 const MOST_OPEN = 12;
@@ -46,6 +49,16 @@ export const hostileCallers: FaultFamily = {
         AGENT__LIMITS__BODY_DEADLINE_MS: '3000',
       },
       act: sendDrips,
+    }),
+    acted({
+      id: 'T4',
+      injected: `${LEAVING_CALLS} calls of ${LEAVING_TOKENS} tokens whose client leaves`,
+      promised: 'their input counts in the budget, the token metrics and the cost',
+      own: {
+        AGENT__LIMITS__TOKENS_PER_DAY: String(BUDGET_TOKENS),
+        AGENT__TELEMETRY__PRICE_PER_MILLION_INPUT_TOKENS: '1000000',
+      },
+      act: leaveCalls,
     }),
     acted({
       id: 'T5',
@@ -242,6 +255,60 @@ function countStatuses(statuses: readonly number[]): string {
   return kinds
     .map((kind) => `${statuses.filter((status) => status === kind).length} x ${kind}`)
     .join(', ');
+}
+
+async function leaveCalls(environment: FaultEnvironment, mode: Mode): Promise<Finding> {
+  const marker = newMarker();
+  const script = mode === 'stream' ? 'dev/long-100000' : 'dev/slow-500000';
+  const message = `${script} ${marker} ${'word '.repeat((LEAVING_TOKENS * 4) / 5)}`;
+  for (let call = 0; call < LEAVING_CALLS; call += 1) {
+    await leaveCall(environment, { message, mode });
+  }
+  await until(() => environment.callsWith(marker).every(({ status }) => status !== 'running'));
+  const answer = await sendRequest(environment.url, { message: 'dev/instant', mode: 'json' });
+  const metrics = await (await fetch(`${environment.url}/metrics`)).text();
+  const left = Number(/"tpd";r=(\d+)/.exec(answer.raw)?.[1]);
+  const found = {
+    budget: BUDGET_TOKENS - left,
+    metric: sumOf(metrics, /^gen_ai_client_token_usage_sum\{.*input.*\} (\S+)$/gm),
+    cost: sumOf(metrics, /^agent_model_cost\w*\{.*\} (\S+)$/gm),
+  };
+  const calls = environment.callsWith(marker).length;
+  const least = calls * LEAVING_TOKENS;
+  return {
+    happened: `${calls} calls left; budget ${found.budget}, metric ${found.metric}, cost ${found.cost}`,
+    calls,
+    told: [],
+    problems: [
+      ...(calls === LEAVING_CALLS ? [] : [`${calls} calls instead of ${LEAVING_CALLS}`]),
+      ...Object.entries(found)
+        .filter(([, tokens]) => !(tokens >= least))
+        .map(([where, tokens]) => `${tokens} tokens in the ${where} instead of ${least}`),
+    ],
+  };
+}
+
+/** Waits until the call has reached the model, and for its first text where it streams. */
+async function leaveCall(
+  environment: FaultEnvironment,
+  { message, mode }: { readonly message: string; readonly mode: Mode },
+): Promise<void> {
+  const client = new AbortController();
+  const callsBefore = environment.callsWith(message).length;
+  const pending = post(environment.url, { message, mode, signal: client.signal });
+  if (mode === 'stream') await (await pending).body?.getReader().read();
+  else pending.catch(() => undefined);
+  await until(() => environment.callsWith(message).length > callsBefore);
+  client.abort();
+}
+
+function sumOf(metrics: string, line: RegExp): number {
+  return metrics.matchAll(line).reduce((sum, [, value]) => sum + Number(value), 0);
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  const endAt = performance.now() + CUT_WITHIN_MS;
+  while (!isTrue() && performance.now() < endAt) await sleep(5);
 }
 
 async function sendUnboundedChats(environment: FaultEnvironment): Promise<Finding> {
