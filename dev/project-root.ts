@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** The folder of the project: the app that build, start and the gate work on unless told otherwise. */
+/** The folder of the project: the app that build, start and check work on by default. */
 export const PROJECT_ROOT = dirname(import.meta.dirname);
 
 /** Whether this module is the script that Node was told to run, so that importing it starts nothing. */

@@ -94,13 +94,14 @@ function sharedBuckets(server: Server): SharedBuckets {
 /** Answers every command as the script of a bucket does that has plenty left. */
 async function startStandIn(): Promise<Server> {
   const server = createServer((request, response) => {
-    void text(request).then((body) => {
+    function answer(body: string): void {
       const commands = JSON.parse(body) as unknown[];
       const one = { result: [1, CAPACITY - 1, 60_000, CAPACITY] };
       const isPipeline = request.url !== '/';
       response.setHeader('content-type', 'application/json');
       response.end(JSON.stringify(isPipeline ? commands.map(() => one) : one));
-    });
+    }
+    text(request).then(answer, () => response.destroy());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

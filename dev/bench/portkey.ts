@@ -27,6 +27,8 @@ export async function startPortkey(): Promise<ChildServer> {
     stdio: 'ignore',
   });
   const exited = once(child, 'exit');
+  // Awaited only when it stops: a program that cannot start must not end this process before.
+  exited.catch(() => undefined);
   const url = `http://127.0.0.1:${port}`;
   async function stop(): Promise<void> {
     child.kill();

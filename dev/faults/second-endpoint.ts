@@ -17,7 +17,11 @@ export interface SecondEndpoint {
 export async function startSecondEndpoint(): Promise<SecondEndpoint> {
   const bodies: string[] = [];
   const server = createServer((request, response) => {
-    void answer(request, response).then((body) => bodies.push(body));
+    // A caller that hangs up while it sends has made no call.
+    answer(request, response).then(
+      (body) => bodies.push(body),
+      () => response.destroy(),
+    );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

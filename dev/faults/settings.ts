@@ -8,18 +8,26 @@ export const UNLIMITED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Time limits short enough that a fault wall takes seconds, and a circuit that never opens: each
- * case is to show one fault, not the memory of the faults before it.
+ * Retries that wait for milliseconds, and a circuit that never opens: each case is to show one fault,
+ * not the memory of the faults before it. No time limit is near what a busy machine takes.
  */
-export const QUICK: Readonly<Record<string, string>> = {
-  AGENT__MODEL__ATTEMPT_TIMEOUT_MS: '800',
-  AGENT__MODEL__FIRST_TOKEN_TIMEOUT_MS: '600',
-  AGENT__MODEL__IDLE_TIMEOUT_MS: '600',
+export const FAST_RETRIES: Readonly<Record<string, string>> = {
+  AGENT__MODEL__ATTEMPT_TIMEOUT_MS: '8000',
+  AGENT__MODEL__FIRST_TOKEN_TIMEOUT_MS: '8000',
+  AGENT__MODEL__IDLE_TIMEOUT_MS: '8000',
   AGENT__MODEL__BACKOFF_INITIAL_MS: '20',
   AGENT__MODEL__BACKOFF_MAX_MS: '100',
   AGENT__MODEL__RETRY_BUDGET_RATIO: '1',
   AGENT__MODEL__BREAKER_FAILURES: '1000',
   AGENT__MODEL__BREAKER_WINDOW_SIZE: '1000',
-  AGENT__LIMITS__ANSWER_DEADLINE_MS: '5000',
-  AGENT__LIMITS__STREAM_DEADLINE_MS: '5000',
+  AGENT__LIMITS__ANSWER_DEADLINE_MS: '8000',
+  AGENT__LIMITS__STREAM_DEADLINE_MS: '8000',
+};
+
+/** For cases in which an attempt runs out of time: short enough that all of them take seconds. */
+export const SHORT_TIMEOUTS: Readonly<Record<string, string>> = {
+  ...FAST_RETRIES,
+  AGENT__MODEL__ATTEMPT_TIMEOUT_MS: '1500',
+  AGENT__MODEL__FIRST_TOKEN_TIMEOUT_MS: '1200',
+  AGENT__MODEL__IDLE_TIMEOUT_MS: '1200',
 };

@@ -96,6 +96,8 @@ interface RunCacheStatus {
 export interface InputSize {
   /** Every text that is sent to the model. */
   readonly texts: readonly string[];
+  /** The number of images that are sent to the model. */
+  readonly images?: number | undefined;
   /** The bound on the output that is sent to the model. */
   readonly maxOutputTokens: number;
 }
@@ -129,7 +131,7 @@ export interface ToolCallSummary {
  * exactly one `done` or it throws.
  */
 export type AgentEvent =
-  | { readonly type: 'text-delta'; readonly text: string }
+  | { readonly type: 'text-delta'; readonly text: string; readonly isRefusal?: true }
   /** An own tool starts. */
   | { readonly type: 'tool-call'; readonly id: string; readonly name: string }
   | ({ readonly type: 'tool-result'; readonly id: string } & ToolCallSummary)

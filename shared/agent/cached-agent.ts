@@ -7,7 +7,7 @@ import type {
   RunContext,
   RunResult,
 } from './agent.ts';
-import { buildModelRequest, type PromptOptions } from './model-request.ts';
+import { buildModelRequest, imagesOf, type PromptOptions } from './model-request.ts';
 import { type CacheStatus, cacheStatusHeader, parseCacheControl } from '../cache/cache-headers.ts';
 import type { StoredResponse } from '../cache/cache-store.ts';
 import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
@@ -101,7 +101,8 @@ async function lookup(
 
 function traitsOf({ messages, temperature }: AgentInput) {
   const hasHistory = messages.filter(isConversationMessage).length > 1;
-  return { temperature, hasHistory, hasPersonalData: false };
+  const hasImages = messages.some((message) => imagesOf(message) > 0);
+  return { temperature, hasHistory, hasImages, hasPersonalData: false };
 }
 
 function isConversationMessage({ role }: Message): boolean {

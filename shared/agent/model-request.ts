@@ -132,7 +132,13 @@ export function sizeOf(request: BoundedModelRequest): InputSize {
   const { messages, tools = [], responseFormat, maxOutputTokens } = request;
   const texts = [...messages.map(textOf), ...tools.map((tool) => JSON.stringify(tool))];
   if (responseFormat?.type === 'json_schema') texts.push(JSON.stringify(responseFormat));
-  return { texts, maxOutputTokens };
+  const images = messages.reduce((sum, message) => sum + imagesOf(message), 0);
+  return { texts, maxOutputTokens, ...(images === 0 ? {} : { images }) };
+}
+
+/** The number of images in a message. */
+export function imagesOf({ content }: Message | ModelMessage): number {
+  return Array.isArray(content) ? content.filter(({ type }) => type === 'image').length : 0;
 }
 
 function textOf(message: ModelMessage): string {

@@ -76,7 +76,7 @@ async function* streamStep(
   let separator = hasEarlierText ? STEP_SEPARATOR : '';
   for await (const event of model.stream(request, context)) {
     if (event.type === 'done') return event.response;
-    yield { type: 'text-delta', text: separator + event.text };
+    yield { ...event, text: separator + event.text };
     separator = '';
   }
   throw interrupted();

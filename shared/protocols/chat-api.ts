@@ -45,11 +45,12 @@ function toEvents(event: AgentEvent, frame: Frame<ChatRequest>): readonly SseEve
   switch (event.type) {
     case 'text-delta':
       return [{ event: 'delta', data: { text: event.text } }];
+    case 'tool-call':
+      return [{ event: 'tool', data: { name: event.name, status: 'running' } }];
     case 'tool-result':
       return [{ event: 'tool', data: { name: event.name, status: event.status } }];
     case 'done':
       return [{ event: 'done', data: toOutcome(event.result, frame) }];
-    case 'tool-call':
     case 'step-end':
       return [];
   }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
 import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
 import { blobPaths } from '../../shared/batch/storage/blob-paths.ts';
@@ -188,7 +188,7 @@ describe('a lease in blob storage', () => {
     const other = await mustOpen(job);
     await other.append(resultOf('stolen', 1));
 
-    await vi.waitFor(() => expect(lease.lostSignal.aborted).toBe(true), 5_000);
+    await expect.poll(() => lease.lostSignal.aborted).toBe(true);
 
     await expect(lease.append(resultOf('stolen', 0))).rejects.toThrow();
     await lease.release();

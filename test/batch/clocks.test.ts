@@ -88,8 +88,8 @@ async function isComplete({ batch }: StorageProcessor, id: string): Promise<bool
   return (await batch.store.progress(id)).finals.size > 0;
 }
 
-describe('instances whose clocks differ', () => {
-  it.concurrent.each([
+describe.concurrent('instances whose clocks differ', () => {
+  it.each([
     [10, -10],
     [-10, 10],
     [2, -2],
@@ -117,7 +117,7 @@ describe('instances whose clocks differ', () => {
     60_000,
   );
 
-  it.concurrent('Q10: end a batch by the time of the storage, not earlier and not later', async () => {
+  it('Q10: end a batch by the time of the storage, not earlier and not later', async () => {
     const { connectionString } = shared;
     const early = storageProcessor({ connectionString, clock: wrongClock(10) });
     const late = storageProcessor({ connectionString, clock: wrongClock(-10) });
@@ -137,7 +137,7 @@ describe('instances whose clocks differ', () => {
     expect(views.map(({ status }) => status)).toEqual(['completed', 'expired', 'in_progress']);
   });
 
-  it.concurrent('Q10: date a batch by the time of the storage', async () => {
+  it('Q10: date a batch by the time of the storage', async () => {
     const { connectionString } = shared;
     const instance = storageProcessor({ connectionString, clock: wrongClock(10) });
     const startedAt = Date.now();
@@ -150,8 +150,8 @@ describe('instances whose clocks differ', () => {
   });
 });
 
-describe('an instance whose clock is set', () => {
-  it.concurrent.each([
+describe.concurrent('an instance whose clock is set', () => {
+  it.each([
     ['forward', 10],
     ['back', -10],
   ])(
@@ -182,7 +182,7 @@ describe('an instance whose clock is set', () => {
     60_000,
   );
 
-  it.concurrent('Q10: holds its job for longer than a lease, against one whose clock is behind', async () => {
+  it('Q10: holds its job for longer than a lease, against one whose clock is behind', async () => {
     const { connectionString } = shared;
     const clock = wrongClock(0);
     const answer = Promise.withResolvers<string>();

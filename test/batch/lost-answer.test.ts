@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BACKGROUND_TIMEOUTS } from '../../shared/storage/azure/storage-timeouts.ts';
 import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
 import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
@@ -18,8 +18,6 @@ let proxy: BreakProxy;
 let store: BatchStore;
 /** Parts of `METHOD path?query` whose next answer is lost. */
 let losing: string[] = [];
-
-const WAIT = { timeout: 10_000 };
 
 beforeAll(async () => {
   environment = await startStorageEnvironment();
@@ -138,7 +136,7 @@ describe('the renewal of a lease', () => {
     const renewals = (): number => countOf('renewed/shard-00000.journal.jsonl?comp=lease');
     const before = renewals();
 
-    await vi.waitFor(() => expect(renewals()).toBeGreaterThan(before + 2), WAIT);
+    await expect.poll(() => renewals()).toBeGreaterThan(before + 2);
 
     await lease.release();
     const after = renewals();
@@ -151,10 +149,10 @@ describe('the renewal of a lease', () => {
     const renewals = (): number => countOf('shaky/shard-00000.journal.jsonl?comp=lease');
     // As many as the client tries by itself, so that the renewal fails as a whole.
     losing = Array.from({ length: 4 }, () => 'shaky/shard-00000.journal.jsonl?comp=lease');
-    await vi.waitFor(() => expect(losing).toEqual([]), WAIT);
+    await expect.poll(() => losing).toEqual([]);
     const before = renewals();
 
-    await vi.waitFor(() => expect(renewals()).toBeGreaterThan(before + 1), WAIT);
+    await expect.poll(() => renewals()).toBeGreaterThan(before + 1);
 
     expect(lease.lostSignal.aborted).toBe(false);
     await lease.append({ type: 'closed' });

@@ -83,7 +83,7 @@ describe('storage that does not answer', () => {
 
     away = false;
     // The result of m4 arrived, although nobody was told.
-    await breakLease(environment, 'middle').catch(() => undefined);
+    await breakLease(environment.results, 'middle').catch(() => undefined);
     await processor.process(job);
     expect(agent.asked).toEqual(messages(8));
     expect((await read('middle'))?.results.size).toBe(8);

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createResponseCache } from '../../shared/cache/response-cache.ts';
 import { createMemoryStore } from '../../shared/cache/memory-store.ts';
 import { createRedisStore } from '../../shared/cache/redis-store.ts';
@@ -11,15 +11,12 @@ import {
   createLimiter,
   createRedisParts,
 } from '../support/limits.ts';
-import {
-  describeWithRedis,
-  startRedisEnvironment,
-  type RedisEnvironment,
-} from '../support/redis/with-redis.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { requireTool } from '../support/required-tools.ts';
 
 const TTL_MS = 300_000;
 
-describeWithRedis('one instance with limits and cache on the same Redis', () => {
+describe('one instance with limits and cache on one Redis', requireTool('redis-server'), () => {
   let environment: RedisEnvironment;
   beforeEach(async () => {
     environment = await startRedisEnvironment();

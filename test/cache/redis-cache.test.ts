@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createResponseCache } from '../../shared/cache/response-cache.ts';
 import { createMemoryStore } from '../../shared/cache/memory-store.ts';
 import { createRedisStore } from '../../shared/cache/redis-store.ts';
@@ -12,16 +12,13 @@ import { answer, ask, candidate, entryOf } from '../support/cached-answers.ts';
 import { createHandClock, createRedisParts, type HandClock } from '../support/limits.ts';
 import { openRespConnection, type RespConnection } from '../support/redis/resp-connection.ts';
 import type { BridgeFault } from '../support/redis/upstash-bridge.ts';
-import {
-  describeWithRedis,
-  startRedisEnvironment,
-  type RedisEnvironment,
-} from '../support/redis/with-redis.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { requireTool } from '../support/required-tools.ts';
 
 const TTL_MS = 300_000;
 const MAX_ENTRY_BYTES = 10_000;
 
-describeWithRedis('answers in Redis', () => {
+describe('answers in Redis', requireTool('redis-server'), () => {
   let environment: RedisEnvironment;
   let redis: RespConnection;
   let clock: HandClock;

@@ -19,6 +19,7 @@ const SETTINGS = {
   AGENT__CACHE__TTL_SECONDS: '0',
   AGENT__LIMITS__REQUESTS_PER_MINUTE: '0',
   AzureFunctionsJobHost__extensions__queues__visibilityTimeout: '00:00:01',
+  AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.2',
 };
 const batchSchema = z.object({
   status: z.string(),

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { requireTool } from '../support/required-tools.ts';
 import {
   compileBicep,
   compileEdited,
   predictDeployment,
-  requireDotnet,
   restoreBicep,
   type Edit,
   type Prediction,
@@ -99,7 +99,7 @@ function hasEasyAuth({ resources }: Prediction): boolean {
   return resources.some(({ id }) => id.endsWith('/config/authsettingsV2'));
 }
 
-describe('the Bicep compiler', requireDotnet(), () => {
+describe('the Bicep compiler', requireTool('the Bicep compiler'), () => {
   let mistaken: readonly string[];
   let plain: Prediction;
   let full: Prediction;
@@ -153,25 +153,5 @@ describe('the Bicep compiler', requireDotnet(), () => {
       [TRUST]: 'true',
       AGENT__BATCH__CONCURRENCY: '4',
     });
-  });
-});
-
-describe('tests that need the .NET SDK', () => {
-  it.each([{}, { CI: 'false' }])('are skipped without it, with one line: %o', (variables) => {
-    const lines: string[] = [];
-
-    const options = requireDotnet({
-      environment: { PATH: '/nowhere', ...variables },
-      log: (line) => lines.push(line),
-    });
-
-    expect(options).toEqual({ skip: true });
-    expect(lines).toEqual([expect.stringContaining('skipped: the Bicep compiler needs')]);
-  });
-
-  it('fail in continuous integration without it', () => {
-    const environment = { PATH: '/nowhere', CI: 'true' };
-
-    expect(() => requireDotnet({ environment })).toThrow('the .NET SDK');
   });
 });

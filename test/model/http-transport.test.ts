@@ -211,12 +211,12 @@ describe('a request that is aborted', () => {
   it('rejects with the reason while it waits for the answer, and closes the socket', async () => {
     await using upstream = await startScriptedUpstream(hang);
     const caller = new AbortController();
-    const outcome = send(upstream.baseUrl, { signal: caller.signal });
+    const rejection = expect(send(upstream.baseUrl, { signal: caller.signal })).rejects.toBe(GONE);
     while (upstream.requests.length === 0) await settle();
 
     caller.abort(GONE);
 
-    await expect(outcome).rejects.toBe(GONE);
+    await rejection;
     expect(await upstream.requests[0]?.leftEarly).toBe(true);
   });
 

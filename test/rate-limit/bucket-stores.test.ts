@@ -4,11 +4,8 @@ import type { BucketShape, BucketStore } from '../../shared/rate-limit/bucket-st
 import { createMemoryBuckets } from '../../shared/rate-limit/memory-bucket-store.ts';
 import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
-import {
-  describeWithRedis,
-  startRedisEnvironment,
-  type RedisEnvironment,
-} from '../support/redis/with-redis.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { requireTool } from '../support/required-tools.ts';
 
 /** Far above what any of these tests takes, so that nothing fills up while one runs. */
 const HOUR_MS = 3_600_000;
@@ -19,7 +16,7 @@ describe('buckets in this process', () => {
   );
 });
 
-describeWithRedis('buckets in Redis', () => {
+describe('buckets in Redis', requireTool('redis-server'), () => {
   let environment: RedisEnvironment;
   beforeAll(async () => {
     environment = await startRedisEnvironment();

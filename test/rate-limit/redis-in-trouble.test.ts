@@ -13,17 +13,14 @@ import {
 } from '../support/limits.ts';
 import { openRespConnection } from '../support/redis/resp-connection.ts';
 import type { BridgeFault } from '../support/redis/upstash-bridge.ts';
-import {
-  describeWithRedis,
-  startRedisEnvironment,
-  type RedisEnvironment,
-} from '../support/redis/with-redis.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { requireTool } from '../support/required-tools.ts';
 
 /** As in production; what must not take as long is compared with it. */
 const TIMEOUT_MS = 150;
 const RPM = 60;
 
-describeWithRedis('limits while Redis is in trouble', () => {
+describe('limits while Redis is in trouble', requireTool('redis-server'), () => {
   let environment: RedisEnvironment;
   let clock: HandClock;
   let parts: RedisParts;

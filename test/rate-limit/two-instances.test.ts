@@ -1,17 +1,14 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../shared/clock.ts';
 import { hashIdentifier } from '../../shared/callers/caller.ts';
 import type { LimitSettings } from '../../shared/rate-limit/policies.ts';
 import type { RateLimiter, RateLimitResult } from '../../shared/rate-limit/rate-limiter.ts';
 import { countAllowed, createLimiter, createRedisParts, reserveAtOnce } from '../support/limits.ts';
 import { openRespConnection } from '../support/redis/resp-connection.ts';
-import {
-  describeWithRedis,
-  startRedisEnvironment,
-  type RedisEnvironment,
-} from '../support/redis/with-redis.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { requireTool } from '../support/required-tools.ts';
 
-describeWithRedis('two instances that share Redis', () => {
+describe('two instances that share Redis', requireTool('redis-server'), () => {
   let environment: RedisEnvironment;
   beforeAll(async () => {
     environment = await startRedisEnvironment();

@@ -1,6 +1,6 @@
 import { scripted, type FaultFamily } from '../fault-case.ts';
 import { SECOND_ANSWER } from '../second-endpoint.ts';
-import { QUICK } from '../settings.ts';
+import { FAST_RETRIES } from '../settings.ts';
 
 const INVALID = { outcome: 'upstream_invalid', calls: 2 } as const;
 const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSWER } as const;
@@ -10,7 +10,7 @@ const MISCONFIGURED = { outcome: 'upstream_misconfigured', calls: 1 } as const;
 /** U16, U18, U19 and U21: an upstream that answers, but with nothing that may be passed on. */
 export const answers: FaultFamily = {
   name: 'answers',
-  settings: QUICK,
+  settings: FAST_RETRIES,
   lanes: 4,
   cases: [
     ...['html', 'empty-object', 'null-content', 'bad-tool-calls', 'truncated'].map((what) =>

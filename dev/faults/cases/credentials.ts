@@ -3,7 +3,7 @@ import { acted, scripted, type FaultCase, type FaultFamily } from '../fault-case
 import { checkAnswer } from '../check-answer.ts';
 import { newMarker } from '../run-case.ts';
 import { SECOND_ANSWER } from '../second-endpoint.ts';
-import { QUICK } from '../settings.ts';
+import { FAST_RETRIES } from '../settings.ts';
 
 const REFUSED = { outcome: 'upstream_auth', calls: 1 } as const;
 const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSWER } as const;
@@ -11,7 +11,7 @@ const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSW
 /** U20 and U23: the key is refused, or would be carried to somebody else. */
 export const credentials: FaultFamily = {
   name: 'credentials',
-  settings: QUICK,
+  settings: FAST_RETRIES,
   lanes: 4,
   cases: [
     scripted({ id: 'U20', script: 'dev/401', expected: REFUSED }),

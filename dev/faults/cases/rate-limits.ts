@@ -3,7 +3,13 @@ import { acted, scripted, type Expected, type FaultCase, type FaultFamily } from
 import { checkAnswer } from '../check-answer.ts';
 import { newMarker } from '../run-case.ts';
 import { SECOND_ANSWER } from '../second-endpoint.ts';
-import { QUICK } from '../settings.ts';
+import { FAST_RETRIES } from '../settings.ts';
+
+/** Shorter than the waits that are too long. */
+const SHORT_DEADLINES = {
+  AGENT__LIMITS__ANSWER_DEADLINE_MS: '5000',
+  AGENT__LIMITS__STREAM_DEADLINE_MS: '5000',
+};
 
 /** The limit leaves the endpoint at rest, so the next case takes another instance. */
 const OWN = {};
@@ -57,7 +63,7 @@ const CASES: readonly FaultCase[] = [
 /** U1 to U6: an upstream that has had enough, and soon lets callers in again. */
 export const rateLimits: FaultFamily = {
   name: 'rate limits',
-  settings: QUICK,
+  settings: FAST_RETRIES,
   // One after the other: the endpoint rests for all callers.
   lanes: 1,
   cases: CASES.filter(({ own }) => own === undefined),
@@ -66,7 +72,7 @@ export const rateLimits: FaultFamily = {
 /** The same where the wait is too long, each on an instance of its own. */
 export const longRateLimits: FaultFamily = {
   name: 'long rate limits',
-  settings: QUICK,
+  settings: { ...FAST_RETRIES, ...SHORT_DEADLINES },
   lanes: 4,
   cases: CASES.filter(({ own }) => own !== undefined),
 };
@@ -108,7 +114,7 @@ function twoHeaders(): FaultCase {
     id: 'U4',
     injected: 'dev/429-nonsense, the last with two headers 3 and 5',
     promised: 'four answers after a back-off, then upstream_rate_limited, Retry-After 5',
-    own: { AGENT__LIMITS__ANSWER_DEADLINE_MS: '3000', AGENT__LIMITS__STREAM_DEADLINE_MS: '3000' },
+    own: { AGENT__LIMITS__ANSWER_DEADLINE_MS: '4500', AGENT__LIMITS__STREAM_DEADLINE_MS: '4500' },
     async act(environment, mode) {
       const marker = newMarker();
       const outcomes: string[] = [];

@@ -1,6 +1,6 @@
 import { scripted, type FaultFamily } from '../fault-case.ts';
 import { SECOND_ANSWER } from '../second-endpoint.ts';
-import { QUICK } from '../settings.ts';
+import { FAST_RETRIES } from '../settings.ts';
 
 const STATUSES = [500, 502, 503, 504, 408];
 const SERVED = { outcome: 'answer', calls: 2 } as const;
@@ -10,7 +10,7 @@ const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSW
 /** U7 and the resets of U9: a server that fails before it says anything. */
 export const serverErrors: FaultFamily = {
   name: 'server errors',
-  settings: QUICK,
+  settings: FAST_RETRIES,
   lanes: 4,
   cases: [
     ...STATUSES.map((status) =>

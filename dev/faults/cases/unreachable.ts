@@ -8,7 +8,7 @@ import { acted, type FaultCase, type FaultFamily, type Finding, type Mode } from
 import { startFaultEnvironment, type FaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
 import { SECOND_ANSWER } from '../second-endpoint.ts';
-import { QUICK } from '../settings.ts';
+import { FAST_RETRIES, SHORT_TIMEOUTS } from '../settings.ts';
 
 /** A name that only the scripted look-up knows. */
 const SCRIPTED_HOST = 'scripted-names.example';
@@ -19,7 +19,7 @@ const RECOVERS_WITHIN_MS = 5_000;
 /** U9 and U22: an upstream that cannot be reached at all. */
 export const unreachable: FaultFamily = {
   name: 'unreachable',
-  settings: QUICK,
+  settings: FAST_RETRIES,
   lanes: 2,
   cases: [
     ...([1, 2] as const).flatMap((endpoints) => [
@@ -53,7 +53,7 @@ function bad(id: string, { injected, endpoints, address }: BadAddress): FaultCas
     endpoints,
     promised: endpoints === 2 ? 'answer from the second' : `${outcome}, Retry-After 1-300`,
     async act(environment, mode) {
-      const settings = { ...QUICK, AZURE_OPENAI_ENDPOINT: await address(environment) };
+      const settings = { ...FAST_RETRIES, AZURE_OPENAI_ENDPOINT: await address(environment) };
       const own = await startFaultEnvironment({ endpoints, settings });
       try {
         const marker = newMarker();
@@ -96,7 +96,7 @@ function names(mood: string): FaultCase {
       await writeFile(moodFile, mood);
       const own = await startFaultEnvironment({
         endpoints: 1,
-        settings: { ...QUICK, ...scriptedNames(environment, moodFile) },
+        settings: { ...SHORT_TIMEOUTS, ...scriptedNames(environment, moodFile) },
       });
       try {
         return await breakAndRestoreDns({

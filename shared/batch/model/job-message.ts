@@ -66,9 +66,9 @@ export type Job = InlineJob | PointerJob | ShardJob | KnownJob;
 
 export type ParsedJob =
   | { readonly ok: true; readonly job: Job }
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly reason: string; readonly loggableReason: string };
 
-/** Parses a queue message; a failure has a reason that is safe to show. */
+/** Parses a queue message; a failure has a reason for its author and one for the log. */
 export function parseJob(message: unknown): ParsedJob {
   const value = decodeMessage(message);
   if (typeof message === 'string' && value === undefined) {
@@ -76,8 +76,9 @@ export function parseJob(message: unknown): ParsedJob {
   }
   const result = schemaFor(value).safeParse(value);
   if (result.success) return { ok: true, job: dropDeeplyNested(result.data) };
-  const { param, expected } = describeIssue(result.error, value);
-  return invalidMessage(`${param === undefined ? 'it' : `"${param}"`} ${expected}`);
+  const { param, expected, loggable } = describeIssue(result.error, value);
+  const why = `${param === undefined ? 'it' : `"${param}"`} ${expected}`;
+  return invalidMessage(why, loggable);
 }
 
 /**
@@ -100,8 +101,11 @@ function schemaFor(value: unknown): z.ZodType<Job> {
   return 'items' in value || Object.keys(value).length !== 2 ? inlineSchema : batchSchema;
 }
 
-function invalidMessage(why: string): ParsedJob {
-  return { ok: false, reason: `The message is not a job: ${why}`.slice(0, MAX_REASON_CHARS) };
+function invalidMessage(why: string, loggable = why): ParsedJob {
+  const [reason = '', loggableReason = ''] = [why, loggable].map((text) =>
+    `The message is not a job: ${text}`.slice(0, MAX_REASON_CHARS),
+  );
+  return { ok: false, reason, loggableReason };
 }
 
 /** Works level by level, because recursion would overflow the stack on the values it looks for. */

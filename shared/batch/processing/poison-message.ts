@@ -33,16 +33,17 @@ export async function handlePoisonMessage(
   const { store, telemetry, clock } = dependencies;
   const parsed = parseJob(message);
   let reason = parsed.ok ? '' : parsed.reason;
+  let loggableReason = parsed.ok ? '' : parsed.loggableReason;
   if (parsed.ok) {
     const batch = await createOrGetBatch(parsed.job, { store, clock });
     if (batch.kind === 'found') {
       return handlePoisonedJob(parsed.job, { record: batch.record, dependencies });
     }
-    reason = batch.reason;
+    reason = loggableReason = batch.reason;
   }
   const jobId = parsed.ok ? parsed.job.jobId : undefined;
   await store.recordDeadLetter({ reason, message, jobId });
-  telemetry.error('batch message poisoned', { jobId, reason });
+  telemetry.error('batch message poisoned', { jobId, reason: loggableReason });
 }
 
 interface PoisonedJob {

@@ -45,7 +45,7 @@ export function createJobProcessor(options: ProcessorOptions): JobProcessor {
 async function processDelivery(message: unknown, options: ProcessShardOptions & PlannerOptions) {
   const { store, clock } = options;
   const parsed = parseJob(message);
-  if (!parsed.ok) return rejectMessage(parsed.reason, { message, options });
+  if (!parsed.ok) return rejectMessage(parsed.reason, { ...parsed, message, options });
   const { job } = parsed;
   const batch = await createOrGetBatch(job, { store, clock });
   if (batch.kind === 'rejected') {
@@ -64,16 +64,18 @@ async function processDelivery(message: unknown, options: ProcessShardOptions & 
 interface MessageRejection {
   readonly message: unknown;
   readonly jobId?: string;
+  /** The reason for the log, where the other one has names that the author chose. */
+  readonly loggableReason?: string;
   readonly options: Pick<ProcessShardOptions, 'store' | 'telemetry'>;
 }
 
 /** Stores a message that can never succeed as a dead letter; it is not delivered again. */
 async function rejectMessage(
   reason: string,
-  { message, jobId, options }: MessageRejection,
+  { message, jobId, loggableReason = reason, options }: MessageRejection,
 ): Promise<void> {
   await options.store.recordDeadLetter({ reason, message, jobId });
-  options.telemetry.warn('batch message rejected', { reason, jobId });
+  options.telemetry.warn('batch message rejected', { reason: loggableReason, jobId });
 }
 
 type CreatedBatch =

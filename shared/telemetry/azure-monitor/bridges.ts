@@ -17,7 +17,7 @@ import type { LogRecord, LogSink } from '../create-telemetry.ts';
 import type { MetricDefinition } from '../metric-definition.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
 import { type MetricName, METRICS, type ObservableName } from '../metrics.ts';
-import type { Redact } from '../redact.ts';
+import { ID_FIELDS, type Redact } from '../redact.ts';
 import { ATTRIBUTES } from '../spans.ts';
 import { formatTraceparent, parseTraceparent } from '../trace-context.ts';
 import type { LogFields, LogLevel, Span, SpanAttributes, SpanKind, Tracer } from '../telemetry.ts';
@@ -97,7 +97,8 @@ function toLogAttributes(fields: LogFields, redact: Redact): AnyValueMap {
   const attributes: AnyValueMap = {};
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined || value === null) continue;
-    attributes[name] = typeof value === 'string' ? redact(value.slice(0, MAX_FIELD_CHARS)) : value;
+    const isText = typeof value === 'string' && !ID_FIELDS.has(name);
+    attributes[name] = isText ? redact(value.slice(0, MAX_FIELD_CHARS)) : value;
   }
   return attributes;
 }

@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { delimiter, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import type { TestOptions } from 'vitest';
 import * as z from 'zod';
 
 const VERSION = '0.49.2';
@@ -15,25 +14,6 @@ const RESTORE_TIMEOUT_MS = 300_000;
 const RUN_TIMEOUT_MS = 60_000;
 
 const run = promisify(execFile);
-
-/**
- * Options of tests that run the Bicep compiler, which `dotnet` fetches. Where that cannot be, the
- * tests are skipped and one line says so; where `CI` is set, this throws.
- */
-export function requireDotnet({
-  environment = process.env,
-  log = (line: string): void => void process.stdout.write(`${line}\n`),
-} = {}): TestOptions {
-  const folders = (environment['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
-  const isInstalled = folders.some((folder) => existsSync(join(folder, 'dotnet')));
-  if (isInstalled && process.platform === 'linux' && process.arch === 'x64') return {};
-  const reason = 'the Bicep compiler needs Linux on x64 and the .NET SDK (https://dot.net)';
-  if (!['', '0', 'false'].includes(environment['CI'] ?? '')) {
-    throw new Error(`Cannot run the tests of the templates: ${reason}`);
-  }
-  log(`skipped: ${reason}`);
-  return { skip: true };
-}
 
 /** Fetches the compiler from NuGet where it is not there yet. */
 export async function restoreBicep(): Promise<void> {

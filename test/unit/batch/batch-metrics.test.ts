@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createBlobBatchStore } from '../../../shared/batch/storage/batch-store.ts';
 import { createConcurrencyLimiter } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import { ServiceError } from '../../../shared/errors.ts';
@@ -39,7 +39,7 @@ describe('metrics of a batch', () => {
     });
 
     const delivery = processor.process(jobOf('job', messages(6)));
-    await vi.waitFor(() => expect(value(ITEMS)).toBe(5));
+    await expect.poll(() => value(ITEMS)).toBe(5);
     const meanwhile = value(ITEMS, { outcome: 'failed', error_type: 'content_filtered' });
     last.resolve('ok');
     await delivery;
@@ -76,7 +76,7 @@ describe('metrics of a batch', () => {
   it('count items that nobody asks any more', async () => {
     const { processor, value, store, agent } = setUp(({ signal }) => untilAborted(signal));
     const delivery = processor.process(jobOf('job', ['m0']));
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(1));
+    await expect.poll(() => agent.asked).toHaveLength(1);
 
     await store.change('job', (record) => ({ ...record, cancelledAt: record.createdAt }));
     await delivery;
@@ -110,7 +110,7 @@ describe('metrics of a batch', () => {
     });
 
     const delivery = processor.process(jobOf('job', ['m0']));
-    await vi.waitFor(() => expect(agent.asked).toEqual(['m0']));
+    await expect.poll(() => agent.asked).toEqual(['m0']);
     if (code === undefined) await processor.stop();
     await delivery;
 
@@ -126,7 +126,7 @@ describe('metrics of a batch', () => {
     );
 
     const delivery = processor.process(jobOf('job', messages(6)));
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(3));
+    await expect.poll(() => agent.asked).toHaveLength(3);
     const load = limiter.load();
     answer.resolve('ok');
     await delivery;

@@ -1,5 +1,5 @@
-import { runGate } from './gate/run-gate.ts';
-import type { Step } from './gate/run-step.ts';
+import { runCheck } from './check/run-check.ts';
+import type { Step } from './check/run-step.ts';
 import { isMain } from './project-root.ts';
 
 const FOLDERS = ['functions', 'shared', 'dev', 'test', 'infra/hooks'] as const;
@@ -13,9 +13,9 @@ export const STEPS: readonly Step[] = [
 ];
 
 if (isMain(import.meta.filename)) {
-  process.exitCode = await runGate({
+  process.exitCode = await runCheck({
     steps: STEPS,
     testArgs: process.argv.slice(2),
-    say: (line) => console.log(line),
+    print: (line) => console.log(line),
   });
 }

@@ -1,39 +1,39 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { countTests } from './count-tests.ts';
-import type { TestCounts } from './count-tests.ts';
 import { runStep } from './run-step.ts';
 import type { Step } from './run-step.ts';
+import { countTests, describeSkipped, NO_TESTS, summarizeTests } from './test-report.ts';
+import type { TestCounts } from './test-report.ts';
 
-export interface GateOptions {
+export interface CheckOptions {
   readonly steps: readonly Step[];
   /** Passed on to the test runner, such as a folder of tests. */
   readonly testArgs?: readonly string[];
-  readonly say: (line: string) => void;
+  readonly print: (line: string) => void;
 }
 
 /** Runs the steps in order, then the tests; the first failure ends it. Returns the exit code. */
-export async function runGate({ steps, testArgs = [], say }: GateOptions): Promise<number> {
+export async function runCheck({ steps, testArgs = [], print }: CheckOptions): Promise<number> {
   for (const step of steps) {
     const startedAt = performance.now();
     const { exitCode, output } = await runStep(step);
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
-    say(`${exitCode === 0 ? 'ok    ' : 'FAILED'} ${step.name.padEnd(8)} ${seconds} s`);
+    print(`${exitCode === 0 ? 'ok    ' : 'FAILED'} ${step.name.padEnd(8)} ${seconds} s`);
     if (exitCode !== 0) {
-      say(output.trimEnd());
-      say(`stopped at '${step.name}': exit code ${exitCode}`);
+      print(output.trimEnd());
+      print(`stopped at '${step.name}': exit code ${exitCode}`);
       return exitCode;
     }
   }
-  return runTests({ testArgs, say });
+  return runTests({ testArgs, print });
 }
 
 async function runTests(options: {
   readonly testArgs: readonly string[];
-  readonly say: (line: string) => void;
+  readonly print: (line: string) => void;
 }): Promise<number> {
-  const folder = await mkdtemp(join(tmpdir(), 'gate-'));
+  const folder = await mkdtemp(join(tmpdir(), 'check-'));
   const reportFile = join(folder, 'report.json');
   try {
     const { exitCode } = await runStep({
@@ -49,8 +49,10 @@ async function runTests(options: {
       live: true,
     });
     const counts = await readCounts(reportFile);
-    options.say(`${counts.passed} passed, ${counts.failed} failed`);
-    // A run in which nothing was tested proves nothing.
+    const skipped = describeSkipped(counts);
+    if (skipped !== undefined) options.print(skipped);
+    options.print(summarizeTests(counts));
+    // A run in which no test ran proves nothing.
     if (counts.passed + counts.failed === 0) return exitCode || 1;
     return exitCode || (counts.failed > 0 ? 1 : 0);
   } finally {
@@ -58,11 +60,11 @@ async function runTests(options: {
   }
 }
 
-/** No report at all means that the runner itself broke down: nothing was tested. */
+/** Without a report the runner itself has failed: no test ran. */
 async function readCounts(reportFile: string): Promise<TestCounts> {
   try {
     return countTests(await readFile(reportFile, 'utf8'));
   } catch {
-    return { passed: 0, failed: 0 };
+    return NO_TESTS;
   }
 }

@@ -15,7 +15,7 @@ export interface StepOutcome {
   readonly output: string;
 }
 
-/** Runs one program of the gate with the project's own tools first in the path. */
+/** Runs one program of the check with the project's own tools first in the path. */
 export async function runStep(step: Step): Promise<StepOutcome> {
   const { promise, resolve } = Promise.withResolvers<number>();
   const child = spawn(step.command, step.args, {

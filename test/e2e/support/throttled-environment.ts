@@ -3,8 +3,8 @@ import { lastUserText, type ChatRequest } from '../../../dev/model/chat-request.
 import type { RateLimit, RecordedCall } from '../../../dev/model/start-development-model.ts';
 import { blobPaths } from '../../../shared/batch/storage/blob-paths.ts';
 import { POISON_QUEUE } from '../../../shared/batch/storage-names.ts';
-import { postChat } from '../../e2e/support/post-chat.ts';
-import { startEnvironment } from '../../e2e/support/start-environment.ts';
+import { postChat } from './post-chat.ts';
+import { startEnvironment } from './start-environment.ts';
 import { parseLines, resultsIn } from '../../support/batch/read-job.ts';
 import { startStorageView } from '../../support/batch/storage-view.ts';
 
@@ -35,6 +35,10 @@ export interface ThrottledEnvironment {
   answered(): number;
   /** When the model has refused an item so far, in milliseconds since the epoch. */
   refusals(): readonly number[];
+  /** When the model was called for an item so far, in milliseconds since the epoch. */
+  itemCalls(): readonly number[];
+  /** Calls of the model for requests with this text. */
+  callsWith(text: string): number;
   isDone(): Promise<boolean>;
   readEnd(): Promise<End>;
   stop(): Promise<void>;
@@ -49,12 +53,10 @@ export async function startThrottledEnvironment(): Promise<ThrottledEnvironment>
   // The first answer of a worker takes longer than any other.
   await postChat(environment.url, { message: 'dev/instant' });
   const storage = startStorageView(environment.connectionString);
+  const callsWith = (text: string): RecordedCall[] =>
+    environment.model.calls().filter(({ body }) => JSON.stringify(body).includes(text));
   const withStatus = (status: number): RecordedCall[] =>
-    environment.model
-      .calls()
-      .filter(
-        ({ httpStatus, body }) => httpStatus === status && JSON.stringify(body).includes(MARK),
-      );
+    callsWith(MARK).filter(({ httpStatus }) => httpStatus === status);
   const journals = (): Promise<string[]> =>
     Promise.all(
       IDS.map(async (id) => (await storage.results.read(blobPaths.journal(id, 0)))?.text ?? ''),
@@ -72,6 +74,8 @@ export async function startThrottledEnvironment(): Promise<ThrottledEnvironment>
     },
     answered: () => withStatus(200).length,
     refusals: () => withStatus(429).map(({ startedAt }) => startedAt),
+    itemCalls: () => callsWith(MARK).map(({ startedAt }) => startedAt),
+    callsWith: (text) => callsWith(text).length,
     async isDone() {
       const found = (await journals()).map((text) => resultsIn(text)?.results.size);
       return found.every((count) => count === ITEMS);
