@@ -108,10 +108,7 @@ function startCallSpan(options: TracingOptions, { request, call }: TracedCall): 
   function succeed(response: ModelResponse): void {
     if (!isOpen) return;
     recordUsage(response.usage, { ...options, labels, span });
-    span.set({
-      [ATTRIBUTES.responseModel]: response.model,
-      [ATTRIBUTES.finishReasons]: [response.finishReason],
-    });
+    describeResponse(span, response);
     end();
   }
   call.signal.addEventListener('abort', abandon, { once: true });
@@ -147,6 +144,10 @@ function labelsOf({ kind, model }: ModelEndpoint) {
     'gen_ai.provider.name': kind === 'azure' ? 'azure.ai.openai' : 'openai',
     'gen_ai.request.model': model,
   } as const;
+}
+
+function describeResponse(span: Span, { model, finishReason }: ModelResponse): void {
+  span.set({ [ATTRIBUTES.responseModel]: model, [ATTRIBUTES.finishReasons]: [finishReason] });
 }
 
 interface UsageReport extends TracingOptions {
