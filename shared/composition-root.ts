@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from './agent/agent.ts';
 import { estimateInput, type PromptOptions } from './agent/model-request.ts';
 import { createAgent } from './agent/run-loop.ts';
-import type { Tool } from './agent/tool.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
 import { createTracedAgent } from './agent/traced-agent.ts';
 import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
@@ -22,7 +21,7 @@ import {
   createConfiguredCache,
   createSharedRedis,
 } from './composition-root/redis-and-cache.ts';
-import { createOwnTools, runLimitsOf } from './composition-root/tools.ts';
+import { createOutputFormat, createOwnTools, runLimitsOf } from './composition-root/tools.ts';
 import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -111,8 +110,7 @@ export async function createService(
 ): Promise<Service> {
   const base = await createBase(environment, overrides);
   const { settings, secrets, credential, clock, telemetry, metrics } = base;
-  const tools = await createOwnTools(settings, clock);
-  const prompt = promptOptionsOf(settings, tools);
+  const prompt = await createPromptOptions(settings, clock);
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
   const cache = createConfiguredCache({ settings, redis, clock });
@@ -221,13 +219,18 @@ function bodyLimitsOf(limits: Settings['limits']) {
   };
 }
 
-/** The instructions, model parameters and tools of every run; part of the cache key. */
-function promptOptionsOf({ agent, model }: Settings, tools: readonly Tool[]): PromptOptions {
-  const { maxOutputTokens, defaultOutputTokens, temperature } = model;
+/** What the agent adds to the input of every run; part of the cache key. */
+async function createPromptOptions(settings: Settings, clock: Clock): Promise<PromptOptions> {
+  const { maxOutputTokens, defaultOutputTokens, temperature } = settings.model;
+  const [tools, output] = await Promise.all([
+    createOwnTools(settings, clock),
+    createOutputFormat(settings),
+  ]);
   return {
-    instructions: agent.instructions,
+    instructions: settings.agent.instructions,
     parameters: { maxOutputTokens, defaultOutputTokens, temperature },
     tools: () => tools,
+    output,
   };
 }
 

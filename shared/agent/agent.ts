@@ -4,6 +4,7 @@ import type {
   ModelRequest,
   ModelTool,
   ModelToolCall,
+  ResponseFormat,
   TokenUsage,
 } from '../model/model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -33,7 +34,6 @@ type RunParameters = Pick<
   | 'stop'
   | 'reasoningEffort'
   | 'verbosity'
-  | 'responseFormat'
 >;
 
 /** The input of a run. The protocol that the client speaks has no influence on it. */
@@ -45,7 +45,12 @@ export interface AgentInput extends RunParameters {
   /** `none` means no tool at all; `required` and a name bind the first step to the client's tools. */
   readonly toolChoice?: ModelRequest['toolChoice'];
   readonly parallelToolCalls?: boolean | undefined;
+  /** The shape of the answer; the agent's own where undefined. */
+  readonly responseFormat?: ClientResponseFormat | undefined;
 }
+
+/** A response format. `param` is the path of its schema in the request, for errors. */
+export type ClientResponseFormat = ResponseFormat & { readonly param?: string | undefined };
 
 /** A function of the client. */
 export interface ClientTool extends ModelTool {

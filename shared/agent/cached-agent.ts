@@ -8,7 +8,12 @@ import type {
   RunResult,
 } from './agent.ts';
 import { buildModelRequest, imagesOf, type PromptOptions } from './model-request.ts';
-import { type CacheStatus, cacheStatusHeader, parseCacheControl } from '../cache/cache-headers.ts';
+import {
+  type CacheStatus,
+  cacheStatusHeader,
+  type CandidateResponse,
+  parseCacheControl,
+} from '../cache/cache-headers.ts';
 import type { StoredResponse } from '../cache/cache-store.ts';
 import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
 
@@ -37,7 +42,7 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     const { fill } = found;
     try {
       const result = await agent.run(input, context);
-      reportStatus(cache, await fill.store(result));
+      reportStatus(cache, await fill.store(toCandidate(result)));
       return result;
     } catch (error) {
       if (!context.signal.aborted) fill.fail(error);
@@ -56,7 +61,7 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     try {
       for await (const event of agent.stream(input, context)) {
         // Store before the client sees the end: its next request then finds the entry.
-        if (event.type === 'done') await fill.store(event.result);
+        if (event.type === 'done') await fill.store(toCandidate(event.result));
         yield event;
       }
     } catch (error) {
@@ -112,6 +117,11 @@ function isConversationMessage({ role }: Message): boolean {
 function reportStatus({ onStatus }: RunCacheOptions, status: CacheStatus): void {
   const isHit = status.kind !== 'forward';
   onStatus?.({ header: cacheStatusHeader(status), isHit });
+}
+
+/** A refusal is not stored, because an entry could not tell it from an answer. */
+function toCandidate(result: RunResult): CandidateResponse {
+  return { ...result, isFiltered: result.refusal !== undefined };
 }
 
 function toRunResult({ text, model, usage }: StoredResponse): RunResult {

@@ -1,4 +1,4 @@
-import type { ModelMessage, ModelRequest, ModelTool } from '../model/model.ts';
+import type { ModelMessage, ModelRequest, ModelTool, ResponseFormat } from '../model/model.ts';
 import { ServiceError } from '../errors.ts';
 import type { AgentInput, ClientTool, InputSize, Message } from './agent.ts';
 import type { Tool } from './tool.ts';
@@ -10,6 +10,8 @@ export interface PromptOptions {
   readonly parameters?: ModelParameters | undefined;
   /** The agent's own tools at this moment. */
   readonly tools?: (() => readonly Tool[]) | undefined;
+  /** The shape of every answer for which the input names none. */
+  readonly output?: ResponseFormat | undefined;
 }
 
 interface ModelParameters {
@@ -49,12 +51,13 @@ export function buildModelRequest(
   step: StepOptions = firstStep(input),
 ): BoundedModelRequest {
   const { messages, tools: _tools, toolChoice: _choice, parallelToolCalls, ...rest } = input;
-  const { instructions, parameters = {} } = prompt;
+  const { parameters = {} } = prompt;
+  const responseFormat = responseFormatOf(input, prompt);
   const tools = toolParameters(input, { own: prompt.tools?.() ?? [], step });
   return {
     ...rest,
     messages: [
-      { role: 'system', content: instructions },
+      { role: 'system', content: instructionsOf(prompt, responseFormat) },
       ...messages.map(toModelMessage),
       ...step.added,
     ],
@@ -63,8 +66,27 @@ export function buildModelRequest(
       parameters.maxOutputTokens ?? Number.POSITIVE_INFINITY,
     ),
     temperature: input.temperature ?? parameters.temperature,
+    responseFormat,
     ...(tools === undefined ? {} : { ...tools, parallelToolCalls }),
   };
+}
+
+/** Undefined where any text is an answer. */
+export function responseFormatOf(
+  { responseFormat }: AgentInput,
+  { output }: PromptOptions,
+): ResponseFormat | undefined {
+  const format = responseFormat ?? output;
+  if (format === undefined || format.type === 'text') return undefined;
+  if (format.type !== 'json_schema') return { type: 'json_object' };
+  const { name, description, schema, strict } = format;
+  return { type: 'json_schema', name, description, schema, strict };
+}
+
+/** Models refuse the format `json_object` in a conversation that does not name it. */
+function instructionsOf({ instructions }: PromptOptions, format?: ResponseFormat): string {
+  if (format?.type !== 'json_object') return instructions;
+  return `${instructions}\n\nAnswer with one JSON object and nothing else.`;
 }
 
 /** A forced choice names tools of the client, so the first step then offers no others. */

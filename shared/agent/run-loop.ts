@@ -1,21 +1,33 @@
 import { ServiceError } from '../errors.ts';
 import type { Model, ModelRequest, ModelResponse } from '../model/model.ts';
 import type { Agent, AgentEvent, AgentInput, RunContext } from './agent.ts';
-import { buildModelRequest, type PromptOptions, sizeOf } from './model-request.ts';
+import {
+  buildModelRequest,
+  type PromptOptions,
+  responseFormatOf,
+  sizeOf,
+} from './model-request.ts';
+import {
+  createFreeOutput,
+  createStructuredOutput,
+  type RunOutput,
+  type TextDelta,
+} from './run-output.ts';
 import {
   afterResponse,
   afterTools,
   assertBudget,
   DEFAULT_RUN_LIMITS,
+  hasStepLeft,
   INITIAL_STATE,
   offerOf,
   planStep,
   type RunLimits,
-  type RunState,
-  STEP_SEPARATOR,
   type StepPlan,
   toRunResult,
+  withCorrection,
 } from './run-state.ts';
+import { createOutputCheck } from './structured-output.ts';
 import type { Tool } from './tool.ts';
 import { executeToolCalls, type ToolCallOutcome, type ToolLimits } from './tool-calls.ts';
 
@@ -42,18 +54,17 @@ export function createAgent({
       throw interrupted();
     },
     stream(input, context) {
-      const callModel: CallModel = (request, { texts }) =>
-        streamStep(model, { request, context, hasEarlierText: texts.length > 0 });
+      const callModel: CallModel = (request, output) =>
+        streamStep(model, { request, context, output });
       return runSteps(input, { context, prompt, limits, callModel });
     },
   };
 }
 
-type TextDelta = Extract<AgentEvent, { type: 'text-delta' }>;
 /** One step: yields the text as it arrives, if it is streamed, and returns the response. */
 type CallModel = (
   request: ModelRequest,
-  state: RunState,
+  output: RunOutput,
 ) => AsyncGenerator<TextDelta, ModelResponse>;
 
 interface StepCall {
@@ -71,13 +82,12 @@ async function* completeStep(
 
 async function* streamStep(
   model: Model,
-  { request, context, hasEarlierText }: StepCall & { readonly hasEarlierText: boolean },
+  { request, context, output }: StepCall & { readonly output: RunOutput },
 ): AsyncGenerator<TextDelta, ModelResponse> {
-  let separator = hasEarlierText ? STEP_SEPARATOR : '';
   for await (const event of model.stream(request, context)) {
     if (event.type === 'done') return event.response;
-    yield { ...event, text: separator + event.text };
-    separator = '';
+    const delta = output.pass(event);
+    if (delta !== undefined) yield delta;
   }
   throw interrupted();
 }
@@ -95,8 +105,10 @@ interface RunOptions {
 
 async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator<AgentEvent, void> {
   const { context, prompt, limits } = options;
+  const output = await createRunOutput(input, prompt);
   let state = INITIAL_STATE;
   for (;;) {
+    output.startStep();
     const tools = prompt.tools?.() ?? [];
     const offer = offerOf(input, { state, limits });
     const request = buildModelRequest(input, prompt, { added: state.added, offer });
@@ -104,7 +116,7 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
       assertBudget(state, limits);
       await context.reserveStep?.(sizeOf(request));
     }
-    const response = yield* options.callModel(request, state);
+    const response = yield* options.callModel(request, output);
     state = afterResponse(state, response);
     context.onStepEnd?.(response.usage);
     yield { type: 'step-end', usage: response.usage };
@@ -114,10 +126,26 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
       state = afterTools(state, { response, outcomes, tools });
     }
     if (plan.kind === 'continue') continue;
+    if (plan.kind === 'end') {
+      const correction = output.check(response, hasStepLeft(state, limits));
+      if (correction !== undefined) {
+        state = withCorrection(state, correction);
+        continue;
+      }
+    }
     context.telemetry.record('runSteps', state.steps);
-    yield { type: 'done', result: toRunResult(state, { response, plan }) };
+    const text = output.join(state.texts, response);
+    yield { type: 'done', result: toRunResult(state, { response, plan, text }) };
     return;
   }
+}
+
+/** @throws ServiceError invalid_request if the schema of the client cannot be used */
+async function createRunOutput(input: AgentInput, prompt: PromptOptions): Promise<RunOutput> {
+  const format = responseFormatOf(input, prompt);
+  if (format === undefined) return createFreeOutput();
+  const check = await createOutputCheck(format, input.responseFormat?.param);
+  return check === undefined ? createFreeOutput() : createStructuredOutput(check, format);
 }
 
 interface ToolStepOptions {

@@ -35,6 +35,8 @@ export interface RunState {
   readonly toolCalls: readonly ToolCallSummary[];
   /** A tool with effect `once` ran. */
   readonly hasEffect: boolean;
+  /** The next step corrects an answer that is not valid. */
+  readonly isCorrection: boolean;
 }
 
 export const INITIAL_STATE: RunState = {
@@ -45,6 +47,7 @@ export const INITIAL_STATE: RunState = {
   lastStepTokens: 0,
   toolCalls: [],
   hasEffect: false,
+  isCorrection: false,
 };
 
 interface OfferContext {
@@ -60,7 +63,7 @@ export function offerOf(
   { tools = [], toolChoice }: AgentInput,
   { state, limits }: OfferContext,
 ): ToolOffer {
-  if (toolChoice === 'none') return 'none';
+  if (toolChoice === 'none' || state.isCorrection) return 'none';
   const isForced = state.steps === 0 && toolChoice !== undefined && toolChoice !== 'auto';
   if (!isForced && !isLastStep(state, limits)) return state.hasEffect ? 'own' : 'all';
   return tools.length > 0 && !state.hasEffect ? 'client' : 'none';
@@ -96,6 +99,15 @@ export function afterResponse(state: RunState, { text, usage }: ModelResponse): 
     },
     lastStepTokens: usage.totalTokens,
   };
+}
+
+/** Whether one more step may follow. */
+export function hasStepLeft({ steps, usage }: RunState, limits: RunLimits): boolean {
+  return steps < limits.maxSteps && usage.totalTokens < limits.maxTokens;
+}
+
+export function withCorrection(state: RunState, messages: readonly ModelMessage[]): RunState {
+  return { ...state, added: [...state.added, ...messages], isCorrection: true };
 }
 
 /** What follows a response. */
@@ -187,21 +199,19 @@ export function afterTools(state: RunState, { response, outcomes, tools }: ToolR
   };
 }
 
-/** Stands between the texts of two steps, in whole answers and in streams. */
-export const STEP_SEPARATOR = '\n\n';
-
 interface RunEnd {
   readonly response: ModelResponse;
   readonly plan: StepPlan;
+  readonly text: string;
 }
 
 export function toRunResult(
-  { texts, usage, toolCalls }: RunState,
-  { response, plan }: RunEnd,
+  { usage, toolCalls }: RunState,
+  { response, plan, text }: RunEnd,
 ): RunResult {
   const { model, finishReason, refusal } = response;
   return {
-    text: texts.join(STEP_SEPARATOR),
+    text,
     ...(refusal === undefined ? {} : { refusal }),
     model,
     finishReason,

@@ -1,7 +1,11 @@
+import * as z from 'zod';
 import type { RunLimits } from '../agent/run-state.ts';
 import type { Tool } from '../agent/tool.ts';
 import type { Clock } from '../clock.ts';
+import { ConfigError } from '../config/config-error.ts';
 import type { Settings } from '../config/read-config.ts';
+import { parseJson } from '../json.ts';
+import type { ResponseFormat } from '../model/model.ts';
 
 type ToolName = Settings['tools']['enabled'][number];
 
@@ -21,6 +25,29 @@ const TOOLS: Readonly<Record<ToolName, (clock: Clock) => Promise<Tool>>> = {
 export async function createOwnTools(settings: Settings, clock: Clock): Promise<readonly Tool[]> {
   const names = [...new Set(settings.tools.enabled)];
   return Promise.all(names.map((name) => TOOLS[name](clock)));
+}
+
+/**
+ * The shape of answers by the settings; undefined for text.
+ * @throws ConfigError if the schema cannot be used
+ */
+export async function createOutputFormat({
+  output,
+}: Settings): Promise<ResponseFormat | undefined> {
+  const { format, schema, schemaName: name, strict } = output;
+  if (format === 'text') return undefined;
+  if (format === 'json_object') return { type: format };
+  const parsed = z.record(z.string(), z.unknown()).parse(parseJson(schema ?? '{}'));
+  const responseFormat = { type: format, name, schema: parsed, strict } as const;
+  try {
+    const { createOutputCheck } = await import('../agent/structured-output.ts');
+    await createOutputCheck(responseFormat);
+  } catch {
+    throw new ConfigError([
+      { setting: 'output.schema', expected: 'a JSON Schema without remote references' },
+    ]);
+  }
+  return responseFormat;
 }
 
 /** The bounds of every run, by the settings. */

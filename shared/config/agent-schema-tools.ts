@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { integer, list } from './schema-fields.ts';
+import { choice, flag, integer, list, optionalJsonObject, text } from './schema-fields.ts';
 
 /** The agent's own tools; composition-root/tools.ts creates each by its name. */
 const OWN_TOOLS = ['current_time', 'calculator'] as const;
@@ -25,5 +25,28 @@ export const tools = z.strictObject({
     max: 1_000_000,
     unit: 'characters',
     purpose: 'Maximum length of a tool result; the rest is cut, and the model reads that it is.',
+  }),
+});
+
+/** The shape of answers to requests that name none. */
+export const output = z.strictObject({
+  format: choice({
+    choices: ['text', 'json_object', 'json_schema'],
+    default: 'text',
+    purpose: 'The shape of every answer for which the request names none.',
+  }),
+  schema: optionalJsonObject({
+    maxChars: 65_536,
+    purpose: 'The JSON Schema of the answer, as JSON text. Required by the format json_schema.',
+  }),
+  schema_name: text({
+    default: 'answer',
+    maxChars: 64,
+    purpose: 'Name of the schema for the model: letters, digits, underscores and hyphens.',
+  }),
+  strict: flag({
+    default: false,
+    purpose:
+      'Whether the model endpoint enforces the schema while it generates. It then accepts a part of JSON Schema only.',
   }),
 });

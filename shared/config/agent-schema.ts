@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
 import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
-import { tools } from './agent-schema-tools.ts';
+import { output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
 const agent = z.strictObject({
@@ -191,6 +191,7 @@ const cache = z.strictObject({
 export const agentSchema = z.strictObject({
   agent,
   model,
+  output,
   tools,
   limits,
   cache,

@@ -10,7 +10,7 @@ export function checkVariables(sources: VariableSources): ConfigProblem[] {
 }
 
 /** Checks pairs of settings where one limits the other. */
-export function checkOrder({ model }: AgentSettings): ConfigProblem[] {
+export function checkOrder({ model, output }: AgentSettings): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   if (model.breakerWindowSize < model.breakerFailures) {
     const expected = 'at least model.breaker_failures, or the circuit never opens';
@@ -21,6 +21,9 @@ export function checkOrder({ model }: AgentSettings): ConfigProblem[] {
       setting: 'model.backoff_max_ms',
       expected: 'at least model.backoff_initial_ms',
     });
+  }
+  if (output.format === 'json_schema' && output.schema === undefined) {
+    problems.push({ setting: 'output.schema', expected: 'set while output.format is json_schema' });
   }
   return problems;
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { parseJson } from '../json.ts';
 
 /** The metadata of an agent.toml key that its schema does not contain. */
 interface FieldText {
@@ -61,6 +62,18 @@ export function text({ maxChars, purpose, ...field }: TextField) {
   const expected = `text of 1 to ${maxChars} characters`;
   const schema = z.string().trim().min(1).max(maxChars).default(field.default);
   return withMetadata(schema, { purpose, expected });
+}
+
+/** A JSON object, written as text. */
+export function optionalJsonObject({ maxChars, purpose }: Omit<TextField, 'default'>) {
+  const expected = `a JSON object of at most ${maxChars} characters`;
+  const schema = z.string().max(maxChars).refine(isJsonObject, expected).optional();
+  return withMetadata(schema, { purpose, expected });
+}
+
+function isJsonObject(text: string): boolean {
+  const value = parseJson(text);
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 interface ChoiceField<Choice extends string> extends FieldText {

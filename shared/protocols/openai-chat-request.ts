@@ -1,4 +1,4 @@
-import type { AgentInput, ClientTool, Message } from '../agent/agent.ts';
+import type { AgentInput, ClientResponseFormat, ClientTool, Message } from '../agent/agent.ts';
 import { ServiceError } from '../errors.ts';
 import type { ContentPart, ToolChoice } from '../model/model.ts';
 import {
@@ -123,6 +123,7 @@ export function toAgentInput(request: CompletionsRequest): AgentInput {
     stop: typeof stop === 'string' ? [stop] : stop,
     reasoningEffort: request.reasoning_effort,
     verbosity: request.verbosity,
+    responseFormat: toResponseFormat(request.response_format),
     tools: request.tools?.map(toClientTool),
     toolChoice: toToolChoice(request.tool_choice),
     parallelToolCalls: request.parallel_tool_calls,
@@ -166,6 +167,15 @@ function toContent(content: UserContent): string | readonly ContentPart[] {
   });
   const isText = parts.every(({ type }) => type === 'text');
   return isText ? parts.map((part) => (part.type === 'text' ? part.text : '')).join('') : parts;
+}
+
+function toResponseFormat(
+  format: CompletionsRequest['response_format'],
+): ClientResponseFormat | undefined {
+  if (format?.type !== 'json_schema') return format;
+  const { name, description, schema, strict } = format.json_schema;
+  const param = 'response_format.json_schema.schema';
+  return { type: 'json_schema', name, description, schema, strict, param };
 }
 
 type RequestTool = NonNullable<CompletionsRequest['tools']>[number];

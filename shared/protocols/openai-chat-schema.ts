@@ -114,6 +114,20 @@ const toolChoice = z.union(
   'must be none, auto, required or a function',
 );
 
+const responseFormat = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('text') }),
+  z.strictObject({ type: z.literal('json_object') }),
+  z.strictObject({
+    type: z.literal('json_schema'),
+    json_schema: z.strictObject({
+      name: functionName,
+      description: optional(z.string().max(4_096)),
+      schema: z.record(z.string(), z.unknown()),
+      strict: optional(z.boolean()),
+    }),
+  }),
+]);
+
 /** They do not change the meaning of an answer, so they have no effect here. */
 const IGNORED = {
   user: optional(z.string().max(512)),
@@ -166,7 +180,7 @@ export const completionsSchema = z.strictObject({
   stop: optional(z.union([stopText, z.array(stopText).max(4)], 'must be at most 4 texts')),
   reasoning_effort: optional(z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh'])),
   verbosity: optional(z.enum(['low', 'medium', 'high'])),
-  response_format: optional(z.strictObject({ type: z.literal('text') })),
+  response_format: optional(responseFormat),
   tools: optional(z.array(tool).max(MAX_TOOLS)),
   tool_choice: optional(toolChoice),
   parallel_tool_calls: optional(z.boolean()),

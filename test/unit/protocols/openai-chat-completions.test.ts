@@ -38,7 +38,7 @@ describe('the request of chat completions', () => {
   it.each([
     { user: 'u', n: 1, metadata: { a: 'b' }, stream: false, service_tier: 'auto' },
     { top_p: 1, presence_penalty: 0, frequency_penalty: 0, logprobs: false, logit_bias: {} },
-    { response_format: { type: 'text' }, tools: [], functions: [], store: false },
+    { tools: [], functions: [], store: false, audio: null },
     { stop: null, seed: null, tools: null, tool_choice: null, response_format: null, n: null },
   ])('accepts what clients send by habit without sending it on: %j', (extra) => {
     const request = protocol.parse({ messages: [USER], ...extra });
@@ -47,6 +47,24 @@ describe('the request of chat completions', () => {
     expect(messages).toEqual([USER]);
     expect(tools ?? []).toEqual([]);
     expect(Object.values(parameters).filter((value) => value !== undefined)).toEqual([]);
+  });
+
+  it('takes the shape of the answer, with the path of its schema', () => {
+    const schema = { type: 'object' };
+    const format = (value: object) =>
+      protocol.toInput(protocol.parse({ messages: [USER], response_format: value })).responseFormat;
+
+    expect(format({ type: 'text' })).toEqual({ type: 'text' });
+    expect(format({ type: 'json_object' })).toEqual({ type: 'json_object' });
+    expect(
+      format({ type: 'json_schema', json_schema: { name: 'n', schema, strict: true } }),
+    ).toEqual({
+      type: 'json_schema',
+      name: 'n',
+      schema,
+      strict: true,
+      param: 'response_format.json_schema.schema',
+    });
   });
 
   it('sends on every parameter that changes the answer', () => {
@@ -88,6 +106,13 @@ describe('the request of chat completions', () => {
     {
       param: 'response_format.type',
       body: { messages: [USER], response_format: { type: 'json' } },
+    },
+    {
+      param: 'response_format.json_schema.schema',
+      body: {
+        messages: [USER],
+        response_format: { type: 'json_schema', json_schema: { name: 'n' } },
+      },
     },
     { param: 'unheard_of', body: { messages: [USER], unheard_of: 1 } },
     { param: 'messages', body: { messages: [] } },
