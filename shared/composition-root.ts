@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from './agent/agent.ts';
-import { estimateInput, type PromptOptions } from './agent/model-request.ts';
+import { estimateInput, type PromptOptions, sizeOf } from './agent/model-request.ts';
 import { createAgent } from './agent/run-loop.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
 import { createTracedAgent } from './agent/traced-agent.ts';
@@ -33,6 +33,9 @@ import type { Readiness } from './health/readiness.ts';
 import type { ChatDependencies } from './http/chat-handler.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
+import { limitToCapacity } from './model/capacity-limit.ts';
+import type { Model } from './model/model.ts';
+import { estimateTokens } from './rate-limit/estimate-tokens.ts';
 import { createConsoleLogger } from './telemetry/console-logger.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
@@ -180,13 +183,23 @@ interface AgentDependencies {
   readonly cache: ConfiguredCache | undefined;
 }
 
+/** A request that the endpoint can never admit is refused, if its capacity is known. */
+function fitToCapacity({ model: { capacityTokensPerMinute } }: Settings, model: Model): Model {
+  if (capacityTokensPerMinute === undefined) return model;
+  return limitToCapacity(model, {
+    tokensPerMinute: capacityTokensPerMinute,
+    estimate: ({ maxOutputTokens = 0, ...request }) =>
+      estimateTokens(sizeOf({ ...request, maxOutputTokens })),
+  });
+}
+
 /** The agent with its wrappers from the inside out: model, cache (if enabled), tracing. */
 function createServiceAgent(
   settings: Settings,
   { prompt, model, cache }: AgentDependencies,
 ): Agent {
   const limits = runLimitsOf(settings);
-  const uncached = createAgent({ model: model.model, limits, ...prompt });
+  const uncached = createAgent({ model: fitToCapacity(settings, model.model), limits, ...prompt });
   const agent =
     cache === undefined
       ? uncached

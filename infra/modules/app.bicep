@@ -18,6 +18,8 @@ param zoneRedundant bool
 param siteUpdateStrategy string
 param corsOrigins string
 param authClientId string
+@description('Capacity of the model deployment in thousands of tokens per minute; 0 if it is unknown.')
+param modelCapacity int
 param settings object
 @description('App settings of the team. The settings of this template override them.')
 param extraSettings object
@@ -84,6 +86,8 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
   properties: union(extraSettings, settings, empty(authClientId) ? {} : {
     // Easy Auth then writes the header x-ms-client-principal and removes one that a client sent.
     AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL: 'true'
+  }, modelCapacity == 0 ? {} : {
+    AGENT__MODEL__CAPACITY_TOKENS_PER_MINUTE: string(modelCapacity * 1000)
   }, {
     AzureWebJobsStorage__credential: 'managedidentity'
     AzureWebJobsStorage__clientId: identityClientId

@@ -58,7 +58,7 @@ export function createCallerLimits({
 }: LimitsDependencies): CallerLimits {
   const { mode, ...limits } = settings.limits;
   const limiter = createRateLimiter({
-    policies: policiesOf(limits),
+    policies: policiesOf({ ...limits, tokensPerMinute: tokensPerMinuteOf(settings) }),
     mode,
     localBucketsOf: (policy) => createMemoryBuckets({ ...policy, maxKeys: MAX_CALLERS, clock }),
     shared,
@@ -72,4 +72,10 @@ export function createCallerLimits({
     queueTimeoutMs: limits.queueTimeoutMs,
   });
   return { limiter: withMetrics(limiter, telemetry), openCalls, mode, clock };
+}
+
+/** No caller may use more than the model takes; 0 stays unlimited. */
+function tokensPerMinuteOf({ limits, model }: Settings): number {
+  const { capacityTokensPerMinute = limits.tokensPerMinute } = model;
+  return Math.min(limits.tokensPerMinute, capacityTokensPerMinute);
 }

@@ -43,6 +43,13 @@ const agent = z.strictObject({
 
 /** Model parameters, time limits, retries and circuit breaker. */
 const model = z.strictObject({
+  capacity_tokens_per_minute: optionalInteger({
+    min: 1_000,
+    max: 1_000_000_000,
+    unit: 'tokens',
+    purpose:
+      'Tokens per minute that the endpoint admits, input and output. A request that can never fit is refused, and limits.tokens_per_minute is at most this. The deployment sets it; unset means unknown.',
+  }),
   max_output_tokens: optionalInteger({
     min: 1,
     max: 1_000_000,

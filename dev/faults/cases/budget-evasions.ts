@@ -12,11 +12,12 @@ const BUDGET_TOKENS = 1_000_000;
 /** Generous for a busy machine. */
 const WAIT_MS = 8_000;
 const TOKENS_PER_MINUTE = 100_000;
+const NO_TOKEN_LIMIT = { AGENT__LIMITS__TOKENS_PER_MINUTE: '0' };
 const CHATS_AT_ONCE = 60;
 /** About 5,000 tokens, which the development model repeats in its answer. */
 const LONG_MESSAGE_CHARS = 20_000;
 
-/** T4 and T5: calls that try to use more than their caller is charged for. */
+/** T4 to T6: calls that try to use more than their caller is charged for. */
 export const budgetEvasions: readonly FaultCase[] = [
   acted({
     id: 'T4',
@@ -35,6 +36,14 @@ export const budgetEvasions: readonly FaultCase[] = [
     modes: ['json'],
     own: { AGENT__LIMITS__TOKENS_PER_MINUTE: String(TOKENS_PER_MINUTE) },
     act: sendUnboundedChats,
+  }),
+  acted({
+    id: 'T6',
+    injected: 'one request above the capacity of the endpoint',
+    promised: '413 before any call',
+    modes: ['json'],
+    own: { ...NO_TOKEN_LIMIT, AGENT__MODEL__CAPACITY_TOKENS_PER_MINUTE: '1000' },
+    act: sendOversizedChat,
   }),
 ];
 
@@ -117,4 +126,12 @@ const usageSchema = z.object({ usage: z.object({ totalTokens: z.number() }) });
 function usedTokens({ outcome, raw }: ClientResult): number {
   if (outcome !== 'answer') return 0;
   return usageSchema.parse(JSON.parse(raw.slice(raw.indexOf('\n{')))).usage.totalTokens;
+}
+
+async function sendOversizedChat(environment: FaultEnvironment): Promise<Finding> {
+  const message = `${newMarker()} ${'x'.repeat(LONG_MESSAGE_CHARS)}`;
+  const { status } = await post(environment.url, { message, mode: 'json' });
+  const calls = environment.callsWith(message).length;
+  const problems = status === 413 && calls === 0 ? [] : [`${status} after ${calls} calls`];
+  return { happened: `${status} after ${calls} calls`, calls, told: [], problems };
 }
