@@ -1,4 +1,5 @@
 import { app } from '@azure/functions';
+import { dropMessageFromTriggerMetadata } from '../shared/batch/trigger-metadata.ts';
 import { protectWorkerHttpServer } from '../shared/http/worker-http-server.ts';
 
 protectWorkerHttpServer();
@@ -7,3 +8,4 @@ app.setup({
   // Where the app sends its own log lines, the host must not send them a second time.
   capabilities: { WorkerOpenTelemetryEnabled: true },
 });
+dropMessageFromTriggerMetadata();

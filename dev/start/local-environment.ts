@@ -59,6 +59,8 @@ export async function startLocalEnvironment(
   await buildIfNeeded(root, say);
   const [storage, model] = await Promise.all([startStorage(plan, stops), startModel(plan, stops)]);
   const environment = withModel(plan, model.ours ? model.where : undefined);
+  // Locally no front end adds the address of the client; queue jobs belong to that caller.
+  environment['AGENT__BATCH__QUEUE_OWNER'] ??= 'address:unknown';
   if (storage.connectionString !== undefined) {
     environment['AzureWebJobsStorage'] = storage.connectionString;
     await prepareStorage(storage.connectionString);

@@ -64,6 +64,11 @@ export function text({ maxChars, purpose, ...field }: TextField) {
   return withMetadata(schema, { purpose, expected });
 }
 
+export function optionalText({ maxChars, purpose }: Omit<TextField, 'default'>) {
+  const expected = `text of 1 to ${maxChars} characters`;
+  return withMetadata(z.string().trim().min(1).max(maxChars).optional(), { purpose, expected });
+}
+
 /** A JSON object, written as text. */
 export function optionalJsonObject({ maxChars, purpose }: Omit<TextField, 'default'>) {
   const expected = `a JSON object of at most ${maxChars} characters`;

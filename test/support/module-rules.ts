@@ -195,6 +195,7 @@ export const PACKAGES: readonly PackageRule[] = [
   { packages: ['zod'], in: ['shared/'] },
   { packages: ['node:http', 'node:https', 'node:net'], in: ['shared/http/', 'shared/model/'] },
   { packages: ['node:net'], in: ['shared/callers/'] },
+  { packages: ['node:module'], in: ['shared/batch/trigger-metadata.ts'] },
   { packages: ['node:fs', 'node:fs/*'], in: ['shared/config/agent-toml.ts'] },
   {
     packages: [
@@ -218,6 +219,9 @@ export const PACKAGES: readonly PackageRule[] = [
     in: ['shared/'],
   },
 ];
+
+/** Files that load a module by require. The worker supplies `@azure/functions-core` to require only. */
+export const REQUIRES: readonly string[] = ['shared/batch/trigger-metadata.ts'];
 
 export interface ClientRule {
   readonly name: RegExp;

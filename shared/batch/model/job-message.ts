@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { customIdOf } from './item.ts';
-import { INPUT_CONTAINER } from '../storage-names.ts';
+import { INPUT_CONTAINER, UPLOAD_FOLDER } from '../storage-names.ts';
 import { describeIssue } from '../../protocols/validation.ts';
 import { parseJson } from '../../json.ts';
 
 /** A plain blob name: no separators, and no trailing dot, which some tools cut off. */
 const JOB_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?$/;
-/** A blob of the input container only, so that a message cannot make us read any other blob. */
+/**
+ * A blob of the input container, so that a message cannot make us read any other blob. Uploaded
+ * files are excluded: they belong to callers, and a message could name another caller's file.
+ */
 const INPUT_BLOB = new RegExp(
-  `^${INPUT_CONTAINER}/(?!.*(?:^|/)\\.{1,2}(?:/|$))[\\w][\\w./ -]{0,900}\\.jsonl$`,
+  `^${INPUT_CONTAINER}/(?!${UPLOAD_FOLDER})(?!.*(?:^|/)\\.{1,2}(?:/|$))[\\w][\\w./ -]{0,900}\\.jsonl$`,
 );
 
 /** More than an honest message has; thousands of levels would overflow the stack of JSON.stringify. */
@@ -26,7 +29,7 @@ const base = {
       'must be 1 to 128 letters, digits, dots, dashes or underscores, with a letter or digit first and no dot last',
     ),
 };
-/** The caller who has access over HTTP. Without it every caller has. */
+/** The caller who has access over HTTP. Without it `batch.queue_owner` has, if it is set. */
 const owner = z.string().min(1).max(256).optional();
 
 const inlineSchema = z.strictObject({
@@ -41,7 +44,7 @@ const pointerSchema = z.strictObject({
     .string()
     .refine(
       (name) => INPUT_BLOB.test(name),
-      `must be a blob ${INPUT_CONTAINER}/….jsonl of plain ASCII letters`,
+      `must be a blob ${INPUT_CONTAINER}/….jsonl of plain ASCII letters, outside of ${UPLOAD_FOLDER}`,
     ),
 });
 const shardSchema = z.strictObject({

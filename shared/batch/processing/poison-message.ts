@@ -15,6 +15,8 @@ export interface PoisonDependencies extends ShardDependencies {
   readonly sender: JobSender;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  /** Caller id that owns jobs without an owner. */
+  readonly queueOwner?: string | undefined;
 }
 
 /** Times in a row that a poisoned message is requeued without a new result in between. */
@@ -30,12 +32,12 @@ export async function handlePoisonMessage(
   message: unknown,
   dependencies: PoisonDependencies,
 ): Promise<void> {
-  const { store, telemetry, clock } = dependencies;
+  const { store, telemetry } = dependencies;
   const parsed = parseJob(message);
   let reason = parsed.ok ? '' : parsed.reason;
   let loggableReason = parsed.ok ? '' : parsed.loggableReason;
   if (parsed.ok) {
-    const batch = await createOrGetBatch(parsed.job, { store, clock });
+    const batch = await createOrGetBatch(parsed.job, dependencies);
     if (batch.kind === 'found') {
       return handlePoisonedJob(parsed.job, { record: batch.record, dependencies });
     }

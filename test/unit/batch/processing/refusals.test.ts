@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ServiceError, type ErrorCode } from '../../../../shared/errors.ts';
 import { createConcurrencyLimiter } from '../../../../shared/batch/processing/concurrency-limiter.ts';
 import {
+  OWNER,
   openAi,
   setUp,
   textOf,
@@ -85,7 +86,7 @@ describe('an item that is refused', () => {
     await environment.drain();
     isWell = true;
 
-    await environment.batches.retryFailed('job', 'alice');
+    await environment.batches.retryFailed('job', OWNER);
     await environment.drain();
 
     expect((await openAi(environment, 'job')).request_counts).toMatchObject({
