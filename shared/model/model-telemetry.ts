@@ -6,7 +6,7 @@ import type { EndpointCall, EndpointClient } from './openai/chat-completions-cli
 import { safeCode } from './openai/map-error.ts';
 import type { EndpointEvent } from './openai/read-stream.ts';
 import { UpstreamCause } from './upstream-error.ts';
-import { createPartialUsage } from './usage.ts';
+import { createPartialUsage } from './openai/usage.ts';
 import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
 import type { Span, Telemetry } from '../telemetry/telemetry.ts';
 

@@ -8,7 +8,7 @@ import type {
   TokenUsage,
 } from '../model.ts';
 import { type CompletionUsage, completionSchema } from './schema.ts';
-import { estimateUsage } from '../usage.ts';
+import { estimateUsage } from './usage.ts';
 import { filteredContent, invalidResponse, UpstreamCause } from '../upstream-error.ts';
 import { parseJson } from '../../json.ts';
 

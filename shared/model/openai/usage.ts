@@ -1,4 +1,10 @@
-import type { ModelEvent, ModelMessage, ModelRequest, ModelToolCall, TokenUsage } from './model.ts';
+import type {
+  ModelEvent,
+  ModelMessage,
+  ModelRequest,
+  ModelToolCall,
+  TokenUsage,
+} from '../model.ts';
 
 /** The usual ratio for English text. */
 const CHARS_PER_TOKEN = 4;
