@@ -82,7 +82,7 @@ const [way, baseUrl] = process.argv.slice(2);
 if (way === undefined || baseUrl === undefined) await compare();
 else await measure(way, baseUrl);
 
-/** Measures each client in a fresh process, three times by turns. */
+/** Measures each client in a fresh process, three times, interleaved. */
 async function compare(): Promise<void> {
   const server = createServer((request, response) => {
     request.resume();
@@ -105,7 +105,7 @@ async function compare(): Promise<void> {
   console.log(toTextTable(rows));
 }
 
-/** CPU time per call of the first calls of a process, and of those after them. */
+/** CPU time per call, for the first calls of a process and for later ones. */
 async function measure(name: string, url: string): Promise<void> {
   const call = await CLIENTS[name]?.(url);
   if (call === undefined) throw new TypeError(`Cannot measure ${name}: no such client`);

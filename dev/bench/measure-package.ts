@@ -16,7 +16,7 @@ export interface LoadFigures {
 const LOADS = 7;
 const loadSchema = z.object({ ms: z.number(), memoryMb: z.number() });
 
-/** Time and memory that the function files of an app take in a fresh process with no settings. */
+/** Time and memory to load the function files of an app in a fresh process without settings. */
 export async function measureLoading(apps: readonly string[]): Promise<readonly LoadFigures[]> {
   const seen = apps.map(() => [] as LoadFigures[]);
   for (let round = 0; round < LOADS; round += 1) {
@@ -28,10 +28,10 @@ export async function measureLoading(apps: readonly string[]): Promise<readonly 
   }));
 }
 
-/** Exports of the chunks that a deployment with telemetry, identity and Key Vault loads as well. */
+/** Exports of the chunks that a deployment with telemetry, identity and Key Vault also loads. */
 const CLOUD_EXPORTS = ['startAzureMonitor', 'createKeyVaultReader', 'DefaultAzureCredential'];
 
-/** The same with the chunks of telemetry, identity and Key Vault, before any of them is used. */
+/** The same with the chunks of telemetry, identity and Key Vault, loaded but not used. */
 export async function measureCloudLoading(app: string): Promise<LoadFigures> {
   const chunks = await Promise.all(CLOUD_EXPORTS.map((name) => findChunk(app, name)));
   const seen: LoadFigures[] = [];
@@ -57,7 +57,7 @@ async function loadOnce(app: string, chunks: readonly string[] = []): Promise<Lo
   const names = (await readdir(folder)).filter((name) => name.endsWith('.js')).toSorted();
   const files = [...names.map((name) => join(folder, name)), ...chunks];
   const urls = files.map((file) => pathToFileURL(file).href);
-  // The library of functions talks; only the last line is the result.
+  // The Functions library prints lines; only the last line is the result.
   const script = `const startedAt = performance.now();
     for (const url of ${JSON.stringify(urls)}) await import(url);
     const ms = performance.now() - startedAt;
@@ -70,11 +70,14 @@ async function loadOnce(app: string, chunks: readonly string[] = []): Promise<Lo
   return loadSchema.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''));
 }
 
-/** What an entry of a zip file costs besides its content and twice its name, and what its end costs. */
+/**
+ * The size of an entry in a zip file besides its content and twice its name, and the size of its
+ * end.
+ */
 const ZIP_ENTRY_BYTES = 30 + 46;
 const ZIP_END_BYTES = 22;
 
-/** Bytes of a zip file of a folder: each file deflated, as every zip tool does it. */
+/** The size of a zip file of a folder in bytes: each file deflated, as zip tools do. */
 export async function measureZip(folder: string): Promise<number> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile());

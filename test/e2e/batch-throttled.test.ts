@@ -66,7 +66,7 @@ async function sendChats(
   const rate: LoadRate = {
     perSecond: CHATS_PER_SECOND,
     seconds: SECONDS,
-    question: () => ({ message: CHAT, mode: 'json' }),
+    request: () => ({ message: CHAT, mode: 'json' }),
   };
   const [beside, alone] = await Promise.all([
     sendSteadily(url, rate),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { acted, type FaultCase, type Finding, type Mode } from '../fault-case.ts';
+import { custom, type FaultCase, type Finding, type Mode } from '../fault-case.ts';
 import type { FaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
 import { post, sendRequest, type ClientResult } from '../send-request.ts';
@@ -9,7 +9,7 @@ import { countOutcomes } from '../steady-load.ts';
 const LEAVING_CALLS = 20;
 const LEAVING_TOKENS = 3_000;
 const BUDGET_TOKENS = 1_000_000;
-/** Generous for a busy machine. */
+/** A busy machine may need longer. */
 const WAIT_MS = 8_000;
 const TOKENS_PER_MINUTE = 100_000;
 const NO_TOKEN_LIMIT = { AGENT__LIMITS__TOKENS_PER_MINUTE: '0' };
@@ -19,7 +19,7 @@ const LONG_MESSAGE_CHARS = 20_000;
 
 /** T4 to T6: calls that try to use more than their caller is charged for. */
 export const budgetEvasions: readonly FaultCase[] = [
-  acted({
+  custom({
     id: 'T4',
     injected: `${LEAVING_CALLS} calls of ${LEAVING_TOKENS} tokens whose client leaves`,
     promised: 'their input counts in the budget, the token metrics and the cost',
@@ -29,7 +29,7 @@ export const budgetEvasions: readonly FaultCase[] = [
     },
     act: leaveCalls,
   }),
-  acted({
+  custom({
     id: 'T5',
     injected: `${CHATS_AT_ONCE} long chats at once without a bound on the answer`,
     promised: `at most ${TOKENS_PER_MINUTE} tokens are used`,
@@ -37,7 +37,7 @@ export const budgetEvasions: readonly FaultCase[] = [
     own: { AGENT__LIMITS__TOKENS_PER_MINUTE: String(TOKENS_PER_MINUTE) },
     act: sendUnboundedChats,
   }),
-  acted({
+  custom({
     id: 'T6',
     injected: 'one request above the capacity of the endpoint',
     promised: '413 before any call',
@@ -68,7 +68,7 @@ async function leaveCalls(environment: FaultEnvironment, mode: Mode): Promise<Fi
   return {
     happened: `${calls} calls left; budget ${found.budget}, metric ${found.metric}, cost ${found.cost}`,
     calls,
-    told: [],
+    received: [],
     problems: [
       ...(calls === LEAVING_CALLS ? [] : [`${calls} calls instead of ${LEAVING_CALLS}`]),
       ...Object.entries(found)
@@ -113,7 +113,7 @@ async function sendUnboundedChats(environment: FaultEnvironment): Promise<Findin
   return {
     happened: `${countOutcomes(results)}; ${used} tokens used`,
     calls: served,
-    told: [],
+    received: [],
     problems: [
       ...(served > 0 ? [] : ['no chat was served']),
       ...(used <= TOKENS_PER_MINUTE ? [] : [`${used} of ${TOKENS_PER_MINUTE} tokens were used`]),

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { acted, type FaultFamily, type Finding } from '../fault-case.ts';
+import { custom, type FaultFamily, type Finding } from '../fault-case.ts';
 import type { FaultEnvironment } from '../fault-environment.ts';
 import { budgetEvasions } from './budget-evasions.ts';
 import { newMarker } from '../run-case.ts';
@@ -15,25 +15,25 @@ const DRIP_ENDS_WITHIN_MS = 8_000;
 const DEAD_STORAGE =
   'DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:1/a;QueueEndpoint=http://127.0.0.1:1/a;';
 const UNREAD_STREAMS = 300;
-/** Eight, and those that ended a moment ago. */
+/** The limit of eight, and streams that have just ended. */
 const MOST_OPEN = 12;
 const OPEN_EVERY_MS = 5;
-/** Generous for a busy machine; the limit of the case is half a second. */
+/** The limit of the case is half a second; a busy machine may need longer. */
 const CUT_WITHIN_MS = 8_000;
 const STREAM_BYTES = 50_000_000;
-/** Below this a busy machine decides, and not the callers. */
+/** Below this value the speed of the machine decides, not the callers. */
 const LEAST_P99_MS = 500;
-/** T2 to T7: callers that try to take the service from the others. */
+/** T2 to T7: callers that try to block the service for others. */
 export const hostileCallers: FaultFamily = {
   name: 'hostile callers',
   settings: {},
   lanes: 1,
   cases: [
     ...budgetEvasions,
-    acted({
+    custom({
       id: 'T2',
       injected: `${DRIPS} uploads and chats of one byte every ${DRIP_MS} ms`,
-      promised: '408 within the limits; others are served as ever',
+      promised: '408 within the limits; others are not affected',
       modes: ['json'],
       own: {
         AzureWebJobsStorage: DEAD_STORAGE,
@@ -41,26 +41,26 @@ export const hostileCallers: FaultFamily = {
         AGENT__LIMITS__UPLOAD_DEADLINE_MS: '3000',
         AGENT__LIMITS__BODY_DEADLINE_MS: '3000',
       },
-      act: sendDrips,
+      run: sendDrips,
     }),
-    acted({
+    custom({
       id: 'T7',
       injected: `${UNREAD_STREAMS} unread streams from six /64 networks`,
-      promised: 'at most 8 are open; others within 2x of their quiet p99',
+      promised: 'at most 8 are open; others within twice their quiet p99',
       modes: ['stream'],
       own: {
         AGENT__LIMITS__MAX_OPEN_CALLS_PER_CALLER: '8',
         AGENT__LIMITS__QUEUE_TIMEOUT_MS: '1000',
       },
-      act: openUnreadStreams,
+      run: openUnreadStreams,
     }),
-    acted({
+    custom({
       id: 'T7',
       injected: 'a stream of 50 MB that its client does not read',
       promised: 'cut after the time of a slow reader',
       modes: ['stream'],
       own: { AGENT__LIMITS__SLOW_READER_TIMEOUT_MS: '500' },
-      act: openUnreadStream,
+      run: openUnreadStream,
     }),
   ],
 };
@@ -76,7 +76,7 @@ async function sendDrips(environment: FaultEnvironment): Promise<Finding> {
   return {
     happened: `${refused} of ${DRIPS} drips got 408; honest: ${describeLoad(quiet)} quiet, ${describeLoad(beside)} beside`,
     calls: quiet.length + beside.length,
-    told: [],
+    received: [],
     problems: [
       ...(refused === DRIPS ? [] : [`drips got ${[...new Set(statuses)].join(', ')}`]),
       ...(beside.every(({ outcome }) => outcome === 'answer') ? [] : [countOutcomes(beside)]),
@@ -169,7 +169,7 @@ async function openUnreadStreams(environment: FaultEnvironment): Promise<Finding
   return {
     happened: `${countStatuses(statuses)}; ${mostOpen} open at most; honest: ${describeLoad(quiet)} quiet, ${describeLoad(beside)} beside`,
     calls: calls.length,
-    told: [],
+    received: [],
     problems: [
       ...(mostOpen <= MOST_OPEN ? [] : [`${mostOpen} streams of one caller were open at once`]),
       ...(rounds.flat().every(({ outcome }) => outcome === 'answer')
@@ -196,7 +196,7 @@ async function openUnreadStream(environment: FaultEnvironment): Promise<Finding>
   return {
     happened: `${isCut() ? 'cut' : 'still open'} after ${ms} ms, upstream call ${call?.status}`,
     calls: 1,
-    told: [],
+    received: [],
     problems: [
       ...(isCut() ? [] : ['the stream was not cut']),
       ...(call?.status === 'aborted' ? [] : [`the upstream call is ${call?.status}`]),
