@@ -9,9 +9,14 @@ import type { ResponseFormat } from '../model/model.ts';
 
 type ToolName = Settings['tools']['enabled'][number];
 
+interface ToolParts {
+  readonly settings: Settings;
+  readonly clock: Clock;
+}
+
 /** Each own tool by its name in `tools.enabled`. The module of a tool is loaded only if it is used. */
-const TOOLS: Readonly<Record<ToolName, (clock: Clock) => Promise<Tool>>> = {
-  async current_time(clock) {
+const TOOLS: Readonly<Record<ToolName, (parts: ToolParts) => Promise<Tool>>> = {
+  async current_time({ clock }) {
     const { createCurrentTime } = await import('../agent/tools/current-time.ts');
     return createCurrentTime(clock);
   },
@@ -19,12 +24,16 @@ const TOOLS: Readonly<Record<ToolName, (clock: Clock) => Promise<Tool>>> = {
     const { calculator } = await import('../agent/tools/calculator.ts');
     return calculator;
   },
+  async http_fetch({ settings }) {
+    const { createHttpFetch } = await import('../agent/tools/http-fetch.ts');
+    return createHttpFetch({ allowedHosts: settings.tools.httpAllowedHosts });
+  },
 };
 
 /** The agent's own tools that the settings enable. */
 export async function createOwnTools(settings: Settings, clock: Clock): Promise<readonly Tool[]> {
   const names = [...new Set(settings.tools.enabled)];
-  return Promise.all(names.map((name) => TOOLS[name](clock)));
+  return Promise.all(names.map((name) => TOOLS[name]({ settings, clock })));
 }
 
 /**

@@ -2,7 +2,11 @@ import * as z from 'zod';
 import { choice, flag, integer, list, optionalJsonObject, text } from './schema-fields.ts';
 
 /** The agent's own tools; composition-root/tools.ts creates each by its name. */
-const OWN_TOOLS = ['current_time', 'calculator'] as const;
+const OWN_TOOLS = ['current_time', 'calculator', 'http_fetch'] as const;
+
+/** A DNS name, or `*.` and a DNS name for all names below it. Never an address. */
+const HOST =
+  /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Tools that the agent runs itself. */
 export const tools = z.strictObject({
@@ -25,6 +29,12 @@ export const tools = z.strictObject({
     max: 1_000_000,
     unit: 'characters',
     purpose: 'Maximum length of a tool result; the rest is cut, and the model reads that it is.',
+  }),
+  http_allowed_hosts: list({
+    item: z.string().max(253).regex(HOST),
+    expected: 'a DNS name in lower case, or *.example.com for all names below example.com',
+    maxItems: 100,
+    purpose: 'The hosts that http_fetch may read from, over HTTPS only.',
   }),
 });
 

@@ -191,7 +191,11 @@ export const PACKAGES: readonly PackageRule[] = [
   { packages: ['lru-cache'], in: ['shared/cache/', 'shared/rate-limit/'] },
   { packages: ['smol-toml'], in: ['shared/config/'] },
   { packages: ['@fastify/busboy'], in: ['shared/http/upload.ts'] },
-  { packages: ['ipaddr.js'], in: ['shared/callers/'] },
+  { packages: ['ipaddr.js'], in: ['shared/callers/', 'shared/agent/tools/safe-fetch.ts'] },
+  {
+    packages: ['node:dns/promises', 'node:http', 'node:https', 'node:net'],
+    in: ['shared/agent/tools/safe-fetch.ts'],
+  },
   { packages: ['zod'], in: ['shared/'] },
   { packages: ['node:http', 'node:https', 'node:net'], in: ['shared/http/', 'shared/model/'] },
   { packages: ['node:net'], in: ['shared/callers/'] },
