@@ -27,7 +27,7 @@ export const budgetEvasions: readonly FaultCase[] = [
       AGENT__LIMITS__TOKENS_PER_DAY: String(BUDGET_TOKENS),
       AGENT__TELEMETRY__PRICE_PER_MILLION_INPUT_TOKENS: '1000000',
     },
-    act: leaveCalls,
+    run: leaveCalls,
   }),
   custom({
     id: 'T5',
@@ -35,7 +35,7 @@ export const budgetEvasions: readonly FaultCase[] = [
     promised: `at most ${TOKENS_PER_MINUTE} tokens are used`,
     modes: ['json'],
     own: { AGENT__LIMITS__TOKENS_PER_MINUTE: String(TOKENS_PER_MINUTE) },
-    act: sendUnboundedChats,
+    run: sendUnboundedChats,
   }),
   custom({
     id: 'T6',
@@ -43,7 +43,7 @@ export const budgetEvasions: readonly FaultCase[] = [
     promised: '413 before any call',
     modes: ['json'],
     own: { ...NO_TOKEN_LIMIT, AGENT__MODEL__CAPACITY_TOKENS_PER_MINUTE: '1000' },
-    act: sendOversizedChat,
+    run: sendOversizedChat,
   }),
 ];
 
@@ -133,5 +133,5 @@ async function sendOversizedChat(environment: FaultEnvironment): Promise<Finding
   const { status } = await post(environment.url, { message, mode: 'json' });
   const calls = environment.callsWith(message).length;
   const problems = status === 413 && calls === 0 ? [] : [`${status} after ${calls} calls`];
-  return { happened: `${status} after ${calls} calls`, calls, told: [], problems };
+  return { happened: `${status} after ${calls} calls`, calls, received: [], problems };
 }

@@ -90,7 +90,7 @@ const HONEST = { perSecond: 20, seconds: 2 } as const;
 function sendHonestChats(environment: FaultEnvironment): Promise<LoadResult[]> {
   return sendSteadily(environment.url, {
     ...HONEST,
-    question: (number) => ({
+    request: (number) => ({
       message: `dev/instant ${newMarker()}`,
       mode: 'json',
       address: `192.0.2.${number % HONEST_CALLERS}`,
