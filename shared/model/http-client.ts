@@ -27,6 +27,8 @@ export interface HttpPostRequest {
   readonly body: string;
   /** Aborts the request or its response, and closes the socket. */
   readonly signal: AbortSignal;
+  /** Called when the whole request was handed to the network. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 /** The head of a response, and its body as a stream with back-pressure. */
@@ -74,7 +76,10 @@ interface SendOptions extends Omit<HttpPostRequest, 'address'> {
   readonly agent: http.Agent;
 }
 
-function send(url: URL, { agent, headers, body, signal }: SendOptions): Promise<HttpPostResponse> {
+function send(
+  url: URL,
+  { agent, headers, body, signal, onSent }: SendOptions,
+): Promise<HttpPostResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpPostResponse>();
   const { request: startRequest } = url.protocol === 'https:' ? https : http;
   const request = startRequest({
@@ -91,6 +96,7 @@ function send(url: URL, { agent, headers, body, signal }: SendOptions): Promise<
     request.destroy();
   }
   signal.addEventListener('abort', abort, { once: true });
+  if (onSent !== undefined) request.once('finish', onSent);
   let hasResponse = false;
   let bytesBefore = 0;
   request.on('socket', (socket) => (bytesBefore = socket.bytesRead));

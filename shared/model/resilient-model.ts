@@ -110,8 +110,8 @@ function completeResiliently(
     const { endpoint, signal, idleTimer } = attempt;
     const client = await endpoint.loadClient();
     idleTimer.start(context.settings.attemptTimeoutMs);
-    const { traceparent } = call;
-    const response = await client.complete(request, { signal, traceparent });
+    const { traceparent, onPartialUsage } = call;
+    const response = await client.complete(request, { signal, traceparent, onPartialUsage });
     attempt.succeed();
     logAttempt(state, { attempt, outcome: 'ok' });
     return response;

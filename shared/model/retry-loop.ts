@@ -42,7 +42,7 @@ export async function withRetries<T>(
         return run(attempt);
       }, callerSignal);
     } catch (thrown) {
-      if (attempt !== undefined) await recover(state, { attempt, thrown });
+      if (attempt !== undefined) await handleFailure(state, { attempt, thrown });
       else if (!(thrown instanceof CallNotPermittedError)) throw thrown;
     }
   }
@@ -126,7 +126,7 @@ async function waitForCooldown(
 }
 
 /** Returns when the next attempt may start, waits included; throws where the call fails. */
-async function recover(state: ModelCallState, failed: FailedAttempt): Promise<void> {
+async function handleFailure(state: ModelCallState, failed: FailedAttempt): Promise<void> {
   const { endpoint } = failed.attempt;
   const failure = recordFailure(state, failed);
   const { decision, next } = await decideNext(state, { endpoint, failure });

@@ -7,7 +7,7 @@ import type { ModelRequest, ModelResponse } from '../model.ts';
 import { mapStatus, mapTransportError, misconfigured, type RejectedResponse } from './map-error.ts';
 import type { MappedFinishReason } from './finish-reason.ts';
 import { type EndpointCall, EndpointOpenAI } from './openai-client.ts';
-import { estimateRequestTokens, readResponse, readText } from './read-response.ts';
+import { readResponse, readText } from './read-response.ts';
 import { type EndpointEvent, readStream } from './read-stream.ts';
 import {
   firstTokenLimitName,
@@ -16,6 +16,7 @@ import {
   type TokenLimitName,
   toRequestParams,
 } from './request-params.ts';
+import { estimateRequestTokens } from './usage.ts';
 import {
   credentialUnavailable,
   invalidResponse,

@@ -1,14 +1,9 @@
 import type { Readable } from 'node:stream';
 import type { ModelEndpoint } from '../endpoint.ts';
-import type {
-  ModelMessage,
-  ModelRequest,
-  ModelResponse,
-  ModelToolCall,
-  TokenUsage,
-} from '../model.ts';
-import { type CompletionUsage, completionSchema } from './schema.ts';
+import type { ModelRequest, ModelResponse, ModelToolCall, TokenUsage } from '../model.ts';
 import { type MappedFinishReason, readFinishReason } from './finish-reason.ts';
+import { type CompletionUsage, completionSchema } from './schema.ts';
+import { estimateUsage } from './usage.ts';
 import { invalidResponse } from '../upstream-error.ts';
 import { parseJson } from '../../json.ts';
 
@@ -61,9 +56,6 @@ export interface CompletionContext {
   readonly onMappedFinishReason: (mapped: MappedFinishReason) => void;
 }
 
-/** The usual ratio for English text. Used only where the endpoint sends no usage. */
-const CHARS_PER_TOKEN = 4;
-
 /** @throws UpstreamFailure where the completion is not a usable response */
 export function toModelResponse(raw: RawCompletion, context: CompletionContext): ModelResponse {
   const { endpoint, request } = context;
@@ -111,30 +103,6 @@ function readUsage(usage: CompletionUsage): TokenUsage | undefined {
     totalTokens: usage.total_tokens ?? inputTokens + outputTokens,
     ...(cached === undefined ? {} : { cachedInputTokens: Math.min(cached, inputTokens) }),
   };
-}
-
-interface GeneratedContent {
-  readonly textChars: number;
-  readonly toolCalls: readonly ModelToolCall[];
-}
-
-/** Tokens that a request may use, the bound on its output included. */
-export function estimateRequestTokens(request: ModelRequest): number {
-  const { inputTokens } = estimateUsage(request, { textChars: 0, toolCalls: [] });
-  return inputTokens + (request.maxOutputTokens ?? 0);
-}
-
-function estimateUsage(request: ModelRequest, output: GeneratedContent): TokenUsage {
-  const inputChars = request.messages.reduce((sum, message) => sum + charsOf(message), 0);
-  const callChars = output.toolCalls.reduce((sum, call) => sum + call.arguments.length, 0);
-  const inputTokens = Math.ceil(inputChars / CHARS_PER_TOKEN);
-  const outputTokens = Math.ceil((output.textChars + callChars) / CHARS_PER_TOKEN);
-  return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens };
-}
-
-function charsOf({ content }: ModelMessage): number {
-  if (content === null || typeof content === 'string') return content?.length ?? 0;
-  return content.reduce((sum, part) => sum + (part.type === 'text' ? part.text.length : 0), 0);
 }
 
 /** The name of a deployment is not public: it is replaced where Azure reports it as the model. */
