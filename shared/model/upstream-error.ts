@@ -23,7 +23,7 @@ export interface UpstreamFailureOptions {
   readonly countsAsFailure: boolean;
   /** Wait that the endpoint requested, in milliseconds. */
   readonly waitMs?: number | undefined;
-  /** Whether the wait is for this request only, because the endpoint has room for smaller ones. */
+  /** Whether the wait is for this request only, because the endpoint accepts smaller ones. */
   readonly isRequestSpecific?: boolean | undefined;
   /** Retry-After for callers, where this service knows it. */
   readonly retryAfterSeconds?: number | undefined;

@@ -71,7 +71,7 @@ describe('T6 a rate limit that one request can never meet', () => {
     expect(model.endpoints()[0]?.coolingDownUntil).toBeGreaterThan(Date.now());
   });
 
-  it('is told apart from an endpoint that is busy', async () => {
+  it('differs from the limit of a busy endpoint', async () => {
     const message = 'Rate limit reached on TPM: Limit 30000, Used 29000, Requested 5000.';
     await using upstream = await startScriptedUpstream(
       refuse(429, { message }, { 'retry-after': '60', 'x-ratelimit-limit-tokens': '30000' }),

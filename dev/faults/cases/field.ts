@@ -35,7 +35,7 @@ export const field: FaultFamily = {
       script: 'dev/refusal-empty',
       expected: { ...SERVED, contains: 'I cannot' },
     }),
-    // Nothing of a tool call is shown, so a stream is asked again too.
+    // No text was sent before the tool call, so a stream is retried too.
     scripted({ id: 'F4', script: 'dev/unrequested-tool-call', expected: INVALID }),
     ...['gzip', 'br', 'deflate'].map((encoding) =>
       scripted({ id: 'F5', script: `dev/encoded-${encoding}`, expected: SERVED }),

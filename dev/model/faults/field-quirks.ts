@@ -28,19 +28,19 @@ export const fieldQuirkModels: readonly ScriptedModel[] = [
     name: 'sse-wordless',
     description:
       'A valid stream with events that carry no words before, between and after its own.',
-    answer: (exchange) =>
-      sendEvents(exchange, (events) => [...events.flatMap((one) => [WORDLESS, one]), WORDLESS]),
+    answer: (writer) =>
+      sendEvents(writer, (events) => [...events.flatMap((one) => [WORDLESS, one]), WORDLESS]),
   },
   {
     name: 'sse-after-finish',
     description: 'A valid stream with broken events and an error event after its finish reason.',
-    answer: async (exchange) => {
-      const reply = composeReply(exchange.request);
-      if (!exchange.request.stream) return sendReply(exchange, reply);
-      openStream(exchange);
-      const events = streamEvents(exchange, reply).slice(0, -1);
-      await exchange.write(events.join('') + finishEvents(exchange, reply) + AFTER_FINISH);
-      exchange.end();
+    answer: async (writer) => {
+      const reply = composeReply(writer.request);
+      if (!writer.request.stream) return sendReply(writer, reply);
+      openStream(writer);
+      const events = streamEvents(writer, reply).slice(0, -1);
+      await writer.write(events.join('') + finishEvents(writer, reply) + AFTER_FINISH);
+      writer.end();
     },
   },
   {
@@ -51,73 +51,72 @@ export const fieldQuirkModels: readonly ScriptedModel[] = [
   {
     name: 'refusal-empty',
     description: 'A refusal beside empty content instead of null.',
-    answer: (exchange) =>
-      sendMessage(exchange, { content: '', refusal: 'I cannot help with that.' }),
+    answer: (writer) => sendMessage(writer, { content: '', refusal: 'I cannot help with that.' }),
   },
   {
     name: 'unrequested-tool-call',
     description: 'A call of a tool that the request does not offer.',
-    answer: (exchange) => {
+    answer: (writer) => {
       const call = { id: 'call_1', type: 'function', function: { name: 'now', arguments: '{}' } };
-      const toolCalls = exchange.request.stream ? [{ index: 0, ...call }] : [call];
-      return sendMessage(exchange, { content: null, tool_calls: toolCalls }, 'tool_calls');
+      const toolCalls = writer.request.stream ? [{ index: 0, ...call }] : [call];
+      return sendMessage(writer, { content: null, tool_calls: toolCalls }, 'tool_calls');
     },
   },
   ...(['gzip', 'br', 'deflate'] as const).map((encoding): ScriptedModel => ({
     name: `encoded-${encoding}`,
     description: `A valid answer in ${encoding}, although identity is requested.`,
-    answer: (exchange) => sendEncoded(exchange, encoding),
+    answer: (writer) => sendEncoded(writer, encoding),
   })),
   {
     name: 'sse-split-surrogate',
     description: 'A stream whose character 🦊 is split over two chunks.',
-    answer: async (exchange) => {
-      if (!exchange.request.stream) return sendMessage(exchange, { content: 'a 🦊 here' });
-      openStream(exchange);
+    answer: async (writer) => {
+      if (!writer.request.stream) return sendMessage(writer, { content: 'a 🦊 here' });
+      openStream(writer);
       for (const content of ['a \ud83e', '\udd8a here']) {
-        await exchange.write(deltaEvent(exchange, { content }));
+        await writer.write(deltaEvent(writer, { content }));
       }
-      await exchange.write(closingEvents(exchange, replyOf('stop')));
-      exchange.end();
+      await writer.write(closingEvents(writer, replyOf('stop')));
+      writer.end();
     },
   },
   {
     name: 'cached-tokens',
     description: 'A valid answer that reports cached input tokens.',
-    answer: async (exchange) => {
-      const reply = composeReply(exchange.request);
-      const body = completion(exchange, reply);
+    answer: async (writer) => {
+      const reply = composeReply(writer.request);
+      const body = completion(writer, reply);
       const usage = { ...Object(body['usage']), prompt_tokens_details: { cached_tokens: 1 } };
-      if (!exchange.request.stream) {
-        exchange.send({ status: 200, body: JSON.stringify({ ...body, usage }) });
+      if (!writer.request.stream) {
+        writer.send({ status: 200, body: JSON.stringify({ ...body, usage }) });
         return;
       }
-      openStream(exchange);
-      const events = streamEvents(exchange, reply).slice(0, -1);
-      const finish = finishEvents(exchange, reply).split(/(?<=\n\n)/)[0] ?? '';
-      await exchange.write(events.join('') + finish + event({ choices: [], usage }));
-      exchange.end();
+      openStream(writer);
+      const events = streamEvents(writer, reply).slice(0, -1);
+      const finish = finishEvents(writer, reply).split(/(?<=\n\n)/)[0] ?? '';
+      await writer.write(events.join('') + finish + event({ choices: [], usage }));
+      writer.end();
     },
   },
   {
     name: 'never-closing',
     description:
       'A valid stream without usage that stays open for ten minutes after its finish reason.',
-    answer: async (exchange) => {
-      const reply = composeReply(exchange.request);
-      if (!exchange.request.stream) return sendReply(exchange, reply);
-      openStream(exchange);
-      const finish = finishEvents(exchange, reply).split(/(?<=\n\n)/)[0] ?? '';
-      await exchange.write(streamEvents(exchange, reply).slice(0, -1).join('') + finish);
-      await exchange.wait(OPEN_MS);
-      exchange.end();
+    answer: async (writer) => {
+      const reply = composeReply(writer.request);
+      if (!writer.request.stream) return sendReply(writer, reply);
+      openStream(writer);
+      const finish = finishEvents(writer, reply).split(/(?<=\n\n)/)[0] ?? '';
+      await writer.write(streamEvents(writer, reply).slice(0, -1).join('') + finish);
+      await writer.wait(OPEN_MS);
+      writer.end();
     },
   },
   {
     name: 'finish',
     parameter: { label: 'reason', kind: 'text' },
     description: 'A valid answer with that finish reason.',
-    answer: (exchange, { text }) => sendMessage(exchange, { content: 'hello' }, text),
+    answer: (writer, { text }) => sendMessage(writer, { content: 'hello' }, text),
   },
 ];
 
@@ -127,60 +126,57 @@ function replyOf(finishReason: string): Reply {
 
 /** A message as it stands here, whole or as one chunk. */
 async function sendMessage(
-  exchange: ResponseWriter,
+  writer: ResponseWriter,
   message: Record<string, unknown>,
   finishReason = 'stop',
 ): Promise<void> {
   const reply = replyOf(finishReason);
-  openAnswer(exchange);
-  if (exchange.request.stream) {
-    await exchange.write(deltaEvent(exchange, message) + closingEvents(exchange, reply));
+  openAnswer(writer);
+  if (writer.request.stream) {
+    await writer.write(deltaEvent(writer, message) + closingEvents(writer, reply));
   } else {
     const choice = {
       index: 0,
       message: { role: 'assistant', ...message },
       finish_reason: finishReason,
     };
-    await exchange.write(JSON.stringify({ ...completion(exchange, reply), choices: [choice] }));
+    await writer.write(JSON.stringify({ ...completion(writer, reply), choices: [choice] }));
   }
-  exchange.end();
+  writer.end();
 }
 
 async function sendEvents(
-  exchange: ResponseWriter,
+  writer: ResponseWriter,
   reshape: (events: readonly string[]) => readonly string[],
 ): Promise<void> {
-  const reply = composeReply(exchange.request);
-  if (!exchange.request.stream) return sendReply(exchange, reply);
-  openStream(exchange);
-  const events = streamEvents(exchange, reply)
+  const reply = composeReply(writer.request);
+  if (!writer.request.stream) return sendReply(writer, reply);
+  openStream(writer);
+  const events = streamEvents(writer, reply)
     .join('')
     .split(/(?<=\n\n)/);
-  await exchange.write(reshape(events.filter((one) => one !== '')).join(''));
-  exchange.end();
+  await writer.write(reshape(events.filter((one) => one !== '')).join(''));
+  writer.end();
 }
 
 const ENCODERS = { gzip: gzipSync, br: brotliCompressSync, deflate: deflateSync } as const;
 
-async function sendEncoded(
-  exchange: ResponseWriter,
-  encoding: keyof typeof ENCODERS,
-): Promise<void> {
-  const reply = composeReply(exchange.request);
-  const text = exchange.request.stream
-    ? streamEvents(exchange, reply).join('')
-    : JSON.stringify(completion(exchange, reply));
-  exchange.response.setHeader('content-encoding', encoding);
-  openAnswer(exchange);
-  await exchange.write(ENCODERS[encoding](text));
-  exchange.end();
+async function sendEncoded(writer: ResponseWriter, encoding: keyof typeof ENCODERS): Promise<void> {
+  const reply = composeReply(writer.request);
+  const text = writer.request.stream
+    ? streamEvents(writer, reply).join('')
+    : JSON.stringify(completion(writer, reply));
+  writer.response.setHeader('content-encoding', encoding);
+  openAnswer(writer);
+  await writer.write(ENCODERS[encoding](text));
+  writer.end();
 }
 
 const answered = new WeakSet<Socket>();
 
-async function resetEverySecond(exchange: ResponseWriter): Promise<void> {
-  const { socket } = exchange.response;
-  if (socket !== null && answered.has(socket)) return exchange.cut();
+async function resetEverySecond(writer: ResponseWriter): Promise<void> {
+  const { socket } = writer.response;
+  if (socket !== null && answered.has(socket)) return writer.cut();
   if (socket !== null) answered.add(socket);
-  await sendReply(exchange);
+  await sendReply(writer);
 }

@@ -13,7 +13,7 @@ export interface ChunkEffect {
 /** Builds a response from the chunks of a stream. */
 export interface StreamAccumulator {
   add(chunk: CompletionChunk): ChunkEffect;
-  /** Text that was held back at the end of a chunk; call it before `response`. */
+  /** Text that was pending back at the end of a chunk; call it before `response`. */
   flush(): ChunkEffect;
   /** Whether the endpoint has sent a finish reason. */
   hasFinished(): boolean;
@@ -120,7 +120,7 @@ function createToolCallAccumulator(maxChars: number) {
 /** A text in pieces that is well-formed in each of them. */
 function createTextChannel(maxChars: number) {
   const joiner = createTextJoiner(maxChars);
-  let held = '';
+  let pending = '';
   function push(text: string): string {
     joiner.add(text);
     return text;
@@ -130,14 +130,14 @@ function createTextChannel(maxChars: number) {
     whole: () => joiner.whole(),
     /** The text to show. The first half of a character waits for the second one. */
     add(piece: string): string {
-      if (held === '' && piece.isWellFormed()) return push(piece);
-      const text = held + piece;
-      held = /[\ud800-\udbff]$/.exec(text)?.[0] ?? '';
-      return push(text.slice(0, text.length - held.length).toWellFormed());
+      if (pending === '' && piece.isWellFormed()) return push(piece);
+      const text = pending + piece;
+      pending = /[\ud800-\udbff]$/.exec(text)?.[0] ?? '';
+      return push(text.slice(0, text.length - pending.length).toWellFormed());
     },
     flush(): string {
-      const rest = held === '' ? '' : push(held.toWellFormed());
-      held = '';
+      const rest = pending === '' ? '' : push(pending.toWellFormed());
+      pending = '';
       return rest;
     },
   };
