@@ -27,7 +27,7 @@ export const budgetEvasions: readonly FaultCase[] = [
       AGENT__LIMITS__TOKENS_PER_DAY: String(BUDGET_TOKENS),
       AGENT__TELEMETRY__PRICE_PER_MILLION_INPUT_TOKENS: '1000000',
     },
-    run: leaveCalls,
+    run: abortCalls,
   }),
   custom({
     id: 'T5',
@@ -47,12 +47,12 @@ export const budgetEvasions: readonly FaultCase[] = [
   }),
 ];
 
-async function leaveCalls(environment: FaultEnvironment, mode: Mode): Promise<Finding> {
+async function abortCalls(environment: FaultEnvironment, mode: Mode): Promise<Finding> {
   const marker = newMarker();
   const script = mode === 'stream' ? 'dev/long-100000' : 'dev/slow-500000';
   const message = `${script} ${marker} ${'word '.repeat((LEAVING_TOKENS * 4) / 5)}`;
   for (let call = 0; call < LEAVING_CALLS; call += 1) {
-    await leaveCall(environment, { message, mode });
+    await abortCall(environment, { message, mode });
   }
   await until(() => environment.callsWith(marker).every(({ status }) => status !== 'running'));
   const answer = await sendRequest(environment.url, { message: 'dev/instant', mode: 'json' });
@@ -79,7 +79,7 @@ async function leaveCalls(environment: FaultEnvironment, mode: Mode): Promise<Fi
 }
 
 /** Waits until the call has reached the model, and for its first text where it streams. */
-async function leaveCall(
+async function abortCall(
   environment: FaultEnvironment,
   { message, mode }: { readonly message: string; readonly mode: Mode },
 ): Promise<void> {
