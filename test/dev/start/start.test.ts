@@ -191,7 +191,11 @@ describe('npm start that cannot', () => {
       { AGENT__BATCH__CONCURRENCY: 'many' },
       'AGENT__BATCH__CONCURRENCY must',
     ],
-    ['the storage', { AzureWebJobsStorage: 'rubbish' }, "Cannot use 'AzureWebJobsStorage'"],
+    [
+      'the storage',
+      { AzureWebJobsStorage: 'rubbish' },
+      'AzureWebJobsStorage must be a storage connection string',
+    ],
   ])('says in one line what is wrong with %s', async (_case, env, message) => {
     const failure = await startAndFail({ env, ...('PORT' in env ? { args: [root] } : {}) });
 
