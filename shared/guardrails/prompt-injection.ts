@@ -1,0 +1,47 @@
+import {
+  extractFeatures,
+  type FeatureVector,
+  type InjectionChannel,
+} from './injection/features.ts';
+import { findHiddenTexts } from './injection/hidden-texts.ts';
+import { readWeights } from './injection/read-weights.ts';
+
+/** A window has to be so much surer than the whole text, because there are many of them. */
+export const WINDOW_PENALTY = 1;
+
+export interface InjectionOptions {
+  /** Who wrote the text. Documents and the output of tools should not instruct at all. */
+  readonly channel: InjectionChannel;
+}
+
+/**
+ * How likely a text is an attempt to take over the instructions of a model, from 0 to 1; from 0.5
+ * it is more likely than not. A linear model over n-grams and word classes scores the text, its
+ * windows and what is encoded in it. Takes time linear in the length of the text. The weights are
+ * read with the first call. See docs/guardrails.md for how often it is right.
+ */
+export function detectInjection(text: string, { channel }: InjectionOptions): number {
+  const scores = [text, ...findHiddenTexts(text)].map((view) =>
+    scoreVectors(extractFeatures(view, channel), readWeights()),
+  );
+  return 1 / (1 + Math.exp(-Math.max(...scores)));
+}
+
+/** The score of a text in logits: the whole, which comes first, or the window that stands out. */
+export function scoreVectors(vectors: Iterable<FeatureVector>, weights: ArrayLike<number>): number {
+  let score = Number.NEGATIVE_INFINITY;
+  let penalty = 0;
+  for (const vector of vectors) {
+    score = Math.max(score, dotProduct(vector, weights) - penalty);
+    penalty = WINDOW_PENALTY;
+  }
+  return score;
+}
+
+export function dotProduct({ indices, values }: FeatureVector, weights: ArrayLike<number>): number {
+  let sum = 0;
+  for (let index = 0; index < indices.length; index += 1) {
+    sum += (weights[indices[index] ?? 0] ?? 0) * (values[index] ?? 0);
+  }
+  return sum;
+}
