@@ -9,8 +9,12 @@ const LOAD = ['test/load/**/*.test.ts'];
 const common = {
   pool: 'forks' as const,
   setupFiles: ['test/support/setup.ts'],
-  testTimeout: 20_000,
-  hookTimeout: 60_000,
+  // They only end what hangs: a machine that does other things as well is several times slower.
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  expect: { poll: { timeout: 30_000, interval: 10 } },
+  // Tests that are marked as concurrent mostly wait.
+  maxConcurrency: 6,
 };
 
 export default defineConfig({

@@ -1,5 +1,5 @@
 import { readBatchOptions, type BatchOptions } from './batch/batch-options.ts';
-import { AwayError, type BatchService } from './batch/batch-service.ts';
+import { UnavailableError, type BatchService } from './batch/batch-service.ts';
 import { findStorage } from './batch/find-storage.ts';
 import { createHttpService } from './batch/http-service.ts';
 import { createQueueService } from './batch/queue-service.ts';
@@ -11,10 +11,10 @@ import { CliError } from './cli-error.ts';
 import { PROJECT_ROOT } from './project-root.ts';
 
 process.exitCode = await main();
-// Whoever presses Ctrl-C does not wait for answers that are still on their way.
+// Requests that are still open must not delay the exit.
 if (process.exitCode === 1) process.exit();
 
-/** `npm run batch`: 0 when every item succeeded, 2 when some failed, 1 when the run itself did. */
+/** `npm run batch`: exits with 0 if every item succeeded, 2 if some failed, 1 if the run failed. */
 async function main(): Promise<number> {
   const interrupt = new AbortController();
   let resumable: string | undefined;
@@ -31,7 +31,7 @@ async function main(): Promise<number> {
     }
     const options = readBatchOptions(process.argv.slice(2));
     const service = await openService(options);
-    // On the queue the same job has one effect; over HTTP the app gives the id.
+    // Over the queue the job id is the batch id; over HTTP the app assigns it.
     if (options.url === undefined || options.resumes) resumable = options.jobId;
     return await runBatch(options, {
       service,
@@ -55,17 +55,17 @@ async function openService(options: BatchOptions): Promise<BatchService> {
   return createQueueService(await findStorage(PROJECT_ROOT, process.env));
 }
 
-interface Ending {
+interface FailedRun {
   readonly interrupted: boolean;
-  /** By what the batch is found again, once it was handed over. */
+  /** The id to pass to --job, once there is one. */
   readonly resumable: string | undefined;
   readonly isSubmitted: boolean;
 }
 
-function describe(error: unknown, { interrupted, resumable, isSubmitted }: Ending): string {
+function describe(error: unknown, { interrupted, resumable, isSubmitted }: FailedRun): string {
   const again = `the same command with --job ${resumable} picks it up`;
-  // A plain failure says itself what to do; after everything else the batch goes on.
-  const goesOn = isSubmitted && (error instanceof AwayError || !(error instanceof CliError));
+  // A CliError says what to do; after any other error a submitted batch goes on.
+  const goesOn = isSubmitted && (error instanceof UnavailableError || !(error instanceof CliError));
   if (!interrupted) return `${messageOf(error)}${goesOn ? `; ${again}` : ''}`;
   if (resumable !== undefined) return `Interrupted: the job goes on; ${again}`;
   return 'Interrupted before the app had taken the batch';

@@ -11,45 +11,53 @@ import {
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { build as bundle } from 'esbuild';
-import { z } from 'zod';
+import * as z from 'zod';
+import { listBundledPackages, type BundleContents } from './build/bundled-packages.ts';
+import { shareAzureModules, stubUnusedPackages } from './build/telemetry-stubs.ts';
+import { writeThirdPartyFiles, type Project } from './build/third-party-files.ts';
 import { CliError, describeCliError } from './cli-error.ts';
 import { isRunning } from './processes.ts';
 import { PROJECT_ROOT, isMain } from './project-root.ts';
 
 export interface BuildOptions {
-  /** Where `functions/` and `host.json` are. */
+  /** The folder of `functions/` and `host.json`. */
   readonly root?: string;
   readonly outDir?: string;
 }
 
-/** Code in a bundle may still ask for `require` and `__dirname`, which an ES module does not have. */
+/** Bundled code may use `require` and `__dirname`, which an ES module does not have. */
 const BANNER =
-  "import{createRequire}from'node:module';const require=createRequire(import.meta.url),bundleDirname=import.meta.dirname;";
+  "import{createRequire as createBundleRequire}from'node:module';const require=createBundleRequire(import.meta.url),bundleDirname=import.meta.dirname;";
 
-/** How often a build that meets another one tries to put its result in place. */
+/** How often a build that meets a concurrent one tries to put its result in place. */
 const MAX_SWAPS = 5;
 
-/** Copied as they are; the second only exists once a team has its own agent. */
+/** Copied unchanged; the second one is optional. */
 const COPIED = ['host.json', 'agent.toml'] as const;
 
 /**
- * Makes `dist/` a package that runs by itself: bundled code, host.json, its own package.json and
- * nothing else. It is made aside and swapped in, so a failed build leaves the last good one.
+ * Writes `dist/` as a package that runs by itself: bundled code, host.json, package.json, and the
+ * licences and bill of materials of what was bundled. Writes to a folder beside `dist/` and renames
+ * it at the end, so a failed build keeps the last good one.
+ * @throws CliError if the code does not compile, or a bundled package has no licence
  */
 export async function build(options: BuildOptions = {}): Promise<{ readonly outDir: string }> {
   const root = options.root ?? PROJECT_ROOT;
   const outDir = resolve(root, options.outDir ?? 'dist');
-  // A file's time is finer than a Date: what was written just before must not look newer.
+  // The time of a file is finer than a Date: a file that was written just before must not look
+  // newer.
   const startedAt = new Date(Date.now() + 1);
   const staging = `${outDir}.new-${process.pid}`;
   await removeLeftovers(outDir);
   try {
     await mkdir(staging, { recursive: true });
-    await bundleTriggers(root, staging);
+    const contents = await bundleTriggers(root, staging);
     for (const name of COPIED) {
       if (existsSync(join(root, name))) await copyFile(join(root, name), join(staging, name));
     }
-    await writeManifest(root, staging);
+    const project = await writeManifest(root, staging);
+    const inventory = await listBundledPackages(contents, { root });
+    await writeThirdPartyFiles(staging, { project, inventory });
     await utimes(join(staging, 'package.json'), startedAt, startedAt);
     await swapIn(staging, outDir);
   } finally {
@@ -58,10 +66,10 @@ export async function build(options: BuildOptions = {}): Promise<{ readonly outD
   return { outDir };
 }
 
-async function bundleTriggers(root: string, outDir: string): Promise<void> {
+async function bundleTriggers(root: string, outDir: string): Promise<BundleContents> {
   const entryPoints = await findTriggers(root);
   try {
-    await bundle({
+    const { metafile } = await bundle({
       absWorkingDir: root,
       entryPoints,
       outdir: outDir,
@@ -72,19 +80,27 @@ async function bundleTriggers(root: string, outDir: string): Promise<void> {
       platform: 'node',
       format: 'esm',
       target: 'node22',
-      // The worker supplies this module at run time; no package of that name exists.
-      external: ['@azure/functions-core'],
-      // A banner constant named `__dirname` would collide with packages that declare one themselves.
+      external: [
+        // The worker supplies this module at run time; there is no package of that name.
+        '@azure/functions-core',
+        // `debug` colours its output with it if it is installed; here only a development tool
+        // installs it.
+        'supports-color',
+      ],
+      // A constant named `__dirname` in the banner would collide with packages that declare one.
       define: { __dirname: 'bundleDirname' },
       banner: { js: BANNER },
-      // Identifiers stay: stack traces and log lines keep the names that the source has.
+      // Identifiers stay, so that stack traces and log lines have the names of the source.
       minifySyntax: true,
       minifyWhitespace: true,
       sourcemap: 'linked',
       sourcesContent: false,
       legalComments: 'none',
       logLevel: 'silent',
+      metafile: true,
+      plugins: [stubUnusedPackages(), shareAzureModules()],
     });
+    return metafile;
   } catch (error) {
     throw new CliError(`Cannot build: ${firstProblem(error)}`, { cause: error });
   }
@@ -101,16 +117,17 @@ async function findTriggers(root: string): Promise<string[]> {
   return triggers.toSorted().map((name) => join(root, 'functions', name));
 }
 
-async function writeManifest(root: string, outDir: string): Promise<void> {
+async function writeManifest(root: string, outDir: string): Promise<Project> {
   const text = await readFile(join(root, 'package.json'), 'utf8');
   const { name, version } = z
     .object({ name: z.string(), version: z.string() })
     .parse(JSON.parse(text));
   const content = { name, version, type: 'module', main: 'functions/*.js' };
   await writeFile(join(outDir, 'package.json'), `${JSON.stringify(content, undefined, 2)}\n`);
+  return { name, version };
 }
 
-/** Two builds at once may meet here; the later one wins, and both end well. */
+/** Two concurrent builds may meet here; the later one wins, and both succeed. */
 async function swapIn(staging: string, outDir: string): Promise<void> {
   const retired = `${outDir}.old-${process.pid}`;
   for (let attempt = 1; ; attempt += 1) {
@@ -126,7 +143,7 @@ async function swapIn(staging: string, outDir: string): Promise<void> {
   }
 }
 
-/** A build that was killed could not clean up; its folder carries the id of its process. */
+/** A build that was killed could not clean up; its folder has the id of its process in its name. */
 async function removeLeftovers(outDir: string): Promise<void> {
   const prefix = `${basename(outDir)}.`;
   const names = await readdir(dirname(outDir)).catch(() => []);
@@ -136,7 +153,7 @@ async function removeLeftovers(outDir: string): Promise<void> {
   }
 }
 
-/** esbuild lists its findings with their place; its message alone only counts them. */
+/** esbuild lists its errors with their location; its message only counts them. */
 const findings = z.object({
   errors: z.tuple(
     [

@@ -2,7 +2,7 @@ targetScope = 'subscription'
 
 @minLength(1)
 @maxLength(64)
-@description('azd environment name; every resource name is derived from it.')
+@description('azd environment name, from which every resource name is derived.')
 param environmentName string
 
 @description('Region of every resource except the model account.')
@@ -12,30 +12,30 @@ param location string
 @description('Region of the model account. Empty = same as location.')
 param openAiLocation string = ''
 
-@description('Who runs azd.')
+@description('Object id of the person or pipeline that runs azd.')
 param principalId string = ''
 @allowed(['User', 'ServicePrincipal', 'Group', ''])
 param principalType string = ''
-@description('May who runs azd read data and store secrets? auto = a person may, a pipeline may not.')
+@description('Lets the deployer read data and store secrets. auto = a person, but not a pipeline.')
 @allowed(['auto', 'on', 'off'])
 param deployerAccess string = 'auto'
 
 param modelName string = 'gpt-5.4-mini'
 param modelVersion string = '2026-03-17'
-@description('Thousands of tokens per minute.')
+@description('Capacity in thousands of tokens per minute.')
 @minValue(1)
 param modelCapacity int = 30
 @allowed(['GlobalStandard', 'DataZoneStandard', 'Standard'])
 param modelSku string = 'GlobalStandard'
-@description('OnceCurrentVersionExpired moves to the next version when this one is retired; NoAutoUpgrade stops instead.')
+@description('OnceCurrentVersionExpired moves to the next version when this one retires. With NoAutoUpgrade calls fail then.')
 @allowed(['OnceCurrentVersionExpired', 'OnceNewDefaultVersionAvailable', 'NoAutoUpgrade'])
 param modelUpgrade string = 'OnceCurrentVersionExpired'
-@description('Existing Azure OpenAI endpoint. Set = no model account is created, and the role on it is yours to grant.')
+@description('Existing Azure OpenAI endpoint. If set, no model account is created, and you assign the role on it.')
 param existingOpenAiEndpoint string = ''
 @description('Deployment at the existing endpoint. Empty = the name of the model.')
 param existingOpenAiDeployment string = ''
 
-@description('Endpoints that are asked when those before them fail. Keys belong into the vault, named by apiKeySecret.')
+@description('Endpoints that are called when the previous ones fail. Store their keys in the vault and name them by apiKeySecret.')
 param modelFallbacks array = []
 
 @allowed([512, 2048, 4096])
@@ -50,25 +50,25 @@ param alwaysReadyHttp int = 0
 param httpConcurrency int = 16
 @allowed(['22', '24'])
 param nodeVersion string = '22'
-@description('Storage and instances over several zones; needs alwaysReadyHttp of at least 2.')
+@description('Uses several zones for storage and instances. Needs alwaysReadyHttp of at least 2.')
 param zoneRedundant bool = false
 @allowed(['RollingUpdate', 'Recreate'])
 param siteUpdateStrategy string = 'RollingUpdate'
 
 param vnetEnabled bool = false
-@description('Comma-separated origins that browsers may call from. Empty = none.')
+@description('Origins that browsers may call from, separated by commas. Empty = none.')
 param corsOrigins string = ''
-@description('App registration client id. Set = Entra ID is required on every route but the probes.')
+@description('Client id of an app registration. If set, every route except the probes requires Entra ID.')
 param authClientId string = ''
 param upstashRedisUrl string = ''
 @secure()
 param upstashRedisToken string = ''
 
-@description('Who is told of alerts. Empty = nobody.')
+@description('Receiver of alerts. Empty = none.')
 param alertEmail string = ''
-@description('Start of the links to runbooks in alerts, with a slash at its end.')
+@description('Base URL of the links from alerts to runbooks; ends with a slash.')
 param runbookBaseUrl string = ''
-@description('Tokens in 24 hours above which an alert is sent.')
+@description('Tokens in 24 hours above which the alert token-budget fires.')
 @minValue(1)
 param dailyTokenBudget int = 50000000
 @minValue(1)
@@ -77,11 +77,11 @@ param resultRetentionDays int = 30
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 30
-@description('Cost fuse: at the cap no more log arrives until the next day, and log alerts go blind. -1 = none.')
+@description('Daily log volume in GB. Above it no logs are ingested until the next day, and log alerts cannot fire. -1 = no cap.')
 param logDailyCapGb int = 1
-@description('One-way per vault. False only for throw-away environments.')
+@description('Cannot be switched off later. False only for temporary environments.')
 param vaultPurgeProtection bool = true
-@description('More app settings as NAME=value;NAME=value. They live here because a deployment replaces all of them.')
+@description('More app settings as NAME=value;NAME=value. A deployment removes app settings that are not in the templates.')
 param extraAppSettings string = ''
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
@@ -188,21 +188,22 @@ module endpoints 'modules/private-endpoints.bicep' = if (vnetEnabled) {
   }
 }
 
-// Roles exist before the app does: its first start and the first upload must not race them.
+// The app depends on the role assignments: its first start and the first upload need them.
 module access 'modules/access.bicep' = {
   name: 'access'
   scope: rg
   params: {
+    identityName: 'id-${token}'
     identityPrincipalId: identity.outputs.principalId
     deployerId: grantsDeployer ? principalId : ''
     deployerType: empty(principalType) ? 'User' : principalType
-    storageName: storage.outputs.name
-    vaultName: vault.outputs.name
-    componentName: monitor.outputs.componentName
+    storageName: 'st${token}'
+    vaultName: 'kv-${token}'
+    componentName: 'appi-${token}'
     aiName: 'ai-${token}'
     aiEnabled: aiEnabled
   }
-  dependsOn: [ai]
+  dependsOn: [storage, vault, monitor, ai]
 }
 
 module app 'modules/app.bicep' = {
@@ -229,6 +230,7 @@ module app 'modules/app.bicep' = {
     siteUpdateStrategy: siteUpdateStrategy
     corsOrigins: corsOrigins
     authClientId: authClientId
+    modelCapacity: aiEnabled ? modelCapacity : 0
     settings: {
       AZURE_KEY_VAULT_URL: vault.outputs.uri
       AZURE_OPENAI_ENDPOINT: ai.?outputs.endpoint ?? existingOpenAiEndpoint

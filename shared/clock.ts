@@ -1,4 +1,4 @@
-/** What the product knows of time; tests pass their own. */
+/** The current time; tests pass their own. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;

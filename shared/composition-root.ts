@@ -1,7 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Agent, createAgent, estimateInput, type PromptOptions } from './agent/agent.ts';
+import type { Agent } from './agent/agent.ts';
+import { estimateInput, type PromptOptions, sizeOf } from './agent/model-request.ts';
+import { createAgent } from './agent/run-loop.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
 import { createTracedAgent } from './agent/traced-agent.ts';
+import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
 import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential, memoize, createSecrets } from './composition-root/secrets.ts';
@@ -18,6 +21,7 @@ import {
   createConfiguredCache,
   createSharedRedis,
 } from './composition-root/redis-and-cache.ts';
+import { createOutputFormat, createOwnTools, runLimitsOf } from './composition-root/tools.ts';
 import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -27,66 +31,81 @@ import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import type { Readiness } from './health/readiness.ts';
 import type { ChatDependencies } from './http/chat-handler.ts';
+import type { FilesDependencies } from './http/files-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
+import { limitToCapacity } from './model/capacity-limit.ts';
+import type { Model } from './model/model.ts';
+import { estimateTokens } from './rate-limit/estimate-tokens.ts';
 import { createConsoleLogger } from './telemetry/console-logger.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
-/** Everything that triggers need. Each of them declares the part that it uses. */
-export interface Service extends ChatDependencies, MetricsDependencies {
+/** The dependencies of all triggers. Each trigger declares the part that it uses. */
+export interface Service extends ChatDependencies, FilesDependencies, MetricsDependencies {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
-  /** Made for the first job, so that a chat never pays for the storage client. */
+  /** Created for the first job, so that chats do not load the storage client. */
   batch(): Promise<Batch>;
-  /** Ends what runs in the background, within the few seconds that the platform grants. */
+  /** Stops background work within the 5 s that the platform grants at shutdown. */
   close(): Promise<void>;
 }
 
-/** What a test puts in the place of the world. */
-export interface ServiceOverrides {
-  /** The text of agent.toml; the defaults without it. */
+/** Replacements for tests. */
+interface ServiceOverrides {
+  /** The text of agent.toml; the defaults apply without it. */
   readonly agentToml?: string;
-  /** Secrets of the test's own, which it closes itself. */
+  /** The test closes them itself. */
   readonly secrets?: Secrets;
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly writeLog?: (line: string, level: LogLevel) => void;
-  /** Another way to Application Insights than https. */
+  /** Another transport to Application Insights than HTTPS. */
   readonly telemetryTransport?: ExportTransport;
 }
 
-/** Of the 5 s at the end, what comes before the last telemetry is sent. */
-const STOP_MS = 1_000;
+/** The part of the 5 s at shutdown before the last telemetry is exported. */
+const STOP_TIMEOUT_MS = 1_000;
 
-let starting: Promise<Service> | undefined;
+/**
+ * Defaults for the Application Insights package, which reads them from the environment: no
+ * telemetry about itself (it would also query the metadata endpoint) and no detection of host and
+ * operating system.
+ */
+export const EXPORTER_ENVIRONMENT: Environment = {
+  APPLICATION_INSIGHTS_NO_STATSBEAT: 'true',
+  APPLICATIONINSIGHTS_STATSBEAT_DISABLED: 'true',
+  APPLICATIONINSIGHTS_SDKSTATS_DISABLED: 'true',
+  OTEL_NODE_RESOURCE_DETECTORS: 'none',
+};
+
+let service: Promise<Service> | undefined;
 let lastLoggedConfigError: string | undefined;
 
-/** One service per worker process. A failed start is forgotten, so the next call tries again. */
+/** The service of this worker process. A failed start is not cached, so the next call retries. */
 export function getService(): Promise<Service> {
-  starting ??= startService().catch((error: unknown) => {
-    starting = undefined;
+  service ??= startService().catch((error: unknown) => {
+    service = undefined;
     throw toServiceStartError(error);
   });
-  return starting;
+  return service;
 }
 
 async function startService(): Promise<Service> {
-  // The exporter would tell its makers about itself, and asks the machine's metadata for what to tell.
-  process.env['APPLICATION_INSIGHTS_NO_STATSBEAT'] ??= 'true';
+  for (const [name, value] of Object.entries(EXPORTER_ENVIRONMENT)) process.env[name] ??= value;
   return createService(process.env, { agentToml: await readAgentToml(import.meta.dirname) });
 }
 
-/** Ends the service of this process, if there is one. */
+/** Closes the service of this process, if it has started. */
 export async function closeService(): Promise<void> {
-  const service = await starting?.catch(() => undefined);
-  await service?.close();
+  const started = await service?.catch(() => undefined);
+  await started?.close();
 }
 
 /**
- * Wires the whole product. A value that only the vault knows may be missing: the service then
- * starts, reports that it is not ready, and configures the model once the vault provides it.
- * @throws ConfigError naming every setting that is wrong
+ * Creates the whole product. If a value that only the vault holds is missing, the service still
+ * starts, reports that it is not ready, and configures the model once the vault provides the value.
+ * @throws ConfigError naming every invalid setting
  */
 export async function createService(
   environment: Environment,
@@ -94,12 +113,12 @@ export async function createService(
 ): Promise<Service> {
   const base = await createBase(environment, overrides);
   const { settings, secrets, credential, clock, telemetry, metrics } = base;
-  const prompt = promptOptionsOf(settings);
+  const prompt = await createPromptOptions(settings, clock);
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
   const cache = createConfiguredCache({ settings, redis, clock });
   const callers = createCallerAccess(settings, secrets);
-  const agent = createServiceAgent(settings, { model, cache });
+  const agent = createServiceAgent(settings, { prompt, model, cache });
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = memoize(async () => {
     const created = await createBatchFromSettings(settings, {
@@ -111,36 +130,36 @@ export async function createService(
     registerBatchGauges(metrics, created);
     return created;
   });
-  const dependencies = { ...base, wired: model, callers, redis, batch };
   return {
     agent,
     publicModel: settings.agent.name,
     telemetry,
     metrics,
-    maxRequestBytes: settings.limits.maxRequestBytes,
+    ...bodyLimitsOf(settings.limits),
     chatLimits: settings.limits,
+    slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
     identify: callers.identify,
     limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
     measure: (input) => estimateInput(input, prompt),
-    readiness: createReadinessFromSettings(dependencies),
+    readiness: createReadinessFromSettings({ ...base, model, callers, redis, batch }),
     batch,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
-      const stopped = Promise.all([(await batch.made())?.processor.stop(), cache?.flush()]);
-      // What telemetry has to send must not wait for a batch that is slow to stop.
-      await Promise.race([stopped, delay(STOP_MS, undefined, { ref: false })]);
+      const stopped = Promise.all([(await batch.peek())?.processor.stop(), cache?.flush()]);
+      // A batch that is slow to stop must not delay the last export of telemetry.
+      await Promise.race([stopped, delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
       await Promise.all([stopped, base.closeTelemetry()]);
     },
   };
 }
 
-/** Settings, secrets and telemetry: what every other part of the service is created from. */
+/** Settings, secrets and telemetry: the dependencies of every other part of the service. */
 async function createBase(environment: Environment, overrides: ServiceOverrides) {
   const { agentToml = '', clock = systemClock, random = Math.random } = overrides;
   const { writeLog = writeToConsole, telemetryTransport: transport } = overrides;
   const { settings } = readConfig(environment, { agentToml });
   const credential = lazyCredential(settings);
-  const created = createServiceTelemetry({
+  const serviceTelemetry = createServiceTelemetry({
     environment,
     settings,
     clock,
@@ -148,44 +167,87 @@ async function createBase(environment: Environment, overrides: ServiceOverrides)
     writeLog,
     transport,
   });
-  const { telemetry, metrics } = created;
-  const common = { settings, clock, random, telemetry };
+  const { telemetry, metrics } = serviceTelemetry;
+  const common = { settings, credential, clock, random, telemetry };
   const secrets = overrides.secrets ?? (await createSecrets(environment, common));
   await secrets.loaded();
-  await created.begin(secrets);
+  await serviceTelemetry.start(secrets);
   const readSettings = () => readConfig(environment, { agentToml, secrets }).settings;
-  const closeTelemetry = () => created.close();
-  return { ...common, secrets, credential, readSettings, metrics, closeTelemetry };
+  const closeTelemetry = () => serviceTelemetry.close();
+  return { ...common, secrets, readSettings, metrics, closeTelemetry };
 }
 
-interface AgentParts {
+interface AgentDependencies {
+  readonly prompt: PromptOptions;
   readonly model: ConfiguredModel;
   readonly cache: ConfiguredCache | undefined;
 }
 
-/** The agent, from the inside out: model, cache where there is one, trace. */
-function createServiceAgent(settings: Settings, { model, cache }: AgentParts): Agent {
-  const prompt = promptOptionsOf(settings);
-  const uncached = createAgent({ model: model.model, ...prompt });
+/** A request that the endpoint can never admit is refused, if its capacity is known. */
+function fitToCapacity({ model: { capacityTokensPerMinute } }: Settings, model: Model): Model {
+  if (capacityTokensPerMinute === undefined) return model;
+  return limitToCapacity(model, {
+    tokensPerMinute: capacityTokensPerMinute,
+    estimate: ({ maxOutputTokens = 0, ...request }) =>
+      estimateTokens(sizeOf({ ...request, maxOutputTokens })),
+  });
+}
+
+/** The agent with its wrappers from the inside out: model, cache (if enabled), tracing. */
+function createServiceAgent(
+  settings: Settings,
+  { prompt, model, cache }: AgentDependencies,
+): Agent {
+  const limits = runLimitsOf(settings);
+  const uncached = createAgent({ model: fitToCapacity(settings, model.model), limits, ...prompt });
   const agent =
     cache === undefined
       ? uncached
       : createCachedAgent({
           ...prompt,
-          responseCache: cache.answers,
+          responseCache: cache.responseCache,
           agent: uncached,
           model: () => model.fingerprint(),
         });
   return createTracedAgent(agent, { name: settings.agent.name });
 }
 
-/** The instructions and model parameters of every run; part of the cache key. */
-function promptOptionsOf({ agent, model }: Settings): PromptOptions {
-  const { maxOutputTokens, temperature } = model;
-  return { instructions: agent.instructions, parameters: { maxOutputTokens, temperature } };
+/** The form around the file of an upload is small. */
+const MAX_FORM_BYTES = 65_536;
+
+function bodyLimitsOf(limits: Settings['limits']) {
+  const { bodyStallMs: stallMs, minBodyBytesPerSecond: minBytesPerSecond } = limits;
+  const common = { stallMs, minBytesPerSecond };
+  return {
+    requestBody: {
+      ...common,
+      maxBytes: limits.maxRequestBytes,
+      deadlineMs: limits.bodyDeadlineMs,
+    },
+    uploadBody: {
+      ...common,
+      maxBytes: MAX_INPUT_BYTES + MAX_FORM_BYTES,
+      deadlineMs: limits.uploadDeadlineMs,
+    },
+  };
 }
 
-/** A caller learns which settings are wrong; the log says so once, not for every request. */
+/** What the agent adds to the input of every run; part of the cache key. */
+async function createPromptOptions(settings: Settings, clock: Clock): Promise<PromptOptions> {
+  const { maxOutputTokens, defaultOutputTokens, temperature } = settings.model;
+  const [tools, output] = await Promise.all([
+    createOwnTools(settings, clock),
+    createOutputFormat(settings),
+  ]);
+  return {
+    instructions: settings.agent.instructions,
+    parameters: { maxOutputTokens, defaultOutputTokens, temperature },
+    tools: () => tools,
+    output,
+  };
+}
+
+/** Reports invalid settings to the caller; logs them once and not for every request. */
 function toServiceStartError(error: unknown): unknown {
   if (!(error instanceof ConfigError)) return error;
   if (lastLoggedConfigError !== error.message) {
@@ -198,7 +260,7 @@ function toServiceStartError(error: unknown): unknown {
   return new ServiceError('config_unavailable', error.message, { cause: error });
 }
 
-/** The platform collects what a worker prints, one record for each line. */
+/** The platform collects printed lines, one record for each. */
 function writeToConsole(line: string, level: LogLevel): void {
   (level === 'error' ? process.stderr : process.stdout).write(`${line}\n`);
 }

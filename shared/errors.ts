@@ -1,9 +1,9 @@
-/** Every failure that a caller may see. The HTTP status of each lives in http/respond.ts. */
+/** Every error code that a caller may see. protocols/problem-details.ts maps them to HTTP statuses. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /**
- * Code to "may the same request succeed later without being changed?".
- * A caller, a queue and our own retry policy all decide by this one column.
+ * Error code to whether the same request may succeed later. Callers, the queue and our own retry
+ * policy all decide by this table.
  */
 const ERROR_CODES = {
   invalid_json: false,
@@ -33,15 +33,15 @@ const ERROR_CODES = {
 } as const satisfies Record<string, boolean>;
 
 export interface ServiceErrorOptions {
-  /** What really happened: for the log, never for the caller. */
+  /** The original error: for the log, never for the caller. */
   readonly cause?: unknown;
   /** Whole seconds after which a retry makes sense. */
   readonly retryAfterSeconds?: number | undefined;
-  /** The field of the request that is at fault, as a dotted path. */
+  /** The invalid field of the request, as a dotted path. */
   readonly param?: string | undefined;
 }
 
-/** A failure with a stable code and a message that is safe to show to the caller. */
+/** An error with a stable code and a message that is safe to show to the caller. */
 export class ServiceError extends Error {
   readonly code: ErrorCode;
   readonly retryAfterSeconds: number | undefined;
@@ -56,12 +56,12 @@ export class ServiceError extends Error {
   }
 }
 
-/** Whether the same request may succeed later without being changed. */
+/** Whether the same request may succeed later. */
 export function isRetryable(code: ErrorCode): boolean {
   return ERROR_CODES[code];
 }
 
-/** Any thrown value as a ServiceError: what nobody foresaw becomes `internal` with fixed text. */
+/** Converts any thrown value to a ServiceError; unexpected values become `internal` with fixed text. */
 export function toServiceError(thrown: unknown): ServiceError {
   if (thrown instanceof ServiceError) return thrown;
   return new ServiceError('internal', 'The service failed to handle this request', {

@@ -5,16 +5,16 @@ import { CliError } from '../cli-error.ts';
 export const USAGE =
   'usage: npm run batch -- items.jsonl [--out results.jsonl] [--job ID] [--url URL [--key KEY] [--caller-key KEY]], or: npm run batch -- replay [NAME]';
 
-/** As the service wants it. */
+/** The job ids that the service accepts, without the characters that it adds. */
 const JOB_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9_-])?$/;
 
 export interface BatchOptions {
   readonly input: string;
   readonly out: string;
   readonly jobId: string;
-  /** The id was given, so the job may be there already. */
+  /** The id was given on the command line, so the job may exist already. */
   readonly resumes: boolean;
-  /** Where the app is; without it the batch goes by the queue. */
+  /** The URL of the app; without it the batch is sent over the queue. */
   readonly url: string | undefined;
   readonly key: string | undefined;
   readonly callerKey: string | undefined;

@@ -1,43 +1,43 @@
 import type { ResultLine } from '../../shared/batch/model/item.ts';
 import { CliError } from '../cli-error.ts';
 
-/** All that a producer of batches needs from the outside, by whichever way. */
+/** How the command reaches the app: over HTTP or over the queue. */
 export interface BatchService {
-  /** Hands the items over, or finds that they were before; resolves to the id of the batch. */
+  /** Submits the items, or finds them submitted before; resolves to the batch id. */
   submit(jobId: string, lines: string): Promise<string>;
-  /** @throws AwayError while nobody can say */
-  look(id: string): Promise<BatchProgress>;
-  /** Every result that there is, in no order. */
+  /** @throws UnavailableError if the app or its storage does not answer */
+  progress(id: string): Promise<BatchProgress>;
+  /** Every result so far, in no order. */
   results(id: string): AsyncIterable<ResultLine>;
 }
 
 export interface BatchProgress {
-  /** Somebody has taken it from the queue. */
-  readonly begun: boolean;
+  /** The app has received the batch. */
+  readonly started: boolean;
   /** Items that have a result. */
   readonly done: number;
-  /** Those of them that failed. */
+  /** Items of these that failed. */
   readonly failed: number;
   readonly ended: boolean;
-  /** Why there are no results, where the batch as a whole was refused. */
-  readonly refused?: string | undefined;
+  /** Why the batch as a whole was rejected. */
+  readonly rejected?: string | undefined;
 }
 
-export interface AwayOptions {
+export interface UnavailableOptions {
   readonly cause?: unknown;
-  /** What there is in the place of an answer. */
+  /** What came instead of a valid response. */
   readonly what?: string;
   readonly retryAfterSeconds?: number | undefined;
 }
 
-/** The app or its storage does not answer at the moment: the batch may go on all the same. */
-export class AwayError extends CliError {
+/** The app or its storage does not answer now; the batch may go on all the same. */
+export class UnavailableError extends CliError {
   readonly what: string;
   readonly retryAfterSeconds: number;
 
-  constructor(message: string, options: AwayOptions = {}) {
+  constructor(message: string, options: UnavailableOptions = {}) {
     super(message, options);
-    this.name = 'AwayError';
+    this.name = 'UnavailableError';
     this.what = options.what ?? 'no answer';
     this.retryAfterSeconds = options.retryAfterSeconds ?? 0;
   }

@@ -5,8 +5,8 @@ import { readStartRecord } from '../start/start-record.ts';
 const NAME = 'AzureWebJobsStorage';
 
 /**
- * The storage that the app uses: as the shell says, else that of a running `npm start`, which knows
- * better than local.settings.json whether it had to bring an emulator of its own.
+ * The storage connection of the app: from the environment, else from a running `npm start`, which
+ * may have started an emulator, else from local.settings.json.
  */
 export async function findStorage(
   root: string,

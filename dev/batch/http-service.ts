@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import { resultLineSchema, type ResultLine } from '../../shared/batch/model/item.ts';
-import { splitLines } from '../../shared/batch/model/jsonl.ts';
+import { readLines } from '../../shared/batch/model/jsonl.ts';
 import { CliError } from '../cli-error.ts';
-import { AwayError, type BatchService } from './batch-service.ts';
+import { UnavailableError, type BatchService } from './batch-service.ts';
 
 export interface HttpServiceOptions {
-  /** The address of the app. */
+  /** The URL of the app. */
   readonly url: string;
   /** The key of the function app. */
   readonly key?: string | undefined;
-  /** The caller's own key, where the app keeps a list of callers. */
+  /** The caller key, if the app has a list of them. */
   readonly callerKey?: string | undefined;
-  /** The job is one that was handed over before: it is found by its id and never made anew. */
+  /** The batch was submitted before: it is looked up by its id and never created again. */
   readonly resumes?: boolean;
 }
 
@@ -33,19 +33,19 @@ const batchSchema = z.object({
 });
 const problemSchema = z.object({ error: z.object({ message: z.string() }) });
 
-/** The app is busy or restarts, or what it needs is away. */
-const MAY_PASS = new Set([429, 502, 503, 504]);
-/** A look that hangs is made again. */
-const LOOK_MS = 30_000;
+/** Statuses of an app that is busy, restarts, or misses a dependency. */
+const TRANSIENT = new Set([429, 502, 503, 504]);
+/** Timeout of a progress request, which is then repeated. */
+const PROGRESS_TIMEOUT_MS = 30_000;
 const ENDED = new Set(['completed', 'failed', 'expired', 'cancelled']);
 const MAX_LINE_BYTES = 67_108_864;
 
-/** Batches by HTTP, as any client of OpenAI's API would. */
+/** Submits batches over HTTP, as any client of OpenAI's API does. */
 export function createHttpService(options: HttpServiceOptions): BatchService {
   const call = createCall(options);
 
   async function findBatch(id: string): Promise<z.infer<typeof batchSchema>> {
-    const signal = AbortSignal.timeout(LOOK_MS);
+    const signal = AbortSignal.timeout(PROGRESS_TIMEOUT_MS);
     const found = await call(`/batches/${encodeURIComponent(id)}`, { signal });
     return read(found, batchSchema);
   }
@@ -70,14 +70,14 @@ export function createHttpService(options: HttpServiceOptions): BatchService {
       });
       return (await read(created, batchSchema)).id;
     },
-    async look(id) {
+    async progress(id) {
       const { status, request_counts: counts, errors } = await findBatch(id);
       return {
-        begun: status !== 'validating',
+        started: status !== 'validating',
         done: counts.completed + counts.failed,
         failed: counts.failed,
         ended: ENDED.has(status),
-        refused: status === 'failed' ? errors?.data[0]?.message : undefined,
+        rejected: status === 'failed' ? errors?.data[0]?.message : undefined,
       };
     },
     async *results(id) {
@@ -92,7 +92,7 @@ export function createHttpService(options: HttpServiceOptions): BatchService {
 
 type Call = (path: string, init?: CallInit) => Promise<Response>;
 
-/** Calls the app, and says in one line why it did not do what it was asked. */
+/** Calls the app; a failure becomes an error with one line of text. */
 function createCall({ url, key, callerKey }: HttpServiceOptions): Call {
   const base = `${url.replace(/\/+$/, '')}/v1`;
   const authorization = callerKey ?? key;
@@ -103,40 +103,42 @@ function createCall({ url, key, callerKey }: HttpServiceOptions): Call {
   return async (path, init = {}) => {
     const wanted = { ...init, headers: { ...headers, ...init.headers } };
     const response = await fetch(`${base}${path}`, wanted).catch((cause: unknown) => {
-      throw new AwayError(`Cannot reach the app at ${url}: is it running?`, { cause });
+      throw new UnavailableError(`Cannot reach the app at ${url}: is it running?`, { cause });
     });
     if (response.ok) return response;
     const problem = problemSchema.safeParse(await response.json().catch(() => undefined));
     const reason = problem.data?.error.message ?? 'no reason was given';
     const message = `Cannot ask ${path}: ${response.status}, ${reason}`;
-    if (!MAY_PASS.has(response.status)) throw new CliError(message);
+    if (!TRANSIENT.has(response.status)) throw new CliError(message);
     const retryAfterSeconds = Number(response.headers.get('retry-after') ?? 0) || 0;
-    throw new AwayError(message, { what: `answer ${response.status}`, retryAfterSeconds });
+    throw new UnavailableError(message, { what: `status ${response.status}`, retryAfterSeconds });
   };
 }
 
-/** What came may be cut off, or the word of something in between: neither is an answer. */
+/** The response may be truncated, or come from a proxy: neither is valid. */
 async function read<T>(response: Response, schema: z.ZodType<T>): Promise<T> {
   try {
     return schema.parse(await response.json());
   } catch (cause) {
-    throw unreadable(cause);
+    throw invalidResponse(cause);
   }
 }
 
 async function* linesOf({ body }: Response): AsyncGenerator<ResultLine> {
   if (body === null) return;
   try {
-    for await (const { bytes } of splitLines(body, { maxLineBytes: MAX_LINE_BYTES })) {
-      const text = Buffer.from(bytes ?? []).toString('utf8');
-      yield resultLineSchema.parse(JSON.parse(text));
+    for await (const { lines } of readLines(body, { maxLineBytes: MAX_LINE_BYTES })) {
+      for (const { bytes } of lines) {
+        const text = Buffer.from(bytes ?? []).toString('utf8');
+        yield resultLineSchema.parse(JSON.parse(text));
+      }
     }
   } catch (cause) {
-    throw unreadable(cause);
+    throw invalidResponse(cause);
   }
 }
 
-function unreadable(cause: unknown): AwayError {
-  const message = 'Cannot read the answer of the app: it must be whole, and of this app';
-  return new AwayError(message, { cause, what: 'answers that cannot be read' });
+function invalidResponse(cause: unknown): UnavailableError {
+  const message = 'Cannot read the response of the app: it must be complete';
+  return new UnavailableError(message, { cause, what: 'invalid responses' });
 }

@@ -1,18 +1,18 @@
 const BAR_WIDTH = 30;
-/** Where nobody can see a bar move, a line now and then must do. */
+/** Interval of plain lines, for output that is not a terminal. */
 const PLAIN_INTERVAL_MS = 2_000;
-/** And less often while there is only a reason to wait. */
+/** Interval of plain lines while only the reason for waiting changes. */
 const PLAIN_NOTE_INTERVAL_MS = 30_000;
 
 export interface ProgressState {
   readonly done: number;
-  /** Those of the done ones that failed. */
+  /** Items of these that failed. */
   readonly failed: number;
   readonly total: number;
   readonly elapsedMs: number;
-  /** Undefined while nothing gets done. */
+  /** Undefined while no item finishes. */
   readonly perSecond: number | undefined;
-  /** What it waits for, where something is not as it should be. */
+  /** Why the batch waits, if it does. */
   readonly note: string | undefined;
 }
 
@@ -22,10 +22,10 @@ export interface ProgressOutput {
   write(text: string): unknown;
 }
 
-/** Shows how far a batch is: a bar that moves on a terminal, plain lines elsewhere. */
+/** Shows the progress of a batch: a bar on a terminal, plain lines elsewhere. */
 export interface Progress {
   show(state: ProgressState): void;
-  /** Leaves the line, so that whatever comes next starts on its own. */
+  /** Ends the current line of the bar. */
   finish(): void;
 }
 
@@ -39,7 +39,7 @@ function createBar(output: ProgressOutput): Progress {
     show(state) {
       isShown = true;
       const line = `${renderBar(state)} ${describeProgress(state)}`;
-      // Longer than the terminal it would wrap, and the next one could not overwrite it.
+      // A line longer than the terminal would wrap, and the next one could not overwrite it.
       output.write(`\r\u001B[K${line.slice(0, (output.columns ?? 80) - 1)}`);
     },
     finish() {
@@ -66,7 +66,7 @@ function createLines(output: ProgressOutput): Progress {
   };
 }
 
-/** `12 of 25 (48 %), 2 failed, 6.0/s, 3 s left`, or what it waits for in the place of the rate. */
+/** `12 of 25 (48 %), 2 failed, 6.0/s, 3 s left`; a note replaces the rate. */
 export function describeProgress(state: ProgressState): string {
   const { done, failed, total, perSecond, note } = state;
   const percent = total === 0 ? 100 : Math.floor((done / total) * 100);
@@ -78,13 +78,13 @@ export function describeProgress(state: ProgressState): string {
   return [...parts, `${perSecond.toFixed(1)}/s`, `${left} left`].join(', ');
 }
 
-/** A bar that is full only when everything is done. */
+/** The bar is full only when every item is done. */
 export function renderBar({ done, total }: Pick<ProgressState, 'done' | 'total'>): string {
   const filled = total === 0 ? BAR_WIDTH : Math.floor((done / total) * BAR_WIDTH);
   return `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}]`;
 }
 
-/** Seconds as people say them: `4 s`, `2 min 5 s`, `1 h 3 min`. */
+/** `4 s`, `2 min 5 s`, `1 h 3 min`. */
 export function describeSeconds(seconds: number): string {
   const whole = Math.ceil(seconds);
   if (whole < 60) return `${whole} s`;

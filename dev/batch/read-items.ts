@@ -1,14 +1,14 @@
-import { MAX_LINE_BYTES } from '../../shared/batch/planning/plan-input.ts';
+import { MAX_LINE_BYTES } from '../../shared/batch/input-limits.ts';
 import type { ResultLine } from '../../shared/batch/model/item.ts';
 
-/** An item that goes to the queue, under the id that the results will carry. */
+/** An item to submit; its result carries the same custom_id. */
 export interface SentItem {
   readonly line: number;
   readonly customId: string;
   readonly item: Readonly<Record<string, unknown>>;
 }
 
-/** A line that is answered here, because it cannot be sent. */
+/** A line that fails locally, because it cannot be submitted. */
 export interface LocalFailure {
   readonly line: number;
   readonly customId: string;
@@ -24,7 +24,7 @@ type ReadLine =
   | { readonly line: number; readonly item: Readonly<Record<string, unknown>> }
   | { readonly line: number; readonly code: string; readonly message: string };
 
-/** Reads JSON Lines. Each line that is not blank ends as one item or as one failure, never as both. */
+/** Reads JSON Lines. Each line that is not blank becomes either an item or a failure. */
 export function readItems(content: Uint8Array): ReadItems {
   const lines = splitLines(content).flatMap(({ line, bytes }) => readLine(line, bytes) ?? []);
   const given = new Set(
@@ -56,7 +56,7 @@ export function readItems(content: Uint8Array): ReadItems {
   return { sent, failures };
 }
 
-/** A result for a line that never left this machine, in the shape of all other results. */
+/** The result of a line that was not submitted. */
 export function localFailure(failure: {
   readonly line: number;
   readonly customId: string;
@@ -119,7 +119,7 @@ function givenId(item: Readonly<Record<string, unknown>>): string | undefined {
   return typeof id === 'string' && id.length > 0 && id.length <= 512 ? id : undefined;
 }
 
-/** Somebody may really have called an item `line-3`. */
+/** A custom_id of the input may be `line-3` too. */
 function freeId(wanted: string, given: ReadonlySet<string>): string {
   let id = wanted;
   while (given.has(id)) id += '-';

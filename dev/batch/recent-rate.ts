@@ -1,18 +1,18 @@
-/** Long enough that the app's own reports, one a second, do not make it jump. */
+/** Long enough to smooth the app's counts, which change once a second. */
 const WINDOW_MS = 15_000;
 
-/** How fast it goes now, whatever it did before: a stall or an earlier run must not count. */
+/** The current rate: a stall or an earlier run does not count. */
 export interface RecentRate {
-  /** Notes how many are done, and says how many a second that makes; undefined when none was. */
-  note(done: number, nowMs: number): number | undefined;
+  /** Records the number of done items; returns items per second, undefined if none finished. */
+  update(done: number, nowMs: number): number | undefined;
 }
 
 export function createRecentRate(): RecentRate {
   let changes: { readonly done: number; readonly atMs: number }[] = [];
   return {
-    note(done, nowMs) {
+    update(done, nowMs) {
       if (changes.at(-1)?.done !== done) changes.push({ done, atMs: nowMs });
-      // The last change before the window is where the count within it begins.
+      // The count within the window begins at the last change before it.
       const before = changes.findLastIndex(({ atMs }) => atMs <= nowMs - WINDOW_MS);
       changes = changes.slice(Math.max(0, before));
       const [first = { done, atMs: nowMs }] = changes;

@@ -13,41 +13,41 @@ const letterSchema = z.object({ reason: z.string(), at: z.string(), message: z.s
 
 export interface ReplayOptions {
   readonly connectionString: string;
-  /** A dead letter to put on the queue again; without it they are listed. */
+  /** The dead letter to requeue; without it all of them are listed. */
   readonly name: string | undefined;
   readonly output: ProgressOutput;
 }
 
-/** Shows the messages that could not become a job, or puts one of them on the queue again. */
+/** Lists the dead letters, or puts one of them back on the queue. */
 export async function replay({ connectionString, name, output }: ReplayOptions): Promise<void> {
   requireConnectionString(connectionString);
   const connection = { kind: 'connectionString', connectionString } as const;
-  const area = createAzureBlobContainer({
+  const results = createAzureBlobContainer({
     connection,
     container: RESULT_CONTAINER,
     telemetry: noopTelemetry,
   });
   if (name === undefined) {
     let count = 0;
-    for await (const { name: blob } of area.list(DEAD_LETTER_FOLDER)) {
-      const letter = letterSchema.parse(JSON.parse((await area.read(blob))?.text ?? ''));
+    for await (const { name: blob } of results.list(DEAD_LETTER_FOLDER)) {
+      const letter = letterSchema.parse(JSON.parse((await results.read(blob))?.text ?? ''));
       output.write(`${blob.slice(DEAD_LETTER_FOLDER.length)}  ${letter.reason}\n`);
       count += 1;
     }
     output.write(`${count} dead letter${count === 1 ? '' : 's'}\n`);
     return;
   }
-  const found = await area.read(`${DEAD_LETTER_FOLDER}${name}`);
+  const found = await results.read(`${DEAD_LETTER_FOLDER}${name}`);
   if (found === undefined) throw new CliError(`Cannot replay as there is no letter ${name}`);
   const { message } = letterSchema.parse(JSON.parse(found.text));
   const parsed = parseJob(messageOf(message));
   if (!parsed.ok) throw new CliError(`Cannot replay as it would fail again: ${parsed.reason}`);
   await createAzureJobSender(connection).send(parsed.job, { delaySeconds: 0 });
-  await area.remove(`${DEAD_LETTER_FOLDER}${name}`);
+  await results.remove(`${DEAD_LETTER_FOLDER}${name}`);
   output.write(`job ${parsed.job.jobId} is on the queue again\n`);
 }
 
-/** As it came: its text was written down as JSON, and a very long one was cut. */
+/** The original message. A very long one was truncated, so it is not valid JSON. */
 function messageOf(text: string): unknown {
   try {
     return JSON.parse(text);

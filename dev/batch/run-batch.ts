@@ -10,25 +10,25 @@ import type { ProgressOutput } from './progress.ts';
 import { readItems } from './read-items.ts';
 import { createRecentRate } from './recent-rate.ts';
 
-export interface RunBatchNeeds {
+export interface RunBatchDependencies {
   readonly service: BatchService;
   readonly output: ProgressOutput;
   readonly signal: AbortSignal;
-  /** Told by which id the batch is found again. */
+  /** Called with the id by which the batch can be found again. */
   readonly onSubmitted?: (id: string) => void;
   readonly pollMs?: number;
   readonly idleLimitMs?: number;
 }
 
-/** Every item succeeded; some failed and the results say which. Anything else is a PlainFailure. */
+/** Every item succeeded; some failed and the results say which. Anything else is a CliError. */
 export type BatchExitCode = 0 | 2;
 
-/** Submits the lines of a file, waits for their results and writes them in the order of the input. */
+/** Submits the lines of a file, waits for their results, and writes them in input order. */
 export async function runBatch(
   options: BatchOptions,
-  needs: RunBatchNeeds,
+  dependencies: RunBatchDependencies,
 ): Promise<BatchExitCode> {
-  const { output, signal } = needs;
+  const { output, signal } = dependencies;
   const { sent, failures } = readItems(await readInput(options.input));
   const total = sent.length + failures.length;
   if (total === 0) throw new CliError(`Cannot run a batch as ${options.input} must have items`);
@@ -39,20 +39,20 @@ export async function runBatch(
   const progress = createProgress(output);
   const rate = createRecentRate();
   const results = await waitForResults(sent, {
-    ...needs,
+    ...dependencies,
     jobId: options.jobId,
     onSubmitted(id) {
-      needs.onSubmitted?.(id);
+      dependencies.onSubmitted?.(id);
       if (id !== options.jobId) output.write(`batch ${id}\n`);
     },
-    onLook({ done, failed, note }) {
+    onProgress({ done, failed, note }) {
       const elapsedMs = performance.now() - startedAt;
       progress.show({
         done: done + failures.length,
         failed: failed + failures.length,
         total,
         elapsedMs,
-        perSecond: rate.note(done, elapsedMs),
+        perSecond: rate.update(done, elapsedMs),
         note,
       });
     },
@@ -92,7 +92,7 @@ async function readInput(path: string): Promise<Uint8Array> {
   }
 }
 
-/** Before anything is paid for: what comes back must have a place, and not that of the items. */
+/** Checked before any item costs money: the results need a writable path that is not the input. */
 async function expectWritable({ input, out }: BatchOptions): Promise<void> {
   try {
     await access(dirname(out), constants.W_OK);
@@ -106,7 +106,7 @@ async function expectWritable({ input, out }: BatchOptions): Promise<void> {
   }
 }
 
-/** Written aside and renamed: a file of results is complete or not there. */
+/** Writes to a temporary file and renames it, so a result file is always complete. */
 async function writeResults(path: string, results: readonly ResultLine[]): Promise<void> {
   const lines = results.map((result) => `${JSON.stringify(result)}\n`).join('');
   const staging = `${path}.${process.pid}.new`;

@@ -1,5 +1,6 @@
 import { answers } from './cases/answers.ts';
 import { clients } from './cases/clients.ts';
+import { hostileCallers } from './cases/hostile-callers.ts';
 import { credentials } from './cases/credentials.ts';
 import { FULL_OUTAGE, outage, SHORT_OUTAGE } from './cases/outage.ts';
 import { FEW_RANDOM_FAULTS, MANY_RANDOM_FAULTS, randomFaults } from './cases/random-faults.ts';
@@ -10,7 +11,7 @@ import { streams } from './cases/streams.ts';
 import { unreachable } from './cases/unreachable.ts';
 import type { FaultFamily } from './fault-case.ts';
 
-/** The whole wall, about in the order of the catalogue; `isFull` takes minutes for the last two. */
+/** All families, about in the order of docs/faults.md; `isFull` makes the last two take minutes. */
 export function listFamilies({ isFull }: { readonly isFull: boolean }): readonly FaultFamily[] {
   return [
     ...FAMILIES,
@@ -29,4 +30,5 @@ const FAMILIES: readonly FaultFamily[] = [
   answers,
   credentials,
   clients,
+  hostileCallers,
 ];

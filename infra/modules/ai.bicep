@@ -45,5 +45,4 @@ resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
 }
 
 output id string = account.id
-output name string = account.name
 output endpoint string = 'https://${name}.openai.azure.com'

@@ -2,12 +2,12 @@ param location string
 param tags object
 param workspaceId string
 param email string
-@description('Tokens in 24 hours above which somebody should look.')
+@description('Tokens in 24 hours above which the alert token-budget fires.')
 param dailyTokenBudget int
-@description('Start of the links to the runbooks, with a slash at its end. Empty = the path in the repository.')
+@description('Base URL of the links to the runbooks; ends with a slash. Empty = the path in the repository.')
 param runbookBaseUrl string
 
-// A rule fires when its query answers with a row. Queries live in .kql files.
+// A rule fires when its query returns a row. The queries are .kql files.
 var rules = [
   { name: 'error-rate-critical', runbook: 'error-rate', severity: 1, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/error-rate-critical.kql') }
   { name: 'error-rate-warning', runbook: 'error-rate', severity: 2, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/error-rate-warning.kql') }
@@ -54,7 +54,7 @@ resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       windowSize: item.window
       evaluationFrequency: item.every
       autoMitigate: true
-      // A fresh workspace has none of the tables yet.
+      // A new workspace has none of the tables yet.
       skipQueryValidation: true
       criteria: {
         allOf: [
@@ -103,7 +103,7 @@ resource tokens 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   }
 }
 
-// What Azure itself announces: outages of the region, retirement of a model.
+// Announcements of Azure: outages of the region, retirements of models.
 resource health 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
   name: 'service-health'
   location: 'global'

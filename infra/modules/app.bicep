@@ -18,11 +18,13 @@ param zoneRedundant bool
 param siteUpdateStrategy string
 param corsOrigins string
 param authClientId string
+@description('Capacity of the model deployment in thousands of tokens per minute; 0 if it is unknown.')
+param modelCapacity int
 param settings object
-@description('Overrides of the team; those of this deployment win.')
+@description('App settings of the team. The settings of this template override them.')
 param extraSettings object
 
-// What probes and the platform ask without a token.
+// Probes and the platform call these routes without a token.
 var probePaths = ['/health', '/ready', '/health/ready']
 
 resource storage 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
@@ -65,7 +67,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         alwaysReady: alwaysReadyHttp == 0 ? [] : [{ name: 'http', instanceCount: alwaysReadyHttp }]
         triggers: { http: { perInstanceConcurrency: httpConcurrency } }
       }
-      // The service accepts it; the published Bicep types do not list it yet.
+      // The service accepts this property; the published Bicep types do not list it yet.
       #disable-next-line BCP037
       siteUpdateStrategy: { type: siteUpdateStrategy }
     }
@@ -81,21 +83,27 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
 resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(extraSettings, settings, {
+  properties: union(extraSettings, settings, empty(authClientId) ? {} : {
+    // Easy Auth then writes the header x-ms-client-principal and removes one that a client sent.
+    AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL: 'true'
+  }, modelCapacity == 0 ? {} : {
+    AGENT__MODEL__CAPACITY_TOKENS_PER_MINUTE: string(modelCapacity * 1000)
+  }, {
     AzureWebJobsStorage__credential: 'managedidentity'
     AzureWebJobsStorage__clientId: identityClientId
     AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
     AzureWebJobsStorage__queueServiceUri: storage.properties.primaryEndpoints.queue
     AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
     AZURE_CLIENT_ID: identityClientId
-    AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential' // no probing of credentials that cannot exist here
-    FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '220200960' // 210 MiB: an upload of 200 MB with the form around it
+    AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential' // skips the other kinds of credentials
+    languageWorkers__node__arguments: '--max-http-header-size=65536' // the host forwards up to 32 KB, Node accepts 16 by default
+    FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '220200960' // 210 MiB: a file of 200 MB and its form
     APPLICATIONINSIGHTS_CONNECTION_STRING: appInsightsConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   })
 }
 
-// One write to the site at a time: parallel child writes can answer 409.
+// One write to the site at a time: the service can answer parallel writes with 409.
 resource ftp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
   parent: app
   name: 'ftp'
@@ -146,5 +154,4 @@ resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
 }
 
 output name string = app.name
-output id string = app.id
 output url string = 'https://${app.properties.defaultHostName}'

@@ -19,7 +19,7 @@ resource probe 'Microsoft.Insights/webtests@2022-06-15' = {
     Timeout: 30
     RetryEnabled: true
     Locations: [{ Id: 'us-va-ash-azr' }, { Id: 'emea-nl-ams-azr' }, { Id: 'apac-sg-sin-azr' }]
-    // GET and nothing else: the platform answers HEAD with 404.
+    // GET, because the platform answers HEAD with 404.
     Request: { RequestUrl: healthUrl, HttpVerb: 'GET', ParseDependentRequests: false }
     ValidationRules: { ExpectedHttpStatusCode: 200, SSLCheck: true, SSLCertRemainingLifetimeCheck: 7 }
   }
@@ -30,7 +30,7 @@ resource down 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'Two of three places get no answer. Runbook: ${runbookBaseUrl}docs/runbooks/alerts/service-down.md'
+    description: 'Two of three locations get no answer. Runbook: ${runbookBaseUrl}docs/runbooks/alerts/service-down.md'
     severity: 0
     enabled: true
     scopes: [probe.id, componentId]

@@ -8,7 +8,7 @@ param workspaceId string
 
 var queues = ['batch-jobs', 'batch-jobs-poison']
 var containers = ['app-package', 'batch-input', 'batch-results']
-// What callers sent and what they got. The package of the app is not among them.
+// Input and results of callers. They expire; the package of the app does not.
 var expiring = ['batch-input/', 'batch-results/']
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
@@ -97,7 +97,7 @@ resource blobLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   }
 }
 
-// Without reads: an instance looks at its queue every two seconds, and each look would be a line.
+// Without reads: each instance polls the queue every two seconds.
 resource queueLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: queueService

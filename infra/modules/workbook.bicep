@@ -2,7 +2,7 @@ param location string
 param tags object
 param workspaceId string
 
-// One entry per panel; every query lives in its own .kql file, and nowhere else.
+// One entry per panel. Each query is a .kql file of its own.
 var panels = [
   { name: 'traffic', title: 'Requests and failures', visualization: 'timechart', query: loadTextContent('../panels/traffic.kql') }
   { name: 'latency', title: 'Latency of whole answers (ms)', visualization: 'timechart', query: loadTextContent('../panels/latency.kql') }

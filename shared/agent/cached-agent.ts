@@ -1,15 +1,19 @@
-import {
-  type Agent,
-  type AgentEvent,
-  type AgentInput,
-  buildModelRequest,
-  type Message,
-  type PromptOptions,
-  type RunCacheOptions,
-  type RunContext,
-  type RunResult,
+import type {
+  Agent,
+  AgentEvent,
+  AgentInput,
+  Message,
+  RunCacheOptions,
+  RunContext,
+  RunResult,
 } from './agent.ts';
-import { type CacheStatus, cacheStatusHeader, parseCacheControl } from '../cache/cache-headers.ts';
+import { buildModelRequest, imagesOf, type PromptOptions } from './model-request.ts';
+import {
+  type CacheStatus,
+  cacheStatusHeader,
+  type CandidateResponse,
+  parseCacheControl,
+} from '../cache/cache-headers.ts';
 import type { StoredResponse } from '../cache/cache-store.ts';
 import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
 
@@ -21,7 +25,7 @@ interface CachedAgentOptions extends PromptOptions {
 }
 
 /** Increment it when the same model request leads to another result, for example by a guardrail. */
-const PROMPT_VERSION = 'agent-2';
+const PROMPT_VERSION = 'agent-3';
 
 /**
  * Wraps an agent with the response cache: a caller's repeated request is served without a model
@@ -34,17 +38,17 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     const { cache } = context;
     if (cache === undefined) return agent.run(input, context);
     const found = await lookup(input, { context, cache, options });
-    if (found.kind === 'found') return toRunResult(found.answer);
-    const fill = found.making;
+    if (found.kind === 'hit') return toRunResult(found.response);
+    const { fill } = found;
     try {
       const result = await agent.run(input, context);
-      reportStatus(cache, await fill.keep(result));
+      reportStatus(cache, await fill.store(toCandidate(result)));
       return result;
     } catch (error) {
       if (!context.signal.aborted) fill.fail(error);
       throw error;
     } finally {
-      fill.leave();
+      fill.abandon();
     }
   }
 
@@ -52,19 +56,19 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     const { cache } = context;
     if (cache === undefined) return yield* agent.stream(input, context);
     const found = await lookup(input, { context, cache, options });
-    if (found.kind === 'found') return yield* replay(found.answer);
-    const fill = found.making;
+    if (found.kind === 'hit') return yield* replay(found.response);
+    const { fill } = found;
     try {
       for await (const event of agent.stream(input, context)) {
         // Store before the client sees the end: its next request then finds the entry.
-        if (event.type === 'done') await fill.keep(event.result);
+        if (event.type === 'done') await fill.store(toCandidate(event.result));
         yield event;
       }
     } catch (error) {
       if (!context.signal.aborted) fill.fail(error);
       throw error;
     } finally {
-      fill.leave();
+      fill.abandon();
     }
   }
 
@@ -82,7 +86,7 @@ async function lookup(
   { context, cache, options }: LookupOptions,
 ): Promise<LookupResult> {
   const { messages, tools = [], ...parameters } = buildModelRequest(input, options);
-  const result = await options.responseCache.open({
+  const result = await options.responseCache.lookup({
     parts: {
       callerId: cache.scope,
       model: options.model(),
@@ -94,6 +98,7 @@ async function lookup(
     traits: traitsOf(input),
     control: parseCacheControl(cache.control),
     signal: context.signal,
+    telemetry: context.telemetry,
   });
   reportStatus(cache, result.status);
   return result;
@@ -101,16 +106,22 @@ async function lookup(
 
 function traitsOf({ messages, temperature }: AgentInput) {
   const hasHistory = messages.filter(isConversationMessage).length > 1;
-  return { temperature, hasHistory, hasPersonalData: false };
+  const hasImages = messages.some((message) => imagesOf(message) > 0);
+  return { temperature, hasHistory, hasImages, hasPersonalData: false };
 }
 
 function isConversationMessage({ role }: Message): boolean {
-  return role === 'user' || role === 'assistant';
+  return role === 'user' || role === 'assistant' || role === 'tool';
 }
 
 function reportStatus({ onStatus }: RunCacheOptions, status: CacheStatus): void {
   const isHit = status.kind !== 'forward';
   onStatus?.({ header: cacheStatusHeader(status), isHit });
+}
+
+/** A refusal is not stored, because an entry could not tell it from an answer. */
+function toCandidate(result: RunResult): CandidateResponse {
+  return { ...result, isFiltered: result.refusal !== undefined };
 }
 
 function toRunResult({ text, model, usage }: StoredResponse): RunResult {

@@ -9,10 +9,10 @@ import {
 } from '../storage/azure/storage-timeouts.ts';
 import { JOB_QUEUE } from './storage-names.ts';
 
-/** What a queue takes. */
+/** Largest message of Azure Queue Storage. */
 const MAX_MESSAGE_BYTES = 65_536;
 
-/** The job queue in Azure Storage. */
+/** Sends jobs to the job queue in Azure Storage. */
 export function createAzureJobSender(
   connection: StorageConnection,
   { callMs, retryOptions }: StorageTimeouts = BACKGROUND_TIMEOUTS,
@@ -28,9 +28,9 @@ export function createAzureJobSender(
           `Cannot send the job: its message must have at most ${MAX_MESSAGE_BYTES} bytes, not ${bytes}; put its items into a blob`,
         );
       }
-      const watch = createStorageCallTimer(callMs);
-      const { signal: abortSignal } = watch;
-      await watch.answer(queue.sendMessage(text, { visibilityTimeout: delaySeconds, abortSignal }));
+      const timer = createStorageCallTimer(callMs);
+      const { signal: abortSignal } = timer;
+      await timer.call(queue.sendMessage(text, { visibilityTimeout: delaySeconds, abortSignal }));
     },
   };
 }

@@ -11,7 +11,7 @@ import { createConcurrencyLimiter } from './processing/concurrency-limiter.ts';
 import { createJobProcessor } from './processing/process-message.ts';
 import type { Batch } from './queue-trigger.ts';
 
-/** Where batch keeps things, and the queue of its jobs. */
+/** The blob containers and the queue of the batch engine. */
 export interface BatchStorage {
   readonly inputs: BlobContainer;
   readonly results: BlobContainer;
@@ -20,50 +20,59 @@ export interface BatchStorage {
 
 export interface BatchOptions extends BatchStorage {
   readonly agent: Agent;
-  /** The name that clients know the agent by. */
+  /** The model name in responses. */
   readonly publicModel: string;
-  /** The same storage for those who wait for an answer; gives up sooner. */
-  readonly forRequests?: BatchStorage;
+  /** The same storage with shorter timeouts, for HTTP requests. */
+  readonly requestStorage?: BatchStorage;
   /** Items of one shard that run at once. */
   readonly concurrency: number;
-  /** Items of all shards on this instance that run at once. */
+  /** Items of all shards of this instance that run at once. */
   readonly instanceConcurrency: number;
   readonly jobDeadlineMs: number;
   readonly itemDeadlineMs: number;
+  /** Caller id that owns queue jobs without an owner. */
+  readonly queueOwner?: string | undefined;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly itemsPerShard?: number | undefined;
-  readonly firstBlockMs?: number | undefined;
-  readonly watchEveryMs?: number | undefined;
+  readonly firstPauseMs?: number | undefined;
+  readonly cancelCheckMs?: number | undefined;
 }
 
-/** The whole of batch, given where it keeps things and whom it asks. */
+/** Creates the batch engine: queue processing and the services of the HTTP routes. */
 export function createBatch(options: BatchOptions): Batch {
-  const { inputs, results, sender, telemetry, forRequests = options } = options;
-  const clock = clockOf([results, inputs, forRequests.results, forRequests.inputs], options.clock);
-  const store = createBlobBatchStore({ area: results, clock, telemetry });
-  const requestStore = createBlobBatchStore({ area: forRequests.results, clock, telemetry });
-  const { instanceConcurrency: max, firstBlockMs } = options;
-  const pace = createConcurrencyLimiter({ max, firstBlockMs });
+  const { inputs, results, sender, telemetry, queueOwner, requestStorage = options } = options;
+  const containers = [results, inputs, requestStorage.results, requestStorage.inputs];
+  const clock = storageClock(containers, options.clock);
+  const store = createBlobBatchStore({ container: results, clock, telemetry });
+  const requestStore = createBlobBatchStore({
+    container: requestStorage.results,
+    clock,
+    telemetry,
+  });
+  const { instanceConcurrency: max, firstPauseMs } = options;
+  const limiter = createConcurrencyLimiter({ max, firstPauseMs });
   return {
     store: requestStore,
-    processor: createJobProcessor({ ...options, clock, agentClock: options.clock, store, pace }),
-    desk: createBatchService({ ...forRequests, store: requestStore, clock }),
+    processor: createJobProcessor({ ...options, clock, agentClock: options.clock, store, limiter }),
+    batches: createBatchService({ ...requestStorage, store: requestStore, clock }),
     files: createFileService({
-      inputs: forRequests.inputs,
-      outputs: forRequests.results,
+      inputs: requestStorage.inputs,
+      outputs: requestStorage.results,
       store: requestStore,
       clock,
     }),
-    load: () => pace.load(),
-    explainPoison: (message) =>
-      handlePoisonMessage(message, { store, inputs, sender, clock, telemetry }),
+    load: () => limiter.load(),
+    handlePoison: (message) =>
+      handlePoisonMessage(message, { store, inputs, sender, clock, telemetry, queueOwner }),
   };
 }
 
-/** The time of the storage as soon as one of its parts has told it. */
-function clockOf(areas: readonly BlobContainer[], own: Clock): Clock {
+/** The storage server's time once a response has arrived; the process clock before that. */
+function storageClock(containers: readonly BlobContainer[], fallback: Clock): Clock {
   return {
-    now: () => areas.map((area) => area.now()).find((time) => time !== undefined) ?? own.now(),
+    now: () =>
+      containers.map((container) => container.now()).find((time) => time !== undefined) ??
+      fallback.now(),
   };
 }

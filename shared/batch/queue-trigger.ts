@@ -9,19 +9,19 @@ import { isRetryable, type ServiceError, toServiceError } from '../errors.ts';
 import { describeError, stackFrames } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-/** The parts of batch. They are made for the first message or request, not for a chat. */
+/** The batch engine. Created for the first message or batch request, never for a chat. */
 export interface Batch {
   readonly processor: JobProcessor;
   readonly store: BatchStore;
-  readonly desk: BatchService;
+  readonly batches: BatchService;
   readonly files: FileService;
-  /** What batch asks of the model at this moment. */
+  /** Model calls of batch items in this process. */
   load(): ConcurrencyLoad;
-  /** Takes a message that the platform gave up. */
-  explainPoison(message: unknown): Promise<void>;
+  /** Handles a message that the platform moved to the poison queue. */
+  handlePoison(message: unknown): Promise<void>;
 }
 
-/** As long as a queue keeps a message by default. */
+/** How long Azure Queue Storage keeps a message by default. */
 const MAX_AGE_SECONDS = 604_800;
 
 export interface BatchDependencies {
@@ -29,14 +29,14 @@ export interface BatchDependencies {
   batch(): Promise<Batch>;
 }
 
-/** The handler of the queue of jobs. */
+/** Processes each message of the job queue. */
 export function queueHandler(getService: () => Promise<BatchDependencies>): StorageQueueHandler {
   return messageHandler(getService, (message, { processor }) => processor.process(message));
 }
 
 /**
- * Turns a message handler into a handler of the platform. It rejects on purpose after it logged the
- * failure: the platform then delivers the message again.
+ * Wraps the handling of a message as a queue trigger. It rejects on failure, which makes the
+ * platform deliver the message again, and logs the reason first.
  */
 function messageHandler(
   getService: () => Promise<BatchDependencies>,
@@ -56,37 +56,37 @@ function messageHandler(
   };
 }
 
-/** The platform only says that a delivery failed, in the words of whoever threw. */
+/** The platform's own log line has only the text of the error. */
 function logFailure(telemetry: Telemetry, { code, cause }: ServiceError): void {
   const known = { code, cause: describeError(cause) };
   if (code !== 'internal') telemetry.warn('batch delivery failed', known);
   else telemetry.error('batch delivery failed', { ...known, place: stackFrames(cause) });
 }
 
-/** How long the message has waited. The message itself can take the place of what the queue says. */
+/** Undefined for implausible values: fields of the message can replace the trigger metadata. */
 function ageSeconds(insertedAt: unknown, now: number): number | undefined {
   const age = (now - Date.parse(String(insertedAt))) / 1_000;
   return age >= 0 && age <= MAX_AGE_SECONDS ? age : undefined;
 }
 
 /**
- * Explains messages that the platform gave up. One that cannot be explained now, because storage is
- * away or the service does not start, is handed back as an output of the function: the platform
- * puts it on the queue of jobs again, and needs nothing of ours for it. A poison queue has no poison
- * queue of its own: after five failures a message would stay there until it is gone, without a word.
+ * Handles messages of the poison queue. A message that cannot be handled now, because storage is
+ * unavailable or the service does not start, is returned as an output of the function: the platform
+ * writes it to the job queue without needing our service. A poison queue has no poison queue of its
+ * own, so after five failures the message would stay there until it expires, with no record of it.
  */
 export function poisonQueueHandler(
   getService: () => Promise<BatchDependencies>,
   jobs: StorageQueueOutput,
 ): StorageQueueHandler {
-  const explain = messageHandler(getService, (message, batch) => batch.explainPoison(message));
+  const handle = messageHandler(getService, (message, batch) => batch.handlePoison(message));
   return async (message, context) => {
     try {
-      await explain(message, context);
+      await handle(message, context);
     } catch (error) {
-      // A defect would go round for ever; there the platform keeps the message.
+      // A defect would repeat for ever; the poison queue keeps its message.
       if (!isRetryable(toServiceError(error).code)) throw error;
-      context.warn('batch message put back unexplained');
+      context.warn('batch poison message requeued');
       context.extraOutputs.set(jobs, toMessageText(message));
     }
   };

@@ -1,20 +1,20 @@
 import type { StoredResponse } from './cache-store.ts';
 
-/** What a caller wants of the cache. */
+/** The directives of a request's Cache-Control header that this cache honours. */
 export interface CacheControl {
-  /** Neither give out nor keep anything of this request. */
+  /** Do not read the cache and do not store the response. */
   readonly noStore: boolean;
-  /** Make a fresh answer; it may be kept. */
+  /** Do not read the cache; the new response may be stored. */
   readonly noCache: boolean;
-  /** Oldest answer that is welcome, in seconds. */
+  /** Greatest age of an accepted response, in seconds. */
   readonly maxAgeSeconds: number | undefined;
 }
 
 const DIRECTIVE = /^([a-z-]+)(?:=(?:"([^"]*)"|(.*)))?$/;
 
 /**
- * Reads the Cache-Control header of a request. Directives that make no sense for chat are left out:
- * a caller who asks `only-if-cached` still wants an answer.
+ * Parses the Cache-Control header of a request. Ignores directives that make no sense for chat,
+ * such as `only-if-cached`.
  */
 export function parseCacheControl(header: string | undefined): CacheControl {
   const directives = new Map<string, string>();
@@ -22,7 +22,7 @@ export function parseCacheControl(header: string | undefined): CacheControl {
     const [, name, quoted, bare] = DIRECTIVE.exec(part.trim()) ?? [];
     if (name !== undefined) directives.set(name, quoted ?? bare ?? '');
   }
-  const maxAgeSeconds = secondsOf(directives.get('max-age'));
+  const maxAgeSeconds = parseMaxAge(directives.get('max-age'));
   return {
     noStore: directives.has('no-store'),
     noCache: directives.has('no-cache') || maxAgeSeconds === 0,
@@ -30,15 +30,16 @@ export function parseCacheControl(header: string | undefined): CacheControl {
   };
 }
 
-/** An age that nobody can read means that no age is old enough to be safe. */
-function secondsOf(text: string | undefined): number | undefined {
+/** Treats an invalid age as 0, so the caller gets a fresh response. */
+function parseMaxAge(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   return /^\d{1,10}$/.test(text) ? Number(text) : 0;
 }
 
 /**
- * Why an answer had to be made. miss: nothing was kept; stale: what was kept is older than the
- * caller accepts; request: the caller wants a fresh one; bypass: such answers are never kept.
+ * Why a request was forwarded to the model (RFC 9211). miss: nothing was stored; stale: the stored
+ * response is older than the caller accepts; request: the caller asked for a fresh response;
+ * bypass: responses to such requests are never stored.
  */
 export type ForwardReason = 'miss' | 'stale' | 'request' | 'bypass';
 
@@ -48,10 +49,10 @@ export type CacheStatus =
   | {
       readonly kind: 'forward';
       readonly reason: ForwardReason;
-      /** Whether the new answer was kept; undefined where that is not known yet. */
+      /** Whether the new response was stored; undefined until the call ends. */
       readonly stored?: boolean;
     }
-  /** Somebody else asked the same at the same time, and both got that one answer. */
+  /** Served by the model call of another identical request. */
   | { readonly kind: 'collapsed' };
 
 const CACHE_NAME = 'serverless-agent';
@@ -68,41 +69,46 @@ export function cacheStatusHeader(status: CacheStatus): string {
   }
 }
 
-/** What decides whether the answer to a request may be found in, or put into, the cache. */
+/** The properties of a request that decide whether its response may be read from or stored in the cache. */
 export interface RequestTraits {
-  /** As the caller asked for it. */
+  /** As sent by the caller. */
   readonly temperature?: number | undefined;
-  /** The answer depends on earlier turns of a conversation. */
+  /** The request continues a conversation. */
   readonly hasHistory: boolean;
-  /** A guardrail saw personal data in the request. */
+  /** The request has images: what is behind an address may change. */
+  readonly hasImages?: boolean | undefined;
+  /** A guardrail detected personal data in the request. */
   readonly hasPersonalData: boolean;
 }
 
-/** An answer with everything that speaks for or against keeping it. */
+/** A response with every property that decides whether it may be stored. */
 export interface CandidateResponse {
   readonly text: string;
   readonly model: string;
   readonly finishReason: string;
   readonly usage: StoredResponse['usage'];
-  /** Tools that were called on the way; what they said may be different the next time. */
+  /** Results of tools may differ next time, so responses that used tools are not stored. */
   readonly toolCalls: readonly unknown[];
-  /** A guardrail changed or blocked part of the answer. */
+  /** A guardrail changed or blocked part of the response. */
   readonly isFiltered?: boolean;
 }
 
-/** A caller who asks for variety must not get the same answer again. */
+/** A positive temperature asks for variety, so the cache does not serve it. */
 export function isCacheable(traits: RequestTraits): boolean {
-  return !((traits.temperature ?? 0) > 0) && !traits.hasHistory && !traits.hasPersonalData;
+  const { temperature = 0, hasHistory, hasImages = false, hasPersonalData } = traits;
+  return !(temperature > 0) && !hasHistory && !hasImages && !hasPersonalData;
 }
 
-/** The part of an answer that may be kept, or undefined where none of it may. */
-export function toStoredResponse(answer: CandidateResponse): StoredResponse | undefined {
-  const isWhole = answer.finishReason === 'stop' && answer.text !== '';
-  if (!isWhole || answer.toolCalls.length > 0 || answer.isFiltered === true) return undefined;
-  const { inputTokens, outputTokens, totalTokens } = answer.usage;
+/** The part of a response that is stored, or undefined if it must not be stored. */
+export function toStoredResponse(candidate: CandidateResponse): StoredResponse | undefined {
+  const isComplete = candidate.finishReason === 'stop' && candidate.text !== '';
+  if (!isComplete || candidate.toolCalls.length > 0 || candidate.isFiltered === true) {
+    return undefined;
+  }
+  const { inputTokens, outputTokens, totalTokens } = candidate.usage;
   return {
-    text: answer.text,
-    model: answer.model,
+    text: candidate.text,
+    model: candidate.model,
     usage: { inputTokens, outputTokens, totalTokens },
   };
 }

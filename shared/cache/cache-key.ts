@@ -1,25 +1,25 @@
 import { hash } from 'node:crypto';
 
-/** Everything that an answer depends on. What is missing here would leak into other answers. */
-export interface CacheKeyParts {
-  /** Whose answer it is: no two callers ever share one. */
+/** Everything that a response depends on. A missing part would serve wrong responses. */
+export interface CacheKeyInput {
+  /** Scope of the response: callers never share entries. */
   readonly callerId: string;
-  /** Endpoint and model, as configured. */
+  /** Endpoints and models, as configured. */
   readonly model: string;
-  /** Whatever else is sent to the model: temperature, output bound, response format, seed. */
+  /** All other model parameters: temperature, output bound, response format, seed. */
   readonly parameters: Readonly<Record<string, unknown>>;
   /** Changes with every change of instructions, guardrails or post-processing. */
   readonly promptVersion: string;
   readonly tools: readonly unknown[];
-  /** The whole conversation, the instructions included. */
+  /** The whole conversation, including the instructions. */
   readonly messages: readonly unknown[];
 }
 
-/** Changes with the shape of the key or of an entry, so that old entries are never read as new. */
-const FORMAT = 1;
+/** Increased with every change to the shape of keys or entries, so that old entries are ignored. */
+const FORMAT = 2;
 
-/** SHA-256 over canonical JSON: field borders cannot be forged, and the store learns nothing. */
-export function cacheKey(parts: CacheKeyParts): string {
+/** SHA-256 over canonical JSON: field boundaries cannot be forged and keys reveal no content. */
+export function cacheKey(parts: CacheKeyInput): string {
   const { callerId, model, parameters, promptVersion, tools, messages } = parts;
   const text = canonicalJson({
     format: FORMAT,
@@ -34,9 +34,9 @@ export function cacheKey(parts: CacheKeyParts): string {
 }
 
 /**
- * One text for one value, whatever the order of its fields: keys sorted, no white space, fields
- * that are undefined left out. Two different values never give the same text.
- * @throws TypeError where JSON cannot tell the value apart from another one
+ * Serialises equal values to equal text regardless of field order: sorted keys, no white space,
+ * undefined fields omitted. Different values never produce the same text.
+ * @throws TypeError for values that JSON cannot represent exactly
  */
 export function canonicalJson(value: unknown): string {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') {

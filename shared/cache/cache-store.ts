@@ -2,7 +2,7 @@ import * as z from 'zod';
 
 const count = z.number().int().min(0);
 
-/** An answer as it is kept: complete, and the same for whoever asks the same again. */
+/** A complete response as it is stored. */
 export const storedResponseSchema = z.strictObject({
   text: z.string(),
   model: z.string(),
@@ -11,23 +11,23 @@ export const storedResponseSchema = z.strictObject({
 
 export type StoredResponse = Readonly<z.infer<typeof storedResponseSchema>>;
 
-/** An answer with its times, in milliseconds since the epoch. */
+/** A stored response with its times, in milliseconds since the epoch. */
 export interface CacheEntry {
-  readonly answer: StoredResponse;
+  readonly response: StoredResponse;
   readonly storedAt: number;
   readonly expiresAt: number;
 }
 
-/** Keeps answers for a while. What it cannot read or keep is a miss, never a failure. */
+/** Storage for cache entries. An entry that cannot be read or stored is a miss, never a failure. */
 export interface CacheStore {
   get(key: string): Promise<CacheEntry | undefined>;
-  /** False where the entry was not kept, such as for its size. */
+  /** Resolves to false if the entry was not stored, for example because it is too large. */
   set(key: string, entry: CacheEntry): Promise<boolean>;
 }
 
 /**
- * Whether an entry may be given out at a time. One that claims more life than any entry gets was
- * written by a clock that is not ours, or not by us.
+ * Whether an entry may be served at the given time. Rejects an entry that expires later than any
+ * entry may: another clock or another program wrote it.
  */
 export function isFresh(
   entry: CacheEntry,
@@ -37,38 +37,38 @@ export function isFresh(
   return remainingMs > 0 && remainingMs <= ttlMs;
 }
 
-export interface TieredCacheStoreOptions {
-  /** Asked first; what the far one knows is kept here too. */
-  readonly near: CacheStore;
-  readonly far: CacheStore;
-  /** Writes to the far one that may be under way at once; what comes on top is not written there. */
+interface TieredCacheStoreOptions {
+  /** Read first; entries found in the remote store are copied here. */
+  readonly local: CacheStore;
+  readonly remote: CacheStore;
+  /** Concurrent writes to the remote store; further entries are stored locally only. */
   readonly maxPendingWrites: number;
 }
 
 export interface TieredCacheStore extends CacheStore {
-  /** Resolves when what was handed over is written, or has failed. */
+  /** Resolves when all pending remote writes have ended, successfully or not. */
   flush(): Promise<void>;
 }
 
-/** Two caches as one. Writing to the far one never keeps an answer waiting. */
+/** Combines two stores. Remote writes run in the background and never delay a response. */
 export function createTieredCacheStore(options: TieredCacheStoreOptions): TieredCacheStore {
-  const { near, far, maxPendingWrites } = options;
+  const { local, remote, maxPendingWrites } = options;
   const pending = new Set<Promise<boolean>>();
   return {
     async get(key) {
-      const found = await near.get(key);
-      if (found !== undefined) return found;
-      const entry = await far.get(key);
-      if (entry !== undefined) await near.set(key, entry);
+      const localEntry = await local.get(key);
+      if (localEntry !== undefined) return localEntry;
+      const entry = await remote.get(key);
+      if (entry !== undefined) await local.set(key, entry);
       return entry;
     },
     async set(key, entry) {
       if (pending.size < maxPendingWrites) {
-        const write = far.set(key, entry);
+        const write = remote.set(key, entry);
         pending.add(write);
         void write.finally(() => pending.delete(write)).catch(() => undefined);
       }
-      return near.set(key, entry);
+      return local.set(key, entry);
     },
     async flush() {
       await Promise.allSettled(pending);

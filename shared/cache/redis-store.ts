@@ -3,17 +3,17 @@ import type { Clock } from '../clock.ts';
 import { isFresh, type CacheStore, storedResponseSchema } from './cache-store.ts';
 import { parseJson } from '../json.ts';
 
-/** The two commands that the cache needs. */
+/** The two Redis commands that the cache needs. */
 export interface TextStore {
   get(key: string): Promise<unknown>;
   set(key: string, value: string, options: { readonly px: number }): Promise<unknown>;
 }
 
-export interface RedisStoreOptions {
+interface RedisStoreOptions {
   readonly redis: TextStore;
-  /** Bounds the time of a call, and rejects at once while Redis is known to be away. */
-  readonly guard: <T>(work: () => Promise<T>) => Promise<T>;
-  /** Put before every key. */
+  /** Runs a command within its time limit; rejects at once while Redis is unavailable. */
+  readonly execute: <T>(command: () => Promise<T>) => Promise<T>;
+  /** Prepended to every key. */
   readonly prefix: string;
   /** Larger entries are neither written nor read. */
   readonly maxEntryBytes: number;
@@ -21,22 +21,22 @@ export interface RedisStoreOptions {
   readonly clock: Clock;
 }
 
-const time = z.number().int().positive();
+const epochMs = z.number().int().positive();
 
-/** The key stands in the value too: an answer that ended up under another key is nobody's. */
+/** The value repeats its key, so a value that was written under a wrong key is a miss. */
 const recordSchema = z.strictObject({
   key: z.string(),
-  storedAt: time,
-  expiresAt: time,
-  answer: storedResponseSchema,
+  storedAt: epochMs,
+  expiresAt: epochMs,
+  response: storedResponseSchema,
 });
 
-/** Answers that all instances share. Redis is not trusted: what cannot be read is a miss. */
+/** Stores responses for all instances. Values are validated; an invalid value is a miss. */
 export function createRedisStore(options: RedisStoreOptions): CacheStore {
-  const { redis, guard, prefix, maxEntryBytes, ttlMs, clock } = options;
+  const { redis, execute, prefix, maxEntryBytes, ttlMs, clock } = options;
   return {
     async get(key) {
-      const value = await guard(() => redis.get(prefix + key)).catch(() => undefined);
+      const value = await execute(() => redis.get(prefix + key)).catch(() => undefined);
       if (typeof value !== 'string' || value.length > maxEntryBytes) return undefined;
       const record = recordSchema.safeParse(parseJson(value));
       if (!record.success || record.data.key !== key) return undefined;
@@ -51,7 +51,7 @@ export function createRedisStore(options: RedisStoreOptions): CacheStore {
         await redis.set(prefix + key, value, { px: remainingMs });
         return true;
       };
-      return guard(write).catch(() => false);
+      return execute(write).catch(() => false);
     },
   };
 }

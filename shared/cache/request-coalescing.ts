@@ -1,91 +1,79 @@
-/** How a call ended for those who waited for it. */
-export type FlightResult<T> =
-  | { readonly kind: 'landed'; readonly value: T }
-  | { readonly kind: 'failed'; readonly error: unknown }
-  /** The leader gave up for reasons of its own, which say nothing about the call. */
-  | { readonly kind: 'left' }
-  /** The call ended well, but its outcome is for the leader alone. */
-  | { readonly kind: 'private' };
+import { raceAbort } from '../resilience/abort.ts';
 
-/** Leave to make the one call for a key, and the duty to say how it ended. The first word counts. */
-export interface FlightLeader<T> {
-  end(landing: FlightResult<T>): void;
+/** How a shared call ended. */
+export type SharedCallResult<T> =
+  | { readonly kind: 'value'; readonly value: T }
+  | { readonly kind: 'error'; readonly error: unknown }
+  /** The leader stopped for reasons of its own, such as a disconnected client. */
+  | { readonly kind: 'abandoned' }
+  /** The call succeeded, but its result must not be shared. */
+  | { readonly kind: 'uncacheable' };
+
+/** Held by the request that makes the call for a key. Must be settled; later calls are ignored. */
+export interface CallLeader<T> {
+  settle(result: SharedCallResult<T>): void;
 }
 
-export type JoinedFlight<T> =
-  | { readonly role: 'leader'; readonly lead: FlightLeader<T> }
-  | { readonly role: 'follower'; readonly landing: Promise<FlightResult<T>> };
+type JoinedCall<T> =
+  | { readonly role: 'leader'; readonly leader: CallLeader<T> }
+  | { readonly role: 'follower'; readonly result: Promise<SharedCallResult<T>> };
 
-/** One call at a time for each key. */
-export interface SingleFlight<T> {
-  join(key: string): JoinedFlight<T>;
-  /** Calls under way. */
-  size(): number;
-}
+type SingleFlight<T> = ReturnType<typeof createSingleFlight<T>>;
 
-export function createSingleFlight<T>(): SingleFlight<T> {
-  const flights = new Map<string, Promise<FlightResult<T>>>();
+/** Allows one call at a time for each key. */
+export function createSingleFlight<T>() {
+  const inFlight = new Map<string, Promise<SharedCallResult<T>>>();
   return {
-    join(key) {
-      const flight = flights.get(key);
-      if (flight !== undefined) return { role: 'follower', landing: flight };
-      const { promise, resolve } = Promise.withResolvers<FlightResult<T>>();
-      flights.set(key, promise);
-      function end(landing: FlightResult<T>): void {
-        // Gone before anybody learns of the outcome, so that nobody joins a call that is over.
-        if (flights.get(key) === promise) flights.delete(key);
-        resolve(landing);
+    join(key: string): JoinedCall<T> {
+      const current = inFlight.get(key);
+      if (current !== undefined) return { role: 'follower', result: current };
+      const { promise, resolve } = Promise.withResolvers<SharedCallResult<T>>();
+      inFlight.set(key, promise);
+      function settle(result: SharedCallResult<T>): void {
+        // Removed first, so that no request joins a call that has ended.
+        if (inFlight.get(key) === promise) inFlight.delete(key);
+        resolve(result);
       }
-      return { role: 'leader', lead: { end } };
+      return { role: 'leader', leader: { settle } };
     },
-    size: () => flights.size,
+    /** Number of calls in flight. */
+    size: () => inFlight.size,
   };
 }
 
-/** What became of a request that asked for the one call of its key. */
-export type CoalescedCall<T> =
+/** The outcome of `coalesce` for one request. */
+type CoalescedCall<T> =
   | { readonly kind: 'value'; readonly value: T }
-  | { readonly kind: 'lead'; readonly lead: FlightLeader<T> }
-  /** Make the call without telling anybody: what the others got cannot be shared. */
-  | { readonly kind: 'alone' };
+  | { readonly kind: 'leader'; readonly leader: CallLeader<T> }
+  /** Make a separate call: the result of the shared call must not be shared. */
+  | { readonly kind: 'uncacheable' };
 
 /**
- * Leads the call of a key, or waits for whoever does. A failure is passed on only to those who were
- * there when the call began; whoever came later tries again, so nobody gets a stale error, and a
- * failing upstream still sees one call at a time.
+ * Becomes the leader for a key or waits for the current one. An error reaches only the requests
+ * that joined before the call started; later requests try again. So no request gets the error of
+ * an older call, and a failing endpoint still sees one call at a time for each key.
  */
 export async function coalesce<T>(
-  flights: SingleFlight<T>,
+  calls: SingleFlight<T>,
   { key, signal }: { key: string; signal: AbortSignal },
 ): Promise<CoalescedCall<T>> {
-  let wasThere = false;
+  let joinedBeforeStart = false;
   for (;;) {
-    const joined = flights.join(key);
-    if (joined.role === 'leader') return { kind: 'lead', lead: joined.lead };
-    const landing = await unlessAborted(joined.landing, signal);
-    switch (landing.kind) {
-      case 'landed':
-        return { kind: 'value', value: landing.value };
-      case 'private':
-        return { kind: 'alone' };
-      case 'failed':
-        if (wasThere) throw landing.error;
+    const joined = calls.join(key);
+    if (joined.role === 'leader') return { kind: 'leader', leader: joined.leader };
+    // An aborted request stops waiting; the shared call continues for the others.
+    const result = await raceAbort(joined.result, signal);
+    switch (result.kind) {
+      case 'value':
+      case 'uncacheable':
+        return result;
+      case 'error':
+        if (joinedBeforeStart) throw result.error;
         break;
-      case 'left':
+      case 'abandoned':
         break;
     }
-    // The next call can only begin from here on.
-    wasThere = true;
+    // Any further call for this key starts after this point.
+    joinedBeforeStart = true;
   }
-}
-
-/** Waiting ends with the patience of the one who waits; the call goes on for the others. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    // eslint-disable-next-line typescript/prefer-promise-reject-errors -- the reason is passed on as it is
-    const giveUp = (): void => reject(signal.reason);
-    signal.addEventListener('abort', giveUp, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
-  });
 }

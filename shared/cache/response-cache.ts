@@ -7,176 +7,175 @@ import {
   type RequestTraits,
   toStoredResponse,
 } from './cache-headers.ts';
-import { cacheKey, type CacheKeyParts } from './cache-key.ts';
+import { cacheKey, type CacheKeyInput } from './cache-key.ts';
 import type { CacheEntry, CacheStore, StoredResponse } from './cache-store.ts';
 import {
-  createSingleFlight,
-  type FlightResult,
-  type FlightLeader,
+  type CallLeader,
   coalesce,
+  createSingleFlight,
+  type SharedCallResult,
 } from './request-coalescing.ts';
 import type { Clock } from '../clock.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 
-/** Finds the answer to a request, waits for one that is being made, or asks for it to be made. */
+/** Serves stored responses and lets identical concurrent requests share one model call. */
 export interface ResponseCache {
   /**
-   * Rejects only with the reason of the signal, or with the error of a call that this request
-   * waited for from its beginning.
+   * Rejects only with the signal's reason, or with the error of a shared call that this request
+   * joined before it started.
    */
-  open(ask: CacheLookup): Promise<LookupResult>;
+  lookup(request: CacheLookup): Promise<LookupResult>;
+  /** Totals since the process started. */
   counts(): CacheCounts;
 }
 
 export interface CacheLookup {
-  readonly parts: CacheKeyParts;
+  readonly parts: CacheKeyInput;
   readonly traits: RequestTraits;
   readonly control: CacheControl;
-  /** How long this request is willing to wait for the answer of another one. */
+  /** Ends the wait for the response of another request. */
   readonly signal: AbortSignal;
+  /** Logs each decision at debug level, without any content. */
+  readonly telemetry: Telemetry;
 }
 
 export type LookupResult =
-  | { readonly kind: 'found'; readonly answer: StoredResponse; readonly status: CacheStatus }
-  | { readonly kind: 'make'; readonly status: CacheStatus; readonly making: CacheFill };
+  | { readonly kind: 'hit'; readonly response: StoredResponse; readonly status: CacheStatus }
+  | { readonly kind: 'miss'; readonly fill: CacheFill; readonly status: CacheStatus };
 
-export interface ResponseCacheOptions {
-  readonly cache: CacheStore;
+/** Handle for a cache miss. Settle it exactly once; other requests may wait. Later calls are ignored. */
+interface CacheFill {
+  /** The response is complete: shares and stores it if it is cacheable. Never rejects. */
+  store(candidate: CandidateResponse): Promise<CacheStatus>;
+  /** The call failed in a way that concerns every waiting request. */
+  fail(error: unknown): void;
+  /** The client disconnected or its deadline passed: a waiting request makes the call instead. */
+  abandon(): void;
+}
+
+interface ResponseCacheOptions {
+  readonly store: CacheStore;
   readonly ttlMs: number;
   readonly clock: Clock;
 }
 
-export function createResponseCache({ cache, ttlMs, clock }: ResponseCacheOptions): ResponseCache {
-  const flights = createSingleFlight<FilledEntry>();
+export function createResponseCache(options: ResponseCacheOptions): ResponseCache {
+  const { store, clock } = options;
+  const calls = createSingleFlight<SharedEntry>();
   const counter = createCacheCounter();
 
-  function found({ entry, isNew }: FilledEntry): LookupResult {
-    counter.found(isNew ? 'collapsed' : 'hits', entry.answer.usage);
+  function hit({ entry, isNew }: SharedEntry, { telemetry }: CacheLookup): LookupResult {
+    counter.recordHit(isNew ? 'collapsed' : 'hits', entry.response.usage);
     const ttlSeconds = Math.max(0, Math.floor((entry.expiresAt - clock.now()) / 1000));
     const status: CacheStatus = isNew ? { kind: 'collapsed' } : { kind: 'hit', ttlSeconds };
-    return { kind: 'found', answer: entry.answer, status };
+    telemetry.debug('cache lookup', { outcome: status.kind, ttlSeconds });
+    return { kind: 'hit', response: entry.response, status };
   }
 
-  function make(reason: ForwardReason, place: CacheFillTarget): LookupResult {
-    counter.forwarded(reason);
-    const onStored = (): void => counter.stored();
-    const making = createCacheFill({ ...place, reason, cache, ttlMs, clock, onStored });
-    return { kind: 'make', status: { kind: 'forward', reason }, making };
+  function miss(reason: ForwardReason, target: FillTarget): LookupResult {
+    counter.recordForward(reason);
+    target.telemetry.debug('cache lookup', { outcome: reason });
+    const onStored = (): void => counter.recordStored();
+    const fill = createCacheFill({ ...options, ...target, reason, onStored });
+    return { kind: 'miss', fill, status: { kind: 'forward', reason } };
   }
 
-  function suits({ storedAt }: CacheEntry, { maxAgeSeconds }: CacheControl): boolean {
+  function isYoungEnough({ storedAt }: CacheEntry, { maxAgeSeconds }: CacheControl): boolean {
     return maxAgeSeconds === undefined || clock.now() - storedAt <= maxAgeSeconds * 1000;
   }
 
-  async function open({ parts, traits, control, signal }: CacheLookup): Promise<LookupResult> {
-    if (!isCacheable(traits)) return make('bypass', {});
-    if (control.noStore) return make('request', {});
-    const key = cacheKey(parts);
-    if (control.noCache) return make('request', { key });
-    // Before the look into the cache, so that many equal requests cause one look and one call.
-    const followed = await coalesce(flights, { key, signal });
-    if (followed.kind === 'alone') return make('miss', { key });
-    if (followed.kind === 'value') {
-      const { entry } = followed.value;
-      return suits(entry, control) ? found(followed.value) : make('stale', { key });
+  async function lookup(request: CacheLookup): Promise<LookupResult> {
+    const { control, signal, telemetry } = request;
+    if (!isCacheable(request.traits)) return miss('bypass', { telemetry });
+    if (control.noStore) return miss('request', { telemetry });
+    const key = cacheKey(request.parts);
+    if (control.noCache) return miss('request', { telemetry, key });
+    // Before the store is read, so that identical requests cause one read and one model call.
+    const call = await coalesce(calls, { key, signal });
+    if (call.kind === 'uncacheable') return miss('miss', { telemetry, key });
+    if (call.kind === 'value') {
+      return isYoungEnough(call.value.entry, control)
+        ? hit(call.value, request)
+        : miss('stale', { telemetry, key });
     }
-    const { lead } = followed;
-    const entry = await cache.get(key).catch(() => undefined);
-    if (entry === undefined) return make('miss', { key, lead });
-    if (!suits(entry, control)) return make('stale', { key, lead });
-    const landed: FilledEntry = { entry, isNew: false };
-    lead.end({ kind: 'landed', value: landed });
-    return found(landed);
+    const target = { telemetry, key, leader: call.leader };
+    const entry = await store.get(key).catch(() => undefined);
+    if (entry === undefined) return miss('miss', target);
+    if (!isYoungEnough(entry, control)) return miss('stale', target);
+    const shared: SharedEntry = { entry, isNew: false };
+    call.leader.settle({ kind: 'value', value: shared });
+    return hit(shared, request);
   }
 
-  return { open, counts: () => counter.counts() };
-}
-
-/**
- * The duty to make the answer. Others may be waiting, so every path ends in one of these; the
- * first one counts.
- */
-export interface CacheFill {
-  /** The answer is whole. Kept and shared where that is allowed. Never rejects. */
-  keep(answer: CandidateResponse): Promise<CacheStatus>;
-  /** The call failed; it would have failed for anybody. */
-  fail(error: unknown): void;
-  /** This caller left or ran out of time: somebody else takes over. */
-  leave(): void;
+  return { lookup, counts: () => counter.counts() };
 }
 
 /** An entry that several requests share. */
-export interface FilledEntry {
+interface SharedEntry {
   readonly entry: CacheEntry;
-  /** Made just now, as opposed to found. */
+  /** Created by the shared call, as opposed to read from the store. */
   readonly isNew: boolean;
 }
 
-export interface CacheFillTarget {
-  /** Undefined where nothing of the request is to be kept. */
+interface FillTarget {
+  readonly telemetry: Telemetry;
+  /** Undefined if the response must not be stored. */
   readonly key?: string;
-  /** Undefined where nobody waits for this call. */
-  readonly lead?: FlightLeader<FilledEntry>;
+  /** Undefined if no other request can wait for this call. */
+  readonly leader?: CallLeader<SharedEntry>;
 }
 
-export interface CacheFillOptions extends CacheFillTarget {
+interface CacheFillOptions extends ResponseCacheOptions, FillTarget {
   readonly reason: ForwardReason;
-  readonly cache: CacheStore;
-  readonly ttlMs: number;
-  readonly clock: Clock;
   readonly onStored: () => void;
 }
 
-export function createCacheFill(options: CacheFillOptions): CacheFill {
-  const { reason, key, lead, cache } = options;
-  let isOpen = true;
+function createCacheFill(options: CacheFillOptions): CacheFill {
+  const { reason, key, leader, telemetry } = options;
+  let isSettled = false;
 
-  function end(landing: FlightResult<FilledEntry>): void {
-    isOpen = false;
-    lead?.end(landing);
+  function settle(result: SharedCallResult<SharedEntry>): void {
+    isSettled = true;
+    leader?.settle(result);
   }
 
-  async function keep(candidate: CandidateResponse): Promise<CacheStatus> {
-    const answer = key === undefined || !isOpen ? undefined : toStoredResponse(candidate);
-    if (key === undefined || answer === undefined) {
-      end({ kind: 'private' });
+  async function store(candidate: CandidateResponse): Promise<CacheStatus> {
+    const response = key === undefined || isSettled ? undefined : toStoredResponse(candidate);
+    if (key === undefined || response === undefined) {
+      settle({ kind: 'uncacheable' });
+      telemetry.debug('cache fill', { stored: false });
       return { kind: 'forward', reason, stored: false };
     }
     const storedAt = options.clock.now();
-    const entry: CacheEntry = { answer, storedAt, expiresAt: storedAt + options.ttlMs };
-    end({ kind: 'landed', value: { entry, isNew: true } });
-    const stored = await cache.set(key, entry).catch(() => false);
+    const entry: CacheEntry = { response, storedAt, expiresAt: storedAt + options.ttlMs };
+    settle({ kind: 'value', value: { entry, isNew: true } });
+    const stored = await options.store.set(key, entry).catch(() => false);
     if (stored) options.onStored();
+    telemetry.debug('cache fill', { stored });
     return { kind: 'forward', reason, stored };
   }
 
   return {
-    keep,
-    fail: (error) => end({ kind: 'failed', error }),
-    leave: () => end({ kind: 'left' }),
+    store,
+    fail: (error) => settle({ kind: 'error', error }),
+    abandon: () => settle({ kind: 'abandoned' }),
   };
 }
 
-/** What the cache has done since the process began. */
-export interface CacheCounts {
+/** Totals since the process started. */
+interface CacheCounts {
   readonly hits: number;
   readonly collapsed: number;
   readonly misses: number;
-  /** Requests whose answers are not kept, by our rules or by the caller's word. */
+  /** Requests that did not read the cache, by our rules or by the caller's directives. */
   readonly bypassed: number;
   readonly stored: number;
-  /** Tokens that a model would have been paid for. */
+  /** Tokens of model calls that were avoided. */
   readonly savedInputTokens: number;
   readonly savedOutputTokens: number;
 }
 
-export interface CacheCounter {
-  found(how: 'hits' | 'collapsed', usage: StoredResponse['usage']): void;
-  forwarded(reason: ForwardReason): void;
-  stored(): void;
-  counts(): CacheCounts;
-}
-
-export function createCacheCounter(): CacheCounter {
+function createCacheCounter() {
   const counts = {
     hits: 0,
     collapsed: 0,
@@ -187,17 +186,17 @@ export function createCacheCounter(): CacheCounter {
     savedOutputTokens: 0,
   };
   return {
-    found(how, usage) {
-      counts[how] += 1;
+    recordHit(kind: 'hits' | 'collapsed', usage: StoredResponse['usage']) {
+      counts[kind] += 1;
       counts.savedInputTokens += usage.inputTokens;
       counts.savedOutputTokens += usage.outputTokens;
     },
-    forwarded(reason) {
+    recordForward(reason: ForwardReason) {
       counts[reason === 'miss' || reason === 'stale' ? 'misses' : 'bypassed'] += 1;
     },
-    stored() {
+    recordStored() {
       counts.stored += 1;
     },
-    counts: () => ({ ...counts }),
+    counts: (): CacheCounts => ({ ...counts }),
   };
 }

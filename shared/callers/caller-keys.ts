@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { ServiceError } from '../errors.ts';
 import { parseJson } from '../json.ts';
 
-/** Who may call, by the hash of the key that each of them was given. */
+/** Names of callers with the SHA-256 of their keys. */
 export interface CallerKeys {
   readonly entries: readonly { readonly name: string; readonly digest: Buffer }[];
 }
@@ -12,13 +12,13 @@ const digest = z.string().regex(/^[0-9a-f]{64}$/i);
 
 const callerKeysSchema = z.record(
   z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
-  // Several while a caller goes over from an old key to a new one.
+  // Several during the rotation of a key.
   z.union([digest, z.array(digest).min(1).max(8)]),
 );
 
 /**
- * The secret `caller-keys`: a JSON object of names to SHA-256 in hex, or to a list of them.
- * @throws ServiceError config_unavailable: a list that cannot be read lets nobody in
+ * Parses the secret `caller-keys`: a JSON object of names to SHA-256 in hex, or to a list of them.
+ * @throws ServiceError config_unavailable, so that an invalid list admits no caller
  */
 export function parseCallerKeys(secret: string): CallerKeys {
   const parsed = callerKeysSchema.safeParse(parseJson(secret));
@@ -36,48 +36,48 @@ export function parseCallerKeys(secret: string): CallerKeys {
   };
 }
 
-/** The name that a presented key belongs to. Takes as long for a wrong key as for a right one. */
+/** The name that belongs to a key, in constant time for valid and invalid keys. */
 export function findCaller(keys: CallerKeys, presented: string): string | undefined {
   const digest = hash('sha256', presented, 'buffer');
   let found: string | undefined;
   for (const entry of keys.entries) {
     if (timingSafeEqual(entry.digest, digest)) found ??= entry.name;
   }
-  // The hash of nothing in the list must not let in whoever presents nothing.
+  // The list may contain the hash of the empty text.
   return presented === '' ? undefined : found;
 }
 
-/** Where the secret `caller-keys` comes from. */
-export interface CallerKeySource {
-  /** The secret of the moment, or undefined where there is no usable one. */
+/** The source of the secret `caller-keys`. */
+interface CallerKeySource {
+  /** The current secret, or undefined if there is no usable one. */
   read(): string | undefined;
-  /** Whether there is certainly no such secret, as opposed to one that cannot be read now. */
+  /** Whether the secret does not exist, as opposed to one that cannot be read now. */
   isAbsent(): boolean;
-  /** Why it cannot be read, in words that anybody may see. */
-  whyMissing?(): string | undefined;
+  /** Why it cannot be read, as text that is safe to show to any caller. */
+  missingReason?(): string | undefined;
 }
 
 /**
- * The keys of the moment, parsed once for each value; undefined where callers need none. A list
- * that was there once, or that may be there, never becomes "none needed": a vault that is away, or
- * a secret that was emptied by mistake, must not open the door.
+ * Returns the current keys, parsed once for each value; undefined if callers need no key. A list
+ * that existed once, or that may exist, never becomes "no key needed": an unavailable vault or an
+ * emptied secret must not admit callers without a key.
  * @throws ServiceError config_unavailable
  */
 export function createCallerKeyStore(source: CallerKeySource): () => CallerKeys | undefined {
-  let known: { readonly secret: string; readonly keys: CallerKeys } | undefined;
+  let current: { readonly secret: string; readonly keys: CallerKeys } | undefined;
   return () => {
     const secret = source.read();
     if (secret === undefined) {
-      if (known === undefined && !source.isAbsent()) {
-        const reason = source.whyMissing?.() ?? 'not known yet';
+      if (current === undefined && !source.isAbsent()) {
+        const reason = source.missingReason?.() ?? 'not loaded yet';
         throw new ServiceError(
           'config_unavailable',
-          `Cannot tell who may call: secret caller-keys: ${reason}`,
+          `Cannot identify callers: secret caller-keys: ${reason}`,
         );
       }
-      return known?.keys;
+      return current?.keys;
     }
-    if (known?.secret !== secret) known = { secret, keys: parseCallerKeys(secret) };
-    return known.keys;
+    if (current?.secret !== secret) current = { secret, keys: parseCallerKeys(secret) };
+    return current.keys;
   };
 }

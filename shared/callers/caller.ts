@@ -5,34 +5,37 @@ import { clientAddress } from './client-address.ts';
 import { ServiceError } from '../errors.ts';
 import { parseJson } from '../json.ts';
 
-/** Who a request belongs to: the scope of limits, budgets, cache, sessions and batches. */
+/** The owner of a request: the scope of limits, budgets, cache, sessions and batches. */
 export interface Caller {
-  /** Unique over all kinds, because each kind has its own prefix. */
+  /** Unique across kinds: each kind has its own prefix. */
   readonly id: string;
   readonly kind: 'entra' | 'key' | 'address';
 }
 
-/** What a request says about its sender. */
+/** The parts of a request that identify its sender. */
 export interface CallerEvidence {
-  /** A header as it came over the wire, which no query string or body can replace. */
+  /** A header as received on the wire, which query string and body cannot override. */
   readonly header: (name: string) => string | undefined;
-  /** `x-forwarded-for` as the platform handed it over, which the wire does not have. */
+  /** `x-forwarded-for` as set by the platform; it is not on the wire. */
   readonly forwardedFor: string | undefined;
 }
 
 export interface CallerRules {
-  /** Whether a front end that strips forged ones writes `x-ms-client-principal`. */
+  /** Whether a front end sets `x-ms-client-principal` and removes forged ones. */
   readonly trustPrincipal: boolean;
-  /** When there is a list, nobody without a key of it gets in. */
+  /** If defined, every request needs one of these keys. */
   readonly keys: CallerKeys | undefined;
   readonly proxiesInFront: number;
+  /** Length of the network prefix by which IPv6 callers are told apart. */
+  readonly ipv6PrefixBits: number;
 }
 
 const BEARER = /^bearer +(\S+) *$/i;
 
 /**
- * Who is calling, by the strongest evidence there is. The body is never asked.
- * @throws ServiceError unauthorized, with the same words whatever was wrong
+ * Identifies the caller by the strongest evidence: Entra principal, caller key, address. The body
+ * is never used.
+ * @throws ServiceError unauthorized, with the same message for every reason
  */
 export function identifyCaller(evidence: CallerEvidence, rules: CallerRules): Caller {
   const principal = rules.trustPrincipal ? evidence.header('x-ms-client-principal') : undefined;
@@ -45,7 +48,7 @@ export function identifyCaller(evidence: CallerEvidence, rules: CallerRules): Ca
   return { id: `address:${clientAddress(evidence.forwardedFor, rules)}`, kind: 'address' };
 }
 
-/** Both headers are looked at in any case, so that the time tells nothing about either. */
+/** Always checks both headers, so that the response time reveals nothing. */
 function callerByKey({ header }: CallerEvidence, keys: CallerKeys): Caller {
   const bearer = BEARER.exec(header('authorization') ?? '')?.[1];
   const byBearer = findCaller(keys, bearer ?? '');
@@ -59,7 +62,7 @@ function unauthorized(): ServiceError {
   return new ServiceError('unauthorized', 'Valid credentials are required');
 }
 
-/** Far above what the platform sends, far below what would cost time to parse. */
+/** Far above the size of real principals, far below what takes noticeable time to parse. */
 const MAX_HEADER_CHARS = 32_768;
 
 const principalSchema = z.object({
@@ -71,10 +74,10 @@ const TENANT_ID = ['tid', 'http://schemas.microsoft.com/identity/claims/tenantid
 const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
- * The identity in the header that Easy Auth writes: tenant and object id, which nobody can choose
- * and which outlive a change of name. Undefined where the header is not one of Entra's.
+ * Tenant and object id from the header that Easy Auth sets. Users cannot choose them, and they
+ * survive a change of name. Undefined if the header is not a valid Entra principal.
  */
-export function entraPrincipal(header: string): string | undefined {
+function entraPrincipal(header: string): string | undefined {
   if (header.length > MAX_HEADER_CHARS) return undefined;
   const parsed = principalSchema.safeParse(
     parseJson(Buffer.from(header, 'base64').toString('utf8')),
@@ -91,12 +94,12 @@ function claimOf(
 ): string | undefined {
   const values = claims.filter(({ typ }) => types.includes(typ)).map(({ val }) => val);
   const [first] = values;
-  // Two different answers to "who is it" are none.
+  // Contradicting claims identify no caller.
   if (first === undefined || values.some((value) => value !== first)) return undefined;
   return GUID.test(first) ? first.toLowerCase() : undefined;
 }
 
-/** A caller as the stores know it: no address, name or pattern of theirs ever reaches Redis. */
+/** A caller id for stores and logs: addresses, names and patterns never reach Redis. */
 export function hashIdentifier(callerId: string): string {
   return hash('sha256', callerId, 'base64url');
 }

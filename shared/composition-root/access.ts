@@ -5,50 +5,51 @@ import type { Settings } from '../config/read-config.ts';
 import { VARIABLES } from '../config/variables.ts';
 import type { CallerLimits } from '../http/admission.ts';
 import {
-  withMetrics,
   createRateLimiter,
   type SharedBuckets,
+  withMetrics,
 } from '../rate-limit/create-rate-limiter.ts';
 import { createMemoryBuckets } from '../rate-limit/memory-bucket-store.ts';
+import { createOpenCalls } from '../rate-limit/open-calls.ts';
 import { policiesOf } from '../rate-limit/policies.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface CallerAccess {
+interface CallerAccess {
   readonly identify: (evidence: CallerEvidence) => Caller;
-  /** @throws ServiceError while the list of keys cannot be read: then nobody gets in. */
+  /** @throws ServiceError while the caller keys cannot be read, because no caller is admitted then */
   requireConfigured(): void;
 }
 
-/** Who may call, by the settings and the secret of the moment. */
+/** Identifies callers by the settings and the current caller keys. */
 export function createCallerAccess(settings: Settings, secrets: Secrets): CallerAccess {
   const { vaultName } = VARIABLES.callerKeys;
-  const { trustEntraPrincipal: trustPrincipal, proxiesInFront } = settings.callers;
+  const { trustEntraPrincipal: trustPrincipal, proxiesInFront, ipv6PrefixBits } = settings.callers;
   const keys = createCallerKeyStore({
     read: () => secrets.get(vaultName),
     isAbsent: () =>
-      settings.azureKeyVaultUrl === undefined || secrets.whyMissing(vaultName) === 'absent',
-    whyMissing: () => secrets.whyMissing(vaultName),
+      settings.azureKeyVaultUrl === undefined || secrets.missingReason(vaultName) === 'absent',
+    missingReason: () => secrets.missingReason(vaultName),
   });
   return {
     identify: (evidence) =>
-      identifyCaller(evidence, { trustPrincipal, proxiesInFront, keys: keys() }),
+      identifyCaller(evidence, { trustPrincipal, proxiesInFront, ipv6PrefixBits, keys: keys() }),
     requireConfigured: () => void keys(),
   };
 }
 
-export interface LimitsDependencies {
+interface LimitsDependencies {
   readonly settings: Settings;
-  /** Undefined where each instance keeps its own limits. */
+  /** If undefined, each instance enforces the limits alone. */
   readonly shared: SharedBuckets | undefined;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
-/** Callers of one instance whose limits are remembered; some 10 MB when all of them are there. */
+/** Callers with a bucket in one instance; about 10 MB when all are in use. */
 const MAX_CALLERS = 50_000;
 
-/** The limits that all routes keep, as the settings say. */
+/** The limits of all routes, by the settings. */
 export function createCallerLimits({
   settings,
   shared,
@@ -57,12 +58,24 @@ export function createCallerLimits({
 }: LimitsDependencies): CallerLimits {
   const { mode, ...limits } = settings.limits;
   const limiter = createRateLimiter({
-    policies: policiesOf(limits),
+    policies: policiesOf({ ...limits, tokensPerMinute: tokensPerMinuteOf(settings) }),
     mode,
     localBucketsOf: (policy) => createMemoryBuckets({ ...policy, maxKeys: MAX_CALLERS, clock }),
     shared,
     clock,
     telemetry,
   });
-  return { limiter: withMetrics(limiter, telemetry), mode, clock };
+  const openCalls = createOpenCalls({
+    maxPerCaller: limits.maxOpenCallsPerCaller,
+    maxTotal: limits.maxOpenCalls,
+    maxQueued: limits.maxQueuedCalls,
+    queueTimeoutMs: limits.queueTimeoutMs,
+  });
+  return { limiter: withMetrics(limiter, telemetry), openCalls, mode, clock };
+}
+
+/** No caller may use more than the model takes; 0 stays unlimited. */
+function tokensPerMinuteOf({ limits, model }: Settings): number {
+  const { capacityTokensPerMinute = limits.tokensPerMinute } = model;
+  return Math.min(limits.tokensPerMinute, capacityTokensPerMinute);
 }

@@ -37,11 +37,11 @@ export async function createBatchFromSettings(
     import('../storage/azure/storage-timeouts.ts'),
   ]);
   const { BACKGROUND_TIMEOUTS, requestTimeouts } = storageTimeouts;
-  const storage = (patience: StorageTimeouts) => {
-    const area = (container: string) =>
-      azureBlobs.createAzureBlobContainer({ connection, container, telemetry, patience });
-    const sender = azureQueue.createAzureJobSender(connection, patience);
-    return { inputs: area(INPUT_CONTAINER), results: area(RESULT_CONTAINER), sender };
+  const storage = (timeouts: StorageTimeouts) => {
+    const open = (container: string) =>
+      azureBlobs.createAzureBlobContainer({ connection, container, telemetry, timeouts });
+    const sender = azureQueue.createAzureJobSender(connection, timeouts);
+    return { inputs: open(INPUT_CONTAINER), results: open(RESULT_CONTAINER), sender };
   };
   return createBatch({
     agent,
@@ -49,7 +49,8 @@ export async function createBatchFromSettings(
     clock,
     telemetry,
     ...storage(BACKGROUND_TIMEOUTS),
-    forRequests: storage(requestTimeouts(settings.limits.answerDeadlineMs)),
+    requestStorage: storage(requestTimeouts(settings.limits.answerDeadlineMs)),
+    queueOwner: settings.batch.queueOwner,
     concurrency: settings.batch.concurrency,
     // The other half of the places is always there for chats.
     instanceConcurrency: Math.max(1, Math.floor(settings.model.maxConcurrentPerEndpoint / 2)),

@@ -12,14 +12,14 @@ import {
   type Readiness,
 } from '../health/readiness.ts';
 import type { ResilientModel } from '../model/resilient-model.ts';
-import type { Secrets, RequiredSecret } from '../secrets/secrets.ts';
+import type { RequiredSecret, Secrets } from '../secrets/secrets.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface ReadinessDependencies {
+interface ReadinessDependencies {
   readonly settings: Settings;
   readonly secrets: Secrets;
-  readonly wired: ConfiguredModel;
+  readonly model: ConfiguredModel;
   readonly callers: { requireConfigured(): void };
   readonly redis: SharedRedis | undefined;
   readonly batch: () => Promise<Batch>;
@@ -27,17 +27,17 @@ export interface ReadinessDependencies {
   readonly telemetry: Telemetry;
 }
 
-/** How long a readiness report is given out again, and how long a check may take. */
+/** How long a report is reused, and the time limit of one check. */
 const READINESS = { cacheMs: 5_000, timeoutMs: 2_000 } as const;
 
-/** What readiness looks at. None of it makes a paid call. */
-export function createReadinessFromSettings(parts: ReadinessDependencies): Readiness {
-  const { settings, secrets, wired, callers, redis, batch, clock, telemetry } = parts;
+/** The checks of readiness. None of them makes a paid call. */
+export function createReadinessFromSettings(dependencies: ReadinessDependencies): Readiness {
+  const { settings, secrets, model, callers, redis, batch, clock, telemetry } = dependencies;
   const checks = {
     async chat() {
-      wired.requireConfigured();
+      model.requireConfigured();
       callers.requireConfigured();
-      return chatStatus(wired.model.endpoints(), clock.now());
+      return chatStatus(model.model.endpoints(), clock.now());
     },
     batch: async (signal: AbortSignal) => batchStatus(await batch(), signal),
     secrets: async () => secretsStatus(secrets, requiredSecrets(settings.modelFallbacks)),
@@ -53,54 +53,54 @@ async function batchStatus(batch: Batch, signal: AbortSignal): Promise<PartStatu
 
 function redisStatus(redis: SharedRedis): PartStatus {
   if (redis.state() === 'ready') return { status: 'ready' };
-  const reason = 'Redis is away; this instance keeps limits and answers for itself';
+  const reason = 'Redis is unavailable; this instance enforces limits and caches alone';
   return { status: 'degraded', reason };
 }
 
-/** Whether the secrets are as fresh as they should be, and which source each of them came from. */
-export function secretsStatus(secrets: Secrets, wanted: readonly RequiredSecret[]): PartStatus {
+/** Whether the secrets are current, and the source of each of them. */
+function secretsStatus(secrets: Secrets, required: readonly RequiredSecret[]): PartStatus {
   const sources = Object.fromEntries(
-    wanted.map(({ name, variable }) => [variable ?? name, secrets.sourceOf(name)]),
+    required.map(({ name, variable }) => [variable ?? name, secrets.sourceOf(name)]),
   );
-  const { failing, lastError } = secrets.state();
-  if (!failing) return { status: 'ready', sources };
-  const reason = `Key Vault: ${lastError ?? 'failing'}; the last known values are used`;
+  const { isFailing, lastError } = secrets.state();
+  if (!isFailing) return { status: 'ready', sources };
+  const reason = `Key Vault: ${lastError ?? 'server error'}; the last known values are used`;
   return { status: 'degraded', reason, sources };
 }
 
-export interface GaugeSources {
+interface GaugeSources {
   readonly model: ResilientModel;
-  readonly cache: { readonly answers: ResponseCache } | undefined;
+  readonly cache: { readonly responseCache: ResponseCache } | undefined;
 }
 
-/** Shows how much batch asks of the model. Until the first job there is nothing to show. */
+/** Registers the gauges of batch, once the first job has created it. */
 export function registerBatchGauges(metrics: MetricsRegistry, batch: Pick<Batch, 'load'>): void {
-  metrics.observe('batchActiveItems', () => [{ value: batch.load().active }]);
-  metrics.observe('batchPaceLimit', () => [{ value: batch.load().limit }]);
+  metrics.registerCallback('batchActiveItems', () => [{ value: batch.load().active }]);
+  metrics.registerCallback('batchConcurrencyLimit', () => [{ value: batch.load().limit }]);
 }
 
 const CIRCUIT = { closed: 0, 'half-open': 0.5, open: 1 } as const;
 
-/** Shows in metrics what the parts of the service know of themselves. */
+/** Registers the gauges of model endpoints and cache. */
 export function registerServiceGauges(
   metrics: MetricsRegistry,
   { model, cache }: GaugeSources,
 ): void {
-  metrics.observe('circuitState', () =>
+  metrics.registerCallback('circuitState', () =>
     model.endpoints().map(({ name, circuit }) => ({
       value: CIRCUIT[circuit],
       attributes: { 'agent.endpoint': name },
     })),
   );
   if (cache === undefined) return;
-  metrics.observe('cacheRequests', () => {
-    const { hits, collapsed, misses, bypassed } = cache.answers.counts();
+  metrics.registerCallback('cacheRequests', () => {
+    const { hits, collapsed, misses, bypassed } = cache.responseCache.counts();
     return Object.entries({ hit: hits, collapsed, miss: misses, bypass: bypassed }).map(
       ([outcome, value]) => ({ value, attributes: { outcome } }),
     );
   });
-  metrics.observe('cacheSavedTokens', () => {
-    const { savedInputTokens, savedOutputTokens } = cache.answers.counts();
+  metrics.registerCallback('cacheSavedTokens', () => {
+    const { savedInputTokens, savedOutputTokens } = cache.responseCache.counts();
     return Object.entries({ input: savedInputTokens, output: savedOutputTokens }).map(
       ([type, value]) => ({ value, attributes: { 'gen_ai.token.type': type } }),
     );

@@ -8,64 +8,63 @@ import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from '../model/endpoint.ts';
 import { createHttpClient, type HttpClient } from '../model/http-client.ts';
-import { createUnconfiguredModel, createSwappableModel } from '../model/replaceable-model.ts';
 import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface ModelDependencies {
+interface ModelDependencies {
   readonly secrets: Secrets;
   readonly credential: () => Promise<TokenCredential>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly telemetry: Telemetry;
-  /** The settings with the secrets of now. Throws ConfigError where they name no model. */
+  /** The settings with the current secrets. Throws ConfigError if they name no model. */
   readonly readSettings: () => Settings;
 }
 
 export interface ConfiguredModel {
   readonly model: ResilientModel;
-  /** @throws ServiceError while the secrets of now name no model that could be called. */
+  /** @throws ServiceError while the current secrets name no model */
   requireConfigured(): void;
-  /** Which models are asked where, as text that changes when any of that does. */
+  /** Text that changes whenever an endpoint or a model changes. */
   fingerprint(): string;
 }
 
 const OPENAI_BASE_URL = 'https://api.openai.com/v1';
-/** The longest wait between two reads of a vault that has not answered yet. */
+/** The longest time between two reads of a vault that has not answered yet. */
 const VAULT_RETRY_SECONDS = 15;
 const AZURE_OPENAI_SCOPE = 'https://cognitiveservices.azure.com/.default';
 
 /**
- * The model that the settings name. Keys are asked for with each attempt, so a new one needs no new
- * model; a new address does, and calls in flight end on the old one.
+ * The configured model. Keys are read for each attempt, so a rotated key needs no new model. A
+ * changed address does; calls in flight end on the old one.
  */
-export function createConfiguredModel(parts: ModelDependencies): ConfiguredModel {
-  const { secrets, telemetry } = parts;
+export function createConfiguredModel(dependencies: ModelDependencies): ConfiguredModel {
+  const { secrets, telemetry } = dependencies;
   const httpClient = createHttpClient();
   let endpoints: readonly ModelEndpoint[] = [];
   let isMissing = true;
   function requireConfigured(): void {
-    // Read again each time: why something is missing changes while nothing else does.
-    if (isMissing) configured(parts);
+    // Read again each time, because the reason can change while the model stays unconfigured.
+    if (isMissing) readModelSettings(dependencies);
   }
   const model = createSwappableModel(createUnconfiguredModel(requireConfigured));
 
-  function takeOver(): void {
+  function update(): void {
     try {
-      const next = endpointsOf(configured(parts), parts);
+      const next = endpointsOf(readModelSettings(dependencies), dependencies);
       isMissing = false;
       if (isSameList(endpoints, next)) return;
       if (endpoints.length > 0) telemetry.info('model endpoint replaced');
       endpoints = next;
-      model.replace(createModel(next, { ...parts, httpClient }));
+      model.replace(createModel(next, { ...dependencies, httpClient }));
     } catch (thrown) {
       if (!(thrown instanceof ServiceError)) throw thrown;
       isMissing = true;
       telemetry.error('model not configured', { detail: thrown.message });
     }
   }
-  takeOver();
-  secrets.onChange(takeOver);
+  update();
+  secrets.onChange(update);
   return {
     model,
     requireConfigured,
@@ -73,8 +72,8 @@ export function createConfiguredModel(parts: ModelDependencies): ConfiguredModel
   };
 }
 
-/** @throws ServiceError where the secrets of now name no model. */
-function configured({ readSettings }: ModelDependencies): Settings {
+/** @throws ServiceError if the current secrets name no model */
+function readModelSettings({ readSettings }: ModelDependencies): Settings {
   try {
     return readSettings();
   } catch (thrown) {
@@ -85,16 +84,16 @@ function configured({ readSettings }: ModelDependencies): Settings {
 }
 
 interface ModelDependenciesWithClient extends ModelDependencies {
-  /** Its connections outlive a change of endpoints. */
+  /** Shared, so that connections survive a change of endpoints. */
   readonly httpClient: HttpClient;
 }
 
 function createModel(
   endpoints: readonly ModelEndpoint[],
-  parts: ModelDependenciesWithClient,
+  dependencies: ModelDependenciesWithClient,
 ): ResilientModel {
-  const { clock, random, telemetry, secrets } = parts;
-  const settings = parts.readSettings();
+  const { httpClient, clock, random, telemetry, secrets } = dependencies;
+  const settings = dependencies.readSettings();
   return createResilientModel({
     endpoints,
     settings: settings.model,
@@ -102,7 +101,7 @@ function createModel(
       inputPerMillion: settings.telemetry.pricePerMillionInputTokens,
       outputPerMillion: settings.telemetry.pricePerMillionOutputTokens,
     },
-    httpClient: parts.httpClient,
+    httpClient,
     clock,
     random,
     telemetry,
@@ -110,14 +109,20 @@ function createModel(
   });
 }
 
-/** In the order in which they are asked. */
-function endpointsOf(settings: Settings, parts: ModelDependencies): readonly ModelEndpoint[] {
+/** All endpoints, in failover order. */
+function endpointsOf(
+  settings: Settings,
+  dependencies: ModelDependencies,
+): readonly ModelEndpoint[] {
   const fallbacks = parseFallbacks(settings.modelFallbacks ?? '[]') ?? [];
-  return [primaryOf(settings, parts), ...fallbacks.map((one) => fallbackOf(one, parts))];
+  return [
+    primaryOf(settings, dependencies),
+    ...fallbacks.map((fallback) => fallbackOf(fallback, dependencies)),
+  ];
 }
 
-/** The endpoint that the settings name: Azure OpenAI by key or identity, or any compatible one. */
-function primaryOf(settings: Settings, parts: ModelDependencies): ModelEndpoint {
+/** The configured endpoint: Azure OpenAI by key or identity, or any compatible one. */
+function primaryOf(settings: Settings, dependencies: ModelDependencies): ModelEndpoint {
   const { azureOpenAiEndpoint, openAiApiKey } = settings;
   if (azureOpenAiEndpoint === undefined) {
     return {
@@ -125,7 +130,7 @@ function primaryOf(settings: Settings, parts: ModelDependencies): ModelEndpoint 
       kind: 'openai',
       baseUrl: settings.openAiBaseUrl ?? OPENAI_BASE_URL,
       model: settings.openAiModel,
-      apiKey: async () => currentKey(parts.secrets, PRIMARY_KEY),
+      apiKey: async () => currentKey(dependencies.secrets, PRIMARY_KEY),
     };
   }
   const isByKey = openAiApiKey !== undefined;
@@ -136,19 +141,20 @@ function primaryOf(settings: Settings, parts: ModelDependencies): ModelEndpoint 
     model: settings.azureOpenAiDeployment ?? '',
     credential: isByKey ? 'key' : 'token',
     apiKey: isByKey
-      ? async () => currentKey(parts.secrets, PRIMARY_KEY)
-      : identityTokens(parts.credential),
+      ? async () => currentKey(dependencies.secrets, PRIMARY_KEY)
+      : identityTokens(dependencies.credential),
   };
 }
 
-function fallbackOf(fallback: ModelFallback, parts: ModelDependencies): ModelEndpoint {
+function fallbackOf(fallback: ModelFallback, dependencies: ModelDependencies): ModelEndpoint {
   const { name, apiKey, apiKeySecret } = fallback;
   const isByKey = apiKey !== undefined || apiKeySecret !== undefined;
   const credential = {
     credential: isByKey ? ('key' as const) : ('token' as const),
     apiKey: isByKey
-      ? async () => apiKey ?? currentKey(parts.secrets, { secret: apiKeySecret, setting: name })
-      : identityTokens(parts.credential),
+      ? async () =>
+          apiKey ?? currentKey(dependencies.secrets, { secret: apiKeySecret, setting: name })
+      : identityTokens(dependencies.credential),
   };
   if ('baseUrl' in fallback) {
     const { baseUrl, model } = fallback;
@@ -166,7 +172,7 @@ function isSameList(list: readonly ModelEndpoint[], other: readonly ModelEndpoin
 
 function isSameEndpoint(one: ModelEndpoint, other: ModelEndpoint | undefined): boolean {
   return (['kind', 'baseUrl', 'model', 'credential'] as const).every(
-    (name) => one[name] === other?.[name],
+    (field) => one[field] === other?.[field],
   );
 }
 
@@ -175,13 +181,13 @@ const PRIMARY_KEY = {
   setting: VARIABLES.openAiApiKey.name,
 } as const;
 
-interface KeyPlace {
+interface KeyLocation {
   readonly secret: string | undefined;
-  /** What an operator calls it. */
+  /** The setting's name for error messages. */
   readonly setting: string;
 }
 
-function currentKey(secrets: Secrets, { secret, setting }: KeyPlace): string {
+function currentKey(secrets: Secrets, { secret, setting }: KeyLocation): string {
   const key = secret === undefined ? undefined : secrets.get(secret);
   if (key !== undefined) return key;
   throw new ServiceError(
@@ -190,14 +196,49 @@ function currentKey(secrets: Secrets, { secret, setting }: KeyPlace): string {
   );
 }
 
-/** Made with the first call: a token is of no use before. */
+/** Loads the identity package with the first call, because nothing needs a token before. */
 function identityTokens(credential: () => Promise<TokenCredential>): () => Promise<string> {
-  let tokens: (() => Promise<string>) | undefined;
+  let getToken: (() => Promise<string>) | undefined;
   return async () => {
-    if (tokens === undefined) {
+    if (getToken === undefined) {
       const { getBearerTokenProvider } = await import('@azure/identity');
-      tokens = getBearerTokenProvider(await credential(), AZURE_OPENAI_SCOPE);
+      getToken = getBearerTokenProvider(await credential(), AZURE_OPENAI_SCOPE);
     }
-    return tokens();
+    return getToken();
+  };
+}
+
+/** A model that can be replaced while calls are in flight. */
+interface SwappableModel extends ResilientModel {
+  /** New calls use `next`; calls in flight finish on the model that they started on. */
+  replace(next: ResilientModel): void;
+}
+
+function createSwappableModel(first: ResilientModel): SwappableModel {
+  let current = first;
+  return {
+    complete: (request, call) => current.complete(request, call),
+    stream: (request, call) => current.stream(request, call),
+    endpoints: () => current.endpoints(),
+    replace(next) {
+      current = next;
+    },
+  };
+}
+
+/**
+ * The model before any endpoint is configured: every call fails.
+ *
+ * @param explain throws the error that callers receive
+ */
+function createUnconfiguredModel(explain: () => void): ResilientModel {
+  function fail(): never {
+    explain();
+    throw new TypeError('Cannot call the unconfigured model: it must be replaced first');
+  }
+  return {
+    complete: async () => fail(),
+    stream: () => ({ [Symbol.asyncIterator]: () => ({ next: async () => fail() }) }),
+    endpoints: () => [],
   };
 }

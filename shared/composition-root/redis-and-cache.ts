@@ -11,23 +11,23 @@ import { createRedisCircuit, REDIS_CIRCUIT_DEFAULTS } from '../redis/redis-circu
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface RedisDependencies {
+interface RedisDependencies {
   readonly settings: Settings;
   readonly secrets: Secrets;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
-/** What all instances share: the buckets of the limits, and the texts of the cache. */
+/** What all instances share: the buckets of the limits and the entries of the cache. */
 export interface SharedRedis extends SharedBuckets {
   readonly texts: TextStore;
 }
 
-/** The Redis that the settings name. Its token is asked for with each call, so that it can change. */
+/** The configured Redis, or undefined. Its token is read for each command, so it can be rotated. */
 export async function createSharedRedis(
-  parts: RedisDependencies,
+  dependencies: RedisDependencies,
 ): Promise<SharedRedis | undefined> {
-  const { settings, secrets, clock, telemetry } = parts;
+  const { settings, secrets, clock, telemetry } = dependencies;
   const { upstashRedisUrl: url } = settings;
   if (url === undefined) return undefined;
   const [{ createRedisClient }, { createRedisBuckets }] = await Promise.all([
@@ -35,47 +35,47 @@ export async function createSharedRedis(
     import('../rate-limit/redis-bucket-store.ts'),
   ]);
   const { timeoutMs } = settings.redis;
-  const client = latest(
+  const client = recreateOnChange(
     () => currentToken(secrets),
     (token) => createRedisClient({ url, token, timeoutMs }),
   );
-  const guard = createRedisCircuit({
+  const circuit = createRedisCircuit({
     ...REDIS_CIRCUIT_DEFAULTS,
-    budgetMs: timeoutMs,
+    timeoutMs,
     ping: async () => client().ping(),
     clock,
     telemetry,
   });
-  // A connection that is there when the first request comes saves it the handshake.
+  // Opens a connection now, which saves the first request the TLS handshake.
   void Promise.resolve()
     .then(() => client().ping())
     .catch(() => undefined);
   return {
-    guard: (work) => guard.run(work),
-    state: () => guard.state(),
+    execute: (command) => circuit.execute(command),
+    state: () => circuit.state(),
     texts: {
       get: async (key) => client().get(key),
       set: async (key, value, options) => client().set(key, value, options),
     },
     bucketsOf(policy) {
-      const buckets = latest(client, (redis) =>
-        createRedisBuckets({ ...policy, redis, prefix: 'limits' }),
+      const buckets = recreateOnChange(client, (redis) =>
+        createRedisBuckets({ ...policy, redis, prefix: 'limits', clock }),
       );
       return {
         take: async (key, amount) => buckets().take(key, amount),
-        correct: async (key, amount) => buckets().correct(key, amount),
+        adjust: async (key, amount) => buckets().adjust(key, amount),
       };
     },
   };
 }
 
-/** What was made of the latest key, made again only when the key is another one. */
-function latest<Key, Made>(keyOf: () => Key, make: (key: Key) => Made): () => Made {
-  let known: { readonly key: Key; readonly made: Made } | undefined;
+/** Caches what was created for the current key and creates it again when the key changes. */
+function recreateOnChange<Key, Value>(keyOf: () => Key, create: (key: Key) => Value): () => Value {
+  let current: { readonly key: Key; readonly value: Value } | undefined;
   return () => {
     const key = keyOf();
-    if (known === undefined || known.key !== key) known = { key, made: make(key) };
-    return known.made;
+    if (current === undefined || current.key !== key) current = { key, value: create(key) };
+    return current.value;
   };
 }
 
@@ -83,27 +83,27 @@ function currentToken(secrets: Secrets): string {
   const { name, vaultName } = VARIABLES.upstashRedisToken;
   const token = secrets.get(vaultName);
   if (token !== undefined) return token;
-  throw new ServiceError('config_unavailable', `Cannot ask Redis: ${name} is not set`);
+  throw new ServiceError('config_unavailable', `Cannot use Redis: ${name} is not set`);
 }
 
-export interface CacheDependencies {
+interface CacheDependencies {
   readonly settings: Settings;
   readonly redis: SharedRedis | undefined;
   readonly clock: Clock;
 }
 
 export interface ConfiguredCache {
-  readonly answers: ResponseCache;
-  /** Resolves when what was to be written to Redis is written, or has failed. */
+  readonly responseCache: ResponseCache;
+  /** Resolves when all pending writes to Redis have ended, successfully or not. */
   flush(): Promise<void>;
 }
 
-/** A long answer in any script; what is longer is asked for again. */
+/** Holds a long answer in any script; longer answers are not cached. */
 const MAX_ENTRY_BYTES = 65_536;
-/** Writes to Redis under way at once; those on top stay in the process. */
+/** Concurrent writes to Redis; further entries stay in the process. */
 const MAX_PENDING_WRITES = 100;
 
-/** The cache as the settings say, or undefined where it is turned off. */
+/** The cache by the settings, or undefined if it is disabled. */
 export function createConfiguredCache({
   settings,
   redis,
@@ -112,19 +112,15 @@ export function createConfiguredCache({
   const { ttlSeconds, maxEntries, maxBytes } = settings.cache;
   if (ttlSeconds === 0) return undefined;
   const common = { ttlMs: ttlSeconds * 1_000, maxEntryBytes: MAX_ENTRY_BYTES, clock };
-  const near = createMemoryStore({ ...common, maxEntries, maxBytes });
+  const local = createMemoryStore({ ...common, maxEntries, maxBytes });
   if (redis === undefined) {
     return {
-      answers: createResponseCache({ ...common, cache: near }),
+      responseCache: createResponseCache({ ...common, store: local }),
       flush: async () => undefined,
     };
   }
-  const far = createRedisStore({
-    ...common,
-    redis: redis.texts,
-    guard: redis.guard,
-    prefix: 'cache:',
-  });
-  const cache = createTieredCacheStore({ near, far, maxPendingWrites: MAX_PENDING_WRITES });
-  return { answers: createResponseCache({ ...common, cache }), flush: () => cache.flush() };
+  const { texts, execute } = redis;
+  const remote = createRedisStore({ ...common, redis: texts, execute, prefix: 'cache:' });
+  const store = createTieredCacheStore({ local, remote, maxPendingWrites: MAX_PENDING_WRITES });
+  return { responseCache: createResponseCache({ ...common, store }), flush: () => store.flush() };
 }

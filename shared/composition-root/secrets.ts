@@ -8,42 +8,41 @@ import type { Secrets } from '../secrets/secrets.ts';
 import { createVaultSecrets } from '../secrets/vault-secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface SecretsDependencies {
+interface SecretsDependencies {
   readonly settings: Settings;
+  readonly credential: () => Promise<TokenCredential>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly telemetry: Telemetry;
 }
 
-/** Secrets from the vault that the settings name, or else from the environment. */
+/** Secrets from the configured vault, or else from the environment. */
 export async function createSecrets(
   environment: Environment,
-  parts: SecretsDependencies,
+  { settings, credential, ...dependencies }: SecretsDependencies,
 ): Promise<Secrets> {
-  const { settings, ...others } = parts;
-  const wanted = requiredSecrets(settings.modelFallbacks);
-  if (settings.azureKeyVaultUrl === undefined) {
-    return createEnvironmentSecrets({ wanted, environment });
-  }
-  const [{ createKeyVaultReader }, credential] = await Promise.all([
+  const required = requiredSecrets(settings.modelFallbacks);
+  const { azureKeyVaultUrl: vaultUrl } = settings;
+  if (vaultUrl === undefined) return createEnvironmentSecrets({ required, environment });
+  const [{ createKeyVaultReader }, identity] = await Promise.all([
     import('../secrets/key-vault.ts'),
-    lazyCredential(settings)(),
+    credential(),
   ]);
   return createVaultSecrets({
-    wanted,
+    ...dependencies,
+    required,
     environment,
-    reader: createKeyVaultReader({ vaultUrl: settings.azureKeyVaultUrl, credential }),
-    pace: {
+    reader: createKeyVaultReader({ vaultUrl, credential: identity }),
+    schedule: {
       ...DEFAULT_REFRESH_SCHEDULE,
       loadTimeoutMs: settings.secrets.loadTimeoutMs,
       refreshMs: settings.secrets.refreshMs,
       lateRefusalMs: settings.model.attemptTimeoutMs,
     },
-    ...others,
   });
 }
 
-/** The identity of the app, made when it is first needed: its packages cost a cold start. */
+/** The identity of the app, loaded on first use because its package costs a cold start. */
 export function lazyCredential({ azureClientId }: Settings): Memoized<TokenCredential> {
   return memoize(async () => {
     const { DefaultAzureCredential } = await import('@azure/identity');
@@ -53,21 +52,21 @@ export function lazyCredential({ azureClientId }: Settings): Memoized<TokenCrede
   });
 }
 
-export interface Memoized<T> {
+interface Memoized<T> {
   (): Promise<T>;
-  /** What was made, or undefined when nobody asked or it failed. */
-  made(): Promise<T | undefined>;
+  /** The existing value, or undefined if it was never created or its creation failed. */
+  peek(): Promise<T | undefined>;
 }
 
-/** Makes a thing when it is first asked for, once for all who ask, and forgets a failure. */
-export function memoize<T>(make: () => Promise<T>): Memoized<T> {
-  let making: Promise<T> | undefined;
+/** Creates a value once, on first use, for all concurrent callers. Forgets a failure. */
+export function memoize<T>(create: () => Promise<T>): Memoized<T> {
+  let pending: Promise<T> | undefined;
   function get(): Promise<T> {
-    making ??= make().catch((error: unknown) => {
-      making = undefined;
+    pending ??= create().catch((error: unknown) => {
+      pending = undefined;
       throw error;
     });
-    return making;
+    return pending;
   }
-  return Object.assign(get, { made: async () => making?.catch(() => undefined) });
+  return Object.assign(get, { peek: async () => pending?.catch(() => undefined) });
 }

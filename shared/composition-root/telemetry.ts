@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { Clock } from '../clock.ts';
 import { parseFallbacks } from '../config/model-fallbacks.ts';
 import type { Settings } from '../config/read-config.ts';
-import { type Environment, textOf, requiredSecrets } from '../config/read-variables.ts';
+import { type Environment, requiredSecrets, textOf } from '../config/read-variables.ts';
 import { type Variable, VARIABLES } from '../config/variables.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { AzureMonitor, ExportTransport } from '../telemetry/azure-monitor/start.ts';
@@ -15,7 +15,7 @@ import { observeProcess } from '../telemetry/process-metrics.ts';
 import { createRedactor, type Redact } from '../telemetry/redact.ts';
 import type { LogLevel, Telemetry } from '../telemetry/telemetry.ts';
 
-export interface TelemetryDependencies {
+interface TelemetryDependencies {
   readonly environment: Environment;
   readonly settings: Settings;
   readonly clock: Clock;
@@ -24,53 +24,53 @@ export interface TelemetryDependencies {
   readonly transport: ExportTransport | undefined;
 }
 
-/** What tells operators what happens, and where they look. */
+/** Logs, metrics and traces of the service. */
 export interface ServiceTelemetry {
   readonly telemetry: Telemetry;
   readonly metrics: MetricsRegistry;
-  /** Hides these secrets too, and sends to Application Insights as soon as they name one. */
-  begin(secrets: Secrets): Promise<void>;
-  /** Sends what waits. What is told afterwards is printed. */
+  /** Redacts these secrets too, and starts the exporter as soon as they contain a connection string. */
+  start(secrets: Secrets): Promise<void>;
+  /** Exports what is buffered. Later log lines are printed. */
   close(): Promise<void>;
 }
 
-/** Secrets of the moment and those before them; each is looked for in every text. */
-const MAX_HIDDEN = 64;
+/** Current and recent secrets; the redactor searches every text for each of them. */
+const MAX_REDACTED_SECRETS = 64;
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
-/** Telemetry that begins on the console and goes on to Application Insights once that is known. */
-export function createServiceTelemetry(parts: TelemetryDependencies): ServiceTelemetry {
-  const { environment, settings, clock, writeLog } = parts;
+/** Logs to the console until a connection string is known, then to Application Insights. */
+export function createServiceTelemetry(dependencies: TelemetryDependencies): ServiceTelemetry {
+  const { environment, settings, clock, writeLog } = dependencies;
   const { logLevel, console: printing } = settings.telemetry;
-  let azure: AzureMonitor | undefined;
-  let isBegun = false;
-  let hidden = collectSecretValues(environment);
-  const redact = createRedactor({ secrets: () => hidden });
+  let azureMonitor: AzureMonitor | undefined;
+  let isStarted = false;
+  let secretValues = collectSecretValues(environment);
+  const redact = createRedactor({ secrets: () => secretValues });
   const print = createConsoleSink({ clock, minLevel: logLevel, write: writeLog, redact });
   const metrics = createMetricsRegistry();
   const stopObserving = observeProcess(metrics, { version: settings.appVersion });
 
   function log(record: LogRecord): void {
     if (LEVELS.indexOf(record.level) < LEVELS.indexOf(logLevel)) return;
-    azure?.log(record);
-    // Printed lines are collected by the platform: both would be the same line twice.
-    if (azure === undefined || printing === 'always') print(record);
+    azureMonitor?.log(record);
+    // The platform collects printed lines, so printing exported lines would duplicate them.
+    if (azureMonitor === undefined || printing === 'always') print(record);
   }
   const telemetry = createTelemetry({
     log,
     meter: metrics,
     tracer: {
-      startSpan: (name, options) => (azure?.tracer ?? noopTracer).startSpan(name, options),
+      startSpan: (name, options) => (azureMonitor?.tracer ?? noopTracer).startSpan(name, options),
     },
   }).with({ agent: settings.agent.name });
 
-  async function send(connectionString: string | undefined): Promise<void> {
-    if (isBegun || connectionString === undefined) return;
-    isBegun = true;
+  async function startOnce(connectionString: string | undefined): Promise<void> {
+    if (isStarted || connectionString === undefined) return;
+    isStarted = true;
     try {
-      azure = await startExporter(connectionString, { ...parts, metrics, redact });
+      azureMonitor = await startExporter(connectionString, { ...dependencies, metrics, redact });
     } catch (thrown) {
-      // Its message may hold the connection string.
+      // The message of the error may contain the connection string.
       telemetry.error('application insights not started', { cause: describeError(thrown) });
     }
   }
@@ -78,47 +78,48 @@ export function createServiceTelemetry(parts: TelemetryDependencies): ServiceTel
   return {
     telemetry,
     metrics,
-    async begin(secrets) {
-      async function learn(): Promise<void> {
-        // A key that was replaced is in use for a while, and a secret for longer.
-        const known = new Set([...collectSecretValues(environment, secrets), ...hidden]);
-        hidden = [...known].slice(0, MAX_HIDDEN);
-        await send(secrets.get(VARIABLES.appInsightsConnectionString.vaultName));
+    async start(secrets) {
+      async function update(): Promise<void> {
+        // Calls in flight still use replaced secrets, so those stay redacted.
+        const values = new Set([...collectSecretValues(environment, secrets), ...secretValues]);
+        secretValues = [...values].slice(0, MAX_REDACTED_SECRETS);
+        await startOnce(secrets.get(VARIABLES.appInsightsConnectionString.vaultName));
       }
-      await learn();
-      secrets.onChange(() => void learn());
+      await update();
+      secrets.onChange(() => void update());
     },
     async close() {
       stopObserving();
-      const last = azure;
-      azure = undefined;
-      await last?.close();
+      const closing = azureMonitor;
+      azureMonitor = undefined;
+      await closing?.close();
     },
   };
 }
 
-export interface ExporterDependencies extends TelemetryDependencies {
+interface ExporterDependencies extends TelemetryDependencies {
   readonly metrics: MetricsRegistry;
   readonly redact: Redact;
 }
 
-/** Where the resource takes no keys, it says so in the same words as to the platform. */
-const BY_IDENTITY = /(?:^|;)\s*Authorization\s*=\s*AAD\s*(?:;|$)/i;
+/** The platform's own setting for a resource that does not accept keys. */
+const AAD_AUTHENTICATION = /(?:^|;)\s*Authorization\s*=\s*AAD\s*(?:;|$)/i;
 
-/** The packages that send cost a cold start, so they are loaded where there is something to send to. */
-export async function startExporter(
+/** Loads the exporter only if it is needed, because its packages cost a cold start. */
+async function startExporter(
   connectionString: string,
   { settings, credential, transport, metrics, redact }: ExporterDependencies,
 ): Promise<AzureMonitor> {
-  const byIdentity = BY_IDENTITY.test(settings.appInsightsAuthentication ?? '');
+  const usesIdentity = AAD_AUTHENTICATION.test(settings.appInsightsAuthentication ?? '');
   const [{ startAzureMonitor }, identity] = await Promise.all([
     import('../telemetry/azure-monitor/start.ts'),
-    byIdentity ? credential() : undefined,
+    usesIdentity ? credential() : undefined,
   ]);
   return startAzureMonitor({
     connectionString,
     credential: identity,
     samplingRatio: settings.telemetry.samplingRatio,
+    liveMetrics: settings.telemetry.liveMetrics,
     service: { name: settings.agent.name, version: settings.appVersion, instance: hostname() },
     registry: metrics,
     redact,
@@ -126,23 +127,20 @@ export async function startExporter(
   });
 }
 
-/** The part of a storage connection string that opens the account. */
+/** The secret part of a storage connection string. */
 const ACCOUNT_KEY = /AccountKey=([^;]+)/;
 
-/** Every secret that this process holds at the moment, to be hidden wherever text leaves it. */
-export function collectSecretValues(
-  environment: Environment,
-  secrets?: Secrets,
-): readonly string[] {
+/** Every secret value that this process holds, for redaction. */
+function collectSecretValues(environment: Environment, secrets?: Secrets): readonly string[] {
   const variables = Object.values<Variable>(VARIABLES).filter(({ secret }) => secret === true);
   const texts = variables.map(({ name }) => textOf(environment, name));
   const fallbacks = textOf(environment, VARIABLES.modelFallbacks.name);
-  const keys = (parseFallbacks(fallbacks === '' ? '[]' : fallbacks) ?? []).map(
+  const fallbackKeys = (parseFallbacks(fallbacks === '' ? '[]' : fallbacks) ?? []).map(
     ({ apiKey }) => apiKey,
   );
-  const known = requiredSecrets(fallbacks === '' ? undefined : fallbacks);
-  const values = known.map(({ name }) => secrets?.get(name));
+  const required = requiredSecrets(fallbacks === '' ? undefined : fallbacks);
+  const vaultValues = required.map(({ name }) => secrets?.get(name));
   const accountKeys = texts.map((text) => ACCOUNT_KEY.exec(text)?.[1]);
-  const all = [...texts, ...keys, ...values, ...accountKeys];
+  const all = [...texts, ...fallbackKeys, ...vaultValues, ...accountKeys];
   return [...new Set(all)].filter((value): value is string => Boolean(value));
 }

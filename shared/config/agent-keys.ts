@@ -2,15 +2,15 @@ import * as z from 'zod';
 import { agentSchema } from './agent-schema.ts';
 import { expectedOf } from './schema-fields.ts';
 
-/** One key of agent.toml that holds a value. */
+/** One key of agent.toml. */
 export interface AgentKey {
-  /** Section, nested sections and key, as they are written in the file. */
+  /** Sections and key, as written in the file. */
   readonly path: readonly string[];
   /** The environment variable that overrides it. */
   readonly variable: string;
   readonly schema: z.ZodType;
-  /** What would be accepted. */
-  readonly wanted: string;
+  /** The accepted values. */
+  readonly expected: string;
   readonly purpose: string;
 }
 
@@ -18,7 +18,7 @@ export function listAgentKeys(): readonly AgentKey[] {
   return keysBelow(agentSchema, []);
 }
 
-/** The section at a path, or undefined where there is none. */
+/** The section at a path, or undefined. */
 export function sectionAt(path: readonly string[]): z.ZodObject | undefined {
   let section: z.ZodObject = agentSchema;
   for (const name of path) {
@@ -39,19 +39,19 @@ function keysBelow(section: z.ZodObject, path: readonly string[]): AgentKey[] {
         path: own,
         variable: `AGENT__${own.map((part) => part.toUpperCase()).join('__')}`,
         schema,
-        wanted: expectedOf.get(schema)?.wanted ?? 'a value of the documented type',
+        expected: expectedOf.get(schema)?.expected ?? 'a value of the documented type',
         purpose: schema.description ?? '',
       },
     ];
   });
 }
 
-/** A name of agent.toml as the code writes it: `max_request_bytes` is `maxRequestBytes`. */
-export type CamelName<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+/** An agent.toml name in camel case: `max_request_bytes` is `maxRequestBytes`. */
+type CamelName<Name extends string> = Name extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<CamelName<Tail>>}`
   : Name;
 
-/** The same tree with the names of the code; only plain tables are walked. */
+/** The same tree with camel case names. */
 export type CamelKeys<Tree> = Tree extends readonly unknown[]
   ? Tree
   : Tree extends object
@@ -62,13 +62,13 @@ export function toCamelName(name: string): string {
   return name.replaceAll(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
 }
 
-/** What editors know of agent.toml: the text of agent.schema.json at the root. */
+/** The text of agent.schema.json, which editors use to validate agent.toml. */
 export function agentJsonSchema(): string {
   const schema = z.toJSONSchema(agentSchema, {
     target: 'draft-7',
     io: 'input',
     override({ jsonSchema }) {
-      // A section that is left out has the defaults of its keys.
+      // An absent section has the defaults of its keys.
       delete jsonSchema.required;
     },
   });

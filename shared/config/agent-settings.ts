@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { type AgentKey, type CamelKeys, listAgentKeys, toCamelName } from './agent-keys.ts';
 import type { agentSchema } from './agent-schema.ts';
+import { parseJson } from '../json.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { type Environment, textOf } from './read-variables.ts';
 import {
@@ -13,19 +14,19 @@ import {
 } from './agent-toml.ts';
 import type { SettingSource } from './variables.ts';
 
-/** Everything that agent.toml can say, in the names of the code, defaults filled in. */
+/** The settings of agent.toml in camel case, with defaults. */
 export type AgentSettings = CamelKeys<z.output<typeof agentSchema>>;
 
-export interface AgentReading {
-  /** Complete only where there is no problem. */
+interface AgentSettingsResult {
+  /** Complete only if there are no problems. */
   readonly settings: AgentSettings;
   /** By dotted key, such as `limits.max_request_bytes`. */
   readonly sources: ReadonlyMap<string, SettingSource>;
   readonly problems: readonly ConfigProblem[];
 }
 
-/** Reads the file, then what the environment overrides. Names every problem of both. */
-export function readAgentSettings(environment: Environment, text: string): AgentReading {
+/** Reads the file and the overriding environment variables. Reports every problem of both. */
+export function readAgentSettings(environment: Environment, text: string): AgentSettingsResult {
   const parsed = parseToml(text);
   const table = 'table' in parsed ? parsed.table : {};
   const problems = 'problem' in parsed ? [parsed.problem] : unknownKeys(text, table);
@@ -33,21 +34,21 @@ export function readAgentSettings(environment: Environment, text: string): Agent
   const settings = {};
   const sources = new Map<string, SettingSource>();
   for (const key of listAgentKeys()) {
-    const found = find(key, { environment, table });
-    sources.set(key.path.join('.'), found.source);
-    const reading = key.schema.safeParse(found.value);
-    if (reading.success) {
-      put(settings, { path: key.path.map(toCamelName), value: reading.data });
+    const resolved = resolve(key, { environment, table });
+    sources.set(key.path.join('.'), resolved.source);
+    const result = key.schema.safeParse(resolved.value);
+    if (result.success) {
+      setAt(settings, { path: key.path.map(toCamelName), value: result.data });
     } else {
-      const isVariable = found.source === 'environment';
+      const isVariable = resolved.source === 'environment';
       const setting = isVariable ? key.variable : describeLine(text, key.path);
-      problems.push({ setting, wanted: key.wanted });
+      problems.push({ setting, expected: key.expected });
     }
   }
   return { settings: settings as AgentSettings, sources, problems };
 }
 
-interface FoundSetting {
+interface ResolvedSetting {
   readonly value: unknown;
   readonly source: SettingSource;
 }
@@ -57,9 +58,9 @@ interface SettingSources {
   readonly table: TomlTable;
 }
 
-function find(key: AgentKey, { environment, table }: SettingSources): FoundSetting {
+function resolve(key: AgentKey, { environment, table }: SettingSources): ResolvedSetting {
   const text = textOf(environment, key.variable);
-  if (text !== '') return { value: fromText(key.schema, text), source: 'environment' };
+  if (text !== '') return { value: parseVariable(key.schema, text), source: 'environment' };
   const value = valueAt(table, key.path);
   return value === undefined ? { value, source: 'default' } : { value, source: 'agent.toml' };
 }
@@ -73,8 +74,8 @@ function valueAt(table: TomlTable, path: readonly string[]): unknown {
   return current;
 }
 
-/** What a variable means for this key; text that means nothing stays text and is refused as such. */
-function fromText(schema: z.ZodType, text: string): unknown {
+/** Converts a variable to the type of its key; invalid text stays text and fails validation. */
+function parseVariable(schema: z.ZodType, text: string): unknown {
   const base = innermost(schema);
   if (base instanceof z.ZodNumber) {
     return /^-?\d{1,15}(?:\.\d{1,15})?$/.test(text) ? Number(text) : text;
@@ -82,7 +83,14 @@ function fromText(schema: z.ZodType, text: string): unknown {
   if (base instanceof z.ZodBoolean && (text === 'true' || text === 'false')) {
     return text === 'true';
   }
+  if (base instanceof z.ZodArray) return parseList(text);
   return text;
+}
+
+/** A JSON array, or the items separated by commas. */
+function parseList(text: string): unknown {
+  if (text.startsWith('[')) return parseJson(text) ?? text;
+  return text.split(',').map((item) => item.trim());
 }
 
 function innermost(schema: z.ZodType): z.ZodType {
@@ -91,8 +99,8 @@ function innermost(schema: z.ZodType): z.ZodType {
   return inner instanceof z.ZodType ? innermost(inner) : schema;
 }
 
-/** Paths come from the schema, never from the file. */
-function put(
+/** Paths come from the schema, never from the file, so they contain no `__proto__`. */
+function setAt(
   tree: Record<string, unknown>,
   { path, value }: { readonly path: readonly string[]; readonly value: unknown },
 ): void {
@@ -102,5 +110,5 @@ function put(
     return;
   }
   const branch = (tree[name] ??= {}) as Record<string, unknown>;
-  put(branch, { path: rest, value });
+  setAt(branch, { path: rest, value });
 }

@@ -1,15 +1,15 @@
 export interface ConfigProblem {
   readonly setting: string;
-  /** What would be accepted. Never the value that was found. */
-  readonly wanted: string;
+  /** The accepted values. Never the current value. */
+  readonly expected: string;
 }
 
-/** All problems of a configuration at once, by name. */
+/** All problems of a configuration, by setting. */
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {
-    const list = problems.map(({ setting, wanted }) => `${setting} must be ${wanted}`);
+    const list = problems.map(({ setting, expected }) => `${setting} must be ${expected}`);
     super(`Cannot start with these settings: ${list.join('; ')}`);
     this.name = 'ConfigError';
     this.problems = problems;

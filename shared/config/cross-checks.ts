@@ -4,91 +4,101 @@ import { resolveVariable, type VariableSources } from './read-variables.ts';
 import { fallbackSecrets } from './model-fallbacks.ts';
 import { VARIABLES, type Variable } from './variables.ts';
 
-/** What no single variable can say: which model is called, and what goes together. */
-export function checkVariables(places: VariableSources): ConfigProblem[] {
-  return [...checkModel(places), ...checkFallbacks(places), ...checkPairs(places)];
+/** Checks that involve several variables: the choice of the model, and dependent settings. */
+export function checkVariables(sources: VariableSources): ConfigProblem[] {
+  return [...checkModel(sources), ...checkFallbacks(sources), ...checkPairs(sources)];
 }
 
-/** Pairs of which one bounds the other. */
-export function checkOrder({ model }: AgentSettings): ConfigProblem[] {
+/** Checks pairs of settings where one limits the other. */
+export function checkOrder({ model, output, tools }: AgentSettings): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   if (model.breakerWindowSize < model.breakerFailures) {
-    const wanted = 'at least model.breaker_failures, or the circuit never opens';
-    problems.push({ setting: 'model.breaker_window_size', wanted });
+    const expected = 'at least model.breaker_failures, or the circuit never opens';
+    problems.push({ setting: 'model.breaker_window_size', expected: expected });
   }
   if (model.backoffMaxMs < model.backoffInitialMs) {
-    problems.push({ setting: 'model.backoff_max_ms', wanted: 'at least model.backoff_initial_ms' });
+    problems.push({
+      setting: 'model.backoff_max_ms',
+      expected: 'at least model.backoff_initial_ms',
+    });
+  }
+  if (tools.enabled.includes('http_fetch') && tools.httpAllowedHosts.length === 0) {
+    const expected = 'at least one host while tools.enabled has http_fetch';
+    problems.push({ setting: 'tools.http_allowed_hosts', expected });
+  }
+  if (output.format === 'json_schema' && output.schema === undefined) {
+    problems.push({ setting: 'output.schema', expected: 'set while output.format is json_schema' });
   }
   return problems;
 }
 
-function checkModel(places: VariableSources): ConfigProblem[] {
+function checkModel(sources: VariableSources): ConfigProblem[] {
   const { openAiApiKey, openAiBaseUrl, azureOpenAiEndpoint, azureOpenAiDeployment } = VARIABLES;
-  if (!isSet(azureOpenAiEndpoint, places)) {
-    const wanted = `a key, or ${azureOpenAiEndpoint.name} for Azure OpenAI by managed identity`;
-    return requireSet(openAiApiKey, { wanted, places });
+  if (!isSet(azureOpenAiEndpoint, sources)) {
+    const expected = `a key, or ${azureOpenAiEndpoint.name} for Azure OpenAI by managed identity`;
+    return requireSet(openAiApiKey, { expected, sources });
   }
   const problems = requireSet(azureOpenAiDeployment, {
-    wanted: 'the name of a model deployment',
-    places,
+    expected: 'the name of a model deployment',
+    sources,
   });
-  if (isSet(openAiBaseUrl, places)) {
-    const wanted = `unset while ${azureOpenAiEndpoint.name} is set`;
-    problems.unshift({ setting: openAiBaseUrl.name, wanted });
+  if (isSet(openAiBaseUrl, sources)) {
+    const expected = `unset while ${azureOpenAiEndpoint.name} is set`;
+    problems.unshift({ setting: openAiBaseUrl.name, expected: expected });
   }
   return problems;
 }
 
-function checkFallbacks(places: VariableSources): ConfigProblem[] {
+function checkFallbacks(sources: VariableSources): ConfigProblem[] {
   const { modelFallbacks, azureKeyVaultUrl } = VARIABLES;
-  const secrets = fallbackSecrets(resolveVariable(modelFallbacks, places).text);
-  if (secrets.length === 0 || isSet(azureKeyVaultUrl, places)) return [];
-  const wanted = `set while ${modelFallbacks.name} names an "apiKeySecret"`;
-  return [{ setting: azureKeyVaultUrl.name, wanted }];
+  const secrets = fallbackSecrets(resolveVariable(modelFallbacks, sources).text);
+  if (secrets.length === 0 || isSet(azureKeyVaultUrl, sources)) return [];
+  const expected = `set while ${modelFallbacks.name} names an "apiKeySecret"`;
+  return [{ setting: azureKeyVaultUrl.name, expected: expected }];
 }
 
-/** Settings of which one is of no use without the other. */
-function checkPairs(places: VariableSources): ConfigProblem[] {
+/** Checks settings that are only useful together. */
+function checkPairs(sources: VariableSources): ConfigProblem[] {
   const { storageBlobUri, storageQueueUri, upstashRedisUrl, upstashRedisToken } = VARIABLES;
   return [
-    ...requireBoth(storageBlobUri, { other: storageQueueUri, places }),
-    // With a vault a missing token is trouble of Redis, which a chat outlives, and so not told here.
-    ...(isSet(VARIABLES.azureKeyVaultUrl, places)
+    ...requireBoth(storageBlobUri, { other: storageQueueUri, sources }),
+    // With a vault, a missing token makes Redis unavailable, which chats survive; not an error here.
+    ...(isSet(VARIABLES.azureKeyVaultUrl, sources)
       ? []
-      : requireBoth(upstashRedisUrl, { other: upstashRedisToken, places })),
+      : requireBoth(upstashRedisUrl, { other: upstashRedisToken, sources })),
   ];
 }
 
 interface Pair {
   readonly other: Variable;
-  readonly places: VariableSources;
+  readonly sources: VariableSources;
 }
 
-function requireBoth(one: Variable, { other, places }: Pair): ConfigProblem[] {
-  if (isSet(one, places) === isSet(other, places)) return [];
-  const [there, missing] = isSet(one, places) ? [one, other] : [other, one];
-  return [{ setting: missing.name, wanted: `set while ${there.name} is set` }];
+function requireBoth(one: Variable, { other, sources }: Pair): ConfigProblem[] {
+  if (isSet(one, sources) === isSet(other, sources)) return [];
+  const [present, missing] = isSet(one, sources) ? [one, other] : [other, one];
+  return [{ setting: missing.name, expected: `set while ${present.name} is set` }];
 }
 
 interface Requirement {
-  readonly wanted: string;
-  readonly places: VariableSources;
+  readonly expected: string;
+  readonly sources: VariableSources;
 }
 
-/** Says where the value was looked for, so that nobody searches in the wrong place. */
-function requireSet(variable: Variable, { wanted, places }: Requirement): ConfigProblem[] {
+/** The message names each source that was searched. */
+function requireSet(variable: Variable, { expected, sources }: Requirement): ConfigProblem[] {
   const { name, vaultName } = variable;
-  const { secrets } = places;
-  if (isSet(variable, places)) return [];
-  // Nothing is missed while a vault that may hold it has not been asked.
-  if (isSet(VARIABLES.azureKeyVaultUrl, places) && secrets === undefined) return [];
-  const reason = vaultName === undefined ? undefined : secrets?.whyMissing(vaultName);
-  if (reason === undefined) return [{ setting: name, wanted }];
-  const looked = `Key Vault secret ${vaultName ?? ''}: ${reason}; environment: unset`;
-  return [{ setting: name, wanted: `${wanted} (${looked})` }];
+  const { secrets } = sources;
+  if (isSet(variable, sources)) return [];
+  // Not an error until the vault, which may hold the value, was read.
+  if (isSet(VARIABLES.azureKeyVaultUrl, sources) && secrets === undefined) return [];
+  const reason = vaultName === undefined ? undefined : secrets?.missingReason(vaultName);
+  if (reason === undefined) return [{ setting: name, expected: expected }];
+  const searched = `Key Vault secret ${vaultName ?? ''}: ${reason}; environment: unset`;
+  return [{ setting: name, expected: `${expected} (${searched})` }];
 }
 
-function isSet(variable: Variable, places: VariableSources): boolean {
-  const { source } = resolveVariable(variable, places);
+function isSet(variable: Variable, sources: VariableSources): boolean {
+  const { source } = resolveVariable(variable, sources);
   return source !== 'unset' && source !== 'default';
 }

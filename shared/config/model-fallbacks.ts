@@ -4,7 +4,7 @@ import { parseJson } from '../json.ts';
 const urlSchema = z.string().transform((text, context) => {
   const url = readPlainUrl(text, ['http:', 'https:']);
   if (url !== undefined) return url;
-  context.addIssue('must be a plain address');
+  context.addIssue('must be a plain URL');
   return z.NEVER;
 });
 const key = {
@@ -35,18 +35,18 @@ const fallbacksSchema = z
   .max(8)
   .refine((list) => new Set(list.map((one) => one.name)).size === list.length);
 
-/** An endpoint that is asked when those before it fail. */
+/** A fallback endpoint, in failover order. */
 export type ModelFallback = z.infer<typeof fallbacksSchema>[number];
 
 export const FALLBACKS_EXPECTED =
-  'a JSON array of at most 8 objects with their own "name", and either "baseUrl" and "model" or "azureEndpoint" and "deployment", and "apiKey" or "apiKeySecret" (neither: managed identity, Azure only); addresses without credentials, query or fragment';
+  'a JSON array of at most 8 objects with their own "name", and either "baseUrl" and "model" or "azureEndpoint" and "deployment", and "apiKey" or "apiKeySecret" (neither: managed identity, Azure only); URLs without credentials, query or fragment';
 
-/** The value of MODEL_FALLBACKS, or undefined when it is not what FALLBACKS_WANTED says. */
+/** Parses MODEL_FALLBACKS; undefined if it is not as FALLBACKS_EXPECTED says. */
 export function parseFallbacks(text: string): readonly ModelFallback[] | undefined {
   return fallbacksSchema.safeParse(parseJson(text)).data;
 }
 
-/** The secrets of the vault that the fallbacks name. */
+/** The vault secrets that the fallbacks reference. */
 export function fallbackSecrets(text: string | undefined): readonly string[] {
   const fallbacks = text === undefined ? [] : (parseFallbacks(text) ?? []);
   return fallbacks.flatMap(({ apiKeySecret }) =>
@@ -55,8 +55,8 @@ export function fallbackSecrets(text: string | undefined): readonly string[] {
 }
 
 /**
- * An address without credentials, query or fragment, as the parser writes it: so that what was
- * checked is what is used. Undefined for any other text.
+ * Parses a URL without credentials, query or fragment and returns it in normalised form, so that
+ * the checked URL is the one that is used. Undefined for any other text.
  */
 export function readPlainUrl(text: string, protocols: readonly string[]): string | undefined {
   const url = /[\s?#]/.test(text) ? null : URL.parse(text);

@@ -5,25 +5,25 @@ import { type Environment, readVariableSettings, type VariableSettings } from '.
 import type { SettingSource } from './variables.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 
-/** Everything that can be set, read and checked. */
+/** All settings, validated. */
 export type Settings = VariableSettings & AgentSettings;
 
 export interface Config {
   readonly settings: Settings;
-  /** Where each value came from, by variable or by dotted key of agent.toml. */
+  /** The source of each value, by variable or by dotted key of agent.toml. */
   readonly sources: ReadonlyMap<string, SettingSource>;
 }
 
 export interface ConfigInputs {
-  /** The text of agent.toml; without it the defaults hold. */
+  /** The text of agent.toml; the defaults apply without it. */
   readonly agentToml?: string;
-  /** Absent while a named vault has not been asked: then nothing that it may hold is missed. */
+  /** Undefined until Key Vault was read; settings that it may provide are not missing before that. */
   readonly secrets?: Secrets;
 }
 
 /**
  * Reads agent.toml, the environment and the secrets.
- * @throws ConfigError naming all that is wrong, at once, and never a value.
+ * @throws ConfigError naming every invalid setting, without any value
  */
 export function readConfig(environment: Environment, inputs: ConfigInputs = {}): Config {
   const { problems, ...config } = inspectConfig(environment, inputs);
@@ -31,30 +31,31 @@ export function readConfig(environment: Environment, inputs: ConfigInputs = {}):
   return config;
 }
 
-/** The same for those who want to see the values beside the problems. */
+/** Like `readConfig`, but returns the problems beside the settings. */
 export function inspectConfig(
   environment: Environment,
   { agentToml = '', secrets }: ConfigInputs = {},
 ): Config & { readonly problems: readonly ConfigProblem[] } {
-  const places = { environment, secrets };
-  const variables = readVariableSettings(places);
+  const variableSources = { environment, secrets };
+  const variables = readVariableSettings(variableSources);
   const agent = readAgentSettings(environment, agentToml);
   const settings = { ...variables.settings, ...agent.settings };
   const problems = [
     ...variables.problems,
-    ...checkVariables(places),
+    ...checkVariables(variableSources),
     ...agent.problems,
-    // Values that cannot be read say nothing about how they go together.
+    // Relations between invalid values mean nothing.
     ...(agent.problems.length === 0 ? checkOrder(agent.settings) : []),
   ];
   return { settings, sources: new Map([...variables.sources, ...agent.sources]), problems };
 }
 
-/** How the storage account is to be reached, or undefined when no setting names one. */
-export type StorageSettings =
+/** How to connect to the storage account. */
+type StorageSettings =
   | { readonly kind: 'connectionString'; readonly connectionString: string }
   | { readonly kind: 'identity'; readonly blobUri: string; readonly queueUri: string };
 
+/** The configured storage account, or undefined. */
 export function storageSettings(settings: Settings): StorageSettings | undefined {
   const { storageConnection, storageBlobUri, storageQueueUri } = settings;
   if (storageBlobUri !== undefined && storageQueueUri !== undefined) {

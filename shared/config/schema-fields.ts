@@ -1,8 +1,9 @@
 import * as z from 'zod';
+import { parseJson } from '../json.ts';
 
-/** What a key of agent.toml says of itself, beside what its schema already knows. */
+/** The metadata of an agent.toml key that its schema does not contain. */
 interface FieldText {
-  /** One sentence of what for. */
+  /** One sentence: what the key is for. */
   readonly purpose: string;
 }
 
@@ -14,14 +15,13 @@ interface IntegerField extends FieldText {
   readonly unit: string;
 }
 
-/** What would be accepted, for the message about a value that is not. Kept out of the schema file. */
-export const expectedOf = z.registry<{ readonly wanted: string }>();
+/** The accepted values of each schema, for error messages. Not part of agent.schema.json. */
+export const expectedOf = z.registry<{ readonly expected: string }>();
 
 export function integer({ min, max, unit, purpose, ...field }: IntegerField) {
-  const wanted = `a whole number of ${unit} from ${min} to ${max}`;
-  return described(z.int().min(min).max(max).default(field.default), {
+  return withMetadata(z.int().min(min).max(max).default(field.default), {
     purpose: `${purpose} In ${unit}.`,
-    wanted,
+    expected: `a whole number of ${unit} from ${min} to ${max}`,
   });
 }
 
@@ -30,29 +30,27 @@ interface OptionalNumberField extends FieldText {
   readonly max: number;
 }
 
-/** A whole number that is not sent or not limited when it is absent. */
+/** A whole number; if absent, it is not sent or not limited. */
 export function optionalInteger({ min, max, unit, purpose }: Omit<IntegerField, 'default'>) {
-  const wanted = `a whole number of ${unit} from ${min} to ${max}`;
-  return described(z.int().min(min).max(max).optional(), {
+  return withMetadata(z.int().min(min).max(max).optional(), {
     purpose: `${purpose} In ${unit}.`,
-    wanted,
+    expected: `a whole number of ${unit} from ${min} to ${max}`,
   });
 }
 
 export function optionalNumber({ min, max, purpose }: OptionalNumberField) {
-  const wanted = `a number from ${min} to ${max}`;
-  return described(z.number().min(min).max(max).optional(), { purpose, wanted });
+  const expected = `a number from ${min} to ${max}`;
+  return withMetadata(z.number().min(min).max(max).optional(), { purpose, expected });
 }
 
-/** A share of a whole, from 0 to 1. */
+/** A ratio from 0 to 1. */
 export function ratio({ purpose, ...field }: FieldText & { readonly default: number }) {
-  const wanted = 'a number from 0 to 1';
-  return described(z.number().min(0).max(1).default(field.default), { purpose, wanted });
+  const expected = 'a number from 0 to 1';
+  return withMetadata(z.number().min(0).max(1).default(field.default), { purpose, expected });
 }
 
-/** Something that holds or does not. */
 export function flag({ purpose, ...field }: FieldText & { readonly default: boolean }) {
-  return described(z.boolean().default(field.default), { purpose, wanted: 'true or false' });
+  return withMetadata(z.boolean().default(field.default), { purpose, expected: 'true or false' });
 }
 
 interface TextField extends FieldText {
@@ -61,9 +59,26 @@ interface TextField extends FieldText {
 }
 
 export function text({ maxChars, purpose, ...field }: TextField) {
-  const wanted = `text of 1 to ${maxChars} characters`;
+  const expected = `text of 1 to ${maxChars} characters`;
   const schema = z.string().trim().min(1).max(maxChars).default(field.default);
-  return described(schema, { purpose, wanted });
+  return withMetadata(schema, { purpose, expected });
+}
+
+export function optionalText({ maxChars, purpose }: Omit<TextField, 'default'>) {
+  const expected = `text of 1 to ${maxChars} characters`;
+  return withMetadata(z.string().trim().min(1).max(maxChars).optional(), { purpose, expected });
+}
+
+/** A JSON object, written as text. */
+export function optionalJsonObject({ maxChars, purpose }: Omit<TextField, 'default'>) {
+  const expected = `a JSON object of at most ${maxChars} characters`;
+  const schema = z.string().max(maxChars).refine(isJsonObject, expected).optional();
+  return withMetadata(schema, { purpose, expected });
+}
+
+function isJsonObject(text: string): boolean {
+  const value = parseJson(text);
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 interface ChoiceField<Choice extends string> extends FieldText {
@@ -74,14 +89,34 @@ interface ChoiceField<Choice extends string> extends FieldText {
 export function choice<const Choice extends string>(field: ChoiceField<Choice>) {
   const { choices, purpose } = field;
   const schema = z.enum(choices).default(() => field.default);
-  return described(schema, { purpose, wanted: `one of ${choices.join(', ')}` });
+  return withMetadata(schema, { purpose, expected: `one of ${choices.join(', ')}` });
 }
 
-function described<Schema extends z.ZodType>(
+interface ListField<Item extends z.ZodType> extends FieldText {
+  readonly item: Item;
+  /** What one item is, for error messages. */
+  readonly expected: string;
+  readonly maxItems: number;
+}
+
+/** A list that is empty by default. */
+export function list<Item extends z.ZodType>(field: ListField<Item>) {
+  const { item, maxItems, purpose } = field;
+  const schema = z
+    .array(item)
+    .max(maxItems)
+    .default(() => []);
+  return withMetadata(schema, {
+    purpose,
+    expected: `a list of at most ${maxItems} items: ${field.expected}`,
+  });
+}
+
+function withMetadata<Schema extends z.ZodType>(
   schema: Schema,
-  { purpose, wanted }: { readonly purpose: string; readonly wanted: string },
+  { purpose, expected }: { readonly purpose: string; readonly expected: string },
 ): Schema {
-  const withText = schema.describe(purpose);
-  expectedOf.add(withText, { wanted });
-  return withText;
+  const described = schema.describe(purpose);
+  expectedOf.add(described, { expected });
+  return described;
 }

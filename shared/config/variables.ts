@@ -1,6 +1,6 @@
-/** A setting that only the environment has, because it differs from place to place. */
+/** An environment variable of one deployment. */
 export interface Variable {
-  /** The environment variable. */
+  /** The name of the environment variable. */
   readonly name: string;
   readonly kind: 'text' | 'url' | 'https-url' | 'fallbacks' | 'json-object';
   /** One line for docs/configuration.md. */
@@ -8,11 +8,11 @@ export interface Variable {
   readonly default?: string;
   /** Secrets are never printed, logged or described. */
   readonly secret?: true;
-  /** The secret of the vault that this variable stands in for, where a vault is named. */
+  /** The vault secret that takes precedence over this variable, if a vault is configured. */
   readonly vaultName?: string;
 }
 
-/** Every variable of the product beside those that override agent.toml: no other is read. */
+/** All environment variables of the product, besides those that override agent.toml. */
 export const VARIABLES = {
   openAiApiKey: {
     name: 'OPENAI_API_KEY',
@@ -30,14 +30,14 @@ export const VARIABLES = {
     name: 'OPENAI_MODEL',
     kind: 'text',
     default: 'gpt-5.4-mini',
-    purpose: 'Model to ask for at that endpoint.',
+    purpose: 'Model at that endpoint.',
   },
   azureOpenAiEndpoint: {
     name: 'AZURE_OPENAI_ENDPOINT',
     kind: 'url',
     vaultName: 'azure-openai-endpoint',
     purpose:
-      'Azure OpenAI resource, such as https://NAME.openai.azure.com. Chosen over OpenAI when set.',
+      'Azure OpenAI resource, such as https://NAME.openai.azure.com. Takes precedence over OpenAI.',
   },
   azureOpenAiDeployment: {
     name: 'AZURE_OPENAI_DEPLOYMENT',
@@ -49,7 +49,7 @@ export const VARIABLES = {
     name: 'MODEL_FALLBACKS',
     kind: 'fallbacks',
     secret: true,
-    purpose: 'Model endpoints that are asked, in this order, when those before them fail.',
+    purpose: 'Fallback endpoints, in failover order.',
   },
   azureKeyVaultUrl: {
     name: 'AZURE_KEY_VAULT_URL',
@@ -66,13 +66,14 @@ export const VARIABLES = {
     kind: 'json-object',
     secret: true,
     vaultName: 'caller-keys',
-    purpose: 'Who may call: names to SHA-256 of their keys. When set, nobody else gets in.',
+    purpose:
+      'Names of callers with the SHA-256 of their keys. If set, every request needs one of the keys.',
   },
   upstashRedisUrl: {
     name: 'UPSTASH_REDIS_REST_URL',
     kind: 'url',
     purpose:
-      'Upstash Redis that all instances share for limits and cache; each its own when unset.',
+      'Upstash Redis for limits and cache of all instances; each instance works alone if unset.',
   },
   upstashRedisToken: {
     name: 'UPSTASH_REDIS_REST_TOKEN',
@@ -86,18 +87,20 @@ export const VARIABLES = {
     kind: 'text',
     secret: true,
     vaultName: 'app-insights-connection-string',
-    purpose: 'Application Insights that gets traces, metrics and logs; none of them when unset.',
+    purpose:
+      'Application Insights resource for traces, metrics and logs; nothing is exported if unset.',
   },
   appInsightsAuthentication: {
     name: 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING',
     kind: 'text',
-    purpose: 'Authorization=AAD where Application Insights takes no keys: the identity is used.',
+    purpose:
+      'Authorization=AAD to export with the managed identity, for resources that do not accept keys.',
   },
   appVersion: {
     name: 'APP_VERSION',
     kind: 'text',
     default: 'unknown',
-    purpose: 'What runs, such as a commit; shown in metrics and traces.',
+    purpose: 'Version of the app, such as a commit; shown in metrics and traces.',
   },
   storageConnection: {
     name: 'AzureWebJobsStorage',
@@ -118,5 +121,5 @@ export const VARIABLES = {
   },
 } as const satisfies Record<string, Variable>;
 
-/** Where the value of a setting came from. */
+/** The source of a setting. */
 export type SettingSource = 'default' | 'agent.toml' | 'environment' | 'Key Vault' | 'unset';

@@ -1,27 +1,28 @@
 import type { Clock } from '../clock.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
+import { withTimeout } from '../resilience/abort.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 export type Status = 'ready' | 'degraded' | 'unready';
 
-/** What one part of the service can do right now. `reason` is fixed text, safe for anybody. */
+/** The current state of one part of the service. `reason` is fixed text, safe to show to any caller. */
 export interface PartStatus {
   readonly status: Status;
   readonly reason?: string;
-  /** Why, for programs, where the check says so. */
+  /** The error code, if the check provides one. */
   readonly code?: ErrorCode;
-  /** Where each of some settings came from, by name. */
+  /** The source of each setting of this part, by name. */
   readonly sources?: Readonly<Record<string, string>>;
 }
 
 export interface ReadinessReport {
-  /** unready while chat is impossible; degraded while anything else is not as it should be. */
+  /** unready: chat is impossible; degraded: any other part is not ready. */
   readonly status: Status;
   readonly chat: PartStatus;
   readonly batch: PartStatus;
   readonly secrets?: PartStatus;
-  /** Only where one is configured. */
+  /** Present if Redis is configured. */
   readonly redis?: PartStatus;
 }
 
@@ -29,17 +30,17 @@ export interface Readiness {
   report(): Promise<ReadinessReport>;
 }
 
-/** Looks at one part; may fail or hang, and never makes a paid call. */
+/** Checks one part. May reject or never settle; must not make a paid call. */
 export type Check = (signal: AbortSignal) => Promise<PartStatus>;
 
-export interface ReadinessOptions {
+interface ReadinessOptions {
   readonly checks: {
     readonly chat: Check;
     readonly batch: Check;
     readonly secrets?: Check;
     readonly redis?: Check | undefined;
   };
-  /** How long a report is given out again, so that probes cost nothing. */
+  /** How long a report is reused, so that frequent probes cost nothing. */
   readonly cacheMs: number;
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -49,12 +50,12 @@ export interface ReadinessOptions {
 export function createReadiness(options: ReadinessOptions): Readiness {
   const { checks, cacheMs, clock } = options;
   let latest: { readonly at: number; readonly report: Promise<ReadinessReport> } | undefined;
-  async function look(): Promise<ReadinessReport> {
+  async function runChecks(): Promise<ReadinessReport> {
     const [chat, batch, secrets, redis] = await Promise.all([
-      withTimeout('chat', { check: checks.chat, options }),
-      withTimeout('batch', { check: checks.batch, options }),
-      checks.secrets && withTimeout('secrets', { check: checks.secrets, options }),
-      checks.redis && withTimeout('redis', { check: checks.redis, options }),
+      runCheck('chat', { check: checks.chat, options }),
+      runCheck('batch', { check: checks.batch, options }),
+      checks.secrets && runCheck('secrets', { check: checks.secrets, options }),
+      checks.redis && runCheck('redis', { check: checks.redis, options }),
     ]);
     const others = {
       batch,
@@ -66,9 +67,9 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   return {
     report() {
       const now = clock.now();
-      // A clock that was set back must not keep an old report alive.
+      // The distance in both directions: a clock that was set back must not extend the report's life.
       const isFresh = latest !== undefined && Math.abs(now - latest.at) < cacheMs;
-      if (latest === undefined || !isFresh) latest = { at: now, report: look() };
+      if (latest === undefined || !isFresh) latest = { at: now, report: runChecks() };
       return latest.report;
     },
   };
@@ -79,32 +80,33 @@ function overall(chat: PartStatus, others: readonly PartStatus[]): Status {
   return [chat, ...others].every(({ status }) => status === 'ready') ? 'ready' : 'degraded';
 }
 
-async function withTimeout(
+async function runCheck(
   part: string,
   { check, options }: { check: Check; options: ReadinessOptions },
 ): Promise<PartStatus> {
+  const { timeoutMs, telemetry } = options;
   const abort = new AbortController();
-  const late = Promise.withResolvers<PartStatus>();
-  const timer = setTimeout(() => {
-    abort.abort();
-    options.telemetry.warn('readiness check timed out', { part, timeoutMs: options.timeoutMs });
-    late.resolve({ status: 'unready', reason: 'the check did not answer in time' });
-  }, options.timeoutMs);
   try {
-    return await Promise.race([check(abort.signal), late.promise]);
+    const timeout = { timeoutMs, onTimeout: () => new CheckTimeoutError('The check timed out') };
+    return await withTimeout(check(abort.signal), timeout);
   } catch (error) {
-    options.telemetry.warn('readiness check failed', { part, cause: describeError(error) });
-    // Its message is made for callers; that of any other error is not.
+    abort.abort();
+    if (error instanceof CheckTimeoutError) {
+      telemetry.warn('readiness check timed out', { part, timeoutMs });
+      return { status: 'unready', reason: 'the check timed out' };
+    }
+    telemetry.warn('readiness check failed', { part, cause: describeError(error) });
+    // Only messages of ServiceError are safe to show to callers.
     if (error instanceof ServiceError) {
       return { status: 'unready', code: error.code, reason: error.message };
     }
     return { status: 'unready', reason: 'the check failed' };
-  } finally {
-    clearTimeout(timer);
   }
 }
 
-/** What is known of one model endpoint from the calls that were made anyway. */
+class CheckTimeoutError extends Error {}
+
+/** The state of one model endpoint, as seen from regular calls. */
 export interface ObservedEndpoint {
   readonly name: string;
   readonly circuit: 'closed' | 'open' | 'half-open';
@@ -115,19 +117,19 @@ export interface ObservedEndpoint {
   readonly lastFailureCode?: ErrorCode | undefined;
 }
 
-/** Failures that time does not heal: the endpoint is of no use until somebody acts. */
+/** Failures that persist until an operator acts. */
 const NEEDS_OPERATOR: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
   'upstream_auth',
   'upstream_misconfigured',
   'upstream_quota',
 ]);
 
-/** Judges chat by its endpoints' circuits: a look that costs nothing and calls nobody. */
+/** Derives the state of chat from its endpoints' circuits, without calling any of them. */
 export function chatStatus(endpoints: readonly ObservedEndpoint[], now: number): PartStatus {
   const usable = endpoints.filter((endpoint) => isEndpointUsable(endpoint, now));
-  if (usable.length === 0) return { status: 'unready', reason: 'no model endpoint is in use' };
+  if (usable.length === 0) return { status: 'unready', reason: 'no model endpoint is available' };
   if (usable.length === endpoints.length) return { status: 'ready' };
-  return { status: 'degraded', reason: 'a model endpoint is out of use' };
+  return { status: 'degraded', reason: 'a model endpoint is unavailable' };
 }
 
 function isEndpointUsable(endpoint: ObservedEndpoint, now: number): boolean {

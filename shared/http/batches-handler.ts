@@ -34,13 +34,13 @@ export async function handleCreateBatch(
   context: CallerContext,
   dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
-  const wanted = parseRequest(createSchema, await context.readJson());
-  const { desk } = await dependencies.batch();
-  const view = await desk.create({
+  const body = parseRequest(createSchema, await context.readJson());
+  const { batches: service } = await dependencies.batch();
+  const view = await service.create({
     owner: context.callerId,
-    inputFileId: wanted.input_file_id,
-    endpoint: wanted.endpoint,
-    metadata: wanted.metadata ?? null,
+    inputFileId: body.input_file_id,
+    endpoint: body.endpoint,
+    metadata: body.metadata ?? null,
   });
   return batchResponse(view);
 }
@@ -52,10 +52,10 @@ export async function handleListBatches(
 ): Promise<PlainResponse> {
   await assertNoBody(context);
   const { query } = context.request;
-  const asked = { after: query.get('after') ?? undefined, limit: query.get('limit') ?? undefined };
-  const { after, limit } = parseRequest(listSchema, asked);
-  const { desk } = await dependencies.batch();
-  const { batches, hasMore } = await desk.list(context.callerId, { after, limit });
+  const page = { after: query.get('after') ?? undefined, limit: query.get('limit') ?? undefined };
+  const { after, limit } = parseRequest(listSchema, page);
+  const { batches: service } = await dependencies.batch();
+  const { batches, hasMore } = await service.list(context.callerId, { after, limit });
   return jsonResponse({
     object: 'list',
     data: batches.map(toOpenAiBatch),
@@ -71,8 +71,8 @@ export async function handleGetBatch(
   dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
   const id = await routeId(context);
-  const { desk } = await dependencies.batch();
-  return batchResponse(await desk.view(id, context.callerId));
+  const { batches: service } = await dependencies.batch();
+  return batchResponse(await service.view(id, context.callerId));
 }
 
 /** POST /v1/batches/{id}/cancel */
@@ -81,8 +81,8 @@ export async function handleCancelBatch(
   dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
   const id = await routeId(context);
-  const { desk } = await dependencies.batch();
-  return batchResponse(await desk.cancel(id, context.callerId));
+  const { batches: service } = await dependencies.batch();
+  return batchResponse(await service.cancel(id, context.callerId));
 }
 
 /** POST /v1/batches/{id}/retry-failed */
@@ -91,8 +91,8 @@ export async function handleRetryBatch(
   dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
   const id = await routeId(context);
-  const { desk } = await dependencies.batch();
-  return batchResponse(await desk.retryFailed(id, context.callerId));
+  const { batches: service } = await dependencies.batch();
+  return batchResponse(await service.retryFailed(id, context.callerId));
 }
 
 function batchResponse(view: BatchView): PlainResponse {

@@ -21,6 +21,8 @@ export interface ChatDependencies extends AdmissionDependencies {
     readonly streamDeadlineMs: number;
     readonly heartbeatMs: number;
   };
+  /** A client that takes no data for so long is disconnected. */
+  readonly slowReaderTimeoutMs: number;
 }
 
 /** The handler of every route that runs the agent: the protocol is the only difference. */
@@ -58,7 +60,7 @@ async function sendResult(context: MeteredContext, chat: Chat): Promise<PlainRes
   const deadlineMs = dependencies.chatLimits.answerDeadlineMs;
   const run = await startRun(context, { input, deadlineMs, measure });
   try {
-    const result = await run.within(agent.run(input, run.context));
+    const result = await run.raceAbort(agent.run(input, run.context));
     run.finish(result);
     return jsonResponse(protocol.encodeResult(result, frame));
   } finally {
@@ -78,7 +80,7 @@ async function streamResult(context: MeteredContext, chat: Chat): Promise<PlainR
   const run = await startRun(context, { input, deadlineMs, measure });
   try {
     const events = agent.stream(input, run.context)[Symbol.asyncIterator]();
-    const first = run.within(events.next());
+    const first = run.raceAbort(events.next());
     const started = await raceTimeout(first, heartbeatMs);
     if (started !== 'timeout' && started.done === true) throw interrupted();
     return respond(context, { chat, run, events, first });
@@ -101,8 +103,10 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
   const startedAt = performance.now();
   const end = context.startStream();
   let code: string | undefined;
+  const { chatLimits, slowReaderTimeoutMs } = chat.dependencies;
   return sseResponse(encodeEvents(stream), {
-    heartbeatMs: chat.dependencies.chatLimits.heartbeatMs,
+    heartbeatMs: chatLimits.heartbeatMs,
+    slowReaderTimeoutMs,
     connection,
     signal: run.context.signal,
     toLastEvent(thrown) {
@@ -113,8 +117,8 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
       return chat.protocol.encodeError(error, chat.frame);
     },
     onEnd(how) {
-      if (how === 'cancelled') {
-        code = 'client_disconnected';
+      if (how !== 'complete') {
+        code = how === 'cancelled' ? 'client_disconnected' : how;
         run.abort();
       }
       run.close();
@@ -134,7 +138,7 @@ async function* encodeEvents({
   first,
 }: StartedStream): AsyncGenerator<SseEvent, void, void> {
   yield* protocol.encodeStart(frame);
-  for (let next = await first; next.done !== true; next = await run.within(events.next())) {
+  for (let next = await first; next.done !== true; next = await run.raceAbort(events.next())) {
     const event = next.value;
     if (event.type === 'text-delta') run.recordOutput(event.text);
     if (event.type === 'done') run.finish(event.result);

@@ -1,15 +1,17 @@
 import type { FileObject } from '../batch/api/file-service.ts';
-import { MAX_INPUT_BYTES } from '../batch/planning/plan-input.ts';
 import type { BatchDependencies } from '../batch/queue-trigger.ts';
 import { type CallerContext, type HandlerDependencies, routeId } from './request-context.ts';
-import { boundaryOf, invalidForm, readChunks, readForm } from './upload.ts';
+import { type BodyLimits, readChunks } from './read-body.ts';
+import { boundaryOf, invalidForm, readForm } from './upload.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { streamFile } from './file-stream.ts';
 
-interface FilesDependencies extends HandlerDependencies, BatchDependencies {}
-
-/** The file and the form around it, which is small. */
-const UPLOAD = { maxBytes: MAX_INPUT_BYTES + 65_536, stallMs: 30_000 } as const;
+export interface FilesDependencies extends HandlerDependencies, BatchDependencies {
+  /** Limits of an upload. */
+  readonly uploadBody: BodyLimits;
+  /** A client that takes no data for so long is disconnected. */
+  readonly slowReaderTimeoutMs: number;
+}
 
 /** POST /v1/files: the input of a batch, stored while it arrives. */
 export async function handleUploadFile(
@@ -20,7 +22,7 @@ export async function handleUploadFile(
   const { files } = await dependencies.batch();
   let stored: FileObject | undefined;
   try {
-    const fields = await readForm(readChunks(context, UPLOAD), {
+    const fields = await readForm(readChunks(context, dependencies.uploadBody), {
       boundary,
       fields: ['purpose'],
       onStart: () => context.markNonJsonBody(),
@@ -56,7 +58,9 @@ export async function handleGetFileContent(
 ): Promise<PlainResponse> {
   const id = await routeId(context);
   const { files } = await dependencies.batch();
-  return streamFile(context, await files.content(id, context.callerId));
+  const content = await files.content(id, context.callerId);
+  const { slowReaderTimeoutMs } = dependencies;
+  return streamFile(context, { ...content, slowReaderTimeoutMs });
 }
 
 /** DELETE /v1/files/{id} */

@@ -1,5 +1,6 @@
 import type { HttpRequest } from '@azure/functions';
 import type { ClientConnection } from './client-connection.ts';
+import type { BodyLimits } from './read-body.ts';
 import type { PlainResponse } from './responses.ts';
 import type { Reservation } from '../rate-limit/rate-limiter.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -21,6 +22,8 @@ export interface RequestContext {
    * the stream, with an error code if the stream failed.
    */
   readonly startStream: () => (code?: string) => void;
+  /** Calls the function at the end of the response, or at once if it has ended. */
+  readonly onEnd: (callback: () => void) => void;
   /** Adds headers to the response, whether it is a result, an error or a stream. */
   readonly addHeaders: (headers: Readonly<Record<string, string>>) => void;
   /**
@@ -63,7 +66,8 @@ export type RouteHandler<Dependencies> = (
 /** What every handler needs of the service. */
 export interface HandlerDependencies {
   readonly telemetry: Telemetry;
-  readonly maxRequestBytes: number;
+  /** Limits of a JSON body. */
+  readonly requestBody: BodyLimits;
 }
 
 const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;

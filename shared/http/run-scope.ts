@@ -10,7 +10,7 @@ import { raceAbort } from '../resilience/abort.ts';
 export interface Run {
   readonly context: RunContext;
   /** The promise's value. Rejects at the end of the scope, even if the work ignores its signal. */
-  within<T>(work: Promise<T>): Promise<T>;
+  raceAbort<T>(work: Promise<T>): Promise<T>;
   /** Counts text that was sent to the client. */
   recordOutput(text: string): void;
   /** Records the usage of the whole run. */
@@ -49,7 +49,7 @@ export async function startRun(
       telemetry: context.telemetry,
       cache: runCacheOptions(context, meter),
     },
-    within: (work) => raceAbort(work, signal),
+    raceAbort: (work) => raceAbort(work, signal),
     recordOutput: (text) => meter.recordOutput(text),
     finish: ({ usage }) => meter.finish(usage.totalTokens),
     close() {

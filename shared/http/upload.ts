@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ServiceError } from '../errors.ts';
-import type { RequestContext } from './request-context.ts';
 
 const BOUNDARY = /^multipart\/form-data *;.*?\bboundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))/i;
 
@@ -82,8 +81,9 @@ export async function readForm(
 
 /** The parser is loaded with the first upload, so that a cold start does not pay for it. */
 async function createFormParser(boundary: string) {
-  const { Busboy } = await import('@fastify/busboy');
-  return new Busboy({
+  // The package is CommonJS: in the bundle it has no other export than the default one.
+  const { default: busboy } = await import('@fastify/busboy');
+  return new busboy.Busboy({
     headers: { 'content-type': `multipart/form-data; boundary="${boundary}"` },
     isPartAFile: (name) => name === 'file',
     preservePath: true,
@@ -134,59 +134,4 @@ function malformedForm(cause?: unknown): ServiceError {
     'Cannot read the form: it must be complete multipart/form-data',
     { cause },
   );
-}
-
-interface ChunkLimits {
-  readonly maxBytes: number;
-  /** A body without any data for this long is refused. */
-  readonly stallMs: number;
-}
-
-/**
- * A body that is too large for memory, chunk by chunk. The rest of a refused body is not cancelled,
- * which would close the connection before its response; the connection reads and discards it.
- * @throws ServiceError payload_too_large, request_timeout or invalid_request
- */
-export async function* readChunks(
-  { request, header }: Pick<RequestContext, 'request' | 'header'>,
-  limits: ChunkLimits,
-): AsyncGenerator<Uint8Array, void, void> {
-  if (Number(header('content-length') ?? 0) > limits.maxBytes) throw uploadTooLarge(limits);
-  if (request.body === null) return;
-  const reader = request.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
-  let bytes = 0;
-  try {
-    for (;;) {
-      const { done, value } = await withStallTimeout(reader.read().catch(uploadStalled), limits);
-      if (done) return;
-      bytes += value.byteLength;
-      if (bytes > limits.maxBytes) throw uploadTooLarge(limits);
-      yield value;
-    }
-  } finally {
-    reader.releaseLock();
-  }
-}
-
-async function withStallTimeout<T>(reading: Promise<T>, { stallMs }: ChunkLimits): Promise<T> {
-  const stalled = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const expected = `data must arrive every ${stallMs} ms`;
-    stalled.reject(new ServiceError('request_timeout', `Cannot read the body: ${expected}`));
-  }, stallMs);
-  try {
-    return await Promise.race([reading, stalled.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function uploadStalled(cause: unknown): never {
-  const message = 'Cannot read the body: it must arrive whole';
-  throw new ServiceError('invalid_request', message, { cause });
-}
-
-function uploadTooLarge({ maxBytes }: ChunkLimits): ServiceError {
-  const message = `Cannot read the body: it must have at most ${maxBytes} bytes`;
-  return new ServiceError('payload_too_large', message);
 }

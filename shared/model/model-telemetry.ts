@@ -1,6 +1,6 @@
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from './endpoint.ts';
-import type { HttpPost, HttpPostRequest, HttpPostResponse } from './http-client.ts';
+import type { HttpClient, HttpPostRequest, HttpPostResponse } from './http-client.ts';
 import type { ModelResponse } from './model.ts';
 import type { EndpointCall, EndpointClient } from './openai/chat-completions-client.ts';
 import { safeCode } from './openai/map-error.ts';
@@ -166,24 +166,36 @@ function secondsSince(startedAt: number): number {
   return (performance.now() - startedAt) / 1_000;
 }
 
-export interface TracedPostOptions {
-  readonly endpoint: ModelEndpoint;
-  readonly address: string;
-  readonly telemetry: Telemetry;
-}
-
 /**
  * Adds a span to each request, which ends with the body of the response. The span replaces the
  * trace context of the request, so that the endpoint sees it as its parent.
  */
-export function tracedPost(
-  send: HttpPost,
-  { endpoint, address, telemetry }: TracedPostOptions,
-): HttpPost {
-  const url = URL.parse(address);
-  if (url === null) return send;
-  const name = SPANS.http('POST', url.pathname);
-  const attributes = {
+export function tracedHttpClient(
+  client: HttpClient,
+  { endpoint, telemetry }: Pick<TracingOptions, 'endpoint' | 'telemetry'>,
+): HttpClient {
+  return {
+    async post(request) {
+      const url = URL.parse(request.address);
+      if (url === null) return client.post(request);
+      const parent = request.headers['traceparent'];
+      const attributes = requestAttributes(url, endpoint);
+      const name = SPANS.http('POST', url.pathname);
+      const span = telemetry.startSpan(name, { kind: 'client', parent, attributes });
+      try {
+        const response = await client.post(withTraceparent(request, span.traceparent));
+        endSpanWithBody(span, response);
+        return response;
+      } catch (thrown) {
+        span.end(request.signal.aborted ? 'aborted' : (transportErrorType(thrown) ?? '_OTHER'));
+        throw thrown;
+      }
+    },
+  };
+}
+
+function requestAttributes(url: URL, endpoint: ModelEndpoint) {
+  return {
     [ATTRIBUTES.serverAddress]: url.hostname,
     [ATTRIBUTES.urlFull]: url.origin + url.pathname,
     [ATTRIBUTES.urlPath]: url.pathname,
@@ -191,18 +203,6 @@ export function tracedPost(
     [ATTRIBUTES.httpMethod]: 'POST',
     [ATTRIBUTES.requestModel]: endpoint.model,
     [ATTRIBUTES.endpoint]: endpoint.name,
-  };
-  return async (request) => {
-    const parent = request.headers['traceparent'];
-    const span = telemetry.startSpan(name, { kind: 'client', parent, attributes });
-    try {
-      const response = await send(withTraceparent(request, span.traceparent));
-      endSpanWithBody(span, response);
-      return response;
-    } catch (thrown) {
-      span.end(request.signal.aborted ? 'aborted' : (transportErrorType(thrown) ?? '_OTHER'));
-      throw thrown;
-    }
   };
 }
 

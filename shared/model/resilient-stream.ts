@@ -85,9 +85,9 @@ async function startStream(
   const { settings } = state.context;
   const { traceparent } = state.call;
   return withRetries(state, async (attempt) => {
-    const { client } = attempt.endpoint;
-    const events = client.stream(request, { signal: attempt.signal, traceparent });
+    const client = await attempt.endpoint.loadClient();
     attempt.idleTimer.start(settings.firstTokenTimeoutMs);
+    const events = client.stream(request, { signal: attempt.signal, traceparent });
     const first = await readVisibleEvent({ attempt, events }, settings);
     return { attempt, events, first };
   });

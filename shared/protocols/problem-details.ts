@@ -28,7 +28,7 @@ const PROBLEMS: Record<ErrorCode, readonly [status: number, title: string]> = {
   upstream_timeout: [504, 'The model did not answer in time'],
 };
 
-/** One body for every client: RFC 9457 beside the error object that OpenAI clients read. */
+/** The error body for every client: RFC 9457 and the error object that OpenAI clients read. */
 interface Problem {
   readonly type: 'about:blank';
   readonly title: string;
@@ -45,12 +45,12 @@ interface Problem {
   };
 }
 
-/** The HTTP status that a code is answered with. */
+/** The HTTP status of an error code. */
 export function statusOf(code: ErrorCode): number {
   return PROBLEMS[code][0];
 }
 
-/** A failure as the body that callers read. */
+/** The body of an error response. */
 export function toProblem(error: ServiceError, requestId: string): Problem {
   const [status, title] = PROBLEMS[error.code];
   return {
@@ -70,7 +70,7 @@ export function toProblem(error: ServiceError, requestId: string): Problem {
   };
 }
 
-/** The families of error that OpenAI clients know. */
+/** The error types that OpenAI clients know. */
 function errorType(status: number): string {
   if (status === 401) return 'authentication_error';
   if (status === 429) return 'rate_limit_error';

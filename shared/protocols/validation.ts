@@ -6,28 +6,38 @@ type Issue = z.core.$ZodIssue;
 const MAX_PARAM_CHARS = 200;
 
 /**
- * Outside data through a schema.
- * @throws ServiceError invalid_request naming the first field that is wrong, never its value
+ * Parses outside data with a schema.
+ * @throws ServiceError invalid_request naming the first invalid field, never its value
  */
 export function parseRequest<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const { param, wanted } = describeIssue(result.error, value);
+  const { param, expected } = describeIssue(result.error, value);
   const name = param === undefined ? 'the body' : `"${param}"`;
-  throw new ServiceError('invalid_request', `Cannot accept the request: ${name} ${wanted}`, {
+  throw new ServiceError('invalid_request', `Cannot accept the request: ${name} ${expected}`, {
     param,
   });
 }
 
-/** The first field that a schema refused, and what was wanted of it; never its value. */
+/** The first invalid field and what was expected of it; never its value. */
 export interface ValidationIssue {
-  /** As a dotted path; undefined where it is the whole. */
+  /** A dotted path; undefined if the issue is about the whole value. */
   readonly param: string | undefined;
-  readonly wanted: string;
+  readonly expected: string;
+  /** The same without names that the caller chose, for the log. */
+  readonly loggable: string;
 }
 
 export function describeIssue({ issues: [issue] }: z.ZodError, value: unknown): ValidationIssue {
-  return { param: fieldOf(issue), wanted: expectedBy(issue, value) };
+  const param = fieldOf(issue);
+  const expected = expectedBy(issue, value);
+  const isUnknownField = issue?.code === 'unrecognized_keys';
+  const loggable = isUnknownField ? 'it has an unknown field' : `${quoted(param)} ${expected}`;
+  return { param, expected, loggable };
+}
+
+function quoted(param: string | undefined): string {
+  return param === undefined ? 'it' : `"${param}"`;
 }
 
 function fieldOf(issue: Issue | undefined): string | undefined {
@@ -57,7 +67,7 @@ function expectedBy(issue: Issue | undefined, value: unknown): string {
   }
 }
 
-/** The schema library does not say what it found, and only a field can be missing. */
+/** An issue has no input value, and only a field can be missing. */
 function isMissing({ path }: Issue, value: unknown): boolean {
   let found = value;
   for (const step of path) {

@@ -1,98 +1,100 @@
 import { hashIdentifier } from '../callers/caller.ts';
 import type { Clock } from '../clock.ts';
-import type { BucketStore } from './memory-bucket-store.ts';
+import type { BucketStore } from './bucket-store.ts';
 import type { LimitPolicy } from './policies.ts';
 import type {
   LimitSource,
-  RateLimitRequest,
   PolicyState,
   RateLimiter,
+  RateLimitRequest,
   RateLimitResult,
 } from './rate-limiter.ts';
 import {
+  adjustAll,
   type BucketRequest,
+  createReservation,
   takeAll,
   type TakeAllResult,
-  adjustAll,
-  createReservation,
   toRateLimitError,
   withAmount,
 } from './reservation.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-/** enforce: refuse what is over; observe: let it pass and say so in the log. */
+/** enforce: refuse requests over a limit; observe: allow them and log. */
 export type LimitMode = 'enforce' | 'observe';
 
-/** Limits that all instances keep together. */
+/** Buckets that all instances share. */
 export interface SharedBuckets {
   readonly bucketsOf: (policy: LimitPolicy) => BucketStore;
-  /** Bounds the time of a call, and rejects at once while the store is known to be away. */
-  readonly guard: <T>(work: () => Promise<T>) => Promise<T>;
-  readonly state: () => 'ready' | 'away';
+  /** Runs a command within its time limit; rejects at once while the store is unavailable. */
+  readonly execute: <T>(command: () => Promise<T>) => Promise<T>;
+  readonly state: () => 'ready' | 'unavailable';
 }
 
-export interface RateLimiterOptions {
+interface RateLimiterOptions {
   readonly policies: readonly LimitPolicy[];
   readonly mode: LimitMode;
   readonly localBucketsOf: (policy: LimitPolicy) => BucketStore;
-  /** Without it each instance keeps the limits for itself. */
+  /** If undefined, each instance enforces the limits alone. */
   readonly shared?: SharedBuckets | undefined;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
-/** How much of a hashed caller id a log line shows: enough to tell callers apart. */
+/** Characters of a hashed caller id in a log line: enough to tell callers apart. */
 const LOGGED_ID_CHARS = 12;
 
 /**
- * Every request passes the buckets of this instance first, and then those that all instances share.
- * So the limit of one instance is never exceeded, whatever becomes of the shared store: when that
- * fails, the verdict that was already reached stands.
+ * Takes from the buckets of this instance first and then from the shared ones. So the limit holds
+ * on each instance whatever happens to the shared store: if that fails, the local result counts.
  */
 export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   const { policies, mode, shared, clock } = options;
   const localStores = new Map(policies.map((policy) => [policy, options.localBucketsOf(policy)]));
   const sharedStores = new Map(policies.map((policy) => [policy, shared?.bucketsOf(policy)]));
 
-  async function claimShared(claims: readonly BucketRequest[]): Promise<TakeAllResult | undefined> {
-    if (shared === undefined || claims.length === 0) return undefined;
+  async function takeShared(
+    requests: readonly BucketRequest[],
+  ): Promise<TakeAllResult | undefined> {
+    if (shared === undefined || requests.length === 0) return undefined;
     try {
-      return await shared.guard(() => takeAll(sharedStores, claims));
+      return await shared.execute(() => takeAll(sharedStores, requests));
     } catch {
-      // The guard has said so in the log, and `state` tells it to readiness.
+      // The circuit has logged the failure, and `state` reports it to readiness.
       return undefined;
     }
   }
 
-  async function correctShared(claims: readonly BucketRequest[]): Promise<void> {
-    if (shared === undefined || claims.length === 0) return;
-    // What cannot be given back is missing until the bucket fills up: strict, never loose.
-    await shared.guard(() => adjustAll(sharedStores, claims)).catch(() => undefined);
+  async function adjustShared(requests: readonly BucketRequest[]): Promise<void> {
+    if (shared === undefined || requests.length === 0) return;
+    // A failed refund is not retried: the tokens return at the next refill, so this errs on the
+    // strict side.
+    await shared.execute(() => adjustAll(sharedStores, requests)).catch(() => undefined);
   }
 
   async function reserve({ callerId, tokens }: RateLimitRequest): Promise<RateLimitResult> {
     const caller = hashIdentifier(callerId);
     const now = clock.now();
-    const claims = policies.map((policy) => bucketRequestOf(policy, { caller, tokens, now }));
-    const local = await takeAll(localStores, claims);
-    // In observe mode what is over the limit here may still be within it there.
-    const isOver = local.refused.length > 0 && mode === 'enforce';
-    const far = isOver ? undefined : await claimShared(local.granted);
-    const source = sourceOf(options, { asked: !isOver, answered: far !== undefined });
-    const refused = [...local.refused, ...(far?.refused ?? [])];
-    const states = statesOf(local, far);
+    const requests = policies.map((policy) => bucketRequestOf(policy, { caller, tokens, now }));
+    const local = await takeAll(localStores, requests);
+    // In observe mode a request over the local limit may still be within the shared one.
+    const isRefusedLocally = local.refused.length > 0 && mode === 'enforce';
+    const remote = isRefusedLocally ? undefined : await takeShared(local.granted);
+    const source = sourceOf(options, { isRefusedLocally, hasRemote: remote !== undefined });
+    const refused = [...local.refused, ...(remote?.refused ?? [])];
+    const states = strictestStates(local, remote);
     if (refused.length > 0 && mode === 'enforce') {
-      await adjustAll(localStores, local.granted.map(inverse));
-      // Nobody waits for this: the caller is refused in any case.
-      if (far !== undefined) void correctShared(far.granted.map(inverse));
-      return { allowed: false, states, source, refusal: toRateLimitError(refused, now) };
+      await adjustAll(localStores, local.granted.map(refundOf));
+      // Not awaited: it cannot change the refusal.
+      if (remote !== undefined) void adjustShared(remote.granted.map(refundOf));
+      return { allowed: false, states, source, error: toRateLimitError(refused, now) };
     }
-    for (const { claim } of refused) logWouldRefuse(options, { claim, caller });
+    for (const { request } of refused) logWouldRefuse(options, { request, caller });
     const reservation = createReservation({
-      correctLocal: (claims) => adjustAll(localStores, claims),
-      correctShared,
-      localClaims: local.granted,
-      sharedClaims: far?.granted ?? [],
+      adjustLocal: (changes) => adjustAll(localStores, changes),
+      adjustShared,
+      localRequests: local.granted,
+      sharedRequests: remote?.granted ?? [],
     });
     return { allowed: true, states, source, reservation };
   }
@@ -108,47 +110,47 @@ function bucketRequestOf(
   return { policy, key: policy.keyOf(caller, now), amount, endsAt: policy.endsAt?.(now) };
 }
 
-function inverse(claim: BucketRequest): BucketRequest {
-  return withAmount(claim, -claim.amount);
+function refundOf(request: BucketRequest): BucketRequest {
+  return withAmount(request, -request.amount);
 }
 
-/** What is left of a policy is what the stricter of both stores says. */
-function statesOf(local: TakeAllResult, far: TakeAllResult | undefined): PolicyState[] {
+/** For each policy, the state of the store that has less left. */
+function strictestStates(local: TakeAllResult, remote: TakeAllResult | undefined): PolicyState[] {
   return local.states.map((state) => {
-    const other = far?.states.find(({ policy }) => policy === state.policy);
+    const other = remote?.states.find(({ policy }) => policy === state.policy);
     return other !== undefined && other.remaining <= state.remaining ? other : state;
   });
 }
 
 function sourceOf(
   { shared }: RateLimiterOptions,
-  { asked, answered }: { asked: boolean; answered: boolean },
+  { isRefusedLocally, hasRemote }: { isRefusedLocally: boolean; hasRemote: boolean },
 ): LimitSource {
   if (shared === undefined) return 'local';
-  if (answered) return 'shared';
-  return asked || shared.state() === 'away' ? 'fallback' : 'local';
+  if (hasRemote) return 'shared';
+  return !isRefusedLocally || shared.state() === 'unavailable' ? 'fallback' : 'local';
 }
 
 function logWouldRefuse(
   { telemetry }: RateLimiterOptions,
-  { claim, caller }: { claim: BucketRequest; caller: string },
+  { request, caller }: { request: BucketRequest; caller: string },
 ): void {
   telemetry.info('rate limit would refuse', {
-    policy: claim.policy.name,
-    amount: claim.amount,
+    policy: request.policy.name,
+    amount: request.amount,
     caller: caller.slice(0, LOGGED_ID_CHARS),
   });
 }
 
-/** The same limiter, whose verdicts are counted. Never by caller: there is no end of those. */
+/** Adds metrics to a limiter. No caller label: unbounded cardinality. */
 export function withMetrics(limiter: RateLimiter, telemetry: Telemetry): RateLimiter {
   return {
     ...limiter,
-    async reserve(need) {
-      const verdict = await limiter.reserve(need);
-      const outcome = verdict.allowed ? 'allowed' : verdict.refusal.code;
-      telemetry.count('limiterVerdicts', 1, { outcome });
-      return verdict;
+    async reserve(request) {
+      const result = await limiter.reserve(request);
+      const outcome = result.allowed ? 'allowed' : result.error.code;
+      telemetry.count('rateLimitDecisions', 1, { outcome });
+      return result;
     },
   };
 }

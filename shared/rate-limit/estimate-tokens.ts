@@ -1,21 +1,24 @@
-/** What a request is made of, as far as its size goes. */
-export interface TokenEstimateInput {
-  /** Every text that goes to the model, the instructions included. */
+/** The parts of a request that determine its size. */
+interface TokenEstimateInput {
+  /** Every text that is sent to the model, including the instructions. */
   readonly texts: readonly string[];
-  /** The caller's own bound on the answer, where there is one. */
-  readonly maxOutputTokens?: number | undefined;
+  readonly images?: number | undefined;
+  /** The bound on the output that is sent to the model. */
+  readonly maxOutputTokens: number;
 }
 
-/** English has about four bytes to a token; other scripts have more bytes for each character. */
+/** English text has about four bytes per token; other scripts use more bytes per character. */
 const BYTES_PER_TOKEN = 4;
-/** Role and separators of a message. */
+/** Role and separators of one message. */
 const TOKENS_PER_TEXT = 4;
-/** A long answer of a chat. Whoever wants more says so, or pays the difference afterwards. */
-const DEFAULT_OUTPUT_TOKENS = 1_000;
 
-/** An upper guess of the tokens of a request, made before the call and settled after it. */
-export function estimateTokens({ texts, maxOutputTokens }: TokenEstimateInput): number {
+/** About the most that models of OpenAI count for an image in high detail. */
+const TOKENS_PER_IMAGE = 1_600;
+
+/** Upper estimate of the tokens of a request, reserved before the call and settled after it. */
+export function estimateTokens(request: TokenEstimateInput): number {
+  const { texts, images = 0, maxOutputTokens } = request;
   const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
   const input = Math.ceil(bytes / BYTES_PER_TOKEN) + texts.length * TOKENS_PER_TEXT;
-  return input + (maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS);
+  return input + images * TOKENS_PER_IMAGE + maxOutputTokens;
 }

@@ -1,44 +1,44 @@
 import type { LimitMode } from './create-rate-limiter.ts';
 import type { PolicyState, RateLimitResult } from './rate-limiter.ts';
 
-export interface RateLimitHeadersOptions {
+interface RateLimitHeadersOptions {
   readonly mode: LimitMode;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
 
 /**
- * What a caller may know of its limits, for every answer: the headers of the IETF draft, and those
- * that OpenAI clients read. In observe mode nothing is said, because nothing is held to it.
+ * The rate limit headers of a response: those of the IETF draft and those that OpenAI clients read.
+ * None in observe mode, because the limits are not enforced.
  */
 export function rateLimitHeaders(
-  verdict: RateLimitResult,
+  result: RateLimitResult,
   { mode, now }: RateLimitHeadersOptions,
 ): Record<string, string> {
-  const { states, source } = verdict;
+  const { states, source } = result;
   if (mode === 'observe' || states.length === 0) return {};
   const headers: Record<string, string> = {
-    'ratelimit-policy': states.map(describePolicy).join(', '),
-    ratelimit: states.map((state) => describeState(state, now)).join(', '),
+    'ratelimit-policy': states.map(formatPolicy).join(', '),
+    ratelimit: states.map((state) => formatState(state, now)).join(', '),
   };
   for (const state of states) Object.assign(headers, openAiHeaders(state, now));
   if (source === 'fallback') headers['x-ratelimit-policy'] = 'local';
-  if (!verdict.allowed && verdict.refusal.retryAfterSeconds !== undefined) {
-    headers['retry-after'] = String(verdict.refusal.retryAfterSeconds);
+  if (!result.allowed && result.error.retryAfterSeconds !== undefined) {
+    headers['retry-after'] = String(result.error.retryAfterSeconds);
   }
   return headers;
 }
 
-function describePolicy({ policy }: PolicyState): string {
+function formatPolicy({ policy }: PolicyState): string {
   const unit = policy.unit === 'requests' ? '' : `;qu="${policy.unit}"`;
   return `"${policy.name}";q=${policy.capacity}${unit};w=${policy.windowSeconds}`;
 }
 
-function describeState({ policy, remaining, resetAt }: PolicyState, now: number): string {
+function formatState({ policy, remaining, resetAt }: PolicyState, now: number): string {
   return `"${policy.name}";r=${Math.floor(remaining)};t=${secondsUntil(resetAt, now)}`;
 }
 
-/** OpenAI knows one limit of each unit, the one of a minute. */
+/** OpenAI's headers hold one limit of each unit: the one per minute. */
 function openAiHeaders({ policy, remaining, resetAt }: PolicyState, now: number): object {
   if (policy.name === 'tpd') return {};
   return {

@@ -1,39 +1,33 @@
-import type { BucketShape } from './memory-bucket-store.ts';
+import type { BucketShape } from './bucket-store.ts';
 
-/** What one request costs a caller under a policy. */
-export type LimitUnit = 'requests' | 'tokens';
+/** The unit that a policy counts. */
+type LimitUnit = 'requests' | 'tokens';
 
-/** One promise about how much a caller may use. */
+/** One limit on the usage of a caller. */
 export interface LimitPolicy extends BucketShape {
   /** As it appears in the RateLimit headers. */
   readonly name: 'rpm' | 'tpm' | 'tpd';
   readonly unit: LimitUnit;
-  /** The window that callers are told. */
+  /** The window in the RateLimit headers. */
   readonly windowSeconds: number;
   readonly code: 'rate_limited' | 'budget_exhausted';
-  /** The bucket of a caller at a time. */
+  /** The bucket key of a caller at a given time. */
   keyOf(caller: string, now: number): string;
-  /** When the bucket of that time is of use again, where that is not when it refills. */
+  /** When the bucket of that time is replaced by a new one, where that is not at its refill. */
   endsAt?(now: number): number;
 }
 
 export interface LimitSettings {
-  /** 0 turns the limit off; so it does for the others. */
+  /** 0 disables this limit, and likewise for the others. */
   readonly requestsPerMinute: number;
   readonly tokensPerMinute: number;
   readonly tokensPerDay: number;
 }
 
-export const LIMIT_DEFAULTS: LimitSettings = {
-  requestsPerMinute: 60,
-  tokensPerMinute: 100_000,
-  tokensPerDay: 0,
-};
-
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-/** The policies that are turned on. */
+/** The enabled policies. */
 export function policiesOf(settings: LimitSettings): readonly LimitPolicy[] {
   const { requestsPerMinute, tokensPerMinute, tokensPerDay } = settings;
   const policies = [
@@ -45,8 +39,8 @@ export function policiesOf(settings: LimitSettings): readonly LimitPolicy[] {
 }
 
 /**
- * The bucket fills up once a minute, not drop by drop: a caller who takes all that is there gets
- * exactly the limit and no fraction more, however long the burst lasts.
+ * Refills the whole bucket once a minute instead of continuously: a caller that uses everything
+ * gets exactly the limit, however long the burst lasts.
  */
 function perMinute(
   name: 'rpm' | 'tpm',
@@ -63,7 +57,7 @@ function perMinute(
   };
 }
 
-/** Tokens for one day of UTC. Each day has its own bucket, which never fills up within the day. */
+/** Tokens for one UTC day. Each day has its own bucket, which does not refill within the day. */
 function dailyBudget(capacity: number): LimitPolicy {
   return {
     name: 'tpd',

@@ -1,25 +1,28 @@
 import type { ServiceError } from '../errors.ts';
 import type { LimitPolicy } from './policies.ts';
 
-/** Keeps each caller within its requests and tokens, before they are spent. */
+/** Enforces the request and token limits of each caller before anything is spent. */
 export interface RateLimiter {
-  /** Takes one request and the estimated tokens out of the caller's buckets. Never rejects. */
-  reserve(need: RateLimitRequest): Promise<RateLimitResult>;
-  /** away while limits are kept by this instance alone although a shared store is configured. */
-  state(): 'ready' | 'away';
+  /** Takes one request and the estimated tokens from the caller's buckets. Never rejects. */
+  reserve(request: RateLimitRequest): Promise<RateLimitResult>;
+  /** unavailable: a shared store is configured, but this instance enforces the limits alone. */
+  state(): 'ready' | 'unavailable';
 }
 
 export interface RateLimitRequest {
   /** Any text; only its hash leaves this process. */
   readonly callerId: string;
-  /** Upper estimate of what the request will use. */
+  /** Upper estimate of the tokens that the request will use. */
   readonly tokens: number;
 }
 
-/** shared: agreed with the other instances; local: kept here by design; fallback: here for now. */
+/**
+ * Where the limits were enforced. shared: together with the other instances; local: in this
+ * instance by design; fallback: in this instance while the shared store is unavailable.
+ */
 export type LimitSource = 'shared' | 'local' | 'fallback';
 
-/** How much of a policy a caller has left. */
+/** What a caller has left of one policy. */
 export interface PolicyState {
   readonly policy: LimitPolicy;
   readonly remaining: number;
@@ -36,14 +39,14 @@ export type RateLimitResult =
   | (RateLimitResultBase & { readonly allowed: true; readonly reservation: Reservation })
   | (RateLimitResultBase & {
       readonly allowed: false;
-      /** rate_limited, budget_exhausted, or context_too_long where waiting cannot help. */
-      readonly refusal: ServiceError;
+      /** rate_limited, budget_exhausted, or context_too_long if waiting cannot help. */
+      readonly error: ServiceError;
     });
 
-/** What was taken and is not yet accounted for. The first call counts, later ones do nothing. */
+/** Tokens taken before a call. Settle it exactly once; later calls are ignored. */
 export interface Reservation {
-  /** Puts the real usage in the place of the estimate. Never rejects. */
+  /** Replaces the estimate by the actual usage. Never rejects. */
   settle(tokens: number): Promise<void>;
-  /** Gives the tokens back: nothing was used. The request stays counted. Never rejects. */
+  /** Returns all tokens. The request itself stays counted. Never rejects. */
   refund(): Promise<void>;
 }

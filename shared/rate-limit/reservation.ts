@@ -1,77 +1,19 @@
 import { ServiceError } from '../errors.ts';
-import type { BucketStore } from './memory-bucket-store.ts';
+import type { BucketStore } from './bucket-store.ts';
 import type { LimitPolicy } from './policies.ts';
 import type { PolicyState, Reservation } from './rate-limiter.ts';
 
-export interface ReservationOptions {
-  readonly localClaims: readonly BucketRequest[];
-  readonly sharedClaims: readonly BucketRequest[];
-  readonly correctLocal: (claims: readonly BucketRequest[]) => Promise<void>;
-  readonly correctShared: (claims: readonly BucketRequest[]) => Promise<void>;
-}
-
-/** Remembers what was taken where, until somebody says what was used of it. */
-export function createReservation(options: ReservationOptions): Reservation {
-  const { localClaims, sharedClaims, correctLocal, correctShared } = options;
-  let open = true;
-
-  async function settle(used: number): Promise<void> {
-    if (!open) return;
-    open = false;
-    await Promise.all([
-      correctLocal(differences(localClaims, used)),
-      correctShared(differences(sharedClaims, used)),
-    ]);
-  }
-
-  return { settle, refund: () => settle(0) };
-}
-
-/** Only tokens are corrected: a request that failed was still a request. */
-function differences(claims: readonly BucketRequest[], used: number): BucketRequest[] {
-  const tokens = Number.isFinite(used) ? Math.max(0, Math.ceil(used)) : undefined;
-  return claims
-    .filter(({ policy }) => policy.unit === 'tokens')
-    .map((claim) => withAmount(claim, (tokens ?? claim.amount) - claim.amount))
-    .filter(({ amount }) => amount !== 0);
-}
-
-/** The failure that a caller sees for what was refused: of several, the one that lasts longest. */
-export function toRateLimitError(refused: readonly RefusedRequest[], now: number): ServiceError {
-  const tooLarge = refused.find(({ claim }) => claim.amount > claim.policy.capacity);
-  if (tooLarge !== undefined) return exceedsCapacity(tooLarge);
-  const last = refused.reduce((a, b) => (b.resetAt > a.resetAt ? b : a));
-  const { code, unit, capacity } = last.claim.policy;
-  const retryAfterSeconds = Math.max(1, Math.ceil((last.resetAt - now) / 1000));
-  const message =
-    code === 'budget_exhausted'
-      ? `The budget of ${capacity} tokens for this day is used up`
-      : `The limit of ${capacity} ${unit} per minute is reached`;
-  return new ServiceError(code, message, { retryAfterSeconds });
-}
-
-/** Waiting would not help, so this one must not invite a retry. */
-function exceedsCapacity({ claim }: RefusedRequest): ServiceError {
-  const { capacity, windowSeconds } = claim.policy;
-  const window = windowSeconds === 60 ? 'minute' : 'day';
-  return new ServiceError(
-    'context_too_long',
-    `Cannot take a request of about ${claim.amount} tokens: the limit is ${capacity} per ${window}, ` +
-      'the answer included',
-  );
-}
-
-/** What one request wants of one policy. */
+/** What one request takes from one policy. */
 export interface BucketRequest {
   readonly policy: LimitPolicy;
   readonly key: string;
   readonly amount: number;
-  /** When the bucket ends for good, where it does. */
+  /** When the bucket is replaced by a new one, if it is. */
   readonly endsAt: number | undefined;
 }
 
-export interface RefusedRequest {
-  readonly claim: BucketRequest;
+interface RefusedRequest {
+  readonly request: BucketRequest;
   readonly resetAt: number;
 }
 
@@ -81,49 +23,110 @@ export interface TakeAllResult {
   readonly states: readonly PolicyState[];
 }
 
-type Stores = ReadonlyMap<LimitPolicy, BucketStore | undefined>;
+type BucketStores = ReadonlyMap<LimitPolicy, BucketStore | undefined>;
 
-/** Takes of each bucket what is claimed. What was granted beside a refusal is still taken. */
+/** Takes each amount from its bucket. Amounts granted beside a refusal stay taken. */
 export async function takeAll(
-  stores: Stores,
-  claims: readonly BucketRequest[],
+  stores: BucketStores,
+  requests: readonly BucketRequest[],
 ): Promise<TakeAllResult> {
-  const taken = await Promise.all(
-    claims.map(async (claim) => {
-      const { policy, key, amount, endsAt } = claim;
-      const found = await storeOf(stores, policy).take(key, amount);
-      return { claim, ...found, resetAt: endsAt ?? found.resetAt };
+  const results = await Promise.all(
+    requests.map(async (request) => {
+      const { policy, key, amount, endsAt } = request;
+      const result = await storeOf(stores, policy).take(key, amount);
+      return { request, ...result, resetAt: endsAt ?? result.resetAt };
     }),
   );
   return {
-    granted: taken.filter((one) => one.taken).map(({ claim }) => claim),
-    refused: taken.filter((one) => !one.taken),
-    states: taken.map(({ claim, remaining, resetAt }) => ({
-      policy: claim.policy,
+    granted: results.filter(({ taken }) => taken).map(({ request }) => request),
+    refused: results.filter(({ taken }) => !taken),
+    states: results.map(({ request, remaining, resetAt }) => ({
+      policy: request.policy,
       remaining,
       resetAt,
     })),
   };
 }
 
-/** Adds the amounts to what was taken before; below 0 gives back. */
-export async function adjustAll(stores: Stores, claims: readonly BucketRequest[]): Promise<void> {
+/** Corrects earlier amounts; negative amounts are refunded. */
+export async function adjustAll(
+  stores: BucketStores,
+  requests: readonly BucketRequest[],
+): Promise<void> {
   await Promise.all(
-    claims
+    requests
       .filter(({ amount }) => amount !== 0)
-      .map(({ policy, key, amount }) => storeOf(stores, policy).correct(key, amount)),
+      .map(({ policy, key, amount }) => storeOf(stores, policy).adjust(key, amount)),
   );
 }
 
-/** The same claim on another amount. */
-export function withAmount(claim: BucketRequest, amount: number): BucketRequest {
-  return { ...claim, amount };
+/** The same request with another amount. */
+export function withAmount(request: BucketRequest, amount: number): BucketRequest {
+  return { ...request, amount };
 }
 
-function storeOf(stores: Stores, policy: LimitPolicy): BucketStore {
+function storeOf(stores: BucketStores, policy: LimitPolicy): BucketStore {
   const store = stores.get(policy);
   if (store === undefined) {
     throw new TypeError(`Cannot limit by policy "${policy.name}": it must have a store`);
   }
   return store;
+}
+
+interface ReservationOptions {
+  readonly localRequests: readonly BucketRequest[];
+  readonly sharedRequests: readonly BucketRequest[];
+  readonly adjustLocal: (requests: readonly BucketRequest[]) => Promise<void>;
+  readonly adjustShared: (requests: readonly BucketRequest[]) => Promise<void>;
+}
+
+/** Keeps what was taken from each store until the actual usage is known. */
+export function createReservation(options: ReservationOptions): Reservation {
+  const { localRequests, sharedRequests, adjustLocal, adjustShared } = options;
+  let isSettled = false;
+
+  async function settle(used: number): Promise<void> {
+    if (isSettled) return;
+    isSettled = true;
+    await Promise.all([
+      adjustLocal(differences(localRequests, used)),
+      adjustShared(differences(sharedRequests, used)),
+    ]);
+  }
+
+  return { settle, refund: () => settle(0) };
+}
+
+/** Corrects tokens only: a failed request still counts as a request. */
+function differences(requests: readonly BucketRequest[], used: number): BucketRequest[] {
+  const tokens = Number.isFinite(used) ? Math.max(0, Math.ceil(used)) : undefined;
+  return requests
+    .filter(({ policy }) => policy.unit === 'tokens')
+    .map((request) => withAmount(request, (tokens ?? request.amount) - request.amount))
+    .filter(({ amount }) => amount !== 0);
+}
+
+/** The error for the caller: of several refusals, the one that lasts longest. */
+export function toRateLimitError(refused: readonly RefusedRequest[], now: number): ServiceError {
+  const tooLarge = refused.find(({ request }) => request.amount > request.policy.capacity);
+  if (tooLarge !== undefined) return exceedsCapacity(tooLarge);
+  const last = refused.reduce((a, b) => (b.resetAt > a.resetAt ? b : a));
+  const { code, unit, capacity } = last.request.policy;
+  const retryAfterSeconds = Math.max(1, Math.ceil((last.resetAt - now) / 1000));
+  const message =
+    code === 'budget_exhausted'
+      ? `The budget of ${capacity} tokens for this day is used up`
+      : `The limit of ${capacity} ${unit} per minute is reached`;
+  return new ServiceError(code, message, { retryAfterSeconds });
+}
+
+/** Not retryable: the request can never fit into the limit. */
+function exceedsCapacity({ request }: RefusedRequest): ServiceError {
+  const { capacity, windowSeconds } = request.policy;
+  const window = windowSeconds === 60 ? 'minute' : 'day';
+  return new ServiceError(
+    'context_too_long',
+    `Cannot take a request of about ${request.amount} tokens: the limit is ${capacity} per ${window}, ` +
+      'the answer included',
+  );
 }

@@ -1,123 +1,107 @@
 import type { Clock } from '../clock.ts';
-import { createCircuitBreaker } from '../resilience/circuit-breaker.ts';
+import { createFallbackPolicy } from '../resilience/policies.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-/** Stands between the service and a Redis that may be slow, wrong or gone. */
+/** Circuit breaker and time limit for every command to Redis. */
 export interface RedisCircuit {
   /**
-   * Runs work that uses Redis, within the time that a request can spare.
-   * Rejects with the failure of the work, or at once with RedisAwayError while Redis is away.
+   * Runs a command within the time limit.
+   * @throws the command's failure, or RedisUnavailableError on a timeout or while Redis is unavailable
    */
-  run<T>(work: () => Promise<T>): Promise<T>;
-  /** away from a failure until Redis answers again and calls have not failed for a while. */
-  state(): 'ready' | 'away';
+  execute<T>(command: () => Promise<T>): Promise<T>;
+  /** unavailable: from a failure until Redis answers and no command has failed for a while. */
+  state(): 'ready' | 'unavailable';
 }
 
-export interface RedisCircuitOptions {
-  /** Asks Redis for a sign of life. */
+interface RedisCircuitOptions {
+  /** Checks whether Redis answers. */
   readonly ping: () => Promise<unknown>;
-  /** How long one call may keep a request waiting. */
-  readonly budgetMs: number;
-  /** How long Redis is left alone after a failure. */
+  /** Time limit of one command. */
+  readonly timeoutMs: number;
+  /** Time between a failure and the next ping. */
   readonly retryAfterMs: number;
-  /** Shortest time between two lines about the same trouble. */
+  /** Minimum time between two log lines about failures. */
   readonly logIntervalMs: number;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
-/** 150 ms is what a chat can lose without a person noticing; the rest keeps logs and load low. */
+/** A chat can lose 150 ms unnoticed; the other values keep the log and the load low. */
 export const REDIS_CIRCUIT_DEFAULTS = {
-  budgetMs: 150,
+  timeoutMs: 150,
   retryAfterMs: 2_000,
   logIntervalMs: 60_000,
 } as const;
 
-/** Redis was not asked, or did not answer within its budget. */
-export class RedisUnavailableError extends Error {
+/** The command was skipped or did not end within its time limit. */
+class RedisUnavailableError extends Error {
   constructor(message: string) {
     super(message);
-    this.name = 'RedisAwayError';
+    this.name = 'RedisUnavailableError';
   }
 }
 
-/** One key holds something else than we store there: a fact about the key, not about Redis. */
+/** One key holds a value of another type: a fault of that key, not of Redis. */
 const WRONG_TYPE = /^(?:Command failed: )?WRONGTYPE\b/;
 
 /**
- * One failure is enough to leave Redis alone, because everything that asks it has an answer of its
- * own. The call that finds out whether it is back is a ping in the background: no request waits
- * for it.
+ * The circuit opens on the first failure because every caller has a local fallback. A ping in the
+ * background closes it, so no request waits for a probe.
  */
 export function createRedisCircuit(options: RedisCircuitOptions): RedisCircuit {
-  const { ping, budgetMs, clock, telemetry } = options;
+  const { ping, clock, telemetry } = options;
   const mayLog = createThrottle(options);
-  const breaker = createCircuitBreaker({
-    failures: 1,
-    windowSize: 1,
+  const policy = createFallbackPolicy({
+    timeoutMs: options.timeoutMs,
     halfOpenAfterMs: options.retryAfterMs,
     clock,
-    onChange: () => undefined,
+    isOutage: (error) => !isKeyError(error),
+    timeoutError: () => new RedisUnavailableError('Redis did not answer within the time limit'),
   });
   let failedAt: number | undefined;
 
   function probe(): void {
-    const pass = breaker.tryAcquire();
-    if (pass === undefined) return;
-    void withTimeout(ping, budgetMs).then(
-      () => pass.succeed(),
-      () => pass.fail(),
-    );
+    if (policy.state() === 'half-open') policy.execute(ping).catch(() => undefined);
   }
 
-  function recover(): void {
+  function recordSuccess(): void {
     if (failedAt === undefined) return;
     failedAt = undefined;
-    telemetry.info('redis is back');
-  }
-
-  function report(error: unknown): void {
-    if (mayLog()) telemetry.warn('redis failed', { cause: describeError(error) });
+    telemetry.info('redis recovered');
   }
 
   return {
-    async run(work) {
-      const pass = breaker.state() === 'closed' ? breaker.tryAcquire() : undefined;
-      if (pass === undefined) {
+    async execute(command) {
+      if (policy.state() !== 'closed') {
         probe();
-        throw new RedisUnavailableError('Redis is left alone after a failure');
+        throw new RedisUnavailableError('The command was skipped after an earlier failure');
       }
       try {
-        const result = await withTimeout(work, budgetMs);
-        pass.succeed();
-        recover();
+        const result = await policy.execute(command);
+        recordSuccess();
         return result;
       } catch (error) {
-        report(error);
-        if (isAboutOneKey(error)) pass.release();
-        else {
-          failedAt = clock.now();
-          pass.fail();
-        }
+        if (mayLog()) telemetry.warn('redis failed', { cause: describeError(error) });
+        if (!isKeyError(error)) failedAt = clock.now();
         throw error;
       }
     },
     state() {
-      if (breaker.state() !== 'closed') {
-        // Without traffic nobody else would find out.
+      if (policy.state() !== 'closed') {
+        // Without traffic nothing else would probe.
         probe();
-        return 'away';
+        return 'unavailable';
       }
-      // A Redis that answers a ping and refuses the commands is still away.
+      // Redis may answer pings and still refuse commands.
       return failedAt !== undefined && Math.abs(clock.now() - failedAt) < 2 * options.retryAfterMs
-        ? 'away'
+        ? 'unavailable'
         : 'ready';
     },
   };
 }
 
-function isAboutOneKey(error: unknown): boolean {
+function isKeyError(error: unknown): boolean {
   return error instanceof Error && WRONG_TYPE.test(error.message);
 }
 
@@ -125,22 +109,9 @@ function createThrottle({ clock, logIntervalMs }: RedisCircuitOptions): () => bo
   let last = -Infinity;
   return () => {
     const now = clock.now();
-    // A clock that was set back must not silence the log.
+    // The distance in both directions, so that a clock that was set back does not stop the log.
     if (Math.abs(now - last) < logIntervalMs) return false;
     last = now;
     return true;
   };
-}
-
-async function withTimeout<T>(work: () => Promise<T>, timeoutMs: number): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new RedisUnavailableError('Redis did not answer in time')),
-    timeoutMs,
-  );
-  try {
-    return await Promise.race([work(), late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,18 +1,18 @@
 import { Redis } from '@upstash/redis';
 
-export interface RedisClientOptions {
+interface RedisClientOptions {
   readonly url: string;
   readonly token: string;
-  /** When a request is given up, so that a Redis that hangs holds no sockets. */
+  /** Time limit of one HTTP request, so that an unresponsive Redis does not hold sockets. */
   readonly timeoutMs: number;
 }
 
-/** One retry heals a pooled connection that the other side closed while it was idle. */
+/** One retry covers a pooled connection that the server closed while it was idle. */
 const RETRY = { retries: 1, backoff: () => 10 };
 
 /**
- * Redis behind the Upstash REST API. Commands of one turn of the event loop go out as one request.
- * Values come back as they were stored: whoever reads one checks it.
+ * Redis over the Upstash REST API. Commands of one event loop turn are sent as one request. Values
+ * are returned as stored; callers validate them.
  */
 export function createRedisClient({ url, token, timeoutMs }: RedisClientOptions): Redis {
   return new Redis({

@@ -1,48 +1,48 @@
-import type { Secrets, RequiredSecret } from './secrets.ts';
+import type { RequiredSecret, Secrets } from './secrets.ts';
 
 export interface EnvironmentSecretsOptions {
-  readonly wanted: readonly RequiredSecret[];
+  readonly required: readonly RequiredSecret[];
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** Secrets where no vault is named: what the environment holds, which never changes. */
+/** Secrets from the environment, for deployments without a vault. They never change. */
 export function createEnvironmentSecrets(options: EnvironmentSecretsOptions): Secrets {
-  const values = readVariables(options);
+  const values = readEnvironmentSecrets(options);
   return {
     get: (name) => values.get(name),
     sourceOf: (name) => (values.has(name) ? 'environment' : 'none'),
-    whyMissing: () => undefined,
+    missingReason: () => undefined,
     loaded: async () => undefined,
     refreshNow: async () => false,
     onChange: () => () => undefined,
-    state: () => ({ failing: false }),
+    state: () => ({ isFailing: false }),
     close: () => undefined,
   };
 }
 
-/** The values of those secrets whose variable holds a usable one. */
-export function readVariables({
-  wanted,
+/** The usable values of the environment variables, by secret name. */
+export function readEnvironmentSecrets({
+  required,
   environment,
 }: EnvironmentSecretsOptions): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
-  for (const { name, variable } of wanted) {
+  for (const { name, variable } of required) {
     const { value } = normalizeSecret(variable === undefined ? undefined : environment[variable]);
     if (value !== undefined) values.set(name, value);
   }
   return values;
 }
 
-/** A vault keeps at most 25 kB; no key or address of this product comes near it. */
+/** A vault stores at most 25 kB; keys and addresses are much shorter. */
 const MAX_SECRET_BYTES = 24 * 1024;
 
-export type NormalizedSecret =
+type NormalizedSecret =
   | { readonly value: string }
   | { readonly value: undefined; readonly reason: 'empty' | 'too large' };
 
 /**
- * Surrounding white space goes, line ends included: files and portals add them, and a header that
- * holds one is refused. What is empty then counts as missing.
+ * Trims a value: files and portals add line ends, which HTTP headers must not contain. An empty
+ * result counts as missing.
  */
 export function normalizeSecret(raw: string | undefined): NormalizedSecret {
   const value = raw?.trim() ?? '';

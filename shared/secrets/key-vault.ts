@@ -1,30 +1,31 @@
 import type { TokenCredential } from '@azure/identity';
 import { SecretClient, type SecretClientOptions } from '@azure/keyvault-secrets';
 import * as z from 'zod';
+import { raceAbort } from '../resilience/abort.ts';
 import {
   type SecretReader,
-  type SecretReading,
+  type SecretReadResult,
   VaultError,
   type VaultErrorReason,
 } from './secrets.ts';
 
-export interface KeyVaultOptions {
+interface KeyVaultOptions {
   /** Such as https://NAME.vault.azure.net. */
   readonly vaultUrl: string;
   readonly credential: TokenCredential;
-  /** The transport, where a test stands in for the network. */
+  /** Another HTTP client, for tests. */
   readonly httpClient?: SecretClientOptions['httpClient'];
 }
 
 /**
- * Reads Azure Key Vault. Loaded by import() only where a vault is named: the client and what it
- * brings cost a cold start that other installations should not pay.
+ * Reads Azure Key Vault. Loaded by import() only if a vault is configured: the client costs a cold
+ * start about 25 ms.
  */
 export function createKeyVaultReader(options: KeyVaultOptions): SecretReader {
   const client = new SecretClient(options.vaultUrl, abortableCredential(options.credential), {
-    // When to try again is decided in one place, and that is not here.
+    // The refresh schedule decides when to read again.
     retryOptions: { maxRetries: 0 },
-    // A vault does not redirect, and a token must not follow one that does.
+    // A vault never redirects, and the token must not follow a redirect.
     redirectOptions: { maxRetries: 0 },
     ...(options.httpClient === undefined ? {} : { httpClient: options.httpClient }),
   });
@@ -35,41 +36,35 @@ export function createKeyVaultReader(options: KeyVaultOptions): SecretReader {
         if (value === undefined || properties.enabled === false) return missing('disabled');
         return { kind: 'found', value, version: properties.version };
       } catch (thrown) {
-        if (signal.aborted) throw new VaultError('no answer in time', { cause: thrown });
-        const explained = toVaultError(thrown);
-        if (typeof explained === 'string') return missing(explained);
-        throw explained;
+        if (signal.aborted) throw new VaultError('timed out', { cause: thrown });
+        const failure = classifyFailure(thrown);
+        if (typeof failure === 'string') return missing(failure);
+        throw failure;
       }
     },
   };
 }
 
-function missing(reason: 'absent' | 'disabled'): SecretReading {
+function missing(reason: 'absent' | 'disabled'): SecretReadResult {
   return { kind: 'missing', reason };
 }
 
 /**
- * A credential whose callers stop waiting when they said so. The client gives one request for a
- * token to all who need it, so one that hangs would keep every later read waiting with it.
+ * Stops waiting for a token when the caller's signal aborts. The client shares one token request
+ * among all reads, so a request without an answer would block every later read.
  */
 function abortableCredential(credential: TokenCredential): TokenCredential {
   return {
     getToken(scopes, options) {
       const token = credential.getToken(scopes, options);
       const { abortSignal } = options ?? {};
-      if (abortSignal === undefined) return token;
-      const late = Promise.withResolvers<never>();
-      const giveUp = (): void => late.reject(new VaultError('no answer in time'));
-      abortSignal.addEventListener('abort', giveUp);
-      if (abortSignal.aborted) giveUp();
-      return Promise.race([token, late.promise]).finally(() => {
-        abortSignal.removeEventListener('abort', giveUp);
-      });
+      if (!(abortSignal instanceof AbortSignal)) return token;
+      return raceAbort(token, abortSignal);
     },
   };
 }
 
-/** What failures of the client have in common; everything else about them stays unread. */
+/** The fields that failures of the client have in common; nothing else is read. */
 const failureSchema = z.object({
   name: z.string().optional().catch(undefined),
   code: z.string().optional().catch(undefined),
@@ -80,14 +75,14 @@ const failureSchema = z.object({
     .catch(undefined),
 });
 
-/** Refusals that say something of the secret: it is there, and may not be used now. */
-const UNUSABLE = new Set(['SecretDisabled', 'SecretExpired', 'SecretNotYetValid']);
+/** Error codes for a secret that exists but must not be used now. */
+const DISABLED_CODES = new Set(['SecretDisabled', 'SecretExpired', 'SecretNotYetValid']);
 
-/** A failed read as a fact about the secret, or as trouble with the vault. */
-export function toVaultError(thrown: unknown): 'absent' | 'disabled' | VaultError {
+/** Whether a failed read says something about the secret or about the vault. */
+function classifyFailure(thrown: unknown): 'absent' | 'disabled' | VaultError {
   const { name, code, statusCode, details } = failureSchema.safeParse(thrown).data ?? {};
   if (statusCode === 404 && code === 'SecretNotFound') return 'absent';
-  if (UNUSABLE.has(details?.error.innerError.code ?? '')) return 'disabled';
+  if (DISABLED_CODES.has(details?.error.innerError.code ?? '')) return 'disabled';
   return new VaultError(vaultErrorReason({ name, statusCode }), { cause: thrown });
 }
 
@@ -97,11 +92,9 @@ interface Failure {
 }
 
 function vaultErrorReason({ name, statusCode }: Failure): VaultErrorReason {
-  // The identity's own errors carry statuses of the identity endpoint, so they come first.
-  if (name !== undefined && /Authentication|Credential/.test(name)) {
-    return 'no identity to ask with';
-  }
+  // Checked first: errors of the credential carry the status of the token endpoint.
+  if (name !== undefined && /Authentication|Credential/.test(name)) return 'no access token';
   if (statusCode === undefined) return 'not reachable';
-  if (statusCode === 401 || statusCode === 403) return 'access refused';
-  return statusCode === 429 ? 'throttled' : 'failing';
+  if (statusCode === 401 || statusCode === 403) return 'access denied';
+  return statusCode === 429 ? 'throttled' : 'server error';
 }

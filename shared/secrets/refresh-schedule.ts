@@ -1,25 +1,26 @@
+import { raceAbort } from '../resilience/abort.ts';
 import {
   type SecretName,
   type SecretReader,
-  type SecretReading,
+  type SecretReadResult,
   VaultError,
   type VaultErrorReason,
 } from './secrets.ts';
 
-/** When the vault is asked. All times in milliseconds. */
+/** When the vault is read. All times in milliseconds. */
 export interface RefreshSchedule {
-  /** One time for all secrets of a load together. */
+  /** Time limit for reading all secrets once. */
   readonly loadTimeoutMs: number;
-  /** Between two reads while all is well. */
+  /** Time between two reads while the vault answers. */
   readonly refreshMs: number;
-  /** Between two reads while the vault fails and last known values serve. */
+  /** Time between two reads while the vault fails and the last known values are used. */
   readonly failingMs: number;
-  /** First wait while the vault has never answered; doubled each time. */
+  /** First wait while the vault has never answered; doubled after each failure. */
   readonly startRetryMs: number;
   readonly maxStartRetryMs: number;
-  /** Between two reads that refused keys ask for. */
+  /** Minimum time between two reads that refused keys request. */
   readonly forcedGapMs: number;
-  /** How long a call that began with the old key may still come back refused. */
+  /** How long after a change a call with the old key may still be refused. */
   readonly lateRefusalMs: number;
 }
 
@@ -28,70 +29,67 @@ export const DEFAULT_REFRESH_SCHEDULE: RefreshSchedule = {
   refreshMs: 300_000,
   failingMs: 60_000,
   startRetryMs: 1_000,
-  // An app that waits for its first secrets is down: it is back well within 30 s of the vault.
+  // Without secrets the app serves nothing, so it must recover within 30 s of the vault.
   maxStartRetryMs: 15_000,
-  // A key that is really wrong must not turn each request into a read of the vault.
+  // A key that stays invalid must not cause a read for each request.
   forcedGapMs: 5_000,
-  // The time limit of one attempt.
+  // The time limit of one model call.
   lateRefusalMs: 30_000,
 };
 
-export interface RefreshState {
-  /** Every secret was answered for at least once. */
+interface RefreshState {
+  /** The vault has answered for every secret at least once. */
   readonly isComplete: boolean;
-  readonly failuresInRow: number;
+  readonly consecutiveFailures: number;
 }
 
-/** How long to wait for the next read in the background. `random` is from 0 up to 1. */
+/** The delay before the next background read. `random` is in [0, 1). */
 export function nextReadDelayMs(
-  pace: RefreshSchedule,
+  schedule: RefreshSchedule,
   state: RefreshState,
   random: number,
 ): number {
-  const { isComplete, failuresInRow } = state;
-  // Instances that started together drift apart; while the vault fails, never sooner than promised.
-  if (failuresInRow === 0) return pace.refreshMs * (0.8 + 0.4 * random);
-  if (isComplete) return pace.failingMs * (1 + 0.2 * random);
-  const doubled = pace.startRetryMs * 2 ** Math.min(failuresInRow - 1, 16);
-  return Math.min(doubled, pace.maxStartRetryMs) * (0.8 + 0.2 * random);
+  const { isComplete, consecutiveFailures } = state;
+  // Jitter spreads instances that started together; while the vault fails it only adds time.
+  if (consecutiveFailures === 0) return schedule.refreshMs * (0.8 + 0.4 * random);
+  if (isComplete) return schedule.failingMs * (1 + 0.2 * random);
+  const doubled = schedule.startRetryMs * 2 ** Math.min(consecutiveFailures - 1, 16);
+  return Math.min(doubled, schedule.maxStartRetryMs) * (0.8 + 0.2 * random);
 }
 
-/** A read that repeats itself in the background and never runs twice at once. */
-export interface SecretPoller {
-  /** Reads at once; whoever asks while a read runs waits for that one. */
-  now(): Promise<void>;
-  /** Resolves when no read is under way. */
-  idle(): Promise<void>;
-  stop(): void;
-}
-
-export interface SecretPollerOptions {
+interface SecretPollerOptions {
   /** Must not throw. */
   readonly read: () => Promise<void>;
-  /** Asked after each read. */
+  /** Called after each read. */
   readonly nextDelayMs: () => number;
 }
 
-export function createSecretPoller({ read, nextDelayMs }: SecretPollerOptions): SecretPoller {
+export type SecretPoller = ReturnType<typeof createSecretPoller>;
+
+/** Repeats a read in the background and never runs it twice at the same time. */
+export function createSecretPoller({ read, nextDelayMs }: SecretPollerOptions) {
   let timer: NodeJS.Timeout | undefined;
   let reading: Promise<void> | undefined;
   let isStopped = false;
 
-  function now(): Promise<void> {
+  /** Reads at once, or waits for the read in progress. Does nothing once stopped. */
+  function poll(): Promise<void> {
+    if (isStopped) return Promise.resolve();
     clearTimeout(timer);
     reading ??= read().finally(() => {
       reading = undefined;
       if (isStopped) return;
-      timer = setTimeout(() => void now(), nextDelayMs());
-      // A process with nothing else to do may end.
+      timer = setTimeout(() => void poll(), nextDelayMs());
+      // The timer alone does not keep the process alive.
       timer.unref();
     });
     return reading;
   }
   return {
-    now,
+    poll,
+    /** Resolves when no read is in progress. */
     idle: async () => reading,
-    stop() {
+    stop(): void {
       isStopped = true;
       clearTimeout(timer);
     },
@@ -99,43 +97,38 @@ export function createSecretPoller({ read, nextDelayMs }: SecretPollerOptions): 
 }
 
 export interface FetchResult {
-  readonly readings: ReadonlyMap<SecretName, SecretReading>;
-  /** Secrets that the vault said nothing of, with the reason. */
-  readonly troubles: ReadonlyMap<SecretName, VaultErrorReason>;
+  readonly readings: ReadonlyMap<SecretName, SecretReadResult>;
+  /** Secrets that could not be read, with the reason. */
+  readonly failures: ReadonlyMap<SecretName, VaultErrorReason>;
 }
 
-export interface FetchOptions {
+interface FetchOptions {
   readonly reader: SecretReader;
   readonly names: readonly SecretName[];
   readonly timeoutMs: number;
 }
 
-/** Reads all secrets at once, with one time limit for all of them. Never throws. */
+/** Reads all secrets concurrently within one time limit. Never throws. */
 export async function fetchAll({ reader, names, timeoutMs }: FetchOptions): Promise<FetchResult> {
-  const readings = new Map<SecretName, SecretReading>();
-  const troubles = new Map<SecretName, VaultErrorReason>();
+  const readings = new Map<SecretName, SecretReadResult>();
+  const failures = new Map<SecretName, VaultErrorReason>();
   const abort = new AbortController();
-  // Raced, not only aborted: a credential under way does not always listen to a signal.
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const error = new VaultError('no answer in time');
-    late.reject(error);
-    abort.abort(error);
-  }, timeoutMs);
+  const timer = setTimeout(() => abort.abort(new VaultError('timed out')), timeoutMs);
   timer.unref();
   try {
     await Promise.all(
       names.map(async (name) => {
         try {
-          const reading = await Promise.race([reader.read(name, abort.signal), late.promise]);
-          readings.set(name, reading);
+          // Raced, because some credentials ignore the signal.
+          const reading = reader.read(name, abort.signal);
+          readings.set(name, await raceAbort(reading, abort.signal));
         } catch (thrown) {
-          troubles.set(name, thrown instanceof VaultError ? thrown.trouble : 'failing');
+          failures.set(name, thrown instanceof VaultError ? thrown.reason : 'server error');
         }
       }),
     );
   } finally {
     clearTimeout(timer);
   }
-  return { readings, troubles };
+  return { readings, failures };
 }

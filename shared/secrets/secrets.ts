@@ -6,70 +6,72 @@ export type SecretSource = 'key-vault' | 'environment' | 'none';
 /** One secret that the product reads. */
 export interface RequiredSecret {
   readonly name: SecretName;
-  /** The environment variable that stands in where the vault has no usable value. */
+  /** The environment variable that is used if the vault has no usable value. */
   readonly variable?: string | undefined;
 }
 
-/** Why the vault could not be asked. Fixed words, safe for anybody. */
+/** Why the vault could not be read. Fixed text, safe to show to any caller. */
 export type VaultErrorReason =
-  | 'no answer in time'
+  | 'timed out'
   | 'not reachable'
-  | 'no identity to ask with'
-  | 'access refused'
+  | 'no access token'
+  | 'access denied'
   | 'throttled'
-  | 'failing';
+  | 'server error';
 
-/** Why there is no value: a fact about the secret, or trouble with the whole vault. */
+/** Why there is no value: a property of the secret, or a failure of the vault. */
 export type MissingReason = 'absent' | 'disabled' | 'empty' | 'too large' | VaultErrorReason;
 
 export interface SecretsState {
   /** When the vault last answered for every secret, in milliseconds since the epoch. */
   readonly lastSuccessAt?: number;
-  /** What went wrong most recently; kept while the vault is away. */
+  /** The most recent failure, until the vault recovers. */
   readonly lastError?: VaultErrorReason;
-  /** The vault does not answer: what is given out is the last known value, if there is one. */
-  readonly failing: boolean;
+  /** The vault cannot be read: `get` returns the last known values. */
+  readonly isFailing: boolean;
 }
 
-/** Secrets of the moment. Nobody keeps a value longer than one call, so that it can change. */
+/** The current secrets. Callers read a value for each use, so that it can be rotated. */
 export interface Secrets {
-  /** The current value; undefined where it is missing, disabled, empty or unusable. */
+  /** The current value; undefined if it is missing, disabled, empty or unusable. */
   get(name: SecretName): string | undefined;
   sourceOf(name: SecretName): SecretSource;
-  /** Why the vault gave no value, or undefined where it did or is not used. */
-  whyMissing(name: SecretName): MissingReason | undefined;
-  /** Resolves when the first load has ended, well or not; its time is bounded. Never rejects. */
+  /** Why the vault has no value; undefined if it has one or is not used. */
+  missingReason(name: SecretName): MissingReason | undefined;
+  /** Resolves when the first load has ended, successfully or not, within its time limit. Never rejects. */
   loaded(): Promise<void>;
   /**
-   * Reads again at once, one time for all who ask, after an upstream refused a key.
-   * True where a value changed just now, so that another try makes sense.
+   * Reads again at once after an endpoint refused a key; concurrent calls share one read.
+   * Resolves to true if a value changed recently, so that a retry makes sense.
    */
   refreshNow(): Promise<boolean>;
-  /** Tells which values changed. Returns what ends the telling. */
-  onChange(listener: (changed: readonly SecretName[]) => void): () => void;
+  /** Calls the listener with the names of changed secrets. Returns a function that unsubscribes. */
+  onChange(listener: SecretsListener): () => void;
   state(): SecretsState;
-  /** Ends the reading in the background. */
+  /** Stops the background refresh. */
   close(): void;
 }
 
-/** What a vault says of one secret. */
-export type SecretReading =
+export type SecretsListener = (changed: readonly SecretName[]) => void;
+
+/** The result of reading one secret. */
+export type SecretReadResult =
   | { readonly kind: 'found'; readonly value: string; readonly version: string | undefined }
   | { readonly kind: 'missing'; readonly reason: 'absent' | 'disabled' };
 
-/** The road to a vault: one call for each read, no retries. */
+/** Access to a vault: one request for each read, no retries. */
 export interface SecretReader {
-  /** @throws VaultError where the vault does not say; or the signal's reason. */
-  read(name: SecretName, signal: AbortSignal): Promise<SecretReading>;
+  /** @throws VaultError if the vault cannot be read, or the signal's reason */
+  read(name: SecretName, signal: AbortSignal): Promise<SecretReadResult>;
 }
 
-/** The vault gave no answer that says anything about the secret. */
+/** The vault could not be read, which says nothing about the secret. */
 export class VaultError extends Error {
-  readonly trouble: VaultErrorReason;
+  readonly reason: VaultErrorReason;
 
-  constructor(trouble: VaultErrorReason, options?: { readonly cause?: unknown }) {
-    super(`The vault cannot be read: ${trouble}`, options);
+  constructor(reason: VaultErrorReason, options?: { readonly cause?: unknown }) {
+    super(`The vault cannot be read: ${reason}`, options);
     this.name = 'VaultError';
-    this.trouble = trouble;
+    this.reason = reason;
   }
 }

@@ -1,115 +1,163 @@
 import type { Clock } from '../clock.ts';
 import {
   type EnvironmentSecretsOptions,
-  readVariables,
   normalizeSecret,
+  readEnvironmentSecrets,
 } from './environment-secrets.ts';
 import {
   createSecretPoller,
-  nextReadDelayMs,
   fetchAll,
   type FetchResult,
+  nextReadDelayMs,
   type RefreshSchedule,
+  type SecretPoller,
 } from './refresh-schedule.ts';
 import type {
   MissingReason,
+  RequiredSecret,
   SecretName,
   SecretReader,
-  SecretReading,
+  SecretReadResult,
   Secrets,
+  SecretsListener,
   SecretSource,
   SecretsState,
   VaultErrorReason,
-  RequiredSecret,
 } from './secrets.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
-export interface VaultSecretsOptions extends EnvironmentSecretsOptions {
+interface VaultSecretsOptions extends EnvironmentSecretsOptions {
   readonly reader: SecretReader;
-  readonly pace: RefreshSchedule;
+  readonly schedule: RefreshSchedule;
   readonly clock: Clock;
-  /** From 0 up to 1, as Math.random. */
+  /** In [0, 1), like Math.random. */
   readonly random: () => number;
   readonly telemetry: Telemetry;
 }
 
 /**
- * Secrets from a vault, with the environment where the vault lacks one. Starts to read at once.
- * While the vault is away the last known values serve, and it is left alone most of the time.
+ * Secrets from a vault, with environment variables as fallback. Starts to read at once. While the
+ * vault fails, the last known values are used and it is read less often.
  */
 export function createVaultSecrets(options: VaultSecretsOptions): Secrets {
-  const { reader, pace, clock, random, telemetry, wanted } = options;
-  const names = wanted.map(({ name }) => name);
-  const shelf = createSecretCache(wanted, readVariables(options));
-  const bell = createChangeEmitter(telemetry);
-  const health = createVaultHealthTracker(clock, telemetry);
-  const lastAt: { read?: number; forced?: number; replaced?: number } = {};
+  const { reader, schedule, clock, random, telemetry, required } = options;
+  const names = required.map(({ name }) => name);
+  const cache = createSecretCache(required, readEnvironmentSecrets(options));
+  const health = createHealthTracker(clock, telemetry);
+  const listeners = new Set<SecretsListener>();
+  const times: ReadTimes = {};
   let isClosed = false;
-  let refreshing: Promise<boolean> | undefined;
 
-  async function readOnce(): Promise<void> {
-    lastAt.read = clock.now();
-    const wasComplete = shelf.isComplete();
-    const outcome = await fetchAll({ reader, names, timeoutMs: pace.loadTimeoutMs });
+  async function readAll(): Promise<void> {
+    times.readAt = clock.now();
+    const wasComplete = cache.isComplete();
+    const result = await fetchAll({ reader, names, timeoutMs: schedule.loadTimeoutMs });
     if (isClosed) return;
-    const changed = shelf.put(outcome);
-    health.note(outcome.troubles);
+    const changed = cache.update(result);
+    health.record(result.failures);
     if (changed.length === 0) return;
-    if (wasComplete) lastAt.replaced = clock.now();
+    if (wasComplete) times.replacedAt = clock.now();
     telemetry.info('secrets read', { changed: changed.join(', ') });
-    bell.ring(changed);
+    notify(listeners, { changed, telemetry });
   }
 
-  async function readAfterRefusal(): Promise<boolean> {
-    // A read that is under way may have looked before the rotation, so it does not count.
-    await rounds.idle();
-    const isTooSoon = health.state().failing
-      ? isRecent(clock, { at: lastAt.read, periodMs: pace.failingMs })
-      : isRecent(clock, { at: lastAt.forced, periodMs: pace.forcedGapMs });
-    if (!isTooSoon && !isClosed) {
-      lastAt.forced = clock.now();
-      await rounds.now();
-    }
-    // A call that began before the change may come back refused after it.
-    return isRecent(clock, { at: lastAt.replaced, periodMs: pace.lateRefusalMs });
-  }
-
-  const rounds = createSecretPoller({
-    read: readOnce,
+  const poller = createSecretPoller({
+    read: readAll,
     nextDelayMs() {
-      const state = { isComplete: shelf.isComplete(), failuresInRow: health.failuresInRow() };
-      return nextReadDelayMs(pace, state, random());
+      const consecutiveFailures = health.consecutiveFailures();
+      const state = { isComplete: cache.isComplete(), consecutiveFailures };
+      return nextReadDelayMs(schedule, state, random());
     },
   });
-  const firstLoad = rounds.now();
+  const firstLoad = poller.poll();
   return {
-    get: (name) => shelf.get(name),
-    sourceOf: (name) => shelf.sourceOf(name),
-    whyMissing: (name) => shelf.whyMissing(name),
+    get: (name) => cache.get(name),
+    sourceOf: (name) => cache.sourceOf(name),
+    missingReason: (name) => cache.missingReason(name),
     loaded: () => firstLoad,
-    refreshNow() {
-      refreshing ??= readAfterRefusal().finally(() => {
-        refreshing = undefined;
-      });
-      return refreshing;
+    refreshNow: createForcedRefresh({ ...options, health, poller, times }),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
-    onChange: (listener) => bell.onRing(listener),
     state: () => health.state(),
     close() {
       isClosed = true;
-      rounds.stop();
+      poller.stop();
     },
   };
 }
 
-interface ReadAttempt {
+/** Milliseconds since the epoch. */
+interface ReadTimes {
+  readAt?: number;
+  /** When a known value was last replaced. */
+  replacedAt?: number;
+}
+
+interface ForcedRefreshOptions {
+  readonly schedule: RefreshSchedule;
+  readonly clock: Clock;
+  readonly health: { state(): SecretsState };
+  readonly poller: SecretPoller;
+  readonly times: ReadTimes;
+}
+
+/** The read after a refused key: one for all concurrent callers, and not more often than scheduled. */
+function createForcedRefresh(options: ForcedRefreshOptions): () => Promise<boolean> {
+  const { schedule, clock, health, poller, times } = options;
+  let forcedAt: number | undefined;
+  let refreshing: Promise<boolean> | undefined;
+
+  async function readAfterRefusal(): Promise<boolean> {
+    // A read in progress may have started before the rotation, so it does not count.
+    await poller.idle();
+    const isTooSoon = health.state().isFailing
+      ? isRecent(clock, { at: times.readAt, periodMs: schedule.failingMs })
+      : isRecent(clock, { at: forcedAt, periodMs: schedule.forcedGapMs });
+    if (!isTooSoon) {
+      forcedAt = clock.now();
+      await poller.poll();
+    }
+    // A call that started before the change may be refused after it.
+    return isRecent(clock, { at: times.replacedAt, periodMs: schedule.lateRefusalMs });
+  }
+
+  return () => {
+    refreshing ??= readAfterRefusal().finally(() => {
+      refreshing = undefined;
+    });
+    return refreshing;
+  };
+}
+
+interface ChangeNotice {
+  readonly changed: readonly SecretName[];
+  readonly telemetry: Telemetry;
+}
+
+/** A listener that throws is logged and does not affect the others. */
+function notify(
+  listeners: ReadonlySet<SecretsListener>,
+  { changed, telemetry }: ChangeNotice,
+): void {
+  for (const listener of listeners) {
+    try {
+      listener(changed);
+    } catch (thrown) {
+      telemetry.error('secret change handler failed', { cause: describeError(thrown) });
+    }
+  }
+}
+
+interface Period {
   readonly at: number | undefined;
   readonly periodMs: number;
 }
 
-/** A clock that was set back must not make the wait longer. */
-function isRecent(clock: Clock, { at, periodMs }: ReadAttempt): boolean {
+/** The distance in both directions, so that a clock that was set back does not extend the wait. */
+function isRecent(clock: Clock, { at, periodMs }: Period): boolean {
   return at !== undefined && Math.abs(clock.now() - at) < periodMs;
 }
 
@@ -117,134 +165,94 @@ type CachedSecret =
   | { readonly value: string; readonly version: string | undefined }
   | { readonly value: undefined; readonly reason: MissingReason };
 
-/** The last known state of each secret, and what the environment has in its place. */
-export interface SecretCache {
-  /** Takes over what a round found; what it did not find out stays. Names whose value changed. */
-  put(outcome: FetchResult): SecretName[];
-  get(name: SecretName): string | undefined;
-  sourceOf(name: SecretName): SecretSource;
-  whyMissing(name: SecretName): MissingReason | undefined;
-  /** The vault has answered for every secret at least once. */
-  isComplete(): boolean;
-}
-
-export function createSecretCache(
-  wanted: readonly RequiredSecret[],
+/** The last known value of each secret, with the environment as fallback. */
+function createSecretCache(
+  required: readonly RequiredSecret[],
   variables: ReadonlyMap<SecretName, string>,
-): SecretCache {
-  const answered = new Map<SecretName, CachedSecret>();
-  const troubles = new Map<SecretName, MissingReason>();
+) {
+  const cached = new Map<SecretName, CachedSecret>();
+  const failures = new Map<SecretName, MissingReason>();
 
   function get(name: SecretName): string | undefined {
-    return answered.get(name)?.value ?? variables.get(name);
+    return cached.get(name)?.value ?? variables.get(name);
   }
   return {
-    put(outcome) {
-      troubles.clear();
-      for (const [name, trouble] of outcome.troubles) troubles.set(name, trouble);
+    /** Stores what was read and keeps the rest. Returns the names whose value changed. */
+    update(result: FetchResult): SecretName[] {
+      failures.clear();
+      for (const [name, reason] of result.failures) failures.set(name, reason);
       const changed: SecretName[] = [];
-      for (const [name, reading] of outcome.readings) {
+      for (const [name, reading] of result.readings) {
         const before = get(name);
-        if (isSameVersion(reading, answered.get(name))) continue;
-        answered.set(name, toCachedSecret(reading));
+        if (isSameVersion(reading, cached.get(name))) continue;
+        cached.set(name, toCachedSecret(reading));
         if (get(name) !== before) changed.push(name);
       }
       return changed;
     },
     get,
-    sourceOf(name) {
-      if (answered.get(name)?.value !== undefined) return 'key-vault';
+    sourceOf(name: SecretName): SecretSource {
+      if (cached.get(name)?.value !== undefined) return 'key-vault';
       return variables.has(name) ? 'environment' : 'none';
     },
-    whyMissing(name) {
-      const kept = answered.get(name);
-      if (kept === undefined) return troubles.get(name);
-      return kept.value === undefined ? kept.reason : undefined;
+    missingReason(name: SecretName): MissingReason | undefined {
+      const secret = cached.get(name);
+      if (secret === undefined) return failures.get(name);
+      return secret.value === undefined ? secret.reason : undefined;
     },
-    isComplete: () => wanted.every(({ name }) => answered.has(name)),
+    /** The vault has answered for every secret at least once. */
+    isComplete: () => required.every(({ name }) => cached.has(name)),
   };
 }
 
-/** A version never changes its value, so there is nothing to compare. */
-function isSameVersion(reading: SecretReading, kept: CachedSecret | undefined): boolean {
-  if (reading.kind === 'missing' || kept?.value === undefined) return false;
-  return reading.version !== undefined && reading.version === kept.version;
+/** A version is immutable, so its value need not be compared. */
+function isSameVersion(reading: SecretReadResult, cached: CachedSecret | undefined): boolean {
+  if (reading.kind === 'missing' || cached?.value === undefined) return false;
+  return reading.version !== undefined && reading.version === cached.version;
 }
 
-function toCachedSecret(reading: SecretReading): CachedSecret {
+function toCachedSecret(reading: SecretReadResult): CachedSecret {
   if (reading.kind === 'missing') return { value: undefined, reason: reading.reason };
-  const usable = normalizeSecret(reading.value);
-  return usable.value === undefined ? usable : { value: usable.value, version: reading.version };
+  const normalized = normalizeSecret(reading.value);
+  if (normalized.value === undefined) return normalized;
+  return { value: normalized.value, version: reading.version };
 }
 
-type Listener = (changed: readonly SecretName[]) => void;
+/** Minimum time between two warnings that the vault still fails. */
+const WARN_INTERVAL_MS = 60_000;
 
-/** Tells everybody who listens; one that throws is logged and does not keep it from the others. */
-export interface ChangeEmitter {
-  ring(changed: readonly SecretName[]): void;
-  onRing(listener: Listener): () => void;
-}
-
-export function createChangeEmitter(telemetry: Telemetry): ChangeEmitter {
-  const listeners = new Set<Listener>();
-  return {
-    ring(changed) {
-      for (const listener of listeners) {
-        try {
-          listener(changed);
-        } catch (thrown) {
-          telemetry.error('changed secrets not taken over', { cause: describeError(thrown) });
-        }
-      }
-    },
-    onRing(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-  };
-}
-
-/** How the vault has been of late, told to operators when it changes and not more often. */
-export interface VaultHealthTracker {
-  /** The end of a read; without troubles it was a success. */
-  note(troubles: ReadonlyMap<SecretName, VaultErrorReason>): void;
-  failuresInRow(): number;
-  state(): SecretsState;
-}
-
-/** How often operators are told that the vault is still away. */
-const WARN_EVERY_MS = 60_000;
-
-export function createVaultHealthTracker(clock: Clock, telemetry: Telemetry): VaultHealthTracker {
-  let failuresInRow = 0;
+/** Tracks whether the vault answers; logs failures at most once a minute, and the recovery. */
+function createHealthTracker(clock: Clock, telemetry: Telemetry) {
+  let consecutiveFailures = 0;
   let lastSuccessAt: number | undefined;
   let lastError: VaultErrorReason | undefined;
   let lastWarnAt: number | undefined;
 
-  function noteTrouble(troubles: ReadonlyMap<SecretName, VaultErrorReason>): void {
-    failuresInRow += 1;
-    lastError = troubles.values().next().value;
+  function recordFailure(failures: ReadonlyMap<SecretName, VaultErrorReason>): void {
+    consecutiveFailures += 1;
+    lastError = failures.values().next().value;
     const now = clock.now();
-    if (lastWarnAt !== undefined && Math.abs(now - lastWarnAt) < WARN_EVERY_MS) return;
+    if (lastWarnAt !== undefined && Math.abs(now - lastWarnAt) < WARN_INTERVAL_MS) return;
     lastWarnAt = now;
-    const secrets = [...troubles.keys()].join(', ');
-    telemetry.warn('key vault does not answer', { trouble: lastError, secrets });
+    const secrets = [...failures.keys()].join(', ');
+    telemetry.warn('key vault failed', { reason: lastError, secrets });
   }
 
   return {
-    note(troubles) {
-      if (troubles.size > 0) {
-        noteTrouble(troubles);
+    /** Records the end of a read; it succeeded if nothing failed. */
+    record(failures: ReadonlyMap<SecretName, VaultErrorReason>): void {
+      if (failures.size > 0) {
+        recordFailure(failures);
         return;
       }
-      if (failuresInRow > 0) telemetry.info('key vault answers again', { failuresInRow });
-      failuresInRow = 0;
+      if (consecutiveFailures > 0) telemetry.info('key vault recovered', { consecutiveFailures });
+      consecutiveFailures = 0;
       lastError = undefined;
       lastSuccessAt = clock.now();
     },
-    failuresInRow: () => failuresInRow,
-    state: () => ({
-      failing: failuresInRow > 0,
+    consecutiveFailures: () => consecutiveFailures,
+    state: (): SecretsState => ({
+      isFailing: consecutiveFailures > 0,
       ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
       ...(lastError === undefined ? {} : { lastError }),
     }),

@@ -1,37 +1,41 @@
-/** Small facts beside a blob that one listing of many blobs brings along. ASCII only. */
-export type BlobProperties = Readonly<Record<string, string>>;
+/** Short key/value pairs stored with a blob and returned by a listing. ASCII only. */
+export type BlobMetadata = Readonly<Record<string, string>>;
 
-export interface ListedBlob {
-  readonly name: string;
-  readonly facts: BlobProperties;
+export interface BlobProperties {
+  readonly metadata: BlobMetadata;
   readonly bytes: number;
-  /** Somebody holds it at this moment. */
-  readonly held: boolean;
 }
 
-/** One container of blobs, as far as the batch engine needs it. */
+export interface ListedBlob extends BlobProperties {
+  readonly name: string;
+  /** A process has the lease of this blob now. */
+  readonly isLeased: boolean;
+}
+
+/** One container of blobs: what the batch engine needs of it. */
 export interface BlobContainer {
   read(name: string): Promise<{ readonly text: string; readonly version: string } | undefined>;
-  /** Resolves to false when the blob is there already; it is left as it is then. */
+  /** Resolves to false if the blob exists; the existing blob stays unchanged. */
   create(name: string, content: NewBlob): Promise<boolean>;
-  /** Resolves to false when somebody else changed the blob since that version. */
+  /** Resolves to false if the blob was changed since that version. */
   replace(name: string, content: NewBlob & { readonly version: string }): Promise<boolean>;
-  facts(name: string): Promise<Omit<ListedBlob, 'name' | 'held'> | undefined>;
+  properties(name: string): Promise<BlobProperties | undefined>;
   list(prefix: string): AsyncIterable<ListedBlob>;
-  /** The bytes from `start` to before `end`, or all; undefined when there is no such blob. */
+  /** Bytes from `start` to before `end`, or all of them; undefined if the blob does not exist. */
   stream(name: string, range?: ByteRange): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** Resolves to false if the blob does not exist. */
   remove(name: string): Promise<boolean>;
-  /** Takes the sole right to append to a blob, creating it when it is new. */
-  hold(name: string): Promise<BlobLease | 'busy'>;
-  /** The storage's own time, in milliseconds since the epoch; undefined before its first answer. */
+  /** Acquires the exclusive right to append to a blob, and creates the blob if it is new. */
+  acquireLease(name: string): Promise<BlobLease | 'busy'>;
+  /** The storage server's time in epoch milliseconds; undefined before its first response. */
   now(): number | undefined;
-  /** @throws when the storage cannot be reached */
+  /** @throws ServiceError storage_unavailable or config_unavailable */
   ping(signal: AbortSignal): Promise<void>;
 }
 
 export interface NewBlob {
   readonly content: string | AsyncIterable<string | Uint8Array>;
-  readonly facts?: BlobProperties;
+  readonly metadata?: BlobMetadata;
   readonly contentType?: string;
 }
 
@@ -41,12 +45,12 @@ export interface ByteRange {
 }
 
 export interface BlobLease {
-  /** Length of what was there when the hold began. */
+  /** Length of the blob when the lease was acquired. */
   readonly bytes: number;
-  /** Aborts when the hold was lost: somebody else may write now, and we cannot. */
-  readonly lost: AbortSignal;
-  /** Appends once, however often the client library repeats it. */
+  /** Aborts when the lease is lost: another process may write now, and this one cannot. */
+  readonly lostSignal: AbortSignal;
+  /** Appends exactly once, even if the storage client repeats the request. */
   append(lines: string, position: number): Promise<void>;
-  note(facts: BlobProperties): Promise<void>;
+  setMetadata(metadata: BlobMetadata): Promise<void>;
   release(): Promise<void>;
 }

@@ -6,65 +6,65 @@ export interface GroupCommitOptions {
 }
 
 export interface GroupCommit {
-  /** Resolves when the line is durable; rejects when its write failed. */
+  /** Resolves when the line is durable; rejects if its write failed. */
   add(line: string): Promise<void>;
 }
 
-interface Waiting {
+interface PendingLine {
   readonly line: string;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Storage takes 4 MiB in one append. */
+/** Azure Storage accepts 4 MiB in one append; a UTF-16 character takes at most 3 bytes. */
 const MAX_WRITE_CHARS = 1_000_000;
 
 /**
- * Writes one at a time and in order; lines that arrive during a write go together into the next.
- * So a fast job costs a few large writes and a slow one costs one small write for each line. After
- * a failed write the position is unknown, and every later line fails too.
+ * Runs one write at a time, in order; lines that arrive during a write share the next one. A fast
+ * job makes a few large writes, a slow one makes a small write for each line. After a failed write
+ * the end position is unknown, so every later line fails too.
  */
 export function createGroupCommit({ write, position }: GroupCommitOptions): GroupCommit {
-  let waiting: Waiting[] = [];
-  let writing = false;
+  let pending: PendingLine[] = [];
+  let isWriting = false;
   let end = position;
-  let broken: { readonly error: unknown } | undefined;
+  let failure: { readonly error: unknown } | undefined;
 
-  function take(): Waiting[] {
+  function takeGroup(): PendingLine[] {
     let chars = 0;
-    const count = waiting.findIndex((next) => {
+    const count = pending.findIndex((next) => {
       chars += next.line.length;
       return chars > MAX_WRITE_CHARS;
     });
-    const group = waiting.slice(0, count === -1 ? waiting.length : Math.max(1, count));
-    waiting = waiting.slice(group.length);
+    const group = pending.slice(0, count === -1 ? pending.length : Math.max(1, count));
+    pending = pending.slice(group.length);
     return group;
   }
 
-  async function writeGroup(group: Waiting[]): Promise<void> {
+  async function writeGroup(group: PendingLine[]): Promise<void> {
     const lines = group.map(({ line }) => line).join('');
     try {
-      if (broken !== undefined) throw broken.error;
+      if (failure !== undefined) throw failure.error;
       await write(lines, end);
       end += Buffer.byteLength(lines);
       for (const { resolve } of group) resolve();
     } catch (error) {
-      broken = { error };
+      failure = { error };
       for (const { reject } of group) reject(error);
     }
   }
 
   async function drain(): Promise<void> {
-    writing = true;
-    while (waiting.length > 0) await writeGroup(take());
-    writing = false;
+    isWriting = true;
+    while (pending.length > 0) await writeGroup(takeGroup());
+    isWriting = false;
   }
 
   return {
     add(line) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
-      waiting.push({ line, resolve, reject });
-      if (!writing) void drain();
+      pending.push({ line, resolve, reject });
+      if (!isWriting) void drain();
       return promise;
     },
   };

@@ -1,22 +1,22 @@
 import type { Clock } from '../clock.ts';
 import { createTelemetry, type LogSink } from './create-telemetry.ts';
-import type { Redact } from './redact.ts';
+import { ID_FIELDS, type Redact } from './redact.ts';
 import type { LogFields, LogLevel, Telemetry } from './telemetry.ts';
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 const MAX_FIELD_CHARS = 2_000;
 
-export interface ConsoleLoggerOptions {
+interface ConsoleLoggerOptions {
   readonly clock: Clock;
   /** Lines below this level are dropped. */
   readonly minLevel: LogLevel;
-  /** Receives one whole line without its line feed. */
+  /** Receives one line without its line feed. */
   readonly write: (line: string, level: LogLevel) => void;
-  /** Hides what must not be read. Without it nothing is hidden. */
+  /** Redacts text values. Without it nothing is redacted. */
   readonly redact?: Redact;
 }
 
-/** Structured logs: one JSON object per line, whatever characters the values hold. */
+/** Structured logs: one JSON object per line, whatever characters the values contain. */
 export function createConsoleLogger(options: ConsoleLoggerOptions): Telemetry {
   return createTelemetry({ log: createConsoleSink(options) });
 }
@@ -28,7 +28,7 @@ export function createConsoleSink(options: ConsoleLoggerOptions): LogSink {
     if (LEVELS.indexOf(level) < lowest) return;
     const time = new Date(clock.now()).toISOString();
     const heading = { time, level, message };
-    // Twice: first in the line, and never replaced by a field of the same name.
+    // Spread twice: first for the order, last so that no field replaces the heading.
     write(toLine({ ...heading, ...redactFields(fields, redact), ...heading }), level);
   };
 }
@@ -37,11 +37,12 @@ function identity(text: string): string {
   return text;
 }
 
-/** Cut before, so that a long text costs no more than a short one, and again when it is written. */
+/** Truncates before redaction, which bounds its cost; `toLine` truncates again because redaction may lengthen. */
 function redactFields(fields: LogFields, redact: Redact): LogFields {
   const safe: Record<string, LogFields[string]> = {};
   for (const [name, value] of Object.entries(fields)) {
-    safe[name] = typeof value === 'string' ? redact(value.slice(0, MAX_FIELD_CHARS)) : value;
+    const isText = typeof value === 'string' && !ID_FIELDS.has(name);
+    safe[name] = isText ? redact(value.slice(0, MAX_FIELD_CHARS)) : value;
   }
   return safe;
 }

@@ -3,15 +3,15 @@ import { ServiceError } from '../errors.ts';
 const MAX_CHAIN = 4;
 const MAX_FRAMES = 3;
 
-/** What a code may look like; a text in its place could hold anything. */
+/** The format of error codes; other texts could contain anything. */
 const CODE = /^[\w.-]{1,64}$/;
-/** A stack frame: what was called, and the last part of the file with its position. */
+/** A stack frame: the function, and the file name with its position. */
 const FRAME = /^\s+at (?:(.*) \()?(?:.*[\\/])?([\w.:-]+:\d+:\d+|<anonymous>|native)\)?$/;
-const CALLED = /^[\w$.<>#[\] ]{1,80}$/;
+const FUNCTION_NAME = /^[\w$.<>#[\] ]{1,80}$/;
 
 /**
- * A thrown value as one short text for the log: class and code of the error and of its causes.
- * Messages of errors that are not ours are left out: libraries put URLs, keys and request
+ * Describes a thrown value in one short text for the log: class and code of the error and of its
+ * causes. Omits messages of errors that are not ours, because libraries put URLs, keys and request
  * bodies into them.
  */
 export function describeError(thrown: unknown): string {
@@ -24,22 +24,22 @@ export function describeError(thrown: unknown): string {
   return parts.join(' <- ');
 }
 
-/** The innermost places of the code that a thrown value passed, without its message or folders. */
+/** The innermost stack frames of a thrown value, without message and folders. */
 export function stackFrames(thrown: unknown): string {
   if (!(thrown instanceof Error) || typeof thrown.stack !== 'string') return 'unknown';
-  // A message of several lines can look like frames.
+  // A message of several lines may contain text that looks like frames.
   const stack = thrown.stack.replace(thrown.message, '');
-  const places = stack
+  const frames = stack
     .split('\n')
     .map(describeFrame)
-    .filter((place) => place !== '');
-  return places.slice(0, MAX_FRAMES).join(' | ') || 'unknown';
+    .filter((frame) => frame !== '');
+  return frames.slice(0, MAX_FRAMES).join(' | ') || 'unknown';
 }
 
 function describeFrame(line: string): string {
-  const [, called = '', position] = FRAME.exec(line) ?? [];
+  const [, name = '', position] = FRAME.exec(line) ?? [];
   if (position === undefined) return '';
-  return CALLED.test(called) ? `${called} ${position}` : position;
+  return FUNCTION_NAME.test(name) ? `${name} ${position}` : position;
 }
 
 function describeOne(thrown: unknown): string {
@@ -53,14 +53,14 @@ function describeOne(thrown: unknown): string {
   return `${name}${code}${statusOf(thrown)}`;
 }
 
-/** Clients of model endpoints and of storage have two names for it. */
+/** Clients of model endpoints use `status`, clients of storage use `statusCode`. */
 function statusOf(thrown: Error): string {
   const { status, statusCode = status } = thrown as { status?: unknown; statusCode?: unknown };
   return typeof statusCode === 'number' ? ` ${statusCode}` : '';
 }
 
-/** The class, not the `name` property: that one can be any text. */
+/** The class name; the `name` property may be any text. */
 function nameOf(thrown: Error): string {
-  const maker: unknown = thrown.constructor;
-  return typeof maker === 'function' && CODE.test(maker.name) ? maker.name : 'Error';
+  const type: unknown = thrown.constructor;
+  return typeof type === 'function' && CODE.test(type.name) ? type.name : 'Error';
 }

@@ -1,8 +1,8 @@
 import type { MetricDefinition } from './metric-definition.ts';
-import { type MetricName, METRICS, type ObservedName } from './metrics.ts';
+import { type MetricName, METRICS, type ObservableName } from './metrics.ts';
 import type { Meter } from './telemetry.ts';
 
-/** Series that one metric may have; whatever is beyond counts as `other`. */
+/** Series of one metric; measurements beyond are counted as `other`. */
 const MAX_SERIES = 200;
 const MAX_VALUE_CHARS = 120;
 
@@ -13,52 +13,52 @@ export interface Observation {
   readonly attributes?: Attributes;
 }
 
-/** One combination of attributes of a metric, with what was measured under it. */
-export interface Series {
+/** One combination of attribute values of a metric, with its measurements. */
+interface Series {
   readonly attributes: readonly (readonly [name: string, value: string])[];
-  /** The sum of a counter or histogram, the value of a gauge. */
+  /** The sum of a counter or histogram, or the value of a gauge. */
   value: number;
-  /** How many measurements, and how many up to each bucket's bound but above the one before. */
+  /** Number of measurements; `buckets` holds the number in each bucket, not cumulated. */
   count: number;
   readonly buckets: number[];
 }
 
-export interface MetricFamily {
+interface MetricFamily {
   readonly definition: MetricDefinition;
   readonly series: readonly Series[];
 }
 
-/** Hears of every measurement as it is made. */
-export type MeterListener = (metric: MetricName, value: number, attributes: Attributes) => void;
+/** Called with every measurement. */
+type MeterListener = (metric: MetricName, value: number, attributes: Attributes) => void;
 
-/** The metrics of this process. Written on every request, so it allocates next to nothing. */
+/** The metrics of this process. Used on every request, so recording allocates almost nothing. */
 export interface MetricsRegistry extends Meter {
-  /** Says where to look when somebody wants to know. A later source replaces the one before. */
-  observe(metric: ObservedName, look: () => readonly Observation[]): void;
-  observed(metric: ObservedName): readonly Observation[];
-  listen(listener: MeterListener): void;
+  /** Sets the function that reads an observable metric on each collection; replaces an earlier one. */
+  registerCallback(metric: ObservableName, read: () => readonly Observation[]): void;
+  collect(metric: ObservableName): readonly Observation[];
+  subscribe(listener: MeterListener): void;
   families(): readonly MetricFamily[];
 }
 
 export function createMetricsRegistry(): MetricsRegistry {
   const families = new Map<MetricName, Map<string, Series>>();
-  const sources = new Map<ObservedName, () => readonly Observation[]>();
+  const callbacks = new Map<ObservableName, () => readonly Observation[]>();
   let listeners: readonly MeterListener[] = [];
 
   function seriesOf(metric: MetricName, attributes: Attributes): Series {
     let family = families.get(metric);
     if (family === undefined) families.set(metric, (family = new Map()));
     const key = keyOf(METRICS[metric], attributes);
-    const known = family.get(key);
-    if (known !== undefined) return known;
-    const place = family.size < MAX_SERIES ? { key, attributes } : overflow(METRICS[metric]);
-    const series = family.get(place.key) ?? createSeries(METRICS[metric], place.attributes);
-    family.set(place.key, series);
+    const existing = family.get(key);
+    if (existing !== undefined) return existing;
+    const target = family.size < MAX_SERIES ? { key, attributes } : overflow(METRICS[metric]);
+    const series = family.get(target.key) ?? createSeries(METRICS[metric], target.attributes);
+    family.set(target.key, series);
     return series;
   }
 
   function add(metric: MetricName, value: number, attributes: Attributes = {}): void {
-    // A number that is none would make the sum none for ever.
+    // NaN would make the sum NaN for ever.
     if (!Number.isFinite(value) || value < 0) return;
     const series = seriesOf(metric, attributes);
     series.value += value;
@@ -68,29 +68,29 @@ export function createMetricsRegistry(): MetricsRegistry {
     for (const listener of listeners) listener(metric, value, attributes);
   }
 
-  function look(metric: ObservedName): readonly Observation[] {
-    const seen = sources.get(metric)?.() ?? [];
-    return seen.filter(({ value }) => Number.isFinite(value)).slice(0, MAX_SERIES);
+  function collect(metric: ObservableName): readonly Observation[] {
+    const observations = callbacks.get(metric)?.() ?? [];
+    return observations.filter(({ value }) => Number.isFinite(value)).slice(0, MAX_SERIES);
   }
 
   return {
     count: add,
     record: add,
-    observe: (metric, source) => void sources.set(metric, source),
-    observed: look,
-    listen: (listener) => void (listeners = [...listeners, listener]),
+    registerCallback: (metric, read) => void callbacks.set(metric, read),
+    collect,
+    subscribe: (listener) => void (listeners = [...listeners, listener]),
     families() {
       const measured = [...families].map(([metric, series]) => ({
         definition: METRICS[metric],
         series: [...series.values()],
       }));
-      const seen = [...sources.keys()].map((metric) => ({
+      const observed = [...callbacks.keys()].map((metric) => ({
         definition: METRICS[metric],
-        series: look(metric).map(({ value, attributes = {} }) =>
+        series: collect(metric).map(({ value, attributes = {} }) =>
           createSeries(METRICS[metric], attributes, value),
         ),
       }));
-      return [...measured, ...seen];
+      return [...measured, ...observed];
     },
   };
 }
@@ -115,7 +115,7 @@ function overflow(definition: MetricDefinition): { key: string; attributes: Attr
   return { key: keyOf(definition, attributes), attributes };
 }
 
-/** The first bucket whose bound is not below the value; the last one has no bound. */
+/** The index of the first bucket whose bound is at least the value; the last bucket has no bound. */
 function bucketOf(definition: MetricDefinition, value: number): number {
   if (definition.kind !== 'histogram') return 0;
   let index = 0;
@@ -123,7 +123,7 @@ function bucketOf(definition: MetricDefinition, value: number): number {
   return index;
 }
 
-/** What a scraper is told that the text is. */
+/** The content type of the Prometheus text format. */
 export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 const UNIT_ENDINGS: Readonly<Record<string, string>> = { s: '_seconds', By: '_bytes' };
@@ -137,7 +137,7 @@ export function toPrometheusText(families: readonly MetricFamily[]): string {
     .join('');
 }
 
-/** A metric's name as a scraper knows it: dots and the unit are spelled out. */
+/** The Prometheus name of a metric: underscores for dots, with the unit appended. */
 export function prometheusName({ name, unit, kind }: MetricDefinition): string {
   const base = name.replaceAll('.', '_') + (UNIT_ENDINGS[unit] ?? '');
   return isCounter(kind) ? `${base}_total` : base;
@@ -159,12 +159,12 @@ function writeHistogram(
   { attributes, buckets, count, value }: Series,
   { name, bounds }: { readonly name: string; readonly bounds: readonly number[] },
 ): string[] {
-  let upTo = 0;
+  let cumulated = 0;
   const lines = buckets.map((inBucket, index) => {
-    upTo += inBucket;
+    cumulated += inBucket;
     const bound = bounds[index];
     const le = bound === undefined ? '+Inf' : String(bound);
-    return `${name}_bucket${labels([...attributes, ['le', le]])} ${upTo}`;
+    return `${name}_bucket${labels([...attributes, ['le', le]])} ${cumulated}`;
   });
   const plain = labels(attributes);
   return [...lines, `${name}_sum${plain} ${value}`, `${name}_count${plain} ${count}`];
@@ -183,5 +183,5 @@ function escape(value: string): string {
 }
 
 function isCounter(kind: MetricDefinition['kind']): boolean {
-  return kind === 'counter' || kind === 'observed-counter';
+  return kind === 'counter' || kind === 'observable-counter';
 }

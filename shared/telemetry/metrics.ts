@@ -3,6 +3,7 @@ import {
   CALL_SECONDS,
   CHUNK_SECONDS,
   REQUEST_SECONDS,
+  STEPS,
   TOKENS,
   type MetricDefinition,
 } from './metric-definition.ts';
@@ -10,15 +11,20 @@ import {
 const MODEL = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model'] as const;
 
 /**
- * Every metric of the product, in the words of the semantic conventions where they have one. Those
- * for models are still in development and may be renamed: here is the only place to do it.
+ * Every metric of the product. This is the only file with metric names. They follow the semantic
+ * conventions of OpenTelemetry where those define one; the conventions for models are in
+ * development and may change. `log-metrics.ts` counts log lines. Rules for a new metric:
+ * - the name is lower case with dots, own metrics begin with `agent.`;
+ * - a counter's unit is the thing that is counted, in braces and singular;
+ * - an attribute has few, snake_case values and never holds a caller, a session or free text;
+ * - docs/telemetry.md lists it (a test compares), and infra/queries use its name.
  */
 export const METRICS = {
   requestDuration: {
     name: 'http.server.request.duration',
     kind: 'histogram',
     unit: 's',
-    help: 'Time until an answer was given; of a stream, until it ended.',
+    help: 'Time from the request to the end of its response, streams included.',
     attributes: ['http.route', 'http.response.status_code', 'agent.stream'],
     buckets: REQUEST_SECONDS,
   },
@@ -26,14 +32,14 @@ export const METRICS = {
     name: 'agent.request.errors',
     kind: 'counter',
     unit: '{request}',
-    help: 'Requests that ended with an error code, refusals included.',
+    help: 'Requests that ended with an error code, including refused ones.',
     attributes: ['http.route', 'error.type'],
   },
   tokenUsage: {
     name: 'gen_ai.client.token.usage',
     kind: 'histogram',
     unit: '{token}',
-    help: 'Tokens of one call to a model.',
+    help: 'Tokens of one model call.',
     attributes: [...MODEL, 'gen_ai.token.type'],
     buckets: TOKENS,
   },
@@ -41,7 +47,7 @@ export const METRICS = {
     name: 'gen_ai.client.operation.duration',
     kind: 'histogram',
     unit: 's',
-    help: 'Time of one call to a model, each attempt by itself.',
+    help: 'Duration of one model call; each attempt counts separately.',
     attributes: [...MODEL, 'error.type'],
     buckets: CALL_SECONDS,
   },
@@ -49,7 +55,7 @@ export const METRICS = {
     name: 'gen_ai.client.operation.time_to_first_chunk',
     kind: 'histogram',
     unit: 's',
-    help: 'Time until the first piece of a streamed answer.',
+    help: 'Time to the first chunk of a streamed response.',
     attributes: MODEL,
     buckets: CHUNK_SECONDS,
   },
@@ -57,43 +63,43 @@ export const METRICS = {
     name: 'gen_ai.client.operation.time_per_output_chunk',
     kind: 'histogram',
     unit: 's',
-    help: 'Time from one piece of a streamed answer to the next.',
+    help: 'Time between two chunks of a streamed response.',
     attributes: MODEL,
     buckets: CHUNK_SECONDS,
   },
   modelCost: {
     name: 'agent.model.cost',
     kind: 'counter',
-    unit: '{money}',
-    help: 'What tokens cost, in the currency of the configured prices; absent without prices.',
+    unit: '{currency}',
+    help: 'Cost of tokens in the currency of the configured prices; absent without prices.',
     attributes: ['gen_ai.request.model'],
   },
   modelRetries: {
     name: 'agent.model.retries',
     kind: 'counter',
     unit: '{call}',
-    help: 'Calls to a model that were made again at the same endpoint.',
+    help: 'Model calls that were retried at the same endpoint.',
     attributes: ['agent.endpoint', 'error.type'],
   },
   modelFailovers: {
     name: 'agent.model.failovers',
     kind: 'counter',
     unit: '{call}',
-    help: 'Calls to a model that went on to another endpoint.',
+    help: 'Model calls that failed over to another endpoint.',
     attributes: ['agent.endpoint', 'error.type'],
   },
   modelFailures: {
     name: 'agent.model.failures',
     kind: 'counter',
     unit: '{call}',
-    help: 'Calls to a model that failed after every attempt.',
+    help: 'Model calls that failed after all attempts.',
     attributes: ['agent.endpoint', 'error.type'],
   },
   circuitOpened: {
     name: 'agent.circuit.opened',
     kind: 'counter',
     unit: '{change}',
-    help: 'How often the circuit of an endpoint opened.',
+    help: 'Number of times the circuit of an endpoint opened.',
     attributes: ['agent.endpoint'],
   },
   circuitState: {
@@ -105,102 +111,110 @@ export const METRICS = {
   },
   cacheRequests: {
     name: 'agent.cache.requests',
-    kind: 'observed-counter',
+    kind: 'observable-counter',
     unit: '{request}',
-    help: 'Requests by what the cache did for them.',
+    help: 'Requests by cache outcome.',
     attributes: ['outcome'],
   },
   cacheSavedTokens: {
     name: 'agent.cache.saved_tokens',
-    kind: 'observed-counter',
+    kind: 'observable-counter',
     unit: '{token}',
-    help: 'Tokens that a model would have been paid for.',
+    help: 'Tokens of model calls that the cache avoided.',
     attributes: ['gen_ai.token.type'],
   },
-  limiterVerdicts: {
-    name: 'agent.limiter.verdicts',
+  rateLimitDecisions: {
+    name: 'agent.rate_limit.decisions',
     kind: 'counter',
     unit: '{request}',
-    help: 'Requests by what the limits of their caller said.',
+    help: 'Requests by the decision of the rate limiter.',
     attributes: ['outcome'],
   },
-  guardrailVerdicts: {
-    name: 'agent.guardrail.verdicts',
+  guardrailDecisions: {
+    name: 'agent.guardrail.decisions',
     kind: 'counter',
-    unit: '{verdict}',
-    help: 'What the guardrails found, and what was done.',
+    unit: '{decision}',
+    help: 'Guardrail decisions by guardrail and outcome.',
     attributes: ['guardrail', 'outcome'],
   },
   toolDuration: {
     name: 'agent.tool.duration',
     kind: 'histogram',
     unit: 's',
-    help: 'Time of one tool call.',
+    help: 'Duration of one tool call.',
     attributes: ['gen_ai.tool.name', 'error.type'],
     buckets: CALL_SECONDS,
+  },
+  runSteps: {
+    name: 'agent.run.steps',
+    kind: 'histogram',
+    unit: '{step}',
+    help: 'Model calls of one run, without retries.',
+    attributes: [],
+    buckets: STEPS,
   },
   batchShards: {
     name: 'agent.batch.shards',
     kind: 'counter',
     unit: '{delivery}',
-    help: 'Deliveries of parts of a batch, by how they ended, and why where they go on later.',
+    help: 'Deliveries of batch shards by outcome, with the reason if rescheduled.',
     attributes: ['outcome', 'reason'],
   },
   batchItems: {
     name: 'agent.batch.items',
     kind: 'counter',
     unit: '{item}',
-    help: 'Results of batch items, counted when they are durable.',
+    help: 'Durable results of batch items.',
     attributes: ['outcome', 'error.type'],
   },
   batchItemDuration: {
     name: 'agent.batch.item.duration',
     kind: 'histogram',
     unit: 's',
-    help: 'Time of the try at a batch item that ended it, until its result was durable.',
+    help: 'Duration of the last attempt at a batch item, until its result was durable.',
     attributes: ['outcome'],
     buckets: CALL_SECONDS,
   },
   batchItemFailures: {
     name: 'agent.batch.item.failures',
     kind: 'counter',
-    unit: '{try}',
-    help: 'Tries at batch items that failed, those that are tried again included.',
+    unit: '{attempt}',
+    help: 'Failed attempts at batch items, including those that are retried.',
     attributes: ['error.type'],
   },
   batchItemThrottled: {
     name: 'agent.batch.item.throttled',
     kind: 'counter',
-    unit: '{try}',
-    help: 'Tries at batch items that do not count, since the model had no room for anybody.',
+    unit: '{attempt}',
+    help: 'Attempts at batch items that the model throttled and that do not count against the item.',
     attributes: ['error.type'],
   },
   batchActiveItems: {
     name: 'agent.batch.active_items',
     kind: 'gauge',
     unit: '{item}',
-    help: 'Batch items that this process is working on.',
+    help: 'Batch items that this process is processing.',
     attributes: [],
   },
-  batchPaceLimit: {
-    name: 'agent.batch.pace.limit',
+  batchConcurrencyLimit: {
+    name: 'agent.batch.concurrency_limit',
     kind: 'gauge',
     unit: '{item}',
-    help: 'Batch items that this process may work on at once; 0 while the model is left alone.',
+    help: 'Batch items that this process may process concurrently; 0 while paused.',
     attributes: [],
   },
   batchPoisoned: {
     name: 'agent.batch.poisoned',
     kind: 'counter',
     unit: '{message}',
-    help: 'Messages that the platform gave up, and jobs that we gave up.',
+    help: 'Messages moved to the poison queue, and exhausted jobs.',
     attributes: [],
   },
   batchMessageAge: {
     name: 'agent.batch.message.age',
     kind: 'histogram',
     unit: 's',
-    help: 'How long a message had waited in the queue when its work began.',
+    help: 'Time that a message waited in the queue before processing.',
     attributes: [],
     buckets: AGE_SECONDS,
   },
@@ -208,28 +222,28 @@ export const METRICS = {
     name: 'agent.secrets.failures',
     kind: 'counter',
     unit: '{failure}',
-    help: 'Reads of the vault that failed, and changes that could not be taken over.',
+    help: 'Failed reads of the vault, and changes that could not be applied.',
     attributes: [],
   },
   redisFailures: {
     name: 'agent.redis.failures',
     kind: 'counter',
     unit: '{failure}',
-    help: 'Times that Redis was found to be away.',
+    help: 'Failed commands to Redis, at most one per minute and instance.',
     attributes: [],
   },
   telemetryExports: {
     name: 'agent.telemetry.exports',
     kind: 'counter',
     unit: '{export}',
-    help: 'Packages of telemetry sent to Application Insights.',
-    attributes: ['signal', 'outcome'],
+    help: 'Exports to Application Insights by outcome.',
+    attributes: ['outcome'],
   },
   eventLoopDelay: {
     name: 'nodejs.eventloop.delay',
     kind: 'gauge',
     unit: 's',
-    help: 'How late the event loop was since the last look.',
+    help: 'Event loop delay since the last collection.',
     attributes: ['quantile'],
   },
   memoryUsage: {
@@ -243,28 +257,28 @@ export const METRICS = {
     name: 'process.memory.utilization',
     kind: 'gauge',
     unit: '1',
-    help: 'Resident memory as a share of what the instance has.',
+    help: 'Resident memory as a fraction of the memory of the instance.',
     attributes: [],
   },
   cpuUtilization: {
     name: 'process.cpu.utilization',
     kind: 'gauge',
     unit: '1',
-    help: 'Processor time as a share of what the instance has, since the last look.',
+    help: 'CPU time as a fraction of the CPUs of the instance, since the last collection.',
     attributes: [],
   },
   uptime: {
     name: 'process.uptime',
     kind: 'gauge',
     unit: 's',
-    help: 'How long the process has run.',
+    help: 'Time since the process started.',
     attributes: [],
   },
   buildInfo: {
     name: 'agent.build.info',
     kind: 'gauge',
     unit: '{build}',
-    help: 'Always 1; its attributes say what runs.',
+    help: 'Always 1; its attributes identify the running version.',
     attributes: ['version', 'node'],
   },
 } as const satisfies Record<string, MetricDefinition>;
@@ -277,9 +291,9 @@ type NameOfKind<Kind extends MetricDefinition['kind']> = {
 
 export type CounterName = NameOfKind<'counter'>;
 export type HistogramName = NameOfKind<'histogram'>;
-export type ObservedName = NameOfKind<'gauge' | 'observed-counter'>;
+export type ObservableName = NameOfKind<'gauge' | 'observable-counter'>;
 
-/** The attributes of one metric; what is absent does not apply. */
+/** The attributes of one metric. An absent attribute does not apply. */
 export type AttributesOf<Name extends MetricName> = {
   readonly [Key in Metrics[Name]['attributes'][number]]?: string | number | boolean | undefined;
 };

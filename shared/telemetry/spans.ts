@@ -1,6 +1,6 @@
 import type { Telemetry } from './telemetry.ts';
 
-/** How pieces of work are called. What they have in common is in `METRICS` beside them. */
+/** Span names. */
 export const SPANS = {
   request: (method: string, route: string) => `${method} ${route}`,
   invokeAgent: (agent: string) => `invoke_agent ${agent}`,
@@ -10,12 +10,12 @@ export const SPANS = {
   batchShard: 'process batch-jobs',
 } as const;
 
-/** Attributes of spans, in the words of the semantic conventions where they have one. */
+/** Span attributes, named by the semantic conventions where those define one. */
 export const ATTRIBUTES = {
   agentName: 'gen_ai.agent.name',
   conversationId: 'gen_ai.conversation.id',
   endpoint: 'agent.endpoint',
-  /** The same as `error.type`, which Application Insights keeps to itself. */
+  /** The same as `error.type`, which Application Insights does not store as a property. */
   errorCode: 'agent.error.code',
   errorType: 'error.type',
   finishReasons: 'gen_ai.response.finish_reasons',
@@ -38,14 +38,14 @@ export const ATTRIBUTES = {
   urlScheme: 'url.scheme',
 } as const;
 
-export interface ToolSpanOptions {
+interface ToolSpanOptions {
   readonly name: string;
-  /** The trace context of the turn that the tool is called in. */
+  /** The trace context of the run that calls the tool. */
   readonly parent: string | undefined;
   readonly telemetry: Telemetry;
 }
 
-/** Runs one tool as a span and measures it. The trace context is for calls that the tool makes. */
+/** Runs one tool in a span and records its duration. The tool passes the trace context on to its own calls. */
 export async function withToolSpan<Result>(
   { name, parent, telemetry }: ToolSpanOptions,
   run: (traceparent: string | undefined) => Promise<Result>,

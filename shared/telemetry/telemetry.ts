@@ -1,20 +1,20 @@
 import type { AttributesOf, CounterName, HistogramName } from './metrics.ts';
 
-/** debug: developers; info: the record of what happened; warn: look this week; error: somebody must act. */
+/** debug: for developers; info: what happened; warn: check this week; error: an operator must act. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** Values beside the static message: flat, small, never a prompt, an answer or a secret. */
+/** Values beside the static message: flat and small; never a prompt, a response or a secret. */
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
-/** Numbers over time. The names and their attributes are listed in `metric-names.ts`. */
+/** Records metrics. `metrics.ts` lists their names and attributes. */
 export interface Meter {
-  /** Adds to a number that only grows. */
+  /** Adds to a counter. */
   count<Name extends CounterName>(
     metric: Name,
     value: number,
     attributes?: AttributesOf<Name>,
   ): void;
-  /** Notes one measurement of many: a duration, a size. */
+  /** Records one measurement in a histogram, such as a duration or a size. */
   record<Name extends HistogramName>(
     metric: Name,
     value: number,
@@ -24,26 +24,26 @@ export interface Meter {
 
 export type SpanKind = 'server' | 'client' | 'internal';
 
-/** Small facts about a piece of work: never a prompt, an answer or a secret. */
+/** Small values that describe a span: never a prompt, a response or a secret. */
 export type SpanAttributes = Readonly<
   Record<string, string | number | boolean | readonly string[] | undefined>
 >;
 
-export interface SpanOptions {
+interface SpanOptions {
   readonly kind: SpanKind;
-  /** The W3C trace context that this work belongs to. */
+  /** The W3C trace context of the parent span. */
   readonly parent: string | undefined;
   readonly attributes?: SpanAttributes;
-  /** Milliseconds since the epoch, where the work began before anybody could tell. */
+  /** Milliseconds since the epoch, if the work began before the span was created. */
   readonly startedAt?: number;
 }
 
-/** A piece of work with a beginning and an end. */
+/** One operation in a trace. */
 export interface Span {
-  /** What belongs to this work names it as its parent. Where nothing is traced, the parent's own. */
+  /** The trace context for child spans; without tracing, the parent's. */
   readonly traceparent: string | undefined;
   set(attributes: SpanAttributes): void;
-  /** The first call counts. A code, where there is one, says that the work failed, and how. */
+  /** Ends the span, as failed if a code is given. Later calls are ignored. */
   end(code?: string): void;
 }
 
@@ -51,12 +51,12 @@ export interface Tracer {
   startSpan(name: string, options: SpanOptions): Span;
 }
 
-/** How the rooms tell operators what happens. */
+/** Logs, metrics and traces: the interface that all modules use. */
 export interface Telemetry extends Meter, Tracer {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** The same telemetry with fields added to each line, such as the request id. */
+  /** Adds fields, such as the request id, to each log line. */
   with(fields: LogFields): Telemetry;
 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
 import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
 import { blobPaths } from '../../shared/batch/storage/blob-paths.ts';
@@ -40,7 +40,7 @@ function areaWith(options: { renewEveryMs?: number; telemetry?: Telemetry } = {}
 
 function storeWith(options: { renewEveryMs?: number; telemetry?: Telemetry } = {}): BatchStore {
   const { telemetry = noopTelemetry } = options;
-  return createBlobBatchStore({ area: areaWith(options), clock: systemClock, telemetry });
+  return createBlobBatchStore({ container: areaWith(options), clock: systemClock, telemetry });
 }
 
 function refOf({ jobId, items }: InlineJob) {
@@ -48,9 +48,9 @@ function refOf({ jobId, items }: InlineJob) {
 }
 
 async function mustOpen(job: InlineJob, from = store): Promise<ShardLease> {
-  const hold = await from.open(refOf(job));
-  if (typeof hold === 'string') throw new Error(`Cannot open ${job.jobId}: ${hold}`);
-  return hold;
+  const lease = await from.acquireShard(refOf(job));
+  if (typeof lease === 'string') throw new Error(`Cannot open ${job.jobId}: ${lease}`);
+  return lease;
 }
 
 function read(jobId: string): Promise<JobResults | undefined> {
@@ -69,9 +69,9 @@ function journalBlob(jobId: string) {
 describe('a journal in blob storage', () => {
   it('begins with what identifies the job, and is one line for each entry', async () => {
     const job = jobOf('begins', messages(2));
-    const hold = await mustOpen(job);
-    await hold.append(resultOf('begins', 0));
-    await hold.release();
+    const lease = await mustOpen(job);
+    await lease.append(resultOf('begins', 0));
+    await lease.release();
 
     const lines = (await environment.journalText('begins')).trimEnd().split('\n');
     expect(lines.map((line): unknown => JSON.parse(line))).toEqual([
@@ -98,19 +98,21 @@ describe('a journal in blob storage', () => {
 
   it('Q9: is held by one delivery at a time, and free again once released', async () => {
     const job = jobOf('held', messages(1));
-    const hold = await mustOpen(job);
+    const lease = await mustOpen(job);
 
-    const meanwhile = await store.open(refOf(job));
+    const meanwhile = await store.acquireShard(refOf(job));
 
     expect(meanwhile).toBe('busy');
-    await hold.release();
+    await lease.release();
     await (await mustOpen(job)).release();
   });
 
   it('Q9: is begun by one of many that come at the same time', async () => {
     const job = jobOf('raced', messages(1));
 
-    const outcomes = await Promise.all(Array.from({ length: 8 }, () => store.open(refOf(job))));
+    const outcomes = await Promise.all(
+      Array.from({ length: 8 }, () => store.acquireShard(refOf(job))),
+    );
 
     expect(outcomes.filter((outcome) => outcome === 'busy')).toHaveLength(7);
     expect((await environment.journalText('raced')).match(/"type":"job"/g)).toHaveLength(1);
@@ -120,10 +122,10 @@ describe('a journal in blob storage', () => {
     await journalBlob('empty').create();
     expect(await read('empty')).toBeUndefined();
 
-    const hold = await mustOpen(jobOf('empty', messages(1)));
+    const lease = await mustOpen(jobOf('empty', messages(1)));
 
-    expect(hold.view.results.size).toBe(0);
-    await hold.release();
+    expect(lease.view.results.size).toBe(0);
+    await lease.release();
     expect((await read('empty'))?.total).toBe(1);
   });
 
@@ -143,7 +145,7 @@ describe('a journal in blob storage', () => {
     expect([...((await read('torn'))?.results.keys() ?? [])]).toEqual([0, 1]);
     expect(telemetry.lines).toContainEqual({
       level: 'error',
-      message: 'batch journal has unreadable lines',
+      message: 'batch journal has invalid lines',
       fields: { jobId: 'torn', shard: 0, count: 1 },
     });
   });
@@ -154,43 +156,43 @@ describe('a journal in blob storage', () => {
     await journalBlob('headless').create();
     await journalBlob('headless').appendBlock(line, Buffer.byteLength(line));
 
-    const hold = await mustOpen(job);
+    const lease = await mustOpen(job);
 
-    expect([...hold.view.results.keys()]).toEqual([1]);
-    await hold.release();
+    expect([...lease.view.results.keys()]).toEqual([1]);
+    await lease.release();
   });
 
   it('holds lines larger than one write and many at once', async () => {
     const job = jobOf('large', messages(30));
-    const hold = await mustOpen(job);
+    const lease = await mustOpen(job);
     const place = { jobId: 'large', index: 0, customId: null };
     const body = { response: 'ä'.repeat(500_000) };
 
     await Promise.all([
-      hold.append({ type: 'result', index: 0, line: successLine(place, 'r', body) }),
-      ...Array.from({ length: 29 }, (_value, at) => hold.append(resultOf('large', at + 1))),
+      lease.append({ type: 'result', index: 0, line: successLine(place, 'r', body) }),
+      ...Array.from({ length: 29 }, (_value, at) => lease.append(resultOf('large', at + 1))),
     ]);
 
-    await hold.release();
+    await lease.release();
     const view = await read('large');
     expect([...(view?.results.keys() ?? [])]).toEqual([...Array(30).keys()]);
     expect(view?.results.get(0)?.response?.body).toEqual(body);
   });
 });
 
-describe('a hold in blob storage', () => {
+describe('a lease in blob storage', () => {
   it('Q9: aborts and rejects what it appends once somebody else has the job', async () => {
     const job = jobOf('stolen', messages(2));
-    const hold = await mustOpen(job, storeWith({ renewEveryMs: 50 }));
+    const lease = await mustOpen(job, storeWith({ renewEveryMs: 50 }));
     await journalBlob('stolen').getBlobLeaseClient().breakLease(0);
     const other = await mustOpen(job);
     await other.append(resultOf('stolen', 1));
 
-    await vi.waitFor(() => expect(hold.lost.aborted).toBe(true), 5_000);
+    await expect.poll(() => lease.lostSignal.aborted).toBe(true);
 
-    await expect(hold.append(resultOf('stolen', 0))).rejects.toThrow();
-    await hold.release();
-    expect(other.lost.aborted).toBe(false);
+    await expect(lease.append(resultOf('stolen', 0))).rejects.toThrow();
+    await lease.release();
+    expect(other.lostSignal.aborted).toBe(false);
     await other.append(resultOf('stolen', 0));
     await other.release();
     expect((await environment.journalText('stolen')).trimEnd().split('\n')).toHaveLength(3);
@@ -198,14 +200,14 @@ describe('a hold in blob storage', () => {
 
   it('Q9: rejects an append before it even knows that it was lost', async () => {
     const job = jobOf('unaware', messages(1));
-    const hold = await mustOpen(job);
+    const lease = await mustOpen(job);
     await journalBlob('unaware').getBlobLeaseClient().breakLease(0);
 
-    const append = hold.append(resultOf('unaware', 0));
+    const append = lease.append(resultOf('unaware', 0));
 
     await expect(append).rejects.toThrow();
-    expect(hold.lost.aborted).toBe(false);
-    await hold.release();
+    expect(lease.lostSignal.aborted).toBe(false);
+    await lease.release();
     expect((await read('unaware'))?.results.size).toBe(0);
   });
 });

@@ -4,7 +4,7 @@ import type { JobProcessor } from '../../shared/batch/processing/process-message
 import { LEASE_SECONDS } from '../../shared/storage/azure/blob-lease.ts';
 import { COMPLETION_WINDOW_MS, newRecord } from '../../shared/batch/model/batch-record.ts';
 import { ServiceError } from '../../shared/errors.ts';
-import { itemOf, jobOf, messages, shardJob } from '../support/batch/jobs.ts';
+import { itemOf, QUEUE_OWNER_ID, jobOf, messages, shardJob } from '../support/batch/jobs.ts';
 import { pumpQueue } from '../support/batch/pump-queue.ts';
 import type { Script } from '../support/batch/scripted-agent.ts';
 import { storageProcessor, type StorageProcessor } from '../support/batch/storage-processor.ts';
@@ -85,11 +85,11 @@ function inTurns(instances: readonly StorageProcessor[]) {
 }
 
 async function isComplete({ batch }: StorageProcessor, id: string): Promise<boolean> {
-  return (await batch.store.survey(id)).finals.size > 0;
+  return (await batch.store.progress(id)).finals.size > 0;
 }
 
-describe('instances whose clocks differ', () => {
-  it.concurrent.each([
+describe.concurrent('instances whose clocks differ', () => {
+  it.each([
     [10, -10],
     [-10, 10],
     [2, -2],
@@ -108,7 +108,7 @@ describe('instances whose clocks differ', () => {
 
       await pumpQueue(environment, { processor, isDone: () => isComplete(one, 'skewed') });
 
-      const { counts } = await two.batch.desk.view('skewed', 'anybody');
+      const { counts } = await two.batch.batches.view('skewed', QUEUE_OWNER_ID);
       expect(counts).toEqual({ total: ITEMS, completed: ITEMS, failed: 0 });
       expect([...asked.values()].map((times) => times.length)).toEqual(Array(ITEMS).fill(3));
       expect(brokenPromises(asked)).toEqual([]);
@@ -117,14 +117,14 @@ describe('instances whose clocks differ', () => {
     60_000,
   );
 
-  it.concurrent('Q10: end a batch by the time of the storage, not earlier and not later', async () => {
+  it('Q10: end a batch by the time of the storage, not earlier and not later', async () => {
     const { connectionString } = shared;
     const early = storageProcessor({ connectionString, clock: wrongClock(10) });
     const late = storageProcessor({ connectionString, clock: wrongClock(-10) });
     const begin = async (id: string, minutesLeft: number): Promise<void> => {
       const now = Date.now() - COMPLETION_WINDOW_MS + minutesLeft * MINUTE_MS;
-      const record = newRecord({ id, owner: null, digest: id, now });
-      await late.batch.store.begin({ ...record, items: [itemOf('m0')] });
+      const record = newRecord({ id, owner: QUEUE_OWNER_ID, digest: id, now });
+      await late.batch.store.createOrGet({ ...record, items: [itemOf('m0')] });
     };
     await Promise.all([begin('open', 5), begin('over', -5), begin('waiting', -55)]);
 
@@ -132,26 +132,26 @@ describe('instances whose clocks differ', () => {
     await late.processor.process(shardJob('over'));
 
     const views = await Promise.all(
-      ['open', 'over', 'waiting'].map((id) => early.batch.desk.view(id, 'anybody')),
+      ['open', 'over', 'waiting'].map((id) => early.batch.batches.view(id, QUEUE_OWNER_ID)),
     );
     expect(views.map(({ status }) => status)).toEqual(['completed', 'expired', 'in_progress']);
   });
 
-  it.concurrent('Q10: date a batch by the time of the storage', async () => {
+  it('Q10: date a batch by the time of the storage', async () => {
     const { connectionString } = shared;
     const instance = storageProcessor({ connectionString, clock: wrongClock(10) });
     const startedAt = Date.now();
 
     await instance.processor.process(jobOf('dated', ['m0']));
 
-    const { record, final } = await instance.batch.desk.view('dated', 'anybody');
+    const { record, final } = await instance.batch.batches.view('dated', QUEUE_OWNER_ID);
     const times = [Date.parse(record.createdAt), final?.at ?? 0];
     expect(times.map((at) => Math.abs(at - startedAt) < MINUTE_MS)).toEqual([true, true]);
   });
 });
 
-describe('an instance whose clock is set', () => {
-  it.concurrent.each([
+describe.concurrent('an instance whose clock is set', () => {
+  it.each([
     ['forward', 10],
     ['back', -10],
   ])(
@@ -173,7 +173,7 @@ describe('an instance whose clock is set', () => {
 
       await pumpQueue(environment, { processor, isDone: () => isComplete(instance, 'jumped') });
 
-      const { counts } = await instance.batch.desk.view('jumped', 'anybody');
+      const { counts } = await instance.batch.batches.view('jumped', QUEUE_OWNER_ID);
       expect(counts).toEqual({ total: ITEMS, completed: ITEMS, failed: 0 });
       expect(instance.agent.asked).toHaveLength(3 * ITEMS);
       expect(brokenPromises(asked)).toEqual([]);
@@ -182,7 +182,7 @@ describe('an instance whose clock is set', () => {
     60_000,
   );
 
-  it.concurrent('Q10: holds its job for longer than a lease, against one whose clock is behind', async () => {
+  it('Q10: holds its job for longer than a lease, against one whose clock is behind', async () => {
     const { connectionString } = shared;
     const clock = wrongClock(0);
     const answer = Promise.withResolvers<string>();
@@ -200,6 +200,6 @@ describe('an instance whose clock is set', () => {
     await running;
 
     expect(other.agent.asked).toEqual([]);
-    expect((await other.batch.desk.view('held', 'anybody')).counts.completed).toBe(1);
+    expect((await other.batch.batches.view('held', QUEUE_OWNER_ID)).counts.completed).toBe(1);
   }, 60_000);
 });

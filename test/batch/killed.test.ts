@@ -38,7 +38,7 @@ describe('a process that is killed in the middle of a job', () => {
     first.child.kill('SIGKILL');
     await first.ended;
     const kept = (await environment.journalText('killed')).match(/"type":"result"/g)?.length ?? 0;
-    await breakLease(environment, 'killed');
+    await breakLease(environment.results, 'killed');
     const { processor, agent, read } = storageProcessor(environment);
 
     await processor.process(job);
@@ -72,7 +72,7 @@ describe('a process that is killed in the middle of a job', () => {
       for (let delivery = 1; delivery <= 9; delivery += 1) {
         const killed = deliver(toMessageText(job), '20', 'm3');
         expect(await killed.ended).toMatchObject({ signal: 'SIGKILL' });
-        await breakLease(environment, 'deadly');
+        await breakLease(environment.results, 'deadly');
       }
       const { processor, agent, read } = storageProcessor(environment);
 
@@ -91,12 +91,12 @@ describe('a process that is killed in the middle of a job', () => {
     const job = jobOf('poisoned', messages(4));
     await deliver(toMessageText(job), '20', 'm3').ended;
     const { batch, read } = storageProcessor(environment);
-    await expect(batch.explainPoison(job)).rejects.toThrow('while another delivery holds it');
-    await breakLease(environment, 'poisoned');
+    await expect(batch.handlePoison(job)).rejects.toThrow('Cannot handle a poisoned job');
+    await breakLease(environment.results, 'poisoned');
 
-    await batch.explainPoison(toMessageText(job));
+    await batch.handlePoison(toMessageText(job));
     const putBack = await environment.jobs.getProperties();
-    for (let times = 2; times <= 4; times += 1) await batch.explainPoison(toMessageText(job));
+    for (let times = 2; times <= 4; times += 1) await batch.handlePoison(toMessageText(job));
 
     const results = (await read('poisoned'))?.results;
     expect(putBack.approximateMessagesCount).toBe(1);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BACKGROUND_TIMEOUTS } from '../../shared/storage/azure/storage-timeouts.ts';
 import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
 import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
@@ -19,8 +19,6 @@ let store: BatchStore;
 /** Parts of `METHOD path?query` whose next answer is lost. */
 let losing: string[] = [];
 
-const WAIT = { timeout: 10_000 };
-
 beforeAll(async () => {
   environment = await startStorageEnvironment();
   proxy = await startBreakProxy({
@@ -35,13 +33,17 @@ beforeAll(async () => {
     `:${environment.blobPort}/`,
     `:${proxy.port}/`,
   );
-  const area = createAzureBlobContainer({
+  const container = createAzureBlobContainer({
     connection: { kind: 'connectionString', connectionString },
     container: RESULT_CONTAINER,
     telemetry: noopTelemetry,
     renewEveryMs: 50,
   });
-  store = createBlobBatchStore({ area, clock: systemClock, telemetry: noopTelemetry });
+  store = createBlobBatchStore({
+    container: container,
+    clock: systemClock,
+    telemetry: noopTelemetry,
+  });
 });
 
 afterAll(async () => {
@@ -50,9 +52,15 @@ afterAll(async () => {
 });
 
 async function open(jobId: string): Promise<ShardLease> {
-  const hold = await store.open({ id: jobId, shard: 0, total: 1, digest: 'd', generation: 0 });
-  if (typeof hold === 'string') throw new Error(`Cannot open ${jobId}: ${hold}`);
-  return hold;
+  const lease = await store.acquireShard({
+    id: jobId,
+    shard: 0,
+    total: 1,
+    digest: 'd',
+    generation: 0,
+  });
+  if (typeof lease === 'string') throw new Error(`Cannot open ${jobId}: ${lease}`);
+  return lease;
 }
 
 function countOf(part: string): number {
@@ -61,15 +69,15 @@ function countOf(part: string): number {
 
 describe('an answer of storage that is lost on its way', () => {
   it('Q11: leaves the line in the journal once, although the client sends it again', async () => {
-    const hold = await open('append');
+    const lease = await open('append');
     const line = successLine({ jobId: 'append', index: 0, customId: 'id-hi' }, 'r', { text: 'hi' });
     const before = countOf('comp=appendblock');
     losing = ['comp=appendblock'];
 
-    await hold.append({ type: 'result', index: 0, line });
-    await hold.append({ type: 'closed' });
+    await lease.append({ type: 'result', index: 0, line });
+    await lease.append({ type: 'closed' });
 
-    await hold.release();
+    await lease.release();
     const lines = (await environment.journalText('append')).trimEnd().split('\n');
     expect(lines.map((text) => text.slice(0, 15))).toEqual([
       '{"type":"job","',
@@ -83,9 +91,9 @@ describe('an answer of storage that is lost on its way', () => {
   it('Q11: begins the job once when the answer to its first line is lost', async () => {
     losing = ['comp=appendblock'];
 
-    const hold = await open('begin');
+    const lease = await open('begin');
 
-    await hold.release();
+    await lease.release();
     expect((await environment.journalText('begin')).match(/"type":"job"/g)).toHaveLength(1);
   });
 
@@ -114,40 +122,40 @@ describe('an answer of storage that is lost on its way', () => {
     await (await open('granted')).release();
     losing = ['granted/shard-00000.journal.jsonl?comp=lease'];
 
-    const hold = await open('granted');
+    const lease = await open('granted');
 
-    await hold.append({ type: 'closed' });
-    await hold.release();
+    await lease.append({ type: 'closed' });
+    await lease.release();
     expect((await environment.journalText('granted')).trimEnd().split('\n')).toHaveLength(2);
   });
 });
 
-describe('the renewal of a hold', () => {
+describe('the renewal of a lease', () => {
   it('goes on in the background and ends with the release', async () => {
-    const hold = await open('renewed');
+    const lease = await open('renewed');
     const renewals = (): number => countOf('renewed/shard-00000.journal.jsonl?comp=lease');
     const before = renewals();
 
-    await vi.waitFor(() => expect(renewals()).toBeGreaterThan(before + 2), WAIT);
+    await expect.poll(() => renewals()).toBeGreaterThan(before + 2);
 
-    await hold.release();
+    await lease.release();
     const after = renewals();
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(renewals()).toBe(after);
   });
 
-  it('may fail now and then without losing the hold', async () => {
-    const hold = await open('shaky');
+  it('may fail now and then without losing the lease', async () => {
+    const lease = await open('shaky');
     const renewals = (): number => countOf('shaky/shard-00000.journal.jsonl?comp=lease');
     // As many as the client tries by itself, so that the renewal fails as a whole.
     losing = Array.from({ length: 4 }, () => 'shaky/shard-00000.journal.jsonl?comp=lease');
-    await vi.waitFor(() => expect(losing).toEqual([]), WAIT);
+    await expect.poll(() => losing).toEqual([]);
     const before = renewals();
 
-    await vi.waitFor(() => expect(renewals()).toBeGreaterThan(before + 1), WAIT);
+    await expect.poll(() => renewals()).toBeGreaterThan(before + 1);
 
-    expect(hold.lost.aborted).toBe(false);
-    await hold.append({ type: 'closed' });
-    await hold.release();
+    expect(lease.lostSignal.aborted).toBe(false);
+    await lease.append({ type: 'closed' });
+    await lease.release();
   });
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Job, JobSender } from '../../shared/batch/model/job-message.ts';
 import { jobOf, messages } from '../support/batch/jobs.ts';
 import { untilAborted } from '../support/batch/scripted-agent.ts';
@@ -71,7 +71,7 @@ describe('one result for each item', () => {
       script: ({ message, signal }) => (message < 'm3' ? 'ok' : untilAborted(signal)),
     });
     const delivery = first.processor.process(jobOf('stopped', messages(9)));
-    await vi.waitFor(() => expect(first.agent.asked).toHaveLength(7));
+    await expect.poll(() => first.agent.asked).toHaveLength(7);
     await first.processor.stop();
     await delivery;
 

@@ -54,7 +54,7 @@ describe('the job queue', () => {
     expect([receivedMessageItems.length, approximateMessagesCount]).toEqual([0, 1]);
   });
 
-  it('Q2: refuses a job that no message can hold, and says what to do instead', async () => {
+  it('Q2: refuses a job that no message can lease, and says what to do instead', async () => {
     const sender = createAzureJobSender(environment.connection);
     const job = jobOf('large', ['x'.repeat(70_000)]);
 

@@ -70,7 +70,7 @@ describe('storage that does not answer', () => {
   it('Q11: rejects the delivery in the middle, and loses and repeats nothing later', async () => {
     const { processor, agent, read } = storageProcessor({
       connectionString,
-      patience: IMPATIENT,
+      timeouts: IMPATIENT,
       concurrency: 1,
       script: ({ message, call }) => {
         if (message === 'm4' && call === 1) away = true;
@@ -83,14 +83,14 @@ describe('storage that does not answer', () => {
 
     away = false;
     // The result of m4 arrived, although nobody was told.
-    await breakLease(environment, 'middle').catch(() => undefined);
+    await breakLease(environment.results, 'middle').catch(() => undefined);
     await processor.process(job);
     expect(agent.asked).toEqual(messages(8));
     expect((await read('middle'))?.results.size).toBe(8);
   });
 
   it('Q11: rejects at the door, for jobs and for rubbish', async () => {
-    const { processor, agent } = storageProcessor({ connectionString, patience: IMPATIENT });
+    const { processor, agent } = storageProcessor({ connectionString, timeouts: IMPATIENT });
     away = true;
 
     const outcomes = await Promise.allSettled([

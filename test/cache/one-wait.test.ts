@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createResponseCache } from '../../shared/cache/response-cache.ts';
 import { createMemoryStore } from '../../shared/cache/memory-store.ts';
 import { createRedisStore } from '../../shared/cache/redis-store.ts';
@@ -11,15 +11,12 @@ import {
   createLimiter,
   createRedisParts,
 } from '../support/limits.ts';
-import {
-  describeWithRedis,
-  startRedisEnvironment,
-  type RedisEnvironment,
-} from '../support/redis/with-redis.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { requireTool } from '../support/required-tools.ts';
 
 const TTL_MS = 300_000;
 
-describeWithRedis('one instance with limits and cache on the same Redis', () => {
+describe('one instance with limits and cache on one Redis', requireTool('redis-server'), () => {
   let environment: RedisEnvironment;
   beforeEach(async () => {
     environment = await startRedisEnvironment();
@@ -29,17 +26,17 @@ describeWithRedis('one instance with limits and cache on the same Redis', () => 
   function createInstance() {
     const clock = createHandClock(Date.now());
     const { url, token } = environment.bridge;
-    const { guard, shared } = createRedisParts({ url, token, clock, budgetMs: 150 });
+    const { circuit, shared } = createRedisParts({ url, token, clock, timeoutMs: 150 });
     const size = { maxEntryBytes: 10_000, ttlMs: TTL_MS, clock };
     const near = createMemoryStore({ ...size, maxEntries: 100, maxBytes: 1_000_000 });
     const far = createRedisStore({
       ...size,
       redis: createRedisClient({ url, token, timeoutMs: 150 }),
-      guard: (work) => guard.run(work),
+      execute: (work) => circuit.execute(work),
       prefix: 'answers:',
     });
     const cache = createResponseCache({
-      cache: createTieredCacheStore({ near, far, maxPendingWrites: 10 }),
+      store: createTieredCacheStore({ local: near, remote: far, maxPendingWrites: 10 }),
       ttlMs: TTL_MS,
       clock,
     });

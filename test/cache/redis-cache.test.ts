@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createResponseCache } from '../../shared/cache/response-cache.ts';
 import { createMemoryStore } from '../../shared/cache/memory-store.ts';
 import { createRedisStore } from '../../shared/cache/redis-store.ts';
@@ -12,16 +12,13 @@ import { answer, ask, candidate, entryOf } from '../support/cached-answers.ts';
 import { createHandClock, createRedisParts, type HandClock } from '../support/limits.ts';
 import { openRespConnection, type RespConnection } from '../support/redis/resp-connection.ts';
 import type { BridgeFault } from '../support/redis/upstash-bridge.ts';
-import {
-  describeWithRedis,
-  startRedisEnvironment,
-  type RedisEnvironment,
-} from '../support/redis/with-redis.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { requireTool } from '../support/required-tools.ts';
 
 const TTL_MS = 300_000;
 const MAX_ENTRY_BYTES = 10_000;
 
-describeWithRedis('answers in Redis', () => {
+describe('answers in Redis', requireTool('redis-server'), () => {
   let environment: RedisEnvironment;
   let redis: RespConnection;
   let clock: HandClock;
@@ -42,10 +39,10 @@ describeWithRedis('answers in Redis', () => {
 
   function far(): CacheStore {
     const { url, token } = environment.bridge;
-    const { guard } = createRedisParts({ url, token, clock, budgetMs: 1_000 });
+    const { circuit } = createRedisParts({ url, token, clock, timeoutMs: 1_000 });
     return createRedisStore({
       redis: createRedisClient({ url, token, timeoutMs: 1_000 }),
-      guard: (work) => guard.run(work),
+      execute: (work) => circuit.execute(work),
       prefix: 'answers:',
       maxEntryBytes: MAX_ENTRY_BYTES,
       ttlMs: TTL_MS,
@@ -62,7 +59,7 @@ describeWithRedis('answers in Redis', () => {
       ttlMs: TTL_MS,
       clock,
     });
-    return createTieredCacheStore({ near, far: far(), maxPendingWrites: 10 });
+    return createTieredCacheStore({ local: near, remote: far(), maxPendingWrites: 10 });
   }
 
   function entry(text: string) {
@@ -75,7 +72,7 @@ describeWithRedis('answers in Redis', () => {
 
     for (const text of texts) await cache.set(`key of ${text}`, entry(text));
     const found = [];
-    for (const text of texts) found.push((await cache.get(`key of ${text}`))?.answer.text);
+    for (const text of texts) found.push((await cache.get(`key of ${text}`))?.response.text);
 
     expect(found).toEqual(texts);
   });
@@ -121,8 +118,8 @@ describeWithRedis('answers in Redis', () => {
     ['a list', '[]'],
     ['too large', JSON.stringify({ x: 'x'.repeat(MAX_ENTRY_BYTES) })],
     ['too deep', '['.repeat(9_000)],
-    ['without an answer', record({ answer: undefined })],
-    ['with a text that is none', record({ answer: { ...candidate(), text: 7 } })],
+    ['without an answer', record({ response: undefined })],
+    ['with a text that is none', record({ response: { ...candidate(), text: 7 } })],
     ['of another key', record({ key: 'another' })],
     ['with a field that nobody knows', record({ toolCalls: ['x'] })],
     ['that never ends', record({ expiresAt: 8_640_000_000_000_000 })],
@@ -146,7 +143,7 @@ describeWithRedis('answers in Redis', () => {
     ['R3 refuses', { kind: 'reply-error', message: 'NOAUTH Authentication required.' }],
   ])('are kept in the process while Redis %s', async (_name, fault) => {
     environment.bridge.inject(fault);
-    const cache = createResponseCache({ cache: instance(), ttlMs: TTL_MS, clock });
+    const cache = createResponseCache({ store: instance(), ttlMs: TTL_MS, clock });
     const answerAgain = () =>
       answer(cache, { question: ask(), make: async () => candidate({ text: 'made' }) });
 
@@ -164,7 +161,7 @@ describeWithRedis('answers in Redis', () => {
       key: 'key',
       storedAt: now,
       expiresAt: now + TTL_MS,
-      answer: { text: 'because', model, usage },
+      response: { text: 'because', model, usage },
     };
     return JSON.stringify({ ...valid, ...change });
   }
@@ -172,6 +169,6 @@ describeWithRedis('answers in Redis', () => {
   it('R7 are found when Redis holds a record that is right', async () => {
     await redis.send(['SET', 'answers:key', record({ expiresAt: clock.now() + 1_000 })]);
 
-    expect((await far().get('key'))?.answer.text).toBe('because');
+    expect((await far().get('key'))?.response.text).toBe('because');
   });
 });

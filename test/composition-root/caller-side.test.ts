@@ -19,11 +19,11 @@ function createVault(values: Record<string, string>, missing: MissingReason = 'a
   return {
     get: (name) => values[name],
     sourceOf: (name) => (values[name] === undefined ? 'none' : 'key-vault'),
-    whyMissing: (name) => (values[name] === undefined ? missing : undefined),
+    missingReason: (name) => (values[name] === undefined ? missing : undefined),
     loaded: async () => undefined,
     refreshNow: async () => false,
     onChange: () => () => undefined,
-    state: () => ({ failing: false }),
+    state: () => ({ isFailing: false }),
     close: () => undefined,
   };
 }
@@ -107,7 +107,7 @@ describe('keys of callers', () => {
     expect([whoIs(local).kind, whoIs(withVault).kind]).toEqual(['address', 'address']);
   });
 
-  it.each<MissingReason>(['disabled', 'empty', 'access refused', 'no answer in time'])(
+  it.each<MissingReason>(['disabled', 'empty', 'access denied', 'timed out'])(
     'keep everybody out while the list may be there (%s)',
     async (reason) => {
       const service = await serve(VAULT, createVault({ 'openai-api-key': 'k' }, reason));

@@ -32,9 +32,9 @@ async function upstream(script: Script): Promise<ScriptedUpstream> {
 async function serve(values: Record<string, string>, agentToml = '') {
   const log: string[] = [];
   const secrets = createVaultSecrets({
-    wanted: requiredSecrets(),
+    required: requiredSecrets(),
     environment: {},
-    pace: { ...DEFAULT_REFRESH_SCHEDULE, forcedGapMs: 0 },
+    schedule: { ...DEFAULT_REFRESH_SCHEDULE, forcedGapMs: 0 },
     clock: systemClock,
     random: Math.random,
     telemetry: noopTelemetry,
@@ -95,6 +95,7 @@ describe('a rotated address of the model', () => {
     await rotate();
     const fromNew = await service.agent.run(inputOf('Hi'), turn(service));
     finishOld?.();
+    await events.next();
     const lastOld = await events.next();
 
     expect(firstOld.value).toMatchObject({ type: 'text-delta', text: 'old' });

@@ -24,14 +24,14 @@ function createLateSecrets() {
   const secrets: Secrets = {
     get: (name) => values.get(name),
     sourceOf: (name) => (values.has(name) ? 'key-vault' : 'none'),
-    whyMissing: () => undefined,
+    missingReason: () => undefined,
     loaded: async () => undefined,
     refreshNow: async () => false,
     onChange: (listener) => {
       listeners.push(listener);
       return () => undefined;
     },
-    state: () => ({ failing: false }),
+    state: () => ({ isFailing: false }),
     close: () => undefined,
   };
   function set(name: string, value: string): void {
@@ -67,7 +67,7 @@ describe('openTelemetry', () => {
   it('hides a secret that was replaced as well as the one in its place', async () => {
     const { opened, lines } = open(undefined);
     const { secrets, set } = createLateSecrets();
-    await opened.begin(secrets);
+    await opened.start(secrets);
 
     set('openai-api-key', 'first-canary');
     set('openai-api-key', 'second-canary');
@@ -80,7 +80,7 @@ describe('openTelemetry', () => {
     ingestion = await startIngestion();
     const { opened, lines } = open(ingestion.transport);
     const { secrets, set } = createLateSecrets();
-    await opened.begin(secrets);
+    await opened.start(secrets);
 
     opened.telemetry.info('before');
     set('app-insights-connection-string', ingestion.connectionString);

@@ -42,7 +42,7 @@ afterAll(async () => {
 });
 
 async function readOne(name: string, timeoutMs = 5_000) {
-  const { readings, troubles } = await fetchAll({ reader, names: [name], timeoutMs });
+  const { readings, failures: troubles } = await fetchAll({ reader, names: [name], timeoutMs });
   return readings.get(name) ?? troubles.get(name);
 }
 
@@ -79,12 +79,12 @@ describe('the reader of Key Vault, with the real clients', () => {
   });
 
   it.each([
-    { mood: { kind: 'status', status: 403 } as const, trouble: 'access refused' },
+    { mood: { kind: 'status', status: 403 } as const, trouble: 'access denied' },
     { mood: { kind: 'status', status: 429 } as const, trouble: 'throttled' },
-    { mood: { kind: 'status', status: 500 } as const, trouble: 'failing' },
-    { mood: { kind: 'status', status: 503 } as const, trouble: 'failing' },
+    { mood: { kind: 'status', status: 500 } as const, trouble: 'server error' },
+    { mood: { kind: 'status', status: 503 } as const, trouble: 'server error' },
     { mood: { kind: 'down' } as const, trouble: 'not reachable' },
-    { mood: { kind: 'slow', delayMs: 30_000 } as const, trouble: 'no answer in time' },
+    { mood: { kind: 'slow', delayMs: 30_000 } as const, trouble: 'timed out' },
   ])('reports $mood as trouble after a single call', async ({ mood, trouble }) => {
     vault.set('openai-api-key', 'key-1');
     await readOne('openai-api-key');
@@ -127,6 +127,6 @@ describe('the reader of Key Vault, with the real clients', () => {
       .read('openai-api-key', AbortSignal.timeout(5_000))
       .catch((error: unknown) => error);
 
-    expect(String(thrown)).toBe('VaultError: The vault cannot be read: access refused');
+    expect(String(thrown)).toBe('VaultError: The vault cannot be read: access denied');
   });
 });

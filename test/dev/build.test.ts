@@ -27,7 +27,14 @@ describe('build', () => {
 
     const names = await readdir(outDir);
     const manifest: unknown = JSON.parse(await readFile(join(outDir, 'package.json'), 'utf8'));
-    expect(names.toSorted()).toEqual(['chunks', 'functions', 'host.json', 'package.json']);
+    expect(names.toSorted()).toEqual([
+      'NOTICE',
+      'chunks',
+      'functions',
+      'host.json',
+      'package.json',
+      'sbom.cdx.json',
+    ]);
     expect(manifest).toEqual({
       name: 'fixture-app',
       version: '1.2.3',
@@ -165,7 +172,7 @@ describe('isBuildFresh', () => {
 
   it('is false once a trigger was deleted', async () => {
     await build({ root });
-    const inputs = ['functions', 'shared', 'host.json', 'package.json'];
+    const inputs = ['functions', 'shared', 'host.json', 'package.json', 'package-lock.json'];
     const files = [
       'functions/health.ts',
       'functions/settings.ts',

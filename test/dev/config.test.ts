@@ -1,5 +1,5 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { inspectConfig } from '../../shared/config/read-config.ts';
 import { describeConfig } from '../../dev/config/describe-config.ts';
 import { startVaultEnvironment, type VaultEnvironment } from '../e2e/support/vault-environment.ts';
@@ -7,6 +7,10 @@ import { runScript } from '../support/run-script.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../dev/config.ts', import.meta.url));
 const PRELOAD = new URL('../support/resolve-vaults-to-loopback.ts', import.meta.url);
+
+const TRUST = 'AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL';
+const PRINCIPAL = 'platform principal (x-ms-client-principal, written by Easy Auth)';
+const KEYS = JSON.stringify({ alice: 'a'.repeat(64) });
 
 let environment: VaultEnvironment;
 beforeAll(async () => {
@@ -86,6 +90,36 @@ describe('npm run config', () => {
     }
     expect(row(out, 'batch.concurrency')).toEqual(['batch.concurrency', 'unusable', 'environment']);
     expect(out + err).not.toMatch(/canary|77777/);
+  });
+
+  it.each([
+    [{}, 'client address: neither Easy Auth nor caller keys are set'],
+    [{ CALLER_KEYS: KEYS }, 'caller key'],
+    [{ [TRUST]: 'true' }, `${PRINCIPAL}; without one by client address`],
+    [{ [TRUST]: 'true', CALLER_KEYS: KEYS }, `${PRINCIPAL}; without one by caller key`],
+    [{ [TRUST]: 'false', CALLER_KEYS: KEYS }, 'caller key'],
+  ])('says which identity of callers is in force, with %o', async (env, identity) => {
+    const { out } = await run({ OPENAI_API_KEY: 'canary-key', ...env });
+
+    expect(out.split('\n')).toContain(`Callers are identified by ${identity}`);
+  });
+
+  it('finds caller keys in the vault, and says so while the vault does not give them', async () => {
+    const { languageWorkers__node__arguments: _preload, ...settings } = environment.settings;
+    const env = {
+      ...settings,
+      NODE_OPTIONS: `--import ${pathToFileURL(fileURLToPath(PRELOAD)).href}`,
+      AZURE_OPENAI_DEPLOYMENT: 'gpt',
+    };
+
+    onTestFinished(() => environment.vault.remove('caller-keys'));
+    environment.vault.set('caller-keys', KEYS);
+    const there = await run(env);
+    environment.vault.set('caller-keys', '');
+    const empty = await run(env);
+
+    expect(there.out).toContain('Callers are identified by caller key\n');
+    expect(empty.out).toContain('caller key, which Key Vault does not give (empty)');
   });
 
   it('says that the local environment brings a model where none is set', async () => {

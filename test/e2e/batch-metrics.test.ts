@@ -13,7 +13,7 @@ let client: OpenAI;
 beforeAll(async () => {
   environment = await startEnvironment({
     model: 'dev/slow-5000',
-    settings: { AGENT__BATCH__CONCURRENCY: '4' },
+    settings: { AGENT__BATCH__CONCURRENCY: '4', AGENT__BATCH__QUEUE_OWNER: 'address:unknown' },
   });
   client = new OpenAI({ baseURL: `${environment.url}/v1`, apiKey: 'unused', maxRetries: 0 });
 });
@@ -53,7 +53,7 @@ describe('GET /metrics of a batch', () => {
 
     expect(running(ITEMS)).toBeLessThan(40);
     expect(running('agent_batch_active_items')).toBeLessThanOrEqual(4);
-    expect(running('agent_batch_pace_limit')).toBeGreaterThan(0);
+    expect(running('agent_batch_concurrency_limit')).toBeGreaterThan(0);
     expect(over(ITEMS, { outcome: 'succeeded' })).toBe(39);
     expect(over(ITEMS, { outcome: 'failed', error_type: 'content_filtered' })).toBe(1);
     expect(over(DURATIONS)).toBe(40);

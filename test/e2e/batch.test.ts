@@ -1,18 +1,23 @@
 import { QueueClient } from '@azure/storage-queue';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createJobClient, type JobClient } from '../support/batch/job-client.ts';
+import { breakLease } from '../support/batch/break-lease.ts';
+import { startStorageView, type StorageView } from '../support/batch/storage-view.ts';
 import { JOB_QUEUE, POISON_QUEUE } from '../../shared/batch/storage-names.ts';
 import { eventually } from './support/post-chat.ts';
 import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 let environment: TestEnvironment;
-let batch: JobClient;
+let batch: StorageView;
 beforeAll(async () => {
   environment = await startEnvironment({
     model: 'dev/slow-3000',
-    settings: { AGENT__BATCH__CONCURRENCY: '4' },
+    settings: {
+      AGENT__BATCH__CONCURRENCY: '4',
+      // host.json waits 20 s before it delivers a message again.
+      AzureFunctionsJobHost__extensions__queues__visibilityTimeout: '00:00:02',
+    },
   });
-  batch = createJobClient(environment.connectionString);
+  batch = startStorageView(environment.connectionString);
 });
 afterAll(() => environment.stop());
 afterEach(() => environment.model.reset());
@@ -93,6 +98,7 @@ describe('a job on the queue', () => {
     const first = environment.host.workerPid() ?? 0;
 
     process.kill(first, 'SIGKILL');
+    await breakLease(batch.container, 'killed');
     await finishes('killed', 90_000);
 
     const ids = await customIds('killed');
@@ -109,7 +115,7 @@ describe('a job on the queue', () => {
 
     await queue.sendMessage('neither JSON nor base64!');
     await eventually('the refusal is logged', () =>
-      environment.log.slice(before).some((line) => line.includes('batch message refused')),
+      environment.log.slice(before).some((line) => line.includes('batch message rejected')),
     );
 
     const waiting = await poison.getProperties();

@@ -1,6 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { describeWithRedis, startRedisEnvironment } from '../support/redis/with-redis.ts';
+import { shareStorage } from '../support/batch/storage-environment.ts';
+import { startRedisEnvironment } from '../support/redis/with-redis.ts';
+import { requireTool } from '../support/required-tools.ts';
+import {
+  hang,
+  say,
+  startScriptedUpstream,
+  type UpstreamRequest,
+} from '../support/scripted-upstream.ts';
 import { chatAtOnce, countStatuses, from, readChat, type ReadChat } from './support/callers.ts';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
@@ -17,6 +25,7 @@ const SAME = { message: 'The same question' };
 
 const replySchema = z.object({ response: z.string(), cached: z.boolean() });
 
+const storage = shareStorage();
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const stop of stops.splice(0).toReversed()) await stop();
@@ -25,7 +34,7 @@ afterEach(async () => {
 async function start(options: WorldOptions = {}): Promise<TestEnvironment> {
   const environment = await startEnvironment({
     ...options,
-    settings: { ...CACHED, ...options.settings },
+    settings: { ...storage(), ...CACHED, ...options.settings },
   });
   stops.push(() => environment.stop());
   return environment;
@@ -157,24 +166,30 @@ describe('equal questions at once', () => {
   });
 
   it('go on when the one who makes the call leaves (R8)', async () => {
-    const { url, model } = await start({ model: 'dev/slow-50000' });
+    const same = (request: UpstreamRequest): boolean =>
+      JSON.stringify(request.body).includes(SAME.message);
+    await using upstream = await startScriptedUpstream((turn) =>
+      (turn.number === 1 ? hang : say('because'))(turn),
+    );
+    const { url } = await start({ settings: { OPENAI_BASE_URL: upstream.baseUrl } });
     const leader = new AbortController();
     const left = postChat(url, SAME, { signal: leader.signal }).catch(() => 'left');
-    await eventually('the call is made', () => model.calls().length === 1);
+    await eventually('the call is made', () => upstream.requests.length === 1);
     const others = chatAtOnce({ url, times: 20, body });
-    // Whoever is not there yet finds the call that the others make.
-    await postChat(url, { message: 'dev/instant Another question' });
+    // A request that has not arrived by then finds the call that the others make.
+    await postChat(url, { message: 'Another question' });
 
     leader.abort();
 
     expect(countStatuses(await others)).toEqual({ 200: 20 });
     expect(await left).toBe('left');
-    const calls = model.calls().filter(({ body }) => JSON.stringify(body).includes(SAME.message));
-    expect(calls.map(({ status }) => status)).toEqual(['aborted', 'answered']);
+    const calls = upstream.requests.filter(same);
+    const aborted = await Promise.all(calls.map(({ leftEarly }) => leftEarly));
+    expect(aborted).toEqual([true, false]);
   });
 });
 
-describeWithRedis('an answer made by another instance', () => {
+describe('an answer made by another instance', requireTool('redis-server'), () => {
   it('is found in Redis', async () => {
     const redis = await startRedisEnvironment();
     stops.push(() => redis.close());

@@ -1,10 +1,16 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { shareStorage } from '../support/batch/storage-environment.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { requireTool } from '../support/required-tools.ts';
+import { say, startScriptedUpstream } from '../support/scripted-upstream.ts';
 import {
-  describeWithRedis,
-  startRedisEnvironment,
-  type RedisEnvironment,
-} from '../support/redis/with-redis.ts';
-import { chatAtOnce, countStatuses, from, readChat, remainingOf } from './support/callers.ts';
+  chatAtOnce,
+  countStatuses,
+  from,
+  readChat,
+  remainingOf,
+  type ReadChat,
+} from './support/callers.ts';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
 import {
@@ -21,13 +27,15 @@ const THOUSAND = {
   body: { message: 'four', maxOutputTokens: 990 },
 } as const;
 
+const storage = shareStorage();
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const stop of stops.splice(0).toReversed()) await stop();
 });
 
 async function start(options: WorldOptions): Promise<TestEnvironment> {
-  const environment = await startEnvironment(options);
+  const settings = { ...storage(), ...options.settings };
+  const environment = await startEnvironment({ ...options, settings });
   stops.push(() => environment.stop());
   return environment;
 }
@@ -55,13 +63,27 @@ describe('limits of a caller', () => {
   });
 
   it('never let more tokens be in flight or spent than the budget (100 x 1,000 of 20,000)', async () => {
-    const environment = await start({ model: 'dev/slow-50000', settings: THOUSAND.settings });
-    const body = () => THOUSAND.body;
+    // A chat that ends gives back what it did not use: none ends before all are admitted or refused.
+    const allRefused = Promise.withResolvers<void>();
+    await using upstream = await startScriptedUpstream(async (turn) => {
+      await allRefused.promise;
+      await say('Hello')(turn);
+    });
+    const environment = await start({
+      settings: { ...THOUSAND.settings, OPENAI_BASE_URL: upstream.baseUrl },
+    });
+    let refused = 0;
+    const chat = async (): Promise<ReadChat> => {
+      const read = await readChat(await postChat(environment.url, THOUSAND.body));
+      if (read.status === 429) refused += 1;
+      if (refused === 80) allRefused.resolve();
+      return read;
+    };
 
-    const chats = await chatAtOnce({ url: environment.url, times: 100, body });
+    const chats = await Promise.all(Array.from({ length: 100 }, chat));
 
     expect(countStatuses(chats)).toEqual({ 200: 20, 429: 80 });
-    expect(environment.model.calls()).toHaveLength(20);
+    expect(upstream.requests).toHaveLength(20);
     const used = chats
       .filter(({ status }) => status === 200)
       .map(({ text }) => (JSON.parse(text) as { usage: { totalTokens: number } }).usage.totalTokens)
@@ -148,7 +170,7 @@ describe('limits of a caller', () => {
   });
 });
 
-describeWithRedis('limits with Redis', () => {
+describe('limits with Redis', requireTool('redis-server'), () => {
   async function startShared(
     settings: Record<string, string>,
   ): Promise<[RedisEnvironment, TestEnvironment]> {

@@ -72,7 +72,7 @@ describe('GET /metrics', () => {
       valueOf(families, 'agent_cache_requests_total', { outcome }),
     );
     expect(outcomes).toEqual([1, 3]);
-    expect(valueOf(families, 'agent_limiter_verdicts_total', { outcome: 'allowed' })).toBe(5);
+    expect(valueOf(families, 'agent_rate_limit_decisions_total', { outcome: 'allowed' })).toBe(5);
     expect(valueOf(families, 'agent_circuit_state', { agent_endpoint: 'primary' })).toBe(0);
     expect(valueOf(families, 'agent_build_info', { version: 'abc123' })).toBe(1);
     expect(replies).toHaveLength(3);

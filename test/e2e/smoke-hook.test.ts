@@ -48,7 +48,7 @@ async function runHookOn(spoil: Break): Promise<Outcome> {
 }
 
 describe('the smoke test after a deployment', () => {
-  it('passes on a sound app that asks for keys, and prints no key', async () => {
+  it('passes on a correct app that requires keys, and prints no key', async () => {
     const { code, output, failed } = await runHook(environment.url);
 
     expect(output).toContain('smoke: 10 checks passed');
@@ -57,7 +57,7 @@ describe('the smoke test after a deployment', () => {
     expect(output).not.toContain(KEY);
   });
 
-  it('fails the deployment where the app is open, talkative or bare', async () => {
+  it('fails the deployment of an app without keys, with a foreign origin or without headers', async () => {
     const { code, failed } = await runHookOn((request, answer) => {
       delete answer.headers['x-frame-options'];
       if (answer.status === 401) answer.status = 200;
@@ -75,7 +75,7 @@ describe('the smoke test after a deployment', () => {
     expect(code).toBe(1);
   });
 
-  it('fails the deployment where health, readiness or chat are wrong', async () => {
+  it('fails the deployment when health, readiness or chat fail', async () => {
     const { code, failed } = await runHookOn((request, answer) => {
       if (request.url === '/health') answer.body = '{"status":"up"}';
       if (request.url === '/ready') answer.status = 503;
@@ -87,14 +87,14 @@ describe('the smoke test after a deployment', () => {
     expect(code).toBe(1);
   });
 
-  it('fails the deployment where the key is not taken', async () => {
+  it('fails the deployment when the key is rejected', async () => {
     const { code, failed } = await runHook(environment.url, { SMOKE_FUNCTION_KEY: 'revoked' });
 
     expect(failed).toEqual(expect.arrayContaining(['chat', 'streamed chat']));
     expect(code).toBe(1);
   });
 
-  it('fails the deployment where nobody listens to the queue', async () => {
+  it('fails the deployment when nothing reads the queue', async () => {
     const deaf = await startEnvironment({
       ...LOCKED,
       settings: { 'AzureWebJobs.batch.Disabled': 'true' },
@@ -109,7 +109,7 @@ describe('the smoke test after a deployment', () => {
     }
   });
 
-  it('waits for an app that is still waking up', async () => {
+  it('waits for an app that is still starting', async () => {
     let asked = 0;
     await using proxy = await startBreakingProxy(environment.url, (request, answer) => {
       if (request.url !== '/health') return;

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { shareStorage } from '../support/batch/storage-environment.ts';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
 import {
@@ -9,6 +10,7 @@ import {
   type WorldOptions,
 } from './support/start-environment.ts';
 
+const storage = shareStorage();
 let environment: TestEnvironment | undefined;
 afterEach(async () => {
   await environment?.stop();
@@ -16,7 +18,8 @@ afterEach(async () => {
 });
 
 async function start(options: WorldOptions): Promise<TestEnvironment> {
-  environment = await startEnvironment(options);
+  const settings = { ...storage(), ...options.settings };
+  environment = await startEnvironment({ ...options, settings });
   return environment;
 }
 
@@ -78,12 +81,14 @@ describe('POST /api/chat when the model', () => {
   it('is still thinking when the client leaves is told to stop (H1)', async () => {
     const { url, model } = await start({ model: 'dev/slow-500000' });
     const client = new AbortController();
-    const pending = postChat(url, { message: 'Hi' }, { signal: client.signal });
+    const left = expect(
+      postChat(url, { message: 'Hi' }, { signal: client.signal }),
+    ).rejects.toThrow();
     await eventually('the model is asked', () => model.calls().length === 1);
 
     client.abort();
 
-    await expect(pending).rejects.toThrow();
+    await left;
     await eventually('the call is aborted', () => model.calls()[0]?.status === 'aborted');
   });
 

@@ -4,7 +4,7 @@ import type { BicepFile } from './support/bicep-tree.ts';
 import { bodyOf, childrenOf, declarations, propertiesOf, plainText } from './support/bicep-tree.ts';
 import { readInfra, type Infra } from './support/read-infra.ts';
 
-/** The built-in roles of Azure that the templates may give, and nothing wider. */
+/** The built-in roles that the templates may assign. */
 const ROLES: Readonly<Record<string, string>> = {
   blobOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b',
   queueContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88',
@@ -46,7 +46,7 @@ function principalsOf(file: BicepFile, role: string): string[] {
 }
 
 describe('the roles', () => {
-  it('are the ones that their names say', () => {
+  it('have the ids that belong to their names', () => {
     expect(checkRoles(access)).toEqual([]);
   });
 
@@ -55,7 +55,7 @@ describe('the roles', () => {
     expect(principalsOf(access, 'secretsOfficer')).toEqual(['deployerId']);
   });
 
-  it('stand before the app, on which the templates wait', () => {
+  it('are assigned before the app is created', () => {
     const text = readFileSync('infra/main.bicep', 'utf8');
     const app = /module app [\s\S]*?\n}\n/.exec(text)?.[0] ?? '';
 
@@ -88,7 +88,7 @@ describe('keys', () => {
     expect(all).not.toMatch(/listKeys|listAccountSas|listServiceSas|AccountKey=/);
   });
 
-  it('are no output of any template', () => {
+  it('appear in no output of a template', () => {
     const outputs = infra.all.flatMap((file) => declarations(file, 'output'));
 
     expect(outputs.filter(({ name }) => /token|secret|key$|password/i.test(name))).toEqual([]);

@@ -14,7 +14,7 @@ import { rowsOf } from './support/read-names.ts';
 const ALERTS = 'infra/modules/alerts.bicep';
 /** What the telemetry of the product emits. */
 const EMITTED = new Set<string>(Object.values(METRICS).map(({ name }) => name));
-/** Beside each log alert the thresholds that were promised, as they stand in its query. */
+/** The documented thresholds of each log alert, as its query states them. */
 const THRESHOLDS: Readonly<Record<string, string>> = {
   'error-rate-critical': 'failed / total > 5',
   'error-rate-warning': 'failed / total > 1',
@@ -26,7 +26,7 @@ const THRESHOLDS: Readonly<Record<string, string>> = {
   'slo-fast-burn': '14.4 * budget',
   'batch-stalled': 'waited > 900',
 };
-/** Windows and frequencies that log alerts take. */
+/** Windows and frequencies that log alerts accept. */
 const SPANS = new Set(['PT5M', 'PT10M', 'PT15M', 'PT30M', 'PT1H', 'PT6H', 'P1D']);
 /** The alerts beside those with a threshold in their query. */
 const OTHERS = [
@@ -81,7 +81,7 @@ describe('the alerts', () => {
     expect(readQuery(name)).toContain(threshold);
   });
 
-  it('page for the gravest only, and watch windows that the platform takes', () => {
+  it('page for the highest severities only, with windows that the platform accepts', () => {
     const file = infra.planted(ALERTS, { from: '', to: '' });
     const rows = rowsOf(file, 'rules');
 
@@ -95,14 +95,14 @@ describe('the alerts', () => {
     ]);
   });
 
-  it('need a number of requests before a share means anything', () => {
+  it('need a minimum of requests before they compare a share', () => {
     for (const name of ['error-rate-critical', 'error-rate-warning', 'model-throttled']) {
       expect(readQuery(name)).toMatch(/total >= \d+/);
     }
     expect(readQuery('slo-fast-burn')).toMatch(/inHour >= \d+ and inFive >= \d+/);
   });
 
-  it('leave streams and jobs out of latency', () => {
+  it('exclude streams and batch jobs from latency', () => {
     for (const name of ['latency-p99-critical', 'latency-p99-warning']) {
       expect(readQuery(name)).toContain('!has "stream"');
       expect(readQuery(name)).toContain('Properties["agent.stream"]) !~ "true"');
@@ -110,7 +110,7 @@ describe('the alerts', () => {
   });
 });
 
-describe('what the queries wait for', () => {
+describe('what the queries search for', () => {
   const queries = globSync(['infra/queries/*.kql', 'infra/panels/*.kql']).map((path) => ({
     path,
     signals: signalsOf(readFileSync(path, 'utf8')),
@@ -123,7 +123,7 @@ describe('what the queries wait for', () => {
     expect(queries.flatMap(({ signals }) => signals.messages).length).toBeGreaterThan(0);
   });
 
-  it('is a code that the product knows', () => {
+  it('is an error code that the product has', () => {
     const known = readFileSync('shared/errors.ts', 'utf8');
     const asked = queries.flatMap(({ signals }) => signals.codes);
 
@@ -150,7 +150,7 @@ describe('the workbook', () => {
 });
 
 describe('a planted mistake in an alert', () => {
-  it('is found: a missing runbook, and one that is too many', () => {
+  it('is found: a missing runbook, and one without an alert', () => {
     const [first = '', ...rest] = pages();
 
     expect(checkRunbooks(alerts, rest)).toHaveLength(1);
@@ -168,13 +168,13 @@ describe('a planted mistake in an alert', () => {
     expect(checkRunbooks(alertsOf([file]), pages())).toContain('no runbook circuit');
   });
 
-  it('is found: a message that nobody writes', () => {
+  it('is found: a message that the product does not log', () => {
     const signals = signalsOf('AppTraces | where Message has "model circuit was opened"');
 
     expect(unknownMessages(signals)).toEqual(['model circuit was opened']);
   });
 
-  it('is found: a metric that nobody emits', () => {
+  it('is found: a metric that the product does not emit', () => {
     const { metrics } = signalsOf('AppMetrics | where Name == "agent.batch.poison"');
 
     expect(metrics.filter((name) => !EMITTED.has(name))).toEqual(['agent.batch.poison']);

@@ -27,28 +27,28 @@ function awaitAccess(azure: FakeAzure, env: Readonly<Record<string, string>> = {
   });
 }
 
-describe('the wait after provisioning', () => {
-  it('is none where the roles were given long ago', async () => {
+describe('the hook after provisioning', () => {
+  it('does not wait for roles that were assigned long ago', async () => {
     const azure = await startFakeAzure({ roleAssignments: () => assignments(ROLES, 3_600_000) });
 
     const { code, output } = await awaitAccess(azure);
 
-    expect(output).toContain('roles are in force');
+    expect(output).toContain('role assignments are in effect');
     expect(code).toBe(0);
     expect(azure.asked[0]).toContain('storageAccounts/st/providers/Microsoft.Authorization');
     expect(azure.asked[0]).toContain("principalId eq 'the-app'");
   });
 
-  it('lasts until the youngest role is old enough', async () => {
+  it('waits until the newest role assignment is in effect', async () => {
     const azure = await startFakeAzure({ roleAssignments: () => assignments(ROLES, 0) });
 
     const { code, output } = await awaitAccess(azure, { ROLE_SPREAD_SECONDS: '1' });
 
-    expect(output).toMatch(/waiting \d+ s for new roles/);
+    expect(output).toMatch(/waiting \d+ s for new role assignments/);
     expect(code).toBe(0);
   });
 
-  it('looks again for a role that is not listed yet', async () => {
+  it('lists the roles again while one is missing', async () => {
     let looks = 0;
     const azure = await startFakeAzure({
       roleAssignments: () => assignments((looks += 1) < 3 ? ROLES.slice(1) : ROLES, 60_000),
@@ -60,7 +60,7 @@ describe('the wait after provisioning', () => {
     expect(looks).toBe(3);
   });
 
-  it('ends the deployment where a role is missing for good', async () => {
+  it('fails the deployment when a role stays missing', async () => {
     const azure = await startFakeAzure({
       roleAssignments: () => assignments(ROLES.slice(0, 2), 0),
     });
@@ -74,12 +74,12 @@ describe('the wait after provisioning', () => {
     expect(code).toBe(1);
   });
 
-  it('says which setting it misses', async () => {
+  it('names a missing setting', async () => {
     const azure = await startFakeAzure({});
 
     const { code, output } = await awaitAccess(azure, { AZURE_STORAGE_ACCOUNT: '' });
 
-    expect(output).toContain('AZURE_STORAGE_ACCOUNT must be set');
+    expect(output).toContain('AZURE_STORAGE_ACCOUNT is not set');
     expect(code).toBe(1);
   });
 });

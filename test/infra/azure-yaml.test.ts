@@ -6,14 +6,14 @@ import { readInfra } from './support/read-infra.ts';
 const TEXT = readFileSync('azure.yaml', 'utf8');
 
 describe('azure.yaml', () => {
-  it('ships what the build leaves, and builds nothing on the server', () => {
+  it('deploys what the build writes, and builds nothing on the server', () => {
     const { services } = readAzureYaml();
 
     expect(services.api).toMatchObject({ project: '.', dist: 'dist', remoteBuild: false });
     expect(existsSync('.funcignore')).toBe(false);
   });
 
-  it('names the service as the tag of the site does', async () => {
+  it('gives the service the name in the tag of the site', async () => {
     const infra = await readInfra();
     const app = infra.planted('infra/modules/app.bicep', { from: '', to: '' }).root.text;
 
@@ -22,7 +22,7 @@ describe('azure.yaml', () => {
     expect(infra.main.root.text).toContain("'azd-env-name': environmentName");
   });
 
-  it('runs hooks that exist, in a language that every shell has', () => {
+  it('runs hooks that exist, in JavaScript', () => {
     const paths = Object.values(readAzureYaml().hooks).map(({ run }) => run);
 
     expect(paths.filter((path) => !existsSync(path))).toEqual([]);

@@ -22,7 +22,7 @@ describe('the templates', () => {
     expect(infra.all.flatMap((file) => declarations(file, 'resource')).length).toBeGreaterThan(40);
   });
 
-  it('use each resource type that is described, so that no description outlives its use', () => {
+  it('use each resource type that is described', () => {
     const text = infra.all.map(({ root }) => root.text).join('\n');
 
     const idle = Object.keys(RESOURCE_SHAPES).filter(
@@ -32,11 +32,11 @@ describe('the templates', () => {
     expect(idle).toEqual([]);
   });
 
-  it('name only what is declared, and declare only what is named', () => {
+  it('use only declared names, and use each of them', () => {
     expect(infra.all.flatMap(checkNames)).toEqual([]);
   });
 
-  it('give each module exactly the parameters that it has', () => {
+  it('pass each module exactly its parameters', () => {
     expect(checkModules(infra.main, infra.modules)).toEqual([]);
   });
 });
@@ -58,7 +58,7 @@ const MISTAKES: readonly Mistake[] = [
     found: "'httpOnly' is no property",
   },
   {
-    what: 'a property that the plan refuses',
+    what: 'a property that the plan rejects',
     path: APP,
     from: 'http20Enabled: true',
     to: "http20Enabled: true\n      ftpsState: 'Disabled'",
@@ -107,42 +107,42 @@ const MISTAKES: readonly Mistake[] = [
     found: 'not valid Bicep',
   },
   {
-    what: 'a name that nobody declared',
+    what: 'a name that is not declared',
     path: MAIN,
     from: 'empty(openAiLocation)',
     to: 'empty(openAiRegion)',
     found: 'nothing is called openAiRegion',
   },
   {
-    what: 'a parameter that nobody uses',
+    what: 'a parameter that is not used',
     path: MAIN,
     from: "param alertEmail string = ''",
     to: "param alertEmail string = ''\nparam idle string = ''",
     found: 'nothing uses idle',
   },
   {
-    what: 'a parameter that the module has not',
+    what: 'a parameter that the module does not have',
     path: MAIN,
     from: 'healthUrl:',
     to: 'healthAddress:',
     found: 'no parameter healthAddress',
   },
   {
-    what: 'a parameter that is not given',
+    what: 'a parameter that is not passed',
     path: MAIN,
-    from: 'vaultName: vault.outputs.name',
+    from: "vaultName: 'kv-${token}'",
     to: '',
     found: 'needs the parameter vaultName',
   },
   {
-    what: 'an output that is not there',
+    what: 'an output that does not exist',
     path: MAIN,
     from: 'storage.outputs.packageContainer',
     to: 'storage.outputs.container',
     found: 'no output container',
   },
   {
-    what: 'a module that is not there',
+    what: 'a module that does not exist',
     path: MAIN,
     from: 'modules/vault.bicep',
     to: 'modules/safe.bicep',

@@ -19,7 +19,7 @@ function planOf(azure: FakeAzure, env: Readonly<Record<string, string>> = {}) {
 }
 
 describe('the check before provisioning', () => {
-  it('passes a plan that can work, without a word of warning', async () => {
+  it('accepts valid settings without a warning', async () => {
     const { code, output } = await planOf(await startAzure(), {
       VNET_ENABLED: 'true',
       EXTRA_APP_SETTINGS: 'AGENT__LIMITS__HEARTBEAT_MS=5000;AzureWebJobs.batch.Disabled=true',
@@ -30,7 +30,7 @@ describe('the check before provisioning', () => {
     expect(code).toBe(0);
   });
 
-  it('names the regions that would do where the chosen one does not', async () => {
+  it('lists the supported regions when the chosen one is not supported', async () => {
     const { code, output } = await planOf(await startAzure(), { AZURE_LOCATION: 'moonbase' });
 
     expect(output).toContain('moonbase does not offer Flex Consumption');
@@ -38,7 +38,7 @@ describe('the check before provisioning', () => {
     expect(code).toBe(1);
   });
 
-  it('wants the provider of the private network registered, but only for one', async () => {
+  it('requires the provider of the private network only with a private network', async () => {
     const azure = await startAzure('NotRegistered');
 
     const plain = await planOf(azure);
@@ -49,14 +49,34 @@ describe('the check before provisioning', () => {
     expect(networked.output).toContain('az provider register --namespace Microsoft.App');
   });
 
-  it('says that nobody will be told of alerts', async () => {
+  it('warns that alerts have no receiver', async () => {
     const { code, output } = await planOf(await startAzure(), { ALERT_EMAIL: '' });
 
     expect(output).toContain('warning: ALERT_EMAIL is empty');
     expect(code).toBe(0);
   });
 
-  it('tells all mistakes at once, by name and not by value', async () => {
+  it.each([
+    ['', 'AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL=true', true],
+    ['', 'A=1;agent__callers__trust_entra_principal=TRUE ', true],
+    ['', 'AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL=false', false],
+    ['an-id', 'AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL=true', false],
+  ])(
+    'warns of a trusted principal that any client can forge: client id "%s", %s',
+    async (clientId, settings, isWarned) => {
+      const azure = await startAzure();
+
+      const { code, output } = await planOf(azure, {
+        AUTH_CLIENT_ID: clientId,
+        EXTRA_APP_SETTINGS: settings,
+      });
+
+      expect(output.includes('any client can forge it')).toBe(isWarned);
+      expect(code).toBe(0);
+    },
+  );
+
+  it('reports all mistakes at once, by name and not by value', async () => {
     const { code, output } = await planOf(await startAzure(), {
       AZURE_LOCATION: 'moonbase',
       ZONE_REDUNDANT: 'true',
@@ -71,12 +91,12 @@ describe('the check before provisioning', () => {
     }
     expect(output).toContain('UPSTASH_REDIS_REST_TOKEN needs');
     expect(output).toContain('without quotes');
-    expect(output).toContain('must not hold WEBSITE_RUN_FROM_PACKAGE');
+    expect(output).toContain('must not contain WEBSITE_RUN_FROM_PACKAGE');
     expect(output).not.toContain('very-secret');
     expect(code).toBe(1);
   });
 
-  it('lets no key of a fallback endpoint into the settings', async () => {
+  it('rejects a key of a fallback endpoint in the settings', async () => {
     const azure = await startAzure();
     const fallback = { name: 'b', baseUrl: 'https://b.example.com/v1', model: 'm' };
 
@@ -93,7 +113,7 @@ describe('the check before provisioning', () => {
     expect(open.output).not.toContain('very-secret');
   });
 
-  it('stops nobody where Azure does not say what a region offers', async () => {
+  it('does not fail while Azure does not list the regions', async () => {
     const silent = await startFakeAzure({});
     const empty = await startFakeAzure({ geoRegions: () => ({ value: [] }) });
 
@@ -105,7 +125,7 @@ describe('the check before provisioning', () => {
     }
   });
 
-  it('asks nothing of Azure before subscription and location are chosen', async () => {
+  it('does not call Azure before subscription and location are chosen', async () => {
     const azure = await startAzure();
 
     const { code, output } = await planOf(azure, { AZURE_LOCATION: '' });

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
-/** Every box of the checklists that this service was measured against. */
+/** The number of boxes in the production checklists. */
 const BOXES = 138;
 const STATES = new Set(['yes', 'another way', 'yours', 'not yet']);
 
@@ -18,7 +18,7 @@ function readRows(): Row[] {
   );
 }
 
-/** What stands in backticks and looks like a file of this repository. */
+/** The paths of this repository in backticks. */
 function pathsIn(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)]
     .map(([, name = '']) => name)
@@ -28,7 +28,7 @@ function pathsIn(text: string): string[] {
 }
 
 describe('docs/checklist.md', () => {
-  it('answers each box once, in one of four ways', () => {
+  it('gives each box one of four states, once', () => {
     const rows = readRows();
 
     expect(rows.map(({ number }) => number)).toEqual(
@@ -37,7 +37,7 @@ describe('docs/checklist.md', () => {
     expect(rows.filter(({ state }) => !STATES.has(state))).toEqual([]);
   });
 
-  it('names only files that are there', () => {
+  it('names only files that exist', () => {
     const missing = readRows().flatMap(({ where }) =>
       pathsIn(where).filter((path) => !existsSync(path)),
     );
@@ -45,7 +45,7 @@ describe('docs/checklist.md', () => {
     expect(missing).toEqual([]);
   });
 
-  it('gives a place for all that is said to be true', () => {
+  it('gives a place for each box with the state yes', () => {
     const bare = readRows().filter(
       ({ state, where }) => state === 'yes' && pathsIn(where).length === 0 && !where.includes('`'),
     );

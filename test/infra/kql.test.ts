@@ -21,9 +21,9 @@ describe('the queries', () => {
 
 describe('a planted mistake in a query', () => {
   it.each([
-    ['a column that is not there', 'AppRequests | where Duration > 1', "'Duration'"],
-    ['a table that is not there', 'AppRequest | count', "'AppRequest'"],
-    ['a function that is not there', 'AppRequests | summarize p99(DurationMs)', "'p99'"],
+    ['a column that does not exist', 'AppRequests | where Duration > 1', "'Duration'"],
+    ['a table that does not exist', 'AppRequest | count', "'AppRequest'"],
+    ['a function that does not exist', 'AppRequests | summarize p99(DurationMs)', "'p99'"],
     ['a reserved word as a name', 'AppRequests | summarize last = count()', ''],
     ['an operator in the wrong place', 'AppRequests | | count', ''],
   ])('is found: %s', (_what, query, found) => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { listAgentKeys } from '../../shared/config/agent-keys.ts';
 import { VARIABLES, type Variable } from '../../shared/config/variables.ts';
 import type { BicepFile } from './support/bicep-tree.ts';
 import { readInfra, type Infra } from './support/read-infra.ts';
@@ -9,20 +10,23 @@ import type { Trigger } from './support/read-names.ts';
 
 const STORAGE = 'infra/modules/storage.bicep';
 const APP = 'infra/modules/app.bicep';
-/** Where the platform keeps the package of the app; the code knows nothing of it. */
+/** The container of the app's package, which only the platform uses. */
 const PACKAGES = 'app-package';
 
-/** Settings that the platform or its libraries read, not our code. */
+/** Settings that the platform or its libraries read, and the app does not. */
 const OF_THE_PLATFORM = new Set([
   'AzureWebJobsStorage__credential',
   'AzureWebJobsStorage__clientId',
   'AzureWebJobsStorage__tableServiceUri',
   'AZURE_TOKEN_CREDENTIALS',
   'FUNCTIONS_REQUEST_BODY_SIZE_LIMIT',
+  'languageWorkers__node__arguments',
 ]);
-/** Flex Consumption refuses these or goes astray with them. */
+/** Flex Consumption rejects these or does not support them. */
 const FORBIDDEN =
   /^(FUNCTIONS_WORKER_RUNTIME.*|FUNCTIONS_EXTENSION_VERSION|FUNCTIONS_MAX_HTTP_CONCURRENCY|WEBSITE_RUN_FROM_PACKAGE|WEBSITE_NODE_DEFAULT_VERSION|WEBSITE_CONTENT.*|WEBSITE_MAX_DYNAMIC_APPLICATION_SCALE_OUT|WEBSITE_VNET_ROUTE_ALL|WEBSITE_TIME_ZONE|TZ|SCM_DO_BUILD_DURING_DEPLOYMENT|ENABLE_ORYX_BUILD)$/;
+/** What the platform's web server accepts of headers together, in bytes. */
+const LARGEST_HEADERS = 32 * 1024;
 /** The largest upload of a batch file. */
 const LARGEST_UPLOAD = 200 * 1024 * 1024;
 
@@ -48,7 +52,10 @@ function namesAreEqual(storage: BicepFile): boolean {
 }
 
 function checkSettings(app: BicepFile): string[] {
-  const ours = new Set<string>(Object.values<Variable>(VARIABLES).map(({ name }) => name));
+  const ours = new Set<string>([
+    ...Object.values<Variable>(VARIABLES).map(({ name }) => name),
+    ...listAgentKeys().map(({ variable }) => variable),
+  ]);
   return appSettingsOf(app, infra.main)
     .map(({ name }) => name)
     .filter((name) => FORBIDDEN.test(name) || !(ours.has(name) || OF_THE_PLATFORM.has(name)));
@@ -60,7 +67,7 @@ describe('the storage', () => {
     expect(listOf(same(STORAGE), 'queues')).toContain('batch-jobs');
   });
 
-  it('lets everything expire but the package', () => {
+  it('expires all blobs except the package', () => {
     const expiring = listOf(same(STORAGE), 'expiring');
 
     expect(expiring.toSorted()).toEqual(
@@ -81,12 +88,12 @@ describe('the storage', () => {
 });
 
 describe('the app settings', () => {
-  it('are read by somebody, and none is forbidden on the plan', () => {
+  it('are all read, and allowed on the plan', () => {
     expect(checkSettings(same(APP))).toEqual([]);
     expect(appSettingsOf(same(APP), infra.main).length).toBeGreaterThan(12);
   });
 
-  it('turn the check red with one that is forbidden, or that nobody reads', () => {
+  it('turn the check red with one that is forbidden or not read', () => {
     const planted = (line: string) =>
       infra.planted(APP, {
         from: '    AZURE_CLIENT_ID:',
@@ -98,7 +105,7 @@ describe('the app settings', () => {
     expect(checkSettings(planted("AZURE_KEYVAULT_URI: 'x'"))).toEqual(['AZURE_KEYVAULT_URI']);
   });
 
-  it('reach the storage by each of its three addresses', () => {
+  it('contain the three addresses of the storage account', () => {
     const names = appSettingsOf(same(APP), infra.main).map(({ name }) => name);
 
     for (const service of ['blob', 'queue', 'table']) {
@@ -106,7 +113,7 @@ describe('the app settings', () => {
     }
   });
 
-  it('let the largest upload through', () => {
+  it('allow the largest upload', () => {
     const limit = appSettingsOf(same(APP), infra.main).find(
       ({ name }) => name === 'FUNCTIONS_REQUEST_BODY_SIZE_LIMIT',
     );
@@ -114,7 +121,17 @@ describe('the app settings', () => {
     expect(Number(limit?.value)).toBeGreaterThan(LARGEST_UPLOAD);
   });
 
-  it('hold the vault secrets that templates write under the names that the code reads', () => {
+  it('let the largest headers through to the worker', () => {
+    const workerArguments = appSettingsOf(same(APP), infra.main).find(
+      ({ name }) => name === 'languageWorkers__node__arguments',
+    );
+
+    const [, limit] = /^--max-http-header-size=(\d+)$/.exec(workerArguments?.value ?? '') ?? [];
+
+    expect(Number(limit)).toBeGreaterThan(LARGEST_HEADERS);
+  });
+
+  it('name the vault secrets as the code does', () => {
     const written = infra.all.flatMap(({ root }) =>
       [...root.text.matchAll(/vaults\/secrets@[\s\S]*?name: '([^']+)'/g)].map(([, name]) => name),
     );
@@ -127,7 +144,7 @@ describe('the app settings', () => {
 });
 
 describe('the routes', () => {
-  it('that are open behind Entra are open in the code too', () => {
+  it('that need no Entra token are anonymous in the code too', () => {
     const open = new Set(
       triggers
         .filter(({ route, authLevel }) => route !== undefined && authLevel === 'anonymous')
@@ -140,7 +157,7 @@ describe('the routes', () => {
     expect(excluded).toContain('/health');
   });
 
-  it('that the probe and the hooks ask for exist', () => {
+  it('that the probe and the hooks call exist', () => {
     const known = new Set(triggers.map(({ route }) => `/${route ?? ''}`));
     const asked = /healthUrl: '\$\{app\.outputs\.url\}([^']+)'/.exec(infra.main.root.text)?.[1];
 
@@ -157,7 +174,7 @@ describe('the routes', () => {
 });
 
 describe('the queue triggers', () => {
-  it('listen on declared queues by a connection that the app settings give', () => {
+  it('read declared queues, with a connection in the app settings', () => {
     const queues = listOf(same(STORAGE), 'queues');
     const listening = triggers.filter(({ queueName }) => queueName !== undefined);
 
@@ -179,7 +196,7 @@ describe('host.json', () => {
     })
     .parse(JSON.parse(readFileSync('host.json', 'utf8')));
 
-  it('ends a call in minutes, and after the front end has', () => {
+  it('ends a call within minutes, later than the front end does', () => {
     const [hours = 0, minutes = 0, seconds = 0] = host.functionTimeout.split(':').map(Number);
     const total = hours * 3600 + minutes * 60 + seconds;
 
@@ -187,7 +204,7 @@ describe('host.json', () => {
     expect(total).toBeLessThanOrEqual(600);
   });
 
-  it('asks browsers for https, and leaves the text of messages alone', () => {
+  it('requires https of browsers, and does not decode the text of messages', () => {
     expect(host.extensions.http.hsts.isEnabled).toBe(true);
     expect(host.extensions.queues.messageEncoding).toBe('none');
   });

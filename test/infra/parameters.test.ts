@@ -12,7 +12,7 @@ const OF_AZD = new Set([
   'AZURE_PRINCIPAL_ID',
   'AZURE_PRINCIPAL_TYPE',
 ]);
-/** From the retirement tables of Azure OpenAI. A new default brings a new date. */
+/** From the retirement tables of Azure OpenAI. Change the date with the default. */
 const RETIREMENT = { model: 'gpt-5.4-mini', version: '2026-03-17', date: '2027-03-18' } as const;
 const DAYS_OF_NOTICE = 60;
 
@@ -30,13 +30,13 @@ function plantedFile(from: string, to: string): string[] {
 }
 
 describe('main.parameters.json', () => {
-  it('gives each parameter from the environment, with the default of the template', () => {
+  it('takes each parameter from the environment, with the default of the template', () => {
     expect(checkParameters(infra.main, readParameterFile())).toEqual([]);
     expect(readParameterFile().length).toBeGreaterThan(25);
   });
 
   it.each([
-    ['a parameter that is not there', '"vnetEnabled"', '"vnet"', 'vnet is no parameter'],
+    ['a parameter that does not exist', '"vnetEnabled"', '"vnet"', 'vnet is no parameter'],
     ['a forgotten parameter', '"vnetEnabled"', '"vnet"', 'vnetEnabled has no line'],
     ['another default', 'MAX_INSTANCES=100', 'MAX_INSTANCES=10', 'two defaults'],
     ['a fixed value', '${ALERT_EMAIL=}', 'me', 'not taken from the environment'],
@@ -44,7 +44,7 @@ describe('main.parameters.json', () => {
     expect(plantedFile(from, to).join('\n')).toContain(found);
   });
 
-  it('keeps secrets in parameters that are marked so', () => {
+  it('passes secrets only in parameters that are marked secure', () => {
     const secret = readParameters(infra.main).filter(({ name }) => /token|key|secret/i.test(name));
 
     const open = secret.filter(({ name, isSecure }) => !isSecure && name !== 'dailyTokenBudget');
@@ -55,7 +55,7 @@ describe('main.parameters.json', () => {
 });
 
 describe('a pipeline', () => {
-  it('knows every variable, so that provisioning from it resets nothing', () => {
+  it('lists every variable, so that it provisions the same values', () => {
     const { variables, secrets } = readAzureYaml().pipeline;
     const wanted = readParameterFile()
       .map(({ variable }) => variable)
@@ -65,7 +65,7 @@ describe('a pipeline', () => {
     expect(secrets).toEqual(['UPSTASH_REDIS_REST_TOKEN']);
   });
 
-  it('hands each of them to azd in its workflow', () => {
+  it('passes each of them to azd in its workflow', () => {
     const { variables, secrets } = readAzureYaml().pipeline;
     const text = readFileSync('.github/workflows/deploy.yml', 'utf8');
 
@@ -95,7 +95,7 @@ describe('docs/operations.md', () => {
 describe('the default model', () => {
   const noticeFrom = Date.parse(RETIREMENT.date) - DAYS_OF_NOTICE * 86_400_000;
 
-  it('is the one whose retirement is watched, here and in the settings of the app', () => {
+  it('is the one whose retirement this test checks, in the templates and in the app', () => {
     const sources = new Map(readParameterFile().map((one) => [one.variable, one.default]));
 
     expect(sources.get('AZURE_OPENAI_MODEL')).toBe(RETIREMENT.model);

@@ -21,15 +21,16 @@ function read(path: string): string {
 }
 
 describe('the workflows', () => {
-  it('are continuous integration, deployment and the check of the templates', () => {
+  it('are continuous integration, the container image, deployment and the check of the templates', () => {
     expect(FILES.map((path) => path.split('/').at(-1))).toEqual([
       'ci.yml',
+      'container.yml',
       'deploy.yml',
       'infra.yml',
     ]);
   });
 
-  it.each(FILES)('%s is what GitHub understands', (path) => {
+  it.each(FILES)('%s is valid for GitHub', (path) => {
     expect(lint(read(path), path)).toEqual([]);
   });
 
@@ -38,19 +39,19 @@ describe('the workflows', () => {
     expect(unpinnedActions(read(path))).toEqual([]);
   });
 
-  it.each(FILES)('%s has no more rights and time than it needs', (path) => {
+  it.each(FILES)('%s has minimal permissions and a time limit', (path) => {
     expect(carelessJobs(read(path))).toEqual([]);
   });
 
-  it('run the one gate, and nothing that a laptop could not', () => {
+  it('run the same command as a laptop', () => {
     expect(read('.github/workflows/ci.yml')).toContain('run: .ci/run');
   });
 
-  it('deploy the very bytes that were tested, audited and listed, and keep them', () => {
+  it('deploy exactly the bytes that were tested and audited, and keep them', () => {
     const ci = read('.github/workflows/ci.yml');
     const deploy = read('.github/workflows/deploy.yml');
 
-    for (const step of ['npm audit --omit=dev', 'npm sbom --omit=dev', 'sha256sum api.zip']) {
+    for (const step of ['npm audit --omit=dev', 'dist/sbom.cdx.json', 'sha256sum api.zip']) {
       expect(ci).toContain(step);
     }
     expect(ci).toContain('-le 3145728');
@@ -59,6 +60,35 @@ describe('the workflows', () => {
     expect(deploy).toContain('sha256sum --check');
     expect(deploy).toContain('azd deploy api --from-package api.zip');
     expect(deploy).not.toContain('npm run build');
+  });
+
+  it('build the container image only when each of its bases has a digest', () => {
+    const { jobs } = z
+      .object({
+        jobs: z.object({
+          image: z.strictObject({
+            'runs-on': z.string(),
+            'timeout-minutes': z.int(),
+            steps: z.array(
+              z.strictObject({
+                name: z.string().optional(),
+                uses: z.string().optional(),
+                with: z.unknown().optional(),
+                run: z.string().optional(),
+              }),
+            ),
+          }),
+        }),
+      })
+      .parse(parse(read('.github/workflows/container.yml')));
+
+    const commands = jobs.image.steps.flatMap(({ run }) => run ?? []);
+    expect(commands).toEqual([
+      'npm ci',
+      'npm run pin-bases -- --resolve',
+      'npm run pin-bases',
+      'docker build --tag "agent:$GITHUB_SHA" .',
+    ]);
   });
 
   it('log in to Azure without a secret', () => {
@@ -98,7 +128,7 @@ describe('a planted mistake in a workflow', () => {
     expect(lint(text, 'ci.yml').join('\n')).toContain('enviroment');
   });
 
-  it('is found: rights to write, and a job without an end', () => {
+  it('is found: a permission to write, and a job without a time limit', () => {
     expect(carelessJobs(ci.replace('contents: read', 'contents: write'))).toHaveLength(1);
     expect(carelessJobs(ci.replaceAll(/timeout-minutes: \d+/g, 'name: x'))).not.toEqual([]);
   });

@@ -14,7 +14,8 @@ const GONE = new Error('client gone');
 const httpClient = createHttpClient();
 
 function send(baseUrl: string, parts: Partial<HttpPostRequest> = {}) {
-  return httpClient.postTo(`${baseUrl}/chat/completions`)({
+  return httpClient.post({
+    address: `${baseUrl}/chat/completions`,
     headers: { 'content-type': 'application/json' },
     body: '{}',
     signal: new AbortController().signal,
@@ -210,12 +211,12 @@ describe('a request that is aborted', () => {
   it('rejects with the reason while it waits for the answer, and closes the socket', async () => {
     await using upstream = await startScriptedUpstream(hang);
     const caller = new AbortController();
-    const outcome = send(upstream.baseUrl, { signal: caller.signal });
+    const rejection = expect(send(upstream.baseUrl, { signal: caller.signal })).rejects.toBe(GONE);
     while (upstream.requests.length === 0) await settle();
 
     caller.abort(GONE);
 
-    await expect(outcome).rejects.toBe(GONE);
+    await rejection;
     expect(await upstream.requests[0]?.leftEarly).toBe(true);
   });
 

@@ -1,26 +1,23 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../shared/clock.ts';
 import { hashIdentifier } from '../../shared/callers/caller.ts';
 import type { LimitSettings } from '../../shared/rate-limit/policies.ts';
 import type { RateLimiter, RateLimitResult } from '../../shared/rate-limit/rate-limiter.ts';
 import { countAllowed, createLimiter, createRedisParts, reserveAtOnce } from '../support/limits.ts';
 import { openRespConnection } from '../support/redis/resp-connection.ts';
-import {
-  describeWithRedis,
-  startRedisEnvironment,
-  type RedisEnvironment,
-} from '../support/redis/with-redis.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { requireTool } from '../support/required-tools.ts';
 
-describeWithRedis('two instances that share Redis', () => {
+describe('two instances that share Redis', requireTool('redis-server'), () => {
   let environment: RedisEnvironment;
   beforeAll(async () => {
     environment = await startRedisEnvironment();
   });
   afterAll(() => environment.close());
 
-  function createInstance(settings: Partial<LimitSettings>): RateLimiter {
-    const { shared } = createRedisParts({ ...environment.bridge, clock: systemClock });
-    return createLimiter({ settings, shared, clock: systemClock });
+  function createInstance(settings: Partial<LimitSettings>, clock = systemClock): RateLimiter {
+    const { shared } = createRedisParts({ ...environment.bridge, clock });
+    return createLimiter({ settings, shared, clock });
   }
 
   it('R4 let exactly 60 of 200 concurrent requests pass, and leave other callers alone', async () => {
@@ -84,6 +81,24 @@ describeWithRedis('two instances that share Redis', () => {
     expect(last.allowed).toBe(false);
   });
 
+  it('T13 refill by the clock of Redis when the clock of one instance is ten minutes ahead', async () => {
+    const aheadMs = 600_000;
+    const settings = { requestsPerMinute: 1 };
+    const ahead = createInstance(settings, { now: () => Date.now() + aheadMs });
+    const right = createInstance(settings);
+    // The client library may read the clock of the process itself.
+    const systemNow = Date.now;
+    Date.now = () => systemNow() + aheadMs;
+    await ahead.reserve({ callerId: 'skewed', tokens: 0 });
+    Date.now = systemNow;
+
+    const refused = await right.reserve({ callerId: 'skewed', tokens: 0 });
+
+    const seconds = refused.allowed ? undefined : refused.error.retryAfterSeconds;
+    expect(seconds).toBeGreaterThan(0);
+    expect(seconds).toBeLessThanOrEqual(60);
+  });
+
   it('keep a daily budget together', async () => {
     const settings = { tokensPerDay: 5_000 };
     const [one, two] = [createInstance(settings), createInstance(settings)];
@@ -91,7 +106,7 @@ describeWithRedis('two instances that share Redis', () => {
 
     const refused = await two.reserve({ callerId: 'daily', tokens: 2_000 });
 
-    expect(refused.allowed ? undefined : refused.refusal.code).toBe('budget_exhausted');
+    expect(refused.allowed ? undefined : refused.error.code).toBe('budget_exhausted');
   });
 
   it('never tell Redis who calls', async () => {

@@ -9,8 +9,10 @@ import {
   parseCacheControl,
   type RequestTraits,
 } from '../../shared/cache/cache-headers.ts';
-import type { CacheKeyParts } from '../../shared/cache/cache-key.ts';
+import type { CacheKeyInput } from '../../shared/cache/cache-key.ts';
 import type { CacheEntry } from '../../shared/cache/cache-store.ts';
+import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
+import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 
 export interface AskOptions {
   readonly callerId?: string;
@@ -18,6 +20,7 @@ export interface AskOptions {
   readonly traits?: Partial<RequestTraits>;
   readonly cacheControl?: string;
   readonly signal?: AbortSignal;
+  readonly telemetry?: Telemetry;
 }
 
 /** A question as the agent puts it to the cache. */
@@ -28,10 +31,11 @@ export function ask(options: AskOptions = {}): CacheLookup {
     traits: { hasHistory: false, hasPersonalData: false, ...options.traits },
     control: parseCacheControl(options.cacheControl),
     signal,
+    telemetry: options.telemetry ?? noopTelemetry,
   };
 }
 
-export function keyParts(parts: Partial<CacheKeyParts> = {}): CacheKeyParts {
+export function keyParts(parts: Partial<CacheKeyInput> = {}): CacheKeyInput {
   return {
     callerId: 'alice',
     model: 'primary/gpt',
@@ -59,7 +63,7 @@ export function entryOf(
   { storedAt, ttlMs }: { storedAt: number; ttlMs: number },
 ): CacheEntry {
   const { model, usage } = candidate();
-  return { answer: { text, model, usage }, storedAt, expiresAt: storedAt + ttlMs };
+  return { response: { text, model, usage }, storedAt, expiresAt: storedAt + ttlMs };
 }
 
 export interface Answered {
@@ -72,19 +76,19 @@ export async function answer(
   cache: ResponseCache,
   { question, make }: { question: CacheLookup; make: () => Promise<CandidateResponse> },
 ): Promise<Answered> {
-  const opened = await cache.open(question);
-  if (opened.kind === 'found') return { text: opened.answer.text, status: opened.status };
+  const opened = await cache.lookup(question);
+  if (opened.kind === 'hit') return { text: opened.response.text, status: opened.status };
   try {
     const made = await make();
-    return { text: made.text, status: await opened.making.keep(made) };
+    return { text: made.text, status: await opened.fill.store(made) };
   } catch (error) {
-    opened.making.fail(error);
+    opened.fill.fail(error);
     throw error;
   }
 }
 
 /** The answer that has to be made; a test that finds one instead is wrong. */
-export function toMake(opened: LookupResult): Extract<LookupResult, { kind: 'make' }> {
-  if (opened.kind !== 'make') throw new Error('the answer was found');
+export function toMake(opened: LookupResult): Extract<LookupResult, { kind: 'miss' }> {
+  if (opened.kind !== 'miss') throw new Error('the answer was found');
   return opened;
 }

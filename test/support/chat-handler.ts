@@ -1,14 +1,11 @@
 import type { HttpHandler } from '@azure/functions';
-import {
-  type Agent,
-  type AgentInput,
-  createAgent,
-  estimateInput,
-} from '../../shared/agent/agent.ts';
+import type { Agent, AgentInput } from '../../shared/agent/agent.ts';
+import { estimateInput } from '../../shared/agent/model-request.ts';
+import { createAgent } from '../../shared/agent/run-loop.ts';
 import { chatHandler } from '../../shared/http/chat-handler.ts';
 import type { ProtocolId } from '../../shared/protocols/registry.ts';
 import { meteredHandler } from '../../shared/http/admission.ts';
-import { openAdmission } from './public-handler.ts';
+import { bodyLimits, openAdmission } from './public-handler.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 import { createScriptedModel, type AnswerStep, type ScriptedModel } from './scripted-model.ts';
 import type { StreamStep } from './scripted-model.ts';
@@ -39,8 +36,9 @@ export function createChat(script: ChatScript, protocol: ProtocolId = 'chat'): C
     publicModel: 'assistant',
     measure: (input: AgentInput) => estimateInput(input, { instructions: '' }),
     telemetry,
-    maxRequestBytes: 262_144,
+    requestBody: bodyLimits(262_144),
     agent: script.agent ?? createAgent({ model, instructions: 'Be brief' }),
+    slowReaderTimeoutMs: 30_000,
     chatLimits: { answerDeadlineMs, streamDeadlineMs, heartbeatMs },
   };
   return { telemetry, model, handler: meteredHandler(async () => service, chatHandler(protocol)) };

@@ -26,7 +26,13 @@ export function variableRows(): string[] {
 /** The rows that describe agent.toml. */
 export function agentKeyRows(): string[] {
   return listAgentKeys().map((key) =>
-    toRow([code(key.path.join('.')), code(key.variable), key.wanted, defaultOf(key), key.purpose]),
+    toRow([
+      code(key.path.join('.')),
+      code(key.variable),
+      key.expected,
+      defaultOf(key),
+      key.purpose,
+    ]),
   );
 }
 

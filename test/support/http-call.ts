@@ -90,17 +90,17 @@ export async function open(
   return new HttpResponse(response ?? {});
 }
 
-export interface Arrival {
+export interface StartedRequest {
   readonly context: InvocationContext;
   readonly response: ServerResponse;
   /** What the platform's proxy sees when the client is gone. */
-  leave(): void;
+  disconnect(): void;
 }
 
 let invocations = 0;
 
 /** Announces a request as Node does for the platform's proxy, without any socket being opened. */
-export function arrive(headers: Headers = {}): Arrival {
+export function startRequest(headers: Headers = {}): StartedRequest {
   invocations += 1;
   const invocationId = `invocation-${invocations}`;
   const request = new IncomingMessage(new Socket());
@@ -110,6 +110,6 @@ export function arrive(headers: Headers = {}): Arrival {
   return {
     context: new InvocationContext({ invocationId, functionName: 'chat' }),
     response,
-    leave: () => void response.emit('close'),
+    disconnect: () => void response.emit('close'),
   };
 }

@@ -62,7 +62,7 @@ export function createLimiter(options: LimiterOptions): LimiterUnderTest {
 }
 
 export interface RedisParts {
-  readonly guard: RedisCircuit;
+  readonly circuit: RedisCircuit;
   readonly telemetry: RecordedTelemetry;
   readonly shared: SharedBuckets;
 }
@@ -72,27 +72,27 @@ export interface RedisPartsOptions {
   readonly token: string;
   readonly clock: Clock;
   /** Longer than in production by default, as machines that test are slow. */
-  readonly budgetMs?: number;
+  readonly timeoutMs?: number;
 }
 
 /** The way of one instance to its Redis. */
 export function createRedisParts(options: RedisPartsOptions): RedisParts {
-  const { clock, budgetMs = 5_000 } = options;
+  const { clock, timeoutMs = 5_000 } = options;
   const telemetry = createRecordedTelemetry();
-  const redis = createRedisClient({ ...options, timeoutMs: budgetMs });
-  const guard = createRedisCircuit({
+  const redis = createRedisClient({ ...options, timeoutMs: timeoutMs });
+  const circuit = createRedisCircuit({
     ...REDIS_CIRCUIT_DEFAULTS,
     ping: () => redis.ping(),
-    budgetMs,
+    timeoutMs,
     clock,
     telemetry,
   });
   const shared: SharedBuckets = {
-    bucketsOf: (policy) => createRedisBuckets({ ...policy, redis, prefix: 'limits' }),
-    guard: (work) => guard.run(work),
-    state: () => guard.state(),
+    bucketsOf: (policy) => createRedisBuckets({ ...policy, redis, prefix: 'limits', clock }),
+    execute: (work) => circuit.execute(work),
+    state: () => circuit.state(),
   };
-  return { guard, telemetry, shared };
+  return { circuit, telemetry, shared };
 }
 
 /** So many reservations at once by one caller. */

@@ -1,5 +1,6 @@
 import { systemClock } from '../../shared/clock.ts';
 import type { AdmissionDependencies } from '../../shared/http/admission.ts';
+import type { BodyLimits } from '../../shared/http/read-body.ts';
 import type { RateLimiter } from '../../shared/rate-limit/rate-limiter.ts';
 
 const unlimited: RateLimiter = {
@@ -15,5 +16,15 @@ const unlimited: RateLimiter = {
 /** Lets everybody in as the same caller, without limits: for tests that are about something else. */
 export const openAdmission: Pick<AdmissionDependencies, 'identify' | 'limits'> = {
   identify: () => ({ id: 'address:unknown', kind: 'address' }),
-  limits: { limiter: unlimited, mode: 'enforce', clock: systemClock },
+  limits: {
+    limiter: unlimited,
+    openCalls: { acquire: async () => () => undefined },
+    mode: 'enforce',
+    clock: systemClock,
+  },
 };
+
+/** Limits of a body that only its size can exceed in a test. */
+export function bodyLimits(maxBytes: number): BodyLimits {
+  return { maxBytes, deadlineMs: 30_000, stallMs: 20_000, minBytesPerSecond: 1_024 };
+}

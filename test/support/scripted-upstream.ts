@@ -38,7 +38,7 @@ export async function startScriptedUpstream(script: Script): Promise<ScriptedUps
     const leftEarly = new Promise<boolean>((resolve) => {
       response.once('close', () => resolve(!response.writableFinished));
     });
-    void text(incoming).then(async (body) => {
+    async function answerTo(body: string): Promise<void> {
       const request: UpstreamRequest = {
         at: performance.now(),
         path: incoming.url ?? '',
@@ -48,7 +48,9 @@ export async function startScriptedUpstream(script: Script): Promise<ScriptedUps
       };
       requests.push(request);
       await script({ request, response, number: requests.length });
-    });
+    }
+    // A caller that hangs up while it sends has made no request.
+    void text(incoming).then(answerTo, () => undefined);
   });
   server.on('connection', () => (connections += 1));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

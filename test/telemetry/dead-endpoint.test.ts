@@ -10,11 +10,17 @@ import {
 } from '../../shared/telemetry/metrics-registry.ts';
 import { eventually } from '../e2e/support/post-chat.ts';
 import { startIngestion, type Ingestion } from '../support/ingestion.ts';
-import { startObservedService, type ObservedService } from './observed-service.ts';
+import { prepareExporter, startObservedService, type ObservedService } from './observed-service.ts';
 
 /** Far more than may wait. */
 const RECORDS = 20_000;
 const CLOSE_MS = 300;
+
+// Intervals in milliseconds, read by the package when it starts.
+process.env['OTEL_BSP_SCHEDULE_DELAY'] = '20';
+process.env['OTEL_BLRP_SCHEDULE_DELAY'] = '20';
+process.env['OTEL_METRIC_EXPORT_INTERVAL'] = '200';
+process.env['OTEL_METRIC_EXPORT_TIMEOUT'] = '200';
 
 let ingestion: Ingestion | undefined;
 let observed: ObservedService | undefined;
@@ -40,6 +46,7 @@ const FAULTS: readonly (readonly [string, (response: ServerResponse) => void])[]
 ];
 
 function startMonitor(to: Ingestion, timeoutMs = 200): MetricsRegistry {
+  prepareExporter();
   const registry = createMetricsRegistry();
   monitor = startAzureMonitor({
     connectionString: to.connectionString,
@@ -48,7 +55,8 @@ function startMonitor(to: Ingestion, timeoutMs = 200): MetricsRegistry {
     service: { name: 'agent', version: '1', instance: 'one' },
     registry,
     redact: (text) => text,
-    pace: { everyMs: 20, metricsEveryMs: 200, timeoutMs, closeMs: CLOSE_MS },
+    liveMetrics: false,
+    timeouts: { exportMs: timeoutMs, shutdownMs: CLOSE_MS },
   });
   return registry;
 }
@@ -89,12 +97,12 @@ describe('Application Insights in trouble (H26)', () => {
   });
 
   it('keeps only so much while it waits, drops the rest and goes on afterwards', async () => {
-    let isHeld = true;
+    let isLeased = true;
     const held: (() => void)[] = [];
     ingestion = await startIngestion({
       answer(response) {
         const end = (): void => void response.writeHead(500).end();
-        if (isHeld) held.push(end);
+        if (isLeased) held.push(end);
         else end();
       },
     });
@@ -107,7 +115,7 @@ describe('Application Insights in trouble (H26)', () => {
       if (index % 1_000 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     await eventually('a package is held', () => held.length > 0);
-    isHeld = false;
+    isLeased = false;
     for (const end of held) end();
     await eventually('a package has ended', () => packagesOf(registry) > 0);
     await monitor?.close();

@@ -1,23 +1,28 @@
 import { scripted, type FaultFamily } from '../fault-case.ts';
 import { SECOND_ANSWER } from '../second-endpoint.ts';
-import { QUICK } from '../settings.ts';
+import { SHORT_TIMEOUTS } from '../settings.ts';
 
 const LATE = { outcome: 'upstream_timeout', calls: 3, retryAfterSeconds: [1, 300] } as const;
 const CUT_OFF = { outcome: 'upstream_timeout', calls: 1, textFirst: true } as const;
-const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSWER } as const;
+const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, contains: SECOND_ANSWER } as const;
 
-/** U12 to U14: an upstream that is silent, late or slow. */
+/** U12 to U14: an upstream that does not respond, or responds late or slowly. */
 export const slow: FaultFamily = {
   name: 'slow',
-  settings: QUICK,
+  settings: SHORT_TIMEOUTS,
   lanes: 6,
   cases: [
     scripted({ id: 'U12', script: 'dev/silent', expected: LATE }),
     scripted({ id: 'U12', script: 'dev/silent', endpoints: 2, expected: MOVED }),
-    scripted({ id: 'U13', script: 'dev/slow-first-token', modes: ['stream'], expected: LATE }),
     scripted({
       id: 'U13',
-      script: 'dev/slow-first-token',
+      script: 'dev/slow-first-token-300000',
+      modes: ['stream'],
+      expected: LATE,
+    }),
+    scripted({
+      id: 'U13',
+      script: 'dev/slow-first-token-300000',
       modes: ['stream'],
       endpoints: 2,
       expected: MOVED,

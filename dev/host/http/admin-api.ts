@@ -7,13 +7,16 @@ import { LOCAL } from '../host-log.ts';
 import type { Invoker } from '../invoker.ts';
 import type { QueueListeners } from '../queue/queue-listeners.ts';
 import type { Answers } from './answer.ts';
+import type { HostTimings } from '../timings.ts';
 import { readBody } from './read-body.ts';
+import { readHeaders } from './request-headers.ts';
 
 export interface AdminContext {
   readonly functions: readonly AppFunction[];
   readonly listeners: QueueListeners;
   readonly invoker: Invoker;
   readonly answers: Answers;
+  readonly timings: HostTimings;
   readonly log: WriteLog;
   readonly url: () => string;
 }
@@ -112,10 +115,10 @@ function createRoutes(context: AdminContext): ReadonlyMap<string, Route> {
 
 async function invokeByHand(
   { request, response, name }: Parameters<Route>[0],
-  { functions, answers, listeners, log }: AdminContext,
+  { functions, answers, listeners, timings, log }: AdminContext,
 ): Promise<void> {
   const func = findFunction(functions, name);
-  const input = await readInput(request);
+  const input = await readInput(request, timings);
   if (input === undefined) return answers.send(response, 400);
   if (func === undefined) return answers.send(response, 404);
   if (func.kind === 'queue') void listeners.invokeByHand(func, input);
@@ -123,9 +126,14 @@ async function invokeByHand(
   answers.send(response, 202);
 }
 
-async function readInput(request: IncomingMessage): Promise<string | undefined> {
+async function readInput(
+  request: IncomingMessage,
+  timings: HostTimings,
+): Promise<string | undefined> {
+  const headers = readHeaders(request.rawHeaders);
   try {
-    const content: unknown = JSON.parse((await readBody(request, MAX_INPUT)).toString());
+    const body = await readBody({ request, headers }, { maxBody: MAX_INPUT, timings });
+    const content: unknown = JSON.parse(body.toString());
     if (typeof content !== 'object' || content === null) return undefined;
     return 'input' in content && typeof content.input === 'string' ? content.input : '';
   } catch {

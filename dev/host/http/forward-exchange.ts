@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { LOCAL } from '../host-log.ts';
 import type { Invocation, Outcome } from '../invoker.ts';
 import type { Exchange, HttpContext } from './http-context.ts';
@@ -9,9 +10,16 @@ export interface ForwardParts {
   readonly body: Buffer | undefined;
 }
 
+/** What becomes of an invocation whose request does not arrive. */
+export const UNENDED =
+  'Unless the app ends the invocation, it ends as on Azure: 2 s after the functionTimeout the worker is replaced with all its calls';
+
+/** A failed function may have been answered all the same; its answer arrives within this time. */
+const ANSWER_GRACE_MS = 100;
+
 /**
- * Streams a request to the worker while the function runs. The answer comes through the proxy alone:
- * what the function's result says only decides how long the caller waits when none comes.
+ * Streams a request to the worker while the function runs. The answer comes through the proxy alone;
+ * the function's result decides when it ends, and how long the client waits when there is none.
  */
 export async function forwardExchange(exchange: Exchange, parts: ForwardParts): Promise<void> {
   const { response, func } = exchange;
@@ -23,28 +31,54 @@ export async function forwardExchange(exchange: Exchange, parts: ForwardParts): 
     context,
   });
   invocation.onOverdue(() => forward.abort());
-  let hasClientLeft = false;
   const outcomeSeen = invocation.outcome.then((outcome) => {
     const problem = hangReason(outcome);
-    if (problem !== undefined && !hasClientLeft) warnOfHang(func.name, { problem, context });
+    if (problem !== undefined) void warnUnlessAnswered(problem);
     return outcome;
   });
   const [outcome] = await Promise.all([outcomeSeen, answerWhenEnded()]);
   if (outcome.status === 'success') await writeOutputs(exchange, { outcome, context });
 
+  async function warnUnlessAnswered(problem: string): Promise<void> {
+    const grace = new AbortController();
+    const isLate = delay(ANSWER_GRACE_MS, true, { signal: grace.signal }).catch(() => false);
+    const isHanging = await Promise.race([forward.ended.then(() => false), isLate]);
+    grace.abort();
+    if (isHanging) warnOfHang(func.name, { problem, context });
+  }
+
   async function answerWhenEnded(): Promise<void> {
     const how = await forward.ended;
-    if (how === 'client left') {
-      hasClientLeft = true;
-      context.log('debug', `Function.${func.name}`, 'The client has left: 499');
-    } else if (how === 'body too large') {
-      context.answers.send(response, 500, { headers: { Connection: 'close' } });
-    } else if (how === 'cut') {
-      // A forward that fails is not told to the caller before the function has ended.
-      await invocation.outcome;
-      context.answers.send(response, 500);
+    if (how === 'client disconnected') {
+      context.log('debug', `Function.${func.name}`, 'The client has disconnected: 499');
+      return;
     }
+    if (how === 'body too large') {
+      context.answers.send(response, 500, { headers: { Connection: 'close' } });
+      return;
+    }
+    if (how === 'refused' || how === 'not forwarded') warnOfRefusal(func.name, { how, context });
+    // The platform ends no exchange before the invocation has ended.
+    const { status } = await invocation.outcome;
+    const isAnswered = response.headersSent || status === 'success';
+    if (isAnswered && (how === 'completed' || how === 'refused')) forward.finish();
+    else context.answers.send(response, 500);
   }
+}
+
+function warnOfRefusal(
+  name: string,
+  { how, context }: { readonly how: 'refused' | 'not forwarded'; readonly context: HttpContext },
+): void {
+  const reason =
+    how === 'refused'
+      ? "the library's HTTP server in the worker refuses it"
+      : 'a header value is not ASCII, and the forwarder of the platform refuses to send it';
+  context.log(
+    'error',
+    LOCAL,
+    `A request does not reach function '${name}', because ${reason}\n${UNENDED}`,
+  );
 }
 
 function hangReason(outcome: Outcome): string | undefined {

@@ -1,6 +1,6 @@
 import { setting } from './terminal.js';
 
-/** What every call of a smoke test needs to know. */
+/** Creates the HTTP client of the smoke test; it sends the credentials. */
 export function createCaller(url, key) {
   const base = url.replace(/\/+$/, '');
   const bearer = setting('SMOKE_BEARER_TOKEN');
@@ -23,14 +23,14 @@ export function createCaller(url, key) {
           ...options?.headers,
         },
       }),
-    ask: (path, options) => call(path, options),
+    request: (path, options) => call(path, options),
   };
 
-  async function call(path, { isKnown = true, headers, timeoutMs = 90_000, ...rest } = {}) {
+  async function call(path, { isAuthenticated = true, headers, timeoutMs = 90_000, ...rest } = {}) {
     const response = await fetch(`${base}${path}`, {
       ...rest,
       redirect: 'manual',
-      headers: { ...(isKnown ? credentials : {}), ...headers },
+      headers: { ...(isAuthenticated ? credentials : {}), ...headers },
       signal: AbortSignal.timeout(timeoutMs),
     });
     const text = await response.text();
@@ -38,7 +38,7 @@ export function createCaller(url, key) {
   }
 }
 
-/** The value that a body holds as JSON; undefined where it is none. */
+/** The parsed JSON of a body; undefined if it is not JSON. */
 export function jsonOf({ text }) {
   try {
     return JSON.parse(text);
@@ -47,7 +47,7 @@ export function jsonOf({ text }) {
   }
 }
 
-/** Fails a check with what was expected and what came, in one line. */
+/** Fails a check with a message of one line. */
 export function expect(isTrue, what) {
   if (!isTrue) throw new Error(what);
 }

@@ -1,9 +1,11 @@
-/** Settings that Flex Consumption refuses or goes astray with. */
+/** Settings that Flex Consumption rejects or does not support. */
 const FORBIDDEN =
   /^(FUNCTIONS_WORKER_RUNTIME.*|FUNCTIONS_EXTENSION_VERSION|FUNCTIONS_MAX_HTTP_CONCURRENCY|WEBSITE_RUN_FROM_PACKAGE|WEBSITE_NODE_DEFAULT_VERSION|WEBSITE_CONTENT.*|WEBSITE_MAX_DYNAMIC_APPLICATION_SCALE_OUT|WEBSITE_VNET_ROUTE_ALL|WEBSITE_TIME_ZONE|TZ|SCM_DO_BUILD_DURING_DEPLOYMENT|ENABLE_ORYX_BUILD)$/i;
+/** Without Easy Auth nothing removes the header that a client sent. */
+const TRUSTS_PRINCIPAL = /(?:^|;)\s*AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL\s*=\s*true\s*(?:;|$)/i;
 const PAIR = /^\s*[A-Za-z][\w.:-]*\s*=[^"\\]*$/;
 
-/** What is wrong with a plan and can be seen without asking Azure; by name, never by value. */
+/** Problems in the settings that show without Azure. They contain names, never values. */
 export function planProblems(setting) {
   return [
     ...extraSettings(setting('EXTRA_APP_SETTINGS')),
@@ -22,14 +24,20 @@ export function planProblems(setting) {
   ];
 }
 
-/** What works, but not as most people would want. */
+/** Settings that work, but are rarely intended. */
 export function planWarnings(setting) {
   return [
     ...(setting('ALERT_EMAIL') === undefined
-      ? ['ALERT_EMAIL is empty: alerts will fire and nobody will be told']
+      ? ['ALERT_EMAIL is empty: alerts will have no receiver']
+      : []),
+    ...(setting('AUTH_CLIENT_ID') === undefined &&
+    TRUSTS_PRINCIPAL.test(setting('EXTRA_APP_SETTINGS'))
+      ? [
+          'EXTRA_APP_SETTINGS trusts x-ms-client-principal without AUTH_CLIENT_ID: any client can forge it',
+        ]
       : []),
     ...(setting('KEY_VAULT_PURGE_PROTECTION') === 'false'
-      ? ['KEY_VAULT_PURGE_PROTECTION is off: a deleted vault can be destroyed at once']
+      ? ['KEY_VAULT_PURGE_PROTECTION is off: a deleted vault can be purged at once']
       : []),
   ];
 }
@@ -47,11 +55,11 @@ function extraSettings(text = '') {
       : ['EXTRA_APP_SETTINGS must be NAME=value;NAME=value, without quotes and backslashes']),
     ...names
       .filter((name) => FORBIDDEN.test(name))
-      .map((name) => `EXTRA_APP_SETTINGS must not hold ${name}: the plan does not allow it`),
+      .map((name) => `EXTRA_APP_SETTINGS must not contain ${name}: the plan does not allow it`),
   ];
 }
 
-/** App settings can be read by whoever may look at the app: no key goes there. */
+/** A reader of the app can read its settings, so they must not contain a key. */
 function modelFallbacks(text = '[]') {
   let endpoints;
   try {
@@ -61,7 +69,9 @@ function modelFallbacks(text = '[]') {
   }
   if (!Array.isArray(endpoints)) return ['MODEL_FALLBACKS must be a JSON array'];
   return endpoints.some((endpoint) => endpoint?.apiKey !== undefined)
-    ? ['MODEL_FALLBACKS must not hold an apiKey: store it in the vault and name it as apiKeySecret']
+    ? [
+        'MODEL_FALLBACKS must not contain an apiKey: store it in the vault and name it as apiKeySecret',
+      ]
     : [];
 }
 

@@ -1,34 +1,34 @@
-/** A line for whoever runs azd. */
-export function say(line) {
+/** Prints a line on standard output. */
+export function log(line) {
   process.stdout.write(`${line}\n`);
 }
 
-/** The value of a setting of the azd environment; undefined where it is empty. */
+/** The value of an environment variable; undefined if it is empty. */
 export function setting(name) {
   const value = (process.env[name] ?? '').trim();
   return value === '' ? undefined : value;
 }
 
-/** A setting without which the hook cannot do its work. */
+/** The value of a setting that the hook needs. @throws Error when it is not set */
 export function required(name) {
   const value = setting(name);
   if (value !== undefined) return value;
-  throw new Error(`Cannot go on as ${name} must be set: azd does so after provisioning`);
+  throw new Error(`Cannot continue: ${name} is not set; azd sets it, or the workflow does`);
 }
 
 export function seconds(name, fallback) {
   const value = Number(setting(name) ?? fallback);
   if (value >= 0) return value;
-  throw new Error(`Cannot go on as ${name} must be a number of seconds`);
+  throw new Error(`Cannot continue: ${name} must be a number of seconds`);
 }
 
-export function pause(milliseconds) {
+export function delay(milliseconds) {
   return new Promise((resolve) => {
     setTimeout(resolve, milliseconds);
   });
 }
 
-/** Ends the process with one line instead of a stack; azd stops at an exit code other than 0. */
+/** Runs a hook. A failure prints one line without a stack and sets exit code 1, at which azd stops. */
 export async function runHook(name, work) {
   try {
     await work();

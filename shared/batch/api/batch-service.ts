@@ -25,9 +25,9 @@ export interface NewBatchRequest {
   readonly metadata: Readonly<Record<string, string>> | null;
 }
 
-/** Batches as callers see them. One of somebody else is not there: not_found. */
+/** Batches of one owner. A batch of another owner is reported as not_found. */
 export interface BatchService {
-  create(wanted: NewBatchRequest): Promise<BatchView>;
+  create(request: NewBatchRequest): Promise<BatchView>;
   view(id: string, owner: string): Promise<BatchView>;
   list(
     owner: string,
@@ -39,6 +39,7 @@ export interface BatchService {
 
 export interface BatchServiceOptions {
   readonly store: BatchStore;
+  /** The container of input files. */
   readonly inputs: BlobContainer;
   readonly sender: JobSender;
   readonly clock: Clock;
@@ -46,31 +47,31 @@ export interface BatchServiceOptions {
 
 export function createBatchService(options: BatchServiceOptions): BatchService {
   const { store, clock } = options;
-  const wakeIfLost = createStalledBatchRequeuer(options);
-  const look = (id: string, owner: string) => findBatch(id, { owner, store });
-  const view = async ({ record, survey }: ObservedBatch): Promise<BatchView> => {
-    const plan = (survey.plan?.errors ?? 0) > 0 ? await store.plan(record) : undefined;
-    return { ...viewBatch(record, { survey, now: clock.now() }), errors: plan?.errors ?? [] };
+  const requeueIfStalled = createStalledBatchRequeuer(options);
+  const find = (id: string, owner: string) => findBatch(id, { owner, store });
+  const view = async ({ record, progress }: ObservedBatch): Promise<BatchView> => {
+    const plan = (progress.plan?.errors ?? 0) > 0 ? await store.plan(record) : undefined;
+    return { ...viewBatch(record, { progress, now: clock.now() }), errors: plan?.errors ?? [] };
   };
   return {
-    async create(wanted) {
-      const record = await createRecord(wanted, options);
-      return view({ record, survey: await store.survey(record.id) });
+    async create(request) {
+      const record = await createRecord(request, options);
+      return view({ record, progress: await store.progress(record.id) });
     },
     async view(id, owner) {
-      const seen = await look(id, owner);
-      await wakeIfLost(seen);
-      return view(seen);
+      const batch = await find(id, owner);
+      await requeueIfStalled(batch);
+      return view(batch);
     },
     async list(owner, { after, limit }) {
-      const last = after === undefined ? undefined : await look(after, owner);
+      const last = after === undefined ? undefined : await find(after, owner);
       const { ids, hasMore } = await store.list(owner, { after: last?.record, limit });
-      const found = await Promise.all(ids.map((id) => look(id, owner).catch(unlessGone)));
-      const batches = await Promise.all(found.filter((seen) => seen !== undefined).map(view));
+      const found = await Promise.all(ids.map((id) => find(id, owner).catch(undefinedIfDeleted)));
+      const batches = await Promise.all(found.filter((batch) => batch !== undefined).map(view));
       return { batches, hasMore };
     },
-    cancel: async (id, owner) => view(await cancelBatch(await look(id, owner), options)),
-    retryFailed: async (id, owner) => view(await retryBatch(await look(id, owner), options)),
+    cancel: async (id, owner) => view(await cancelBatch(await find(id, owner), options)),
+    retryFailed: async (id, owner) => view(await retryBatch(await find(id, owner), options)),
   };
 }
 
@@ -78,16 +79,18 @@ async function findBatch(
   id: string,
   { owner, store }: { readonly owner: string; readonly store: BatchStore },
 ): Promise<ObservedBatch> {
-  // Other folders are no batches, and may be large.
-  const [record, survey] = isJobId(id) ? await Promise.all([store.find(id), store.survey(id)]) : [];
-  if (record === undefined || survey === undefined || !canAccess(record, owner)) {
+  // Checks the id first: a listing of another folder could be large.
+  const [record, progress] = isJobId(id)
+    ? await Promise.all([store.find(id), store.progress(id)])
+    : [];
+  if (record === undefined || progress === undefined || !canAccess(record, owner)) {
     throw new ServiceError('not_found', 'There is no such batch');
   }
-  return { record, survey };
+  return { record, progress };
 }
 
-/** Retention takes a batch away blob by blob; its entry in the list may be the last of them. */
-function unlessGone(error: unknown): undefined {
+/** The retention rule deletes a batch blob by blob; its list entry may be the last of them. */
+function undefinedIfDeleted(error: unknown): undefined {
   if (error instanceof ServiceError && error.code === 'not_found') return undefined;
   throw error;
 }
@@ -107,115 +110,101 @@ async function createRecord(
     metadata: metadata === null ? null : { ...metadata },
   };
   try {
-    await store.begin(record);
+    await store.createOrGet(record);
     await sender.send({ v: 1, jobId: id }, { delaySeconds: 0 });
   } catch (error) {
-    // Its caller will ask for another one; this one nobody would ever work on.
+    // Without its message the batch would never run, and the caller creates another one.
     await store.discard(record).catch(() => undefined);
     throw error;
   }
   return record;
 }
 
-/** A batch as it was found. */
+/** A batch as it was read from storage. */
 export interface ObservedBatch {
   readonly record: BatchRecord;
-  readonly survey: BatchProgress;
-}
-
-interface ChangeDependencies {
-  readonly store: BatchStore;
-  readonly sender: JobSender;
-  readonly clock: Clock;
-  /** The container of input files. */
-  readonly inputs: BlobContainer;
+  readonly progress: BatchProgress;
 }
 
 /**
- * Stops a batch: running shards notice within seconds, waiting ones are put on the queue to notice
- * now. What is finished stays.
+ * Cancels a batch. Running shards notice within seconds; waiting ones are queued so that they
+ * notice now. Finished items keep their results.
  */
-export async function cancelBatch(
-  seen: ObservedBatch,
-  needs: ChangeDependencies,
+async function cancelBatch(
+  batch: ObservedBatch,
+  { store, sender, clock }: BatchServiceOptions,
 ): Promise<ObservedBatch> {
-  const { record, survey } = seen;
-  const outcome = survey.finals.get(record.generation)?.outcome;
-  if (outcome === 'cancelled') return seen;
+  const { record, progress } = batch;
+  const outcome = progress.finals.get(record.generation)?.outcome;
+  if (outcome === 'cancelled') return batch;
   if (outcome !== undefined) throw wrongStatus('cancel', outcome);
-  const cancelledAt = record.cancelledAt ?? new Date(needs.clock.now()).toISOString();
-  const changed = await change(needs.store, {
+  const cancelledAt = record.cancelledAt ?? new Date(clock.now()).toISOString();
+  const changed = await changeRecord(store, {
     id: record.id,
-    to: (found) => (found.cancelledAt === null ? { ...found, cancelledAt } : found),
+    change: (found) => (found.cancelledAt === null ? { ...found, cancelledAt } : found),
   });
-  await requeueBatch({ record: changed, survey }, needs.sender);
-  return { record: changed, survey };
+  await requeueBatch({ record: changed, progress }, sender);
+  return { record: changed, progress };
 }
 
-/** Begins the failed items of a batch again. Asked twice, it wakes what is not done yet. */
-export async function retryBatch(
-  seen: ObservedBatch,
-  needs: ChangeDependencies,
+/** Reopens the failed items of a batch. A second call requeues the shards that are not done yet. */
+async function retryBatch(
+  { record, progress }: ObservedBatch,
+  options: BatchServiceOptions,
 ): Promise<ObservedBatch> {
-  const { survey } = seen;
-  const final = survey.finals.get(seen.record.generation);
-  if (final === undefined && seen.record.generation === 0) {
+  const final = progress.finals.get(record.generation);
+  if (final === undefined && record.generation === 0) {
     throw wrongStatus('retry the failed items of', 'in_progress');
   }
   if (final?.failed === 0) {
     throw new ServiceError('invalid_request', 'Cannot retry the batch: no item of it failed');
   }
-  await requireInput(seen.record, needs.inputs);
-  const record = final === undefined ? seen.record : await reopen(seen, needs);
-  await requeueBatch({ record, survey }, needs.sender);
-  return { record, survey };
+  await requireInput(record, options.inputs);
+  const changed = final === undefined ? record : await reopen(record, options);
+  await requeueBatch({ record: changed, progress }, options.sender);
+  return { record: changed, progress };
 }
 
-/** Without it what failed for a reason of its own would fail again for this one. */
+/** Without its input every reopened item would fail with input_not_found. */
 async function requireInput(record: BatchRecord, inputs: BlobContainer): Promise<void> {
-  if (record.inputBlob === null || (await inputs.facts(inputName(record))) !== undefined) return;
-  const message = 'Cannot retry the batch: its input file is gone';
+  if (record.inputBlob === null) return;
+  if ((await inputs.properties(inputName(record))) !== undefined) return;
+  const message = 'Cannot retry the batch: its input file was deleted';
   throw new ServiceError('not_found', message, { param: 'input_file_id' });
 }
 
-function reopen(
-  { record }: ObservedBatch,
-  { store, clock }: ChangeDependencies,
-): Promise<BatchRecord> {
+function reopen(record: BatchRecord, { store, clock }: BatchServiceOptions): Promise<BatchRecord> {
   const expiresAt = new Date(clock.now() + COMPLETION_WINDOW_MS).toISOString();
   const generation = record.generation + 1;
-  return change(store, {
+  return changeRecord(store, {
     id: record.id,
-    // Two who ask at once mean the same retry.
-    to: (found) =>
+    // Two concurrent calls mean the same retry.
+    change: (found) =>
       found.generation >= generation
         ? found
         : { ...found, generation, expiresAt, cancelledAt: null },
   });
 }
 
-async function change(
+async function changeRecord(
   store: BatchStore,
-  { id, to }: { readonly id: string; readonly to: (record: BatchRecord) => BatchRecord },
+  { id, change }: { readonly id: string; readonly change: (record: BatchRecord) => BatchRecord },
 ): Promise<BatchRecord> {
-  const changed = await store.change(id, to);
+  const changed = await store.change(id, change);
   if (changed === undefined) throw new ServiceError('not_found', 'There is no such batch');
   return changed;
 }
 
-/** Puts everything that is not done on the queue now. What is there already does no harm. */
-export async function requeueBatch(
-  { record, survey }: ObservedBatch,
-  sender: JobSender,
-): Promise<void> {
+/** Queues every shard that is not done. Messages that are queued already do no harm. */
+async function requeueBatch({ record, progress }: ObservedBatch, sender: JobSender): Promise<void> {
   const { id, generation } = record;
-  const count = shardCount(record, survey);
+  const count = shardCount(record, progress);
   if (count === undefined) return sender.send({ v: 1, jobId: id }, { delaySeconds: 0 });
   const settled = new Set(
-    survey.shards.filter((one) => isSettled(one, generation)).map(({ shard }) => shard),
+    progress.shards.filter((one) => isSettled(one, generation)).map(({ shard }) => shard),
   );
   const open = Array.from({ length: count }, (_, shard) => shard).filter((n) => !settled.has(n));
-  // With none open the end itself is missing, which any shard writes.
+  // If no shard is open, only the final state is missing; any shard writes it.
   await sendShards({ id, shards: open.length === 0 ? [0] : open }, sender);
 }
 
@@ -223,13 +212,13 @@ function wrongStatus(action: string, status: string): ServiceError {
   return new ServiceError('invalid_request', `Cannot ${action} a batch whose status is ${status}`);
 }
 
-/** A message is worked on within this time, or nobody works on any. */
-const AGAIN_AFTER_MS = 10 * 60_000;
+/** A queued message is delivered within this time, or no consumer is running. */
+const REQUEUE_INTERVAL_MS = 10 * 60_000;
 const MAX_REMEMBERED = 1_000;
 
 /**
- * Wakes a batch that should have expired long ago and has not, for its messages are gone: one more
- * lets it. Looking at it must not fail for that, nor fill the queue however often somebody looks.
+ * Requeues a stalled batch when it is viewed, so that it can expire. A failure does not fail the
+ * view, and repeated views send one set of messages per interval.
  */
 export function createStalledBatchRequeuer({
   sender,
@@ -237,15 +226,15 @@ export function createStalledBatchRequeuer({
 }: {
   readonly sender: JobSender;
   readonly clock: Clock;
-}): (seen: ObservedBatch) => Promise<void> {
-  const wokenAt = new Map<string, number>();
-  return async (seen) => {
+}): (batch: ObservedBatch) => Promise<void> {
+  const requeuedAt = new Map<string, number>();
+  return async (batch) => {
     const now = clock.now();
-    const { id } = seen.record;
-    if (!isStalled(seen.record, { ...seen, now })) return;
-    if (now - (wokenAt.get(id) ?? Number.NEGATIVE_INFINITY) < AGAIN_AFTER_MS) return;
-    if (wokenAt.size >= MAX_REMEMBERED) wokenAt.clear();
-    wokenAt.set(id, now);
-    await requeueBatch(seen, sender).catch(() => wokenAt.delete(id));
+    const { id } = batch.record;
+    if (!isStalled(batch.record, { ...batch, now })) return;
+    if (now - (requeuedAt.get(id) ?? Number.NEGATIVE_INFINITY) < REQUEUE_INTERVAL_MS) return;
+    if (requeuedAt.size >= MAX_REMEMBERED) requeuedAt.clear();
+    requeuedAt.set(id, now);
+    await requeueBatch(batch, sender).catch(() => requeuedAt.delete(id));
   };
 }

@@ -12,13 +12,13 @@ export type BatchStatus =
   | 'cancelling'
   | 'cancelled';
 
-/** How far a batch is, for those who ask. */
+/** A batch as its owner sees it. */
 export interface BatchView {
   readonly record: BatchRecord;
   readonly status: BatchStatus;
   readonly counts: { readonly total: number; readonly completed: number; readonly failed: number };
   readonly final: FinalState | undefined;
-  /** When it was split, in milliseconds since the epoch. */
+  /** When the batch was split into shards, in epoch milliseconds. */
   readonly plannedAt: number | undefined;
   readonly shards: ShardCounts;
   readonly errors: readonly InputError[];
@@ -28,68 +28,71 @@ export interface ShardCounts {
   readonly total: number;
   readonly done: number;
   readonly running: number;
-  /** Neither done nor worked on now: on the queue, or with a process that is gone. */
+  /** Neither done nor running: queued, or interrupted. */
   readonly waiting: number;
-  /** Of those, ones whose process is gone: the platform delivers them again after some minutes. */
+  /** Waiting shards whose process ended; the platform redelivers their messages after minutes. */
   readonly interrupted: number;
 }
 
-/** What nobody finished by then will not be finished: its messages are gone. */
+/** A batch that is unfinished this long after its completion window has lost its messages. */
 const STALLED_AFTER_MS = 60 * 60_000;
 
 export function viewBatch(
   record: BatchRecord,
-  { survey, now }: { readonly survey: BatchProgress; readonly now: number },
+  { progress, now }: { readonly progress: BatchProgress; readonly now: number },
 ): Omit<BatchView, 'errors'> {
-  const final = survey.finals.get(record.generation);
-  const known = shardCount(record, survey);
-  const total = record.items?.length ?? survey.plan?.total ?? 0;
-  const failed = sum(survey.shards, 'failed');
+  const final = progress.finals.get(record.generation);
+  const shards = shardCount(record, progress);
+  const total = record.items?.length ?? progress.plan?.total ?? 0;
+  const failed = sum(progress.shards, 'failed');
   return {
     record,
-    status: final?.outcome ?? runningStatus(record, { survey, known, now }),
-    counts: { total, completed: sum(survey.shards, 'done') - failed, failed },
+    status: final?.outcome ?? unfinishedStatus(record, { progress, shards, now }),
+    counts: { total, completed: sum(progress.shards, 'done') - failed, failed },
     final,
-    plannedAt: record.items === undefined ? survey.plan?.at : Date.parse(record.createdAt),
-    shards: countShards(survey.shards, { known: known ?? 0, generation: record.generation }),
+    plannedAt: record.items === undefined ? progress.plan?.at : Date.parse(record.createdAt),
+    shards: countShards(progress.shards, { total: shards ?? 0, generation: record.generation }),
   };
 }
 
-interface Running {
-  readonly survey: BatchProgress;
-  readonly known: number | undefined;
+/** Whether a batch has lost its messages: its window ended long ago and it is not finished. */
+export function isStalled(
+  { expiresAt, generation }: BatchRecord,
+  { progress, now }: { readonly progress: BatchProgress; readonly now: number },
+): boolean {
+  return !progress.finals.has(generation) && now > Date.parse(expiresAt) + STALLED_AFTER_MS;
+}
+
+interface UnfinishedBatch {
+  readonly progress: BatchProgress;
+  readonly shards: number | undefined;
   readonly now: number;
 }
 
-/** Whether nobody works on a batch any more, though it has not ended. */
-export function isStalled(
-  { expiresAt, generation }: BatchRecord,
-  { survey, now }: { readonly survey: BatchProgress; readonly now: number },
-): boolean {
-  return !survey.finals.has(generation) && now > Date.parse(expiresAt) + STALLED_AFTER_MS;
-}
-
-function runningStatus(record: BatchRecord, { survey, known, now }: Running): BatchStatus {
-  if (isStalled(record, { survey, now })) return 'expired';
+function unfinishedStatus(
+  record: BatchRecord,
+  { progress, shards, now }: UnfinishedBatch,
+): BatchStatus {
+  if (isStalled(record, { progress, now })) return 'expired';
   if (record.cancelledAt !== null) return 'cancelling';
-  if (known === undefined) return 'validating';
-  const settled = survey.shards.filter((shard) => isSettled(shard, record.generation));
-  return settled.length < known ? 'in_progress' : 'finalizing';
+  if (shards === undefined) return 'validating';
+  const settled = progress.shards.filter((shard) => isSettled(shard, record.generation));
+  return settled.length < shards ? 'in_progress' : 'finalizing';
 }
 
 function countShards(
   shards: readonly ShardState[],
-  { known, generation }: { readonly known: number; readonly generation: number },
+  { total, generation }: { readonly total: number; readonly generation: number },
 ): ShardCounts {
   const done = shards.filter((shard) => isSettled(shard, generation)).length;
   const open = shards.filter((shard) => !isSettled(shard, generation));
-  const running = open.filter(({ isHeld }) => isHeld).length;
+  const running = open.filter(({ isLeased }) => isLeased).length;
   return {
-    total: known,
+    total,
     done,
     running,
-    waiting: known - done - running,
-    interrupted: open.filter(({ isHeld, isLeft }) => !isHeld && !isLeft).length,
+    waiting: total - done - running,
+    interrupted: open.filter(({ isLeased, isReleased }) => !isLeased && !isReleased).length,
   };
 }
 

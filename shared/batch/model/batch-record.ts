@@ -1,40 +1,40 @@
 import * as z from 'zod';
 import { duplicatesIn } from './item.ts';
 
-/** What is known of a batch from its beginning. Changed only by who cancels or retries it. */
+/** The stored description of a batch. Only cancel and retry change it. */
 export const recordSchema = z.object({
   v: z.literal(1),
   id: z.string(),
-  /** Null where everybody who may call may ask for it. */
+  /** Hash of the caller id. Null for a queue job without an owner, to which no caller has access. */
   owner: z.string().nullable(),
   endpoint: z.string(),
   inputFileId: z.string().nullable(),
   inputBlob: z.string().nullable(),
-  /** The items of a message; others are lines of the input blob. */
+  /** The items of a queue message. Absent if the items are the lines of the input blob. */
   items: z.array(z.unknown()).optional(),
   digest: z.string(),
   createdAt: z.string(),
   expiresAt: z.string(),
   metadata: z.record(z.string(), z.string()).nullable(),
   cancelledAt: z.string().nullable(),
-  /** How often the failed items were begun again. */
+  /** How often the failed items were reopened. */
   generation: z.int(),
 });
 
 export type BatchRecord = z.infer<typeof recordSchema>;
 
-/** As long as OpenAI gives a batch; then what has no answer yet fails. */
+/** 24 hours, as with OpenAI's Batch API; items without a result fail after it. */
 export const COMPLETION_WINDOW_MS = 24 * 60 * 60_000;
 
 export interface NewBatch {
   readonly id: string;
   readonly owner: string | null;
   readonly digest: string;
-  /** Milliseconds since the epoch. */
+  /** Epoch milliseconds. */
   readonly now: number;
 }
 
-/** A record with nothing in it but what every batch has. */
+/** A record with default values. */
 export function newRecord({ id, owner, digest, now }: NewBatch): BatchRecord {
   return {
     v: 1,
@@ -52,19 +52,19 @@ export function newRecord({ id, owner, digest, now }: NewBatch): BatchRecord {
   };
 }
 
-/** Whether a caller may see a batch: its owner, or anybody where a queue message named none. */
+/** Whether a caller may see a batch. */
 export function canAccess({ owner }: Pick<BatchRecord, 'owner'>, callerId: string): boolean {
-  return owner === null || owner === callerId;
+  return owner === callerId;
 }
 
 const shardPlanSchema = z.object({
-  /** The bytes of the input that hold the lines of the shard. */
+  /** Byte range of the input that contains the lines of the shard. */
   start: z.int(),
   end: z.int(),
-  /** The place of its first item among all items. */
+  /** Index of its first item in the batch. */
   first: z.int(),
   count: z.int(),
-  /** Places within the shard whose custom_id an earlier item has. */
+  /** Indexes within the shard of items whose custom_id an earlier item has. */
   duplicates: z.array(z.int()),
 });
 
@@ -75,14 +75,14 @@ const inputErrorSchema = z.object({
   param: z.string().nullable(),
 });
 
-/** How an input is split. It depends on nothing but the input, so planning twice does no harm. */
+/** How an input is split into shards. It is a pure function of the input, so planning is idempotent. */
 export const planSchema = z.object({
   v: z.literal(1),
   total: z.int(),
   shards: z.array(shardPlanSchema),
-  /** What is wrong with single lines; the first ones of them. */
+  /** Invalid lines; at most the first 100. */
   errors: z.array(inputErrorSchema),
-  /** Nothing of the input can be worked on; `errors` says why. */
+  /** The input as a whole is invalid; `errors` has the reason. */
   failed: z.boolean(),
 });
 
@@ -95,7 +95,7 @@ export function failedPlan(code: string, message: string): Plan {
   return { v: 1, total: 0, shards: [], errors, failed: true };
 }
 
-/** A message's items are one shard; they came together and are few. */
+/** The items of a message form one shard: a message holds few of them. */
 export function inlinePlan(items: NonNullable<BatchRecord['items']>): Plan {
   const count = items.length;
   const shard = { start: 0, end: 0, first: 0, count, duplicates: duplicatesIn(items) };

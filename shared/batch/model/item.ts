@@ -10,33 +10,33 @@ const itemSchema = z.strictObject({
   body: z.record(z.string(), z.unknown()),
 });
 
-/** One question of a job, under the id by which its producer finds the answer again. */
+/** One request of a batch; `custom_id` matches its result to it. */
 export type JobItem = z.infer<typeof itemSchema>;
 
-/** A line that is not JSON, in the place of its item. */
-export const INVALID_LINE = Symbol('unreadable line');
+/** Stands for an item whose line is not valid JSON. */
+export const INVALID_LINE = Symbol('invalid line');
 
-/** In the place of an item whose input went away after it was planned. */
-export const INPUT_DELETED = Symbol('item of an input that is gone');
+/** Stands for an item whose input was deleted after planning. */
+export const INPUT_DELETED = Symbol('input deleted');
 
 export type ParsedItem =
   | { readonly ok: true; readonly item: JobItem }
-  | { readonly ok: false; readonly fault: ValidationIssue };
+  | { readonly ok: false; readonly issue: ValidationIssue };
 
-/** `{"custom_id", "body"}`, or what is wrong with it. */
+/** Validates `{"custom_id", "body"}`. */
 export function parseItem(item: unknown): ParsedItem {
   const result = itemSchema.safeParse(item);
   if (result.success) return { ok: true, item: result.data };
-  return { ok: false, fault: describeIssue(result.error, item) };
+  return { ok: false, issue: describeIssue(result.error, item) };
 }
 
-/** The id that a malformed item at least seems to have, so that its producer finds it again. */
+/** The custom_id of an item, valid or not, so that its producer can match the result. */
 export function customIdOf(item: unknown): string | null {
   if (typeof item !== 'object' || item === null || !('custom_id' in item)) return null;
   return typeof item.custom_id === 'string' ? item.custom_id.slice(0, 512) : null;
 }
 
-/** The items whose id an earlier one has. The same items give the same verdict each time. */
+/** Indexes of the items whose custom_id an earlier item has. */
 export function duplicatesIn(items: readonly unknown[]): number[] {
   const seen = new Set<string>();
   return [...items.keys()].filter((index) => {
@@ -48,7 +48,7 @@ export function duplicatesIn(items: readonly unknown[]): number[] {
   });
 }
 
-/** Why an item has no answer: a code of the chat, or one that only a batch knows. */
+/** Why an item failed: an error code of the chat API, or one that only a batch has. */
 export type ItemFailureCode =
   | ErrorCode
   | 'invalid_item'
@@ -59,7 +59,7 @@ export type ItemFailureCode =
   | 'batch_cancelled'
   | 'batch_expired';
 
-/** Reads a line of output that was written before. */
+/** One line of an output file, in the format of OpenAI's batch files. */
 export const resultLineSchema = z.object({
   id: z.string(),
   custom_id: z.string().nullable(),
@@ -69,12 +69,12 @@ export const resultLineSchema = z.object({
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
 });
 
-/** One line of output in the format of OpenAI's batch files: an answer or an error, never both. */
+/** A result line has either a response or an error. */
 export type ResultLine = z.infer<typeof resultLineSchema>;
 
 export interface ItemPlace {
   readonly jobId: string;
-  /** Its place among all items of the batch. */
+  /** Its index in the batch. */
   readonly index: number;
   readonly customId: string | null;
 }

@@ -1,18 +1,21 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { customIdOf } from './item.ts';
-import { INPUT_CONTAINER } from '../storage-names.ts';
+import { INPUT_CONTAINER, UPLOAD_FOLDER } from '../storage-names.ts';
 import { describeIssue } from '../../protocols/validation.ts';
 import { parseJson } from '../../json.ts';
 
-/** A blob name without tricks: no separators, and no dot at the end, which readers cut off. */
+/** A plain blob name: no separators, and no trailing dot, which some tools cut off. */
 const JOB_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?$/;
-/** Of one container only, so that a message cannot make us read what is not ours. */
+/**
+ * A blob of the input container, so that a message cannot make us read any other blob. Uploaded
+ * files are excluded: they belong to callers, and a message could name another caller's file.
+ */
 const INPUT_BLOB = new RegExp(
-  `^${INPUT_CONTAINER}/(?!.*(?:^|/)\\.{1,2}(?:/|$))[\\w][\\w./ -]{0,900}\\.jsonl$`,
+  `^${INPUT_CONTAINER}/(?!${UPLOAD_FOLDER})(?!.*(?:^|/)\\.{1,2}(?:/|$))[\\w][\\w./ -]{0,900}\\.jsonl$`,
 );
 
-/** Far more than an honest message has; thousands of levels would exhaust the stack of a writer. */
+/** More than an honest message has; thousands of levels would overflow the stack of JSON.stringify. */
 const MAX_DEPTH = 64;
 const MAX_REASON_CHARS = 300;
 export const MAX_SHARDS = 50_000;
@@ -26,7 +29,7 @@ const base = {
       'must be 1 to 128 letters, digits, dots, dashes or underscores, with a letter or digit first and no dot last',
     ),
 };
-/** Who may ask for the job over HTTP; without it everybody who may call at all. */
+/** The caller who has access over HTTP. Without it `batch.queue_owner` has, if it is set. */
 const owner = z.string().min(1).max(256).optional();
 
 const inlineSchema = z.strictObject({
@@ -41,7 +44,7 @@ const pointerSchema = z.strictObject({
     .string()
     .refine(
       (name) => INPUT_BLOB.test(name),
-      `must be a blob ${INPUT_CONTAINER}/….jsonl of plain ASCII letters`,
+      `must be a blob ${INPUT_CONTAINER}/….jsonl of plain ASCII letters, outside of ${UPLOAD_FOLDER}`,
     ),
 });
 const shardSchema = z.strictObject({
@@ -53,22 +56,22 @@ const shardSchema = z.strictObject({
 });
 const batchSchema = z.strictObject(base);
 
-/** Items in the message itself; they are judged one by one, so that a bad one harms no other. */
+/** A job with its items in the message. Each item is validated by itself, so a bad one fails alone. */
 export type InlineJob = z.infer<typeof inlineSchema>;
-/** Items in a blob, one on each line. */
+/** A job whose items are the lines of a blob. */
 export type PointerJob = z.infer<typeof pointerSchema>;
-/** One part of a batch that is known already. */
+/** One shard of a batch that has a record. */
 export type ShardJob = z.infer<typeof shardSchema>;
-/** A batch that is known already and waits to be split. */
+/** A batch that has a record and is to be planned. */
 export type KnownJob = z.infer<typeof batchSchema>;
 /** A message of the queue. */
 export type Job = InlineJob | PointerJob | ShardJob | KnownJob;
 
 export type ParsedJob =
   | { readonly ok: true; readonly job: Job }
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly reason: string; readonly loggableReason: string };
 
-/** A queue message as a job, or why it is none. */
+/** Parses a queue message; a failure has a reason for its author and one for the log. */
 export function parseJob(message: unknown): ParsedJob {
   const value = decodeMessage(message);
   if (typeof message === 'string' && value === undefined) {
@@ -76,13 +79,14 @@ export function parseJob(message: unknown): ParsedJob {
   }
   const result = schemaFor(value).safeParse(value);
   if (result.success) return { ok: true, job: dropDeeplyNested(result.data) };
-  const { param, wanted } = describeIssue(result.error, value);
-  return invalidMessage(`${param === undefined ? 'it' : `"${param}"`} ${wanted}`);
+  const { param, expected, loggable } = describeIssue(result.error, value);
+  const why = `${param === undefined ? 'it' : `"${param}"`} ${expected}`;
+  return invalidMessage(why, loggable);
 }
 
 /**
- * An item that is nested so deeply that writing it would exhaust a stack ends alone: what is left of
- * it is its id, which is no item.
+ * Replaces an item nested too deeply to serialise by its custom_id, so only this item fails
+ * validation.
  */
 function dropDeeplyNested(job: Job): Job {
   if (!('items' in job) || !isDeeperThan(MAX_DEPTH, job.items)) return job;
@@ -92,7 +96,7 @@ function dropDeeplyNested(job: Job): Job {
   return { ...job, items };
 }
 
-/** By the field that only one kind has, so that the reason of a refusal is about that kind. */
+/** Chooses the schema by the field that only one kind has, so that the error is about that kind. */
 function schemaFor(value: unknown): z.ZodType<Job> {
   if (typeof value !== 'object' || value === null) return inlineSchema;
   if ('inputBlob' in value) return pointerSchema;
@@ -100,11 +104,14 @@ function schemaFor(value: unknown): z.ZodType<Job> {
   return 'items' in value || Object.keys(value).length !== 2 ? inlineSchema : batchSchema;
 }
 
-function invalidMessage(why: string): ParsedJob {
-  return { ok: false, reason: `The message is not a job: ${why}`.slice(0, MAX_REASON_CHARS) };
+function invalidMessage(why: string, loggable = why): ParsedJob {
+  const [reason = '', loggableReason = ''] = [why, loggable].map((text) =>
+    `The message is not a job: ${text}`.slice(0, MAX_REASON_CHARS),
+  );
+  return { ok: false, reason, loggableReason };
 }
 
-/** Level by level, because recursion would meet the very end of the stack that it looks for. */
+/** Works level by level, because recursion would overflow the stack on the values it looks for. */
 function isDeeperThan(levels: number, value: unknown): boolean {
   let level: unknown[] = [value];
   for (let depth = 0; level.length > 0; depth += 1) {
@@ -120,14 +127,14 @@ export function isJobId(text: string): boolean {
   return JOB_ID.test(text);
 }
 
-/** Tells a redelivery of a job from another job under the same id. */
+/** Distinguishes a redelivery of a job from another job with the same id. */
 export function digestOf(input: readonly unknown[] | string): string {
   return createHash('sha256').update(JSON.stringify(input)).digest('hex');
 }
 
 /**
- * A message as text: one that the platform could not read is its text. Characters that XML, the
- * queue's wire format, cannot carry are escaped; JSON readers see the same job.
+ * The text of a queue message. A message that the platform could not parse is a string already.
+ * Escapes the characters that XML, the wire format of the queue, cannot contain.
  */
 export function toMessageText(message: unknown): string {
   if (typeof message === 'string') return message;
@@ -137,16 +144,15 @@ export function toMessageText(message: unknown): string {
   );
 }
 
-/** Structured mode of CloudEvents 1.0: the job is what the event carries. */
+/** CloudEvents 1.0 in structured mode; its data is the job. */
 const cloudEventSchema = z.union([
   z.object({ specversion: z.literal('1.0'), data: z.unknown() }),
   z.object({ specversion: z.literal('1.0'), data_base64: z.string() }),
 ]);
 
 /**
- * A queue message as the platform hands it over: a parsed value when its text was JSON, else the
- * text itself, which may be base64 of JSON because many producers encode by habit. `undefined`
- * when it is neither.
+ * Decodes a queue message. The platform passes a parsed value if the text was JSON, else the text,
+ * which may be base64 of JSON as many client libraries send it. Undefined if it is neither.
  */
 export function decodeMessage(message: unknown): unknown {
   const value = typeof message === 'string' ? decodeText(message) : message;
@@ -162,7 +168,7 @@ function decodeText(text: string): unknown {
 }
 
 function decodeBase64(text: string): unknown {
-  // Encoders break lines; taken out first, so that the check below cannot be made slow.
+  // Some encoders break lines. Removed first, so that the pattern below stays linear.
   const compact = text.replaceAll(/\s/g, '');
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(compact)) return undefined;
   try {
@@ -173,7 +179,7 @@ function decodeBase64(text: string): unknown {
   }
 }
 
-/** Puts a job on its queue, to be taken by whichever instance is free. */
+/** Sends a job to the job queue, where any instance can receive it. */
 export interface JobSender {
   send(job: Job, options: { readonly delaySeconds: number }): Promise<void>;
 }

@@ -1,21 +1,22 @@
 import type { BatchStore } from '../storage/batch-store.ts';
 import type { BlobContainer } from '../../storage/blob-container.ts';
 import { INPUT_DELETED, INVALID_LINE } from '../model/item.ts';
-import { MAX_LINE_BYTES } from './plan-input.ts';
-import type { BatchRecord, Plan } from '../model/batch-record.ts';
-import { readLine, splitLines } from '../model/jsonl.ts';
+import { MAX_LINE_BYTES } from '../input-limits.ts';
+import type { BatchRecord, ShardPlan } from '../model/batch-record.ts';
+import { parseLine, readLines } from '../model/jsonl.ts';
 import { INPUT_CONTAINER } from '../storage-names.ts';
+import { createTimeSlice } from '../model/time-slice.ts';
 
-/** The items that one delivery works on. */
+/** A shard with its items. */
 export interface Shard {
   readonly id: string;
   readonly shard: number;
   readonly digest: string;
   readonly generation: number;
-  /** The place of the first item among all items of the batch. */
+  /** Index of its first item in the batch. */
   readonly first: number;
   readonly items: readonly unknown[];
-  /** Places within the shard. */
+  /** Indexes within the shard of items whose custom_id an earlier item has. */
   readonly duplicates: ReadonlySet<number>;
 }
 
@@ -25,7 +26,7 @@ export interface ShardDependencies {
   readonly inputs: BlobContainer;
 }
 
-/** Reads the items of one shard, and of no other; undefined when the batch has no such shard. */
+/** Loads the items of one shard; undefined if the batch has no such shard. */
 export async function loadShard(
   { record, shard }: { readonly record: BatchRecord; readonly shard: number },
   { store, inputs }: ShardDependencies,
@@ -39,25 +40,22 @@ export async function loadShard(
   return { id, shard, digest, generation, first, items, duplicates: new Set(duplicates) };
 }
 
-interface Part {
-  readonly record: BatchRecord;
-  readonly part: Plan['shards'][number];
-}
-
 async function readItems(
   inputs: BlobContainer,
-  { record, part }: Part,
+  { record, part }: { readonly record: BatchRecord; readonly part: ShardPlan },
 ): Promise<readonly unknown[]> {
   const chunks = await inputs.stream(inputName(record), part);
   const items: unknown[] = [];
-  for await (const { bytes } of splitLines(chunks ?? noChunks(), {
-    maxLineBytes: MAX_LINE_BYTES,
-  })) {
-    const read = bytes === undefined ? 'unreadable' : readLine(bytes);
-    if (read === 'blank') continue;
-    items.push(read === 'unreadable' ? INVALID_LINE : read.value);
+  const slice = createTimeSlice();
+  const groups = readLines(chunks ?? noChunks(), { maxLineBytes: MAX_LINE_BYTES });
+  for await (const { lines } of groups) {
+    for (const { bytes } of lines) {
+      if (slice.isOver()) await slice.next();
+      const line = bytes === undefined ? 'invalid' : parseLine(bytes);
+      items.push(line === 'invalid' ? INVALID_LINE : line.value);
+    }
   }
-  // The input went away after it was planned: its items end all the same.
+  // If the input was deleted after planning, its items still need results.
   while (items.length < part.count) items.push(INPUT_DELETED);
   return items.slice(0, part.count);
 }

@@ -2,15 +2,16 @@ import type { Clock } from '../../clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
 import type { JobSender } from '../model/job-message.ts';
-import { MAX_INPUT_BYTES, planInput } from './plan-input.ts';
+import { MAX_INPUT_BYTES } from '../input-limits.ts';
+import { planInput } from './plan-input.ts';
 import { type BatchRecord, failedPlan, type Plan } from '../model/batch-record.ts';
 import { inputName, type ShardDependencies } from './load-shard.ts';
 
-/** Sends at once: enough to hide the way to the queue, few enough not to flood it. */
-const PARALLEL = 8;
-/** A message may overtake the blob that it points to, but not by more than this. */
+/** Messages sent in parallel: enough to hide the latency of the queue. */
+const SEND_CONCURRENCY = 8;
+/** A message may arrive before the blob that it names, by at most this much. */
 const LATE_INPUT_MS = 30_000;
-const LATE_DELAY_SECONDS = 5;
+const LATE_INPUT_DELAY_SECONDS = 5;
 
 export interface PlannerOptions extends ShardDependencies {
   readonly store: BatchStore;
@@ -21,35 +22,35 @@ export interface PlannerOptions extends ShardDependencies {
 }
 
 /**
- * Splits a batch and puts each part on the queue. Killed in the middle it is simply done again: the
- * plan is written once, and a part that is sent twice is worked on once.
+ * Splits a batch into shards and queues each of them. Safe to repeat after a crash: the plan is
+ * written once, and a shard that is queued twice is processed once.
  */
 export async function planBatch(record: BatchRecord, options: PlannerOptions): Promise<void> {
   const { store, telemetry, clock } = options;
   const { id } = record;
-  if ((await store.survey(id)).finals.has(record.generation)) return;
+  if ((await store.progress(id)).finals.has(record.generation)) return;
   let plan = await store.plan(record);
   if (plan === undefined) {
-    const made = await planOf(record, options);
-    if (made === 'not there yet') {
-      await options.sender.send({ v: 1, jobId: id }, { delaySeconds: LATE_DELAY_SECONDS });
-      telemetry.info('batch waits for its input', { jobId: id });
+    const created = await createPlan(record, options);
+    if (created === 'input late') {
+      await options.sender.send({ v: 1, jobId: id }, { delaySeconds: LATE_INPUT_DELAY_SECONDS });
+      telemetry.info('batch waiting for input', { jobId: id });
       return;
     }
-    await store.keepPlan(id, made);
+    await store.savePlan(id, created);
     plan = await store.plan(record);
   }
-  if (plan === undefined) throw new TypeError(`Cannot find the plan of ${id} that was just kept`);
+  if (plan === undefined) throw new TypeError(`Cannot find the plan of ${id} after saving it`);
   if (plan.failed) {
     await store.finish(record, { outcome: 'failed', succeeded: 0, failed: 0, at: clock.now() });
-    telemetry.warn('batch input refused', { jobId: id, code: plan.errors[0]?.code });
+    telemetry.warn('batch input rejected', { jobId: id, code: plan.errors[0]?.code });
     return;
   }
   await sendShards({ id, shards: [...plan.shards.keys()] }, options.sender);
   telemetry.info('batch planned', { jobId: id, total: plan.total, shards: plan.shards.length });
 }
 
-/** Puts shards on the queue; one that is there already does no harm. */
+/** Queues shards. A shard that is queued already is processed once all the same. */
 export async function sendShards(
   { id, shards }: { readonly id: string; readonly shards: readonly number[] },
   sender: JobSender,
@@ -58,21 +59,21 @@ export async function sendShards(
   const lane = async (): Promise<void> => {
     for (const shard of queue) await sender.send({ v: 1, jobId: id, shard }, { delaySeconds: 0 });
   };
-  await Promise.all(Array.from({ length: PARALLEL }, lane));
+  await Promise.all(Array.from({ length: SEND_CONCURRENCY }, lane));
 }
 
-async function planOf(
+async function createPlan(
   record: BatchRecord,
   { inputs, itemsPerShard, clock }: PlannerOptions,
-): Promise<Plan | 'not there yet'> {
+): Promise<Plan | 'input late'> {
   const name = inputName(record);
-  const bytes = (await inputs.facts(name))?.bytes ?? 0;
+  const bytes = (await inputs.properties(name))?.bytes ?? 0;
   if (bytes > MAX_INPUT_BYTES) {
     return failedPlan('file_too_large', `The input must have at most ${MAX_INPUT_BYTES} bytes`);
   }
   const chunks = await inputs.stream(name);
   if (chunks !== undefined) return planInput(chunks, { itemsPerShard });
-  const mayCome = clock.now() < Date.parse(record.createdAt) + LATE_INPUT_MS;
-  if (record.inputFileId === null && mayCome) return 'not there yet';
+  const mayArrive = clock.now() < Date.parse(record.createdAt) + LATE_INPUT_MS;
+  if (record.inputFileId === null && mayArrive) return 'input late';
   return failedPlan('input_not_found', 'The input file must exist');
 }

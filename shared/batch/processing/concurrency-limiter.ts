@@ -1,131 +1,135 @@
 /**
- * Longest wait, unless the model asks for more, before batch tries a model again that had no room
- * for it. So long it may stand still after the model is well, and one try in that time is nothing.
+ * Longest pause before a batch tries a model again that had no capacity for it, unless the model
+ * asks for a longer one. Batch may idle this long after the model recovers; one call per 15 s is
+ * negligible load.
  */
-const MAX_BLOCK_MS = 15_000;
+const MAX_PAUSE_MS = 15_000;
 
 export interface ConcurrencyLimiterOptions {
-  /** Items that all jobs of this process may have in flight together. */
+  /** Items of all jobs of this process that may run at once. */
   readonly max: number;
-  /** First wait after a model had no room for anything; doubled while that goes on. */
-  readonly firstBlockMs?: number | undefined;
-  /** Milliseconds by a clock that never goes back. */
+  /** First pause after the model refused every item; doubled while that continues. */
+  readonly firstPauseMs?: number | undefined;
+  /** Monotonic time in milliseconds. */
   readonly now?: () => number;
 }
 
-/** One item's permission to ask the model. */
+/** Permits one item to call the model. */
 export interface ConcurrencyPermit {
   succeeded(): void;
   /**
-   * The model had no room. Says whether it had room for others meanwhile, in which case the refusal
-   * is this item's own affair.
+   * Reports that the model had no capacity. Returns `item` if other items succeeded since the permit
+   * was acquired, so the throttling concerns this item alone.
    */
-  throttled(askedSeconds: number | undefined): 'all' | 'alone';
-  leave(): void;
+  throttled(retryAfterSeconds: number | undefined): 'global' | 'item';
+  release(): void;
 }
 
 /**
- * How much batch asks of the model, over all jobs of the process: less at once whenever the model
- * says that it has no room, nothing for a while when it refuses everything, more again as it
- * answers. So people who chat keep what there is, and nobody pays for tries that must fail.
+ * Limits the model calls of all batch items of this process (AIMD): it halves the limit when the
+ * model has no capacity, pauses when the model refuses every item, and raises the limit by one for
+ * each success. So chats keep the capacity that there is, and no calls are spent on refusals.
  */
 export interface ConcurrencyLimiter {
-  /** Waits for a place; undefined when the signal aborts or the pace is blocked. */
-  enter(signal: AbortSignal): Promise<ConcurrencyPermit | undefined>;
-  /** How long nothing is to be asked; 0 when the way is free. */
-  blockedMs(): number;
+  /** Waits for a permit; undefined if the signal aborts or the limiter is paused. */
+  acquire(signal: AbortSignal): Promise<ConcurrencyPermit | undefined>;
+  /** Milliseconds until the pause ends; 0 if there is none. */
+  pausedMs(): number;
   load(): ConcurrencyLoad;
 }
 
-/** Items in flight at this moment, and how many there may be: none while the pace is blocked. */
+/** Running items and their limit; the limit is 0 during a pause. */
 export interface ConcurrencyLoad {
   readonly active: number;
   readonly limit: number;
 }
 
 export function createConcurrencyLimiter(options: ConcurrencyLimiterOptions): ConcurrencyLimiter {
-  const { max, firstBlockMs = 2_000, now = () => performance.now() } = options;
+  const { max, firstPauseMs = 2_000, now = () => performance.now() } = options;
   const waiters = createWaiters();
   let limit = max;
   let active = 0;
   let successes = 0;
-  /** Tries that began before the last slowing say nothing about the pace since. */
-  let slowedAt = Number.NEGATIVE_INFINITY;
-  let gotThrough = true;
-  let blockedUntil = Number.NEGATIVE_INFINITY;
-  let blocks = 0;
+  /** Calls that started before the last decrease carry no information about the limit since. */
+  let decreasedAt = Number.NEGATIVE_INFINITY;
+  let hasSucceeded = true;
+  let pausedUntil = Number.NEGATIVE_INFINITY;
+  let pauses = 0;
 
-  const blockedMs = (): number => Math.max(0, Math.ceil(blockedUntil - now()));
+  const pausedMs = (): number => Math.max(0, Math.ceil(pausedUntil - now()));
 
-  function slow(askedSeconds: number | undefined): void {
-    // Half of what was asked: half of a limit that is far above it would change nothing.
+  function decrease(retryAfterSeconds: number | undefined): void {
+    // Half of the items in flight: half of a much higher limit would change nothing.
     limit = Math.max(1, Math.floor(Math.min(limit, active) / 2));
-    slowedAt = now();
-    const isBlocked = !gotThrough || askedSeconds !== undefined;
-    gotThrough = false;
-    if (!isBlocked) return;
-    const ownMs = Math.min(firstBlockMs * 2 ** blocks, MAX_BLOCK_MS);
-    blocks += 1;
-    // What comes first after the wait only tries whether there is room again.
-    limit = 1;
-    blockedUntil = Math.max(blockedUntil, now() + Math.max(ownMs, (askedSeconds ?? 0) * 1_000));
-    waiters.wakeAll();
+    decreasedAt = now();
+    const mustPause = !hasSucceeded || retryAfterSeconds !== undefined;
+    hasSucceeded = false;
+    if (mustPause) pause(retryAfterSeconds ?? 0);
   }
 
-  function ticket(): ConcurrencyPermit {
+  function pause(retryAfterSeconds: number): void {
+    const backOffMs = Math.min(firstPauseMs * 2 ** pauses, MAX_PAUSE_MS);
+    pauses += 1;
+    // After the pause a single item tests whether there is capacity again.
+    limit = 1;
+    pausedUntil = Math.max(pausedUntil, now() + Math.max(backOffMs, retryAfterSeconds * 1_000));
+    waiters.resumeAll();
+  }
+
+  function createPermit(): ConcurrencyPermit {
     const startedAt = now();
     const successesBefore = successes;
     active += 1;
     return {
       succeeded() {
         successes += 1;
-        if (startedAt <= slowedAt) return;
-        gotThrough = true;
-        blocks = 0;
+        if (startedAt <= decreasedAt) return;
+        hasSucceeded = true;
+        pauses = 0;
         limit = Math.min(max, limit + 1);
       },
-      throttled(askedSeconds) {
-        const isAlone = successes > successesBefore;
-        if (startedAt > slowedAt) slow(isAlone ? undefined : askedSeconds);
-        return isAlone ? 'alone' : 'all';
+      throttled(retryAfterSeconds) {
+        const scope = successes > successesBefore ? 'item' : 'global';
+        if (startedAt > decreasedAt) decrease(scope === 'item' ? undefined : retryAfterSeconds);
+        return scope;
       },
-      leave() {
+      release() {
         active -= 1;
-        waiters.wakeAll();
+        waiters.resumeAll();
       },
     };
   }
 
   return {
-    blockedMs,
-    load: () => ({ active, limit: blockedMs() > 0 ? 0 : limit }),
-    async enter(signal) {
+    pausedMs,
+    load: () => ({ active, limit: pausedMs() > 0 ? 0 : limit }),
+    async acquire(signal) {
       for (;;) {
-        if (signal.aborted || blockedMs() > 0) return undefined;
-        if (active < limit) return ticket();
-        await waiters.nextWake(signal);
+        if (signal.aborted || pausedMs() > 0) return undefined;
+        if (active < limit) return createPermit();
+        await waiters.nextChange(signal);
       }
     },
   };
 }
 
-/** Those who wait for a place. */
+/** The items that wait for a permit. */
 function createWaiters() {
   const waiting = new Set<() => void>();
   return {
-    wakeAll(): void {
-      for (const wake of waiting) wake();
+    resumeAll(): void {
+      for (const resume of waiting) resume();
     },
-    /** Resolves when all are woken or the signal aborts. */
-    nextWake(signal: AbortSignal): Promise<void> {
+    /** Resolves when all waiters resume or the signal aborts. */
+    nextChange(signal: AbortSignal): Promise<void> {
       const { promise, resolve } = Promise.withResolvers<void>();
-      function wake(): void {
-        waiting.delete(wake);
-        signal.removeEventListener('abort', wake);
+      function resume(): void {
+        waiting.delete(resume);
+        signal.removeEventListener('abort', resume);
         resolve();
       }
-      waiting.add(wake);
-      signal.addEventListener('abort', wake);
+      waiting.add(resume);
+      signal.addEventListener('abort', resume);
       return promise;
     },
   };

@@ -4,25 +4,24 @@ import type { BatchStore } from '../storage/batch-store.ts';
 import type { BatchRecord } from '../model/batch-record.ts';
 import type { BatchOutcome, ShardState, BatchProgress } from '../storage/batch-progress.ts';
 
-export interface FinishDependencies {
+interface FinishDependencies {
   readonly store: BatchStore;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
 /**
- * Ends the batch when all of its shards are done. Each shard asks at its end, so the last one finds
- * the others done; when two are the last, what both write is the same, and the first one counts.
+ * Finishes the batch if all of its shards are done. Every shard calls this at its end, so the last
+ * one finds the others done. Two shards that end at once write the same files; the first one wins.
  */
 export async function finishIfComplete(
   stale: BatchRecord,
-  needs: FinishDependencies,
+  { store, clock, telemetry }: FinishDependencies,
 ): Promise<void> {
-  const { store, clock, telemetry } = needs;
-  const [record, survey] = await Promise.all([store.find(stale.id), store.survey(stale.id)]);
-  if (record === undefined || survey.finals.has(record.generation)) return;
-  const shards = survey.shards.filter((shard) => isSettled(shard, record.generation));
-  if (shards.length < (shardCount(record, survey) ?? Infinity)) return;
+  const [record, progress] = await Promise.all([store.find(stale.id), store.progress(stale.id)]);
+  if (record === undefined || progress.finals.has(record.generation)) return;
+  const shards = progress.shards.filter((shard) => isSettled(shard, record.generation));
+  if (shards.length < (shardCount(record, progress) ?? Infinity)) return;
   const failed = sum(shards.map((shard) => shard.failed));
   const succeeded = sum(shards.map((shard) => shard.done)) - failed;
   const outcome = outcomeOf(record, { failed, now: clock.now() });
@@ -30,14 +29,17 @@ export async function finishIfComplete(
   telemetry.info('batch finished', { jobId: record.id, outcome, succeeded, failed });
 }
 
-/** How many shards there are, once that is known. */
+/** The number of shards; undefined before planning. */
 export function shardCount(record: BatchRecord, { plan }: BatchProgress): number | undefined {
   return record.items === undefined ? plan?.shards : 1;
 }
 
-/** A retry leaves shards alone in which nothing failed. */
-export function isSettled({ isDone, failed, generation }: ShardState, wanted: number): boolean {
-  return isDone && (generation === wanted || failed === 0);
+/** Whether a shard is done in a generation. A retry skips shards without failed items. */
+export function isSettled(
+  { isDone, failed, generation }: ShardState,
+  currentGeneration: number,
+): boolean {
+  return isDone && (generation === currentGeneration || failed === 0);
 }
 
 function outcomeOf(

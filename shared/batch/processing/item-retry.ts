@@ -7,89 +7,95 @@ import {
   type ThrottleCounts,
 } from '../storage/journal.ts';
 
-/** Tries of one item before it is given up; in each of them the model's own retries were used. */
+/** Attempts at one item before it is exhausted; each of them includes the model's own retries. */
 const MAX_ATTEMPTS = 5;
 /**
- * Refusals after which an item is given up all the same, for it may be what nobody can serve. While
- * everything is refused one item is asked every 15 s or more, by turns. So an item that no limit ever
- * has room for ends after an hour if it is alone. One that an endpoint breaks at ends after some
- * minutes, if it was seen to fail where others got through; and so does an item that is cut off by
- * an outage, if it is alone and the outage lasts.
+ * Throttled attempts after which an item is marked exhausted, because the item itself may be the
+ * cause. While the model refuses everything, one item is tried per 15 s, in turn. So an item that no
+ * rate limit ever admits ends after an hour if it is alone. `suspect` holds for an item that failed
+ * with the same code while others succeeded: it ends after minutes, and so does a suspect item in an
+ * outage that lasts that long.
  */
-const MAX_THROTTLED_ATTEMPTS = { 'no room': 240, away: 40, 'away, and suspect': 10 } as const;
+const MAX_THROTTLES = { capacity: 240, unavailable: 40, suspect: 10 } as const;
 
-interface ItemFailure {
+interface FailedItem {
   readonly place: ItemPlace;
-  /** The item's place in its shard. */
+  /** The item's index in its shard. */
   readonly index: number;
-  /** What it has failed at by itself so far. */
+  /** Failed attempts so far, without throttled ones. */
   readonly attempts: Attempts | undefined;
-  /** Milliseconds since the epoch. */
+  /** Epoch milliseconds. */
   readonly now: number;
 }
 
-interface ThrottledItem extends Omit<ItemFailure, 'now'> {
-  readonly why: ThrottleReason;
-  readonly refusals: ThrottleCounts | undefined;
+interface ThrottledItem extends Omit<FailedItem, 'now'> {
+  readonly reason: ThrottleReason;
+  readonly throttles: ThrottleCounts | undefined;
 }
 
-type ItemRetryDecision<Type extends JournalEntry['type']> = Extract<JournalEntry, { type: Type }>;
+type EntryOf<Type extends JournalEntry['type']> = Extract<JournalEntry, { type: Type }>;
 
-/** What the journal says about a try in which nobody was served: a refusal, or the last one. */
+/** The journal entry for a throttled attempt: another throttle, or the item is exhausted. */
 export function decideThrottledRetry(
-  { code }: Extract<ItemOutcome, { kind: 'try again' }>,
-  { place, index, attempts, why, refusals = NO_THROTTLES }: ThrottledItem,
-): ItemRetryDecision<'result' | 'refused'> {
-  const isSuspect = why === 'away' && attempts?.lastCode === code;
-  const limit = MAX_THROTTLED_ATTEMPTS[isSuspect ? 'away, and suspect' : why];
-  if (refusals[why] + 1 < limit) return { type: 'refused', index, code, why };
-  const failures = (attempts?.count ?? 0) + refusals.away + refusals['no room'] + 1;
-  const message = `The item failed ${failures} times, at last with ${code}`;
-  return { type: 'result', index, line: failureLine(place, 'exhausted', message) };
+  { code }: Extract<ItemOutcome, { kind: 'retry' }>,
+  { place, index, attempts, reason, throttles = NO_THROTTLES }: ThrottledItem,
+): EntryOf<'result' | 'throttled'> {
+  const isSuspect = reason === 'unavailable' && attempts?.lastCode === code;
+  const limit = MAX_THROTTLES[isSuspect ? 'suspect' : reason];
+  if (throttles[reason] + 1 < limit) return { type: 'throttled', index, code, reason };
+  const failures = (attempts?.count ?? 0) + throttles.unavailable + throttles.capacity + 1;
+  return exhausted({ place, index, failures, code });
 }
 
-/** What the journal says about a try: an end, or when to try again. */
+/** The journal entry for an attempt: its result, or the time of the next attempt. */
 export function decideItemRetry(
   outcome: Exclude<ItemOutcome, { kind: 'stopped' }>,
-  { place, index, attempts, now }: ItemFailure,
-): ItemRetryDecision<'result' | 'attempt'> {
+  { place, index, attempts, now }: FailedItem,
+): EntryOf<'result' | 'attempt'> {
   if (outcome.kind === 'result') return { type: 'result', index, line: outcome.line };
-  const { code, afterSeconds } = outcome;
+  const { code, retryAfterSeconds } = outcome;
   const failures = (attempts?.count ?? 0) + 1;
-  if (failures < MAX_ATTEMPTS) {
-    return {
-      type: 'attempt',
-      index,
-      code,
-      retryAt: retryAt(failures, { now, askedSeconds: afterSeconds }),
-    };
-  }
+  if (failures >= MAX_ATTEMPTS) return exhausted({ place, index, failures, code });
+  return { type: 'attempt', index, code, retryAt: retryAt(failures, { now, retryAfterSeconds }) };
+}
+
+interface ExhaustedItem {
+  readonly place: ItemPlace;
+  readonly index: number;
+  readonly failures: number;
+  readonly code: string;
+}
+
+function exhausted({ place, index, failures, code }: ExhaustedItem): EntryOf<'result'> {
   const message = `The item failed ${failures} times, at last with ${code}`;
   return { type: 'result', index, line: failureLine(place, 'exhausted', message) };
 }
 
 const FIRST_DELAY_SECONDS = 5;
 const MAX_DELAY_SECONDS = 300;
-/** Items that are nearly due go along, instead of costing a delivery each. */
+/** Items that are nearly due run in the same pass, instead of costing a delivery each. */
 const DUE_TOLERANCE_MS = 2_000;
 
-/** When an item that failed `failures` times is to be tried again. */
+/** When an item that failed `failures` times is tried again, in epoch milliseconds. */
 export function retryAt(
   failures: number,
-  { now, askedSeconds = 0 }: { readonly now: number; readonly askedSeconds?: number | undefined },
+  {
+    now,
+    retryAfterSeconds = 0,
+  }: { readonly now: number; readonly retryAfterSeconds?: number | undefined },
 ): number {
-  const seconds = Math.max(askedSeconds, FIRST_DELAY_SECONDS * 2 ** (failures - 1));
+  const seconds = Math.max(retryAfterSeconds, FIRST_DELAY_SECONDS * 2 ** (failures - 1));
   return Math.ceil(now + Math.min(seconds, MAX_DELAY_SECONDS) * 1_000);
 }
 
-/** Without a time an item is due. So it is when the time cannot be true: another clock was wrong. */
+/** An item without a time is due, and so is one whose time a wrong clock set too far ahead. */
 export function isDue(time: number | undefined, now: number): boolean {
   return (
     time === undefined || time <= now + DUE_TOLERANCE_MS || time > now + MAX_DELAY_SECONDS * 1_000
   );
 }
 
-/** Until the first of the items is due; 0 when one of them is. */
+/** Whole seconds until the first of the items is due; 0 if one is due now. */
 export function secondsUntilDue(times: Iterable<number | undefined>, now: number): number {
   let earliest = Infinity;
   for (const time of times) {

@@ -15,84 +15,90 @@ export interface PoisonDependencies extends ShardDependencies {
   readonly sender: JobSender;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  /** Caller id that owns jobs without an owner. */
+  readonly queueOwner?: string | undefined;
 }
 
-/** Times in a row that a message is put back while its deliveries leave no result behind. */
+/** Times in a row that a poisoned message is requeued without a new result in between. */
 const MAX_POISON_COUNT = 3;
 const REQUEUE_DELAY_SECONDS = 10;
 
 /**
- * Takes a message that the platform gave up after its last delivery: the process ended or storage
- * was away each time. It is put back, a few times in a row unless results came in between; then
- * every item without a result gets one that says so. What was answered stays.
+ * Handles a message of the poison queue: each of its deliveries crashed or failed. Requeues it a few
+ * times in a row unless there are new results; then writes a failed result for every item without
+ * one. Existing results stay.
  */
 export async function handlePoisonMessage(
   message: unknown,
-  needs: PoisonDependencies,
+  dependencies: PoisonDependencies,
 ): Promise<void> {
-  const { store, telemetry, clock } = needs;
+  const { store, telemetry } = dependencies;
   const parsed = parseJob(message);
-  let reason = parsed.ok ? undefined : parsed.reason;
+  let reason = parsed.ok ? '' : parsed.reason;
+  let loggableReason = parsed.ok ? '' : parsed.loggableReason;
   if (parsed.ok) {
-    const begun = await createOrGetBatch(parsed.job, { store, clock });
-    if (begun.kind === 'known')
-      return handlePoisonedJob(parsed.job, { record: begun.record, needs });
-    reason = begun.reason;
+    const batch = await createOrGetBatch(parsed.job, dependencies);
+    if (batch.kind === 'found') {
+      return handlePoisonedJob(parsed.job, { record: batch.record, dependencies });
+    }
+    reason = loggableReason = batch.reason;
   }
   const jobId = parsed.ok ? parsed.job.jobId : undefined;
-  await store.recordDeadLetter({ reason: reason ?? '', message, jobId });
-  telemetry.error('batch message poisoned', { jobId, reason });
+  await store.recordDeadLetter({ reason, message, jobId });
+  telemetry.error('batch message poisoned', { jobId, reason: loggableReason });
 }
 
 interface PoisonedJob {
   readonly record: BatchRecord;
-  readonly needs: PoisonDependencies;
+  readonly dependencies: PoisonDependencies;
 }
 
-async function handlePoisonedJob(job: Job, { record, needs }: PoisonedJob): Promise<void> {
-  if (record.items === undefined && !('shard' in job)) return handlePoisonedPlanning(record, needs);
+async function handlePoisonedJob(job: Job, { record, dependencies }: PoisonedJob): Promise<void> {
+  if (record.items === undefined && !('shard' in job)) {
+    return handlePoisonedPlanning(record, dependencies);
+  }
+  const { store, sender, telemetry } = dependencies;
   const number = 'shard' in job ? job.shard : 0;
-  const shard = await loadShard({ record, shard: number }, needs);
+  const shard = await loadShard({ record, shard: number }, dependencies);
   if (shard === undefined) {
     const reason = 'The batch has no such shard';
-    await needs.store.recordDeadLetter({ reason, message: job, jobId: record.id });
+    await store.recordDeadLetter({ reason, message: job, jobId: record.id });
     return;
   }
-  const hold = await needs.store.open({ ...shard, total: shard.items.length });
-  if (hold === 'busy') {
-    // A hold ends by itself when its owner is gone.
-    throw new ServiceError('overloaded', 'Cannot explain a job while another delivery holds it');
+  const lease = await store.acquireShard({ ...shard, total: shard.items.length });
+  if (lease === 'busy') {
+    // The lease of a crashed process expires, so a later attempt succeeds.
+    throw new ServiceError('overloaded', 'Cannot handle a poisoned job while it is processed');
   }
-  const where = { jobId: record.id, shard: number };
+  const ref = { jobId: record.id, shard: number };
   try {
-    const { results, poisonings } = hold.view;
-    if (poisonings < MAX_POISON_COUNT && results.size < shard.items.length) {
-      // Not deadly by what is known: a neighbour may have ended the process, or storage was away.
-      await hold.append({ type: 'poisoned', results: results.size });
-      const delaySeconds = poisonings * REQUEUE_DELAY_SECONDS;
-      await needs.sender.send({ v: 1, ...where }, { delaySeconds });
-      needs.telemetry.warn('batch message put back', { ...where, results: results.size });
+    const { results, poisonCount } = lease.view;
+    if (poisonCount < MAX_POISON_COUNT && results.size < shard.items.length) {
+      // The job may not be the cause: another job may crash the process, or storage was unavailable.
+      await lease.append({ type: 'poisoned', results: results.size });
+      const delaySeconds = poisonCount * REQUEUE_DELAY_SECONDS;
+      await sender.send({ v: 1, ...ref }, { delaySeconds });
+      telemetry.warn('batch message requeued', { ...ref, results: results.size });
       return;
     }
     const why = 'its message failed at each delivery';
-    const exhausted = await failUnfinished(shard, { hold, code: 'exhausted', why });
-    await hold.finish();
-    needs.telemetry.error('batch message poisoned', { ...where, exhausted });
+    const exhausted = await failUnfinished(shard, { lease, code: 'exhausted', why });
+    await lease.finish();
+    telemetry.error('batch message poisoned', { ...ref, exhausted });
   } finally {
-    await hold.release();
+    await lease.release();
   }
-  await finishIfComplete(record, needs);
+  await finishIfComplete(record, dependencies);
 }
 
-/** A batch that was split needs only its parts on the queue; one that cannot be split has failed. */
+/** Queues the shards of a batch that has a plan; fails a batch that cannot be planned. */
 async function handlePoisonedPlanning(
   record: BatchRecord,
-  needs: PoisonDependencies,
+  { store, sender, telemetry, clock }: PoisonDependencies,
 ): Promise<void> {
-  const { store, sender, telemetry, clock } = needs;
   const { id } = record;
   telemetry.error('batch message poisoned', { jobId: id, reason: 'planning failed each time' });
-  await store.keepPlan(id, failedPlan('exhausted', 'The input could not be read, five times'));
+  await store.savePlan(id, failedPlan('exhausted', 'The input could not be read, five times'));
   const plan = await store.plan(record);
   if (plan === undefined || plan.failed) {
     await store.finish(record, { outcome: 'failed', succeeded: 0, failed: 0, at: clock.now() });

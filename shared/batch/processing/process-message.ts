@@ -9,19 +9,20 @@ import {
 } from '../model/job-message.ts';
 import { planBatch, type PlannerOptions } from '../planning/plan-batch.ts';
 import { type ProcessShardOptions, processShard } from './process-shard.ts';
-import type { BatchStore } from '../storage/batch-store.ts';
-import type { Clock } from '../../clock.ts';
 
-export interface ProcessorOptions extends Omit<ProcessShardOptions, 'stop'>, PlannerOptions {}
+export interface ProcessorOptions extends Omit<ProcessShardOptions, 'stop'>, PlannerOptions {
+  /** Caller id that owns jobs without an owner. */
+  readonly queueOwner?: string | undefined;
+}
 
-/** Works through batch jobs: one result for each item, however often a message is delivered. */
+/** Processes batch jobs: one result for each item, however often a message is delivered. */
 export interface JobProcessor {
   /**
-   * Handles one delivery. When it resolves the message may be deleted: its results are durable, or
-   * the rest of it is on the queue again. When it rejects the message must be delivered again.
+   * Processes one delivery. When it resolves the message may be deleted: its results are durable, or
+   * the rest is queued again. When it rejects the message must be delivered again.
    */
   process(message: unknown): Promise<void>;
-  /** Stops taking items, ends those that run, and hands every job over. */
+  /** Starts no further items, waits for the running ones, and queues the rest. */
   stop(): Promise<void>;
 }
 
@@ -42,21 +43,23 @@ export function createJobProcessor(options: ProcessorOptions): JobProcessor {
   };
 }
 
-async function processDelivery(message: unknown, options: ProcessShardOptions & PlannerOptions) {
-  const { store, clock } = options;
+async function processDelivery(
+  message: unknown,
+  options: ProcessorOptions & ProcessShardOptions,
+): Promise<void> {
   const parsed = parseJob(message);
-  if (!parsed.ok) return rejectMessage(parsed.reason, { message, options });
+  if (!parsed.ok) return rejectMessage(parsed.reason, { ...parsed, message, options });
   const { job } = parsed;
-  const begun = await createOrGetBatch(job, { store, clock });
-  if (begun.kind === 'refused') {
-    return rejectMessage(begun.reason, { message, jobId: job.jobId, options });
+  const batch = await createOrGetBatch(job, options);
+  if (batch.kind === 'rejected') {
+    return rejectMessage(batch.reason, { message, jobId: job.jobId, options });
   }
-  const { record } = begun;
+  const { record } = batch;
   if (record.items === undefined && !('shard' in job)) return planBatch(record, options);
   const shard = 'shard' in job ? job.shard : 0;
   const telemetry = options.telemetry.with({ jobId: record.id, shard });
-  const worked = await processShard({ record, shard }, { ...options, telemetry });
-  if (worked === 'unknown shard') {
+  const processed = await processShard({ record, shard }, { ...options, telemetry });
+  if (processed === 'unknown shard') {
     await rejectMessage('The batch has no such shard', { message, jobId: job.jobId, options });
   }
 }
@@ -64,53 +67,60 @@ async function processDelivery(message: unknown, options: ProcessShardOptions & 
 interface MessageRejection {
   readonly message: unknown;
   readonly jobId?: string;
+  /** The reason for the log, where the other one has names that the author chose. */
+  readonly loggableReason?: string;
   readonly options: Pick<ProcessShardOptions, 'store' | 'telemetry'>;
 }
 
-/** A message that can never succeed is kept with its reason, and not delivered again. */
+/** Stores a message that can never succeed as a dead letter; it is not delivered again. */
 async function rejectMessage(
   reason: string,
-  { message, jobId, options }: MessageRejection,
+  { message, jobId, loggableReason = reason, options }: MessageRejection,
 ): Promise<void> {
   await options.store.recordDeadLetter({ reason, message, jobId });
-  options.telemetry.warn('batch message refused', { reason, jobId });
+  options.telemetry.warn('batch message rejected', { reason: loggableReason, jobId });
 }
 
-export type CreatedBatch =
-  | { readonly kind: 'known'; readonly record: BatchRecord }
-  /** Why there is no batch for this job. */
-  | { readonly kind: 'refused'; readonly reason: string };
+type CreatedBatch =
+  | { readonly kind: 'found'; readonly record: BatchRecord }
+  /** The message belongs to no batch, for this reason. */
+  | { readonly kind: 'rejected'; readonly reason: string };
 
-/** The batch of a message: a new one, or the one that it belongs to. */
+/** The batch of a message: a new one, or the existing one that it belongs to. */
 export async function createOrGetBatch(
   job: Job,
-  { store, clock }: { readonly store: BatchStore; readonly clock: Clock },
+  { store, clock, queueOwner }: Pick<ProcessorOptions, 'store' | 'clock' | 'queueOwner'>,
 ): Promise<CreatedBatch> {
-  // Also for a new one: the storage's answer tells the time that the record is dated with.
+  // Also for a new batch: the response carries the storage time by which the record is dated.
   const found = await store.find(job.jobId);
   if (!('items' in job) && !('inputBlob' in job)) {
-    if (found !== undefined) return { kind: 'known', record: found };
+    if (found !== undefined) return { kind: 'found', record: found };
     return {
-      kind: 'refused',
+      kind: 'rejected',
       reason: 'There is no batch with this jobId, and the message has neither items nor inputBlob',
     };
   }
-  const wanted = recordOf(job, clock.now());
-  const record = await store.begin(wanted);
-  if (record.digest !== wanted.digest) {
-    return { kind: 'refused', reason: 'Another job with other items has this jobId' };
+  const created = toRecord(job, { now: clock.now(), queueOwner });
+  const record = await store.createOrGet(created);
+  if (record.digest !== created.digest) {
+    return { kind: 'rejected', reason: 'Another job with other items has this jobId' };
   }
-  if (record.owner !== wanted.owner) {
-    return { kind: 'refused', reason: 'Another job with another owner has this jobId' };
+  // A job without an owner may be a redelivery from before `queueOwner` was changed.
+  if (job.owner !== undefined && record.owner !== created.owner) {
+    return { kind: 'rejected', reason: 'Another job with another owner has this jobId' };
   }
-  return { kind: 'known', record };
+  return { kind: 'found', record };
 }
 
-/** Owners are kept as their hash, as requests carry them: storage need not know who they are. */
-function recordOf(job: InlineJob | PointerJob, now: number): BatchRecord {
+/** The owner is stored as its hash, as requests carry it: storage holds no personal data. */
+function toRecord(
+  job: InlineJob | PointerJob,
+  { now, queueOwner }: { readonly now: number; readonly queueOwner: string | undefined },
+): BatchRecord {
   const input = 'items' in job ? job.items : job.inputBlob;
   const { jobId: id } = job;
-  const owner = job.owner === undefined ? null : hash('sha256', job.owner, 'base64url');
+  const callerId = job.owner ?? queueOwner;
+  const owner = callerId === undefined ? null : hash('sha256', callerId, 'base64url');
   const record = newRecord({ id, owner, digest: digestOf(input), now });
   if ('items' in job) return { ...record, items: job.items };
   return { ...record, inputBlob: job.inputBlob };

@@ -7,34 +7,34 @@ import { type PassOptions, placeOf, type RemainingWork, runPass } from './shard-
 import type { BatchStore } from '../storage/batch-store.ts';
 import type { ShardLease } from '../storage/shard-lease.ts';
 
-/** How long a second delivery of a shard waits for the first one to end. */
+/** Delay of a delivery whose shard another delivery processes. */
 const BUSY_DELAY_SECONDS = 10;
 /**
- * More often than the platform delivers a message that fails each time: several jobs share a
- * process, and one that ends it takes its neighbours along.
+ * Higher than the deliveries of the platform: several jobs share a process, and a job that crashes
+ * it counts a crash for each of them.
  */
 const MAX_CRASHES = 8;
-const WATCH_EVERY_MS = 2_000;
-/** The files of a large batch take a minute to write: after a long pass that is another delivery's. */
+const CANCEL_CHECK_MS = 2_000;
+/** Writing the files of a large batch takes a minute, so after a long pass the next delivery does it. */
 const LONG_PASS_MS = 60_000;
 const NONE_LEFT: RemainingWork = { items: 0, delaySeconds: 0 };
 
 export interface ProcessShardOptions extends PassOptions, ShardDependencies {
   readonly store: BatchStore;
   readonly sender: JobSender;
-  /** How often a running shard looks whether its batch was cancelled. */
-  readonly watchEveryMs?: number | undefined;
-  /** How long a pass may last, in milliseconds, whose delivery also ends the batch. */
+  /** How often a running shard checks whether its batch was cancelled. */
+  readonly cancelCheckMs?: number | undefined;
+  /** Longest pass, in ms, after which the same delivery also finishes the batch. */
   readonly longPassMs?: number | undefined;
 }
 
-interface ShardWork {
+interface LeasedShard {
   readonly record: BatchRecord;
   readonly shard: Shard;
-  readonly hold: ShardLease;
+  readonly lease: ShardLease;
 }
 
-/** One delivery of one shard. When it resolves, the message is not needed any more. */
+/** Processes one delivery of one shard. When it resolves, the message may be deleted. */
 export async function processShard(
   { record, shard: number }: { readonly record: BatchRecord; readonly shard: number },
   options: ProcessShardOptions,
@@ -44,17 +44,17 @@ export async function processShard(
   const shard = await loadShard({ record, shard: number }, options);
   if (shard === undefined) return 'unknown shard';
   const message = { v: 1 as const, jobId: record.id, shard: number };
-  const hold = await store.open({ ...shard, total: shard.items.length });
-  if (hold === 'busy') {
-    // Not dropped: the holder may have died a moment ago, and this be what is left of the shard.
+  const lease = await store.acquireShard({ ...shard, total: shard.items.length });
+  if (lease === 'busy') {
+    // Not dropped: the holder may have crashed, and this may be the last message of the shard.
     await sender.send(message, { delaySeconds: BUSY_DELAY_SECONDS });
-    telemetry.info('batch shard is held by another delivery');
+    telemetry.info('batch shard lease busy');
     return 'done';
   }
-  const remaining = await processLeasedShard({ record, shard, hold }, options);
+  const remaining = await processLeasedShard({ record, shard, lease }, options);
   if (remaining.items > 0) {
     await sender.send(message, { delaySeconds: remaining.delaySeconds });
-    telemetry.info('batch shard handed over', { ...remaining });
+    telemetry.info('batch shard rescheduled', { ...remaining });
   } else {
     telemetry.info('batch shard finished', { total: shard.items.length });
     const isLong = performance.now() - startedAt > longPassMs;
@@ -65,92 +65,93 @@ export async function processShard(
 }
 
 async function processLeasedShard(
-  work: ShardWork,
+  leased: LeasedShard,
   options: ProcessShardOptions,
 ): Promise<RemainingWork> {
-  const { hold } = work;
+  const { lease } = leased;
   try {
     const remaining =
-      (await finishWithoutModelCalls(work, options)) ?? (await runItems(work, options));
-    if (remaining.items === 0) await hold.finish();
+      (await finishWithoutModelCalls(leased, options)) ?? (await runItems(leased, options));
+    if (remaining.items === 0) await lease.finish();
     return remaining;
   } finally {
-    await hold.release();
+    await lease.release();
   }
 }
 
 /**
- * Without the count of crashes a job that kills its process would do so for ever: the process dies
- * before its hold ends, the next delivery finds the shard held, and what it sends on counts its
- * deliveries from one.
+ * Ends a shard that may not run: it crashed too often, or its batch is cancelled or expired.
+ *
+ * The platform's delivery count cannot replace the crash count: a process that crashes keeps its
+ * lease for a while, so the redelivery finds the shard busy and queues a new message.
  */
 async function finishWithoutModelCalls(
-  work: ShardWork,
-  options: ProcessShardOptions,
+  leased: LeasedShard,
+  { store, clock, telemetry }: ProcessShardOptions,
 ): Promise<RemainingWork | undefined> {
-  const { record, shard, hold } = work;
-  const { store, clock, telemetry } = options;
-  if (hold.view.crashes >= MAX_CRASHES) {
-    const { crashes } = hold.view;
+  const { record, shard, lease } = leased;
+  const { crashes } = lease.view;
+  if (crashes >= MAX_CRASHES) {
     const why = `the process ended ${crashes} times in a row while it worked on the job`;
-    const exhausted = await failUnfinished(shard, { hold, code: 'exhausted', why });
-    telemetry.error('batch job given up', { crashes, exhausted });
+    const exhausted = await failUnfinished(shard, { lease, code: 'exhausted', why });
+    telemetry.error('batch shard exhausted', { crashes, exhausted });
     return NONE_LEFT;
   }
-  if (await store.isCancelled(record)) return cancelRest(work);
+  if (await store.isCancelled(record)) return cancelOpenItems(leased);
   if (clock.now() < Date.parse(record.expiresAt)) return undefined;
   const why = 'its batch was not finished within the completion window';
-  const expired = await failUnfinished(shard, { hold, code: 'batch_expired', why });
-  telemetry.warn('batch job expired', { expired });
+  const expired = await failUnfinished(shard, { lease, code: 'batch_expired', why });
+  telemetry.warn('batch shard expired', { expired });
   return NONE_LEFT;
 }
 
-/** Walks over the items until they are done, the time is up, or somebody cancels the batch. */
-async function runItems(work: ShardWork, options: ProcessShardOptions): Promise<RemainingWork> {
-  const { record, shard, hold } = work;
-  const { store, watchEveryMs = WATCH_EVERY_MS } = options;
+/** Runs the items until they are done, the deadline passes, or the batch is cancelled. */
+async function runItems(leased: LeasedShard, options: ProcessShardOptions): Promise<RemainingWork> {
+  const { record, shard, lease } = leased;
+  const { store, cancelCheckMs = CANCEL_CHECK_MS } = options;
   const cancelled = new AbortController();
   const timer = setInterval(() => {
-    // A look that fails is followed by another one.
-    const looked = store.isCancelled(record).catch(() => false);
-    void looked.then((is) => is && cancelled.abort(new Error('The batch was cancelled')));
-  }, watchEveryMs);
+    // A check that fails is repeated by the next one.
+    const checked = store.isCancelled(record).catch(() => false);
+    void checked.then((is) => is && cancelled.abort(new Error('The batch was cancelled')));
+  }, cancelCheckMs);
   try {
     const stop = AbortSignal.any([options.stop, cancelled.signal]);
-    const remaining = await runPass(shard, { hold, options: { ...options, stop } });
-    return cancelled.signal.aborted ? await cancelRest(work) : remaining;
+    const remaining = await runPass(shard, { lease, options: { ...options, stop } });
+    return cancelled.signal.aborted ? await cancelOpenItems(leased) : remaining;
   } finally {
     clearInterval(timer);
   }
 }
 
-async function cancelRest({ shard, hold }: ShardWork): Promise<RemainingWork> {
+async function cancelOpenItems({ shard, lease }: LeasedShard): Promise<RemainingWork> {
   const why = 'its batch was cancelled';
-  await failUnfinished(shard, { hold, code: 'batch_cancelled', why });
+  await failUnfinished(shard, { lease, code: 'batch_cancelled', why });
   return NONE_LEFT;
 }
 
-interface FailingItems {
-  readonly hold: ShardLease;
+interface UnfinishedItems {
+  readonly lease: ShardLease;
   readonly code: ItemFailureCode;
   readonly why: string;
 }
 
-/** Gives every item without a result one that says why; what was answered stays. */
+/** Writes a failed result for every item without a result; returns their number. */
 export async function failUnfinished(
   shard: Shard,
-  { hold, code, why }: FailingItems,
+  { lease, code, why }: UnfinishedItems,
 ): Promise<number> {
   const appends: Promise<void>[] = [];
   for (const index of shard.items.keys()) {
-    if (hold.view.results.has(index)) continue;
-    const attempts = hold.view.attempts.get(index);
+    if (lease.view.results.has(index)) continue;
+    const attempts = lease.view.attempts.get(index);
     const tries =
       attempts === undefined
         ? ''
         : `; it failed ${attempts.count} times, at last with ${attempts.lastCode}`;
-    const line = failureLine(placeOf(shard, index), code, `The item was given up: ${why}${tries}`);
-    appends.push(hold.append({ type: 'result', index, line }));
+    const message = `The item has no result: ${why}${tries}`;
+    const line = failureLine(placeOf(shard, index), code, message);
+    appends.push(lease.append({ type: 'result', index, line }));
   }
   await Promise.all(appends);
   return appends.length;

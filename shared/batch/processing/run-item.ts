@@ -17,35 +17,38 @@ import { raceAbort } from '../../resilience/abort.ts';
 import { describeError } from '../../telemetry/describe-error.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 
-/** What became of one try at one item. Only `result` is an end. */
+/** The outcome of one attempt at one item. Only `result` is final. */
 export type ItemOutcome =
   | { readonly kind: 'result'; readonly line: ResultLine }
   | {
-      readonly kind: 'try again';
+      readonly kind: 'retry';
       readonly code: ErrorCode;
-      readonly afterSeconds: number | undefined;
+      readonly retryAfterSeconds: number | undefined;
     }
+  /** The pass was stopped; the item has neither succeeded nor failed. */
   | { readonly kind: 'stopped' };
 
 export interface ItemOptions {
   readonly place: ItemPlace;
   readonly agent: Agent;
-  /** The name that clients know the agent by. */
+  /** The model name in responses. */
   readonly publicModel: string;
   readonly itemDeadlineMs: number;
-  /** Aborts when the job must let go; the item is then neither answered nor failed. */
+  /** Aborts when the pass must stop. */
   readonly stop: AbortSignal;
   readonly traceparent: string;
-  /** What the agent reads its deadline by. */
+  /** The clock by which the agent reads its deadline. */
   readonly agentClock: Clock;
   readonly telemetry: Telemetry;
 }
 
-/** Asks the agent one item. Never throws: what goes wrong is the item's outcome. */
+/** Runs the agent for one item. Never throws: a failure is the item's outcome. */
 export async function runItem(item: unknown, options: ItemOptions): Promise<ItemOutcome> {
   const { place, stop, itemDeadlineMs } = options;
   const parsed = parseItem(item);
-  if (!parsed.ok) return { kind: 'result', line: noItem(item, { place, fault: parsed.fault }) };
+  if (!parsed.ok) {
+    return { kind: 'result', line: invalidItemLine(item, { place, issue: parsed.issue }) };
+  }
   const ending = new AbortController();
   const timer = setTimeout(() => ending.abort(itemDeadlineExceeded()), itemDeadlineMs);
   const onStop = (): void => ending.abort(stop.reason);
@@ -69,27 +72,27 @@ export async function runItem(item: unknown, options: ItemOptions): Promise<Item
     return { kind: 'result', line: successLine(place, requestId, encode(result)) };
   } catch (thrown) {
     if (stop.aborted) return { kind: 'stopped' };
-    return failure(toServiceError(thrown), { place, telemetry: context.telemetry });
+    return failedOutcome(toServiceError(thrown), { place, telemetry: context.telemetry });
   } finally {
     clearTimeout(timer);
     stop.removeEventListener('abort', onStop);
   }
 }
 
-/** Why there is nothing to ask. */
-function noItem(
+/** The result of an item that cannot run. */
+function invalidItemLine(
   item: unknown,
-  { place, fault }: { readonly place: ItemPlace; readonly fault: ValidationIssue },
+  { place, issue }: { readonly place: ItemPlace; readonly issue: ValidationIssue },
 ): ResultLine {
   if (item === INPUT_DELETED) {
     return failureLine(place, 'input_not_found', 'The input of the batch must stay where it is');
   }
   if (item === INVALID_LINE) {
-    const wanted = 'The line must be one JSON value in UTF-8, and not longer than 1 MiB';
-    return failureLine(place, 'invalid_json_line', wanted);
+    const expected = 'The line must be one JSON value in UTF-8, and not longer than 1 MiB';
+    return failureLine(place, 'invalid_json_line', expected);
   }
-  const name = fault.param === undefined ? 'it' : `"${fault.param}"`;
-  return failureLine(place, 'invalid_item', `Cannot accept the item: ${name} ${fault.wanted}`);
+  const name = issue.param === undefined ? 'it' : `"${issue.param}"`;
+  return failureLine(place, 'invalid_item', `Cannot accept the item: ${name} ${issue.expected}`);
 }
 
 interface ItemRequest {
@@ -98,7 +101,7 @@ interface ItemRequest {
   readonly encode: (result: RunResult) => unknown;
 }
 
-/** @throws ServiceError where the body is not valid in its protocol */
+/** @throws ServiceError if the body is not valid in its protocol */
 function readBody(body: unknown, frame: Omit<Frame<unknown>, 'request'>): ItemRequest {
   const protocol = protocolOfBody(body);
   const request = protocol.parse(body);
@@ -106,16 +109,16 @@ function readBody(body: unknown, frame: Omit<Frame<unknown>, 'request'>): ItemRe
   return { input: protocol.toInput(request), encode };
 }
 
-function failure(
+function failedOutcome(
   error: ServiceError,
   { place, telemetry }: { readonly place: ItemPlace; readonly telemetry: Telemetry },
 ): ItemOutcome {
-  const { code } = error;
+  const { code, retryAfterSeconds } = error;
   const fields = { index: place.index, code, cause: describeError(error.cause) };
   if (code === 'internal') telemetry.error('batch item failed', fields);
   else telemetry.info('batch item failed', fields);
-  const mayHelp = isRetryable(code) || throttleReasonOf(code) === 'no room';
-  if (mayHelp) return { kind: 'try again', code, afterSeconds: error.retryAfterSeconds };
+  const mayRetry = isRetryable(code) || throttleReasonOf(code) === 'capacity';
+  if (mayRetry) return { kind: 'retry', code, retryAfterSeconds };
   return { kind: 'result', line: failureLine(place, code, error.message) };
 }
 
@@ -124,13 +127,13 @@ function itemDeadlineExceeded(): ServiceError {
 }
 
 /**
- * Why nobody is served at the moment, which is no fault of the item: there is no room, or the
- * service itself may not ask. An endpoint that is away can also be one that this very item breaks:
- * that is a refusal only when nobody else got through meanwhile.
+ * Why the model serves no item at the moment. `capacity`: a limit is reached, or the service may
+ * not call the model. `unavailable`: the endpoint fails; one item can be the cause of that, so it
+ * counts as throttling only if no other item succeeds.
  */
-export type ThrottleReason = 'no room' | 'away';
+export type ThrottleReason = 'capacity' | 'unavailable';
 
-/** What a code says of everybody; undefined where it is about the item alone. */
+/** Undefined for a code that concerns the item alone. */
 export function throttleReasonOf(code: ErrorCode): ThrottleReason | undefined {
   switch (code) {
     case 'upstream_rate_limited':
@@ -140,9 +143,9 @@ export function throttleReasonOf(code: ErrorCode): ThrottleReason | undefined {
     case 'config_unavailable':
     case 'upstream_auth':
     case 'upstream_quota':
-      return 'no room';
+      return 'capacity';
     case 'upstream_unavailable':
-      return 'away';
+      return 'unavailable';
     default:
       return undefined;
   }

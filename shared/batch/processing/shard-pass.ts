@@ -12,88 +12,103 @@ import { newTraceparent } from '../../telemetry/trace-context.ts';
 
 export interface PassOptions {
   readonly agent: Agent;
-  /** The name that clients know the agent by. */
+  /** The model name in responses. */
   readonly publicModel: string;
   /** Items of one shard that run at once. */
   readonly concurrency: number;
-  /** What all shards of this process may ask together. */
-  readonly pace: ConcurrencyLimiter;
+  /** Shared by all shards of this process. */
+  readonly limiter: ConcurrencyLimiter;
   readonly jobDeadlineMs: number;
   readonly itemDeadlineMs: number;
   readonly clock: Clock;
-  /** What the agent reads its deadlines by. */
+  /** The clock by which the agent reads its deadlines. */
   readonly agentClock: Clock;
   readonly telemetry: Telemetry;
-  /** Aborts when the instance must let go of its jobs, or the batch was cancelled. */
+  /** Aborts when the instance shuts down or the batch is cancelled. */
   readonly stop: AbortSignal;
 }
 
-/** What a pass left over. */
+/** The items without a result after a pass. */
 export interface RemainingWork {
   readonly items: number;
-  /** When it makes sense to go on. */
+  /** When the next pass makes sense. */
   readonly delaySeconds: number;
-  /** Why they were not tried, or not yet again. */
-  readonly reason?: 'stopping' | 'throttled' | 'waiting' | 'time up';
+  readonly reason?: 'stopping' | 'throttled' | 'waiting' | 'deadline';
 }
 
 interface PassDependencies {
-  readonly hold: ShardLease;
+  readonly lease: ShardLease;
   readonly options: PassOptions;
 }
 
-/** One walk over the items of a shard that have no result yet and are due. */
+/** Runs the items of a shard that have no result yet and are due, each at most once. */
 export async function runPass(
   shard: Shard,
-  { hold, options }: PassDependencies,
+  { lease, options }: PassDependencies,
 ): Promise<RemainingWork> {
-  const { clock, pace } = options;
-  const retryTimes = openItems(shard, hold);
-  const due = dueItems(retryTimes, { now: clock.now(), hold });
-  if (due.length > 0 && pace.blockedMs() === 0) {
-    await hold.append({ type: 'opened' });
-    await startItems(due, { shard, hold, options, retryTimes });
-    if (retryTimes.size > 0) await hold.append({ type: 'closed' });
+  const { clock, limiter } = options;
+  const retryTimes = unfinishedItems(shard, lease);
+  const due = dueItems(retryTimes, { now: clock.now(), lease });
+  if (due.length > 0 && limiter.pausedMs() === 0) {
+    await lease.append({ type: 'opened' });
+    await runDueItems(due, { shard, lease, options, retryTimes });
+    if (retryTimes.size > 0) await lease.append({ type: 'closed' });
   }
   const dueSeconds = secondsUntilDue(retryTimes.values(), clock.now());
-  const blockedSeconds = Math.ceil(pace.blockedMs() / 1_000);
-  const delaySeconds = Math.max(dueSeconds, blockedSeconds);
-  const waiting = dueSeconds > 0 ? 'waiting' : 'time up';
-  const asked = blockedSeconds > 0 ? 'throttled' : waiting;
-  const reason = options.stop.aborted ? 'stopping' : asked;
-  return { items: retryTimes.size, delaySeconds, reason };
+  const pausedSeconds = Math.ceil(limiter.pausedMs() / 1_000);
+  const delaySeconds = Math.max(dueSeconds, pausedSeconds);
+  return {
+    items: retryTimes.size,
+    delaySeconds,
+    reason: remainingReason({ isStopped: options.stop.aborted, pausedSeconds, dueSeconds }),
+  };
+}
+
+function remainingReason({
+  isStopped,
+  pausedSeconds,
+  dueSeconds,
+}: {
+  readonly isStopped: boolean;
+  readonly pausedSeconds: number;
+  readonly dueSeconds: number;
+}): NonNullable<RemainingWork['reason']> {
+  if (isStopped) return 'stopping';
+  if (pausedSeconds > 0) return 'throttled';
+  return dueSeconds > 0 ? 'waiting' : 'deadline';
 }
 
 /**
- * A journal takes fifty thousand writes, and results must always find room in it. Refusals beyond
- * these are not counted any more; the completion window ends what they would have ended.
+ * A journal takes 50,000 appends, and results must always fit in. Further throttled attempts are
+ * not recorded; the completion window ends the items that they would have exhausted.
  */
 const MAX_THROTTLE_RECORDS = 10_000;
-const MANY_LANES = 32;
+/** From this concurrency on a slow journal write may not hold up the next items. */
+const WRITE_BEHIND_CONCURRENCY = 32;
 
 /** The items without a result, each with the time before which it must not be tried again. */
 type RetryTimes = Map<number, number | undefined>;
 
-function openItems(shard: Shard, { view }: ShardLease): RetryTimes {
-  const open = [...shard.items.keys()].filter((index) => !view.results.has(index));
-  return new Map(open.map((index) => [index, view.attempts.get(index)?.retryAt]));
+function unfinishedItems(shard: Shard, { view }: ShardLease): RetryTimes {
+  const unfinished = [...shard.items.keys()].filter((index) => !view.results.has(index));
+  return new Map(unfinished.map((index) => [index, view.attempts.get(index)?.retryAt]));
 }
 
 /**
- * Those first that were refused least: while nobody is served one item is asked at a time, and it
- * must not always be the same.
+ * The items with the fewest throttled attempts come first: while nothing is served one item is tried
+ * at a time, and it must not always be the same.
  */
 function dueItems(
   retryTimes: RetryTimes,
-  { now, hold }: { readonly now: number; readonly hold: ShardLease },
+  { now, lease }: { readonly now: number; readonly lease: ShardLease },
 ): number[] {
-  const refused = (index: number): number => {
-    const { away, 'no room': noRoom } = hold.view.refusals.get(index) ?? NO_THROTTLES;
-    return away + noRoom;
+  const throttlesOf = (index: number): number => {
+    const { unavailable, capacity } = lease.view.throttles.get(index) ?? NO_THROTTLES;
+    return unavailable + capacity;
   };
   return [...retryTimes.keys()]
     .filter((index) => isDue(retryTimes.get(index), now))
-    .sort((one, other) => refused(one) - refused(other));
+    .sort((one, other) => throttlesOf(one) - throttlesOf(other));
 }
 
 interface PassState extends PassDependencies {
@@ -101,27 +116,30 @@ interface PassState extends PassDependencies {
   readonly retryTimes: RetryTimes;
 }
 
-async function startItems(due: readonly number[], { shard, hold, options, retryTimes }: PassState) {
-  const { pace, clock, telemetry } = options;
-  const broken = new AbortController();
-  const stop = AbortSignal.any([options.stop, hold.lost, broken.signal]);
-  const closesAt = performance.now() + options.jobDeadlineMs;
+async function runDueItems(
+  due: readonly number[],
+  { shard, lease, options, retryTimes }: PassState,
+): Promise<void> {
+  const { limiter, clock, telemetry } = options;
+  const writeFailed = new AbortController();
+  const stop = AbortSignal.any([options.stop, lease.lostSignal, writeFailed.signal]);
+  const deadlineAt = performance.now() + options.jobDeadlineMs;
   const isClosed = (): boolean =>
-    stop.aborted || pace.blockedMs() > 0 || performance.now() >= closesAt;
+    stop.aborted || limiter.pausedMs() > 0 || performance.now() >= deadlineAt;
   const traceparent = newTraceparent();
 
   const writes = createWriteBehind({
-    max: writesBehind(options.concurrency),
-    onFailure: (error) => broken.abort(error),
+    max: maxWritesBehind(options.concurrency),
+    onFailure: (error) => writeFailed.abort(error),
   });
 
-  async function keep(
+  async function record(
     entry: ReturnType<typeof decideItemRetry | typeof decideThrottledRetry>,
     startedAt: number,
-  ) {
-    await hold.append(entry);
+  ): Promise<void> {
+    await lease.append(entry);
     if (entry.type === 'attempt') retryTimes.set(entry.index, entry.retryAt);
-    if (entry.type === 'refused') {
+    if (entry.type === 'throttled') {
       telemetry.count('batchItemThrottled', 1, { 'error.type': entry.code });
     }
     if (entry.type !== 'result') return;
@@ -130,33 +148,33 @@ async function startItems(due: readonly number[], { shard, hold, options, retryT
     telemetry.record('batchItemDuration', (performance.now() - startedAt) / 1_000, { outcome });
   }
 
-  async function tryItem(index: number, ticket: ConcurrencyPermit): Promise<void> {
+  async function tryItem(index: number, permit: ConcurrencyPermit): Promise<void> {
     const startedAt = performance.now();
     const place = placeOf(shard, index);
     const outcome = shard.duplicates.has(index)
-      ? duplicate(place)
+      ? duplicateOutcome(place)
       : await runItem(shard.items[index], { ...options, place, stop, traceparent });
     if (outcome.kind === 'stopped') return;
-    const why = reportToLimiter(outcome, ticket);
-    const { attempts, refusals, allRefusals } = hold.view;
-    const tried = { place, index, attempts: attempts.get(index) };
+    const reason = reportToLimiter(outcome, permit);
+    const { attempts, throttles, totalThrottles } = lease.view;
+    const item = { place, index, attempts: attempts.get(index) };
     const entry =
-      outcome.kind === 'result' || why === undefined
-        ? decideItemRetry(outcome, { ...tried, now: clock.now() })
-        : decideThrottledRetry(outcome, { ...tried, why, refusals: refusals.get(index) });
-    if (entry.type === 'refused' && allRefusals >= MAX_THROTTLE_RECORDS) return;
-    await writes.add(keep(entry, startedAt));
+      outcome.kind === 'result' || reason === undefined
+        ? decideItemRetry(outcome, { ...item, now: clock.now() })
+        : decideThrottledRetry(outcome, { ...item, reason, throttles: throttles.get(index) });
+    if (entry.type === 'throttled' && totalThrottles >= MAX_THROTTLE_RECORDS) return;
+    await writes.add(record(entry, startedAt));
   }
 
   await slidingWindow(due, {
     width: options.concurrency,
     isClosed,
     async run(index) {
-      const ticket = await pace.enter(stop);
+      const permit = await limiter.acquire(stop);
       try {
-        if (ticket !== undefined && !isClosed()) await tryItem(index, ticket);
+        if (permit !== undefined && !isClosed()) await tryItem(index, permit);
       } finally {
-        ticket?.leave();
+        permit?.release();
       }
     },
   });
@@ -164,42 +182,42 @@ async function startItems(due: readonly number[], { shard, hold, options, retryT
 }
 
 /**
- * Answers that may be on their way to storage while the next items are asked. A crash repeats them,
- * so few lanes wait for each write: what is repeated is at most as much as they are. With many, half
- * as many again, for there a slow write would hold up a whole wave of answers.
+ * Results that may still be on their way to storage while the next items run. A crash repeats them.
+ * With low concurrency there are none, so at most the running items are repeated. With high
+ * concurrency half as many more, because a slow write would hold up all running items at once.
  */
-function writesBehind(concurrency: number): number {
-  return concurrency < MANY_LANES ? 0 : Math.floor(concurrency / 2);
+function maxWritesBehind(concurrency: number): number {
+  return concurrency < WRITE_BEHIND_CONCURRENCY ? 0 : Math.floor(concurrency / 2);
 }
 
-/** Tells the pace how a try went. Says why nobody is served, where it shows that. */
+/** Returns the reason if the attempt was throttled together with the attempts of other items. */
 function reportToLimiter(
   outcome: Exclude<ItemOutcome, { kind: 'stopped' }>,
-  ticket: ConcurrencyPermit,
+  permit: ConcurrencyPermit,
 ): ThrottleReason | undefined {
   if (outcome.kind === 'result') {
-    if (outcome.line.error === null) ticket.succeeded();
+    if (outcome.line.error === null) permit.succeeded();
     return undefined;
   }
-  const why = throttleReasonOf(outcome.code);
-  if (why === undefined) return undefined;
-  const refused = ticket.throttled(outcome.afterSeconds);
-  return why === 'no room' || refused === 'all' ? why : undefined;
+  const reason = throttleReasonOf(outcome.code);
+  if (reason === undefined) return undefined;
+  const scope = permit.throttled(outcome.retryAfterSeconds);
+  return reason === 'capacity' || scope === 'global' ? reason : undefined;
 }
 
 export function placeOf({ id, first, items }: Shard, index: number): ItemPlace {
   return { jobId: id, index: first + index, customId: customIdOf(items[index]) };
 }
 
-function duplicate(place: ItemPlace) {
+function duplicateOutcome(place: ItemPlace) {
   const line = failureLine(place, 'duplicate_custom_id', 'An earlier item has this custom_id');
   return { kind: 'result', line } as const;
 }
 
 /**
- * Runs the tasks with at most `width` at once and starts the next as soon as one ends, so that a
- * slow task holds up nobody. Takes no further task once `isClosed` says so. Rejects with the first
- * failure after all that was started has ended.
+ * Runs the tasks with at most `width` at once. The next task starts as soon as one ends, so a slow
+ * task holds up no other. Starts no further task once `isClosed` returns true. Rejects with the
+ * first failure after every started task has ended.
  */
 export async function slidingWindow<T>(
   tasks: Iterable<T>,
@@ -231,24 +249,24 @@ export async function slidingWindow<T>(
 }
 
 export interface WriteBehindOptions {
-  /** Writes that may be on their way while the work goes on. */
+  /** Writes that may be pending while work goes on. */
   readonly max: number;
-  /** Told of the first failure at once: what follows cannot be kept either. */
+  /** Called once, at the first failure: later writes would fail too. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Lets work go on while its last results are being written, up to a bound. */
+/** Lets work go on while its last results are written, up to a bound. */
 export interface WriteBehind {
   /** Resolves when the work may go on; never rejects. */
   add(write: Promise<void>): Promise<void>;
-  /** Resolves when everything is written; rejects with the first failure. */
+  /** Resolves when every write is done; rejects with the first failure. */
   settled(): Promise<void>;
 }
 
 export function createWriteBehind({ max, onFailure }: WriteBehindOptions): WriteBehind {
-  const open = new Set<Promise<void>>();
+  const pending = new Set<Promise<void>>();
   let failure: { readonly error: unknown } | undefined;
-  async function watch(write: Promise<void>): Promise<void> {
+  async function observe(write: Promise<void>): Promise<void> {
     try {
       await write;
     } catch (error) {
@@ -258,12 +276,12 @@ export function createWriteBehind({ max, onFailure }: WriteBehindOptions): Write
   }
   return {
     async add(write) {
-      const watched = watch(write).finally(() => open.delete(watched));
-      open.add(watched);
-      if (open.size > max) await watched;
+      const observed = observe(write).finally(() => pending.delete(observed));
+      pending.add(observed);
+      if (pending.size > max) await observed;
     },
     async settled() {
-      await Promise.all(open);
+      await Promise.all(pending);
       if (failure !== undefined) throw failure.error;
     },
   };

@@ -1,9 +1,10 @@
-import { splitLines } from '../model/jsonl.ts';
+import { readLines } from '../model/jsonl.ts';
+import { createTimeSlice } from '../model/time-slice.ts';
 import { blobPaths, shardOf } from './blob-paths.ts';
 import { createJournalReader } from './journal.ts';
-import type { BlobContainer, BlobProperties, ListedBlob } from '../../storage/blob-container.ts';
+import type { BlobContainer, BlobMetadata, ListedBlob } from '../../storage/blob-container.ts';
 
-/** How far a shard is, as it last said itself. */
+/** The state of a shard, as its journal's metadata last reported it. */
 export interface ShardState {
   readonly shard: number;
   readonly total: number;
@@ -12,24 +13,24 @@ export interface ShardState {
   readonly generation: number;
   /** Every item has its result. */
   readonly isDone: boolean;
-  /** A delivery works on it at this moment. */
-  readonly isHeld: boolean;
-  /** It was put back in good order, to go on later. */
-  readonly isLeft: boolean;
+  /** A delivery has its lease now. */
+  readonly isLeased: boolean;
+  /** Its last delivery released the lease and queued the shard again. */
+  readonly isReleased: boolean;
 }
 
 export type BatchOutcome = 'completed' | 'failed' | 'cancelled' | 'expired';
 
-/** How a batch ended. */
+/** The final state of a batch. */
 export interface FinalState {
   readonly outcome: BatchOutcome;
   readonly succeeded: number;
   readonly failed: number;
-  /** Milliseconds since the epoch. */
+  /** Epoch milliseconds. */
   readonly at: number;
 }
 
-/** Everything that one listing says about a batch. */
+/** The progress of a batch, read by one listing. */
 export interface BatchProgress {
   readonly plan:
     | {
@@ -44,23 +45,23 @@ export interface BatchProgress {
   readonly finals: ReadonlyMap<number, FinalState>;
 }
 
-export async function readProgress(area: BlobContainer, id: string): Promise<BatchProgress> {
+export async function readProgress(container: BlobContainer, id: string): Promise<BatchProgress> {
   let plan: BatchProgress['plan'];
   const shards: ShardState[] = [];
   const finals = new Map<number, FinalState>();
-  for await (const blob of area.list(`${id}/`)) {
+  for await (const blob of container.list(`${id}/`)) {
     const shard = shardOf(blob.name);
-    if (shard !== undefined) shards.push(shardState(shard, blob));
-    else if (blob.name === blobPaths.plan(id)) plan = planMetadata(blob.facts);
+    if (shard !== undefined) shards.push(toShardState(shard, blob));
+    else if (blob.name === blobPaths.plan(id)) plan = toPlanState(blob.metadata);
     else {
-      const final = readFinal(blob.facts);
-      if (final !== undefined) finals.set(numberIn(blob.facts, 'generation'), final);
+      const final = toFinalState(blob.metadata);
+      if (final !== undefined) finals.set(numberIn(blob.metadata, 'generation'), final);
     }
   }
   return { plan, shards, finals };
 }
 
-export function finalMetadata(final: FinalState, generation: number): BlobProperties {
+export function toFinalMetadata(final: FinalState, generation: number): BlobMetadata {
   return {
     outcome: final.outcome,
     succeeded: String(final.succeeded),
@@ -70,57 +71,57 @@ export function finalMetadata(final: FinalState, generation: number): BlobProper
   };
 }
 
-function shardState(shard: number, { facts, held }: ListedBlob): ShardState {
+function toShardState(shard: number, { metadata, isLeased }: ListedBlob): ShardState {
   return {
     shard,
-    total: numberIn(facts, 'total'),
-    done: numberIn(facts, 'done'),
-    failed: numberIn(facts, 'failed'),
-    generation: numberIn(facts, 'generation'),
-    isDone: facts['state'] === 'done',
-    isHeld: held,
-    isLeft: facts['state'] === 'left',
+    total: numberIn(metadata, 'total'),
+    done: numberIn(metadata, 'done'),
+    failed: numberIn(metadata, 'failed'),
+    generation: numberIn(metadata, 'generation'),
+    isDone: metadata['state'] === 'done',
+    isLeased,
+    isReleased: metadata['state'] === 'released',
   };
 }
 
-function planMetadata(facts: BlobProperties) {
+function toPlanState(metadata: BlobMetadata) {
   return {
-    total: numberIn(facts, 'total'),
-    shards: numberIn(facts, 'shards'),
-    errors: numberIn(facts, 'errors'),
-    at: numberIn(facts, 'at'),
+    total: numberIn(metadata, 'total'),
+    shards: numberIn(metadata, 'shards'),
+    errors: numberIn(metadata, 'errors'),
+    at: numberIn(metadata, 'at'),
   };
 }
 
 const OUTCOMES = ['completed', 'failed', 'cancelled', 'expired'] as const;
 
-function readFinal(facts: BlobProperties): FinalState | undefined {
-  const outcome = OUTCOMES.find((one) => one === facts['outcome']);
+function toFinalState(metadata: BlobMetadata): FinalState | undefined {
+  const outcome = OUTCOMES.find((one) => one === metadata['outcome']);
   if (outcome === undefined) return undefined;
   return {
     outcome,
-    succeeded: numberIn(facts, 'succeeded'),
-    failed: numberIn(facts, 'failed'),
-    at: numberIn(facts, 'at'),
+    succeeded: numberIn(metadata, 'succeeded'),
+    failed: numberIn(metadata, 'failed'),
+    at: numberIn(metadata, 'at'),
   };
 }
 
-function numberIn(facts: BlobProperties, name: string): number {
-  return Number(facts[name] ?? 0);
+function numberIn(metadata: BlobMetadata, name: string): number {
+  return Number(metadata[name] ?? 0);
 }
 
 export type ResultKind = 'succeeded' | 'failed';
 
 const MAX_ENTRY_BYTES = 67_108_864;
 
-/** The result lines of a batch, shard by shard, without holding more than the failures of one. */
+/** Streams the result lines of a batch; buffers only the failures of one shard. */
 export async function* readResults(
-  area: BlobContainer,
+  container: BlobContainer,
   { id, kind }: { readonly id: string; readonly kind: ResultKind },
 ): AsyncGenerator<string, void, void> {
-  for await (const { name } of area.list(`${id}/shard-`)) {
+  for await (const { name } of container.list(`${id}/shard-`)) {
     if (shardOf(name) === undefined) continue;
-    const chunks = await area.stream(name);
+    const chunks = await container.stream(name);
     if (chunks !== undefined) yield* readShard(chunks, kind);
   }
 }
@@ -130,15 +131,19 @@ async function* readShard(
   kind: ResultKind,
 ): AsyncGenerator<string, void, void> {
   const reader = createJournalReader();
-  // A failure stands only if nobody begins its item again further down.
+  // A failure is void if a later entry reopens the failed items.
   let failures: string[] = [];
-  for await (const { bytes } of splitLines(chunks, { maxLineBytes: MAX_ENTRY_BYTES })) {
-    const entry = reader.add(Buffer.from(bytes ?? []).toString('utf8'));
-    if (entry?.type === 'reopened') failures = [];
-    if (entry?.type !== 'result') continue;
-    const line = `${JSON.stringify(entry.line)}\n`;
-    if (entry.line.error !== null) failures.push(line);
-    else if (kind === 'succeeded') yield line;
+  const slice = createTimeSlice();
+  for await (const { lines } of readLines(chunks, { maxLineBytes: MAX_ENTRY_BYTES })) {
+    for (const { bytes } of lines) {
+      if (slice.isOver()) await slice.next();
+      const entry = reader.add(Buffer.from(bytes ?? []).toString('utf8'));
+      if (entry?.type === 'reopened') failures = [];
+      if (entry?.type !== 'result') continue;
+      const line = `${JSON.stringify(entry.line)}\n`;
+      if (entry.line.error !== null) failures.push(line);
+      else if (kind === 'succeeded') yield line;
+    }
   }
   if (kind === 'failed') yield* failures;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BatchRecord } from '../model/batch-record.ts';
 
-/** Where everything of a batch is. One listing of its folder shows how far it is. */
+/** Blob names of a batch. One listing of its folder shows its progress. */
 export const blobPaths = {
   record: (id: string) => `${id}/batch.json`,
   plan: (id: string) => `${id}/plan.json`,
@@ -20,7 +20,7 @@ export function shardOf(name: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** An entry in the list of an owner's batches; the newest sorts first. */
+/** The entry of a batch in its owner's list. The newest batch sorts first. */
 export function listEntry({
   id,
   createdAt,
@@ -38,7 +38,7 @@ export function idOfListEntry(name: string): string {
   return name.slice(name.lastIndexOf('/') + 15);
 }
 
-/** Owners can be addresses or people: storage need not know them. */
+/** Owner ids can contain personal data, so blob names contain a hash of them. */
 export function ownerHash(owner: string | null): string {
   return createHash('sha256')
     .update(owner ?? '')

@@ -4,80 +4,80 @@ import { parseJson } from '../../json.ts';
 
 const entrySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('job'), digest: z.string(), total: z.int(), createdAt: z.string() }),
-  /** A delivery is about to ask the model. */
+  /** A delivery is about to call the model. */
   z.object({ type: z.literal('opened') }),
-  /** That delivery let go of the job in good order, with items left. */
+  /** That delivery ended normally, with items left. */
   z.object({ type: z.literal('closed') }),
   z.object({ type: z.literal('result'), index: z.int(), line: resultLineSchema }),
-  /** A try that failed for now; not before `retryAt`, in milliseconds since the epoch, again. */
+  /** An attempt failed; the next one starts at `retryAt`, in epoch milliseconds, or later. */
   z.object({ type: z.literal('attempt'), index: z.int(), code: z.string(), retryAt: z.int() }),
-  /** A try that says nothing about the item: nobody was served. */
+  /** An attempt was throttled together with the attempts of other items. */
   z.object({
-    type: z.literal('refused'),
+    type: z.literal('throttled'),
     index: z.int(),
     code: z.string(),
-    why: z.enum(['no room', 'away']),
+    reason: z.enum(['capacity', 'unavailable']),
   }),
-  /** The platform gave the message up; it was put back because there had been progress. */
+  /** The platform moved the message to the poison queue, and it was requeued. */
   z.object({ type: z.literal('poisoned'), results: z.int() }),
-  /** The failed items begin again. */
+  /** The failed items are open again. */
   z.object({ type: z.literal('reopened'), generation: z.int() }),
 ]);
 
 /** One line of a journal. */
 export type JournalEntry = z.infer<typeof entrySchema>;
 
-/** Failed tries of one item. */
+/** Failed attempts at one item. */
 export interface Attempts {
   readonly count: number;
   readonly lastCode: string;
   readonly retryAt: number;
 }
 
-/** Tries of one item in which nobody was served, by the reason. */
+/** Throttled attempts at one item, by reason. */
 export interface ThrottleCounts {
-  readonly 'no room': number;
-  readonly away: number;
+  readonly capacity: number;
+  readonly unavailable: number;
 }
 
-export const NO_THROTTLES: ThrottleCounts = { 'no room': 0, away: 0 };
+export const NO_THROTTLES: ThrottleCounts = { capacity: 0, unavailable: 0 };
 
-/** What a journal says about its shard so far, to those who go on with it. No answers in it. */
+/** The state of a shard that its journal describes, without the results themselves. */
 export interface JournalView {
   readonly digest: string;
-  /** By the item's place in the shard. The first result of an item counts; there is no second. */
+  /** By the item's index in the shard. Only the first result of an item counts. */
   readonly results: ReadonlyMap<number, 'succeeded' | 'failed'>;
   readonly attempts: ReadonlyMap<number, Attempts>;
-  /** How often an item was refused together with everybody. */
-  readonly refusals: ReadonlyMap<number, ThrottleCounts>;
-  /** Of all items since the journal began. */
-  readonly allRefusals: number;
+  readonly throttles: ReadonlyMap<number, ThrottleCounts>;
+  /** Throttled attempts at all items since the journal began. */
+  readonly totalThrottles: number;
   readonly generation: number;
-  /** Deliveries in a row that ended without a word and without one new result. */
+  /** Deliveries in a row that ended without a `closed` entry and without a new result. */
   readonly crashes: number;
-  /** Times in a row that the platform gave its message up without one new result in between. */
-  readonly poisonings: number;
-  /** Lines that say nothing to us. They count as not written: at worst an item is asked again. */
-  readonly unreadable: number;
+  /** Times in a row that the message was poisoned, without a new result in between. */
+  readonly poisonCount: number;
+  /** Invalid lines. They count as not written: at worst an item is processed again. */
+  readonly invalidLines: number;
 }
 
 export interface JournalReader {
-  /** Takes the next line, and says whether it is the result of its item. */
+  /** Reads the next line. Returns its entry, unless it is a repeated result. */
   add(line: string): JournalEntry | undefined;
-  /** Takes an entry that was just written. */
-  take(entry: JournalEntry): void;
-  /** `undefined` while there was no first line: the shard was never begun. */
+  /** Applies an entry that was just written. */
+  apply(entry: JournalEntry): void;
+  /** Undefined if the journal has no first line: the shard was never opened. */
   view(): JournalView | undefined;
 }
 
-/** Reads a journal line by line and keeps what it means, not what it says. */
+/** Reads a journal line by line into its view. */
 export function createJournalReader(): JournalReader {
   const results = new Map<number, 'succeeded' | 'failed'>();
   const attempts = new Map<number, Attempts>();
-  const refusals = new Map<number, ThrottleCounts>();
+  const throttles = new Map<number, ThrottleCounts>();
   let digest: string | undefined;
-  const counts = { generation: 0, crashes: 0, poisonings: 0, unreadable: 0, allRefusals: 0 };
-  function take(entry: JournalEntry): boolean {
+  const counts = { generation: 0, crashes: 0, poisonCount: 0, invalidLines: 0, totalThrottles: 0 };
+  /** Returns false for a repeated result. */
+  function apply(entry: JournalEntry): boolean {
     switch (entry.type) {
       case 'job':
         digest ??= entry.digest;
@@ -89,26 +89,26 @@ export function createJournalReader(): JournalReader {
         counts.crashes = 0;
         return true;
       case 'poisoned':
-        counts.poisonings += 1;
+        counts.poisonCount += 1;
         return true;
       case 'reopened':
         counts.generation = entry.generation;
         counts.crashes = 0;
-        counts.poisonings = 0;
+        counts.poisonCount = 0;
         attempts.clear();
-        refusals.clear();
-        for (const [index, what] of results) if (what === 'failed') results.delete(index);
+        throttles.clear();
+        for (const [index, outcome] of results) if (outcome === 'failed') results.delete(index);
         return true;
       case 'attempt':
-        attempts.set(entry.index, nextAttempt(attempts.get(entry.index), entry));
+        attempts.set(entry.index, nextAttempts(attempts.get(entry.index), entry));
         return true;
-      case 'refused':
-        counts.allRefusals += 1;
-        refusals.set(entry.index, oneMore(refusals.get(entry.index), entry.why));
+      case 'throttled':
+        counts.totalThrottles += 1;
+        throttles.set(entry.index, increment(throttles.get(entry.index), entry.reason));
         return true;
       case 'result':
         counts.crashes = 0;
-        counts.poisonings = 0;
+        counts.poisonCount = 0;
         if (results.has(entry.index)) return false;
         results.set(entry.index, entry.line.error === null ? 'succeeded' : 'failed');
         return true;
@@ -118,25 +118,28 @@ export function createJournalReader(): JournalReader {
     add(line) {
       if (line === '') return undefined;
       const entry = entrySchema.safeParse(parseJson(line)).data;
-      if (entry !== undefined) return take(entry) ? entry : undefined;
-      counts.unreadable += 1;
+      if (entry !== undefined) return apply(entry) ? entry : undefined;
+      counts.invalidLines += 1;
       return undefined;
     },
-    take: (entry) => void take(entry),
+    apply: (entry) => void apply(entry),
     view() {
       if (digest === undefined) return undefined;
-      return { digest, results, attempts, refusals, ...counts };
+      return { digest, results, attempts, throttles, ...counts };
     },
   };
 }
 
-function nextAttempt(
-  before: Attempts | undefined,
+function nextAttempts(
+  previous: Attempts | undefined,
   { code, retryAt }: Extract<JournalEntry, { type: 'attempt' }>,
 ): Attempts {
-  return { count: (before?.count ?? 0) + 1, lastCode: code, retryAt };
+  return { count: (previous?.count ?? 0) + 1, lastCode: code, retryAt };
 }
 
-function oneMore(before: ThrottleCounts = NO_THROTTLES, why: keyof ThrottleCounts): ThrottleCounts {
-  return { ...before, [why]: before[why] + 1 };
+function increment(
+  counts: ThrottleCounts = NO_THROTTLES,
+  reason: keyof ThrottleCounts,
+): ThrottleCounts {
+  return { ...counts, [reason]: counts[reason] + 1 };
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import type { BlobContainer, BlobLease } from '../../storage/blob-container.ts';
+import type { BlobContainer, BlobLease, BlobMetadata } from '../../storage/blob-container.ts';
 import { createGroupCommit, type GroupCommit } from '../../storage/group-commit.ts';
 import {
   createJournalReader,
@@ -10,14 +10,15 @@ import {
 } from './journal.ts';
 import { blobPaths } from './blob-paths.ts';
 import type { ResultLine } from '../model/item.ts';
-import { splitLines } from '../model/jsonl.ts';
+import { readLines } from '../model/jsonl.ts';
+import { createTimeSlice } from '../model/time-slice.ts';
 
-/** A reader of the batch's state sees counts this old at most. */
-const COUNT_EVERY_MS = 1_000;
-/** An answer with everything around it; longer lines were never written. */
+/** Highest age of the counts that a reader of the batch sees while a shard runs. */
+const COUNTS_INTERVAL_MS = 1_000;
+/** Longer than any entry: a result with its response. */
 const MAX_ENTRY_BYTES = 67_108_864;
 
-/** Shared by the many, so that none of them makes its own. */
+/** One object for all counts of successes, because there are many. */
 const SUCCEEDED = { outcome: 'succeeded' } as const;
 
 export interface ShardRef {
@@ -28,56 +29,56 @@ export interface ShardRef {
   readonly generation: number;
 }
 
-/** The sole right to write one shard's journal, until released or lost. */
+/** The exclusive right to write the journal of one shard, until it is released or lost. */
 export interface ShardLease {
   readonly view: JournalView;
-  /** Aborts when the hold was lost: another delivery may write now, and we cannot. */
-  readonly lost: AbortSignal;
+  /** Aborts when the lease is lost: another delivery may write now, and this one cannot. */
+  readonly lostSignal: AbortSignal;
   /** Resolves when the entry is durable. */
   append(entry: JournalEntry): Promise<void>;
-  /** Tells the world that every item has its result. */
+  /** Marks the shard as done. */
   finish(): Promise<void>;
   release(): Promise<void>;
 }
 
 interface LeaseDependencies {
-  readonly area: BlobContainer;
+  readonly container: BlobContainer;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
-/** Takes hold of a shard, begins its journal if it is new, and reads what it holds. */
+/** Acquires the lease of a shard, begins its journal if it is new, and reads it. */
 export async function acquireShardLease(
   ref: ShardRef,
-  needs: LeaseDependencies,
+  dependencies: LeaseDependencies,
 ): Promise<ShardLease | 'busy'> {
   const name = blobPaths.journal(ref.id, ref.shard);
-  const held = await needs.area.hold(name);
-  if (held === 'busy') return 'busy';
+  const lease = await dependencies.container.acquireLease(name);
+  if (lease === 'busy') return 'busy';
   try {
-    return await openJournal(ref, { ...needs, held, name });
+    return await openJournal(ref, { ...dependencies, lease, name });
   } catch (error) {
-    await held.release();
+    await lease.release();
     throw error;
   }
 }
 
 interface JournalDependencies extends LeaseDependencies {
-  readonly held: BlobLease;
+  readonly lease: BlobLease;
   readonly name: string;
 }
 
-async function openJournal(ref: ShardRef, needs: JournalDependencies): Promise<ShardLease> {
-  const { held, clock, telemetry } = needs;
+async function openJournal(ref: ShardRef, dependencies: JournalDependencies): Promise<ShardLease> {
+  const { lease, clock, telemetry } = dependencies;
   const reader = createJournalReader();
-  const endsWhole = await readInto(reader, needs);
+  const endsWithLineFeed = await readJournal(reader, dependencies);
   const writer = createGroupCommit({
-    write: (lines, position) => held.append(lines, position),
-    position: held.bytes,
+    write: (lines, position) => lease.append(lines, position),
+    position: lease.bytes,
   });
-  if (!endsWhole) await writer.add('\n');
+  if (!endsWithLineFeed) await writer.add('\n');
   const write = (entry: JournalEntry) => writeEntry(entry, { writer, reader });
-  const counts = keepCounts(ref, { reader, held });
+  const counts = createCountsWriter(ref, { reader, lease });
   if (reader.view() === undefined) {
     const { digest, total } = ref;
     await write({ type: 'job', digest, total, createdAt: new Date(clock.now()).toISOString() });
@@ -87,15 +88,15 @@ async function openJournal(ref: ShardRef, needs: JournalDependencies): Promise<S
   if (view.generation < ref.generation) {
     await write({ type: 'reopened', generation: ref.generation });
   }
-  if (view.unreadable > 0) {
-    telemetry.error('batch journal has unreadable lines', { count: view.unreadable });
+  if (view.invalidLines > 0) {
+    telemetry.error('batch journal has invalid lines', { count: view.invalidLines });
   }
   await counts.write();
   return {
     get view() {
       return reader.view() ?? view;
     },
-    lost: held.lost,
+    lostSignal: lease.lostSignal,
     async append(entry) {
       await write(entry);
       if (entry.type !== 'result') return;
@@ -105,71 +106,77 @@ async function openJournal(ref: ShardRef, needs: JournalDependencies): Promise<S
     finish: () => counts.write(),
     async release() {
       await counts.stop();
-      await held.release();
+      await lease.release();
     },
   };
 }
 
-/** One for each result, while the batch runs: whoever wrote it, and whenever its batch ends. */
+/** Counts each result once, when it is durable. */
 function countResult(telemetry: Telemetry, { error }: ResultLine): void {
   if (error === null) telemetry.count('batchItems', 1, SUCCEEDED);
   else telemetry.count('batchItems', 1, { outcome: 'failed', 'error.type': error.code });
 }
 
-/** The entry counts once it is durable, not before. */
+/** The view includes the entry only once it is durable. */
 async function writeEntry(
   entry: JournalEntry,
   { writer, reader }: { readonly writer: GroupCommit; readonly reader: JournalReader },
 ): Promise<void> {
   await writer.add(`${JSON.stringify(entry)}\n`);
-  reader.take(entry);
+  reader.apply(entry);
 }
 
-/** Resolves to whether the last line is whole; a process may have ended within it. */
-async function readInto(
+/** Resolves to whether the last line is complete; a process may have crashed within a write. */
+async function readJournal(
   reader: JournalReader,
-  { area, name, held }: JournalDependencies,
+  { container, name, lease }: JournalDependencies,
 ): Promise<boolean> {
-  if (held.bytes === 0) return true;
-  const chunks = await area.stream(name, { start: 0, end: held.bytes });
-  let endsWhole = true;
-  async function* watched(): AsyncGenerator<Uint8Array> {
+  if (lease.bytes === 0) return true;
+  const chunks = await container.stream(name, { start: 0, end: lease.bytes });
+  let endsWithLineFeed = true;
+  async function* observed(): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks ?? []) {
-      if (chunk.byteLength > 0) endsWhole = chunk.at(-1) === 0x0a;
+      if (chunk.byteLength > 0) endsWithLineFeed = chunk.at(-1) === 0x0a;
       yield chunk;
     }
   }
-  for await (const { bytes } of splitLines(watched(), { maxLineBytes: MAX_ENTRY_BYTES })) {
-    reader.add(Buffer.from(bytes ?? []).toString('utf8'));
+  const slice = createTimeSlice();
+  for await (const { lines } of readLines(observed(), { maxLineBytes: MAX_ENTRY_BYTES })) {
+    for (const { bytes } of lines) {
+      if (slice.isOver()) await slice.next();
+      reader.add(Buffer.from(bytes ?? []).toString('utf8'));
+    }
   }
-  return endsWhole;
+  return endsWithLineFeed;
 }
 
-/** Keeps the counts beside the journal nearly up to date. They are a view: nothing depends on them
- *  but `done`, which is written once and at the end. */
-function keepCounts(
+/**
+ * Keeps the counts in the metadata of the journal up to date. They are informational, except for
+ * the state `done`, which is written once and last.
+ */
+function createCountsWriter(
   ref: ShardRef,
-  { reader, held }: { readonly reader: JournalReader; readonly held: BlobLease },
+  { reader, lease }: { readonly reader: JournalReader; readonly lease: BlobLease },
 ) {
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
-  function write(unfinished: 'open' | 'left' = 'open'): Promise<void> {
+  function write(unfinished: 'open' | 'released' = 'open'): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    const facts = metadataOf(reader, { ref, unfinished });
-    const next = writing.catch(() => undefined).then(() => held.note(facts));
+    const metadata = toShardMetadata(reader, { ref, unfinished });
+    const next = writing.catch(() => undefined).then(() => lease.setMetadata(metadata));
     writing = next;
     return next;
   }
   return {
     write,
     writeSoon() {
-      timer ??= setTimeout(() => void write().catch(() => undefined), COUNT_EVERY_MS);
+      timer ??= setTimeout(() => void write().catch(() => undefined), COUNTS_INTERVAL_MS);
     },
-    /** The last word of a hold: where it stands, and that it was let go in good order. */
+    /** Writes the final counts, and that the lease was released normally. */
     async stop() {
       const isDone = isComplete(reader, ref) && timer === undefined;
-      if (!isDone && !held.lost.aborted) void write('left').catch(() => undefined);
+      if (!isDone && !lease.lostSignal.aborted) void write('released').catch(() => undefined);
       clearTimeout(timer);
       await writing.catch(() => undefined);
     },
@@ -180,15 +187,15 @@ function isComplete(reader: JournalReader, { total }: ShardRef): boolean {
   return (reader.view()?.results.size ?? 0) >= total;
 }
 
-function metadataOf(
+function toShardMetadata(
   reader: JournalReader,
-  { ref, unfinished }: { readonly ref: ShardRef; readonly unfinished: 'open' | 'left' },
-) {
+  { ref, unfinished }: { readonly ref: ShardRef; readonly unfinished: 'open' | 'released' },
+): BlobMetadata {
   const results = [...(reader.view()?.results.values() ?? [])];
   return {
     total: String(ref.total),
     done: String(results.length),
-    failed: String(results.filter((what) => what === 'failed').length),
+    failed: String(results.filter((outcome) => outcome === 'failed').length),
     generation: String(reader.view()?.generation ?? 0),
     state: isComplete(reader, ref) ? 'done' : unfinished,
   };

@@ -65,6 +65,8 @@ export function mapStatus(response: RejectedResponse): UpstreamFailure {
 
 function isTooLong(status: number, body: UpstreamErrorBody): boolean {
   if (body.code === 'context_length_exceeded' || status === 413) return true;
+  // OpenAI's answer to a request above the whole limit of a minute, which no wait can help.
+  if (status === 429 && /^request too large/i.test(body.message)) return true;
   // Compatible servers send no code, only a message.
   return (
     status === 400 && /maximum context length|context window|context length/i.test(body.message)
@@ -171,7 +173,7 @@ export function readErrorBody(error: unknown): UpstreamErrorBody {
   if (!parsed.success) return EMPTY;
   const { code, type, param, message, innererror } = parsed.data;
   const hits = Object.entries(innererror.content_filter_result).filter(
-    ([name, verdict]) => /^[a-z_]{1,40}$/.test(name) && hitSchema.safeParse(verdict).success,
+    ([name, result]) => /^[a-z_]{1,40}$/.test(name) && hitSchema.safeParse(result).success,
   );
   return {
     code: innererror.code === 'ResponsibleAIPolicyViolation' ? 'content_filter' : code || type,

@@ -13,7 +13,7 @@ import {
 } from './storage-timeouts.ts';
 import { codeOf, dateOfFailure, isNotFound, statusOf } from './storage-errors.ts';
 
-/** Two blocks of this size are in memory at once while a stream is stored. */
+/** Two blocks of this size are in memory at once while a stream is uploaded. */
 const BLOCK_BYTES = 4_194_304;
 const TEXT_TYPE = 'application/x-ndjson';
 
@@ -21,63 +21,65 @@ export interface AzureBlobContainerOptions {
   readonly connection: StorageConnection;
   readonly container: string;
   readonly telemetry: Telemetry;
-  readonly patience?: StorageTimeouts;
-  /** How often a hold is renewed; storage lets go of it after 15 s. */
+  readonly timeouts?: StorageTimeouts;
+  /** How often a lease is renewed; it expires after 15 s. */
   readonly renewEveryMs?: number | undefined;
 }
 
 /**
- * A container of Azure Blob Storage. Holds are leases, and every write is conditional. Whatever goes
- * wrong on the way is thrown as `storage_unavailable`, or `config_unavailable` where storage refuses.
+ * A container of Azure Blob Storage. Every write is conditional.
+ * @throws ServiceError storage_unavailable, or config_unavailable where storage denies access
  */
 export function createAzureBlobContainer(options: AzureBlobContainerOptions): BlobContainer {
   const container = connect(options);
-  const { callMs } = options.patience ?? BACKGROUND_TIMEOUTS;
-  const watch = () => createStorageCallTimer(callMs);
-  const time = createServerClock();
-  /** One call with its whole answer, in time. Whatever the answer is, it tells the time. */
-  const ask = async <T>(call: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
-    const watching = watch();
+  const { callMs } = options.timeouts ?? BACKGROUND_TIMEOUTS;
+  const startTimer = () => createStorageCallTimer(callMs);
+  const serverClock = createServerClock();
+  /** Makes one call with a timeout. Error responses update the server clock too. */
+  const call = async <T>(send: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
+    const timer = startTimer();
     try {
-      const answer = await watching.answer(call(watching.signal));
-      time.hear(dateOf(answer));
-      return answer;
+      const response = await timer.call(send(timer.signal));
+      serverClock.observe(dateOf(response));
+      return response;
     } catch (error) {
-      time.hear(dateOfFailure(error));
+      serverClock.observe(dateOfFailure(error));
       throw error;
     }
   };
   return {
-    read: (name) => orAbsent(ask((abortSignal) => read(container, name, abortSignal))),
+    read: (name) => orUndefined(call((abortSignal) => read(container, name, abortSignal))),
     create: (name, blob) =>
-      write(container, name, { ...blob, conditions: { ifNoneMatch: '*' }, watch: watch() }),
+      write(container, name, { ...blob, conditions: { ifNoneMatch: '*' }, timer: startTimer() }),
     replace: (name, { version, ...blob }) =>
-      write(container, name, { ...blob, conditions: { ifMatch: version }, watch: watch() }),
-    async facts(name) {
+      write(container, name, { ...blob, conditions: { ifMatch: version }, timer: startTimer() }),
+    async properties(name) {
       const blob = container.getBlobClient(name);
-      const found = await orAbsent(ask((abortSignal) => blob.getProperties({ abortSignal })));
+      const found = await orUndefined(call((abortSignal) => blob.getProperties({ abortSignal })));
       if (found === undefined) return undefined;
-      return { facts: found.metadata ?? {}, bytes: found.contentLength ?? 0 };
+      return { metadata: found.metadata ?? {}, bytes: found.contentLength ?? 0 };
     },
-    list: (prefix) => list(container, prefix, watch()),
-    stream: (name, range) => stream(container, name, { range, watch: watch() }),
+    list: (prefix) => list(container, prefix, startTimer()),
+    stream: (name, range) => stream(container, name, { range, timer: startTimer() }),
     async remove(name) {
       const blob = container.getBlobClient(name);
-      return (await orAbsent(ask((abortSignal) => blob.delete({ abortSignal })))) !== undefined;
+      const removed = await orUndefined(call((abortSignal) => blob.delete({ abortSignal })));
+      return removed !== undefined;
     },
-    now: () => time.now(),
-    hold: (name) => acquireBlobLease(container.getAppendBlobClient(name), { ...options, ask }),
+    now: () => serverClock.now(),
+    acquireLease: (name) =>
+      acquireBlobLease(container.getAppendBlobClient(name), { ...options, call }),
     ping: async (signal) =>
-      void (await ask(() => container.getProperties({ abortSignal: signal }))),
+      void (await call(() => container.getProperties({ abortSignal: signal }))),
   };
 }
 
 function connect({
   connection,
   container,
-  patience = BACKGROUND_TIMEOUTS,
+  timeouts = BACKGROUND_TIMEOUTS,
 }: AzureBlobContainerOptions): ContainerClient {
-  const { retryOptions } = patience;
+  const { retryOptions } = timeouts;
   if (connection.kind === 'connectionString') {
     return new ContainerClient(connection.connectionString, container, { retryOptions });
   }
@@ -86,46 +88,43 @@ function connect({
 }
 
 async function read(container: ContainerClient, name: string, abortSignal: AbortSignal) {
-  const answer = await container
+  const response = await container
     .getBlobClient(name)
     .download(undefined, undefined, { abortSignal });
-  const chunks = await Array.fromAsync(bytesOf(answer.readableStreamBody));
+  const chunks = await Array.fromAsync(bytesOf(response.readableStreamBody));
   const text = Buffer.concat(chunks).toString('utf8');
-  return { text, version: answer.etag ?? '', date: answer.date };
+  return { text, version: response.etag ?? '', date: response.date };
 }
 
-type Conditions = { readonly ifNoneMatch: string } | { readonly ifMatch: string };
-
-interface Write extends NewBlob {
-  readonly conditions: Conditions;
-  readonly watch: StorageCallTimer;
+interface WriteRequest extends NewBlob {
+  readonly conditions: { readonly ifNoneMatch: string } | { readonly ifMatch: string };
+  readonly timer: StorageCallTimer;
 }
 
 async function write(
   container: ContainerClient,
   name: string,
-  { content, facts = {}, contentType = TEXT_TYPE, conditions, watch }: Write,
+  { content, metadata = {}, contentType = TEXT_TYPE, conditions, timer }: WriteRequest,
 ): Promise<boolean> {
   const blob = container.getBlockBlobClient(name);
   const options = {
     conditions,
-    metadata: { ...facts },
+    metadata: { ...metadata },
     blobHTTPHeaders: { blobContentType: contentType },
-    abortSignal: watch.signal,
+    abortSignal: timer.signal,
   };
-  const storing =
+  const upload =
     typeof content === 'string'
       ? blob.upload(content, Buffer.byteLength(content), options)
-      : blob.uploadStream(Readable.from(watch.taken(content)), BLOCK_BYTES, 2, options);
+      : blob.uploadStream(Readable.from(timer.upload(content)), BLOCK_BYTES, 2, options);
   try {
-    await watch.answer<unknown>(storing);
+    await timer.call<unknown>(upload);
     return true;
   } catch (error) {
     if (statusOf(error) === 412 || codeOf(error) === 'BlobAlreadyExists') return false;
-    // Whoever committed first threw the blocks of the others away.
-    const isOvertaken =
-      codeOf(error) === 'InvalidBlockList' || codeOf(error) === 'InvalidBlobOrBlock';
-    if (isOvertaken && (await watch.answer(blob.exists()))) return false;
+    // A commit discards the uncommitted blocks of every other writer of the blob.
+    const lostRace = codeOf(error) === 'InvalidBlockList' || codeOf(error) === 'InvalidBlobOrBlock';
+    if (lostRace && (await timer.call(blob.exists()))) return false;
     throw error;
   }
 }
@@ -133,15 +132,15 @@ async function write(
 async function* list(
   container: ContainerClient,
   prefix: string,
-  watch: StorageCallTimer,
+  timer: StorageCallTimer,
 ): AsyncGenerator<ListedBlob> {
-  const options = { prefix, includeMetadata: true, abortSignal: watch.signal };
-  for await (const item of watch.pieces(container.listBlobsFlat(options))) {
+  const options = { prefix, includeMetadata: true, abortSignal: timer.signal };
+  for await (const item of timer.download(container.listBlobsFlat(options))) {
     yield {
       name: item.name,
-      facts: item.metadata ?? {},
+      metadata: item.metadata ?? {},
       bytes: item.properties.contentLength ?? 0,
-      held: item.properties.leaseState === 'leased',
+      isLeased: item.properties.leaseState === 'leased',
     };
   }
 }
@@ -149,17 +148,17 @@ async function* list(
 async function stream(
   container: ContainerClient,
   name: string,
-  { range, watch }: { readonly range: ByteRange | undefined; readonly watch: StorageCallTimer },
+  { range, timer }: { readonly range: ByteRange | undefined; readonly timer: StorageCallTimer },
 ): Promise<AsyncIterable<Uint8Array> | undefined> {
   const count = range === undefined ? undefined : range.end - range.start;
-  if (count === 0) return empty();
-  const options = { abortSignal: watch.signal };
+  if (count === 0) return noBytes();
+  const options = { abortSignal: timer.signal };
   const opening = container.getBlobClient(name).download(range?.start ?? 0, count, options);
-  const answer = await orAbsent(watch.answer(opening));
-  return answer === undefined ? undefined : watch.pieces(bytesOf(answer.readableStreamBody));
+  const response = await orUndefined(timer.call(opening));
+  return response === undefined ? undefined : timer.download(bytesOf(response.readableStreamBody));
 }
 
-async function* empty(): AsyncGenerator<Uint8Array> {}
+async function* noBytes(): AsyncGenerator<Uint8Array> {}
 
 async function* bytesOf(body: NodeJS.ReadableStream | undefined): AsyncGenerator<Uint8Array> {
   for await (const chunk of body ?? []) {
@@ -167,14 +166,15 @@ async function* bytesOf(body: NodeJS.ReadableStream | undefined): AsyncGenerator
   }
 }
 
-function dateOf(answer: unknown): Date | undefined {
-  if (typeof answer !== 'object' || answer === null || !('date' in answer)) return undefined;
-  return answer.date instanceof Date ? answer.date : undefined;
+function dateOf(response: unknown): Date | undefined {
+  if (typeof response !== 'object' || response === null || !('date' in response)) return undefined;
+  return response.date instanceof Date ? response.date : undefined;
 }
 
-async function orAbsent<T>(work: Promise<T>): Promise<T | undefined> {
+/** Undefined if the blob does not exist. */
+async function orUndefined<T>(pending: Promise<T>): Promise<T | undefined> {
   try {
-    return await work;
+    return await pending;
   } catch (error) {
     if (isNotFound(error)) return undefined;
     throw error;

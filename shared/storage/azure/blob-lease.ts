@@ -7,42 +7,42 @@ import type { Telemetry } from '../../telemetry/telemetry.ts';
 const JOURNAL_TYPE = { blobHTTPHeaders: { blobContentType: 'application/x-ndjson' } } as const;
 
 interface BlobLeaseDependencies {
-  /** Makes a call that ends in time, and whose failure is one of ours. */
-  readonly ask: <T>(call: (abortSignal: AbortSignal) => Promise<T>) => Promise<T>;
+  /** Makes one storage call with a timeout; throws ServiceErrors. */
+  readonly call: <T>(send: (abortSignal: AbortSignal) => Promise<T>) => Promise<T>;
   readonly telemetry: Telemetry;
   readonly renewEveryMs?: number | undefined;
 }
 
-/** Takes the lease of a blob, which is the sole right to append to it, and keeps it. */
+/** Acquires the lease of a blob, which is the exclusive right to append to it, and renews it. */
 export async function acquireBlobLease(
   blob: AppendBlobClient,
-  { ask, telemetry, renewEveryMs }: BlobLeaseDependencies,
+  { call, telemetry, renewEveryMs }: BlobLeaseDependencies,
 ): Promise<BlobLease | 'busy'> {
   const client = blob.getBlobLeaseClient();
-  const askedAt = performance.now();
-  if ((await ask((abortSignal) => acquire(blob, { client, abortSignal }))) === 'busy')
-    return 'busy';
-  const lease = keepLease(client, {
-    askedAt,
+  const requestedAt = performance.now();
+  const acquired = await call((abortSignal) => acquire(blob, { client, abortSignal }));
+  if (acquired === 'busy') return 'busy';
+  const lease = renewLease(client, {
+    requestedAt,
     telemetry: telemetry.with({ blob: blob.name }),
     renewEveryMs,
   });
   const { leaseId } = lease;
   const conditions = { leaseId };
-  // What the lease client is asked last must not hold up the end of a job either.
-  const release = () => ask(() => lease.release()).catch(() => undefined);
+  // Releasing is best effort: it must not delay the end of a job.
+  const release = () => call(() => lease.release()).catch(() => undefined);
   try {
-    const { contentLength = 0 } = await ask((abortSignal) =>
+    const { contentLength = 0 } = await call((abortSignal) =>
       blob.getProperties({ conditions, abortSignal }),
     );
     return {
       bytes: contentLength,
-      lost: lease.lost,
+      lostSignal: lease.lost,
       append: (lines, position) =>
-        ask((abortSignal) => appendOnce(blob, { lines, position, leaseId, abortSignal })),
-      note: async (facts) =>
-        void (await ask((abortSignal) =>
-          blob.setMetadata({ ...facts }, { conditions, abortSignal }),
+        call((abortSignal) => appendOnce(blob, { lines, position, leaseId, abortSignal })),
+      setMetadata: async (metadata) =>
+        void (await call((abortSignal) =>
+          blob.setMetadata({ ...metadata }, { conditions, abortSignal }),
         )),
       release,
     };
@@ -52,29 +52,29 @@ export async function acquireBlobLease(
   }
 }
 
-interface Acquiring {
+interface AcquireOptions {
   readonly client: ReturnType<AppendBlobClient['getBlobLeaseClient']>;
   readonly abortSignal: AbortSignal;
 }
 
 async function acquire(
   blob: AppendBlobClient,
-  { client, abortSignal }: Acquiring,
-): Promise<'held' | 'busy'> {
+  { client, abortSignal }: AcquireOptions,
+): Promise<'acquired' | 'busy'> {
   try {
-    // A redelivery finds the blob. Only a new one pays for creating it.
-    if (await acquireExisting({ client, abortSignal })) return 'held';
+    // A redelivery finds the blob, so only a new one costs the request that creates it.
+    if (await acquireExisting({ client, abortSignal })) return 'acquired';
     await blob.createIfNotExists({ ...JOURNAL_TYPE, abortSignal });
     await client.acquireLease(LEASE_SECONDS, { abortSignal });
-    return 'held';
+    return 'acquired';
   } catch (error) {
-    // 412: another delivery created it just now and holds it already.
+    // 412: another delivery has just created the blob and has its lease.
     if (statusOf(error) === 409 || statusOf(error) === 412) return 'busy';
     throw error;
   }
 }
 
-async function acquireExisting({ client, abortSignal }: Acquiring): Promise<boolean> {
+async function acquireExisting({ client, abortSignal }: AcquireOptions): Promise<boolean> {
   try {
     await client.acquireLease(LEASE_SECONDS, { abortSignal });
     return true;
@@ -84,69 +84,69 @@ async function acquireExisting({ client, abortSignal }: Acquiring): Promise<bool
   }
 }
 
-/** The shortest lease that storage grants: after a crash the next delivery waits this long. */
+/** The shortest lease that Azure Storage grants: after a crash the next delivery waits this long. */
 export const LEASE_SECONDS = 15;
 /** Two renewals may fail before the lease ends. */
 const RENEW_EVERY_MS = 4_000;
 
 /** A lease that is renewed in the background. */
-export interface KeptLease {
+export interface RenewedLease {
   readonly leaseId: string;
-  /** Aborts when somebody else may have the lease. */
+  /** Aborts when another process may have the lease. */
   readonly lost: AbortSignal;
-  /** A lease that cannot be given back ends by itself, so a failure here harms nobody. */
+  /** Never rejects: a lease that cannot be released expires by itself. */
   release(): Promise<void>;
 }
 
-export interface KeptLeaseOptions {
-  /** When the lease was asked for, by the monotonic clock: it may have begun as early as that. */
-  readonly askedAt: number;
+export interface RenewalOptions {
+  /** Monotonic time in ms when the lease was requested: the earliest time it can have begun. */
+  readonly requestedAt: number;
   readonly telemetry: Telemetry;
   readonly renewEveryMs?: number | undefined;
 }
 
-/** What is needed of the lease client of the storage library. */
-export interface Lease {
+/** The part of the storage library's lease client that is used here. */
+export interface LeaseClient {
   readonly leaseId: string;
   renewLease(options: { readonly abortSignal: AbortSignal }): Promise<unknown>;
   releaseLease(): Promise<unknown>;
 }
 
-/** Renews a lease that was just acquired until it is released, or lost. */
-export function keepLease(lease: Lease, options: KeptLeaseOptions): KeptLease {
+/** Renews an acquired lease until it is released or lost. */
+export function renewLease(client: LeaseClient, options: RenewalOptions): RenewedLease {
   const { telemetry, renewEveryMs = RENEW_EVERY_MS } = options;
   const ended = new AbortController();
   const lost = new AbortController();
   let renewal: NodeJS.Timeout;
   let expiry: NodeJS.Timeout | undefined;
 
-  /** One after the other, so that a slow renewal is not overtaken by the next. */
-  function renewLater(): void {
+  /** Renewals run one after the other, so a slow one is not overtaken by the next. */
+  function scheduleRenewal(): void {
     renewal = setTimeout(() => void renew(), renewEveryMs);
   }
 
-  function heldSince(time: number): void {
+  function extendFrom(time: number): void {
     clearTimeout(expiry);
     const leftMs = time + LEASE_SECONDS * 1_000 - performance.now();
-    expiry = setTimeout(() => lose('no renewal came through in time'), leftMs);
+    expiry = setTimeout(() => lose('no renewal succeeded in time'), leftMs);
   }
 
   async function renew(): Promise<void> {
-    const askedAt = performance.now();
+    const requestedAt = performance.now();
     try {
-      await lease.renewLease({ abortSignal: ended.signal });
-      if (!ended.signal.aborted) heldSince(askedAt);
+      await client.renewLease({ abortSignal: ended.signal });
+      if (!ended.signal.aborted) extendFrom(requestedAt);
     } catch (error) {
       if (isRefusal(error)) lose(describeError(error));
     }
-    if (!ended.signal.aborted) renewLater();
+    if (!ended.signal.aborted) scheduleRenewal();
   }
 
   function lose(cause: string): void {
     if (ended.signal.aborted) return;
     end();
-    telemetry.warn('batch job hold lost', { cause });
-    lost.abort(new Error('The hold on the job was lost'));
+    telemetry.warn('shard lease lost', { cause });
+    lost.abort(new Error('The lease of the shard was lost'));
   }
 
   function end(): void {
@@ -155,39 +155,39 @@ export function keepLease(lease: Lease, options: KeptLeaseOptions): KeptLease {
     ended.abort();
   }
 
-  heldSince(options.askedAt);
-  renewLater();
+  extendFrom(options.requestedAt);
+  scheduleRenewal();
   return {
-    leaseId: lease.leaseId,
+    leaseId: client.leaseId,
     lost: lost.signal,
     async release() {
       end();
-      if (!lost.signal.aborted) await lease.releaseLease().catch(() => undefined);
+      if (!lost.signal.aborted) await client.releaseLease().catch(() => undefined);
     },
   };
 }
 
-/** Storage answered, and the answer is no. Everything else may pass. */
+/** Storage answered that the lease is gone; any other failure may be transient. */
 function isRefusal(error: unknown): boolean {
   return error instanceof RestError && [404, 409, 412].includes(error.statusCode ?? 0);
 }
 
-interface Append {
+interface AppendRequest {
   readonly lines: string;
-  /** Where the blob must end for the append to be made. */
+  /** The length that the blob must have before the append. */
   readonly position: number;
   readonly leaseId: string;
   readonly abortSignal: AbortSignal;
 }
 
 /**
- * Appends at a known position, so that the client's own retry after a lost answer cannot write
- * the same lines twice: the repeat is refused, and the length tells that the first one counted.
- * Nobody else can have written meanwhile, because the length is asked for under the lease.
+ * Appends at a known position, so a repeat after a lost response cannot write the lines twice: the
+ * repeat is refused, and the length shows that the first request succeeded. The length is read
+ * under the lease, so no other process can have written in between.
  */
 export async function appendOnce(
   blob: AppendBlobClient,
-  { lines, position, leaseId, abortSignal }: Append,
+  { lines, position, leaseId, abortSignal }: AppendRequest,
 ): Promise<void> {
   const length = Buffer.byteLength(lines);
   try {

@@ -12,13 +12,13 @@ export type StorageConnection =
       readonly credential: TokenCredential;
     };
 
-/** How long storage is asked before it counts as away. */
+/** How long a call to storage may take before storage counts as unavailable. */
 export interface StorageTimeouts {
-  /** Longest wait for one call with its repeats, or for one piece of a stream. */
+  /** Longest wait in ms for one call including its retries, or for one chunk of a stream. */
   readonly callMs: number;
   readonly retryOptions: {
     readonly maxTries: number;
-    /** Told to the server, which is why it alone ends no call: `callMs` does. */
+    /** Only a hint that is sent to the server; `callMs` is what ends a call. */
     readonly tryTimeoutInMs: number;
     readonly retryDelayInMs: number;
     readonly maxRetryDelayInMs: number;
@@ -26,8 +26,8 @@ export interface StorageTimeouts {
 }
 
 /**
- * Of work on the queue: giving up costs a delivery, and what was being asked is asked again. So it
- * waits four seconds for a storage that is busy; a hold lasts for fifteen.
+ * For queue processing, where a failed call costs a delivery and repeats the model calls in flight.
+ * The retries cover about 4 s of throttling; a lease lasts 15 s.
  */
 export const BACKGROUND_TIMEOUTS: StorageTimeouts = {
   callMs: 45_000,
@@ -40,10 +40,10 @@ export const BACKGROUND_TIMEOUTS: StorageTimeouts = {
 };
 
 const MAX_REQUEST_CALL_MS = 8_000;
-/** Creating a batch is the longest row of calls of one request. */
+/** Creating a batch makes the longest sequence of storage calls of any request. */
 const CALLS_IN_SERIES = 6;
 
-/** Of a request: somebody waits for it, and can ask again. */
+/** For HTTP requests, where a caller waits for the response and can retry. */
 export function requestTimeouts(answerDeadlineMs: number): StorageTimeouts {
   return {
     callMs: Math.min(MAX_REQUEST_CALL_MS, Math.ceil(answerDeadlineMs / CALLS_IN_SERIES)),
@@ -56,35 +56,35 @@ export function requestTimeouts(answerDeadlineMs: number): StorageTimeouts {
   };
 }
 
-/** Thrown in the place of an answer that did not come. */
+/** Storage did not respond in time. */
 class StorageTimeoutError extends Error {
-  readonly code = 'silent';
+  readonly code = 'timeout';
 
   constructor(callMs: number) {
-    super(`Storage did not answer within ${callMs} ms`);
+    super(`Storage did not respond within ${callMs} ms`);
     this.name = 'StorageTimeoutError';
   }
 }
 
 /**
- * Watches over one use of storage. The client library asks the server to be quick and waits for
- * ever when nobody is there; here the waiting ends, and what goes wrong becomes a failure of ours.
- * The time that callers take between two pieces does not count.
+ * Limits how long one use of storage may wait, because the client library waits for ever for a
+ * server that never responds. Failures are thrown as ServiceErrors. The time that the caller spends
+ * between two chunks does not count.
  */
 export interface StorageCallTimer {
-  /** Aborts when storage was silent for too long. To be handed to the client library. */
+  /** Aborts on a timeout. Pass it to the client library. */
   readonly signal: AbortSignal;
-  /** One call and its whole answer. */
-  answer<T>(call: Promise<T>): Promise<T>;
-  /** What storage sends piece by piece. */
-  pieces<T>(source: AsyncIterable<T>): AsyncGenerator<T, void, void>;
-  /** What storage takes piece by piece: it has the turn whenever it does not ask for the next. */
-  taken<T>(content: AsyncIterable<T>): AsyncGenerator<T, void, void>;
+  /** Waits for one call and its complete response. */
+  call<T>(pending: Promise<T>): Promise<T>;
+  /** Wraps a download; the timer runs only while storage produces a chunk. */
+  download<T>(source: AsyncIterable<T>): AsyncGenerator<T, void, void>;
+  /** Wraps an upload source; the timer runs only while storage consumes a chunk. */
+  upload<T>(content: AsyncIterable<T>): AsyncGenerator<T, void, void>;
 }
 
 export function createStorageCallTimer(callMs: number): StorageCallTimer {
-  const silent = new AbortController();
-  const { signal } = silent;
+  const timeout = new AbortController();
+  const { signal } = timeout;
   let timer: NodeJS.Timeout | undefined;
 
   function stop(): void {
@@ -92,13 +92,13 @@ export function createStorageCallTimer(callMs: number): StorageCallTimer {
   }
   function start(): void {
     stop();
-    timer = setTimeout(() => silent.abort(new StorageTimeoutError(callMs)), callMs);
+    timer = setTimeout(() => timeout.abort(new StorageTimeoutError(callMs)), callMs);
   }
 
-  async function answer<T>(call: Promise<T>): Promise<T> {
+  async function call<T>(pending: Promise<T>): Promise<T> {
     start();
     try {
-      return await raceAbort(call, signal);
+      return await raceAbort(pending, signal);
     } catch (error) {
       throw toStorageError(signal.aborted ? signal.reason : error);
     } finally {
@@ -108,29 +108,29 @@ export function createStorageCallTimer(callMs: number): StorageCallTimer {
 
   return {
     signal,
-    answer,
-    async *pieces(source) {
+    call,
+    async *download(source) {
       const iterator = source[Symbol.asyncIterator]();
       let isOpen = true;
       try {
         for (;;) {
           isOpen = false;
-          const { done, value } = await answer(iterator.next());
+          const { done, value } = await call(iterator.next());
           if (done === true) return;
           isOpen = true;
           yield value;
         }
       } finally {
-        // After a failure there is nothing to end, and a silent source would not hear of it.
+        // A source that failed has ended, and one that hangs would never return.
         if (isOpen) await iterator.return?.();
       }
     },
-    async *taken(content) {
+    async *upload(content) {
       stop();
       try {
-        for await (const piece of content) {
+        for await (const chunk of content) {
           start();
-          yield piece;
+          yield chunk;
           stop();
         }
         start();
@@ -143,29 +143,30 @@ export function createStorageCallTimer(callMs: number): StorageCallTimer {
 }
 
 /**
- * The time of a storage, as its answers tell it. Instances whose own clocks differ, or are set, agree
- * on it: between two answers it goes on by the clock that nobody sets.
+ * The time of the storage server, estimated from the dates of its responses. Instances whose own
+ * clocks differ agree on it: between two responses it advances by the monotonic clock.
  */
 export interface ServerClock {
-  /** Takes the date of an answer that has just come. */
-  hear(date: Date | undefined): void;
-  /** Milliseconds since the epoch; undefined before the first answer. */
+  /** Records the date of a response that has just arrived. */
+  observe(date: Date | undefined): void;
+  /** Epoch milliseconds; undefined before the first response. */
   now(): number | undefined;
 }
 
-/** A date has no fractions of a second, and its answer was on the way for a while. */
+/** A response date has whole seconds, and the response travels for a while. */
 const MAX_RESPONSE_DELAY_MS = 2_000;
 
 export function createServerClock(monotonic = () => performance.now()): ServerClock {
-  let ahead: number | undefined;
+  let offset: number | undefined;
   return {
-    hear(date) {
+    observe(date) {
       if (date === undefined || Number.isNaN(date.getTime())) return;
-      const heard = date.getTime() - monotonic();
-      // Told late but never early, the latest is the nearest; much less is another time.
-      if (ahead === undefined || heard > ahead || heard < ahead - MAX_RESPONSE_DELAY_MS)
-        ahead = heard;
+      const observed = date.getTime() - monotonic();
+      // Responses arrive late, never early: keep the largest offset. A much smaller one means that
+      // the server clock was set back.
+      if (offset === undefined || observed > offset || observed < offset - MAX_RESPONSE_DELAY_MS)
+        offset = observed;
     },
-    now: () => (ahead === undefined ? undefined : Math.round(ahead + monotonic())),
+    now: () => (offset === undefined ? undefined : Math.round(offset + monotonic())),
   };
 }

@@ -1,7 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { AwayError } from '../../../dev/batch/batch-service.ts';
+import { UnavailableError } from '../../../dev/batch/batch-service.ts';
 import { createHttpService } from '../../../dev/batch/http-service.ts';
 import { CliError } from '../../../dev/cli-error.ts';
 
@@ -56,9 +56,9 @@ describe('batches by HTTP', () => {
   it('tell how many items failed', async () => {
     const { url } = await startApp(200, BATCH);
 
-    const progress = await createHttpService({ url }).look('batch_1');
+    const progress = await createHttpService({ url }).progress('batch_1');
 
-    expect(progress).toMatchObject({ begun: true, done: 5, failed: 2, ended: false });
+    expect(progress).toMatchObject({ started: true, done: 5, failed: 2, ended: false });
   });
 
   it.each([
@@ -69,19 +69,19 @@ describe('batches by HTTP', () => {
   ])('tell by %i whether to ask again: %s', async (status, isAway) => {
     const { url } = await startApp(status, { error: { message: 'No' } });
 
-    const looking = createHttpService({ url }).look('batch_1');
+    const looking = createHttpService({ url }).progress('batch_1');
 
     const failure = await looking.catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(CliError);
-    expect(failure instanceof AwayError).toBe(isAway);
-    if (isAway) expect(failure).toMatchObject({ what: `answer ${status}`, retryAfterSeconds: 7 });
+    expect(failure instanceof UnavailableError).toBe(isAway);
+    if (isAway) expect(failure).toMatchObject({ what: `status ${status}`, retryAfterSeconds: 7 });
   });
 
   it('name the app that is not there', async () => {
-    const looking = createHttpService({ url: 'http://127.0.0.1:1' }).look('batch_1');
+    const looking = createHttpService({ url: 'http://127.0.0.1:1' }).progress('batch_1');
 
     await expect(looking).rejects.toThrow('Cannot reach the app at http://127.0.0.1:1');
-    await expect(looking).rejects.toThrow(AwayError);
+    await expect(looking).rejects.toThrow(UnavailableError);
   });
 
   it.each([
@@ -101,9 +101,9 @@ describe('batches by HTTP', () => {
     await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
     const { port } = app.address() as AddressInfo;
 
-    const looking = createHttpService({ url: `http://127.0.0.1:${port}` }).look('batch_1');
+    const looking = createHttpService({ url: `http://127.0.0.1:${port}` }).progress('batch_1');
 
-    await expect(looking).rejects.toThrow(AwayError);
+    await expect(looking).rejects.toThrow(UnavailableError);
   });
 
   it('are read again where the results were cut off', async () => {
@@ -120,6 +120,6 @@ describe('batches by HTTP', () => {
     const { port } = app.address() as AddressInfo;
     const service = createHttpService({ url: `http://127.0.0.1:${port}` });
 
-    await expect(Array.fromAsync(service.results('batch_1'))).rejects.toThrow(AwayError);
+    await expect(Array.fromAsync(service.results('batch_1'))).rejects.toThrow(UnavailableError);
   });
 });

@@ -72,7 +72,7 @@ describe('npm run batch that is interrupted', () => {
     onTestFinished(() => storage.stop());
     const env = { AzureWebJobsStorage: storage.connectionString };
     const run = runScript(SCRIPT, { args: [input, '--job', 'mine'], env });
-    await run.waitFor(/waiting \d+ s for the app to begin: is it running\?/);
+    await run.waitFor(/waiting \d+ s for the app to start the batch: is it running\?/);
 
     run.child.kill('SIGINT');
 

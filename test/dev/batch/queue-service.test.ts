@@ -20,7 +20,7 @@ describe('batches by the queue of a real storage', () => {
   it('become a message that points to the items, and results', async () => {
     const service = createQueueService(environment.connectionString);
     await service.submit('job', LINES);
-    const untaken = await service.look('job');
+    const untaken = await service.progress('job');
     const { processor } = storageProcessor(environment);
 
     for (let taken = 1; taken > 0;) {
@@ -32,9 +32,9 @@ describe('batches by the queue of a real storage', () => {
     }
 
     const results = await Array.fromAsync(service.results('job'));
-    expect(untaken).toEqual({ begun: false, done: 0, failed: 0, ended: false });
-    expect(await service.look('job')).toEqual({
-      begun: true,
+    expect(untaken).toEqual({ started: false, done: 0, failed: 0, ended: false });
+    expect(await service.progress('job')).toEqual({
+      started: true,
       done: 2,
       failed: 1,
       ended: true,

@@ -6,7 +6,7 @@ function rateOf(doneInSecond: (second: number) => number, seconds: number): numb
   const rate = createRecentRate();
   let last: number | undefined;
   for (let second = 0; second <= seconds; second += 1) {
-    last = rate.note(doneInSecond(second), second * 1_000);
+    last = rate.update(doneInSecond(second), second * 1_000);
   }
   return last;
 }

@@ -1,33 +1,33 @@
 import { describe, expect, it } from 'vitest';
 import {
-  AwayError,
+  UnavailableError,
   type BatchProgress,
   type BatchService,
 } from '../../../dev/batch/batch-service.ts';
 import {
   waitForResults,
-  type Look,
+  type ProgressUpdate,
   type WaitOptions,
 } from '../../../dev/batch/wait-for-results.ts';
 import { successLine, type ResultLine } from '../../../shared/batch/model/item.ts';
 
 const ITEMS = [{ line: 1, customId: 'a', item: { custom_id: 'a', body: {} } }];
-const WAITING: BatchProgress = { begun: false, done: 0, failed: 0, ended: false };
-const RUNNING: BatchProgress = { ...WAITING, begun: true };
+const WAITING: BatchProgress = { started: false, done: 0, failed: 0, ended: false };
+const RUNNING: BatchProgress = { ...WAITING, started: true };
 const ENDED: BatchProgress = { ...RUNNING, done: 1, ended: true };
-const AWAY = new AwayError('Cannot reach the app');
+const AWAY = new UnavailableError('Cannot reach the app');
 
 /** What is noted while the looks follow each other ten seconds apart. */
 async function notesOf(
   seen: readonly (BatchProgress | Error)[],
   { results = theResult, ...rest }: Partial<WaitOptions> & Partial<BatchService> = {},
 ): Promise<(string | undefined)[]> {
-  const looks: Look[] = [];
+  const looks: ProgressUpdate[] = [];
   const left = [...seen];
   let nowMs = 0;
   const service: BatchService = {
     submit: async (jobId) => jobId,
-    async look() {
+    async progress() {
       nowMs += 10_000;
       const next = left.shift() ?? ENDED;
       if (next instanceof Error) throw next;
@@ -40,7 +40,7 @@ async function notesOf(
     service,
     signal: new AbortController().signal,
     onSubmitted: () => undefined,
-    onLook: (look) => void looks.push(look),
+    onProgress: (look) => void looks.push(look),
     pollMs: 1,
     now: () => nowMs,
     ...rest,
@@ -57,8 +57,8 @@ describe('waiting for results', () => {
     const notes = await notesOf([WAITING, WAITING, RUNNING]);
 
     expect(notes).toEqual([
-      'waiting 10 s for the app to begin: is it running?',
-      'waiting 20 s for the app to begin: is it running?',
+      'waiting 10 s for the app to start the batch: is it running?',
+      'waiting 20 s for the app to start the batch: is it running?',
       undefined,
       'fetching the results',
       undefined,
@@ -117,7 +117,7 @@ describe('waiting for results', () => {
     const interrupt = new AbortController();
     const service: BatchService = {
       submit: async (jobId) => jobId,
-      look: () => new Promise(() => interrupt.abort()),
+      progress: () => new Promise(() => interrupt.abort()),
       async *results() {},
     };
 
@@ -126,7 +126,7 @@ describe('waiting for results', () => {
       service,
       signal: interrupt.signal,
       onSubmitted: () => undefined,
-      onLook: () => undefined,
+      onProgress: () => undefined,
     });
 
     await expect(waiting).rejects.toThrow(/abort/i);

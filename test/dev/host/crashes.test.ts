@@ -90,10 +90,10 @@ describe('a worker that ends', () => {
       timings: { restartIntervalMs: 500, giveUpResetMs: 200 },
     });
     await host.get('/exit');
-    const waiting = host.get('/exit');
+    const reset = expect(host.get('/exit')).rejects.toThrow('fetch failed');
 
     expect((await host.failed).message).toContain('cannot be loaded');
-    await expect(waiting).rejects.toThrow('fetch failed');
+    await reset;
   });
 
   it('is not counted with crashes of long ago', async () => {
@@ -110,12 +110,11 @@ describe('a worker that ends', () => {
   it('with exit code 0 is never replaced: everything hangs, and the log says so', async () => {
     const host = await startFixture('streaming');
 
-    const [inFlight, later] = ['/exit/0', '/echo'].map((path) =>
-      host.get(path, { signal: AbortSignal.timeout(700) }),
+    const timeouts = ['/exit/0', '/echo'].map((path) =>
+      expect(host.get(path, { signal: AbortSignal.timeout(700) })).rejects.toThrow('timeout'),
     );
 
-    await expect(inFlight).rejects.toThrow('timeout');
-    await expect(later).rejects.toThrow('timeout');
+    await Promise.all(timeouts);
     expect((await host.logged('exit code 0')).level).toBe('critical');
     expect(host.workerPid()).toBeUndefined();
   });

@@ -141,6 +141,27 @@ describe('properties of a message', () => {
   });
 });
 
+describe('the properties of a message that is nested deeply', () => {
+  const nested = (levels: number): string => '{"a":'.repeat(levels) + '1' + '}'.repeat(levels);
+
+  it('are merged up to 64 levels, braces in texts not counted', () => {
+    const metadata = {};
+    const text = `{"b":"{[\\"{","a":${nested(63)}}`;
+
+    mergeObject(metadata, { names: new Map(), text });
+
+    expect(Object.keys(metadata)).toEqual(['b', 'a']);
+  });
+
+  it.each([65, 6_000, 100_000])('are none beyond that: %s levels', (levels) => {
+    const metadata = {};
+
+    mergeObject(metadata, { names: new Map(), text: nested(levels) });
+
+    expect(metadata).toEqual({});
+  });
+});
+
 describe('the restart of a crashed worker', () => {
   it('follows the constants of the real host', () => {
     const policy = createRestartPolicy(REAL_TIMINGS);

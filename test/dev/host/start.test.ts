@@ -71,7 +71,7 @@ describe('a host that cannot start', () => {
   ])('says so in one clear line when %s', async (_, files, reason) => {
     const failure = await start(files).catch((error: unknown) => error);
 
-    expect(failure).toMatchObject({ name: 'PlainFailure' });
+    expect(failure).toMatchObject({ name: 'CliError' });
     expect(String(failure)).toContain(reason);
   });
 
@@ -102,7 +102,7 @@ describe('a host that cannot start', () => {
     const children = descendantsOf(process.pid).filter((pid) => commandOf(pid).includes('worker'));
 
     expect(failure).toMatchObject({
-      name: 'PlainFailure',
+      name: 'CliError',
       code: 'EADDRINUSE',
       message: `Cannot start as port ${port} must be free: another process uses it`,
     });

@@ -18,10 +18,12 @@ export interface BreakingProxy extends AsyncDisposable {
 /** Stands in front of the app and spoils its answers as it is told. */
 export async function startBreakingProxy(target: string, spoil: Break): Promise<BreakingProxy> {
   const server = createServer((request, response) => {
-    void pass(target, request).then((answer) => {
+    function forward(answer: PassingAnswer): void {
       spoil(request, answer);
       response.writeHead(answer.status, answer.headers).end(answer.body);
-    });
+    }
+    // A client that disconnects, or an app that has stopped: the test sees a broken connection.
+    void pass(target, request).then(forward, () => response.destroy());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -74,7 +74,7 @@ export async function startLastingEnvironment(
       };
     },
     async breakHolds() {
-      for await (const { name, held } of storage.results.list('')) {
+      for await (const { name, isLeased: held } of storage.results.list('')) {
         if (!held || shardOf(name) === undefined) continue;
         await storage.container.getBlobClient(name).getBlobLeaseClient().breakLease(0);
       }

@@ -16,7 +16,7 @@ export function postChat(
 export async function eventually(
   what: string,
   isTrue: () => boolean | Promise<boolean>,
-  withinMs = 15_000,
+  withinMs = 30_000,
 ): Promise<void> {
   const giveUpAt = performance.now() + withinMs;
   while (!(await isTrue())) {

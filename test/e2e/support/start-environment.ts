@@ -13,6 +13,7 @@ import { PROJECT_ROOT } from '../../../dev/project-root.ts';
 export interface WorldOptions {
   /** The model that the app asks for: its name is the development model's script. */
   readonly model?: string;
+  /** With `AzureWebJobsStorage` no emulator is started: the tests of a file may share theirs. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly tokenDelayMs?: number;
   readonly timings?: HostOptions['timings'];
@@ -33,31 +34,39 @@ export interface TestEnvironment {
   stop(): Promise<void>;
 }
 
+/** Polls an empty queue more often than host.json says, so that tests do not wait for it. */
+const FAST_POLLING = {
+  AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.2',
+};
+
 export async function startEnvironment(options: WorldOptions = {}): Promise<TestEnvironment> {
   const root = PROJECT_ROOT;
   if (!(await isBuildFresh({ root, outDir: join(root, 'dist') }))) await build({ root });
-  const [azurite, model] = await Promise.all([
-    startAzurite(),
+  const [storage, model] = await Promise.all([
+    useStorage(options.settings?.['AzureWebJobsStorage']),
     startDevelopmentModel({ tokenDelayMs: options.tokenDelayMs ?? 1, scale: 0.02 }),
   ]);
-  await prepareStorage(azurite.connectionString);
   const log: string[] = [];
   const host = await startHost({
     appRoot: options.appRoot ?? root,
     port: 0,
     environment: {
-      AzureWebJobsStorage: azurite.connectionString,
+      AzureWebJobsStorage: storage.connectionString,
+      ...FAST_POLLING,
       OPENAI_BASE_URL: model.url,
       OPENAI_API_KEY: 'development',
       OPENAI_MODEL: options.model ?? 'development-model',
       // Tests are one caller that asks a lot, and count the calls to the model.
       AGENT__LIMITS__REQUESTS_PER_MINUTE: '0',
       AGENT__LIMITS__TOKENS_PER_MINUTE: '0',
+      AGENT__LIMITS__MAX_OPEN_CALLS_PER_CALLER: '0',
+      AGENT__LIMITS__MAX_OPEN_CALLS: '10000',
       AGENT__CACHE__TTL_SECONDS: '0',
       ...options.settings,
     },
     log: (line) => log.push(`${line.level} ${line.message}`),
-    ...(options.timings === undefined ? {} : { timings: options.timings }),
+    // A client that disconnected may keep a connection open that it never used again.
+    timings: { httpDrainMs: 500, ...options.timings },
     ...(options.enableAuth === undefined ? {} : { enableAuth: options.enableAuth }),
     ...(options.keys === undefined ? {} : { keys: options.keys }),
   });
@@ -65,11 +74,23 @@ export async function startEnvironment(options: WorldOptions = {}): Promise<Test
     url: host.url,
     host,
     model,
-    connectionString: azurite.connectionString,
+    connectionString: storage.connectionString,
     log,
     async stop() {
       await host.stop();
-      await Promise.all([model.stop(), azurite.stop()]);
+      await Promise.all([model.stop(), storage.stop()]);
     },
   };
+}
+
+interface Storage {
+  readonly connectionString: string;
+  stop(): Promise<void>;
+}
+
+async function useStorage(shared: string | undefined): Promise<Storage> {
+  if (shared !== undefined) return { connectionString: shared, stop: async () => undefined };
+  const azurite = await startAzurite();
+  await prepareStorage(azurite.connectionString);
+  return { connectionString: azurite.connectionString, stop: () => azurite.stop() };
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 const hook = z.strictObject({ run: z.string(), continueOnError: z.literal(false).optional() });
 
-/** The part of azd's format that we use, and nothing else: a name that is misspelt is an error. */
+/** The part of azd's format that the project uses; any other key is an error. */
 const schema = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
   metadata: z.strictObject({ template: z.string() }),

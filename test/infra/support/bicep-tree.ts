@@ -10,7 +10,7 @@ export interface BicepFile {
 
 export type ParseBicep = (path: string, text: string) => BicepFile;
 
-/** Loads the grammar once; the parser it gives is cheap. */
+/** Loads the grammar. */
 export async function createBicepParser(): Promise<ParseBicep> {
   await Parser.init();
   const wasm = createRequire(import.meta.url).resolve('tree-sitter-bicep/tree-sitter-bicep.wasm');
@@ -47,7 +47,7 @@ export interface Property {
   readonly name: string;
   readonly value: Node;
   readonly node: Node;
-  /** The diagnostic that a comment above it switches off. */
+  /** Whether a comment above it disables a diagnostic. */
   readonly suppressed: boolean;
 }
 
@@ -87,7 +87,7 @@ export function bodyOf(node: Node): Node | undefined {
   return undefined;
 }
 
-/** A `resource`, `module`, `param`, `var` or `output`, by what its keyword made of it. */
+/** A declaration of a resource, module, parameter, variable or output. */
 export interface Declaration {
   readonly name: string;
   readonly node: Node;

@@ -9,7 +9,7 @@ export interface Alert {
   readonly query?: string;
 }
 
-/** Every alert of the templates: the rows of the list, and the ones that stand alone. */
+/** Every alert of the templates: the rows of the list, and the resources outside it. */
 export function alertsOf(files: readonly BicepFile[]): Alert[] {
   const rows = files
     .flatMap((file) => rowsOf(file, 'rules'))
@@ -35,7 +35,7 @@ function queryOf(expression: string): string {
   return /queries\/([a-z0-9-]+)\.kql/.exec(expression)?.[1] ?? '';
 }
 
-/** Alerts without a page, pages without an alert, queries that nothing uses. */
+/** Alerts without a runbook, runbooks without an alert, unused queries. */
 export function checkRunbooks(alerts: readonly Alert[], pages: readonly string[]): string[] {
   const wanted = new Set(alerts.map(({ runbook }) => runbook));
   const there = new Set(pages.map((page) => basename(page, '.md')));
@@ -45,7 +45,7 @@ export function checkRunbooks(alerts: readonly Alert[], pages: readonly string[]
   ];
 }
 
-/** What a query waits for: names of metrics, messages of log lines, and codes of errors. */
+/** What a query searches for: metric names, log messages and error codes. */
 export interface Signals {
   readonly metrics: readonly string[];
   readonly codes: readonly string[];
@@ -62,7 +62,7 @@ export function signalsOf(query: string): Signals {
   return { metrics: names.filter((name) => name.includes('.')), messages, codes };
 }
 
-/** Log messages that no line of the product writes. */
+/** Log messages that the product does not write. */
 export function unknownMessages(signals: Signals): string[] {
   const sources = globSync('shared/**/*.ts').map((path) => readFileSync(path, 'utf8'));
   return signals.messages.filter((text) => !sources.some((source) => source.includes(`'${text}'`)));

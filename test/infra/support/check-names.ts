@@ -21,7 +21,7 @@ const BUILT_IN = new Set(
 
 const KINDS = ['parameter', 'variable', 'resource', 'module', 'output'] as const;
 
-/** Names that nobody declared, and parameters and variables that nobody uses. */
+/** Undeclared names, and unused parameters and variables. */
 export function checkNames(file: BicepFile): string[] {
   const declared = new Set(
     KINDS.flatMap((kind) => declarations(file, kind)).map(({ name }) => name),
@@ -38,7 +38,7 @@ export function checkNames(file: BicepFile): string[] {
   return [...unknown, ...idle];
 }
 
-/** Where an identifier is used, not where it is given as a name. */
+/** Whether an identifier is used, rather than declared. */
 function isReference(node: Node): boolean {
   const parent = node.parent;
   if (parent === null) return false;
@@ -55,7 +55,7 @@ function isIn(node: Node, type: string): boolean {
   return node.parent === null ? false : isIn(node.parent, type);
 }
 
-/** What the loops and lambdas around a node call their values. */
+/** The names that the loops and lambdas around a node declare. */
 function localNames(node: Node): Set<string> {
   const names = new Set<string>();
   for (let outer = node.parent; outer !== null; outer = outer.parent) {
@@ -69,7 +69,7 @@ function localNames(node: Node): Set<string> {
   return names;
 }
 
-/** Parameters that a module wants and does not get, or gets and does not know; outputs it has not. */
+/** Missing and unknown parameters of modules, and outputs that do not exist. */
 export function checkModules(file: BicepFile, modules: readonly BicepFile[]): string[] {
   return declarations(file, 'module').flatMap(({ name, node }) => {
     const path = plainText(childrenOf(node).find(({ type }) => type === 'string')) ?? '';
@@ -97,7 +97,7 @@ function checkParameters(
   ];
 }
 
-/** Name and type come first; what stands after them is the default. */
+/** A default follows name and type. */
 export function hasDefault(parameter: Node): boolean {
   return childrenOf(parameter).length > 2;
 }

@@ -15,7 +15,7 @@ import type { ObjectShape, Shape } from './shape.ts';
 
 export type Shapes = Readonly<Record<string, ObjectShape>>;
 
-/** What Bicep itself reads of every resource. */
+/** Properties that every resource may have. */
 const OF_THE_LANGUAGE = new Set(['parent', 'scope', 'dependsOn']);
 
 /** Syntax errors, unknown types and API versions, unknown or missing properties, wrong kinds and values. */
@@ -99,7 +99,7 @@ function checkChoice({ file, node }: Place, choices: readonly string[]): string[
   return [`${at(file, node)} ${node.text} is none of ${choices.join(', ')}`];
 }
 
-/** Only literals can be judged without running the template. */
+/** Only literals can be checked without evaluating the template. */
 const LITERALS: Readonly<Record<string, string>> = {
   string: 'string',
   number: 'int',

@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 export type LintWorkflow = (text: string, path: string) => string[];
 
-/** Newer than the linter: the context of variables, and this image of the runners. */
+/** The linter is older than the context of variables and this runner image. */
 const UNKNOWN_TO_THE_LINTER = /undefined variable "vars"|label "ubuntu-24\.04" is unknown/;
 
 /** The linter of GitHub's own format, which knows contexts, expressions and event names. */
@@ -16,7 +16,7 @@ export async function createWorkflowLint(): Promise<LintWorkflow> {
       .map(({ line, column, message }) => `${path}:${line}:${column} ${message}`);
 }
 
-/** A full commit and, for the reader, the version that it was. */
+/** A full commit and, as a comment, its version. */
 const PINNED = /^\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/;
 
 export function unpinnedActions(text: string): string[] {
@@ -37,7 +37,7 @@ const workflow = z.object({
   ),
 });
 
-/** Rights that are wider than needed, and jobs that could run for six hours. */
+/** Permissions that are wider than needed, and jobs without a time limit. */
 export function carelessJobs(text: string): string[] {
   const read = workflow.safeParse(parse(text));
   if (!read.success)

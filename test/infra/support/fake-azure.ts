@@ -15,7 +15,7 @@ export interface FakeAzure {
   readonly asked: readonly string[];
 }
 
-/** The management API on loopback; it knows only what a test tells it, and wants a token. */
+/** The management API on loopback. It returns the answers of the test, and requires a token. */
 export async function startFakeAzure(answers: Answers): Promise<FakeAzure> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
@@ -42,7 +42,7 @@ export interface HookOutcome {
   readonly output: string;
 }
 
-/** Runs a hook as azd would, with a program of azd's name that gives a token. */
+/** Runs a hook as azd does, with a program named azd that prints a token. */
 export async function runHook(
   name: string,
   env: Readonly<Record<string, string>>,

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { runInThisContext } from 'node:vm';
 import { TABLES } from './log-tables.ts';
 
-/** What is wrong with a query, in the words of Microsoft's own parser. */
+/** The diagnostics of a query from Microsoft's parser. */
 export type CheckKql = (query: string) => string[];
 
 interface Diagnostic {
@@ -33,7 +33,7 @@ interface KustoGlobals {
   };
 }
 
-/** Loads the parser, which takes most of a second, and tells it which tables there are. */
+/** Loads the parser, which takes most of a second, with the tables of the workspace. */
 export function createKqlCheck(): CheckKql {
   const require = createRequire(import.meta.url);
   for (const file of ['bridge.min.js', 'Kusto.Language.Bridge.min.js']) {

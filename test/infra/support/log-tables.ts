@@ -1,4 +1,4 @@
-/** Where every table of Application Insights says which app and instance wrote a row. */
+/** Columns of every table of Application Insights that name the app and instance of a row. */
 const ORIGIN =
   'OperationId:string, AppRoleName:string, AppRoleInstance:string, AppVersion:string, ItemCount:int, Properties:dynamic';
 

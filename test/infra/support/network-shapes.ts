@@ -1,4 +1,4 @@
-/** The private network, for those who switch it on. */
+/** The optional private network. */
 export const NETWORK_SHAPES = {
   'Microsoft.Network/virtualNetworks@2024-10-01': {
     'name!': 'string',

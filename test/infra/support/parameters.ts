@@ -13,7 +13,7 @@ const schema = z.strictObject({
 export interface ParameterSource {
   readonly parameter: string;
   readonly variable: string;
-  /** undefined where azd itself always has a value. */
+  /** Undefined if azd always has a value. */
   readonly default: string | undefined;
 }
 
@@ -67,7 +67,7 @@ export function checkParameters(main: BicepFile, sources: readonly ParameterSour
   ];
 }
 
-/** azd turns text into numbers and switches; what it cannot turn fails only in the cloud. */
+/** azd converts text to numbers and booleans; invalid text would fail only in the cloud. */
 const TYPES: Readonly<Record<string, RegExp>> = {
   string: /^.*$/,
   int: /^-?\d+$/,

@@ -86,7 +86,7 @@ const captureSchema = z.object({
   ),
 });
 
-/** What the triggers register, as the platform's worker would be told. */
+/** The triggers that the functions register with the worker. */
 export function readTriggers(): Trigger[] {
   const script = fileURLToPath(
     new URL('../../functions/capture-registrations.ts', import.meta.url),

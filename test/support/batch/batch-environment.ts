@@ -2,20 +2,21 @@ import { createBatchService, type BatchService } from '../../../shared/batch/api
 import { createFileService, type FileService } from '../../../shared/batch/api/file-service.ts';
 import type { Job } from '../../../shared/batch/model/job-message.ts';
 import { toOpenAiBatch } from '../../../shared/http/batches-handler.ts';
-import { itemOf, messages } from './jobs.ts';
+import { itemOf, QUEUE_OWNER_ID, messages } from './jobs.ts';
 import { makeProcessor, type Bench } from './make-processor.ts';
 import type { Script } from './scripted-agent.ts';
 
-/** A desk and a processor around one storage in memory, and the queue between them. */
+/** A batches and a processor around one storage in memory, and the queue between them. */
 export interface BatchEnvironment extends Bench {
-  readonly desk: BatchService;
+  readonly batches: BatchService;
   readonly files: FileService;
   /** Delivers what is on the queue, the newest first, until nothing is. */
   drain(): Promise<void>;
   submit(lines: readonly string[]): Promise<string>;
 }
 
-export const OWNER = 'alice';
+/** The caller that owns every batch here, as requests carry it. */
+export const OWNER = QUEUE_OWNER_ID;
 
 /** The parts of batch as they work together, with shards of three items. */
 export function setUp(
@@ -25,7 +26,7 @@ export function setUp(
   const bench = makeProcessor({
     ...(script === undefined ? {} : { script }),
     itemsPerShard: 3,
-    watchEveryMs: 5,
+    cancelCheckMs: 5,
     ...options,
   });
   const { store, inputs, sent, time } = bench;
@@ -35,11 +36,11 @@ export function setUp(
       sent.push({ job, delaySeconds });
     },
   };
-  const files = createFileService({ store, inputs, outputs: store.area, clock });
-  const desk = createBatchService({ store, inputs, sender, clock });
+  const files = createFileService({ store, inputs, outputs: store.container, clock });
+  const batches = createBatchService({ store, inputs, sender, clock });
   return {
     ...bench,
-    desk,
+    batches,
     files,
     async drain() {
       for (let next = sent.pop(); next !== undefined; next = sent.pop()) {
@@ -51,7 +52,7 @@ export function setUp(
       const chunks = chunksOf(lines.map((line) => `${line}\n`).join(''));
       const file = await files.create({ owner: OWNER, filename: 'in.jsonl', chunks });
       const wanted = { endpoint: '/v1/chat/completions', metadata: null };
-      const view = await desk.create({ owner: OWNER, inputFileId: file.id, ...wanted });
+      const view = await batches.create({ owner: OWNER, inputFileId: file.id, ...wanted });
       return view.record.id;
     },
   };
@@ -75,7 +76,7 @@ export async function textOf(
 }
 
 export async function openAi(environment: BatchEnvironment, id: string) {
-  return toOpenAiBatch(await environment.desk.view(id, OWNER));
+  return toOpenAiBatch(await environment.batches.view(id, OWNER));
 }
 
 export function customIdsIn(text: string): string[] {

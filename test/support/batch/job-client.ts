@@ -15,10 +15,14 @@ export interface JobClient {
 export function createJobClient(connectionString: string): JobClient {
   const connection = { kind: 'connectionString', connectionString } as const;
   const telemetry = noopTelemetry;
-  const area = createAzureBlobContainer({ connection, container: RESULT_CONTAINER, telemetry });
+  const container = createAzureBlobContainer({
+    connection,
+    container: RESULT_CONTAINER,
+    telemetry,
+  });
   const sender = createAzureJobSender(connection);
   return {
     submit: (job) => sender.send(job, { delaySeconds: 0 }),
-    read: (jobId, shard) => readJob(area, jobId, shard),
+    read: (jobId, shard) => readJob(container, jobId, shard),
   };
 }

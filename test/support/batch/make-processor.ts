@@ -5,9 +5,10 @@ import {
   type JobProcessor,
   type ProcessorOptions,
 } from '../../../shared/batch/processing/process-message.ts';
-import { createMemoryArea, type MemoryArea } from './memory-area.ts';
+import { createMemoryContainer, type MemoryContainer } from './memory-container.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';
+import { QUEUE_OWNER } from './jobs.ts';
 import { createScriptedAgent, type Script, type ScriptedAgent } from './scripted-agent.ts';
 
 export interface SentJob {
@@ -20,7 +21,7 @@ export interface Bench {
   readonly agent: ScriptedAgent;
   readonly store: MemoryStore;
   /** The container of input files. */
-  readonly inputs: MemoryArea;
+  readonly inputs: MemoryContainer;
   readonly sent: SentJob[];
   readonly telemetry: RecordedTelemetry;
   /** What the clock shows; tests move it on. */
@@ -35,22 +36,23 @@ interface BenchOptions extends Partial<
     | 'itemDeadlineMs'
     | 'sender'
     | 'itemsPerShard'
-    | 'watchEveryMs'
+    | 'cancelCheckMs'
     | 'longPassMs'
-    | 'pace'
+    | 'queueOwner'
+    | 'limiter'
     | 'telemetry'
   >
 > {
   readonly script?: Script;
   readonly store?: MemoryStore;
-  readonly inputs?: MemoryArea;
+  readonly inputs?: MemoryContainer;
 }
 
 /** A processor with everything around it in memory. */
 export function makeProcessor({
   script,
   store = createMemoryStore(),
-  inputs = createMemoryArea(),
+  inputs = createMemoryContainer(),
   ...rest
 }: BenchOptions = {}): Bench {
   const agent = createScriptedAgent(script);
@@ -63,7 +65,7 @@ export function makeProcessor({
     store,
     inputs,
     telemetry,
-    pace: createConcurrencyLimiter({ max: 256 }),
+    limiter: createConcurrencyLimiter({ max: 256 }),
     sender: {
       async send(job, { delaySeconds }) {
         sent.push({ job, delaySeconds });
@@ -71,6 +73,7 @@ export function makeProcessor({
     },
     clock: { now: () => time.now },
     agentClock: { now: () => time.now },
+    queueOwner: QUEUE_OWNER,
     concurrency: 4,
     jobDeadlineMs: 60_000,
     itemDeadlineMs: 60_000,

@@ -14,7 +14,9 @@ export async function pumpQueue(
 ): Promise<void> {
   const giveUpAt = performance.now() + 60_000;
   const running = new Set<Promise<void>>();
+  const failures: unknown[] = [];
   while (!(await isDone())) {
+    if (failures.length > 0) throw failures[0];
     if (performance.now() > giveUpAt) throw new Error('Pumped the queue in vain');
     const free = 6 - running.size;
     if (free > 0) {
@@ -26,6 +28,7 @@ export async function pumpQueue(
         const work = processor
           .process(messageText)
           .then(() => jobs.deleteMessage(messageId, popReceipt))
+          .catch((error: unknown) => void failures.push(error))
           .then(() => void running.delete(work));
         running.add(work);
       }
@@ -33,4 +36,5 @@ export async function pumpQueue(
     await delay(10);
   }
   await Promise.all(running);
+  if (failures.length > 0) throw failures[0];
 }

@@ -11,11 +11,11 @@ export interface JobResults {
 
 /** What one shard of a job has, as it is stored; undefined before it was begun. */
 export async function readJob(
-  area: BlobContainer,
+  container: BlobContainer,
   jobId: string,
   shard = 0,
 ): Promise<JobResults | undefined> {
-  const found = await area.read(blobPaths.journal(jobId, shard));
+  const found = await container.read(blobPaths.journal(jobId, shard));
   return found === undefined ? undefined : resultsIn(found.text);
 }
 

@@ -19,7 +19,7 @@ import {
   handleUploadFile,
 } from '../../../shared/http/files-handler.ts';
 import { authenticatedHandler } from '../../../shared/http/admission.ts';
-import { openAdmission } from '../public-handler.ts';
+import { bodyLimits, openAdmission } from '../public-handler.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';
 import { createScriptedAgent } from './scripted-agent.ts';
 
@@ -49,15 +49,15 @@ export function createRouteEnvironment(connectionString: string): RouteEnvironme
   const telemetry = createRecordedTelemetry();
   const connection = { kind: 'connectionString', connectionString } as const;
   // A second for each call: enough for a storage beside us, and soon over when it is silent.
-  const patience = requestTimeouts(6_000);
-  const area = (container: string) =>
-    createAzureBlobContainer({ connection, container, telemetry, patience });
+  const timeouts = requestTimeouts(6_000);
+  const container = (name: string) =>
+    createAzureBlobContainer({ connection, container: name, telemetry, timeouts });
   const batch = createBatch({
     agent: createScriptedAgent(),
     publicModel: 'assistant',
-    inputs: area(INPUT_CONTAINER),
-    results: area(RESULT_CONTAINER),
-    sender: createAzureJobSender(connection, patience),
+    inputs: container(INPUT_CONTAINER),
+    results: container(RESULT_CONTAINER),
+    sender: createAzureJobSender(connection, timeouts),
     concurrency: 4,
     instanceConcurrency: 4,
     jobDeadlineMs: 60_000,
@@ -68,7 +68,9 @@ export function createRouteEnvironment(connectionString: string): RouteEnvironme
   const service = {
     ...openAdmission,
     telemetry,
-    maxRequestBytes: 262_144,
+    requestBody: bodyLimits(262_144),
+    slowReaderTimeoutMs: 30_000,
+    uploadBody: bodyLimits(67_108_864),
     batch: async () => batch,
   };
   const handlers = Object.fromEntries(

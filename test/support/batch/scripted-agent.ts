@@ -26,7 +26,8 @@ export function createScriptedAgent(
     asked,
     mostAtOnce: () => most,
     async run({ messages }, { signal }) {
-      const message = messages.at(-1)?.content ?? '';
+      const content = messages.at(-1)?.content;
+      const message = typeof content === 'string' ? content : '';
       asked.push(message);
       running += 1;
       most = Math.max(most, running);

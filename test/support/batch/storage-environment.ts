@@ -1,5 +1,6 @@
 import { ContainerClient } from '@azure/storage-blob';
 import { QueueClient } from '@azure/storage-queue';
+import { afterAll, beforeAll } from 'vitest';
 import { startAzurite } from '../../../dev/azurite.ts';
 import { prepareStorage } from '../../../dev/prepare-storage.ts';
 import { blobPaths } from '../../../shared/batch/storage/blob-paths.ts';
@@ -36,5 +37,21 @@ export async function startStorageEnvironment(): Promise<StorageEnvironment> {
       return bytes.toString('utf8');
     },
     stop: () => azurite.stop(),
+  };
+}
+
+/**
+ * One storage emulator for all environments of a test file, as a setting of theirs. Only for tests
+ * that put nothing on a queue: an app that serves another test would take it.
+ */
+export function shareStorage(): () => { readonly AzureWebJobsStorage: string } {
+  let storage: StorageEnvironment | undefined;
+  beforeAll(async () => {
+    storage = await startStorageEnvironment();
+  });
+  afterAll(() => storage?.stop());
+  return () => {
+    if (storage === undefined) throw new Error('Cannot share a storage before it is started');
+    return { AzureWebJobsStorage: storage.connectionString };
   };
 }

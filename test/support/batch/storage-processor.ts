@@ -11,6 +11,7 @@ import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../../shared/batch/storage
 import { systemClock } from '../../../shared/clock.ts';
 import { noopTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 import { readJob, type JobResults } from './read-job.ts';
+import { QUEUE_OWNER } from './jobs.ts';
 import { createScriptedAgent, type Script, type ScriptedAgent } from './scripted-agent.ts';
 
 export interface StorageProcessor {
@@ -26,15 +27,15 @@ interface StorageProcessorOptions extends Partial<
     | 'sender'
     | 'concurrency'
     | 'itemsPerShard'
-    | 'firstBlockMs'
-    | 'watchEveryMs'
+    | 'firstPauseMs'
+    | 'cancelCheckMs'
     | 'telemetry'
     | 'clock'
   >
 > {
   readonly connectionString: string;
   readonly script?: Script;
-  readonly patience?: StorageTimeouts;
+  readonly timeouts?: StorageTimeouts;
 }
 
 /** Batch as it runs in production, on real storage, with a scripted agent. */
@@ -43,22 +44,23 @@ export function storageProcessor({
   script,
   telemetry = noopTelemetry,
   clock = systemClock,
-  patience = BACKGROUND_TIMEOUTS,
+  timeouts = BACKGROUND_TIMEOUTS,
   ...rest
 }: StorageProcessorOptions): StorageProcessor {
   const connection = { kind: 'connectionString', connectionString } as const;
   const agent = createScriptedAgent(script);
-  const area = (container: string) =>
-    createAzureBlobContainer({ connection, container, telemetry, patience });
-  const results = area(RESULT_CONTAINER);
+  const container = (container: string) =>
+    createAzureBlobContainer({ connection, container, telemetry, timeouts: timeouts });
+  const results = container(RESULT_CONTAINER);
   const batch = createBatch({
+    queueOwner: QUEUE_OWNER,
     concurrency: 4,
     // Callers pass whole worlds, whose own `results` must not win.
     ...rest,
     agent,
     publicModel: 'assistant',
     results,
-    inputs: area(INPUT_CONTAINER),
+    inputs: container(INPUT_CONTAINER),
     sender: rest.sender ?? createAzureJobSender(connection),
     instanceConcurrency: 128,
     jobDeadlineMs: 60_000,

@@ -1,9 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 
 /** A real Redis that keeps nothing and listens on a socket file, so that no port can be taken. */
 export interface RedisServer {
@@ -11,12 +10,6 @@ export interface RedisServer {
   /** Ends it as a crash would. */
   kill(): Promise<void>;
   close(): Promise<void>;
-}
-
-/** Where redis-server is installed, or undefined. */
-export function findRedisServer(): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  return folders.map((folder) => join(folder, 'redis-server')).find((path) => existsSync(path));
 }
 
 export async function startRedisServer(program: string): Promise<RedisServer> {

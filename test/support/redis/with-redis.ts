@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { findRedisServer, startRedisServer } from './redis-server.ts';
+import { findTool } from '../required-tools.ts';
+import { startRedisServer } from './redis-server.ts';
 import { startUpstashBridge, type UpstashBridge } from './upstash-bridge.ts';
 
 /** A real Redis with the REST API in front of it. */
@@ -15,7 +15,7 @@ export interface RedisEnvironment {
 }
 
 export async function startRedisEnvironment(): Promise<RedisEnvironment> {
-  const program = findRedisServer();
+  const program = findTool('redis-server');
   if (program === undefined) throw new Error('Cannot start redis-server: it must be installed');
   const redis = await startRedisServer(program);
   const bridges = [await startUpstashBridge(redis)];
@@ -36,23 +36,4 @@ export async function startRedisEnvironment(): Promise<RedisEnvironment> {
       await redis.close();
     },
   };
-}
-
-/**
- * Tests that need a real Redis. A machine without redis-server says so and goes on; the gate, where
- * CI is set, must not pass without them.
- */
-export function describeWithRedis(name: string, tests: () => void): void {
-  if (findRedisServer() !== undefined) {
-    describe(name, tests);
-  } else if (process.env['CI'] === 'true') {
-    describe(name, () => {
-      it('finds a redis-server to run on', () => {
-        expect(findRedisServer(), 'install redis-server').toBeDefined();
-      });
-    });
-  } else {
-    process.stdout.write(`skipped, as no redis-server is installed: ${name}\n`);
-    describe.skip(name, tests);
-  }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createAgent, type AgentEvent, type RunContext } from '../../../shared/agent/agent.ts';
+import type { AgentEvent, RunContext } from '../../../shared/agent/agent.ts';
+import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 import {
@@ -24,7 +25,7 @@ async function collect(events: AsyncIterable<AgentEvent>): Promise<AgentEvent[]>
 }
 
 describe('createAgent', () => {
-  it('asks the model with the instructions first and hands on the context', async () => {
+  it('sends the instructions first and passes the context to the model', async () => {
     const model = createScriptedModel({ answers: [async () => answerOf('Hello')] });
     const agent = createAgent({ model, instructions: 'Be brief' });
 
@@ -46,17 +47,17 @@ describe('createAgent', () => {
   });
 
   it.each([
-    { asked: 9, allowed: undefined, sent: 9 },
-    { asked: undefined, allowed: 5, sent: 5 },
-    { asked: 9, allowed: 5, sent: 5 },
-    { asked: 3, allowed: 5, sent: 3 },
-    { asked: undefined, allowed: undefined, sent: undefined },
-  ])('lets a request ask for less than the agent allows: %j', async ({ asked, allowed, sent }) => {
+    { requested: 9, allowed: undefined, sent: 9 },
+    { requested: undefined, allowed: 5, sent: 5 },
+    { requested: 9, allowed: 5, sent: 5 },
+    { requested: 3, allowed: 5, sent: 3 },
+    { requested: undefined, allowed: undefined, sent: 4_096 },
+  ])('lets a request lower the bound of the agent: %j', async ({ requested, allowed, sent }) => {
     const model = createScriptedModel({ answers: [async () => answerOf('Hello')] });
     const parameters = { maxOutputTokens: allowed, temperature: 0.5 };
     const agent = createAgent({ model, instructions: 'x', parameters });
 
-    await agent.run({ ...inputOf('Hi'), maxOutputTokens: asked }, CONTEXT);
+    await agent.run({ ...inputOf('Hi'), maxOutputTokens: requested }, CONTEXT);
 
     expect(model.calls[0]?.request).toMatchObject({ temperature: 0.5 });
     expect(model.calls[0]?.request.maxOutputTokens).toBe(sent);
@@ -71,6 +72,7 @@ describe('createAgent', () => {
     expect(events).toMatchObject([
       { type: 'text-delta', text: 'a' },
       { type: 'text-delta', text: 'b' },
+      { type: 'step-end', usage: { totalTokens: 5 } },
       { type: 'done', result: { text: 'ab' } },
     ]);
   });
@@ -87,7 +89,7 @@ describe('createAgent', () => {
     await expect(collect(agent.stream(inputOf('Hi'), CONTEXT))).rejects.toBe(failure);
   });
 
-  it('finishes the stream of the model when nobody reads on', async () => {
+  it('finishes the stream of the model when the reader stops', async () => {
     let finished = 0;
     const model = createScriptedModel({
       streams: [

@@ -10,12 +10,9 @@ import {
   string,
 } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  type AgentInput,
-  createAgent,
-  estimateInput,
-  type RunContext,
-} from '../../../shared/agent/agent.ts';
+import type { AgentInput, RunContext } from '../../../shared/agent/agent.ts';
+import { estimateInput } from '../../../shared/agent/model-request.ts';
+import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { createCachedAgent } from '../../../shared/agent/cached-agent.ts';
 import { cacheKey } from '../../../shared/cache/cache-key.ts';
 import type { ResponseCache } from '../../../shared/cache/response-cache.ts';
@@ -60,8 +57,8 @@ async function sentFor(input: AgentInput, prompt: { instructions: string }): Pro
 
 async function keyFor(input: AgentInput, instructions = 'Be brief'): Promise<string> {
   const keys: string[] = [];
-  const responseCache: Pick<ResponseCache, 'open'> = {
-    open: ({ parts }) => {
+  const responseCache: Pick<ResponseCache, 'lookup'> = {
+    lookup: ({ parts }) => {
       keys.push(cacheKey(parts));
       return Promise.reject(new Error('looked up'));
     },

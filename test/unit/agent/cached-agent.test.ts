@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  createAgent,
-  type AgentEvent,
-  type AgentInput,
-  type RunContext,
-} from '../../../shared/agent/agent.ts';
+import type { AgentEvent, AgentInput, RunContext } from '../../../shared/agent/agent.ts';
+import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { createCachedAgent } from '../../../shared/agent/cached-agent.ts';
 import { createResponseCache } from '../../../shared/cache/response-cache.ts';
 import { createMemoryStore } from '../../../shared/cache/memory-store.ts';
@@ -33,14 +29,14 @@ function setUp(script: Script, settings: { model?: () => string } = {}) {
   const cache = createMemoryStore({ ...size, ttlMs: 1_000, clock });
   const agent = createCachedAgent({
     agent: createAgent({ model, instructions: 'Be brief' }),
-    responseCache: createResponseCache({ cache, ttlMs: 1_000, clock }),
+    responseCache: createResponseCache({ store: cache, ttlMs: 1_000, clock }),
     instructions: 'Be brief',
     model: settings.model ?? (() => 'm'),
   });
   return { agent, model };
 }
 
-function turn(scope: string | undefined, signal = new AbortController().signal) {
+function runOf(scope: string | undefined, signal = new AbortController().signal) {
   const statuses: string[] = [];
   const context: RunContext = {
     signal,
@@ -66,37 +62,37 @@ describe('createCachedAgent', () => {
     ['another message', INPUT, inputOf('How?')],
     ['another bound', INPUT, { ...INPUT, maxOutputTokens: 5 }],
     ['instructions of the caller', INPUT, withInstructions()],
-    ['a wish for variety', { ...INPUT, temperature: 1 }, { ...INPUT, temperature: 1 }],
+    ['a temperature above zero', { ...INPUT, temperature: 1 }, { ...INPUT, temperature: 1 }],
     ['a history', history(), history()],
-  ])('asks the model again for %s', async (_what, first, second) => {
+  ])('calls the model again for %s', async (_what, first, second) => {
     const { agent, model } = setUp(TWO);
 
-    await agent.run(first, turn('alice').context);
-    const result = await agent.run(second, turn('alice').context);
+    await agent.run(first, runOf('alice').context);
+    const result = await agent.run(second, runOf('alice').context);
 
     expect(result).toMatchObject({ text: 'two', cached: false });
     expect(model.calls).toHaveLength(2);
   });
 
-  it('asks the model again for another caller, for nobody, and for another model', async () => {
+  it('calls the model again for another caller, without a scope, and for another model', async () => {
     let name = 'm1';
     const answers = Array.from({ length: 5 }, () => async () => answerOf('x'));
     const { agent, model } = setUp({ answers }, { model: () => name });
-    const ask = (scope: string | undefined) => agent.run(INPUT, turn(scope).context);
+    const run = (scope: string | undefined) => agent.run(INPUT, runOf(scope).context);
 
-    await ask('alice');
-    await ask('bob');
-    await ask(undefined);
-    await ask(undefined);
+    await run('alice');
+    await run('bob');
+    await run(undefined);
+    await run(undefined);
     name = 'm2';
-    await ask('alice');
+    await run('alice');
 
     expect(model.calls).toHaveLength(5);
   });
 
-  it('finds the same question, and says so each time', async () => {
+  it('serves a repeated request from the cache, and reports it', async () => {
     const { agent, model } = setUp({ answers: [async () => answerOf('one')] });
-    const [first, second] = [turn('alice'), turn('alice')];
+    const [first, second] = [runOf('alice'), runOf('alice')];
 
     await agent.run(INPUT, first.context);
     const result = await agent.run(INPUT, second.context);
@@ -107,25 +103,25 @@ describe('createCachedAgent', () => {
     expect(model.calls).toHaveLength(1);
   });
 
-  it('never keeps an answer that is not whole', async () => {
+  it('never stores an incomplete response', async () => {
     const { agent } = setUp({
       answers: [async () => ({ ...answerOf('half'), finishReason: 'length' }), ...TWO.answers],
     });
-    const cut = turn('alice');
+    const cut = runOf('alice');
 
     await agent.run(INPUT, cut.context);
-    const result = await agent.run(INPUT, turn('alice').context);
+    const result = await agent.run(INPUT, runOf('alice').context);
 
     expect(cut.statuses.at(-1)).toBe('serverless-agent; fwd=miss');
     expect(result.text).toBe('one');
   });
 
-  it('gives an answer that was streamed to those who waited for it', async () => {
+  it('gives a streamed response to the requests that waited for it', async () => {
     const { agent, model } = setUp({ streams: [() => textsThenAnswer(['Hello', ' you'])] });
 
     const [streamed, whole] = await Promise.all([
-      collect(agent.stream(INPUT, turn('alice').context)),
-      agent.run(INPUT, turn('alice').context),
+      collect(agent.stream(INPUT, runOf('alice').context)),
+      agent.run(INPUT, runOf('alice').context),
     ]);
 
     expect(streamed.at(-1)).toMatchObject({ type: 'done', result: { cached: false } });
@@ -133,7 +129,7 @@ describe('createCachedAgent', () => {
     expect(model.calls).toHaveLength(1);
   });
 
-  it('lets another one make the call when a stream breaks or its reader leaves', async () => {
+  it('lets another request make the call when a stream fails or its reader stops', async () => {
     const cut = new ServiceError('upstream_interrupted', 'cut');
     const streams: StreamStep[] = [
       () => failingAfter(['Hel'], cut),
@@ -142,10 +138,10 @@ describe('createCachedAgent', () => {
     ];
     const { agent, model } = setUp({ streams });
 
-    await expect(collect(agent.stream(INPUT, turn('alice').context))).rejects.toThrow('cut');
-    const left = agent.stream(INPUT, turn('alice').context)[Symbol.asyncIterator]();
+    await expect(collect(agent.stream(INPUT, runOf('alice').context))).rejects.toThrow('cut');
+    const left = agent.stream(INPUT, runOf('alice').context)[Symbol.asyncIterator]();
     await left.next();
-    const waiting = collect(agent.stream(INPUT, turn('alice').context));
+    const waiting = collect(agent.stream(INPUT, runOf('alice').context));
     await left.return?.();
 
     expect((await waiting).at(-1)).toMatchObject({ type: 'done', result: { text: 'second' } });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createAgent, type RunContext } from '../../../shared/agent/agent.ts';
+import type { RunContext } from '../../../shared/agent/agent.ts';
+import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { createTracedAgent } from '../../../shared/agent/traced-agent.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import type { Model } from '../../../shared/model/model.ts';
@@ -24,10 +25,10 @@ function setUp(model: Partial<Model> = {}) {
     traceparent: PARENT,
     telemetry: metered.telemetry,
   };
-  const asked: (string | undefined)[] = [];
+  const parents: (string | undefined)[] = [];
   const whole: Model = {
     async complete(_request, { traceparent }) {
-      asked.push(traceparent);
+      parents.push(traceparent);
       return ANSWER;
     },
     async *stream() {
@@ -39,26 +40,26 @@ function setUp(model: Partial<Model> = {}) {
   const agent = createTracedAgent(createAgent({ model: whole, instructions: 'Be brief' }), {
     name: 'me',
   });
-  return { ...metered, agent, asked, context, controller };
+  return { ...metered, agent, parents, context, controller };
 }
 
-describe('traceAgent', () => {
-  it('makes a turn a span that the model is asked under', async () => {
-    const { agent, asked, context, spans } = setUp();
+describe('createTracedAgent', () => {
+  it('makes a run a span that is the parent of the model call', async () => {
+    const { agent, parents, context, spans } = setUp();
 
     await agent.run(inputOf('Hello'), context);
 
     expect(spans).toEqual([
       expect.objectContaining({ name: 'invoke_agent me', parent: PARENT, code: undefined }),
     ]);
-    expect(asked).toEqual([spans[0]?.traceparent]);
+    expect(parents).toEqual([spans[0]?.traceparent]);
     expect(spans[0]?.attributes).toMatchObject({
       'gen_ai.operation.name': 'invoke_agent',
       'gen_ai.usage.output_tokens': 2,
     });
   });
 
-  it('ends a turn with the code of its failure', async () => {
+  it('ends a run with the code of its failure', async () => {
     const { agent, context, spans } = setUp({
       complete: () => Promise.reject(new ServiceError('overloaded', 'Too much')),
     });
@@ -68,7 +69,7 @@ describe('traceAgent', () => {
     expect(spans[0]).toMatchObject({ code: 'overloaded' });
   });
 
-  it('ends a streamed turn when it is whole, and when it is left', async () => {
+  it('ends the span of a stream when it is complete, and when its reader stops', async () => {
     const { agent, context, spans } = setUp();
 
     for await (const event of agent.stream(inputOf('Hello'), context)) {
@@ -83,7 +84,7 @@ describe('traceAgent', () => {
     expect(spans.every(({ ended }) => ended > 0)).toBe(true);
   });
 
-  it('ends a streamed turn that nobody reads when its time is up', async () => {
+  it('ends the span of a stream without a reader at the deadline', async () => {
     const { agent, context, controller, spans } = setUp();
     await agent.stream(inputOf('Hello'), context)[Symbol.asyncIterator]().next();
 

@@ -24,7 +24,7 @@ describe('a batch that is cancelled', () => {
       .poll(() => environment.store.entries(id).filter(({ type }) => type === 'result'))
       .toHaveLength(1);
 
-    const asked = await environment.desk.cancel(id, OWNER);
+    const asked = await environment.batches.cancel(id, OWNER);
     await running;
     await environment.drain();
 
@@ -44,7 +44,7 @@ describe('a batch that is cancelled', () => {
     const id = await environment.submit(linesOf(1));
     await environment.drain();
 
-    await expect(environment.desk.cancel(id, OWNER)).rejects.toMatchObject({
+    await expect(environment.batches.cancel(id, OWNER)).rejects.toMatchObject({
       code: 'invalid_request',
     });
   });
@@ -62,7 +62,7 @@ describe('retrying what failed', () => {
     const first = await openAi(environment, id);
     isWell = true;
 
-    const reopened = await environment.desk.retryFailed(id, OWNER);
+    const reopened = await environment.batches.retryFailed(id, OWNER);
     await environment.drain();
 
     const second = await openAi(environment, id);
@@ -81,33 +81,35 @@ describe('retrying what failed', () => {
   it('needs something that failed, and a batch that has ended', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(1));
-    const early = environment.desk.retryFailed(id, OWNER);
+    const early = environment.batches.retryFailed(id, OWNER);
     await expect(early).rejects.toMatchObject({ code: 'invalid_request' });
     await environment.drain();
 
-    await expect(environment.desk.retryFailed(id, OWNER)).rejects.toThrow('no item of it failed');
+    await expect(environment.batches.retryFailed(id, OWNER)).rejects.toThrow(
+      'no item of it failed',
+    );
   });
 });
 
 describe('a model without room', () => {
   it('Q8: costs no item a try however long it lasts, and few calls', async () => {
     let isWell = false;
-    const pace = createConcurrencyLimiter({ max: 8, firstBlockMs: 20 });
+    const limiter = createConcurrencyLimiter({ max: 8, firstPauseMs: 20 });
     const environment = setUp(
       () => {
         if (isWell) return 'ok';
         throw new ServiceError('upstream_rate_limited', 'Too many');
       },
-      { pace, concurrency: 8 },
+      { limiter: limiter, concurrency: 8 },
     );
     const job = jobOf('job', messages(30));
     for (let delivery = 0; delivery < 12; delivery += 1) {
       await environment.processor.process(job);
-      await new Promise((resolve) => setTimeout(resolve, Math.min(pace.blockedMs(), 50) + 1));
+      await new Promise((resolve) => setTimeout(resolve, Math.min(limiter.pausedMs(), 50) + 1));
     }
     const doomed = environment.agent.asked.length;
     isWell = true;
-    await expect.poll(() => pace.blockedMs(), { timeout: 15_000 }).toBe(0);
+    await expect.poll(() => limiter.pausedMs(), { timeout: 15_000 }).toBe(0);
 
     await environment.processor.process(job);
 

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createBlobBatchStore } from '../../../shared/batch/storage/batch-store.ts';
 import { createConcurrencyLimiter } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import { ServiceError } from '../../../shared/errors.ts';
@@ -11,15 +11,19 @@ import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 const ITEMS = 'agent_batch_items_total';
 
 /** A processor whose telemetry counts for real. */
-function setUp(script: Script, pace = createConcurrencyLimiter({ max: 256 })) {
+function setUp(script: Script, limiter = createConcurrencyLimiter({ max: 256 })) {
   const { telemetry, value } = createMeteredTelemetry();
   const memory = createMemoryStore();
-  const { area } = memory;
+  const { container } = memory;
   const store = {
     ...memory,
-    ...createBlobBatchStore({ area, clock: { now: () => 0 }, telemetry }),
+    ...createBlobBatchStore({ container: container, clock: { now: () => 0 }, telemetry }),
   };
-  return { ...makeProcessor({ script, store, pace, telemetry, watchEveryMs: 5 }), value, pace };
+  return {
+    ...makeProcessor({ script, store, limiter: limiter, telemetry, cancelCheckMs: 5 }),
+    value,
+    limiter,
+  };
 }
 
 function refusal(code: 'content_filtered' | 'upstream_rate_limited' | 'upstream_timeout'): Error {
@@ -35,7 +39,7 @@ describe('metrics of a batch', () => {
     });
 
     const delivery = processor.process(jobOf('job', messages(6)));
-    await vi.waitFor(() => expect(value(ITEMS)).toBe(5));
+    await expect.poll(() => value(ITEMS)).toBe(5);
     const meanwhile = value(ITEMS, { outcome: 'failed', error_type: 'content_filtered' });
     last.resolve('ok');
     await delivery;
@@ -72,7 +76,7 @@ describe('metrics of a batch', () => {
   it('count items that nobody asks any more', async () => {
     const { processor, value, store, agent } = setUp(({ signal }) => untilAborted(signal));
     const delivery = processor.process(jobOf('job', ['m0']));
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(1));
+    await expect.poll(() => agent.asked).toHaveLength(1);
 
     await store.change('job', (record) => ({ ...record, cancelledAt: record.createdAt }));
     await delivery;
@@ -82,18 +86,18 @@ describe('metrics of a batch', () => {
   });
 
   it('tell a model without room from items that fail', async () => {
-    const { processor, value, pace, agent } = setUp(() => {
+    const { processor, value, limiter, agent } = setUp(() => {
       throw refusal('upstream_rate_limited');
     });
 
     await processor.process(jobOf('job', messages(6)));
 
-    const handedOver = { outcome: 'handed over', reason: 'throttled' };
+    const rescheduled = { outcome: 'rescheduled', reason: 'throttled' };
     const throttled = { error_type: 'upstream_rate_limited' };
     expect(value('agent_batch_item_throttled_total', throttled)).toBe(agent.asked.length);
-    expect(value('agent_batch_shards_total', handedOver)).toBe(1);
+    expect(value('agent_batch_shards_total', rescheduled)).toBe(1);
     expect(value(ITEMS)).toBe(0);
-    expect(pace.load()).toEqual({ active: 0, limit: 0 });
+    expect(limiter.load()).toEqual({ active: 0, limit: 0 });
   });
 
   it.each([
@@ -106,28 +110,28 @@ describe('metrics of a batch', () => {
     });
 
     const delivery = processor.process(jobOf('job', ['m0']));
-    await vi.waitFor(() => expect(agent.asked).toEqual(['m0']));
+    await expect.poll(() => agent.asked).toEqual(['m0']);
     if (code === undefined) await processor.stop();
     await delivery;
 
-    expect(value('agent_batch_shards_total', { outcome: 'handed over', reason })).toBe(1);
+    expect(value('agent_batch_shards_total', { outcome: 'rescheduled', reason })).toBe(1);
     expect(value('agent_batch_item_throttled_total')).toBe(0);
   });
 
   it('show what is in flight and how much may be', async () => {
     const answer = Promise.withResolvers<string>();
-    const { processor, pace, agent } = setUp(
+    const { processor, limiter, agent } = setUp(
       () => answer.promise,
       createConcurrencyLimiter({ max: 3 }),
     );
 
     const delivery = processor.process(jobOf('job', messages(6)));
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(3));
-    const load = pace.load();
+    await expect.poll(() => agent.asked).toHaveLength(3);
+    const load = limiter.load();
     answer.resolve('ok');
     await delivery;
 
     expect(load).toEqual({ active: 3, limit: 3 });
-    expect(pace.load()).toEqual({ active: 0, limit: 3 });
+    expect(limiter.load()).toEqual({ active: 0, limit: 3 });
   });
 });

@@ -9,7 +9,7 @@ import {
   setUp,
   textOf,
 } from '../../support/batch/batch-environment.ts';
-import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';
+import { messages, shardJob } from '../../support/batch/jobs.ts';
 import { makeProcessor } from '../../support/batch/make-processor.ts';
 
 describe('a batch of a file', () => {
@@ -81,7 +81,7 @@ describe('a batch of a file', () => {
   it('goes on where its planner was killed, before or after the plan was kept', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(4));
-    const broken = { ...environment.store, keepPlan: async () => {} };
+    const broken = { ...environment.store, savePlan: async () => {} };
     const { processor: killed } = makeProcessor({ store: broken, inputs: environment.inputs });
     await expect(killed.process(environment.sent[0]?.job)).rejects.toThrow('plan');
     const { processor: mute } = makeProcessor({
@@ -106,7 +106,9 @@ describe('a batch of a file', () => {
     const id = await environment.submit(linesOf(1));
     await environment.drain();
 
-    const written = [...environment.store.area.blobs.keys()].filter((name) => name.startsWith(id));
+    const written = [...environment.store.container.blobs.keys()].filter((name) =>
+      name.startsWith(id),
+    );
 
     const order = [blobPaths.output(id, 0), blobPaths.final(id, 0)].map((name) =>
       written.indexOf(name),
@@ -143,13 +145,13 @@ describe('a batch of a file', () => {
     const { input_file_id: inputId, output_file_id: outputId } = await openAi(environment, id);
 
     const foreign = [
-      environment.desk.view(id, 'bob'),
-      environment.desk.cancel(id, 'bob'),
-      environment.desk.retryFailed(id, 'bob'),
+      environment.batches.view(id, 'bob'),
+      environment.batches.cancel(id, 'bob'),
+      environment.batches.retryFailed(id, 'bob'),
       environment.files.find(String(inputId), 'bob'),
       environment.files.content(String(outputId), 'bob'),
       environment.files.remove(String(inputId), 'bob'),
-      environment.desk.create({
+      environment.batches.create({
         owner: 'bob',
         inputFileId: String(inputId),
         endpoint: '/v1/chat/completions',
@@ -161,11 +163,11 @@ describe('a batch of a file', () => {
     expect(outcomes.map((one) => one.status === 'rejected' && one.reason.code)).toEqual(
       Array(7).fill('not_found'),
     );
-    expect((await environment.desk.list('bob', { after: undefined, limit: 9 })).batches).toEqual(
+    expect((await environment.batches.list('bob', { after: undefined, limit: 9 })).batches).toEqual(
       [],
     );
     expect(
-      (await environment.desk.list(OWNER, { after: undefined, limit: 9 })).batches,
+      (await environment.batches.list(OWNER, { after: undefined, limit: 9 })).batches,
     ).toHaveLength(1);
   });
 });
@@ -179,106 +181,14 @@ describe('the list of an owner', () => {
       ids.push(await environment.submit(linesOf(1)));
     }
     const [gone = '', ...kept] = ids;
-    await environment.store.area.remove(blobPaths.record(gone));
+    await environment.store.container.remove(blobPaths.record(gone));
     const idsOf = async (after: string | undefined, limit: number) => {
-      const { batches, hasMore } = await environment.desk.list(OWNER, { after, limit });
+      const { batches, hasMore } = await environment.batches.list(OWNER, { after, limit });
       return [...batches.map(({ record }) => record.id), hasMore];
     };
 
     const pages = [await idsOf(undefined, 2), await idsOf(kept[2], 2), await idsOf(kept[0], 2)];
 
     expect(pages).toEqual([[kept[3], kept[2], true], [kept[1], kept[0], true], [false]]);
-  });
-});
-
-describe('a queue job', () => {
-  it('is a batch like any other', async () => {
-    const environment = setUp();
-    await environment.processor.process(jobOf('mine', messages(2)));
-
-    const batch = await openAi(environment, 'mine');
-
-    expect(batch).toMatchObject({
-      status: 'completed',
-      request_counts: { total: 2, completed: 2, failed: 0 },
-      output_file_id: 'file-mine-output-0',
-    });
-    expect(customIdsIn(await textOf(environment, batch.output_file_id))).toEqual([
-      'id-m0',
-      'id-m1',
-    ]);
-  });
-
-  it('is hidden from others when its message names an owner', async () => {
-    const environment = setUp();
-
-    await environment.processor.process({ ...jobOf('mine', ['hi']), owner: 'key:alice' });
-
-    await expect(environment.desk.view('mine', OWNER)).rejects.toMatchObject({ code: 'not_found' });
-  });
-
-  it('takes its items from a blob', async () => {
-    const environment = setUp();
-    environment.inputs.put('nightly/items.jsonl', linesOf(5).join('\n'));
-
-    await environment.processor.process({
-      v: 1,
-      jobId: 'pointer',
-      inputBlob: 'batch-input/nightly/items.jsonl',
-    });
-    await environment.drain();
-
-    expect((await openAi(environment, 'pointer')).request_counts.completed).toBe(5);
-  });
-
-  it('Q4: waits a while for a blob that its message has overtaken', async () => {
-    const environment = setUp();
-    const pointer = { v: 1, jobId: 'early', inputBlob: 'batch-input/early.jsonl' };
-
-    await environment.processor.process(pointer);
-    const early = await openAi(environment, 'early');
-    await environment.inputs.create('early.jsonl', { content: linesOf(2).join('\n') });
-    await environment.drain();
-
-    expect(early.status).toBe('validating');
-    expect(await openAi(environment, 'early')).toMatchObject({
-      status: 'completed',
-      request_counts: { total: 2, completed: 2, failed: 0 },
-    });
-  });
-
-  it('fails with the reason when there is no such blob after that while', async () => {
-    const environment = setUp();
-    const startedAt = environment.time.now;
-
-    await environment.processor.process({
-      v: 1,
-      jobId: 'lost',
-      inputBlob: 'batch-input/lost.jsonl',
-    });
-    await environment.drain();
-
-    expect(await openAi(environment, 'lost')).toMatchObject({
-      status: 'failed',
-      errors: { data: [{ code: 'input_not_found' }] },
-    });
-    expect(environment.time.now - startedAt).toBeLessThanOrEqual(60_000);
-  });
-
-  it('fails with the reason when its blob is larger than a batch may be', async () => {
-    const environment = setUp();
-    const { inputs } = environment;
-    inputs.facts = async () => ({ facts: {}, bytes: 200 * 1_048_576 + 1 });
-
-    await environment.processor.process({
-      v: 1,
-      jobId: 'large',
-      inputBlob: 'batch-input/large.jsonl',
-    });
-
-    expect(await openAi(environment, 'large')).toMatchObject({
-      status: 'failed',
-      errors: { data: [{ code: 'file_too_large' }] },
-    });
   });
 });

@@ -45,7 +45,7 @@ describe('an input file that is deleted', () => {
     await environment.drain();
     await environment.files.remove(await inputFileOf(environment, id), OWNER);
 
-    const retried = environment.desk.retryFailed(id, OWNER);
+    const retried = environment.batches.retryFailed(id, OWNER);
 
     await expect(retried).rejects.toMatchObject({ code: 'not_found', param: 'input_file_id' });
     const batch = await openAi(environment, id);
@@ -82,7 +82,7 @@ describe('a batch whose message cannot be sent', () => {
     });
 
     await expect(environment.submit(linesOf(1))).rejects.toThrow('The queue is away');
-    expect(await environment.desk.list(OWNER, { after: undefined, limit: 10 })).toEqual({
+    expect(await environment.batches.list(OWNER, { after: undefined, limit: 10 })).toEqual({
       batches: [],
       hasMore: false,
     });
@@ -98,7 +98,7 @@ describe('a batch whose record was taken back while somebody worked on it', () =
       });
     });
     const id = await environment.submit(linesOf(6));
-    const { record } = await environment.desk.view(id, OWNER);
+    const { record } = await environment.batches.view(id, OWNER);
     await environment.processor.process(environment.sent.pop()?.job);
     const working = environment.processor.process(shardJob(id, 0));
     await expect.poll(() => environment.agent.asked.length).toBe(3);

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../../shared/batch/storage/journal.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';
@@ -58,13 +58,13 @@ describe('handing a batch job over', () => {
     });
     const job = jobOf('job', messages(10));
     const delivery = processor.process(job);
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(5));
+    await expect.poll(() => agent.asked).toHaveLength(5);
 
     await processor.stop();
 
     expect(sent).toEqual([{ job: shardJob('job'), delaySeconds: 0 }]);
     expect([...((await store.read('job'))?.results.keys() ?? [])]).toEqual([0]);
-    expect(store.isHeld('job')).toBe(false);
+    expect(store.isLeased('job')).toBe(false);
     await delivery;
   });
 
@@ -73,7 +73,7 @@ describe('handing a batch job over', () => {
       script: () => new Promise(() => undefined),
     });
     const delivery = processor.process(jobOf('job', messages(2)));
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(2));
+    await expect.poll(() => agent.asked).toHaveLength(2);
 
     await processor.stop();
 
@@ -91,16 +91,18 @@ describe('handing a batch job over', () => {
     expect(sent).toHaveLength(1);
   });
 
-  it('rejects and ends what runs when it loses its hold', async () => {
+  it('rejects and ends what runs when it loses its lease', async () => {
     const { processor, agent, sent, store } = makeProcessor({
       script: ({ signal }) => untilAborted(signal),
     });
-    const delivery = processor.process(jobOf('job', messages(2)));
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(2));
+    const rejection = expect(processor.process(jobOf('job', messages(2)))).rejects.toThrow(
+      'The lease is gone',
+    );
+    await expect.poll(() => agent.asked).toHaveLength(2);
 
-    store.loseHold('job');
+    store.loseLease('job');
 
-    await expect(delivery).rejects.toThrow('The hold is gone');
+    await rejection;
     expect(sent).toEqual([]);
   });
 
@@ -146,7 +148,7 @@ describe('a batch job whose storage is away', () => {
 
     await expect(delivery).rejects.toThrow('storage away');
     expect(agent.asked).toEqual(['m0', 'm1']);
-    expect(store.isHeld('job')).toBe(false);
+    expect(store.isLeased('job')).toBe(false);
   });
 
   it('Q11: goes on without a loss when storage is back', async () => {
@@ -175,7 +177,7 @@ describe('a batch job that ends its process', () => {
     });
     const job = jobOf('job', messages(3));
     const delivery = processor.process(job);
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(3));
+    await expect.poll(() => agent.asked).toHaveLength(3);
     await processor.stop();
     await delivery;
     store.write('job', crashes(8));

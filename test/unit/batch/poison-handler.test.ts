@@ -7,8 +7,8 @@ import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 const jobs = output.storageQueue({ queueName: 'jobs', connection: 'Storage' });
 const job = { v: 1, jobId: 'job', items: [{ custom_id: 'a', body: { message: 'größe \u0085' } }] };
 
-function handlerOf(explainPoison: Batch['explainPoison']) {
-  const batch = async (): Promise<Batch> => ({ explainPoison }) as Batch;
+function handlerOf(handlePoison: Batch['handlePoison']) {
+  const batch = async (): Promise<Batch> => ({ handlePoison }) as Batch;
   return poisonQueueHandler(async () => ({ telemetry: createRecordedTelemetry(), batch }), jobs);
 }
 
@@ -44,7 +44,7 @@ describe('asPoisonHandler', () => {
     const handedBack = context.extraOutputs.get(jobs);
     expect(JSON.parse(String(handedBack))).toEqual(job);
     expect(String(handedBack)).not.toMatch(/\u0085/);
-    expect(logged).toEqual(['batch message put back unexplained']);
+    expect(logged).toEqual(['batch poison message requeued']);
   });
 
   it('leaves a message with the platform where it is our own fault', async () => {

@@ -1,13 +1,13 @@
 import { assert, jsonValue, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createResponseCache } from '../../../shared/cache/response-cache.ts';
-import { cacheKey, type CacheKeyParts, canonicalJson } from '../../../shared/cache/cache-key.ts';
+import { cacheKey, type CacheKeyInput, canonicalJson } from '../../../shared/cache/cache-key.ts';
 import { createMemoryStore } from '../../../shared/cache/memory-store.ts';
 import { answer, ask, candidate, keyParts } from '../../support/cached-answers.ts';
 import { createHandClock } from '../../support/limits.ts';
 
 describe('the key of an answer', () => {
-  it.each<readonly [string, Partial<CacheKeyParts>]>([
+  it.each<readonly [string, Partial<CacheKeyInput>]>([
     ['caller', { callerId: 'bob' }],
     ['model', { model: 'fallback/gpt' }],
     ['temperature', { parameters: { temperature: 0 } }],
@@ -55,7 +55,7 @@ describe('the key of an answer', () => {
       ttlMs: 300_000,
       clock,
     });
-    const cache = createResponseCache({ cache: memory, ttlMs: 300_000, clock });
+    const cache = createResponseCache({ store: memory, ttlMs: 300_000, clock });
     const answerTo = (callerId: string, question: string) =>
       answer(cache, {
         question: ask({ callerId, question }),

@@ -28,7 +28,7 @@ function createMapCache(): CacheStore & { entries: Map<string, CacheEntry>; look
 describe('two caches as one', () => {
   it('look into the far one only for what the near one does not know', async () => {
     const [near, far] = [createMapCache(), createMapCache()];
-    const cache = createTieredCacheStore({ near, far, maxPendingWrites: 10 });
+    const cache = createTieredCacheStore({ local: near, remote: far, maxPendingWrites: 10 });
     far.entries.set('key', entry);
 
     const found = [await cache.get('key'), await cache.get('key')];
@@ -48,7 +48,7 @@ describe('two caches as one', () => {
         return write.promise;
       },
     };
-    const cache = createTieredCacheStore({ near, far, maxPendingWrites: 2 });
+    const cache = createTieredCacheStore({ local: near, remote: far, maxPendingWrites: 2 });
 
     const stored = [];
     for (const key of ['a', 'b', 'c']) stored.push(await cache.set(key, entry));
@@ -69,7 +69,11 @@ describe('two caches as one', () => {
         throw new Error('broken');
       },
     };
-    const cache = createTieredCacheStore({ near: createMapCache(), far, maxPendingWrites: 2 });
+    const cache = createTieredCacheStore({
+      local: createMapCache(),
+      remote: far,
+      maxPendingWrites: 2,
+    });
 
     const stored = await cache.set('a', entry);
     await cache.flush();

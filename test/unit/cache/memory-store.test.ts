@@ -58,7 +58,7 @@ describe('answers in this process', () => {
 
     expect(kept).toBe(false);
     expect(await cache.get('huge')).toBeUndefined();
-    expect((await cache.get('small'))?.answer.text).toBe('small');
+    expect((await cache.get('small'))?.response.text).toBe('small');
   });
 
   it('make room by letting go of the one that is unused for longest', async () => {
@@ -70,7 +70,7 @@ describe('answers in this process', () => {
     await cache.set('c', entry('c'));
 
     expect(await cache.get('b')).toBeUndefined();
-    expect((await cache.get('a'))?.answer.text).toBe('a');
+    expect((await cache.get('a'))?.response.text).toBe('a');
   });
 
   it('let go of what is over when somebody asks for it', async () => {

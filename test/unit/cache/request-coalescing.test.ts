@@ -16,7 +16,7 @@ function createCache(): ResponseCache {
     ttlMs: TTL_MS,
     clock,
   });
-  return createResponseCache({ cache, ttlMs: TTL_MS, clock });
+  return createResponseCache({ store: cache, ttlMs: TTL_MS, clock });
 }
 
 /** Calls that end when and how the test says, in the order in which they were made. */
@@ -53,11 +53,11 @@ describe('equal questions at the same time', () => {
     const cache = createCache();
     const { make, calls } = createScript();
 
-    const leader = answer(cache, { question: ask(), make });
+    const leader = expect(answer(cache, { question: ask(), make })).rejects.toThrow('first');
     const followers = Array.from({ length: 20 }, () => answer(cache, { question: ask(), make }));
     await expect.poll(() => calls.length).toBe(1);
     calls[0]?.reject(new Error('first'));
-    await expect(leader).rejects.toThrow('first');
+    await leader;
     await expect.poll(() => calls.length).toBe(2);
     calls[1]?.resolve(candidate({ text: 'second' }));
     const answers = await Promise.all(followers);
@@ -86,10 +86,10 @@ describe('equal questions at the same time', () => {
   it('R8 go on when the one who makes the answer leaves', async () => {
     const cache = createCache();
     const { make, calls } = createScript();
-    const leader = toMake(await cache.open(ask()));
+    const leader = toMake(await cache.lookup(ask()));
 
     const followers = Array.from({ length: 10 }, () => answer(cache, { question: ask(), make }));
-    leader.making.leave();
+    leader.fill.abandon();
     await expect.poll(() => calls.length).toBe(1);
     calls[0]?.resolve(candidate());
     const answers = await Promise.all(followers);
@@ -100,16 +100,16 @@ describe('equal questions at the same time', () => {
 
   it('R8 are left alone when one of those who wait gives up', async () => {
     const cache = createCache();
-    const leader = toMake(await cache.open(ask()));
+    const leader = toMake(await cache.lookup(ask()));
     const patience = new AbortController();
-    const impatient = cache.open(ask({ signal: patience.signal }));
-    const patient = cache.open(ask());
+    const impatient = cache.lookup(ask({ signal: patience.signal }));
+    const patient = cache.lookup(ask());
 
     patience.abort(new Error('gone'));
     await expect(impatient).rejects.toThrow('gone');
-    await leader.making.keep(candidate());
+    await leader.fill.store(candidate());
 
-    expect(await patient).toMatchObject({ kind: 'found', answer: { text: 'because' } });
+    expect(await patient).toMatchObject({ kind: 'hit', response: { text: 'because' } });
   });
 
   it('each make their own answer when it may not be shared', async () => {
@@ -140,17 +140,17 @@ describe('equal questions at the same time', () => {
     const cache = createCache();
     const first = await answer(cache, { question: ask(), make: async () => candidate() });
 
-    const second = await cache.open(ask());
+    const second = await cache.lookup(ask());
 
     expect(first.status).toEqual({ kind: 'forward', reason: 'miss', stored: true });
-    expect(second).toMatchObject({ kind: 'found', status: { kind: 'hit', ttlSeconds: 300 } });
+    expect(second).toMatchObject({ kind: 'hit', status: { kind: 'hit', ttlSeconds: 300 } });
   });
 
   it('ask the store once for all of them', async () => {
     const clock = createHandClock();
     let looks = 0;
     const cache = createResponseCache({
-      cache: {
+      store: {
         get: async () => {
           looks += 1;
           return undefined;
@@ -175,7 +175,7 @@ describe('equal questions at the same time', () => {
       throw new Error('broken');
     };
     const cache = createResponseCache({
-      cache: { get: broken, set: broken },
+      store: { get: broken, set: broken },
       ttlMs: TTL_MS,
       clock: createHandClock(),
     });

@@ -4,6 +4,7 @@ import type { CandidateResponse } from '../../../shared/cache/cache-headers.ts';
 import { createMemoryStore } from '../../../shared/cache/memory-store.ts';
 import { answer, ask, candidate, toMake, type AskOptions } from '../../support/cached-answers.ts';
 import { createHandClock } from '../../support/limits.ts';
+import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 
 const TTL_MS = 300_000;
 const notStored = { kind: 'forward', reason: 'miss', stored: false };
@@ -17,7 +18,7 @@ function createEnvironment() {
     ttlMs: TTL_MS,
     clock,
   });
-  const cache = createResponseCache({ cache: memory, ttlMs: TTL_MS, clock });
+  const cache = createResponseCache({ store: memory, ttlMs: TTL_MS, clock });
   const answerTo = (options: AskOptions, made: Partial<CandidateResponse> = {}) =>
     answer(cache, { question: ask(options), make: async () => candidate(made) });
   return { cache, clock, memory, answerTo };
@@ -59,12 +60,12 @@ describe('the cache of answers', () => {
 
   it('R7 never keeps what was given up or failed before', async () => {
     const { cache, memory } = createEnvironment();
-    const failed = toMake(await cache.open(ask({ question: 'one?' })));
-    const left = toMake(await cache.open(ask({ question: 'two?' })));
+    const failed = toMake(await cache.lookup(ask({ question: 'one?' })));
+    const left = toMake(await cache.lookup(ask({ question: 'two?' })));
 
-    failed.making.fail(new Error('upstream'));
-    left.making.leave();
-    const statuses = [await failed.making.keep(candidate()), await left.making.keep(candidate())];
+    failed.fill.fail(new Error('upstream'));
+    left.fill.abandon();
+    const statuses = [await failed.fill.store(candidate()), await left.fill.store(candidate())];
 
     expect(statuses).toEqual([notStored, notStored]);
     expect(memory.size().entries).toBe(0);
@@ -148,5 +149,24 @@ describe('the cache of answers', () => {
       savedInputTokens: 30,
       savedOutputTokens: 15,
     });
+  });
+
+  it('logs one line for each decision at debug level, without content', async () => {
+    const { answerTo } = createEnvironment();
+    const telemetry = createRecordedTelemetry();
+    const question = 'a private question';
+
+    await answerTo({ question, telemetry }, { text: 'a private answer' });
+    await answerTo({ question, telemetry });
+    await answerTo({ question, telemetry, cacheControl: 'no-store' });
+
+    expect(telemetry.lines).toEqual([
+      { level: 'debug', message: 'cache lookup', fields: { outcome: 'miss' } },
+      { level: 'debug', message: 'cache fill', fields: { stored: true } },
+      { level: 'debug', message: 'cache lookup', fields: { outcome: 'hit', ttlSeconds: 300 } },
+      { level: 'debug', message: 'cache lookup', fields: { outcome: 'request' } },
+      { level: 'debug', message: 'cache fill', fields: { stored: false } },
+    ]);
+    expect(JSON.stringify(telemetry.lines)).not.toContain('private');
   });
 });

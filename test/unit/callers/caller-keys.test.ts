@@ -49,7 +49,7 @@ describe('the ring of caller keys', () => {
     const source = createSource(undefined);
     const currentKeys = createCallerKeyStore(source);
 
-    expect(currentKeys).toThrow('Cannot tell who may call: secret caller-keys: not known yet');
+    expect(currentKeys).toThrow('Cannot identify callers: secret caller-keys: not loaded yet');
     source.absent = true;
     expect(currentKeys()).toBeUndefined();
   });

@@ -76,13 +76,13 @@ describe('K6 a configuration with mistakes', () => {
   ])('names the nearest known key for $what', ({ toml, nearest }) => {
     const [problem] = problemsOfToml(toml);
 
-    expect(problem?.wanted).toBe(`a known key; the nearest is ${nearest}`);
+    expect(problem?.expected).toBe(`a known key; the nearest is ${nearest}`);
   });
 
   it('names the nearest known variable', () => {
     const [problem] = problemsOf({ ...KEY, AGENT__LIMITS__HEARTBEAT: '1' });
 
-    expect(problem?.wanted).toBe('a known key; the nearest is AGENT__LIMITS__HEARTBEAT_MS');
+    expect(problem?.expected).toBe('a known key; the nearest is AGENT__LIMITS__HEARTBEAT_MS');
   });
 
   it('finds the line of a key behind text of several lines and comments', () => {
@@ -118,7 +118,7 @@ describe('K6 a configuration with mistakes', () => {
     expect(problems).toEqual([
       {
         setting: 'agent.toml line 2: limits.heartbeat_ms',
-        wanted: 'a whole number of milliseconds from 50 to 60000',
+        expected: 'a whole number of milliseconds from 50 to 60000',
       },
     ]);
   });
@@ -160,7 +160,7 @@ describe('K6 a configuration with mistakes', () => {
     const problems = problemsOfToml(toml);
 
     expect(problems).toHaveLength(1);
-    expect(problems[0]?.wanted).toMatch(/^a known key/);
+    expect(problems[0]?.expected).toMatch(/^a known key/);
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   });
 
@@ -179,7 +179,7 @@ describe('K6 a configuration with mistakes', () => {
 
   it('refuses a section that is a value', () => {
     expect(problemsOfToml('limits = 5')).toEqual([
-      { setting: 'agent.toml line 1: limits', wanted: 'a section, begun with [limits]' },
+      { setting: 'agent.toml line 1: limits', expected: 'a section, begun with [limits]' },
     ]);
   });
 

@@ -24,12 +24,12 @@ function problemsOf(
 
 /** Secrets as a vault would have given them. */
 function vaultWith(values: Record<string, string>): Secrets {
-  const none = createEnvironmentSecrets({ wanted: requiredSecrets(), environment: {} });
+  const none = createEnvironmentSecrets({ required: requiredSecrets(), environment: {} });
   return {
     ...none,
     get: (name) => values[name],
     sourceOf: (name) => (name in values ? 'key-vault' : 'none'),
-    whyMissing: (name) => (name in values ? undefined : 'absent'),
+    missingReason: (name) => (name in values ? undefined : 'absent'),
   };
 }
 
@@ -47,6 +47,7 @@ describe('the configuration', () => {
   it('has the same idea of patience as the model calls themselves', () => {
     const {
       maxOutputTokens: _tokens,
+      defaultOutputTokens: _default,
       temperature: _heat,
       ...patience
     } = readConfig(KEY).settings.model;
@@ -95,7 +96,7 @@ describe('the configuration', () => {
     expect(problemsOf(environment, { secrets: vaultWith({}) })).toEqual([
       {
         setting: 'OPENAI_API_KEY',
-        wanted:
+        expected:
           'a key, or AZURE_OPENAI_ENDPOINT for Azure OpenAI by managed identity (Key Vault secret openai-api-key: absent; environment: unset)',
       },
     ]);
@@ -114,7 +115,7 @@ describe('the configuration', () => {
 
     expect(problem).toEqual({
       setting: 'AZURE_KEY_VAULT_URL',
-      wanted: 'an https URL without credentials, query or fragment',
+      expected: 'an https URL without credentials, query or fragment',
     });
   });
 });

@@ -130,7 +130,7 @@ describe('createReadiness', () => {
 
     expect(report).toMatchObject({
       status: 'unready',
-      chat: { status: 'unready', reason: 'the check did not answer in time' },
+      chat: { status: 'unready', reason: 'the check timed out' },
       batch: { status: 'ready' },
     });
     expect(signals[0]?.aborted).toBe(true);

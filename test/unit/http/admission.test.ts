@@ -8,33 +8,40 @@ import {
   type AdmissionDependencies,
 } from '../../../shared/http/admission.ts';
 import { jsonResponse, type PlainResponse } from '../../../shared/http/responses.ts';
-import { arrive, call, get, postJson, postRaw } from '../../support/http-call.ts';
+import { createOpenCalls } from '../../../shared/rate-limit/open-calls.ts';
+import { startRequest, call, get, postJson, postRaw } from '../../support/http-call.ts';
 import { createHandClock, createLimiter } from '../../support/limits.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
+import { bodyLimits, openAdmission } from '../../support/public-handler.ts';
 
 const VICTIM = { 'x-forwarded-for': '192.0.2.1' };
 
-/** A service that lets each address ask three times and spend a hundred tokens. */
+/** A service whose callers each have three requests and a hundred tokens. */
 function createNeeds(): AdmissionDependencies {
   const clock = createHandClock();
   const settings = { requestsPerMinute: 3, tokensPerMinute: 100 };
   return {
     telemetry: createRecordedTelemetry(),
-    maxRequestBytes: 1_024,
+    requestBody: bodyLimits(1_024),
     identify: (evidence) =>
-      identifyCaller(evidence, { trustPrincipal: false, keys: undefined, proxiesInFront: 0 }),
-    limits: { limiter: createLimiter({ settings, clock }), mode: 'enforce', clock },
+      identifyCaller(evidence, {
+        trustPrincipal: false,
+        keys: undefined,
+        proxiesInFront: 0,
+        ipv6PrefixBits: 56,
+      }),
+    limits: { ...openAdmission.limits, limiter: createLimiter({ settings, clock }), clock },
   };
 }
 
-function open(answer: (exchange: CallerContext) => Promise<PlainResponse>) {
+function open(handle: (context: CallerContext) => Promise<PlainResponse>) {
   const needs = createNeeds();
-  return authenticatedHandler(async () => needs, answer);
+  return authenticatedHandler(async () => needs, handle);
 }
 
-function openMetered(answer: (exchange: MeteredContext) => Promise<PlainResponse>) {
+function openMetered(handle: (context: MeteredContext) => Promise<PlainResponse>) {
   const needs = createNeeds();
-  return meteredHandler(async () => needs, answer);
+  return meteredHandler(async () => needs, handle);
 }
 
 /** As the wire announces a body that the platform has read too, and may have taken headers from. */
@@ -45,32 +52,33 @@ function announce(request: HttpRequest): Promise<string> {
 async function post(handler: ReturnType<typeof open>, request: HttpRequest) {
   const length = String((await announce(request)).length);
   const headers = { 'content-type': 'application/json', 'content-length': length };
-  return call(handler, request, arrive(headers).context);
+  return call(handler, request, startRequest(headers).context);
 }
 
 function remaining({ headers }: { headers: Record<string, string> }): string | undefined {
   return headers['x-ratelimit-remaining-requests'];
 }
 
+const ONE_CALL = { maxPerCaller: 1, maxTotal: 8, maxQueued: 0, queueTimeoutMs: 1_000 };
 const READY = 'http://127.0.0.1/v1/models';
 
-describe('asHttpHandler', () => {
-  it('counts each request before anything is done, and says what is left', async () => {
-    let asked = 0;
-    const handler = open(async () => jsonResponse((asked += 1)));
+describe('authenticatedHandler', () => {
+  it('counts each request before the handler runs, and reports what remains', async () => {
+    let requests = 0;
+    const handler = open(async () => jsonResponse((requests += 1)));
 
     const answers = [];
-    for (let turn = 0; turn < 4; turn += 1) answers.push(await call(handler, get(READY, VICTIM)));
+    for (let sent = 0; sent < 4; sent += 1) answers.push(await call(handler, get(READY, VICTIM)));
     const other = await call(handler, get(READY, { 'x-forwarded-for': '192.0.2.2' }));
 
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429]);
     expect(answers.map(remaining)).toEqual(['2', '1', '0', '0']);
     expect(answers[3]?.problem().error.code).toBe('rate_limited');
     expect(other.status).toBe(200);
-    expect(asked).toBe(4);
+    expect(requests).toBe(4);
   });
 
-  it('names each caller by a hash that tells nothing', async () => {
+  it('names each caller by a hash without personal data', async () => {
     const handler = open(async ({ callerId }) => jsonResponse(callerId));
 
     const ids = [
@@ -85,7 +93,7 @@ describe('asHttpHandler', () => {
   });
 
   it('counts a request with a body when the body is known not to forge its sender', async () => {
-    const handler = open(async (exchange) => jsonResponse(await exchange.readJson()));
+    const handler = open(async (context) => jsonResponse(await context.readJson()));
 
     const forged = await post(handler, postJson({ Headers: VICTIM }, VICTIM));
     const honest = await post(handler, postJson({ message: 'Hi' }, VICTIM));
@@ -94,10 +102,10 @@ describe('asHttpHandler', () => {
     expect([remaining(forged), remaining(honest)]).toEqual([undefined, '2']);
   });
 
-  it('gives nothing of a caller to a body that nobody has read', async () => {
+  it('discloses no caller id before the body was read', async () => {
     let given: string | undefined;
-    const handler = open(async (exchange) => {
-      given = exchange.callerId;
+    const handler = open(async (context) => {
+      given = context.callerId;
       return jsonResponse({});
     });
 
@@ -107,10 +115,10 @@ describe('asHttpHandler', () => {
     expect(given).toBeUndefined();
   });
 
-  it('counts what is no JSON when the route says so', async () => {
-    const handler = open(async (exchange) => {
-      await exchange.markNonJsonBody();
-      return jsonResponse(exchange.callerId);
+  it('counts a request whose body is not JSON once the route marks it', async () => {
+    const handler = open(async (context) => {
+      await context.markNonJsonBody();
+      return jsonResponse(context.callerId);
     });
 
     const answered = await post(handler, postRaw('--form', VICTIM));
@@ -119,10 +127,10 @@ describe('asHttpHandler', () => {
   });
 });
 
-describe('asMeteredHandler', () => {
+describe('meteredHandler', () => {
   it('takes request and tokens at once, and gives the tokens back where they were not used', async () => {
-    const handler = openMetered(async (exchange) => {
-      const reservation = await exchange.reserve(80);
+    const handler = openMetered(async (context) => {
+      const reservation = await context.reserve(80);
       await reservation.settle(10);
       return jsonResponse({});
     });
@@ -139,15 +147,15 @@ describe('asMeteredHandler', () => {
   });
 
   it('counts a request that was refused before, without tokens', async () => {
-    const handler = openMetered(async (exchange) => {
-      await exchange.readJson();
+    const handler = openMetered(async (context) => {
+      await context.readJson();
       throw new RangeError('invalid');
     });
 
     const first = await post(handler, postJson({}, VICTIM));
     const unread = await post(handler, postRaw('{', VICTIM));
     const answers = [];
-    for (let turn = 0; turn < 3; turn += 1) {
+    for (let sent = 0; sent < 3; sent += 1) {
       answers.push(await post(handler, postJson({}, VICTIM)));
     }
 
@@ -155,5 +163,50 @@ describe('asMeteredHandler', () => {
     expect(first.headers['x-ratelimit-remaining-tokens']).toBe('100');
     expect([unread.status, remaining(unread)]).toEqual([400, undefined]);
     expect(answers.map(({ status }) => status)).toEqual([500, 500, 429]);
+  });
+
+  it('T7: holds a slot of its caller until its stream has ended', async () => {
+    const openCalls = createOpenCalls(ONE_CALL);
+    const needs = { ...createNeeds(), limits: { ...createNeeds().limits, openCalls } };
+    let end: (() => void) | undefined;
+    const handler = meteredHandler(
+      async () => needs,
+      async (context) => {
+        await context.readJson();
+        await context.reserve(1);
+        end ??= context.startStream();
+        return jsonResponse({});
+      },
+    );
+
+    await post(handler, postJson({}, VICTIM));
+    const refused = await post(handler, postJson({}, VICTIM));
+    const other = await post(handler, postJson({}, { 'x-forwarded-for': '192.0.2.2' }));
+    end?.();
+    const next = await post(handler, postJson({}, VICTIM));
+
+    expect(refused.status).toBe(429);
+    expect(refused.headers['retry-after']).toBe('1');
+    expect(refused.problem().detail).toContain('at most 1 may be open at once');
+    expect([other.status, next.status]).toEqual([200, 200]);
+  });
+
+  it('T7: gives the tokens of a call back that finds no slot', async () => {
+    const openCalls = createOpenCalls({ ...ONE_CALL, maxTotal: 0 });
+    const needs = { ...createNeeds(), limits: { ...createNeeds().limits, openCalls } };
+    const handler = meteredHandler(
+      async () => needs,
+      async (context) => {
+        await context.readJson();
+        await context.reserve(80);
+        return jsonResponse({});
+      },
+    );
+
+    const refused = await post(handler, postJson({}, VICTIM));
+    const again = await post(handler, postJson({}, VICTIM));
+
+    expect([refused.status, again.status]).toEqual([503, 503]);
+    expect(again.problem().error.code).toBe('overloaded');
   });
 });

@@ -4,8 +4,9 @@ import { ServiceError } from '../../../shared/errors.ts';
 import type { RouteHandler, HandlerDependencies } from '../../../shared/http/request-context.ts';
 import { publicHandler } from '../../../shared/http/handler.ts';
 import { jsonResponse } from '../../../shared/http/responses.ts';
-import { arrive, call, get, open, postRaw, URL_OF_CHAT } from '../../support/http-call.ts';
+import { startRequest, call, get, open, postRaw, URL_OF_CHAT } from '../../support/http-call.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
+import { bodyLimits } from '../../support/public-handler.ts';
 
 const URL_OF_READY = 'http://127.0.0.1/ready';
 const CALLER_TRACE = '00-33333333333333333333333333333333-4444444444444444-01';
@@ -13,7 +14,10 @@ const HOST_TRACE = '00-11111111111111111111111111111111-2222222222222222-01';
 
 function setUp(answer: RouteHandler<HandlerDependencies>) {
   const telemetry = createRecordedTelemetry();
-  const handler = publicHandler(async () => ({ telemetry, maxRequestBytes: 1_024 }), answer);
+  const handler = publicHandler(
+    async () => ({ telemetry, requestBody: bodyLimits(1_024) }),
+    answer,
+  );
   return { handler, telemetry };
 }
 
@@ -68,21 +72,21 @@ describe('asOpenHandler', () => {
 
   it('reads headers from the wire and not from what the host makes of them', async () => {
     const { handler } = setUp(async ({ header }) => jsonResponse([header('X-Caller-Key')]));
-    const arrival = arrive({ 'x-request-id': 'raw-1', 'x-caller-key': 'raw' });
+    const started = startRequest({ 'x-request-id': 'raw-1', 'x-caller-key': 'raw' });
 
-    const shadowed = get(URL_OF_READY, { 'x-request-id': 'forged', 'x-caller-key': 'forged' });
-    const answered = await call(handler, shadowed, arrival.context);
+    const overridden = get(URL_OF_READY, { 'x-request-id': 'forged', 'x-caller-key': 'forged' });
+    const answered = await call(handler, overridden, started.context);
 
     expect(answered.json()).toEqual(['raw']);
     expect(answered.headers['x-request-id']).toBe('raw-1');
   });
 
-  it('refuses a query that would shadow the headers before anything else happens', async () => {
-    let asked = 0;
+  it('refuses a query that overrides the headers before anything else happens', async () => {
+    let handled = 0;
     const handler = publicHandler(
       async () => {
-        asked += 1;
-        return { telemetry: createRecordedTelemetry(), maxRequestBytes: 0 };
+        handled += 1;
+        return { telemetry: createRecordedTelemetry(), requestBody: bodyLimits(0) };
       },
       async () => jsonResponse({}),
     );
@@ -91,7 +95,7 @@ describe('asOpenHandler', () => {
 
     expect(answered.status).toBe(400);
     expect(answered.problem().error).toMatchObject({ code: 'invalid_request', param: 'headers' });
-    expect(asked).toBe(0);
+    expect(handled).toBe(0);
   });
 
   it('answers a ServiceError with its status, code, field and header', async () => {
@@ -115,34 +119,34 @@ describe('asOpenHandler', () => {
     expect(telemetry.lines).toMatchObject([{ level: 'info', fields: { code: 'rate_limited' } }]);
   });
 
-  it('answers 499 quietly when the client left, whatever is thrown then', async () => {
-    const arrival = arrive();
+  it('answers 499 and logs at info when the client disconnected, whatever is thrown then', async () => {
+    const started = startRequest();
     const { handler, telemetry } = setUp(async ({ clientDisconnected }) => {
-      arrival.leave();
+      started.disconnect();
       clientDisconnected.throwIfAborted();
       return jsonResponse({});
     });
 
-    const response = await open(handler, get(URL_OF_READY), arrival.context);
+    const response = await open(handler, get(URL_OF_READY), started.context);
 
     expect(response.status).toBe(499);
     expect(telemetry.lines).toMatchObject([{ level: 'info', message: 'client disconnected' }]);
   });
 
-  it('knows that a client left before its handler began', async () => {
-    const arrival = arrive();
-    arrival.leave();
+  it('sees a client that disconnected before its handler started', async () => {
+    const started = startRequest();
+    started.disconnect();
     const { handler } = setUp(async ({ clientDisconnected }) =>
       jsonResponse([clientDisconnected.aborted]),
     );
 
-    const answered = await call(handler, get(URL_OF_READY), arrival.context);
+    const answered = await call(handler, get(URL_OF_READY), started.context);
 
     expect(answered.json()).toEqual([true]);
   });
 
-  it('limits the body to what the service says', async () => {
-    const { handler } = setUp(async (exchange) => jsonResponse(await exchange.readJson()));
+  it('limits the body to the size of the setting', async () => {
+    const { handler } = setUp(async (context) => jsonResponse(await context.readJson()));
 
     const answered = await call(handler, postRaw(`"${'a'.repeat(1_023)}"`));
 
@@ -162,7 +166,7 @@ describe('asOpenHandler', () => {
   });
 
   it('survives a request without any header or body', async () => {
-    const { handler } = setUp(async (exchange) => jsonResponse(await exchange.readJson()));
+    const { handler } = setUp(async (context) => jsonResponse(await context.readJson()));
 
     const answered = await call(handler, new HttpRequest({ url: URL_OF_CHAT, method: 'POST' }));
 

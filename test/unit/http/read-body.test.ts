@@ -1,8 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { readText, type BodyLimits } from '../../../shared/http/read-json.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BodyLimits, readChunks, readText } from '../../../shared/http/read-body.ts';
 import { postRaw, postStream } from '../../support/http-call.ts';
 
-const LIMITS: BodyLimits = { maxBytes: 1_024, timeoutMs: 10_000 };
+const LIMITS: BodyLimits = {
+  maxBytes: 1_024,
+  deadlineMs: 10_000,
+  stallMs: 10_000,
+  minBytesPerSecond: 1_024,
+};
 
 interface Source {
   readonly request: ReturnType<typeof postStream>;
@@ -10,7 +16,7 @@ interface Source {
   readonly isCancelled: () => boolean;
 }
 
-/** A body of chunks that are made only when somebody reads. */
+/** A body whose chunks are made on demand. */
 function bodyOf(chunkBytes: number, chunks = Infinity): Source {
   let pulled = 0;
   let cancelled = false;
@@ -28,6 +34,24 @@ function bodyOf(chunkBytes: number, chunks = Infinity): Source {
     { highWaterMark: 0 },
   );
   return { request: postStream(stream), pulled: () => pulled, isCancelled: () => cancelled };
+}
+
+interface Drips {
+  readonly everyMs: number;
+  readonly count?: number;
+}
+
+/** A body of single bytes with pauses. */
+function drips({ everyMs, count = Infinity }: Drips): ReadableStream<Uint8Array> {
+  let sent = 0;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      await sleep(everyMs);
+      if (sent === count) return controller.close();
+      sent += 1;
+      controller.enqueue(Uint8Array.of(0x61));
+    },
+  });
 }
 
 function read(request: ReturnType<typeof postStream>, limits = LIMITS): Promise<string> {
@@ -78,7 +102,7 @@ describe('readText', () => {
     expect(pulled()).toBeLessThanOrEqual(4);
   });
 
-  it('leaves the rest of a refused body to the connection, which must still carry the answer', async () => {
+  it('does not cancel a refused body, because its connection still sends the response', async () => {
     const { request, isCancelled } = bodyOf(2_000);
 
     await expect(read(request)).rejects.toMatchObject({ code: 'payload_too_large' });
@@ -87,17 +111,55 @@ describe('readText', () => {
     expect(request.body?.locked).toBe(false);
   });
 
-  it('gives up on a body that stalls', async () => {
+  it('refuses a body that stalls', async () => {
     const stalled = new ReadableStream<Uint8Array>({
       start: (controller) => controller.enqueue(new Uint8Array([0x7b])),
     });
 
-    const refused = read(postStream(stalled), { ...LIMITS, timeoutMs: 20 });
+    const refused = read(postStream(stalled), { ...LIMITS, stallMs: 20 });
 
     await expect(refused).rejects.toMatchObject({ code: 'request_timeout' });
   });
 
-  it('calls a body that breaks off incomplete, without the text of the cause', async () => {
+  it('T2: refuses a body that arrives in drips, however regularly', async () => {
+    const limits = { ...LIMITS, stallMs: 40, minBytesPerSecond: 10_000 };
+
+    const refused = read(postStream(drips({ everyMs: 5 })), limits);
+
+    await expect(refused).rejects.toMatchObject({
+      code: 'request_timeout',
+      message: expect.stringContaining('10000 bytes per second'),
+    });
+  });
+
+  it('T2: takes a slow body at the minimum rate, but not beyond the deadline', async () => {
+    const limits = { ...LIMITS, stallMs: 1_000, minBytesPerSecond: 1 };
+
+    const whole = await read(postStream(drips({ everyMs: 1, count: 30 })), limits);
+    const refused = read(postStream(drips({ everyMs: 1 })), { ...limits, deadlineMs: 50 });
+
+    expect(whole).toHaveLength(30);
+    await expect(refused).rejects.toMatchObject({
+      code: 'request_timeout',
+      message: expect.stringContaining('within 50 ms'),
+    });
+  });
+
+  it('T2: does not count the time that the consumer takes', async () => {
+    const { request } = bodyOf(1, 5);
+    const limits = { ...LIMITS, stallMs: 20, minBytesPerSecond: 1_000 };
+    const source = { request, header: () => undefined };
+
+    let bytes = 0;
+    for await (const chunk of readChunks(source, limits)) {
+      bytes += chunk.byteLength;
+      await sleep(15);
+    }
+
+    expect(bytes).toBe(5);
+  });
+
+  it('calls a body that is cut off incomplete, without the text of the cause', async () => {
     const broken = new ReadableStream<Uint8Array>({
       start: (controller) => controller.error(new Error('ECONNRESET 10.0.0.7')),
     });
@@ -110,7 +172,7 @@ describe('readText', () => {
     });
   });
 
-  it('puts characters together that were split over chunks', async () => {
+  it('joins characters that were split over chunks', async () => {
     const bytes = new TextEncoder().encode('{"a":"👩‍👧 ü"}');
     const stream = new ReadableStream<Uint8Array>({
       start(controller) {

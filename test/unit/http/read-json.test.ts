@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { readJson } from '../../../shared/http/read-json.ts';
 import { postRaw } from '../../support/http-call.ts';
+import { bodyLimits } from '../../support/public-handler.ts';
 
 function read(headers: Record<string, string>, body = '{"a":1}'): Promise<unknown> {
   const request = postRaw(body, headers);
-  return readJson({ request, header: (name) => request.headers.get(name) ?? undefined }, 1_024);
+  return readJson(
+    { request, header: (name) => request.headers.get(name) ?? undefined },
+    bodyLimits(1_024),
+  );
 }
 
 describe('readJson', () => {
@@ -40,7 +44,7 @@ describe('readJson', () => {
   it('refuses a body without a type', async () => {
     const request = postRaw(Buffer.from('{}'), {});
 
-    const refused = readJson({ request, header: () => undefined }, 1_024);
+    const refused = readJson({ request, header: () => undefined }, bodyLimits(1_024));
 
     await expect(refused).rejects.toMatchObject({ code: 'unsupported_media_type' });
   });
@@ -61,7 +65,7 @@ describe('readJson', () => {
   });
 
   it.each(['{"headers":{}}', '{"message":"x","Headers":{"authorization":"y"}}', '{"HEADERS":1}'])(
-    'refuses the shadowing body %s',
+    'refuses the overriding body %s',
     async (body) => {
       await expect(read({ 'content-type': 'application/json' }, body)).rejects.toMatchObject({
         code: 'invalid_request',

@@ -9,7 +9,7 @@ describe('reportFailure', () => {
     ['rate_limited', 'info'],
     ['upstream_timeout', 'warn'],
     ['internal', 'error'],
-  ] as [ErrorCode, string][])('tells %s at level %s', (code, level) => {
+  ] as [ErrorCode, string][])('logs %s at level %s', (code, level) => {
     const telemetry = createRecordedTelemetry();
 
     reportFailure(telemetry, { message: 'request failed', error: new ServiceError(code, 'x') });
@@ -17,7 +17,7 @@ describe('reportFailure', () => {
     expect(telemetry.lines).toMatchObject([{ level, message: 'request failed', fields: { code } }]);
   });
 
-  it('says where a defect is, but not what its message holds', () => {
+  it('logs the place of a defect, but not its message', () => {
     const telemetry = createRecordedTelemetry();
     const error = toServiceError(new TypeError('cannot read sk-secret'));
 

@@ -6,14 +6,14 @@ import {
   withCorrelationHeaders,
 } from '../../../shared/http/responses.ts';
 
-const QUOTABLE = { requestId: 'r1', traceparent: 't1' };
+const IDS = { requestId: 'r1', traceparent: 't1' };
 
 function retryAfter(
   code: ConstructorParameters<typeof ServiceError>[0],
   seconds?: number,
 ): unknown {
   const error = new ServiceError(code, 'x', { retryAfterSeconds: seconds });
-  return problemResponse(error, QUOTABLE).headers?.['retry-after'];
+  return problemResponse(error, IDS).headers?.['retry-after'];
 }
 
 describe('problemResponse', () => {
@@ -29,7 +29,7 @@ describe('problemResponse', () => {
     expect(retryAfter('rate_limited', seconds)).toBe(header);
   });
 
-  it('always says how long a refusal for a while lasts', () => {
+  it('always has a Retry-After for a temporary error', () => {
     expect(retryAfter('rate_limited')).toBe('5');
     expect(retryAfter('upstream_rate_limited')).toBe('5');
     expect(retryAfter('overloaded')).toBe('5');
@@ -43,7 +43,7 @@ describe('problemResponse', () => {
   });
 
   it('is a problem that is not stored and can be quoted', () => {
-    const response = problemResponse(new ServiceError('unauthorized', 'x'), QUOTABLE);
+    const response = problemResponse(new ServiceError('unauthorized', 'x'), IDS);
 
     expect(response.headers).toEqual({
       'content-type': 'application/problem+json',
@@ -57,7 +57,7 @@ describe('problemResponse', () => {
 
 describe('withQuotable', () => {
   it('adds the ids and keeps the rest', () => {
-    const response = withCorrelationHeaders(jsonResponse({ a: 1 }, 201), QUOTABLE);
+    const response = withCorrelationHeaders(jsonResponse({ a: 1 }, 201), IDS);
 
     expect(response).toMatchObject({ status: 201, body: '{"a":1}' });
     expect(response.headers).toMatchObject({

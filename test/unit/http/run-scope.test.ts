@@ -18,6 +18,7 @@ function runOf(deadlineMs: number, clientDisconnected = new AbortController().si
       telemetry: createRecordedTelemetry(),
       readJson: async () => undefined,
       startStream: () => () => undefined,
+      onEnd: () => undefined,
       addHeaders: () => undefined,
       callerId: 'c1',
       markNonJsonBody: async () => undefined,
@@ -35,7 +36,7 @@ describe('startRun', () => {
   it('ends work that ignores its signal when the time is up', async () => {
     const run = await runOf(10);
 
-    await expect(run.within(never())).rejects.toMatchObject({ code: 'upstream_timeout' });
+    await expect(run.raceAbort(never())).rejects.toMatchObject({ code: 'upstream_timeout' });
 
     expect(run.context.signal.aborted).toBe(true);
   });
@@ -44,19 +45,19 @@ describe('startRun', () => {
     const client = new AbortController();
     const run = await runOf(10_000, client.signal);
 
-    const work = run.within(never());
+    const work = run.raceAbort(never());
     client.abort(new ClientDisconnectedError());
 
     await expect(work).rejects.toBeInstanceOf(ClientDisconnectedError);
-    await expect(run.within(never())).rejects.toBeInstanceOf(ClientDisconnectedError);
+    await expect(run.raceAbort(never())).rejects.toBeInstanceOf(ClientDisconnectedError);
     run.close();
   });
 
   it('passes on what the work gives, and never aborts after it was closed', async () => {
     const run = await runOf(10);
 
-    expect(await run.within(Promise.resolve(7))).toBe(7);
-    await expect(run.within(Promise.reject(new RangeError('x')))).rejects.toThrow(RangeError);
+    expect(await run.raceAbort(Promise.resolve(7))).toBe(7);
+    await expect(run.raceAbort(Promise.reject(new RangeError('x')))).rejects.toThrow(RangeError);
     run.close();
     await new Promise((resolve) => setTimeout(resolve, 30));
 
@@ -77,7 +78,7 @@ describe('startRun', () => {
     const late = Promise.withResolvers<never>();
     const run = await runOf(5);
 
-    await expect(run.within(late.promise)).rejects.toMatchObject({ code: 'upstream_timeout' });
+    await expect(run.raceAbort(late.promise)).rejects.toMatchObject({ code: 'upstream_timeout' });
     late.reject(new Error('late'));
     await new Promise(setImmediate);
 

@@ -6,6 +6,7 @@ import { never } from '../../support/scripted-model.ts';
 
 const QUIET: SseOptions = {
   heartbeatMs: 10_000,
+  slowReaderTimeoutMs: 10_000,
   connection: undefined,
   signal: new AbortController().signal,
   toLastEvent: () => ({ event: 'error', data: 'failed' }),
@@ -33,7 +34,7 @@ async function* eventsOf(...data: unknown[]): AsyncGenerator<SseEvent> {
 }
 
 describe('sseResponse', () => {
-  it('frames each event and tells nobody to buffer or store', async () => {
+  it('frames each event and forbids buffering and storing', async () => {
     const response = sseResponse(eventsOf({ text: 'a' }, 'b\nc'), QUIET);
 
     expect(response.headers).toEqual({
@@ -75,7 +76,7 @@ describe('sseResponse', () => {
     expect(rest).toMatch(/event: done\ndata: 1\n\n$/);
   });
 
-  it('pulls nothing before the reader asks', async () => {
+  it('pulls nothing before the reader reads', async () => {
     let pulled = 0;
     async function* counted(): AsyncGenerator<SseEvent> {
       for (;;) {
@@ -96,8 +97,8 @@ describe('sseResponse', () => {
     await reader.cancel();
   });
 
-  it('waits for the connection to drain before it asks the source', async () => {
-    const drained = Promise.withResolvers<void>();
+  it('waits for the connection to drain before it reads the source', async () => {
+    const drained = Promise.withResolvers<'ready'>();
     let pulled = 0;
     async function* counted(): AsyncGenerator<SseEvent> {
       pulled += 1;
@@ -114,11 +115,35 @@ describe('sseResponse', () => {
     const first = reader.read();
     await new Promise(setImmediate);
     const before = pulled;
-    drained.resolve();
+    drained.resolve('ready');
     await first;
 
     expect(before).toBe(0);
     expect(pulled).toBe(1);
+  });
+
+  it('T7: closes the connection of a client that takes no data, and ends its source', async () => {
+    const done: string[] = [];
+    async function* endless(): AsyncGenerator<SseEvent> {
+      try {
+        for (;;) yield { event: 'delta', data: 1 };
+      } finally {
+        done.push('source');
+      }
+    }
+    const connection = {
+      headers: {},
+      clientDisconnected: QUIET.signal,
+      drained: async () => (done.length === 0 ? ('timeout' as const) : ('ready' as const)),
+      cut: () => void done.push('cut'),
+    };
+    const onEnd = (how: string): void => void done.push(how);
+
+    const text = await textOf(endless(), { connection, onEnd });
+    await new Promise(setImmediate);
+
+    expect(text).toBe('');
+    expect(done).toEqual(['cut', 'slow_reader']);
   });
 
   it('ends with the last event when the source fails', async () => {
@@ -132,7 +157,7 @@ describe('sseResponse', () => {
     expect(text).toBe('event: delta\ndata: 1\n\nevent: error\ndata: "failed"\n\n');
   });
 
-  it('ends without a last event when nobody is there to read it', async () => {
+  it('ends without a last event when the client has disconnected', async () => {
     async function* failing(): AsyncGenerator<SseEvent> {
       yield { event: 'delta', data: 1 };
       throw new Error('secret');
@@ -156,7 +181,7 @@ describe('sseResponse', () => {
     expect(ended).toEqual(['complete']);
   });
 
-  it('turns data that is no JSON into the last event', async () => {
+  it('ends with the last event when data is not JSON', async () => {
     expect(await textOf(eventsOf(1n))).toBe('event: error\ndata: "failed"\n\n');
   });
 

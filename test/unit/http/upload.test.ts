@@ -165,8 +165,10 @@ describe('readForm', () => {
       onFile: () => Promise.reject(storageError),
     });
 
-    await expect(cutOff).rejects.toBe(bodyError);
-    await expect(notStored).rejects.toBe(storageError);
+    await Promise.all([
+      expect(cutOff).rejects.toBe(bodyError),
+      expect(notStored).rejects.toBe(storageError),
+    ]);
   });
 });
 

@@ -6,8 +6,8 @@ import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 
 const RESERVATION = { settle: async () => undefined, refund: async () => undefined };
 
-describe('countVerdicts', () => {
-  it('counts what was said, and never to whom', async () => {
+describe('withMetrics', () => {
+  it('counts decisions, without the caller', async () => {
     const { telemetry, value } = createMeteredTelemetry();
     const verdicts: RateLimitResult[] = [
       { allowed: true, states: [], source: 'local', reservation: RESERVATION },
@@ -15,7 +15,7 @@ describe('countVerdicts', () => {
         allowed: false,
         states: [],
         source: 'local',
-        refusal: new ServiceError('rate_limited', 'Too many requests'),
+        error: new ServiceError('rate_limited', 'Too many requests'),
       },
     ];
     const [first, second] = verdicts;
@@ -32,9 +32,9 @@ describe('countVerdicts', () => {
 
     expect(given).toEqual([first, second]);
     const counts = ['allowed', 'rate_limited'].map((outcome) =>
-      value('agent_limiter_verdicts_total', { outcome }),
+      value('agent_rate_limit_decisions_total', { outcome }),
     );
     expect(counts).toEqual([1, 1]);
-    expect(value('agent_limiter_verdicts_total')).toBe(2);
+    expect(value('agent_rate_limit_decisions_total')).toBe(2);
   });
 });

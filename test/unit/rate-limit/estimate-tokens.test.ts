@@ -8,8 +8,11 @@ describe('the estimate of tokens', () => {
     expect(estimateTokens({ texts, maxOutputTokens: 500 })).toBe(110 + 8 + 500);
   });
 
-  it('expects a long answer from a caller who names no bound', () => {
-    expect(estimateTokens({ texts: [] })).toBe(1_000);
+  it('counts each image', () => {
+    const none = estimateTokens({ texts: ['x'], maxOutputTokens: 0 });
+    const two = estimateTokens({ texts: ['x'], images: 2, maxOutputTokens: 0 });
+
+    expect(two).toBe(none + 3_200);
   });
 
   it('counts scripts with few characters to a token for more than Latin ones', () => {

@@ -15,7 +15,7 @@ function reservationOf(verdict: RateLimitResult): Reservation {
 
 function refusalOf(verdict: RateLimitResult) {
   if (verdict.allowed) throw new Error('the reservation was allowed');
-  return verdict.refusal;
+  return verdict.error;
 }
 
 describe('the limit of requests', () => {
@@ -239,29 +239,29 @@ describe('limits with a shared store that fails', () => {
     const shared: SharedBuckets = {
       bucketsOf: () => ({
         take: async () => ({ taken: true, remaining: 1, resetAt: 1 }),
-        correct: async () => undefined,
+        adjust: async () => undefined,
       }),
-      guard() {
-        if (how === 'throw') throw new Error('away');
-        return Promise.reject(new Error('away'));
+      execute() {
+        if (how === 'throw') throw new Error('unavailable');
+        return Promise.reject(new Error('unavailable'));
       },
-      state: () => 'away',
+      state: () => 'unavailable',
     };
     const limiter = createLimiter({ settings: { requestsPerMinute: 60 }, shared });
 
     const verdicts = await reserveAtOnce(limiter, { times: 200, callerId: 'a', tokens: 0 });
 
     expect(countAllowed(verdicts)).toBe(60);
-    expect(limiter.state()).toBe('away');
+    expect(limiter.state()).toBe('unavailable');
   });
 
   it('R1 stay exact when it lets everything pass', async () => {
     const shared: SharedBuckets = {
       bucketsOf: () => ({
         take: async () => ({ taken: true, remaining: 1_000, resetAt: 1 }),
-        correct: async () => undefined,
+        adjust: async () => undefined,
       }),
-      guard: (work) => work(),
+      execute: (work) => work(),
       state: () => 'ready',
     };
     const limiter = createLimiter({ settings: { requestsPerMinute: 60 }, shared });

@@ -7,29 +7,29 @@ import {
 } from '../../support/recorded-telemetry.ts';
 
 interface TestEnvironment {
-  readonly guard: RedisCircuit;
+  readonly circuit: RedisCircuit;
   readonly clock: HandClock;
   readonly telemetry: RecordedTelemetry;
   readonly pings: PromiseWithResolvers<unknown>[];
 }
 
-function createEnvironment(budgetMs = 10_000): TestEnvironment {
+function createEnvironment(timeoutMs = 10_000): TestEnvironment {
   const clock = createHandClock();
   const telemetry = createRecordedTelemetry();
   const pings: PromiseWithResolvers<unknown>[] = [];
-  const guard = createRedisCircuit({
+  const circuit = createRedisCircuit({
     ping() {
       const ping = Promise.withResolvers<unknown>();
       pings.push(ping);
       return ping.promise;
     },
-    budgetMs,
+    timeoutMs,
     retryAfterMs: 2_000,
     logIntervalMs: 60_000,
     clock,
     telemetry,
   });
-  return { guard, clock, telemetry, pings };
+  return { circuit, clock, telemetry, pings };
 }
 
 const fails = async (): Promise<never> => {
@@ -37,87 +37,91 @@ const fails = async (): Promise<never> => {
 };
 const works = async (): Promise<string> => 'worked';
 
-describe('the guard in front of Redis', () => {
+describe('the circuit in front of Redis', () => {
   it('passes on what Redis says', async () => {
-    const { guard } = createEnvironment();
+    const { circuit } = createEnvironment();
 
-    expect(await guard.run(works)).toBe('worked');
-    expect(guard.state()).toBe('ready');
+    expect(await circuit.execute(works)).toBe('worked');
+    expect(circuit.state()).toBe('ready');
   });
 
   it('R2 gives up when the budget is over, and does no work from then on', async () => {
-    const { guard } = createEnvironment(20);
+    const { circuit } = createEnvironment(20);
     let calls = 0;
     const hangs = (): Promise<never> => {
       calls += 1;
       return new Promise(() => undefined);
     };
 
-    await expect(guard.run(hangs)).rejects.toThrow('Redis did not answer in time');
-    await expect(guard.run(hangs)).rejects.toThrow('Redis is left alone after a failure');
+    await expect(circuit.execute(hangs)).rejects.toThrow(
+      'Redis did not answer within the time limit',
+    );
+    await expect(circuit.execute(hangs)).rejects.toThrow(
+      'The command was skipped after an earlier failure',
+    );
 
     expect(calls).toBe(1);
-    expect(guard.state()).toBe('away');
+    expect(circuit.state()).toBe('unavailable');
   });
 
   it('finds out in the background, with one ping at a time, whether Redis is back', async () => {
-    const { guard, clock, pings } = createEnvironment();
-    await expect(guard.run(fails)).rejects.toThrow();
+    const { circuit, clock, pings } = createEnvironment();
+    await expect(circuit.execute(fails)).rejects.toThrow();
     clock.advance(2_000);
 
-    const whileProbing = await Promise.allSettled([guard.run(works), guard.run(works)]);
+    const whileProbing = await Promise.allSettled([circuit.execute(works), circuit.execute(works)]);
     const probes = pings.length;
     pings[0]?.resolve('PONG');
-    await expect.poll(() => guard.run(works).catch(() => 'away')).toBe('worked');
+    await expect.poll(() => circuit.execute(works).catch(() => 'unavailable')).toBe('worked');
 
     expect(whileProbing.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     expect(probes).toBe(1);
   });
 
   it('leaves Redis alone for another while when the ping fails', async () => {
-    const { guard, clock, pings } = createEnvironment();
-    await expect(guard.run(fails)).rejects.toThrow();
+    const { circuit, clock, pings } = createEnvironment();
+    await expect(circuit.execute(fails)).rejects.toThrow();
     clock.advance(2_000);
-    await expect(guard.run(works)).rejects.toThrow();
+    await expect(circuit.execute(works)).rejects.toThrow();
     pings[0]?.reject(new Error('still away'));
     await pings[0]?.promise.catch(() => undefined);
 
-    await expect(guard.run(works)).rejects.toThrow();
+    await expect(circuit.execute(works)).rejects.toThrow();
     clock.advance(2_000);
-    await expect.poll(() => guard.run(works).catch(() => pings.length)).toBe(2);
+    await expect.poll(() => circuit.execute(works).catch(() => pings.length)).toBe(2);
   });
 
   it('finds out without traffic, when readiness asks', async () => {
-    const { guard, clock, pings } = createEnvironment();
-    await expect(guard.run(fails)).rejects.toThrow();
+    const { circuit, clock, pings } = createEnvironment();
+    await expect(circuit.execute(fails)).rejects.toThrow();
     clock.advance(4_000);
 
-    const before = guard.state();
+    const before = circuit.state();
     pings[0]?.resolve('PONG');
-    await expect.poll(() => guard.state()).toBe('ready');
+    await expect.poll(() => circuit.state()).toBe('ready');
 
-    expect(before).toBe('away');
+    expect(before).toBe('unavailable');
   });
 
   it('still says away when Redis answers pings and refuses the commands', async () => {
-    const { guard, clock, pings } = createEnvironment();
+    const { circuit, clock, pings } = createEnvironment();
     for (let round = 0; round < 3; round += 1) {
-      await expect(guard.run(fails)).rejects.toThrow('the secret command');
+      await expect(circuit.execute(fails)).rejects.toThrow('the secret command');
       clock.advance(2_000);
-      guard.state();
+      circuit.state();
       pings[round]?.resolve('PONG');
       await new Promise(setImmediate);
     }
 
-    expect(guard.state()).toBe('away');
+    expect(circuit.state()).toBe('unavailable');
   });
 
   it('R3 says once a minute that Redis fails, and nothing of what was sent', async () => {
-    const { guard, clock, telemetry, pings } = createEnvironment();
+    const { circuit, clock, telemetry, pings } = createEnvironment();
     for (let second = 0; second < 119; second += 1) {
-      await guard.run(fails).catch(() => undefined);
+      await circuit.execute(fails).catch(() => undefined);
       clock.advance(1_000);
-      guard.state();
+      circuit.state();
       for (const ping of pings.splice(0)) ping.resolve('PONG');
       await new Promise(setImmediate);
     }
@@ -127,25 +131,25 @@ describe('the guard in front of Redis', () => {
   });
 
   it('says that Redis is back once a call has succeeded', async () => {
-    const { guard, clock, telemetry, pings } = createEnvironment();
-    await guard.run(fails).catch(() => undefined);
+    const { circuit, clock, telemetry, pings } = createEnvironment();
+    await circuit.execute(fails).catch(() => undefined);
     clock.advance(2_000);
-    guard.state();
+    circuit.state();
     pings[0]?.resolve('PONG');
-    await expect.poll(() => guard.run(works).catch(() => 'away')).toBe('worked');
-    await guard.run(works);
+    await expect.poll(() => circuit.execute(works).catch(() => 'unavailable')).toBe('worked');
+    await circuit.execute(works);
 
-    expect(telemetry.at('info').map(({ message }) => message)).toEqual(['redis is back']);
+    expect(telemetry.at('info').map(({ message }) => message)).toEqual(['redis recovered']);
   });
 
   it('does not leave Redis alone for a key that holds another type', async () => {
-    const { guard } = createEnvironment();
+    const { circuit } = createEnvironment();
     const wrongType = async (): Promise<never> => {
       throw new Error('Command failed: WRONGTYPE Operation against a key');
     };
 
-    await expect(guard.run(wrongType)).rejects.toThrow('WRONGTYPE');
+    await expect(circuit.execute(wrongType)).rejects.toThrow('WRONGTYPE');
 
-    expect(await guard.run(works)).toBe('worked');
+    expect(await circuit.execute(works)).toBe('worked');
   });
 });

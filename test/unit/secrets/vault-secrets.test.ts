@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { type SecretReading, type Secrets, VaultError } from '../../../shared/secrets/secrets.ts';
+import {
+  type SecretReadResult,
+  type Secrets,
+  VaultError,
+} from '../../../shared/secrets/secrets.ts';
 import {
   DEFAULT_REFRESH_SCHEDULE,
   type RefreshSchedule,
@@ -18,7 +22,7 @@ const QUICK: RefreshSchedule = {
   maxStartRetryMs: 4,
 };
 
-type Answer = SecretReading | 'away' | 'silent';
+type Answer = SecretReadResult | 'away' | 'silent';
 
 let opened: Secrets[] = [];
 afterEach(() => {
@@ -26,7 +30,7 @@ afterEach(() => {
   opened = [];
 });
 
-function found(value: string, version = value): SecretReading {
+function found(value: string, version = value): SecretReadResult {
   return { kind: 'found', value, version };
 }
 
@@ -42,9 +46,9 @@ function open(
   const reads: string[] = [];
   const log = createLogTelemetry();
   const secrets = createVaultSecrets({
-    wanted: WANTED,
+    required: WANTED,
     environment,
-    pace: { ...QUICK, ...pace },
+    schedule: { ...QUICK, ...pace },
     clock: { now: () => now },
     random: () => 0.5,
     telemetry: log.telemetry,
@@ -52,7 +56,7 @@ function open(
       async read(name) {
         reads.push(name);
         const answer = vault[name] ?? { kind: 'missing', reason: 'absent' };
-        if (answer === 'away') throw new VaultError('failing');
+        if (answer === 'away') throw new VaultError('server error');
         return answer === 'silent' ? new Promise<never>(() => undefined) : answer;
       },
     },
@@ -102,12 +106,12 @@ describe('secrets of a vault', () => {
 
     expect(secrets.get('openai-api-key')).toBe('key-0');
     expect(secrets.sourceOf('openai-api-key')).toBe('environment');
-    expect(secrets.whyMissing('openai-api-key')).toBe(example.reason);
+    expect(secrets.missingReason('openai-api-key')).toBe(example.reason);
     expect(secrets.sourceOf('azure-openai-endpoint')).toBe('none');
     vault['openai-api-key'] = found('key-1');
     advance(DEFAULT_REFRESH_SCHEDULE.forcedGapMs);
     expect(await secrets.refreshNow()).toBe(true);
-    expect(secrets.whyMissing('openai-api-key')).toBeUndefined();
+    expect(secrets.missingReason('openai-api-key')).toBeUndefined();
   });
 
   it('end their first load in one shared time while the vault is silent', async () => {
@@ -115,8 +119,8 @@ describe('secrets of a vault', () => {
 
     await secrets.loaded();
 
-    expect(secrets.state()).toEqual({ failing: true, lastError: 'no answer in time' });
-    expect(secrets.whyMissing('openai-api-key')).toBe('no answer in time');
+    expect(secrets.state()).toEqual({ isFailing: true, lastError: 'timed out' });
+    expect(secrets.missingReason('openai-api-key')).toBe('timed out');
   });
 
   it('are asked for again with growing waits until the vault answers for the first time', async () => {
@@ -129,7 +133,7 @@ describe('secrets of a vault', () => {
     vault['openai-api-key'] = found('key-1');
     await until(() => secrets.get('openai-api-key') !== undefined);
 
-    expect(secrets.state().failing).toBe(false);
+    expect(secrets.state().isFailing).toBe(false);
     expect(heard).toEqual([['openai-api-key']]);
   });
 
@@ -140,22 +144,22 @@ describe('secrets of a vault', () => {
     );
     await secrets.loaded();
     vault['openai-api-key'] = 'away';
-    await until(() => secrets.state().failing);
+    await until(() => secrets.state().isFailing);
     await until(() => log.lines.length > 0);
     const during = secrets.get('openai-api-key');
     advance(59_999);
     const readsBefore = keyReads();
     await until(() => keyReads() > readsBefore + 3);
-    const warnedInFirstMinute = log.count('key vault does not answer');
+    const warnedInFirstMinute = log.count('key vault failed');
     advance(1);
-    await until(() => log.count('key vault does not answer') === 2);
+    await until(() => log.count('key vault failed') === 2);
 
     expect(during).toBe('key-1');
     expect(secrets.sourceOf('openai-api-key')).toBe('key-vault');
     expect(warnedInFirstMinute).toBe(1);
     expect(secrets.state()).toMatchObject({
-      failing: true,
-      lastError: 'failing',
+      isFailing: true,
+      lastError: 'server error',
       lastSuccessAt: 1_000_000,
     });
   });

@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { COUNTED_MESSAGES, createTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
+import { createTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
+import { COUNTED_LINES } from '../../../shared/telemetry/log-metrics.ts';
 import {
   createMetricsRegistry,
   toPrometheusText,
@@ -23,7 +24,7 @@ function setUp() {
 }
 
 describe('log lines that are counted', () => {
-  it.each(Object.keys(COUNTED_MESSAGES))('"%s" is said somewhere', (message) => {
+  it.each(Object.keys(COUNTED_LINES))('"%s" is said somewhere', (message) => {
     const files = ROOMS.flatMap((room) => globSync(`${room}/**/*.ts`));
     const texts = files.map((file) => readFileSync(file, 'utf8'));
 
@@ -44,9 +45,9 @@ describe('log lines that are counted', () => {
   it('count why a part of a batch goes on later', () => {
     const { telemetry, read } = setUp();
 
-    telemetry.info('batch shard handed over', { items: 7, delaySeconds: 2, reason: 'throttled' });
+    telemetry.info('batch shard rescheduled', { items: 7, delaySeconds: 2, reason: 'throttled' });
 
-    const labels = { outcome: 'handed over', reason: 'throttled' };
+    const labels = { outcome: 'rescheduled', reason: 'throttled' };
     expect(valueOf(read(), 'agent_batch_shards_total', labels)).toBe(1);
   });
 
@@ -58,11 +59,11 @@ describe('log lines that are counted', () => {
     expect(read().size).toBe(0);
   });
 
-  it('count a poisoned message and a job given up alike', () => {
+  it('count a poisoned message and an exhausted shard alike', () => {
     const { telemetry, read } = setUp();
 
     telemetry.error('batch message poisoned');
-    telemetry.error('batch job given up');
+    telemetry.error('batch shard exhausted');
 
     expect(valueOf(read(), 'agent_batch_poisoned_total')).toBe(2);
   });
@@ -71,7 +72,7 @@ describe('log lines that are counted', () => {
     const { telemetry, read } = setUp();
 
     telemetry.info('request answered');
-    telemetry.info('batch message refused');
+    telemetry.info('batch message rejected');
 
     expect([...read().keys()]).toEqual(['agent_batch_shards_total']);
   });

@@ -53,7 +53,7 @@ describe('createMetricsRegistry', () => {
   it('looks at observed numbers when somebody asks', () => {
     const { registry, read } = setUp();
     let entries = 1;
-    registry.observe('memoryUsage', () => [{ value: entries }]);
+    registry.registerCallback('memoryUsage', () => [{ value: entries }]);
 
     const before = valueOf(read(), 'process_memory_usage_bytes');
     entries = 5;
@@ -78,7 +78,7 @@ describe('createMetricsRegistry', () => {
     const { registry } = setUp();
     const attributes: Record<string, string> = { outcome: 'hit', callerId: 'caller-canary' };
 
-    registry.count('limiterVerdicts', 1, attributes);
+    registry.count('rateLimitDecisions', 1, attributes);
 
     expect(toPrometheusText(registry.families())).not.toContain('canary');
   });
@@ -86,15 +86,15 @@ describe('createMetricsRegistry', () => {
   it('writes attributes that hold quotes, backslashes and line feeds so that they can be read', () => {
     const { registry, read } = setUp();
 
-    registry.count('limiterVerdicts', 1, { outcome: 'a"b\\c\nd' });
+    registry.count('rateLimitDecisions', 1, { outcome: 'a"b\\c\nd' });
 
-    expect(valueOf(read(), 'agent_limiter_verdicts_total')).toBe(1);
+    expect(valueOf(read(), 'agent_rate_limit_decisions_total')).toBe(1);
   });
 
   it('tells listeners of every measurement', () => {
     const { registry } = setUp();
     const heard: unknown[] = [];
-    registry.listen((...measurement) => void heard.push(measurement));
+    registry.subscribe((...measurement) => void heard.push(measurement));
 
     registry.record('batchMessageAge', 3);
 

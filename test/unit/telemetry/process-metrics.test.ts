@@ -34,7 +34,7 @@ describe('observeProcess', () => {
     await nextTick();
 
     const longest = registry
-      .observed('eventLoopDelay')
+      .collect('eventLoopDelay')
       .find(({ attributes }) => attributes?.['quantile'] === '1');
     stop();
     expect(longest?.value).toBeGreaterThan(0.05);

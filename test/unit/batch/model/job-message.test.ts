@@ -57,6 +57,11 @@ describe('parseJob', () => {
       { v: 1, jobId: 'a', inputBlob: 'other/a.jsonl' },
       '"inputBlob" must be a blob batch-input/',
     ],
+    [
+      'a file that a caller uploaded',
+      { v: 1, jobId: 'a', inputBlob: 'batch-input/files/file-0.jsonl' },
+      '"inputBlob" must be a blob batch-input/….jsonl of plain ASCII letters, outside of files/',
+    ],
   ])('Q1: refuses %s and says why', (_case, message, reason) => {
     expect(reasonOf(message)).toContain(`The message is not a job: ${reason}`);
   });
@@ -140,7 +145,7 @@ describe('parseItem', () => {
     ['another url', { ...itemOf('hi'), url: '/v1/embeddings' }, 'url'],
     ['a field that is not known', { ...itemOf('hi'), methode: 'POST' }, 'methode'],
   ])('refuses an item that has or is %s, by its field', (_case, item, param) => {
-    expect(parseItem(item)).toMatchObject({ ok: false, fault: { param } });
+    expect(parseItem(item)).toMatchObject({ ok: false, issue: { param } });
   });
 
   it('accepts a custom_id and a body', () => {

@@ -12,12 +12,12 @@ describe('retryAt', () => {
   });
 
   it('Q8: waits as long as the upstream asked for, where that is longer', () => {
-    expect(retryAt(1, { now, askedSeconds: 60 })).toBe(after(60));
-    expect(retryAt(3, { now, askedSeconds: 1 })).toBe(after(20));
+    expect(retryAt(1, { now, retryAfterSeconds: 60 })).toBe(after(60));
+    expect(retryAt(3, { now, retryAfterSeconds: 1 })).toBe(after(20));
   });
 
   it('waits five minutes at most', () => {
-    expect(retryAt(1, { now, askedSeconds: 86_400 })).toBe(after(300));
+    expect(retryAt(1, { now, retryAfterSeconds: 86_400 })).toBe(after(300));
     expect(retryAt(30, { now })).toBe(after(300));
   });
 });

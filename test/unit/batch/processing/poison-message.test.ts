@@ -9,7 +9,7 @@ import type { JournalEntry } from '../../../../shared/batch/storage/journal.ts';
 import { newRecord } from '../../../../shared/batch/model/batch-record.ts';
 import { successLine } from '../../../../shared/batch/model/item.ts';
 import { jobOf, shardJob } from '../../../support/batch/jobs.ts';
-import { createMemoryArea } from '../../../support/batch/memory-area.ts';
+import { createMemoryContainer } from '../../../support/batch/memory-container.ts';
 import { createMemoryStore } from '../../../support/batch/memory-store.ts';
 import { createRecordedTelemetry } from '../../../support/recorded-telemetry.ts';
 
@@ -25,7 +25,14 @@ function needsOf(
       sent.push(sending);
     },
   };
-  return { store, telemetry, sender, sent, inputs: createMemoryArea(), clock: { now: () => 0 } };
+  return {
+    store,
+    telemetry,
+    sender,
+    sent,
+    inputs: createMemoryContainer(),
+    clock: { now: () => 0 },
+  };
 }
 
 const PUT_BACK: JournalEntry = { type: 'poisoned', results: 1 };
@@ -45,7 +52,7 @@ function begunStore(more: readonly JournalEntry[] = [PUT_BACK, PUT_BACK, PUT_BAC
   return store;
 }
 
-describe('explainPoison', () => {
+describe('handlePoisonMessage', () => {
   it('Q12: gives every unfinished item a reason and leaves finished ones alone', async () => {
     const store = begunStore();
     const telemetry = createRecordedTelemetry();
@@ -63,7 +70,7 @@ describe('explainPoison', () => {
       { level: 'error', message: 'batch message poisoned', fields: { jobId: 'job', exhausted: 2 } },
       { level: 'info', message: 'batch finished' },
     ]);
-    expect(store.isHeld('job')).toBe(false);
+    expect(store.isLeased('job')).toBe(false);
   });
 
   it('Q12: puts a job back three times in a row, and not a fourth time', async () => {
@@ -125,40 +132,44 @@ describe('explainPoison', () => {
 
   it('rejects while another delivery holds the job, so that it comes again', async () => {
     const store = begunStore();
-    await store.open({ id: 'job', shard: 0, total: 3, digest: digestOf(job.items), generation: 0 });
+    await store.acquireShard({
+      id: 'job',
+      shard: 0,
+      total: 3,
+      digest: digestOf(job.items),
+      generation: 0,
+    });
 
-    const explaining = handlePoisonMessage(job, needsOf(store));
+    const handling = handlePoisonMessage(job, needsOf(store));
 
-    await expect(explaining).rejects.toThrow(
-      'Cannot explain a job while another delivery holds it',
-    );
+    await expect(handling).rejects.toThrow('Cannot handle a poisoned job while it is processed');
   });
 
-  it('Q11: rejects and lets go of the job when a reason cannot be kept', async () => {
+  it('Q11: rejects and releases the shard when a result cannot be written', async () => {
     const store = begunStore();
     const breaking = {
       ...store,
-      open: async (opened: Parameters<typeof store.open>[0]) => {
-        const hold = await store.open(opened);
+      acquireShard: async (opened: Parameters<typeof store.acquireShard>[0]) => {
+        const lease = await store.acquireShard(opened);
         store.breakWith(new Error('storage away'));
-        return hold;
+        return lease;
       },
     };
 
-    const explaining = handlePoisonMessage(job, needsOf(breaking));
+    const handling = handlePoisonMessage(job, needsOf(breaking));
 
-    await expect(explaining).rejects.toThrow('storage away');
-    expect(store.isHeld('job')).toBe(false);
+    await expect(handling).rejects.toThrow('storage away');
+    expect(store.isLeased('job')).toBe(false);
   });
 
   it('Q12: sends the parts of a batch whose planner was given up after the plan was kept', async () => {
     const store = createMemoryStore();
     const needs = needsOf(store);
     const record = newRecord({ id: 'split', owner: null, digest: 'd', now: 0 });
-    await store.begin({ ...record, inputBlob: 'batch-input/x.jsonl' });
+    await store.createOrGet({ ...record, inputBlob: 'batch-input/x.jsonl' });
     const shard = { start: 0, end: 9, first: 0, count: 1, duplicates: [] };
     const plan = { v: 1 as const, total: 2, errors: [], failed: false };
-    await store.keepPlan('split', { ...plan, shards: [shard, { ...shard, first: 1 }] });
+    await store.savePlan('split', { ...plan, shards: [shard, { ...shard, first: 1 }] });
 
     await handlePoisonMessage({ v: 1, jobId: 'split' }, needs);
 
@@ -173,8 +184,10 @@ describe('explainPoison', () => {
       needsOf(store),
     );
 
-    const { finals } = await store.survey('unread');
+    const { finals } = await store.progress('unread');
     expect(finals.get(0)?.outcome).toBe('failed');
-    expect(store.area.blobs.get('unread/plan.json')?.content.toString()).toContain('exhausted');
+    expect(store.container.blobs.get('unread/plan.json')?.content.toString()).toContain(
+      'exhausted',
+    );
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../../shared/errors.ts';
 import { itemOf, jobOf, messages, shardJob } from '../../../support/batch/jobs.ts';
 import { makeProcessor } from '../../../support/batch/make-processor.ts';
@@ -25,7 +25,7 @@ describe('a batch job', () => {
       error: null,
     });
     expect(view?.results.size).toBe(2);
-    expect(store.isHeld('job')).toBe(false);
+    expect(store.isLeased('job')).toBe(false);
   });
 
   it('Q1: keeps what is no job with the reason, and asks nothing', async () => {
@@ -44,6 +44,22 @@ describe('a batch job', () => {
       ]),
     );
     expect([agent.asked, sent]).toEqual([[], []]);
+  });
+
+  it('T11 names an unknown field in the dead letter and not in the log', async () => {
+    const { processor, store, telemetry } = makeProcessor();
+
+    await processor.process({ v: 1, jobId: 'job', items: [{}], 'Jane Doe, born 1970': true });
+
+    expect(JSON.stringify(store.deadLetters())).toContain('Jane Doe');
+    expect(telemetry.lines).toEqual([
+      expect.objectContaining({
+        message: 'batch message rejected',
+        fields: expect.objectContaining({
+          reason: 'The message is not a job: it has an unknown field',
+        }),
+      }),
+    ]);
   });
 
   it('keeps a second job under the id of another as a dead letter', async () => {
@@ -74,7 +90,7 @@ describe('a batch job', () => {
     const { processor, agent, sent } = makeProcessor({ script: () => gate.promise });
     const job = jobOf('job', ['hi']);
     const first = processor.process(job);
-    await vi.waitFor(() => expect(agent.asked).toHaveLength(1));
+    await expect.poll(() => agent.asked).toHaveLength(1);
 
     await processor.process(job);
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ServiceError, type ErrorCode } from '../../../../shared/errors.ts';
 import { createConcurrencyLimiter } from '../../../../shared/batch/processing/concurrency-limiter.ts';
 import {
+  OWNER,
   openAi,
   setUp,
   textOf,
@@ -12,16 +13,16 @@ import type { Script } from '../../../support/batch/scripted-agent.ts';
 
 const MINUTE_MS = 60_000;
 
-/** A world whose pace goes by the same time as its queue, and in which each question takes some. */
+/** A world whose limiter goes by the same time as its queue, and in which each question takes some. */
 function setUpInTime(script: Script): BatchEnvironment {
   let now = (): number => 0;
-  const pace = createConcurrencyLimiter({ max: 4, now: () => now() });
+  const limiter = createConcurrencyLimiter({ max: 4, now: () => now() });
   const environment = setUp(
     (asked) => {
       environment.time.now += 5;
       return script(asked);
     },
-    { pace },
+    { limiter: limiter },
   );
   now = () => environment.time.now;
   return environment;
@@ -85,7 +86,7 @@ describe('an item that is refused', () => {
     await environment.drain();
     isWell = true;
 
-    await environment.desk.retryFailed('job', 'alice');
+    await environment.batches.retryFailed('job', OWNER);
     await environment.drain();
 
     expect((await openAi(environment, 'job')).request_counts).toMatchObject({
@@ -163,18 +164,18 @@ describe('an outage', () => {
       throw new ServiceError('upstream_rate_limited', 'Full');
     });
     endsAt = environment.time.now + 5 * MINUTE_MS;
-    const refusals = Array.from({ length: 9_995 }, (_, index) => ({
-      type: 'refused' as const,
+    const throttles = Array.from({ length: 9_995 }, (_, index) => ({
+      type: 'throttled' as const,
       index: index % 100,
       code: 'upstream_rate_limited',
-      why: 'no room' as const,
+      reason: 'capacity' as const,
     }));
     await environment.processor.process(jobOf('job', messages(100)));
-    environment.store.write('job', refusals);
+    environment.store.write('job', throttles);
 
     await environment.drain();
 
-    const kept = environment.store.entries('job').filter(({ type }) => type === 'refused');
+    const kept = environment.store.entries('job').filter(({ type }) => type === 'throttled');
     // Those that were under way when it was full may still come.
     expect(kept.length).toBeLessThanOrEqual(10_004);
     expect((await openAi(environment, 'job')).request_counts).toMatchObject({ completed: 100 });

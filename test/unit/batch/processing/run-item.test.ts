@@ -41,7 +41,7 @@ describe('answerItem', () => {
     const outcome = await runItem(itemOf('hi'), options(script, { itemDeadlineMs: 10 }));
 
     expect(reason).toBeInstanceOf(ServiceError);
-    expect(outcome).toMatchObject({ kind: 'try again', code: 'upstream_timeout' });
+    expect(outcome).toMatchObject({ kind: 'retry', code: 'upstream_timeout' });
   });
 
   it('tells the agent when the time is up, by the clock of the service', async () => {
@@ -101,7 +101,7 @@ describe('answerItem', () => {
 
     const outcome = await runItem(itemOf('hi'), options(script));
 
-    expect(outcome).toEqual({ kind: 'try again', code: 'overloaded', afterSeconds: 7 });
+    expect(outcome).toEqual({ kind: 'retry', code: 'overloaded', retryAfterSeconds: 7 });
   });
 
   it('puts the id of the request into the line and into the answer', async () => {

@@ -4,7 +4,7 @@ import { slidingWindow } from '../../../../shared/batch/processing/shard-pass.ts
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('slidingWindow', () => {
-  it('lets no straggler hold up the others', async () => {
+  it('lets no straggler lease up the others', async () => {
     const straggler = Promise.withResolvers<void>();
     const ended: number[] = [];
 

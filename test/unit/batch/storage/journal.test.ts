@@ -51,7 +51,7 @@ describe('a journal that is read', () => {
 
     const view = readJournal(text);
 
-    expect(view).toMatchObject({ digest: 'd', generation: 0, unreadable: 0 });
+    expect(view).toMatchObject({ digest: 'd', generation: 0, invalidLines: 0 });
     expect([...(view?.results.keys() ?? [])]).toEqual([0]);
     expect(view?.attempts.get(1)).toEqual({ count: 2, lastCode: 'upstream_timeout', retryAt: 9 });
   });
@@ -83,7 +83,7 @@ describe('a journal that is read', () => {
     const view = readJournal(textOf(head, resultOf(0), line, resultOf(1)));
 
     expect([...(view?.results.keys() ?? [])]).toEqual([0, 1]);
-    expect(view?.unreadable).toBe(1);
+    expect(view?.invalidLines).toBe(1);
   });
 
   it('forgets failures and tries, and nothing else, when the failed items begin again', () => {

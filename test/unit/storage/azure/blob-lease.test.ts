@@ -1,6 +1,6 @@
 import { RestError } from '@azure/storage-blob';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { keepLease } from '../../../../shared/storage/azure/blob-lease.ts';
+import { renewLease } from '../../../../shared/storage/azure/blob-lease.ts';
 import { createRecordedTelemetry } from '../../../support/recorded-telemetry.ts';
 
 beforeEach(() => {
@@ -16,7 +16,7 @@ function keep(script: (renewal: number, signal: AbortSignal) => Promise<void>) {
   const calls: string[] = [];
   let renewals = 0;
   const telemetry = createRecordedTelemetry();
-  const kept = keepLease(
+  const kept = renewLease(
     {
       leaseId: 'lease',
       async renewLease(options) {
@@ -28,7 +28,7 @@ function keep(script: (renewal: number, signal: AbortSignal) => Promise<void>) {
         calls.push('release');
       },
     },
-    { askedAt: performance.now(), telemetry },
+    { requestedAt: performance.now(), telemetry },
   );
   return { kept, calls, telemetry };
 }
@@ -37,7 +37,7 @@ function refusal(statusCode: number): RestError {
   return new RestError('no', { statusCode });
 }
 
-describe('keepLease', () => {
+describe('renewLease', () => {
   it('renews every four seconds for as long as it takes', async () => {
     const { kept, calls } = keep(async () => undefined);
 
@@ -53,7 +53,7 @@ describe('keepLease', () => {
     await vi.advanceTimersByTimeAsync(4_000);
 
     expect(kept.lost.aborted).toBe(true);
-    expect(telemetry.lines).toMatchObject([{ level: 'warn', message: 'batch job hold lost' }]);
+    expect(telemetry.lines).toMatchObject([{ level: 'warn', message: 'shard lease lost' }]);
     await vi.advanceTimersByTimeAsync(60_000);
     await kept.release();
     expect(calls).toEqual(['renew']);

@@ -21,7 +21,7 @@ describe('a watch over storage', () => {
   it('ends a call that nobody answers, and tells the client library', async () => {
     const watch = setUp();
 
-    const answer = expect(watch.answer(never())).rejects.toMatchObject(SILENCE);
+    const answer = expect(watch.call(never())).rejects.toMatchObject(SILENCE);
     await vi.advanceTimersByTimeAsync(LIMIT_MS);
 
     await answer;
@@ -31,16 +31,16 @@ describe('a watch over storage', () => {
   it('leaves no timer behind', async () => {
     const watch = setUp();
 
-    await watch.answer(Promise.resolve('answered'));
-    await Array.fromAsync(watch.pieces(sourceOf(['a'], Promise.resolve())));
-    await watch.answer(Array.fromAsync(watch.taken(sourceOf(['a'], Promise.resolve()))));
+    await watch.call(Promise.resolve('answered'));
+    await Array.fromAsync(watch.download(sourceOf(['a'], Promise.resolve())));
+    await watch.call(Array.fromAsync(watch.upload(sourceOf(['a'], Promise.resolve()))));
 
     expect(vi.getTimerCount()).toBe(0);
   });
 
   it('ends a stream that gets stuck, but not for the sake of a slow reader', async () => {
     const watch = setUp();
-    const pieces = watch.pieces(sourceOf(['a', 'b'], never()));
+    const pieces = watch.download(sourceOf(['a', 'b'], never()));
 
     await pieces.next();
     await vi.advanceTimersByTimeAsync(10 * LIMIT_MS);
@@ -64,7 +64,7 @@ describe('a watch over storage', () => {
       }
     }
 
-    for await (const _piece of watch.pieces(source())) break;
+    for await (const _piece of watch.download(source())) break;
 
     expect(ended).toBe(true);
   });
@@ -72,14 +72,14 @@ describe('a watch over storage', () => {
   it('ends an upload that storage does not take, but not for the sake of a slow sender', async () => {
     const watch = setUp();
     const sender = Promise.withResolvers<void>();
-    const content = watch.taken(sourceOf(['a'], sender.promise));
+    const content = watch.upload(sourceOf(['a'], sender.promise));
     async function upload(): Promise<void> {
       await content.next();
       await content.next();
       await never();
     }
 
-    const uploading = expect(watch.answer(upload())).rejects.toMatchObject(SILENCE);
+    const uploading = expect(watch.call(upload())).rejects.toMatchObject(SILENCE);
     await vi.advanceTimersByTimeAsync(10 * LIMIT_MS);
     const whileSending = watch.signal.aborted;
     sender.resolve();
@@ -92,8 +92,8 @@ describe('a watch over storage', () => {
   it('passes on what the sender itself got wrong', async () => {
     const watch = setUp();
     const mistake = new TypeError('The form must end');
-    const content = watch.taken(sourceOf(['a'], Promise.reject(mistake)));
+    const content = watch.upload(sourceOf(['a'], Promise.reject(mistake)));
 
-    await expect(watch.answer(Array.fromAsync(content))).rejects.toBe(mistake);
+    await expect(watch.call(Array.fromAsync(content))).rejects.toBe(mistake);
   });
 });

@@ -6,7 +6,7 @@ const noon = Date.parse('2030-01-01T12:00:00Z');
 function setUp() {
   const clock = { ms: 50_000 };
   const time = createServerClock(() => clock.ms);
-  return { clock, time, hear: (at: number) => time.hear(new Date(at)) };
+  return { clock, time, hear: (at: number) => time.observe(new Date(at)) };
 }
 
 describe('the time of a storage', () => {
@@ -14,8 +14,8 @@ describe('the time of a storage', () => {
     const { time } = setUp();
     const before = time.now();
 
-    time.hear(undefined);
-    time.hear(new Date('no date'));
+    time.observe(undefined);
+    time.observe(new Date('no date'));
 
     expect([before, time.now()]).toEqual([undefined, undefined]);
   });

@@ -1,0 +1,90 @@
+import * as z from 'zod';
+import { choice, flag, integer, optionalNumber, optionalText, ratio } from './schema-fields.ts';
+
+/** The Redis that instances share, if configured. */
+export const redis = z.strictObject({
+  timeout_ms: integer({
+    default: 150,
+    min: 10,
+    max: 10_000,
+    unit: 'milliseconds',
+    purpose:
+      'Time limit of a Redis command; after it the instance uses its local limits and cache.',
+  }),
+});
+
+export const batch = z.strictObject({
+  concurrency: integer({
+    default: 8,
+    min: 1,
+    max: 256,
+    unit: 'items',
+    purpose: 'Concurrent items of one job on an instance.',
+  }),
+  deadline_ms: integer({
+    default: 200_000,
+    min: 100,
+    max: 1_740_000,
+    unit: 'milliseconds',
+    purpose:
+      'Time after which a job starts no more items and reschedules itself; must leave the time of one answer below functionTimeout.',
+  }),
+  queue_owner: optionalText({
+    maxChars: 256,
+    purpose:
+      'Caller that owns queue jobs without an `owner`, as key:NAME, entra:TENANT/OBJECT or address:ADDRESS. Without it no caller has access to them over HTTP.',
+  }),
+});
+
+/** The refresh of secrets from Key Vault, if configured. */
+export const secrets = z.strictObject({
+  load_timeout_ms: integer({
+    default: 5_000,
+    min: 50,
+    max: 30_000,
+    unit: 'milliseconds',
+    purpose: 'Time limit for reading all secrets once.',
+  }),
+  refresh_ms: integer({
+    default: 300_000,
+    min: 1_000,
+    max: 86_400_000,
+    unit: 'milliseconds',
+    purpose: 'Time between two background reads.',
+  }),
+});
+
+/** [telemetry] of agent.toml. */
+export const telemetry = z.strictObject({
+  log_level: choice({
+    choices: ['debug', 'info', 'warn', 'error'],
+    default: 'info',
+    purpose:
+      'Minimum level of log lines. `debug` adds one line for each model attempt and cache decision.',
+  }),
+  console: choice({
+    choices: ['auto', 'always'],
+    default: 'auto',
+    purpose:
+      'Whether log lines are also printed while they are exported to Application Insights; the platform collects printed lines a second time.',
+  }),
+  sampling_ratio: ratio({
+    default: 1,
+    purpose:
+      'Ratio of traces that are exported to Application Insights; logs and metrics are always exported.',
+  }),
+  live_metrics: flag({
+    default: false,
+    purpose: 'Stream live metrics to the portal while Application Insights is configured.',
+  }),
+  price_per_million_input_tokens: optionalNumber({
+    min: 0,
+    max: 1_000_000,
+    purpose: 'Price of input tokens for the cost metric, which is absent without a price.',
+  }),
+  price_per_million_output_tokens: optionalNumber({
+    min: 0,
+    max: 1_000_000,
+    purpose: 'Price of output tokens, in the same currency.',
+  }),
+});

@@ -1,0 +1,161 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { requireTool } from '../support/required-tools.ts';
+import {
+  compileBicep,
+  compileEdited,
+  predictDeployment,
+  restoreBicep,
+  type Edit,
+  type Prediction,
+} from './support/bicep-cli.ts';
+
+const MAIN = 'infra/main.bicep';
+const APP = 'infra/modules/app.bicep';
+const STORAGE = 'infra/modules/storage.bicep';
+const TRUST = 'AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL';
+const CLIENT_ID = '11111111-1111-1111-1111-111111111111';
+
+/** Every option of the templates that adds resources. */
+const EVERYTHING = {
+  principalId: '22222222-2222-2222-2222-222222222222',
+  principalType: 'User',
+  vnetEnabled: true,
+  zoneRedundant: true,
+  alwaysReadyHttp: 2,
+  corsOrigins: 'https://app.example.com',
+  authClientId: CLIENT_ID,
+  upstashRedisUrl: 'https://redis.example.com',
+  upstashRedisToken: 'a-token',
+  alertEmail: 'oncall@example.com',
+};
+
+interface Mistake extends Edit {
+  readonly what: string;
+  readonly found: string;
+}
+
+/** All but the last two are only warnings of the compiler: it ends with exit code 0. */
+const MISTAKES: readonly Mistake[] = [
+  {
+    what: 'an unknown property',
+    path: APP,
+    from: 'httpsOnly: true',
+    to: 'httpsOnly: true\n    httpOnly: true',
+    found: 'BCP037: The property "httpOnly"',
+  },
+  {
+    what: 'a removed suppression',
+    path: APP,
+    from: '#disable-next-line BCP037',
+    to: '',
+    found: 'BCP037: The property "siteUpdateStrategy"',
+  },
+  {
+    what: 'a string for a switch',
+    path: STORAGE,
+    from: 'allowSharedKeyAccess: false',
+    to: "allowSharedKeyAccess: 'false'",
+    found: 'BCP036: The property "allowSharedKeyAccess"',
+  },
+  {
+    what: 'an unknown API version',
+    path: STORAGE,
+    from: 'queueServices@2025-06-01',
+    to: 'queueServices@2099-01-01',
+    found: 'BCP081: ',
+  },
+  {
+    what: 'a default for a secret',
+    path: MAIN,
+    from: "param upstashRedisToken string = ''",
+    to: "param upstashRedisToken string = 'planted'",
+    found: 'secure-parameter-default: ',
+  },
+  {
+    what: 'a secret in an output',
+    path: MAIN,
+    from: 'output AZURE_RESOURCE_GROUP string = rg.name',
+    to: 'output AZURE_RESOURCE_GROUP string = upstashRedisToken',
+    found: 'outputs-should-not-contain-secrets: ',
+  },
+  {
+    what: 'a name that is not declared',
+    path: MAIN,
+    from: 'empty(openAiLocation)',
+    to: 'empty(openAiRegion)',
+    found: 'BCP057: The name "openAiRegion"',
+  },
+];
+
+function countRoles({ resources }: Prediction): number {
+  return resources.filter(({ type }) => type === 'Microsoft.Authorization/roleAssignments').length;
+}
+
+function appSettings({ resources }: Prediction): Readonly<Record<string, unknown>> {
+  return resources.find(({ id }) => id.endsWith('/config/appsettings'))?.properties ?? {};
+}
+
+function hasEasyAuth({ resources }: Prediction): boolean {
+  return resources.some(({ id }) => id.endsWith('/config/authsettingsV2'));
+}
+
+describe('the Bicep compiler', requireTool('the Bicep compiler'), () => {
+  let mistaken: readonly string[];
+  let plain: Prediction;
+  let full: Prediction;
+
+  beforeAll(async () => {
+    await restoreBicep();
+    [mistaken, plain, full] = await Promise.all([
+      compileEdited(MISTAKES),
+      predictDeployment({}),
+      predictDeployment(EVERYTHING),
+    ]);
+  }, 360_000);
+
+  it('has nothing to say about the templates', async () => {
+    expect(await compileBicep(MAIN)).toEqual([]);
+  });
+
+  it.each(MISTAKES)('finds $what', ({ path, found }) => {
+    const lines = mistaken.filter((line) => line.includes(`/${path}(`) && line.includes(found));
+
+    expect(lines, mistaken.join('\n')).not.toEqual([]);
+  });
+
+  it('predicts each resource of a deployment', () => {
+    expect(plain.diagnostics).toEqual([]);
+    expect(full.diagnostics).toEqual([]);
+    expect(plain.resources.length).toBeGreaterThan(50);
+    expect(full.resources.length).toBeGreaterThan(plain.resources.length);
+  });
+
+  it('predicts the six roles of the app, and five more for a person who deploys', () => {
+    expect(countRoles(plain)).toBe(6);
+    expect(countRoles(full)).toBe(11);
+  });
+
+  it('predicts that the app trusts the principal of Entra ID exactly where Easy Auth is on', () => {
+    expect(hasEasyAuth(full)).toBe(true);
+    expect(appSettings(full)).toMatchObject({ [TRUST]: 'true' });
+    expect(hasEasyAuth(plain)).toBe(false);
+    expect(Object.keys(appSettings(plain))).toContain('AZURE_CLIENT_ID');
+    expect(Object.keys(appSettings(plain))).not.toContain(TRUST);
+  });
+
+  it('predicts that the app knows the capacity of the model that is deployed with it', () => {
+    expect(appSettings(plain)).toMatchObject({ AGENT__MODEL__CAPACITY_TOKENS_PER_MINUTE: '30000' });
+  });
+
+  it('predicts that an extra setting cannot take that trust away', async () => {
+    const prediction = await predictDeployment({
+      authClientId: CLIENT_ID,
+      extraAppSettings: `${TRUST}=false;AGENT__BATCH__CONCURRENCY=4`,
+    });
+
+    expect(appSettings(prediction)).toMatchObject({
+      [TRUST]: 'true',
+      AGENT__BATCH__CONCURRENCY: '4',
+    });
+  });
+});

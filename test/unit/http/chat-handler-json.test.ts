@@ -1,0 +1,149 @@
+import { describe, expect, it } from 'vitest';
+import { ServiceError } from '../../../shared/errors.ts';
+import { countTimers, createChat, type ChatScript } from '../../support/chat-handler.ts';
+import { startRequest, call, open, postJson, postRaw } from '../../support/http-call.ts';
+import { answerOf, never } from '../../support/scripted-model.ts';
+
+function setUp(answers: ChatScript['answers'] = [], answerDeadlineMs = 10_000) {
+  return createChat({ answers, answerDeadlineMs });
+}
+
+describe('POST /api/chat', () => {
+  it('answers the result with the id of the request', async () => {
+    const { handler, model } = setUp([async () => answerOf('Hello')]);
+
+    const answered = await call(handler, postJson({ message: 'Hi', maxOutputTokens: 7 }));
+
+    expect(answered.status).toBe(200);
+    expect(answered.headers['content-type']).toBe('application/json');
+    expect(answered.json()).toEqual({
+      response: 'Hello',
+      model: 'scripted',
+      finishReason: 'stop',
+      cached: false,
+      usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5 },
+      toolCalls: [],
+      requestId: answered.headers['x-request-id'],
+    });
+    expect(model.calls[0]?.request).toMatchObject({
+      messages: [
+        { role: 'system', content: 'Be brief' },
+        { role: 'user', content: 'Hi' },
+      ],
+      maxOutputTokens: 7,
+    });
+  });
+
+  it('passes a signal, a deadline and the trace to the model', async () => {
+    const { handler, model } = setUp([async () => answerOf('x')]);
+    const before = Date.now();
+
+    const answered = await call(handler, postJson({ message: 'Hi' }));
+
+    const sent = model.calls[0]?.call;
+    expect(sent?.signal.aborted).toBe(false);
+    expect(sent?.traceparent).toBe(answered.headers['traceparent']);
+    expect(sent?.deadlineAt).toBeGreaterThanOrEqual(before + 10_000);
+  });
+
+  it.each([
+    ['{"message":"x"', 'invalid_json', null],
+    ['[]', 'invalid_request', null],
+    ['null', 'invalid_request', null],
+    ['{}', 'invalid_request', 'message'],
+    ['{"message":" \\n"}', 'invalid_request', 'message'],
+    ['{"message":"x","role":"system"}', 'invalid_request', 'role'],
+    ['{"message":"x","messages":[{"role":"system"}]}', 'invalid_request', 'messages'],
+    ['{"message":"x","maxOutputTokens":-1}', 'invalid_request', 'maxOutputTokens'],
+    ['{"message":"x","metadata":{"a":1}}', 'invalid_request', 'metadata.a'],
+    ['{"message":"x","Headers":{}}', 'invalid_request', 'headers'],
+  ])('answers 400 to %s and calls no model', async (body, code, param) => {
+    const { handler, model } = setUp([]);
+
+    const answered = await call(handler, postRaw(body));
+
+    expect(answered.status).toBe(400);
+    expect(answered.problem().error).toMatchObject({ code, param });
+    expect(model.calls).toHaveLength(0);
+  });
+
+  it('answers 413 to a body of 256 KiB and a byte', async () => {
+    const { handler } = setUp([]);
+
+    const answered = await call(handler, postRaw('a'.repeat(262_145)));
+
+    expect(answered.status).toBe(413);
+  });
+
+  it('answers 504 after the deadline, even when the model ignores its signal', async () => {
+    const { handler, telemetry } = setUp([() => never()], 20);
+
+    const answered = await call(handler, postJson({ message: 'Hi' }));
+
+    expect(answered.status).toBe(504);
+    expect(answered.problem()).toMatchObject({
+      retryable: true,
+      error: { code: 'upstream_timeout' },
+    });
+    expect(telemetry.lines).toMatchObject([
+      { level: 'warn', fields: { code: 'upstream_timeout' } },
+    ]);
+  });
+
+  it('aborts the model when the client disconnects', async () => {
+    const started = startRequest({ 'content-type': 'application/json' });
+    const called = Promise.withResolvers<AbortSignal>();
+    const { handler, telemetry } = setUp([
+      (_request, { signal }) => {
+        called.resolve(signal);
+        return never();
+      },
+    ]);
+
+    const answering = open(handler, postJson({ message: 'Hi' }), started.context);
+    const signal = await called.promise;
+    started.disconnect();
+
+    expect((await answering).status).toBe(499);
+    expect(signal.aborted).toBe(true);
+    expect(telemetry.lines).toMatchObject([{ level: 'info', message: 'client disconnected' }]);
+  });
+
+  it("passes on the model's failure and how long to wait", async () => {
+    const failure = new ServiceError('upstream_rate_limited', 'Busy', {
+      retryAfterSeconds: 9,
+      cause: new Error('deployment gpt-secret'),
+    });
+    const { handler } = setUp([() => Promise.reject(failure)]);
+
+    const answered = await call(handler, postJson({ message: 'Hi' }));
+
+    expect(answered.status).toBe(429);
+    expect(answered.headers['retry-after']).toBe('9');
+    expect(answered.text).not.toContain('secret');
+  });
+
+  it('leaves no timer, however a run ends', async () => {
+    const before = countTimers();
+    const { handler } = setUp([
+      async () => answerOf('x'),
+      () => Promise.reject(new Error('x')),
+      () => {
+        throw new Error('at once');
+      },
+    ]);
+
+    for (let sent = 0; sent < 3; sent += 1) await call(handler, postJson({ message: 'Hi' }));
+
+    expect(countTimers()).toBe(before);
+  });
+
+  it('answers JSON when the body requires it, whatever the Accept header', async () => {
+    const { handler } = setUp([async () => answerOf('x')]);
+    const request = postJson({ message: 'Hi', stream: false }, { accept: 'text/event-stream' });
+
+    const answered = await call(handler, request);
+
+    expect(answered.headers['content-type']).toBe('application/json');
+  });
+});
