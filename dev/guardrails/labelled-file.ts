@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
+import type { InjectionChannel } from '../../shared/guardrails/injection/features.ts';
 import { CliError } from '../cli-error.ts';
 
 const injectionRow = z.object({
@@ -48,6 +49,11 @@ export async function readLabelledFile(path: string): Promise<LabelledFile> {
       Object.assign(row, { strength: row.strength ?? strengthOf(row.label) }),
     ),
   };
+}
+
+/** The channel that a text is scored in; a text of both is one of a user. */
+export function channelOf({ channel }: { readonly channel: string }): InjectionChannel {
+  return channel === 'document' ? 'document' : 'user';
 }
 
 function strengthOf(label: 0 | 1): 'explicit' | 'benign' {

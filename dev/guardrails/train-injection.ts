@@ -1,7 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { InjectionChannel } from '../../shared/guardrails/injection/features.ts';
 import {
   extractFeatures,
   FEATURE_COUNT,
@@ -11,7 +10,7 @@ import { describeCliError, CliError } from '../cli-error.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
 import { generateTexts } from './generate-texts.ts';
 import { createRandom } from './grammar.ts';
-import { type InjectionRow, readLabelledFile } from './labelled-file.ts';
+import { channelOf, type InjectionRow, readLabelledFile } from './labelled-file.ts';
 import { readPackageDocuments } from './package-documents.ts';
 import { describeFigures, injectionFigures, THRESHOLD } from './score-injection.ts';
 import { groupByPassages, predict, toExample, train, type Example } from './train-model.ts';
@@ -79,10 +78,6 @@ async function trainOn(rows: readonly InjectionRow[], write: boolean): Promise<v
     join(PROJECT_ROOT, 'shared', 'guardrails', 'injection', 'weights.ts'),
     toModule(weights, { figures, rows: rows.length }),
   );
-}
-
-export function channelOf({ channel }: { readonly channel: string }): InjectionChannel {
-  return channel === 'document' ? 'document' : 'user';
 }
 
 function figuresOf(rows: readonly InjectionRow[], scores: readonly number[]): string {
@@ -177,7 +172,16 @@ ${lines.join('\n')}
 export const SCALES: readonly number[] = ${JSON.stringify(scales)};
 
 /** One signed byte a feature, in the order of features.ts, in base64. */
-export const WEIGHTS =
-  '${Buffer.from(bytes.buffer).toString('base64')}';
+export const WEIGHTS: readonly string[] = [
+${toLines(Buffer.from(bytes.buffer).toString('base64'))}
+];
 `;
+}
+
+const LINE_CHARS = 300;
+
+function toLines(text: string): string {
+  return (text.match(new RegExp(`.{1,${LINE_CHARS}}`, 'g')) ?? [])
+    .map((line) => `  '${line}',`)
+    .join('\n');
 }

@@ -4,7 +4,7 @@ import {
   type InjectionChannel,
 } from './injection/features.ts';
 import { findHiddenTexts } from './injection/hidden-texts.ts';
-import { readWeights } from './injection/read-weights.ts';
+import { SCALES, WEIGHTS } from './injection/weights.ts';
 
 /** A window has to be so much surer than the whole text, because there are many of them. */
 export const WINDOW_PENALTY = 1;
@@ -44,4 +44,29 @@ export function dotProduct({ indices, values }: FeatureVector, weights: ArrayLik
     sum += (weights[indices[index] ?? 0] ?? 0) * (values[index] ?? 0);
   }
   return sum;
+}
+
+let decoded: Float32Array | undefined;
+
+/** The weights of the model. Throws a RangeError if they belong to other features. */
+function readWeights(): Float32Array {
+  decoded ??= decodeWeights();
+  return decoded;
+}
+
+function decodeWeights(): Float32Array {
+  const bytes = new Int8Array(Buffer.from(WEIGHTS.join(''), 'base64'));
+  if (bytes.length !== FEATURE_COUNT) {
+    throw new RangeError(
+      `Cannot read the weights as there must be ${FEATURE_COUNT}: there are ${bytes.length}`,
+    );
+  }
+  const weights = new Float32Array(FEATURE_COUNT);
+  for (const [group, scale] of SCALES.entries()) {
+    const end = FEATURE_GROUPS[group + 1] ?? FEATURE_COUNT;
+    for (let index = FEATURE_GROUPS[group] ?? 0; index < end; index += 1) {
+      weights[index] = (bytes[index] ?? 0) * scale;
+    }
+  }
+  return weights;
 }
