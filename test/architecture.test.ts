@@ -253,7 +253,7 @@ describe('an import within a module', () => {
     const broken = planted('shared/model/endpoint.ts', `import { a } from './openai/schema.ts';`);
 
     expect(broken).toEqual([
-      'shared/model/endpoint.ts imports shared/model/openai/schema.ts; within model, a base file may import model.ts, endpoint.ts, upstream-error.ts and http-client.ts',
+      'shared/model/endpoint.ts imports shared/model/openai/schema.ts; within model, a base file may import model.ts, endpoint.ts, upstream-error.ts, http-client.ts, connections.ts, content-encoding.ts and proxy.ts',
     ]);
   });
 

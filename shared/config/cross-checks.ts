@@ -61,7 +61,10 @@ function checkFallbacks(sources: VariableSources): ConfigProblem[] {
 function checkPairs(sources: VariableSources): ConfigProblem[] {
   const { storageBlobUri, storageQueueUri, upstashRedisUrl, upstashRedisToken } = VARIABLES;
   return [
-    ...requireBoth(storageBlobUri, { other: storageQueueUri, sources }),
+    // A URI that is missing is derived from the name of the account.
+    ...(isSet(VARIABLES.storageAccountName, sources)
+      ? []
+      : requireBoth(storageBlobUri, { other: storageQueueUri, sources })),
     // With a vault, a missing token makes Redis unavailable, which chats survive; not an error here.
     ...(isSet(VARIABLES.azureKeyVaultUrl, sources)
       ? []

@@ -1,5 +1,7 @@
 import {
   extractFeatures,
+  FEATURE_COUNT,
+  FEATURE_GROUPS,
   type FeatureVector,
   type InjectionChannel,
 } from './injection/features.ts';

@@ -69,7 +69,15 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
   model: {
     imports: ['resilience', 'telemetry'],
     folders: ['openai'],
-    base: ['model.ts', 'endpoint.ts', 'upstream-error.ts', 'http-client.ts'],
+    base: [
+      'model.ts',
+      'endpoint.ts',
+      'upstream-error.ts',
+      'http-client.ts',
+      'connections.ts',
+      'content-encoding.ts',
+      'proxy.ts',
+    ],
   },
   storage: {
     imports: ['resilience', 'telemetry'],

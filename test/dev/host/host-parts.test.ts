@@ -71,8 +71,31 @@ describe('local.settings.json', () => {
     ).toEqual({ A: '1' });
   });
 
-  it('is refused when a value is not text or the file is encrypted', async () => {
-    const notText = await writeApp({ 'local.settings.json': '{"Values":{"A":1}}' });
+  it('F14 may have comments, trailing commas, numbers and booleans, as under Core Tools', async () => {
+    const app = await writeApp({
+      'local.settings.json': `\uFEFF{
+        // The settings of this machine.
+        "IsEncrypted": false, /* and "Values": {} */
+        "Values": {
+          "PORT": 7071, "ON": true, "OFF": false, "NONE": null,
+          "URL": "https://a.example/*x*/", // "no": "value"
+          "QUOTED": "a \\"//b\\" ,}",
+        },
+      }`,
+    });
+
+    expect(readLocalSettings(app)).toEqual({
+      PORT: '7071',
+      ON: 'True',
+      OFF: 'False',
+      NONE: '',
+      URL: 'https://a.example/*x*/',
+      QUOTED: 'a "//b" ,}',
+    });
+  });
+
+  it('is refused when a value is a list or the file is encrypted', async () => {
+    const notText = await writeApp({ 'local.settings.json': '{"Values":{"A":[1]}}' });
     const encrypted = await writeApp({ 'local.settings.json': '{"IsEncrypted":true}' });
 
     expect(() => readLocalSettings(notText)).toThrow("'Values.A' must be");
