@@ -119,7 +119,8 @@ async function compile(text: string): Promise<Validate> {
   }
   const { $schema: _dialect, ...schema } = JSON.parse(text) as Record<string, unknown>;
   checkKeywords(schema);
-  const { Ajv2020 } = await import('ajv/dist/2020.js');
+  // The bundle has the default export only: the package is CommonJS.
+  const { Ajv2020 } = (await import('ajv/dist/2020.js')).default;
   const ajv = new Ajv2020({
     strict: false,
     meta: false,
