@@ -62,7 +62,7 @@ async function trainOn(rows: readonly InjectionRow[], write: boolean): Promise<v
   const figures: Record<string, string> = {
     fitted: figuresOf(rows, predictFitted(examples, generated)),
     crossValidated: figuresOf(rows, crossValidate(examples, { generated, groups })),
-    sourceLeftOut: figuresOf(rows, leaveSourcesOut(examples, { generated, rows })),
+    sourceLeftOut: figuresOf(rows, crossValidateBySource(examples, { generated, rows })),
     generatedOnly: figuresOf(rows, predictGeneratedOnly(examples, generated)),
   };
   const weights = train([...examples, ...generated], SEED);
@@ -122,7 +122,7 @@ function crossValidate(
 }
 
 /** Each text is scored by a model that saw no text of its source. */
-function leaveSourcesOut(
+function crossValidateBySource(
   examples: readonly Example[],
   {
     generated,

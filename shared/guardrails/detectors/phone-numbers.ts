@@ -212,8 +212,8 @@ function hasLocalShape(
   if (groups.length > 5 || separators.some((separator) => /[()]{2}|\D{3}/.test(separator))) {
     return false;
   }
-  const area = (groups[0]?.end ?? 0) - (groups[0]?.start ?? 0);
-  if (area < 2 || area > 5) return false;
+  const areaCodeLength = (groups[0]?.end ?? 0) - (groups[0]?.start ?? 0);
+  if (areaCodeLength < 2 || areaCodeLength > 5) return false;
   const isBracketed = text.charAt(range.start) === '(' && (separators[0] ?? '').startsWith(')');
   if (isBracketed) return digits.length >= 8 && digits.length <= 12;
   return /^0[1-9]\d{7,9}$/.test(digits);

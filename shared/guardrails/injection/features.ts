@@ -61,13 +61,13 @@ export function* extractFeatures(
   }
 }
 
-interface CollectorOptions {
+interface FeatureOptions {
   readonly tokens: readonly Token[];
   readonly signs: readonly { readonly index: number; readonly token: number | undefined }[];
   readonly isDocument: boolean;
 }
 
-function createCollector({ tokens, signs, isDocument }: CollectorOptions) {
+function createCollector({ tokens, signs, isDocument }: FeatureOptions) {
   const vector = createVector();
   return (from: number, to: number): FeatureVector => {
     for (let index = from; index < to; index += 1) {
@@ -96,7 +96,7 @@ function createCollector({ tokens, signs, isDocument }: CollectorOptions) {
 }
 
 function signsWithin(
-  signs: CollectorOptions['signs'],
+  signs: FeatureOptions['signs'],
   { from, to }: { readonly from: number; readonly to: number },
 ): number[] {
   return signs

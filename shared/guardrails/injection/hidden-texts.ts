@@ -50,8 +50,8 @@ function decodeAll(text: string, { pattern, decode }: Encoding): string[] {
 /** The decoded bytes as text, unless they are not text. */
 function fromBytes(part: string, encoding: 'base64' | 'hex'): string | undefined {
   const decoded = Buffer.from(part, encoding).toString('utf8');
-  const unreadable = decoded.match(/[^\p{L}\p{M}\p{N}\p{P}\p{Zs}\p{Sm}\p{Sc}\n\r\t]|\uFFFD/gu);
-  const isText = decoded.length >= 8 && (unreadable?.length ?? 0) * 20 < decoded.length;
+  const invalidChars = decoded.match(/[^\p{L}\p{M}\p{N}\p{P}\p{Zs}\p{Sm}\p{Sc}\n\r\t]|\uFFFD/gu);
+  const isText = decoded.length >= 8 && (invalidChars?.length ?? 0) * 20 < decoded.length;
   return isText && /[\p{L}]{2}/u.test(decoded) ? decoded : undefined;
 }
 

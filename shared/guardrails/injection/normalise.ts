@@ -51,7 +51,7 @@ const SPACED = /(?<![\p{L}\p{N}])(?:\p{L}[ .\-_*]){4,64}\p{L}(?![\p{L}\p{N}])/gu
 const MASKED =
   /(?<![\w@$!|+])(?=[\w@$!|+]{0,31}[a-z])(?=[\w@$!|+]{0,31}[0134578@$!|+])[\w@$!|+]{3,32}(?![\w@$!|+])/g;
 
-/** The words of joined letters: without blanks between words, only frequent ones can be told. */
+/** The words of joined letters: without blanks between words, only frequent words are split off. */
 const JOINED =
   /ignore|disregard|forget|override|previous|prior|above|instructions?|rules|prompt|system|reveal|repeat|print|show|tell|your|everything|without|all|the|say/g;
 
