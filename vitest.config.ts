@@ -3,8 +3,6 @@ import { defineConfig } from 'vitest/config';
 const FIXTURES = 'test/**/fixtures/**';
 /** Each of these files brings up a whole local environment. */
 const ENVIRONMENT = ['test/e2e/**/*.test.ts', 'test/faults/**/*.test.ts'];
-/** These compare how fast things are. */
-const LOAD = ['test/load/**/*.test.ts'];
 
 const common = {
   pool: 'forks' as const,
@@ -25,7 +23,7 @@ export default defineConfig({
           ...common,
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: [FIXTURES, ...ENVIRONMENT, ...LOAD],
+          exclude: [FIXTURES, ...ENVIRONMENT],
           maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
@@ -39,17 +37,6 @@ export default defineConfig({
           // An environment mostly waits, so three of them share two cores well.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
-        },
-      },
-      {
-        test: {
-          ...common,
-          name: 'load',
-          include: LOAD,
-          exclude: [FIXTURES],
-          // Alone: what is compared must not be disturbed.
-          maxWorkers: 1,
-          sequence: { groupOrder: 2 },
         },
       },
     ],

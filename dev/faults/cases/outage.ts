@@ -1,5 +1,5 @@
 import { acted, type FaultCase, type FaultFamily, type Finding } from '../fault-case.ts';
-import type { FaultEnvironment } from '../fault-environment.ts';
+import { startFaultEnvironment, type FaultEnvironment } from '../fault-environment.ts';
 import { sendSteadily, countOutcomes, percentile, type LoadResult } from '../steady-load.ts';
 import { newMarker } from '../run-case.ts';
 
@@ -19,7 +19,7 @@ const PER_SECOND = 50;
 const OPEN_AFTER_MS = 1_000;
 /** How much later than the half-open delay the first caller may be served. */
 const RECOVERY_SLACK_MS = 1_000;
-/** An answer out of an open circuit does less than a normal one; doubled for a busy machine. */
+/** An answer of an open circuit does less than a normal one at the same time; doubled for chance. */
 const MAX_OPEN_RATIO = 2;
 
 /** U8: everything fails for a while, then nothing does. */
@@ -42,21 +42,36 @@ function outageCase(length: OutageLength): FaultCase {
     promised: 'circuit opens; <= 1 probe/s; open answers are fast; recovers in time',
     modes: ['json'],
     own: {},
-    act: (environment) => measureOutage(environment, length),
+    async act(environment) {
+      const healthy = await startFaultEnvironment({ endpoints: 1, settings: {} });
+      try {
+        return await measureOutage({ environment, healthy }, length);
+      } finally {
+        await healthy.stop();
+      }
+    },
   });
 }
 
+interface Environments {
+  readonly environment: FaultEnvironment;
+  /** Without an outage, for comparison: a busy machine slows down both. */
+  readonly healthy: FaultEnvironment;
+}
+
 async function measureOutage(
-  environment: FaultEnvironment,
+  { environment, healthy }: Environments,
   length: OutageLength,
 ): Promise<Finding> {
-  const normal = await sendMany(environment, { script: 'dev/instant', seconds: 1 });
+  const both = [environment, healthy];
+  await Promise.all(both.map((one) => sendMany(one, { script: 'dev/instant', seconds: 1 })));
   const marker = newMarker();
   const startedAt = Date.now();
-  const failed = await sendMany(environment, {
-    script: `dev/503-always ${marker}`,
-    seconds: length.outageSeconds,
-  });
+  const seconds = length.outageSeconds;
+  const [failed, normal] = await Promise.all([
+    sendMany(environment, { script: `dev/503-always ${marker}`, seconds }),
+    sendMany(healthy, { script: 'dev/instant', seconds }),
+  ]);
   const healedAt = Date.now();
   const recoveryMs = length.halfOpenMs + RECOVERY_SLACK_MS;
   const healed = await sendMany(environment, {
@@ -67,11 +82,10 @@ async function measureOutage(
   const openFrom = startedAt + OPEN_AFTER_MS;
   const calls = environment.callsWith(marker);
   const probes = calls.filter((call) => call.startedAt > openFrom).length;
-  const openMs = failed.filter(({ askedAt }) => askedAt > openFrom).map(({ ms }) => ms);
-  const normalMedian = percentile(
-    normal.map(({ ms }) => ms),
-    0.5,
-  );
+  const whileOpen = (results: readonly LoadResult[]): number[] =>
+    results.filter(({ askedAt }) => askedAt > openFrom).map(({ ms }) => ms);
+  const openMs = whileOpen(failed);
+  const normalMedian = percentile(whileOpen(normal), 0.5);
   const openMedian = percentile(openMs, 0.5);
   const firstWell = healed.find(({ outcome }) => outcome === 'answer')?.askedAt ?? Infinity;
   const late = healed.filter(({ askedAt }) => askedAt > healedAt + recoveryMs);
