@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 const FIXTURES = 'test/**/fixtures/**';
 /** Each of these files brings up a whole local environment. */
 const ENVIRONMENT = ['test/e2e/**/*.test.ts', 'test/faults/**/*.test.ts'];
+/** These measure latencies. */
+const LOAD = ['test/load/**/*.test.ts'];
 
 const common = {
   pool: 'forks' as const,
@@ -23,7 +25,7 @@ export default defineConfig({
           ...common,
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: [FIXTURES, ...ENVIRONMENT],
+          exclude: [FIXTURES, ...ENVIRONMENT, ...LOAD],
           maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
@@ -37,6 +39,17 @@ export default defineConfig({
           // An environment mostly waits, so three of them share two cores well.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'load',
+          include: LOAD,
+          exclude: [FIXTURES],
+          // Alone: what is measured must not be disturbed.
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -7,14 +7,14 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CliError } from './cli-error.ts';
 
-/** The account and key that every storage emulator has: published, the same everywhere, no secret. */
+/** The account and key of every storage emulator. They are published and not a secret. */
 const ACCOUNT = 'devstoreaccount1';
 const ACCOUNT_KEY =
   'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
 
-/** Generous: it takes half a second on an idle machine and ten on a very busy one. */
+/** It takes half a second on an idle machine and ten on a very busy one. */
 const START_TIMEOUT_MS = 60_000;
-/** Longer than the emulator's own grace, within which it writes the tables of its folder. */
+/** Longer than the emulator's own shutdown time, in which it writes the tables of its folder. */
 const STOP_TIMEOUT_MS = 10_000;
 
 export interface AzuritePorts {
@@ -27,17 +27,17 @@ export interface Azurite {
   readonly connectionString: string;
   readonly ports: AzuritePorts;
   readonly pid: number;
-  /** Resolves with a reason when the emulator ends although nobody stopped it. */
+  /** Resolves with a reason if the emulator ends without a stop. */
   readonly failed: Promise<Error>;
   stop(): Promise<void>;
 }
 
 export interface StartAzuriteOptions {
-  /** Keeps the contents in this folder; without it they live in memory and end with the process. */
+  /** Stores the contents in this folder; without it they are in memory and end with the process. */
   readonly folder?: string | undefined;
 }
 
-/** Starts the storage emulator on free ports of its own, as a child that cannot outlive this process. */
+/** Starts the storage emulator on free ports, as a child that ends with this process. */
 export async function startAzurite(options: StartAzuriteOptions = {}): Promise<Azurite> {
   const folder = options.folder === undefined ? undefined : resolve(options.folder);
   if (folder !== undefined) await mkdir(folder, { recursive: true });
@@ -65,7 +65,8 @@ export async function startAzurite(options: StartAzuriteOptions = {}): Promise<A
     }),
     async stop() {
       stopping = true;
-      // In memory there is nothing to save. With a folder it closes its files when the channel closes.
+      // In memory there is nothing to save. With a folder it closes its files when the channel
+      // closes.
       if (folder === undefined) child.kill('SIGKILL');
       else if (child.connected) child.disconnect();
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
@@ -91,14 +92,16 @@ function spawnAzurite(folder: string | undefined): ChildProcess {
   const script = createRequire(import.meta.url).resolve('azurite/dist/src/azurite.js');
   const preload = pathToFileURL(join(import.meta.dirname, 'end-with-parent.ts')).href;
   const place = folder === undefined ? ['--inMemoryPersistence'] : ['--location', folder];
-  // Port 0: the emulator takes free ports and says which, so nobody can take them in between.
+  // Port 0: the emulator chooses free ports and prints them, so no other process can take them
+  // first.
   const ports = ['--blobPort', '0', '--queuePort', '0', '--tablePort', '0'];
-  // It sends usage reports, and refuses clients newer than itself, unless told not to.
+  // By default it sends usage reports and refuses clients that are newer than itself.
   const quiet = ['--disableTelemetry', '--skipApiVersionCheck', '--silent'];
   return spawn(process.execPath, ['--import', preload, script, ...place, ...ports, ...quiet], {
     cwd: folder ?? tmpdir(),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    // Its own process group: Ctrl-C in a terminal must not end it before those who still write to it.
+    // In a process group of its own: Ctrl-C in a terminal must not end it before the processes that
+    // write to it.
     detached: true,
   });
 }

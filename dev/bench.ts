@@ -4,7 +4,12 @@ import { startCompetitors, type Competitor } from './bench/competitors.ts';
 import { measureBatch } from './bench/measure-batch.ts';
 import { measureCache } from './bench/measure-cache.ts';
 import { measureLimiter } from './bench/measure-limiter.ts';
-import { measureLoading, measureZip, type LoadFigures } from './bench/measure-package.ts';
+import {
+  measureCloudLoading,
+  measureLoading,
+  measureZip,
+  type LoadFigures,
+} from './bench/measure-package.ts';
 import { measureLoad, measureSingles, median, type Rounds } from './bench/measure-requests.ts';
 import { readMemoryMb } from './bench/read-memory.ts';
 import { toTextTable } from './bench/report.ts';
@@ -19,7 +24,10 @@ const EMPTY: LoadFigures = { ms: Number.NaN, memoryMb: Number.NaN };
 
 process.exitCode = await main();
 
-/** `npm run bench [-- --write --portkey --no-batch]`: 0 when every target is met, 1 when one is not. */
+/**
+ * `npm run bench [-- --write --portkey --no-batch]`: exits with 0 if every target is met, otherwise
+ * 1.
+ */
 async function main(): Promise<number> {
   try {
     const { values } = parseArgs({
@@ -31,16 +39,17 @@ async function main(): Promise<number> {
       },
     });
     const figures = await compare(values.portkey);
-    say('cache and limits');
+    print('cache and limits');
     const ofCaller = [await measureCache(ROUNDS), ...(await measureLimiter())];
-    say('loading the package');
+    print('loading the package');
     const dist = join(PROJECT_ROOT, 'dist');
     const bare = join(PROJECT_ROOT, 'dev', 'bench', 'pass-through');
     const [ours = EMPTY, bareApp = EMPTY] = await measureLoading([dist, bare]);
-    if (values.batch) say('a batch of 1,000 items');
+    const cloud = await measureCloudLoading(dist);
+    if (values.batch) print('a batch of 1,000 items');
     const batch = values.batch ? await measureBatch() : undefined;
     const zipBytes = await measureZip(dist);
-    const rows = [...toSpeedRows({ figures, ours, bareApp, zipBytes, batch }), ...ofCaller];
+    const rows = [...toSpeedRows({ figures, ours, cloud, bareApp, zipBytes, batch }), ...ofCaller];
     console.log(`\n${toTextTable(rows)}`);
     if (values.write) await writePage(rows, figures);
     return rows.some(({ isMet }) => isMet === false) ? 1 : 0;
@@ -50,43 +59,43 @@ async function main(): Promise<number> {
   }
 }
 
-/** Everything about requests, of all contenders in one run. */
+/** Measures the requests of all competitors in one run. */
 async function compare(portkey: boolean): Promise<ByName> {
-  const contenders = await startCompetitors({ portkey });
+  const competitors = await startCompetitors({ portkey });
   try {
-    const { all } = contenders;
-    say(`one request at a time: ${all.map(({ name }) => name).join(', ')}`);
+    const { all } = competitors;
+    print(`one request at a time: ${all.map(({ name }) => name).join(', ')}`);
     const singles = await measureSingles(all, { count: ROUNDS.singles, stream: false });
-    say('first tokens of streams');
-    // The gateway that ours is compared with refuses the streams of the development model.
+    print('first tokens of streams');
+    // The other gateway rejects the streams of the development model.
     const streaming = all.filter(({ name }) => name !== 'portkey');
     const streams = await measureSingles(streaming, { count: ROUNDS.streams, stream: true });
-    say('32 connections');
+    print('32 connections');
     const loads = await measureLoad(all, ROUNDS);
     const figures: ByName = {};
-    for (const [contender, load] of loads) {
-      const times = timesOf(singles, contender);
-      figures[contender.name] = {
+    for (const [competitor, load] of loads) {
+      const times = timesOf(singles, competitor);
+      figures[competitor.name] = {
         ...load,
         p50At1: median(times),
         p99At1: percentile(times, 0.99),
-        firstTokenMs: median(timesOf(streams, contender)),
-        memoryMb: await readMemoryMb(contender.pid),
+        firstTokenMs: median(timesOf(streams, competitor)),
+        memoryMb: await readMemoryMb(competitor.pid),
       };
     }
     return figures;
   } finally {
-    await contenders.stop();
+    await competitors.stop();
   }
 }
 
 function timesOf(
   times: ReadonlyMap<Competitor, readonly number[]>,
-  contender: Competitor,
+  competitor: Competitor,
 ): readonly number[] {
-  return times.get(contender) ?? [];
+  return times.get(competitor) ?? [];
 }
 
-function say(step: string): void {
+function print(step: string): void {
   console.log(`measuring: ${step}`);
 }

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Everything that a build reads. A folder counts with all that is in it. */
+/** The files that a build reads. A folder includes everything in it. */
 const INPUTS = [
   'functions',
   'shared',
@@ -13,19 +13,19 @@ const INPUTS = [
   'dev/build',
 ] as const;
 
-/** Whether the last build is newer than everything it was made from. */
+/** Whether the last build is newer than all of its inputs. */
 export async function isBuildFresh(options: {
   readonly root: string;
   readonly outDir: string;
 }): Promise<boolean> {
-  // The build writes this file with the time at which it started, and puts it in place last.
+  // The build writes this file with its start time, and renames it into place last.
   const built = await modifiedAt(join(options.outDir, 'package.json'));
   if (built === 0) return false;
   const times = await Promise.all(INPUTS.map((input) => newestIn(join(options.root, input))));
   return Math.max(...times) <= built;
 }
 
-/** A folder's own time is part of it: it changes when a file is deleted. */
+/** Includes the time of the folder itself, which changes when a file is deleted. */
 async function newestIn(path: string): Promise<number> {
   const own = await modifiedAt(path);
   if (own === 0) return 0;

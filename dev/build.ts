@@ -13,37 +13,39 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { build as bundle } from 'esbuild';
 import * as z from 'zod';
 import { listBundledPackages, type BundleContents } from './build/bundled-packages.ts';
+import { shareAzureModules, stubUnusedPackages } from './build/telemetry-stubs.ts';
 import { writeThirdPartyFiles, type Project } from './build/third-party-files.ts';
 import { CliError, describeCliError } from './cli-error.ts';
 import { isRunning } from './processes.ts';
 import { PROJECT_ROOT, isMain } from './project-root.ts';
 
 export interface BuildOptions {
-  /** Where `functions/` and `host.json` are. */
+  /** The folder of `functions/` and `host.json`. */
   readonly root?: string;
   readonly outDir?: string;
 }
 
-/** Code in a bundle may still ask for `require` and `__dirname`, which an ES module does not have. */
+/** Bundled code may use `require` and `__dirname`, which an ES module does not have. */
 const BANNER =
-  "import{createRequire}from'node:module';const require=createRequire(import.meta.url),bundleDirname=import.meta.dirname;";
+  "import{createRequire as createBundleRequire}from'node:module';const require=createBundleRequire(import.meta.url),bundleDirname=import.meta.dirname;";
 
-/** How often a build that meets another one tries to put its result in place. */
+/** How often a build that meets a concurrent one tries to put its result in place. */
 const MAX_SWAPS = 5;
 
-/** Copied as they are; the second only exists once a team has its own agent. */
+/** Copied unchanged; the second one is optional. */
 const COPIED = ['host.json', 'agent.toml'] as const;
 
 /**
- * Makes `dist/` a package that runs by itself: bundled code, host.json, its own package.json, and
- * the licences and bill of materials of what was bundled. It is written to a folder beside `dist/`
- * and renamed at the end, so a failed build keeps the last good one.
- * @throws CliError when the code does not compile, or a bundled package has no licence
+ * Writes `dist/` as a package that runs by itself: bundled code, host.json, package.json, and the
+ * licences and bill of materials of what was bundled. Writes to a folder beside `dist/` and renames
+ * it at the end, so a failed build keeps the last good one.
+ * @throws CliError if the code does not compile, or a bundled package has no licence
  */
 export async function build(options: BuildOptions = {}): Promise<{ readonly outDir: string }> {
   const root = options.root ?? PROJECT_ROOT;
   const outDir = resolve(root, options.outDir ?? 'dist');
-  // A file's time is finer than a Date: what was written just before must not look newer.
+  // The time of a file is finer than a Date: a file that was written just before must not look
+  // newer.
   const startedAt = new Date(Date.now() + 1);
   const staging = `${outDir}.new-${process.pid}`;
   await removeLeftovers(outDir);
@@ -79,15 +81,16 @@ async function bundleTriggers(root: string, outDir: string): Promise<BundleConte
       format: 'esm',
       target: 'node22',
       external: [
-        // The worker supplies this module at run time; no package of that name exists.
+        // The worker supplies this module at run time; there is no package of that name.
         '@azure/functions-core',
-        // `debug` colours its output with it where it is installed; here only a development tool is.
+        // `debug` colours its output with it if it is installed; here only a development tool
+        // installs it.
         'supports-color',
       ],
-      // A banner constant named `__dirname` would collide with packages that declare one themselves.
+      // A constant named `__dirname` in the banner would collide with packages that declare one.
       define: { __dirname: 'bundleDirname' },
       banner: { js: BANNER },
-      // Identifiers stay: stack traces and log lines keep the names that the source has.
+      // Identifiers stay, so that stack traces and log lines have the names of the source.
       minifySyntax: true,
       minifyWhitespace: true,
       sourcemap: 'linked',
@@ -95,6 +98,7 @@ async function bundleTriggers(root: string, outDir: string): Promise<BundleConte
       legalComments: 'none',
       logLevel: 'silent',
       metafile: true,
+      plugins: [stubUnusedPackages(), shareAzureModules()],
     });
     return metafile;
   } catch (error) {
@@ -123,7 +127,7 @@ async function writeManifest(root: string, outDir: string): Promise<Project> {
   return { name, version };
 }
 
-/** Two builds at once may meet here; the later one wins, and both end well. */
+/** Two concurrent builds may meet here; the later one wins, and both succeed. */
 async function swapIn(staging: string, outDir: string): Promise<void> {
   const retired = `${outDir}.old-${process.pid}`;
   for (let attempt = 1; ; attempt += 1) {
@@ -139,7 +143,7 @@ async function swapIn(staging: string, outDir: string): Promise<void> {
   }
 }
 
-/** A build that was killed could not clean up; its folder carries the id of its process. */
+/** A build that was killed could not clean up; its folder has the id of its process in its name. */
 async function removeLeftovers(outDir: string): Promise<void> {
   const prefix = `${basename(outDir)}.`;
   const names = await readdir(dirname(outDir)).catch(() => []);
@@ -149,7 +153,7 @@ async function removeLeftovers(outDir: string): Promise<void> {
   }
 }
 
-/** esbuild lists its findings with their place; its message alone only counts them. */
+/** esbuild lists its errors with their location; its message only counts them. */
 const findings = z.object({
   errors: z.tuple(
     [

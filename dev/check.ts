@@ -4,7 +4,7 @@ import { isMain } from './project-root.ts';
 
 const FOLDERS = ['functions', 'shared', 'dev', 'test', 'infra/hooks'] as const;
 
-/** What `npm test` checks before it runs the tests: cheap things first. */
+/** The steps of `npm test` before the tests, cheap ones first. */
 export const STEPS: readonly Step[] = [
   { name: 'format', command: 'oxfmt', args: ['--check', ...FOLDERS, 'vitest.config.ts'] },
   { name: 'lint', command: 'oxlint', args: ['--type-aware', '--deny-warnings', ...FOLDERS] },

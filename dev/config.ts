@@ -4,7 +4,10 @@ import { PROJECT_ROOT, isMain } from './project-root.ts';
 import { readAgentToml } from './start/agent-toml.ts';
 import { readSettingsFile } from './start/local-settings.ts';
 
-/** `npm run config`: what the app would run with in this shell; exit code 1 where it would not. */
+/**
+ * `npm run config`: prints the configuration of the app in this shell; exits with 1 if the app
+ * would not start.
+ */
 async function runConfig(root: string): Promise<void> {
   const environment = { ...readSettingsFile(root), ...process.env };
   const { lines, problems } = await showConfig(environment, readAgentToml(root));

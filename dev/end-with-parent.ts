@@ -1,9 +1,9 @@
 /**
- * Preloaded into a child process (`node --import`), so that it never outlives its parent: the channel
- * to the parent closes however the parent ends, kill -9 included.
+ * Preloaded into a child process (`node --import`), so that it never outlives its parent: the
+ * channel to the parent closes however the parent ends, including kill -9.
  */
 
-/** How long the child may take to close by itself once its parent has let go of it. */
+/** How long the child may take to close after its parent has closed the channel. */
 const GRACE_MS = 8_000;
 
 process.once('disconnect', () => {

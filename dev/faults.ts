@@ -9,7 +9,7 @@ import { describeCliError } from './cli-error.ts';
 
 process.exitCode = await main();
 
-/** `npm run faults [-- [--full] U7 U10]`: 0 when every promise held, 1 when one was broken. */
+/** `npm run faults [-- [--full] U7 U10]`: exits with 0 if every promise held, otherwise 1. */
 async function main(): Promise<number> {
   try {
     const { positionals, values } = parseArgs({
@@ -17,7 +17,7 @@ async function main(): Promise<number> {
       options: { full: { type: 'boolean', default: false } },
     });
     const ids = new Set(positionals.map((id) => id.toUpperCase()));
-    const rows = await runWall(listFamilies({ isFull: values.full }), ids);
+    const rows = await runFaults(listFamilies({ isFull: values.full }), ids);
     const failed = rows.filter(({ problems }) => problems.length > 0);
     console.log(
       `\n${rows.length} rows, ${rows.length - failed.length} passed, ${failed.length} failed`,
@@ -29,7 +29,7 @@ async function main(): Promise<number> {
   }
 }
 
-async function runWall(
+async function runFaults(
   families: readonly FaultFamily[],
   ids: ReadonlySet<string>,
 ): Promise<readonly Row[]> {

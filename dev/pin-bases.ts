@@ -14,10 +14,10 @@ export interface BaseImage {
 
 const FROM = /^FROM\s+(?:--platform=\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?\s*$/gim;
 const DIGEST = /@sha256:[0-9a-f]{64}$/;
-/** How long a registry may take to answer. */
+/** Time limit for an answer of the registry. */
 const REGISTRY_TIMEOUT_MS = 60_000;
 
-/** Lists the images that a Dockerfile builds on; its own stages are none. */
+/** Lists the images that a Dockerfile builds on, without its own stages. */
 export function listBases(dockerfile: string): BaseImage[] {
   const stages = new Set(['scratch']);
   const bases: BaseImage[] = [];
@@ -31,8 +31,8 @@ export function listBases(dockerfile: string): BaseImage[] {
 const manifest = z.object({ digest: z.string().regex(/^sha256:[0-9a-f]{64}$/) });
 
 /**
- * The digest that the tag of an image has now, by its registry.
- * @throws CliError when Docker or the registry does not answer with one
+ * The current digest of an image's tag in its registry.
+ * @throws CliError if Docker or the registry does not return one
  */
 async function resolveDigest(image: string): Promise<string> {
   try {
@@ -49,7 +49,9 @@ async function resolveDigest(image: string): Promise<string> {
   }
 }
 
-/** `npm run pin-bases`: exit code 1 while a base has no digest; `--resolve` adds missing digests. */
+/**
+ * `npm run pin-bases`: exits with 1 while a base has no digest; `--resolve` adds missing digests.
+ */
 async function runPinBases(
   path: string,
   { resolve }: { readonly resolve: boolean },

@@ -9,10 +9,10 @@ import {
 import { CliError, firstLine } from './cli-error.ts';
 import { requireConnectionString } from './require-connection-string.ts';
 
-/** A storage that does not answer at once on a laptop is away: no long series of retries. */
+/** Storage that does not answer at once on a laptop is unavailable: few retries. */
 const RETRY = { maxTries: 2, tryTimeoutInMs: 10_000, maxRetryDelayInMs: 500 } as const;
 
-/** Creates the queues and containers that triggers expect to exist; those that exist stay as they are. */
+/** Creates the queues and containers that triggers need. Existing ones stay unchanged. */
 export async function prepareStorage(connectionString: string): Promise<void> {
   requireConnectionString(connectionString);
   try {

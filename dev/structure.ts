@@ -24,7 +24,9 @@ if (values.svg) writeSvg();
 else if (values.executed) await printExecuted();
 else process.exitCode = printStructure();
 
-/** `npm run structure`: exit code 1 where files are too large or too small to stand alone. */
+/**
+ * `npm run structure`: exits with 1 if files are too large, or too small for a file of their own.
+ */
 function printStructure(): number {
   const files = readTree(PROJECT_ROOT);
   const tests = globSync('test/**/*.test.ts', { cwd: PROJECT_ROOT });
@@ -52,7 +54,7 @@ function writeSvg(): void {
   console.log(`drew ${path}`);
 }
 
-/** `npm run structure -- --executed`: which files one chat and one batch item run. */
+/** `npm run structure -- --executed`: lists the files that one chat and one batch item execute. */
 async function printExecuted(): Promise<void> {
   const { chat, job, item } = await measureExecuted(PROJECT_ROOT);
   printCalls('one chat', chat);

@@ -1,7 +1,11 @@
 import { app } from '@azure/functions';
+import { dropMessageFromTriggerMetadata } from '../shared/batch/trigger-metadata.ts';
+import { protectWorkerHttpServer } from '../shared/http/worker-http-server.ts';
 
+protectWorkerHttpServer();
 app.setup({
   enableHttpStream: true,
   // Where the app sends its own log lines, the host must not send them a second time.
   capabilities: { WorkerOpenTelemetryEnabled: true },
 });
+dropMessageFromTriggerMetadata();

@@ -230,6 +230,7 @@ module app 'modules/app.bicep' = {
     siteUpdateStrategy: siteUpdateStrategy
     corsOrigins: corsOrigins
     authClientId: authClientId
+    modelCapacity: aiEnabled ? modelCapacity : 0
     settings: {
       AZURE_KEY_VAULT_URL: vault.outputs.uri
       AZURE_OPENAI_ENDPOINT: ai.?outputs.endpoint ?? existingOpenAiEndpoint

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Agent, createAgent, estimateInput, type PromptOptions } from './agent/agent.ts';
+import type { Agent } from './agent/agent.ts';
+import { estimateInput, type PromptOptions, sizeOf } from './agent/model-request.ts';
+import { createAgent } from './agent/run-loop.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
 import { createTracedAgent } from './agent/traced-agent.ts';
 import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
@@ -19,6 +21,7 @@ import {
   createConfiguredCache,
   createSharedRedis,
 } from './composition-root/redis-and-cache.ts';
+import { createOutputFormat, createOwnTools, runLimitsOf } from './composition-root/tools.ts';
 import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -30,6 +33,9 @@ import type { Readiness } from './health/readiness.ts';
 import type { ChatDependencies } from './http/chat-handler.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
+import { limitToCapacity } from './model/capacity-limit.ts';
+import type { Model } from './model/model.ts';
+import { estimateTokens } from './rate-limit/estimate-tokens.ts';
 import { createConsoleLogger } from './telemetry/console-logger.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
@@ -61,6 +67,18 @@ interface ServiceOverrides {
 /** The part of the 5 s at shutdown before the last telemetry is exported. */
 const STOP_TIMEOUT_MS = 1_000;
 
+/**
+ * Defaults for the Application Insights package, which reads them from the environment: no
+ * telemetry about itself (it would also query the metadata endpoint) and no detection of host and
+ * operating system.
+ */
+export const EXPORTER_ENVIRONMENT: Environment = {
+  APPLICATION_INSIGHTS_NO_STATSBEAT: 'true',
+  APPLICATIONINSIGHTS_STATSBEAT_DISABLED: 'true',
+  APPLICATIONINSIGHTS_SDKSTATS_DISABLED: 'true',
+  OTEL_NODE_RESOURCE_DETECTORS: 'none',
+};
+
 let service: Promise<Service> | undefined;
 let lastLoggedConfigError: string | undefined;
 
@@ -74,8 +92,7 @@ export function getService(): Promise<Service> {
 }
 
 async function startService(): Promise<Service> {
-  // Disables the exporter's telemetry about itself, which also queries the metadata endpoint.
-  process.env['APPLICATION_INSIGHTS_NO_STATSBEAT'] ??= 'true';
+  for (const [name, value] of Object.entries(EXPORTER_ENVIRONMENT)) process.env[name] ??= value;
   return createService(process.env, { agentToml: await readAgentToml(import.meta.dirname) });
 }
 
@@ -96,12 +113,12 @@ export async function createService(
 ): Promise<Service> {
   const base = await createBase(environment, overrides);
   const { settings, secrets, credential, clock, telemetry, metrics } = base;
-  const prompt = promptOptionsOf(settings);
+  const prompt = await createPromptOptions(settings, clock);
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
   const cache = createConfiguredCache({ settings, redis, clock });
   const callers = createCallerAccess(settings, secrets);
-  const agent = createServiceAgent(settings, { model, cache });
+  const agent = createServiceAgent(settings, { prompt, model, cache });
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = memoize(async () => {
     const created = await createBatchFromSettings(settings, {
@@ -120,6 +137,7 @@ export async function createService(
     metrics,
     ...bodyLimitsOf(settings.limits),
     chatLimits: settings.limits,
+    slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
     identify: callers.identify,
     limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
     measure: (input) => estimateInput(input, prompt),
@@ -160,14 +178,28 @@ async function createBase(environment: Environment, overrides: ServiceOverrides)
 }
 
 interface AgentDependencies {
+  readonly prompt: PromptOptions;
   readonly model: ConfiguredModel;
   readonly cache: ConfiguredCache | undefined;
 }
 
+/** A request that the endpoint can never admit is refused, if its capacity is known. */
+function fitToCapacity({ model: { capacityTokensPerMinute } }: Settings, model: Model): Model {
+  if (capacityTokensPerMinute === undefined) return model;
+  return limitToCapacity(model, {
+    tokensPerMinute: capacityTokensPerMinute,
+    estimate: ({ maxOutputTokens = 0, ...request }) =>
+      estimateTokens(sizeOf({ ...request, maxOutputTokens })),
+  });
+}
+
 /** The agent with its wrappers from the inside out: model, cache (if enabled), tracing. */
-function createServiceAgent(settings: Settings, { model, cache }: AgentDependencies): Agent {
-  const prompt = promptOptionsOf(settings);
-  const uncached = createAgent({ model: model.model, ...prompt });
+function createServiceAgent(
+  settings: Settings,
+  { prompt, model, cache }: AgentDependencies,
+): Agent {
+  const limits = runLimitsOf(settings);
+  const uncached = createAgent({ model: fitToCapacity(settings, model.model), limits, ...prompt });
   const agent =
     cache === undefined
       ? uncached
@@ -200,12 +232,18 @@ function bodyLimitsOf(limits: Settings['limits']) {
   };
 }
 
-/** The instructions and model parameters of every run; part of the cache key. */
-function promptOptionsOf({ agent, model }: Settings): PromptOptions {
-  const { maxOutputTokens, defaultOutputTokens, temperature } = model;
+/** What the agent adds to the input of every run; part of the cache key. */
+async function createPromptOptions(settings: Settings, clock: Clock): Promise<PromptOptions> {
+  const { maxOutputTokens, defaultOutputTokens, temperature } = settings.model;
+  const [tools, output] = await Promise.all([
+    createOwnTools(settings, clock),
+    createOutputFormat(settings),
+  ]);
   return {
-    instructions: agent.instructions,
+    instructions: settings.agent.instructions,
     parameters: { maxOutputTokens, defaultOutputTokens, temperature },
+    tools: () => tools,
+    output,
   };
 }
 

@@ -107,7 +107,7 @@ describe('an import between modules', () => {
     ['an import over several lines', `import {\n  a,\n  b,\n} from\n  '../batch/create-batch.ts';`],
   ])('is refused as %s', (_, text) => {
     expect(planted('shared/agent/x.ts', text)).toEqual([
-      'shared/agent/x.ts imports shared/batch/create-batch.ts; agent may import model, cache, telemetry, errors, clock and json',
+      'shared/agent/x.ts imports shared/batch/create-batch.ts; agent may import model, cache, resilience, telemetry, errors, clock and json',
     ]);
   });
 
@@ -131,7 +131,7 @@ describe('an import between modules', () => {
     'is refused from shared/ to %s',
     (target) => {
       expect(planted('shared/agent/x.ts', `import '../../${target}';`)).toEqual([
-        `shared/agent/x.ts imports ${target}; agent may import model, cache, telemetry, errors, clock and json`,
+        `shared/agent/x.ts imports ${target}; agent may import model, cache, resilience, telemetry, errors, clock and json`,
       ]);
     },
   );

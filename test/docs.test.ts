@@ -1,5 +1,5 @@
 import { globSync, existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { VARIABLES, type Variable } from '../shared/config/variables.ts';
@@ -7,6 +7,7 @@ import { agentKeyRows, variableRows } from './support/configuration-rows.ts';
 
 /** What the platform itself reads beside our own variables. */
 const OF_THE_PLATFORM = ['FUNCTIONS_WORKER_RUNTIME', 'AzureWebJobsStorage'];
+const IN_FOLDER = /^(?:functions|shared|dev|test|docs|infra)\//;
 /** The well-known name of the local emulator: a connection string without a key. */
 const EMULATOR = 'UseDevelopmentStorage=true';
 
@@ -28,7 +29,7 @@ function rowsUnder(heading: string): string[] {
   return own.split('\n').filter((line) => line.startsWith('| `'));
 }
 
-/** Relative links of a page that lead nowhere. */
+/** Relative links of a page to files that do not exist. */
 function brokenLinksOf(page: string): string[] {
   const text = readFileSync(page, 'utf8').replaceAll(/```[\s\S]*?```/g, '');
   return [...text.matchAll(/\]\(([^)#\s]+)(?:#[^)\s]*)?\)/g)]
@@ -36,6 +37,17 @@ function brokenLinksOf(page: string): string[] {
     .filter((target) => !/^[a-z]+:/.test(target))
     .filter((target) => !existsSync(join(dirname(page), target)))
     .map((target) => `${page} links to ${target}`);
+}
+
+/** Files and folders that a page names in code and that do not exist. */
+function missingFilesOf(page: string): string[] {
+  const text = readFileSync(page, 'utf8').replaceAll(/```[\s\S]*?```/g, '');
+  const names = [...text.matchAll(/`([\w./*-]+)`/g)].map(([, name = '']) => name);
+  const folders = ['.', 'shared', 'shared/config', dirname(page)];
+  return names
+    .filter((name) => /\.(?:ts|js|json|toml|md)$/.test(name) || IN_FOLDER.test(name))
+    .filter((name) => folders.every((folder) => globSync(join(folder, name)).length === 0))
+    .map((name) => `${page} names ${name}`);
 }
 
 describe('docs/configuration.md', () => {
@@ -80,11 +92,34 @@ describe('local.settings.example.json', () => {
   });
 });
 
-describe('the papers', () => {
-  it('link only to what is there', () => {
-    const pages = globSync(['*.md', 'docs/**/*.md']);
+describe('the documents', () => {
+  const pages = globSync(['*.md', 'docs/**/*.md', 'dev/**/*.md']);
 
+  it('link only to files that exist', () => {
     expect(pages.flatMap(brokenLinksOf)).toEqual([]);
-    expect(pages.length).toBeGreaterThan(1);
+    expect(pages.length).toBeGreaterThan(20);
+  });
+
+  it.each(['README.md', 'CONTRIBUTING.md', 'docs/architecture.md'])(
+    '%s names only files that exist',
+    (page) => {
+      expect(missingFilesOf(page)).toEqual([]);
+    },
+  );
+
+  it('name only files that exist in the maps of dev', () => {
+    expect(globSync('dev/*/README.md').flatMap(missingFilesOf)).toEqual([]);
+  });
+});
+
+describe('docs/decisions', () => {
+  it('numbers each record once, in its name and in its title', () => {
+    const records = globSync('docs/decisions/*.md').map((path) => basename(path));
+    const numbers = records.map((name) => name.slice(0, 3));
+
+    const titles = records.map((name) => readFileSync(join('docs/decisions', name), 'utf8'));
+
+    expect(new Set(numbers).size).toBe(numbers.length);
+    expect(titles.map((text) => text.slice(2, 5))).toEqual(numbers);
   });
 });

@@ -5,7 +5,7 @@ import { CliError } from '../cli-error.ts';
 export const USAGE =
   'usage: npm run batch -- items.jsonl [--out results.jsonl] [--job ID] [--url URL [--key KEY] [--caller-key KEY]], or: npm run batch -- replay [NAME]';
 
-/** The job ids that the service accepts, less the characters that it adds. */
+/** The job ids that the service accepts, without the characters that it adds. */
 const JOB_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9_-])?$/;
 
 export interface BatchOptions {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { resultLineSchema, type ResultLine } from '../../shared/batch/model/item.ts';
-import { splitLines } from '../../shared/batch/model/jsonl.ts';
+import { readLines } from '../../shared/batch/model/jsonl.ts';
 import { CliError } from '../cli-error.ts';
 import { UnavailableError, type BatchService } from './batch-service.ts';
 
@@ -127,9 +127,11 @@ async function read<T>(response: Response, schema: z.ZodType<T>): Promise<T> {
 async function* linesOf({ body }: Response): AsyncGenerator<ResultLine> {
   if (body === null) return;
   try {
-    for await (const { bytes } of splitLines(body, { maxLineBytes: MAX_LINE_BYTES })) {
-      const text = Buffer.from(bytes ?? []).toString('utf8');
-      yield resultLineSchema.parse(JSON.parse(text));
+    for await (const { lines } of readLines(body, { maxLineBytes: MAX_LINE_BYTES })) {
+      for (const { bytes } of lines) {
+        const text = Buffer.from(bytes ?? []).toString('utf8');
+        yield resultLineSchema.parse(JSON.parse(text));
+      }
     }
   } catch (cause) {
     throw invalidResponse(cause);

@@ -7,7 +7,7 @@ import { CliError } from '../cli-error.ts';
 /** One process of the measured environment. */
 export interface ChildServer {
   readonly url: string;
-  /** The process whose memory counts. */
+  /** The process whose memory is measured. */
   readonly pid: number;
   stop(): Promise<void>;
 }
@@ -20,7 +20,10 @@ export interface ChildServerOptions {
   readonly input: unknown;
 }
 
-/** Starts a part in a process of its own, so that no part takes the time of another one's loop. */
+/**
+ * Starts a server in a process of its own, so that no server takes time from another one's event
+ * loop.
+ */
 export async function startChildServer({
   script,
   input,
@@ -46,7 +49,7 @@ export async function startChildServer({
   };
 }
 
-/** In the child: tells the parent where it is, and ends when told to or when the parent is gone. */
+/** In the child: sends its address to the parent, and ends when the parent requests it or ends. */
 export function serveChild(part: { url: string; pid: number; stop: () => Promise<void> }): void {
   process.once('message', () => void part.stop().then(() => process.exit(0)));
   process.once('disconnect', () => process.exit(0));

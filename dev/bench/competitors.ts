@@ -5,13 +5,13 @@ import { PROJECT_ROOT } from '../project-root.ts';
 import { startChildServer, type ChildServer } from './child-server.ts';
 import { startPortkey } from './portkey.ts';
 
-/** One way to ask the same question to the same model. */
+/** One way to send the same request to the same model. */
 export interface Competitor {
   readonly name: 'chat' | 'completions' | 'pass-through' | 'upstream' | 'portkey';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   body(stream: boolean): string;
-  /** The process that does the work; the upstream's own is of no interest. */
+  /** The process that does the work; undefined for the upstream, which is not measured. */
   readonly pid?: number;
 }
 
@@ -22,10 +22,10 @@ export interface Competitors {
 
 const KEY = 'bench';
 const MODEL = 'dev/instant';
-const QUESTION = 'How fast are you?';
+const MESSAGE = 'How fast are you?';
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-/** Starts everything that is compared; Portkey's gateway only where it is asked for. */
+/** Starts all competitors; Portkey's gateway only with `portkey`. */
 export async function startCompetitors(options: {
   readonly portkey: boolean;
 }): Promise<Competitors> {
@@ -79,7 +79,7 @@ function list({ upstream, ours, bare, portkey }: ServerUrls): Competitor[] {
       name: 'chat',
       url: `${ours.url}/api/chat`,
       headers: JSON_TYPE,
-      body: (stream) => JSON.stringify({ message: QUESTION, stream }),
+      body: (stream) => JSON.stringify({ message: MESSAGE, stream }),
       pid: ours.pid,
     },
     {
@@ -121,5 +121,5 @@ function list({ upstream, ours, bare, portkey }: ServerUrls): Competitor[] {
 }
 
 function toCompletions(model: string, stream: boolean): string {
-  return JSON.stringify({ model, stream, messages: [{ role: 'user', content: QUESTION }] });
+  return JSON.stringify({ model, stream, messages: [{ role: 'user', content: MESSAGE }] });
 }

@@ -16,7 +16,7 @@ const TICKS = 4;
 const COLOURS: Readonly<Record<string, string>> = { chat: '#0b6bcb', completions: '#0b6bcb' };
 const OTHER_COLOUR = '#9aa7b4';
 
-/** The panels below one another as an SVG that reads on light and dark pages. */
+/** Draws the panels below one another as an SVG that is readable on light and dark pages. */
 export function drawPlot(title: string, panels: readonly Panel[]): string {
   let top = 56;
   const parts: string[] = [];
@@ -38,7 +38,7 @@ function heightOf({ bars }: Panel): number {
 }
 
 function drawPanel({ title, unit, bars }: Panel, top: number): string {
-  const room = WIDTH - LEFT - RIGHT;
+  const plotWidth = WIDTH - LEFT - RIGHT;
   const step = niceStep(Math.max(...bars.map(({ value }) => value)) / TICKS);
   const most = step * Math.ceil(Math.max(...bars.map(({ value }) => value)) / step);
   const bottom = top + HEAD + bars.length * (BAR + GAP);
@@ -46,14 +46,14 @@ function drawPanel({ title, unit, bars }: Panel, top: number): string {
   return [
     text({ x: 20, y: top + 24, content: title, attributes: 'font-weight="600"' }),
     ...ticks.map((value) => {
-      const x = LEFT + (value / most) * room;
+      const x = LEFT + (value / most) * plotWidth;
       const label = text({ x, y: bottom + 14, content: format(value), attributes: CENTRED });
       return `<line x1="${x}" x2="${x}" y1="${top + HEAD - 6}" y2="${bottom}" stroke="#e3e8ee"/>\n${label}`;
     }),
-    text({ x: LEFT + room / 2, y: bottom + 32, content: unit, attributes: CENTRED }),
+    text({ x: LEFT + plotWidth / 2, y: bottom + 32, content: unit, attributes: CENTRED }),
     ...bars.map(({ label, value }, index) => {
       const y = top + HEAD + index * (BAR + GAP);
-      const width = Math.max(1, (value / most) * room);
+      const width = Math.max(1, (value / most) * plotWidth);
       const middle = y + BAR / 2 + 4;
       return [
         text({ x: LEFT - 10, y: middle, content: label, attributes: 'text-anchor="end"' }),

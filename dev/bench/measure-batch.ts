@@ -13,15 +13,15 @@ import { PROJECT_ROOT } from '../project-root.ts';
 
 const ITEM_MS = 200;
 const CONCURRENCY = 50;
-/** Whole ones, or the last would leave places empty and no speed could be ideal. */
+/** Whole rounds only: a partial one would leave slots empty, and no speed could be ideal. */
 const ROUNDS = 20;
 
 const STRAGGLER_MS = 10_000;
 
-/** Shares of the ideal speed at which queue jobs of 1,000 items call the model. */
+/** The speed at which queue jobs of 1,000 items call the model, as a share of the ideal speed. */
 export interface BatchFigures {
   readonly alone: number;
-  /** Of all other items, where the first one takes ten seconds. */
+  /** The speed of all other items while the first one takes ten seconds. */
   readonly besideStraggler: number;
 }
 
@@ -42,7 +42,7 @@ export async function measureBatch(): Promise<BatchFigures> {
       OPENAI_API_KEY: 'bench',
       OPENAI_MODEL: `dev/slow-${ITEM_MS}`,
       AGENT__BATCH__CONCURRENCY: String(CONCURRENCY),
-      // One message at a time, or the concurrency would be that of all shards that run at once.
+      // One message at a time: otherwise the concurrency would be that of all shards together.
       AzureFunctionsJobHost__extensions__queues__batchSize: '1',
       AzureFunctionsJobHost__extensions__queues__newBatchThreshold: '0',
     };
@@ -87,7 +87,7 @@ function isQuick({ startedAt, endedAt = Infinity }: RecordedCall): boolean {
   return endedAt - startedAt < STRAGGLER_MS / 2;
 }
 
-/** Short lines: the job is to fit into one message, for two jobs would run side by side. */
+/** Short lines, so that the job fits into one message: two jobs would run at the same time. */
 function listItems(length: number): string[] {
   return Array.from({ length }, (_, index) => {
     return `${JSON.stringify({ custom_id: `${index}`, body: { message: `${index}` } })}\n`;

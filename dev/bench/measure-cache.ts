@@ -7,7 +7,10 @@ import type { SpeedRow } from './report.ts';
 
 const TARGET = 2;
 
-/** Hits against misses on one host, by turns. A miss is made afresh and kept, as the caller says. */
+/**
+ * Compares hits with misses on one host, interleaved. A miss has `no-cache`: it calls the model and
+ * stores the response.
+ */
 export async function measureCache(rounds: Rounds): Promise<SpeedRow> {
   const upstream = await startChildServer({ script: 'run-model.ts', input: {} });
   const environment = {
@@ -33,7 +36,7 @@ export async function measureCache(rounds: Rounds): Promise<SpeedRow> {
       measured: `${ratio.toFixed(2)}x (${Math.round(hits)}/s, ${Math.round(misses)}/s)`,
       target: `>= ${TARGET}x`,
       isMet: ratio >= TARGET,
-      how: '32 connections, by turns',
+      how: '32 connections, interleaved',
     };
   } finally {
     await host.stop();

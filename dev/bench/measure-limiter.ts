@@ -20,7 +20,9 @@ import type { SpeedRow } from './report.ts';
 const CAPACITY = 1_000_000_000;
 const ROUNDS = { memory: 5_000, redis: 500 } as const;
 
-/** What the limits cost one request, in this process and with a Redis that answers at once. */
+/**
+ * The cost of the limits for one request, in this process and with a Redis that answers at once.
+ */
 export async function measureLimiter(): Promise<readonly SpeedRow[]> {
   const memory = await measure(limiterOf(undefined), ROUNDS.memory);
   const server = await startStandIn();
@@ -37,7 +39,7 @@ export async function measureLimiter(): Promise<readonly SpeedRow[]> {
         what: 'limits of one request, with Redis',
         measured: `${redis.toFixed(2)} ms`,
         target: '',
-        how: 'the same, with a stand-in for its REST API on loopback; waited for once',
+        how: 'the same, with a stand-in for its REST API on loopback; one wait',
       },
     ];
   } finally {
@@ -56,7 +58,7 @@ async function measure(limiter: RateLimiter, rounds: number): Promise<number> {
       throw new CliError('Cannot measure the limits as each request must be let in by its store');
     }
     await verdict.reservation.settle(100);
-    // With Redis nobody waits for the settlement.
+    // With Redis no request waits for the settlement.
     const endAt = verdict.source === 'shared' ? reservedAt : performance.now();
     if (round >= 0) times.push(endAt - startedAt);
   }
@@ -84,18 +86,21 @@ function sharedBuckets(server: Server): SharedBuckets {
   const url = `http://127.0.0.1:${port}`;
   const redis = createRedisClient({ url, token: 'bench', timeoutMs: 5_000 });
   return {
-    bucketsOf: (policy) => createRedisBuckets({ ...policy, redis, prefix: 'limits' }),
+    bucketsOf: (policy) =>
+      createRedisBuckets({ ...policy, redis, prefix: 'limits', clock: systemClock }),
     execute: (work) => work(),
     state: () => 'ready',
   };
 }
 
-/** Answers every command as the script of a bucket does that has plenty left. */
+/**
+ * A stand-in for Redis: answers every command like the script of a bucket with many tokens left.
+ */
 async function startStandIn(): Promise<Server> {
   const server = createServer((request, response) => {
     function answer(body: string): void {
       const commands = JSON.parse(body) as unknown[];
-      const one = { result: [CAPACITY - 1, Date.now() + 60_000, CAPACITY] };
+      const one = { result: [1, CAPACITY - 1, 60_000, CAPACITY] };
       const isPipeline = request.url !== '/';
       response.setHeader('content-type', 'application/json');
       response.end(JSON.stringify(isPipeline ? commands.map(() => one) : one));

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { deflateRawSync } from 'node:zlib';
 import { z } from 'zod';
+import { CliError } from '../cli-error.ts';
 import { median } from './measure-requests.ts';
 
 export interface LoadFigures {
@@ -15,7 +16,7 @@ export interface LoadFigures {
 const LOADS = 7;
 const loadSchema = z.object({ ms: z.number(), memoryMb: z.number() });
 
-/** Time and memory that the function files of an app take in a fresh process with no settings. */
+/** Time and memory to load the function files of an app in a fresh process without settings. */
 export async function measureLoading(apps: readonly string[]): Promise<readonly LoadFigures[]> {
   const seen = apps.map(() => [] as LoadFigures[]);
   for (let round = 0; round < LOADS; round += 1) {
@@ -27,11 +28,36 @@ export async function measureLoading(apps: readonly string[]): Promise<readonly 
   }));
 }
 
-async function loadOnce(app: string): Promise<LoadFigures> {
+/** Exports of the chunks that a deployment with telemetry, identity and Key Vault also loads. */
+const CLOUD_EXPORTS = ['startAzureMonitor', 'createKeyVaultReader', 'DefaultAzureCredential'];
+
+/** The same with the chunks of telemetry, identity and Key Vault, loaded but not used. */
+export async function measureCloudLoading(app: string): Promise<LoadFigures> {
+  const chunks = await Promise.all(CLOUD_EXPORTS.map((name) => findChunk(app, name)));
+  const seen: LoadFigures[] = [];
+  for (let round = 0; round < LOADS; round += 1) seen.push(await loadOnce(app, chunks));
+  return {
+    ms: median(seen.map(({ ms }) => ms)),
+    memoryMb: median(seen.map(({ memoryMb }) => memoryMb)),
+  };
+}
+
+async function findChunk(app: string, exported: string): Promise<string> {
+  const folder = join(app, 'chunks');
+  const pattern = new RegExp(`export\\{[^}]*\\b${exported}\\b[^}]*\\}`);
+  for (const name of await readdir(folder)) {
+    if (!name.endsWith('.js') || name.startsWith('chunk-')) continue;
+    if (pattern.test(await readFile(join(folder, name), 'utf8'))) return join(folder, name);
+  }
+  throw new CliError(`Cannot measure the package: no chunk exports ${exported}`);
+}
+
+async function loadOnce(app: string, chunks: readonly string[] = []): Promise<LoadFigures> {
   const folder = join(app, 'functions');
   const names = (await readdir(folder)).filter((name) => name.endsWith('.js')).toSorted();
-  const urls = names.map((name) => pathToFileURL(join(folder, name)).href);
-  // The library of functions talks; only the last line is the result.
+  const files = [...names.map((name) => join(folder, name)), ...chunks];
+  const urls = files.map((file) => pathToFileURL(file).href);
+  // The Functions library prints lines; only the last line is the result.
   const script = `const startedAt = performance.now();
     for (const url of ${JSON.stringify(urls)}) await import(url);
     const ms = performance.now() - startedAt;
@@ -44,11 +70,14 @@ async function loadOnce(app: string): Promise<LoadFigures> {
   return loadSchema.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''));
 }
 
-/** What an entry of a zip file costs besides its content and twice its name, and what its end costs. */
+/**
+ * The size of an entry in a zip file besides its content and twice its name, and the size of its
+ * end.
+ */
 const ZIP_ENTRY_BYTES = 30 + 46;
 const ZIP_END_BYTES = 22;
 
-/** Bytes of a zip file of a folder: each file deflated, as every zip tool does it. */
+/** The size of a zip file of a folder in bytes: each file deflated, as zip tools do. */
 export async function measureZip(folder: string): Promise<number> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile());

@@ -4,7 +4,7 @@ import { percentile } from '../faults/steady-load.ts';
 import { CliError } from '../cli-error.ts';
 import type { Competitor } from './competitors.ts';
 
-/** What one contender did in one run, times in milliseconds. */
+/** The results of one competitor in one run; times in milliseconds. */
 export interface Figures {
   readonly perSecond: number;
   readonly p50At32: number;
@@ -18,7 +18,7 @@ export interface Figures {
 export interface Rounds {
   readonly loadRounds: number;
   readonly loadSeconds: number;
-  /** Questions one after the other to each contender. */
+  /** Number of sequential requests to each competitor. */
   readonly singles: number;
   readonly streams: number;
 }
@@ -26,19 +26,22 @@ export interface Rounds {
 const CONNECTIONS = 32;
 const WARM_UP_SECONDS = 1;
 
-/** Many at once, by turns: what slows the machine down for a while slows all of them down. */
+/**
+ * Concurrent requests, interleaved: if the machine slows down for a while, it slows all of them
+ * down.
+ */
 export async function measureLoad(
-  contenders: readonly Competitor[],
+  competitors: readonly Competitor[],
   { loadRounds, loadSeconds }: Rounds,
 ): Promise<Map<Competitor, Pick<Figures, 'perSecond' | 'p50At32' | 'p99At32'>>> {
-  for (const contender of contenders) await load(contender, WARM_UP_SECONDS);
-  const results = new Map(contenders.map((one) => [one, [] as Result[]]));
+  for (const competitor of competitors) await load(competitor, WARM_UP_SECONDS);
+  const results = new Map(competitors.map((one) => [one, [] as Result[]]));
   for (let round = 0; round < loadRounds; round += 1) {
-    for (const [contender, list] of results) list.push(await load(contender, loadSeconds));
+    for (const [competitor, list] of results) list.push(await load(competitor, loadSeconds));
   }
   return new Map(
-    [...results].map(([contender, list]) => [
-      contender,
+    [...results].map(([competitor, list]) => [
+      competitor,
       {
         perSecond: median(list.map((one) => one['2xx'] / one.duration)),
         p50At32: median(list.map((one) => one.latency.p50)),
@@ -48,9 +51,9 @@ export async function measureLoad(
   );
 }
 
-async function load(contender: Competitor, seconds: number): Promise<Result> {
-  const { name, url, headers } = contender;
-  const options = { url, method: 'POST', headers, body: contender.body(false) } as const;
+async function load(competitor: Competitor, seconds: number): Promise<Result> {
+  const { name, url, headers } = competitor;
+  const options = { url, method: 'POST', headers, body: competitor.body(false) } as const;
   const result = await autocannon({ ...options, connections: CONNECTIONS, duration: seconds });
   if (result.non2xx + result.errors === 0) return result;
   throw new CliError(
@@ -58,17 +61,17 @@ async function load(contender: Competitor, seconds: number): Promise<Result> {
   );
 }
 
-/** One question after the other, by turns, so that a pair is measured within a few milliseconds. */
+/** Sequential requests, interleaved, so that a pair is measured within a few milliseconds. */
 export async function measureSingles(
-  contenders: readonly Competitor[],
+  competitors: readonly Competitor[],
   { count, stream }: { readonly count: number; readonly stream: boolean },
 ): Promise<Map<Competitor, readonly number[]>> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const times = new Map(contenders.map((one) => [one, [] as number[]]));
+  const times = new Map(competitors.map((one) => [one, [] as number[]]));
   const warmUp = Math.ceil(count / 5);
   for (let round = -warmUp; round < count; round += 1) {
-    for (const [contender, list] of times) {
-      const ms = await requestOnce(contender, { agent, stream });
+    for (const [competitor, list] of times) {
+      const ms = await requestOnce(competitor, { agent, stream });
       if (round >= 0) list.push(ms);
     }
   }
@@ -76,17 +79,17 @@ export async function measureSingles(
   return times;
 }
 
-/** Milliseconds to the end of an answer, or to the first token of a stream. */
+/** Milliseconds to the end of a response, or to the first token of a stream. */
 function requestOnce(
-  contender: Competitor,
+  competitor: Competitor,
   { agent, stream }: { readonly agent: Agent; readonly stream: boolean },
 ): Promise<number> {
-  const body = contender.body(stream);
+  const body = competitor.body(stream);
   const length = String(Buffer.byteLength(body));
-  const headers = { ...contender.headers, 'content-length': length };
+  const headers = { ...competitor.headers, 'content-length': length };
   return new Promise((resolve, reject) => {
     const startedAt = performance.now();
-    const call = request(contender.url, { method: 'POST', agent, headers }, (response) => {
+    const call = request(competitor.url, { method: 'POST', agent, headers }, (response) => {
       let firstTokenAt: number | undefined;
       let text = '';
       response.on('data', (chunk: Buffer) => {
@@ -98,7 +101,7 @@ function requestOnce(
       response.on('end', () => {
         const endAt = stream ? firstTokenAt : performance.now();
         if (response.statusCode === 200 && endAt !== undefined) resolve(endAt - startedAt);
-        else reject(new CliError(`Cannot measure ${contender.name}: no answer came`));
+        else reject(new CliError(`Cannot measure ${competitor.name}: no answer came`));
       });
     });
     call.on('error', reject);

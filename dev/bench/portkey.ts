@@ -14,7 +14,7 @@ const VERSION = '1.15.2';
 const START_TIMEOUT_MS = 30_000;
 const run = promisify(execFile);
 
-/** Installs the gateway into a temporary folder and starts it; nothing of it stays. */
+/** Installs the gateway into a temporary folder and starts it; removes the folder at the end. */
 export async function startPortkey(): Promise<ChildServer> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-portkey-'));
   await writeFile(join(folder, 'package.json'), '{"private":true}');
@@ -27,7 +27,7 @@ export async function startPortkey(): Promise<ChildServer> {
     stdio: 'ignore',
   });
   const exited = once(child, 'exit');
-  // Awaited only when it stops: a program that cannot start must not end this process before.
+  // Awaited only at the stop: a program that cannot start must not end this process before.
   exited.catch(() => undefined);
   const url = `http://127.0.0.1:${port}`;
   async function stop(): Promise<void> {

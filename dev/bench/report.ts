@@ -1,10 +1,12 @@
-/** One line of the speed table. */
+import { formatMarkdown, formatTable } from '../table.ts';
+
+/** One row of the speed table. */
 export interface SpeedRow {
   readonly what: string;
   readonly measured: string;
-  /** Empty where the figure is told without a promise. */
+  /** Empty if the row has no target. */
   readonly target: string;
-  /** Undefined where there is no target. */
+  /** Undefined if the row has no target. */
   readonly isMet?: boolean;
   /** How it was measured, in a few words. */
   readonly how: string;
@@ -14,24 +16,15 @@ const HEADINGS = ['what', 'measured', 'target', 'met', 'how it was measured'] as
 
 /** The rows as text for a terminal. */
 export function toTextTable(rows: readonly SpeedRow[]): string {
-  const cells = [HEADINGS, ...rows.map(toCells)];
-  const widths = HEADINGS.map((_, column) =>
-    Math.max(...cells.map((row) => row[column]?.length ?? 0)),
+  return formatTable(
+    HEADINGS.map((heading) => ({ heading })),
+    rows.map(toCells),
   );
-  const lines = cells.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-  const [head = '', ...body] = lines;
-  return [head, '-'.repeat(head.length + 20), ...body].join('\n');
 }
 
-/** The rows as a table of a Markdown page. */
+/** The rows as a Markdown table. */
 export function toMarkdownTable(rows: readonly SpeedRow[]): string {
-  const lines = [HEADINGS, HEADINGS.map(() => '---'), ...rows.map(toCells)];
-  return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+  return formatMarkdown(HEADINGS, rows.map(toCells));
 }
 
 function toCells({ what, measured, target, isMet, how }: SpeedRow): readonly string[] {

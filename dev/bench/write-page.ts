@@ -12,7 +12,7 @@ const PLOT = join(PROJECT_ROOT, 'docs', 'speed.svg');
 const BEGIN = '<!-- measured: begin -->';
 const END = '<!-- measured: end -->';
 
-/** Puts the figures of this run into the page and draws them beside it. */
+/** Writes the figures of this run into the page and draws them. */
 export async function writePage(rows: readonly SpeedRow[], figures: ByName): Promise<void> {
   const page = await readFile(PAGE, 'utf8');
   const begin = page.indexOf(BEGIN);
@@ -28,14 +28,14 @@ export async function writePage(rows: readonly SpeedRow[], figures: ByName): Pro
 
 function draw(figures: ByName): string {
   const entries = Object.entries(figures);
-  return drawPlot('The same question to the same model', [
+  return drawPlot('The same request to the same model', [
     {
       title: 'Throughput, 32 connections (more is better)',
       unit: 'requests per second',
       bars: entries.map(([label, { perSecond }]) => ({ label, value: perSecond })),
     },
     {
-      title: 'Whole answer, one request at a time (less is better)',
+      title: 'Complete answer, one request at a time (less is better)',
       unit: 'milliseconds, median',
       bars: entries.map(([label, { p50At1 }]) => ({ label, value: p50At1 })),
     },

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { CliError } from '../cli-error.ts';
 import { readPackageLicence } from './package-licence.ts';
 
-/** The part of esbuild's metafile that says which source files each output contains. */
+/** The part of esbuild's metafile that lists the source files of each output. */
 export interface BundleContents {
   readonly outputs: Readonly<
     Record<string, { readonly inputs: Readonly<Record<string, unknown>> }>
@@ -50,18 +50,18 @@ const lockSchema = z.object({
 
 type Lock = ReadonlyMap<string, z.infer<typeof lockSchema>['packages'][string]>;
 
-/** The lock file and the package URLs of the bundled packages, both by folder. */
+/** The lock file, and the package URLs of the bundled packages by folder. */
 interface PackageGraph {
   readonly lock: Lock;
   readonly purls: ReadonlyMap<string, string>;
 }
 
-/** A package folder: where it is, from its first node_modules on, and the name of the package. */
+/** A package folder: its path from the first node_modules, and the name of the package. */
 const PACKAGE_FOLDER = /^(?:.*?\/)??(node_modules\/(?:.*\/node_modules\/)?((?:@[^/]+\/)?[^/]+))\//;
 
 /**
  * Lists the packages whose code is in the bundle, with licence and origin.
- * @throws CliError when one has no licence, or is not what the lock file says
+ * @throws CliError if one has no licence, or differs from the lock file
  */
 export async function listBundledPackages(
   contents: BundleContents,
@@ -158,7 +158,7 @@ function lockedVersion(key: string, lock: Lock): string {
   return version;
 }
 
-/** The bundled ones among the dependencies of a package; '' is the project itself. */
+/** The bundled packages among the dependencies of a package; '' is the project itself. */
 function dependenciesOf(key: string, { lock, purls }: PackageGraph): string[] {
   const entry = lock.get(key);
   const declared = {
@@ -174,7 +174,9 @@ function dependenciesOf(key: string, { lock, purls }: PackageGraph): string[] {
   return [...new Set(found)].toSorted();
 }
 
-/** Where Node looks for a dependency of the package in this folder, nearest first. */
+/**
+ * The folders in which Node looks for a dependency of the package in this folder, nearest first.
+ */
 function lookupPath(key: string, dependency: string): string[] {
   const nested = key.split(/\/?node_modules\//).slice(1);
   return Array.from({ length: nested.length + 1 }, (_, levelsUp) =>

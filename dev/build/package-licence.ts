@@ -27,7 +27,7 @@ const TEXT_FILE = /^(?:licen[cs]e|copying|notice)(?:[.-][\w.-]+)?$/i;
 
 /**
  * Reads the licence of an installed package.
- * @throws CliError when the package states no SPDX licence, or has no licence text
+ * @throws CliError if the package states no SPDX licence, or has no licence text
  */
 export async function readPackageLicence(folder: string): Promise<PackageLicence> {
   const text = await readFile(join(folder, 'package.json'), 'utf8');

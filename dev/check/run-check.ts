@@ -8,12 +8,14 @@ import type { TestCounts } from './test-report.ts';
 
 export interface CheckOptions {
   readonly steps: readonly Step[];
-  /** Passed on to the test runner, such as a folder of tests. */
+  /** Arguments for the test runner, such as a folder of tests. */
   readonly testArgs?: readonly string[];
   readonly print: (line: string) => void;
 }
 
-/** Runs the steps in order, then the tests; the first failure ends it. Returns the exit code. */
+/**
+ * Runs the steps in order, then the tests, and stops at the first failure. Returns the exit code.
+ */
 export async function runCheck({ steps, testArgs = [], print }: CheckOptions): Promise<number> {
   for (const step of steps) {
     const startedAt = performance.now();

@@ -6,7 +6,7 @@ export interface Step {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  /** Shows the output as it comes; otherwise it is kept and shown only after a failure. */
+  /** Shows the output as it arrives; otherwise it is shown only after a failure. */
   readonly live?: boolean;
 }
 

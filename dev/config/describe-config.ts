@@ -1,33 +1,23 @@
 import { listAgentKeys, toCamelName } from '../../shared/config/agent-keys.ts';
 import type { Config } from '../../shared/config/read-config.ts';
 import { type SettingSource, type Variable, VARIABLES } from '../../shared/config/variables.ts';
+import { formatTable } from '../table.ts';
 
-/** A prompt is long; its beginning tells which one it is. */
+/** A prompt is long; its beginning identifies it. */
 const MAX_VALUE_CHARS = 60;
 
-interface Row {
-  readonly key: string;
-  readonly value: string;
-  readonly source: string;
-}
+type Row = readonly [key: string, value: string, source: string];
 
-/** Every setting with its value and where it came from, in aligned columns. No secret is shown. */
+/** Every setting with its value and source, in aligned columns. Secrets are not shown. */
 export function describeConfig(config: Config): string[] {
-  const rows = [
-    { key: 'key', value: 'value', source: 'source' },
-    ...variableRows(config),
-    ...agentRows(config),
-  ];
-  const keyWidth = Math.max(...rows.map(({ key }) => key.length));
-  const valueWidth = Math.max(...rows.map(({ value }) => value.length));
-  return rows.map(
-    ({ key, value, source }) => `${key.padEnd(keyWidth)}  ${value.padEnd(valueWidth)}  ${source}`,
-  );
+  const columns = ['key', 'value', 'source'].map((heading) => ({ heading }));
+  return formatTable(columns, [...variableRows(config), ...agentRows(config)]).split('\n');
 }
 
 /**
- * Which identity of callers is in force: what limits, cache, files and batches are kept apart by.
- * `keysUnreadable` is why the vault does not give the caller keys, where it may have some.
+ * How the app identifies callers, which separates limits, cache, files and batches.
+ * `keysUnreadable` is the reason why the vault does not provide the caller keys, if it may have
+ * some.
  */
 export function describeIdentity(
   { settings }: Config,
@@ -47,10 +37,10 @@ function variableRows({ settings, sources }: Config): Row[] {
   const values: Readonly<Record<string, unknown>> = settings;
   return Object.entries<Variable>(VARIABLES).map(([name, variable]) => {
     const source = sources.get(variable.name) ?? 'unset';
-    // What a vault holds is nobody's to print, whether it is a key or an address.
+    // Values from a vault are not printed, whether they are keys or addresses.
     const isSecret = variable.secret === true || source === 'Key Vault';
     const value = describeValue(values[name], source);
-    return { key: variable.name, value: isSecret && value !== 'unset' ? 'set' : value, source };
+    return [variable.name, isSecret && value !== 'unset' ? 'set' : value, source];
   });
 }
 
@@ -58,7 +48,7 @@ function agentRows({ settings, sources }: Config): Row[] {
   return listAgentKeys().map(({ path }) => {
     const key = path.join('.');
     const source = sources.get(key) ?? 'default';
-    return { key, value: describeValue(valueAt(settings, path.map(toCamelName)), source), source };
+    return [key, describeValue(valueAt(settings, path.map(toCamelName)), source), source];
   });
 }
 

@@ -12,7 +12,7 @@ export interface ConfigView {
   readonly problems: readonly string[];
 }
 
-/** The configuration that the app would have in this environment, the vault's part included. */
+/** The configuration that the app would have in this environment, with the values of the vault. */
 export async function showConfig(environment: Environment, agentToml: string): Promise<ConfigView> {
   const given = inspectConfig(environment, { agentToml });
   const isVaultNamed = given.settings.azureKeyVaultUrl !== undefined;
@@ -23,7 +23,7 @@ export async function showConfig(environment: Environment, agentToml: string): P
     random: Math.random,
     telemetry: noopTelemetry,
   };
-  // The vault's pace is among the settings, so it is only asked where these can be read.
+  // The refresh interval is itself a setting, so the vault is read only if the settings are valid.
   const canAskVault = isVaultNamed && given.problems.length === 0;
   const secrets = canAskVault ? await createSecrets(environment, parts) : undefined;
   try {

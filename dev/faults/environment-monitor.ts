@@ -1,23 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultEnvironment } from './fault-environment.ts';
 
-/** Watches what must hold whatever the fault is. */
+/** Checks what must hold with every fault. */
 export interface EnvironmentMonitor {
-  /** Ends the watch and tells what broke; `told` is all that callers were sent. */
-  end(told: readonly string[]): Promise<string[]>;
+  /** Ends the check and returns the violations; `received` is everything that callers received. */
+  end(received: readonly string[]): Promise<string[]>;
 }
 
 const HEALTH_EVERY_MS = 40;
 const NEVER_LOGGED = /unhandled|uncaught/i;
 
-/** Asks for the health all the time, and remembers where the log and the worker were. */
+/** Requests /health continuously, and compares log and worker with their state at the start. */
 export function monitorEnvironment(environment: FaultEnvironment): EnvironmentMonitor {
   const pid = environment.workerPid();
   const logStart = environment.log.length;
   const over = new AbortController();
   const health = monitorHealth(environment.url, over.signal);
   return {
-    async end(told) {
+    async end(received) {
       over.abort();
       const statuses = await health;
       const lines = environment.log.slice(logStart);
@@ -25,9 +25,9 @@ export function monitorEnvironment(environment: FaultEnvironment): EnvironmentMo
       return [
         ...(pid !== undefined && environment.workerPid() === pid ? [] : ['the worker has died']),
         ...(bad.length === 0 ? [] : [`/health answered ${bad[0]} during the fault`]),
-        ...(statuses.length > 0 ? [] : ['/health was not asked']),
+        ...(statuses.length > 0 ? [] : ['/health was not requested']),
         ...lines.filter((line) => NEVER_LOGGED.test(line)).map((line) => `logged: ${line}`),
-        ...findCanaries(environment, [...told, ...lines]),
+        ...findCanaries(environment, [...received, ...lines]),
       ];
     },
   };

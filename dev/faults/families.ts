@@ -11,7 +11,7 @@ import { streams } from './cases/streams.ts';
 import { unreachable } from './cases/unreachable.ts';
 import type { FaultFamily } from './fault-case.ts';
 
-/** The whole wall, about in the order of the catalogue; `isFull` takes minutes for the last two. */
+/** All families, about in the order of docs/faults.md; `isFull` makes the last two take minutes. */
 export function listFamilies({ isFull }: { readonly isFull: boolean }): readonly FaultFamily[] {
   return [
     ...FAMILIES,

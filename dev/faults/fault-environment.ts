@@ -7,14 +7,16 @@ import { PROJECT_ROOT } from '../project-root.ts';
 import { startSecondEndpoint } from './second-endpoint.ts';
 import { UNLIMITED } from './settings.ts';
 
-/** Words that nobody outside may ever read. */
+/** Values that no caller and no log may contain. */
 const KEY = 'canary-key-5d2c81';
 const DEPLOYMENT = 'canary-deployment-9e47b0';
 const SECOND_KEY = 'canary-key-f03a6e';
 const SECOND_MODEL = 'canary-model-77c1d4';
-/** Marks of an upstream's own pages. */
+/** Parts of the upstream's own pages. */
 const UPSTREAM_TEXTS = ['<html', '<!doctype'];
-/** The scripted waits are minutes long; a fiftieth of that is still longer than every time limit. */
+/**
+ * The scripted delays are minutes long; a fiftieth of that is still longer than every time limit.
+ */
 const SCALE = 0.02;
 const TOKEN_DELAY_MS = 2;
 
@@ -23,25 +25,25 @@ export interface FaultEnvironmentOptions {
   readonly endpoints: 1 | 2;
 }
 
-/** The built app on the local host with a scripted upstream, and what to watch while it suffers. */
+/** The built app on the local host with a scripted upstream, and what to observe during a fault. */
 export interface FaultEnvironment {
   readonly url: string;
   /** The first endpoint, without a path. */
   readonly upstreamUrl: string;
   workerPid(): number | undefined;
-  /** Calls to the first endpoint whose question contains the marker. */
+  /** Calls to the first endpoint whose message contains the marker. */
   callsWith(marker: string): readonly RecordedCall[];
   secondCallsWith(marker: string): number;
   /** Requests that followed a redirect. */
   redirectHits(): Promise<number>;
-  /** What host and app have printed so far. */
+  /** The lines that host and app have printed so far. */
   readonly log: readonly string[];
-  /** What must be in no body, no header and no line of the log. */
+  /** Values that must be in no body, no header and no log line. */
   readonly canaries: readonly string[];
   stop(): Promise<void>;
 }
 
-/** The app as `npm run build` makes it, built anew only when its sources have changed. */
+/** Builds the app as `npm run build` does, if its sources have changed. */
 export async function buildIfStale(): Promise<void> {
   const root = PROJECT_ROOT;
   if (!(await isBuildFresh({ root, outDir: join(root, 'dist') }))) await build({ root });
@@ -62,7 +64,7 @@ export async function startFaultEnvironment(
     appRoot: PROJECT_ROOT,
     port: 0,
     environment: {
-      // No storage is needed to watch a model fail, so the functions that need one are switched off.
+      // The faults of a model need no storage, so the functions that need one are disabled.
       'AzureWebJobs.batch.Disabled': 'true',
       'AzureWebJobs.batchPoison.Disabled': 'true',
       AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${upstream.port}`,
@@ -73,7 +75,7 @@ export async function startFaultEnvironment(
       ...options.settings,
     },
     log: ({ level, message }) => log.push(`${level} ${message}`),
-    // A client that left may keep a connection open that it never used again.
+    // A client that disconnected may keep a connection open that it did not use again.
     timings: { httpDrainMs: 500 },
   }).catch(async (error: unknown) => {
     await stopUpstreams();

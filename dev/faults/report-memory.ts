@@ -4,7 +4,8 @@
  */
 process.on('SIGUSR2', () => {
   globalThis.gc?.();
-  // Buffers that the first collection found are freed in the background: the second one waits.
+  // Buffers that the first collection found are freed in the background; the second one waits for
+  // that.
   globalThis.gc?.();
   const { heapUsed, external } = process.memoryUsage();
   process.stdout.write(`live bytes ${heapUsed + external}\n`);

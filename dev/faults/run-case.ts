@@ -4,8 +4,8 @@ import type { FaultEnvironment } from './fault-environment.ts';
 import { checkAnswer } from './check-answer.ts';
 import { monitorEnvironment } from './environment-monitor.ts';
 
-/** One line of the wall. */
-export interface Row extends Omit<Finding, 'told'> {
+/** One row of the table. */
+export interface Row extends Omit<Finding, 'received'> {
   readonly id: string;
   readonly mode: Mode;
   readonly endpoints: 1 | 2;
@@ -14,18 +14,18 @@ export interface Row extends Omit<Finding, 'told'> {
   readonly ms: number;
 }
 
-/** On top of the longest deadline of the families' settings: a busy machine is not a broken promise. */
+/** More than the longest deadline in the families' settings, because the machine may be busy. */
 const LONGEST_MS = 12_000;
 
 let markers = 0;
 
-/** A word that no other question has: by it the calls of a question are found upstream. */
+/** A word that no other request contains; it identifies the upstream calls of a request. */
 export function newMarker(): string {
   markers += 1;
   return `marker-${process.pid}-${markers}-end`;
 }
 
-/** Runs one case in one mode, with everything watched that must hold whatever the fault is. */
+/** Runs one case in one mode, and checks what must hold with every fault. */
 export async function runCase(
   environment: FaultEnvironment,
   { one, mode }: { readonly one: FaultCase; readonly mode: Mode },
@@ -33,7 +33,7 @@ export async function runCase(
   const startedAt = performance.now();
   const watch = monitorEnvironment(environment);
   const finding = await perform(environment, { one, mode });
-  const broken = await watch.end(finding.told);
+  const broken = await watch.end(finding.received);
   return {
     id: one.id,
     mode,
@@ -52,11 +52,11 @@ async function perform(
   { one, mode }: { readonly one: FaultCase; readonly mode: Mode },
 ): Promise<Finding> {
   try {
-    if (one.kind === 'acted') return await one.act(environment, mode);
+    if (one.kind === 'custom') return await one.run(environment, mode);
     return await runScripted(environment, { one, mode });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return { happened: reason, calls: 0, problems: [reason], told: [] };
+    return { happened: reason, calls: 0, problems: [reason], received: [] };
   }
 }
 
@@ -64,25 +64,27 @@ async function runScripted(
   environment: FaultEnvironment,
   { one, mode }: { readonly one: FaultCase & { kind: 'scripted' }; readonly mode: Mode },
 ): Promise<Finding> {
-  // Retries have a budget that calls pay into: the cases before this one are not to use up its own.
+  // Calls add to the retry budget: the cases before this one must not use up its share.
   if (one.own === undefined) {
     for (let paid = 0; paid < 2; paid += 1) {
       await sendRequest(environment.url, { message: `dev/instant ${newMarker()}`, mode });
     }
   }
   const marker = newMarker();
-  const told = await sendRequest(environment.url, { message: `${one.script} ${marker}`, mode });
+  const result = await sendRequest(environment.url, { message: `${one.script} ${marker}`, mode });
   const calls = environment.callsWith(marker);
   const secondCalls = environment.secondCallsWith(marker);
   const problems = [
-    ...checkAnswer(one.expected, { told, calls, secondCalls }),
-    ...(told.endings === 1 ? [] : [`${told.endings} endings instead of 1`]),
-    ...(told.ms <= LONGEST_MS ? [] : [`took ${Math.round(told.ms)} ms, past its deadline`]),
+    ...checkAnswer(one.expected, { result, calls, secondCalls }),
+    ...(result.endings === 1 ? [] : [`${result.endings} endings instead of 1`]),
+    ...(result.ms <= LONGEST_MS ? [] : [`took ${Math.round(result.ms)} ms, past its deadline`]),
   ];
   const happened = [
-    told.text !== '' && told.outcome !== 'answer' ? `text, then ${told.outcome}` : told.outcome,
-    `${told.status}`,
-    ...(told.retryAfterSeconds === undefined ? [] : [`Retry-After ${told.retryAfterSeconds}`]),
+    result.text !== '' && result.outcome !== 'answer'
+      ? `text, then ${result.outcome}`
+      : result.outcome,
+    `${result.status}`,
+    ...(result.retryAfterSeconds === undefined ? [] : [`Retry-After ${result.retryAfterSeconds}`]),
   ].join(', ');
-  return { happened, calls: calls.length + secondCalls, problems, told: [told.raw] };
+  return { happened, calls: calls.length + secondCalls, problems, received: [result.raw] };
 }

@@ -9,13 +9,13 @@ export interface Run {
   readonly title: string;
 }
 
-/** The worlds of one family, started when the first case needs them. */
+/** The environments of one family, started when the first case needs them. */
 export interface FamilyRunner {
   run(run: Run): Promise<Row>;
   stop(): Promise<void>;
 }
 
-/** Everything that a family runs, in order. */
+/** All runs of a family, in order. */
 export function listRuns(family: FaultFamily): Run[] {
   return family.cases.flatMap((one) =>
     one.modes.map((mode) => ({ one, mode, title: titleOf(one, mode) })),
@@ -65,23 +65,23 @@ export function createFamilyRunner(family: FaultFamily): FamilyRunner {
   };
 }
 
-/** Runs a family with its lanes side by side, and tells each row as it comes. */
+/** Runs a family with its lanes in parallel, and reports each row when it is complete. */
 export async function runFamily(
   family: FaultFamily,
-  tell: (row: Row) => void,
+  report: (row: Row) => void,
 ): Promise<readonly Row[]> {
   const runner = createFamilyRunner(family);
   const waiting = listRuns(family);
   const rows: Row[] = [];
-  async function walk(): Promise<void> {
+  async function runLane(): Promise<void> {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const row = await runner.run(next);
       rows.push(row);
-      tell(row);
+      report(row);
     }
   }
   try {
-    await Promise.all(Array.from({ length: family.lanes }, walk));
+    await Promise.all(Array.from({ length: family.lanes }, runLane));
   } finally {
     await runner.stop();
   }

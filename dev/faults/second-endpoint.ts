@@ -2,10 +2,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-/** What the second endpoint says, whatever it is asked. */
+/** The reply of the second endpoint to every request. */
 export const SECOND_ANSWER = 'This whole answer comes from the second endpoint.';
 
-/** A model endpoint that is always well: what a failover ends at. */
+/** A model endpoint that always works: the target of a failover. */
 export interface SecondEndpoint {
   readonly baseUrl: string;
   readonly port: number;
@@ -17,7 +17,7 @@ export interface SecondEndpoint {
 export async function startSecondEndpoint(): Promise<SecondEndpoint> {
   const bodies: string[] = [];
   const server = createServer((request, response) => {
-    // A caller that hangs up while it sends has made no call.
+    // A request that its caller aborts while sending it does not count as a call.
     answer(request, response).then(
       (body) => bodies.push(body),
       () => response.destroy(),

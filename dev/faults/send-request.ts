@@ -2,19 +2,19 @@ import { createParser } from 'eventsource-parser';
 import { z } from 'zod';
 import type { Mode } from './fault-case.ts';
 
-/** What a caller was told in the end, and everything that was sent to it on the way. */
+/** The result of a request for its caller, with everything that was received. */
 export interface ClientResult {
   readonly status: number;
-  /** `answer`, the code of the error, or what was wrong with the ending. */
+  /** `answer`, the error code, or a description of an invalid ending. */
   readonly outcome: string;
   readonly text: string;
-  /** Endings of the answer: anything but one is a fault. */
+  /** The number of endings; any number but one is a fault. */
   readonly endings: number;
   readonly retryAfterSeconds: number | undefined;
   readonly ms: number;
-  /** From the question to the first visible text. */
+  /** Time from the request to the first visible text. */
   readonly firstTextMs: number | undefined;
-  /** Headers and body as they came. */
+  /** Headers and body, unchanged. */
   readonly raw: string;
 }
 
@@ -22,6 +22,8 @@ export interface ClientRequest {
   readonly message: string;
   readonly mode: Mode;
   readonly signal?: AbortSignal;
+  /** The client address of the request; each address is one caller. */
+  readonly address?: string;
 }
 
 const replySchema = z.object({
@@ -37,28 +39,34 @@ const problemSchema = z.object({
   error: z.object({ code: z.string(), message: z.string().min(1) }),
 });
 
-/** Asks as a client of the service would, and reads to the end. */
-export async function sendRequest(url: string, question: ClientRequest): Promise<ClientResult> {
+/** Sends a request as a client does, and reads to the end. */
+export async function sendRequest(url: string, request: ClientRequest): Promise<ClientResult> {
   const startedAt = performance.now();
-  const response = await post(url, question);
+  const response = await post(url, request);
   const head = [...response.headers].map(([name, value]) => `${name}: ${value}`).join('\n');
   const retryAfter = response.headers.get('retry-after');
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') === true;
-  const told = isStream ? await readStream(response, startedAt) : await readJson(response);
+  const body = isStream ? await readStream(response, startedAt) : await readJson(response);
   return {
-    ...told,
+    ...body,
     status: response.status,
     retryAfterSeconds: retryAfter === null ? undefined : Number(retryAfter),
     ms: performance.now() - startedAt,
-    raw: `${head}\n${told.raw}`,
+    raw: `${head}\n${body.raw}`,
   };
 }
 
-/** Sends the question and leaves the reading to the caller. */
-export function post(url: string, { message, mode, signal }: ClientRequest): Promise<Response> {
+/** Sends the request; the caller reads the response. */
+export function post(
+  url: string,
+  { message, mode, signal, address }: ClientRequest,
+): Promise<Response> {
   return fetch(`${url}/api/chat`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: {
+      'content-type': 'application/json',
+      ...(address === undefined ? {} : { 'x-forwarded-for': address }),
+    },
     body: JSON.stringify({ message, stream: mode === 'stream' }),
     ...(signal === undefined ? {} : { signal }),
   });

@@ -1,13 +1,15 @@
-/** Nothing but the fault itself is to decide how a question ends: no limit, no remembered answer. */
+/** Disables everything besides the fault that could decide how a request ends: limits and cache. */
 export const UNLIMITED: Readonly<Record<string, string>> = {
   AGENT__LIMITS__REQUESTS_PER_MINUTE: '0',
   AGENT__LIMITS__TOKENS_PER_MINUTE: '0',
+  AGENT__LIMITS__MAX_OPEN_CALLS_PER_CALLER: '0',
+  AGENT__LIMITS__MAX_OPEN_CALLS: '10000',
   AGENT__CACHE__TTL_SECONDS: '0',
 };
 
 /**
- * Retries that wait for milliseconds, and a circuit that never opens: each case is to show one fault,
- * not the memory of the faults before it. No time limit is near what a busy machine takes.
+ * Retries after milliseconds, and a circuit that never opens: each case tests one fault, and the
+ * faults before it must not affect it. Every time limit is far above what a busy machine needs.
  */
 export const FAST_RETRIES: Readonly<Record<string, string>> = {
   AGENT__MODEL__ATTEMPT_TIMEOUT_MS: '8000',
@@ -22,7 +24,7 @@ export const FAST_RETRIES: Readonly<Record<string, string>> = {
   AGENT__LIMITS__STREAM_DEADLINE_MS: '8000',
 };
 
-/** For cases in which an attempt runs out of time: short enough that all of them take seconds. */
+/** For cases in which an attempt times out: short, so that all of them together take seconds. */
 export const SHORT_TIMEOUTS: Readonly<Record<string, string>> = {
   ...FAST_RETRIES,
   AGENT__MODEL__ATTEMPT_TIMEOUT_MS: '1500',

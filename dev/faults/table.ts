@@ -1,48 +1,38 @@
+import { formatHeading, formatRow } from '../table.ts';
 import type { Row } from './run-case.ts';
 
-/** Widths of the columns that hold sentences; what is longer is cut. */
-const WIDTHS = { injected: 32, promised: 48, happened: 40 } as const;
+const HAPPENED_WIDTH = 40;
+const COLUMNS = [
+  { heading: 'id', width: 4 },
+  { heading: 'mode', width: 6 },
+  { heading: 'eps', width: 3, align: 'right' },
+  { heading: 'injected', width: 32 },
+  { heading: 'promised', width: 48 },
+  { heading: 'happened', width: HAPPENED_WIDTH },
+  { heading: 'calls', width: 5, align: 'right' },
+  { heading: 'ms', width: 6, align: 'right' },
+  { heading: 'result', width: 6 },
+] as const;
 
 /** The heading of the table. */
 export function tableHead(): string {
-  const cells = [
-    'id '.padEnd(4),
-    'mode  ',
-    'eps',
-    ...sentences({
-      injected: 'injected',
-      promised: 'promised',
-      happened: 'happened',
-    }),
-    'calls',
-    '    ms',
-    'result',
-  ];
-  const line = cells.join('  ');
-  return `${line}\n${'-'.repeat(line.length)}`;
+  return formatHeading(COLUMNS);
 }
 
-/** One row of the table, with what broke below it. */
+/** One row of the table, with the violations below it. */
 export function tableRow(row: Row): string {
-  const line = [
-    row.id.padEnd(4),
-    row.mode.padEnd(6),
-    `${row.endpoints}`.padStart(3),
-    ...sentences(row),
-    `${row.calls}`.padStart(5),
-    `${Math.round(row.ms)}`.padStart(6),
-    row.problems.length === 0 ? 'pass' : 'FAIL',
-  ].join('  ');
-  const rest = row.happened.length > WIDTHS.happened ? [`      = ${row.happened}`] : [];
-  return [line, ...rest, ...row.problems.map((problem) => `      ! ${problem}`)].join('\n');
-}
-
-function sentences(row: Readonly<Record<keyof typeof WIDTHS, string>>): string[] {
-  return (['injected', 'promised', 'happened'] as const).map((name) =>
-    fit(row[name], WIDTHS[name]),
-  );
-}
-
-function fit(text: string, width: number): string {
-  return text.length <= width ? text.padEnd(width) : `${text.slice(0, width - 1)}…`;
+  const { id, mode, endpoints, injected, promised, happened, calls, ms, problems } = row;
+  const line = formatRow(COLUMNS, [
+    id,
+    mode,
+    `${endpoints}`,
+    injected,
+    promised,
+    happened,
+    `${calls}`,
+    `${Math.round(ms)}`,
+    problems.length === 0 ? 'pass' : 'FAIL',
+  ]);
+  const rest = happened.length > HAPPENED_WIDTH ? [`      = ${happened}`] : [];
+  return [line, ...rest, ...problems.map((problem) => `      ! ${problem}`)].join('\n');
 }

@@ -102,7 +102,7 @@ function readHttp(name: string, trigger: BindingInfo) {
 
 function readAuthLevel(name: string, text: string): AuthLevel {
   const level = text.toLowerCase();
-  // Left out, the platform (not the library) asks for a key.
+  // Without a level, the platform (not the library) requires a key.
   if (level === '') return 'function';
   if (level === 'anonymous' || level === 'function' || level === 'admin') return level;
   throw new CliError(

@@ -20,7 +20,7 @@ const LABELS: Record<LogLevel, string> = {
   critical: 'crit',
 };
 
-/** What the local host says about itself: above every filter, because it tells what Azure would hide. */
+/** The category of what only the local host reports, such as a hang; no filter applies to it. */
 export const LOCAL = 'Host.Local';
 
 export interface LogFilter {

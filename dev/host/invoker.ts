@@ -5,7 +5,7 @@ import type { NamedData, RpcData, WorkerResult } from './worker/messages.ts';
 import type { WorkerSupervisor } from './workers/supervise-workers.ts';
 import type { WorkerChannel } from './workers/worker-channel.ts';
 
-/** What became of a call: what the worker said, or why it will never say anything. */
+/** The result of a call: the worker's, or why the worker will never send one. */
 export type Outcome =
   | WorkerResult
   | { readonly status: 'lost'; readonly reason: 'crashed' | 'timed out' | 'abandoned' };
@@ -16,9 +16,9 @@ export interface Invocation {
   /** Where the worker takes streamed requests; undefined when it does not. */
   readonly httpPort: number | undefined;
   readonly outcome: Promise<Outcome>;
-  /** Called when the function's time is over although the worker has said its word. */
+  /** Called when the functionTimeout has passed after the worker sent its result. */
   onOverdue(listener: () => void): void;
-  /** Must be called when nothing of the call is left. */
+  /** Call it when the call has ended and its client is answered. */
   end(): void;
 }
 
@@ -28,14 +28,14 @@ export interface CallInput {
   readonly triggerMetadata: Readonly<Record<string, RpcData>>;
 }
 
-/** Calls functions of the app and holds them to the functionTimeout of host.json. */
+/** Calls functions of the app and enforces the functionTimeout of host.json. */
 export interface Invoker {
   /** Waits for a worker first, when there is none. */
   begin(call: CallInput): Promise<Invocation>;
   outstanding(): number;
   /** Resolves when no call is under way. */
   idle(): Promise<void>;
-  /** Abandons the calls that are still under way: the host has ended. */
+  /** Abandons the calls that are still running: the host has ended. */
   close(): void;
 }
 
@@ -150,7 +150,11 @@ function onTimeout(invocation: Running, { supervisor, timings, log }: InvokerOpt
   const { functionName, id, channel } = invocation;
   const name = `function '${functionName}' (invocation ${id})`;
   if (supervisor.current() !== channel) {
-    log('error', 'Host.Results', `The time of ${name} is over and its worker is gone`);
+    log(
+      'error',
+      'Host.Results',
+      `Timeout value exceeded by ${name}, whose worker has ended already`,
+    );
     invocation.settle(lost);
     return;
   }

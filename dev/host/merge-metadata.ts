@@ -20,13 +20,16 @@ export function setIgnoringCase(
   });
 }
 
-/** Merges the properties of a text that is a JSON object, lists left out; they win over what is there. */
+/** How many levels of JSON the platform reads; of a deeper text it merges nothing. */
+const MAX_DEPTH = 64;
+
+/** Merges the properties of a text that is a JSON object, except lists; they replace known entries. */
 export function mergeObject(
   metadata: Record<string, RpcData>,
   { names, text }: { readonly names: Names; readonly text: string },
 ): void {
   const trimmed = text.trim();
-  if (!trimmed.startsWith('{') || !trimmed.endsWith('}')) return;
+  if (!trimmed.startsWith('{') || !trimmed.endsWith('}') || isTooDeep(trimmed)) return;
   let content: object;
   try {
     content = JSON.parse(trimmed);
@@ -37,6 +40,20 @@ export function mergeObject(
     const data = toData(value);
     if (data !== undefined) setIgnoringCase(metadata, { names, name, value: data });
   }
+}
+
+function isTooDeep(json: string): boolean {
+  let depth = 0;
+  let isInText = false;
+  for (let at = 0; at < json.length; at += 1) {
+    const character = json[at];
+    if (isInText && character === '\\') at += 1;
+    else if (character === '"') isInText = !isInText;
+    else if (!isInText && (character === '{' || character === '[')) depth += 1;
+    else if (!isInText && (character === '}' || character === ']')) depth -= 1;
+    if (depth > MAX_DEPTH) return true;
+  }
+  return false;
 }
 
 function toData(value: unknown): RpcData | undefined {

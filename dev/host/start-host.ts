@@ -35,9 +35,9 @@ export interface HostOptions {
   readonly port: number;
   /** Settings of the app; they win over the Values of local.settings.json. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Asks callers for keys. Off by default. */
+  /** Requires the keys of functions. Off by default. */
   readonly enableAuth?: boolean;
-  /** Made afresh and printed when keys are asked for and none are given. */
+  /** Created and printed when keys are required and none are given. */
   readonly keys?: HostKeys;
   /** Gets the log line by line; printed by default. */
   readonly log?: (line: HostLogLine) => void;
@@ -55,7 +55,7 @@ export interface RunningHost {
   readonly failed: Promise<Error>;
 }
 
-interface Parts {
+interface HostState {
   readonly config: HostConfig;
   readonly environment: Readonly<Record<string, string>>;
   readonly timings: HostTimings;
@@ -91,7 +91,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   }
 }
 
-async function serve(options: HostOptions, parts: Parts): Promise<RunningHost> {
+async function serve(options: HostOptions, parts: HostState): Promise<RunningHost> {
   const { config, environment, timings, log, functions, supervisor } = parts;
   const findRoute = createRouteTable(
     functions.filter((func) => func.kind === 'http'),
@@ -125,7 +125,7 @@ async function serve(options: HostOptions, parts: Parts): Promise<RunningHost> {
     context: { invoker, answers, outputs, timings, log, maxBody: maxBodyOf(environment) },
     config: config.http,
     findRoute,
-    admin: createAdminApi({ functions, listeners, invoker, answers, log, url: () => url }),
+    admin: createAdminApi({ ...parts, listeners, invoker, answers, url: () => url }),
     keys,
     hasHomepage: environment['AzureWebJobsDisableHomepage']?.toLowerCase() !== 'true',
   });
@@ -169,7 +169,7 @@ async function stop({ server, listeners, invoker, supervisor, timings }: Stoppab
   invoker.close();
 }
 
-/** The socket closes at once; who still waits for a worker is reset later. */
+/** The socket closes at once; requests that wait for a worker are reset later. */
 function giveUp(server: HttpServer, listeners: QueueListeners, timings: HostTimings): void {
   listeners.drain();
   const timer = setTimeout(() => server.reset(), timings.giveUpResetMs);

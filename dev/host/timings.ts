@@ -1,11 +1,13 @@
-/** Every constant of time the host works by, in milliseconds. Tests shrink them; nobody else does. */
+/** Every time constant of the host, in milliseconds. Only tests shrink them. */
 export interface HostTimings {
-  /** From the app's functionTimeout to the moment the worker is told to terminate. */
+  /** From the app's functionTimeout to the moment the host terminates the worker. */
   readonly timeoutGraceMs: number;
   /** From that moment until the caller of the timed-out function gets its answer. */
   readonly timeoutAnswerMs: number;
   /** How long a forwarded request may pass without a byte in either direction. */
   readonly forwardActivityMs: number;
+  /** How long a body of announced length may take before its pace is looked at. */
+  readonly bodyGraceMs: number;
   /** How long requests in flight may go on once the host is stopping. */
   readonly httpDrainMs: number;
   /** How long messages in flight may go on after that. */
@@ -33,6 +35,7 @@ export const REAL_TIMINGS: HostTimings = {
   timeoutGraceMs: 2_000,
   timeoutAnswerMs: 10_000,
   forwardActivityMs: 240_000,
+  bodyGraceMs: 5_000,
   httpDrainMs: 30_000,
   jobHostDrainMs: 10_000,
   terminateGraceMs: 5_000,

@@ -4,7 +4,7 @@ export interface ApiErrorDetails {
   readonly code?: string;
 }
 
-/** A refusal that reaches the caller in OpenAI's own error shape. */
+/** An error that the caller receives in OpenAI's error format. */
 export class ApiError extends Error {
   readonly status: number;
   readonly details: ApiErrorDetails;

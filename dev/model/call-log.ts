@@ -5,17 +5,17 @@ const SMALL_BODY_CHARS = 4096;
 const LARGE_BODY_CHARS = 262_144;
 const LARGE_BODIES = 100;
 
-/** One call as the model saw it, kept so that tests can count what really went upstream. */
+/** One call as the model received it, recorded so that tests can count upstream calls. */
 export interface RecordedCall {
   readonly id: number;
   readonly path: string;
   readonly model: string;
   readonly stream: boolean;
   readonly headers: Readonly<Record<string, string>>;
-  /** Null where it was not JSON, or too large to keep. */
+  /** Null if it was not JSON, or too large to store. */
   readonly body: unknown;
   readonly startedAt: number;
-  /** `cut` is an ending by script, `aborted` one by the caller. */
+  /** `cut` is an end by the script, `aborted` an end by the caller. */
   status: 'running' | 'answered' | 'aborted' | 'cut';
   httpStatus?: number;
   tokensSent: number;
@@ -42,7 +42,7 @@ export interface CallStats {
   readonly aborted: number;
   readonly byModel: Readonly<Record<string, number>>;
   readonly maxConcurrent: number;
-  /** Requests that followed the scripted redirect: a careful client makes none. */
+  /** Requests that followed the scripted redirect; a correct client sends none. */
   readonly redirectHits: number;
 }
 
@@ -50,7 +50,7 @@ export interface CallLog {
   begin(call: NewCall): RecordedCall;
   end(call: RecordedCall, status: 'answered' | 'aborted' | 'cut'): void;
   calls(): readonly RecordedCall[];
-  /** The calls without large bodies and without keys: what may leave the process. */
+  /** The calls without large bodies and without keys, for GET /dev/calls. */
   publicCalls(): readonly RecordedCall[];
   stats(): CallStats;
   countRedirectHit(): void;
@@ -58,7 +58,7 @@ export interface CallLog {
   reset(): void;
 }
 
-/** Remembers calls and fault turns within fixed bounds, however long the process lives. */
+/** Stores calls and fault turns within fixed bounds, however long the process runs. */
 export function createCallLog(): CallLog {
   let kept: KeptCall[] = [];
   let lastId = 0;
@@ -79,7 +79,8 @@ export function createCallLog(): CallLog {
       kept.push({ call, bodyChars });
       const older = kept.at(-1 - LARGE_BODIES);
       if (older !== undefined && older.bodyChars > SMALL_BODY_CHARS) older.call.body = null;
-      // Trimmed in slices: moving ten thousand entries for every call would cost more than the call.
+      // Trimmed in slices: moving ten thousand entries for every call would cost more than the
+      // call.
       if (kept.length > KEPT_CALLS * 1.1) kept = kept.slice(-KEPT_CALLS);
       totals.calls += 1;
       totals.running += 1;

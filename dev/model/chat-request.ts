@@ -11,7 +11,7 @@ export interface ToolDefinition {
   readonly parameters: unknown;
 }
 
-/** A chat completion request after it has been read, with only what the model acts on. */
+/** A chat completion request after parsing, with the fields that the model uses. */
 export interface ChatRequest {
   readonly model: string;
   readonly messages: readonly ChatMessage[];
@@ -24,11 +24,14 @@ export interface ChatRequest {
   readonly toolChoice: { readonly kind: 'auto' | 'none' | 'required' } | { readonly name: string };
   readonly parallelToolCalls: boolean;
   readonly responseFormat: { readonly type: string; readonly schema: unknown };
-  /** The body as it came, for models that refuse a parameter. */
+  /** The body unchanged, for models that reject a parameter. */
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
-/** Reads a request body; what cannot be read is an ApiError that names the field. */
+/**
+ * Parses a request body.
+ * @throws ApiError naming the invalid field
+ */
 export function parseChatRequest(body: unknown, deployment: string | undefined): ChatRequest {
   if (!isRecord(body)) throw new ApiError(400, 'The request body must be a JSON object');
   const model = deployment ?? body['model'];
@@ -53,7 +56,7 @@ export function parseChatRequest(body: unknown, deployment: string | undefined):
   };
 }
 
-/** The words the caller wrote last: what the model answers to. */
+/** The last message of the user, to which the model replies. */
 export function lastUserText(request: ChatRequest): string {
   return request.messages.findLast((message) => message.role === 'user')?.text ?? '';
 }

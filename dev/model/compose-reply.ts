@@ -6,12 +6,12 @@ import { requestedToolCalls, type ToolCall } from './requested-tool-calls.ts';
 const CHARS_PER_TOKEN = 4;
 const INTRODUCTION = 'I am the development model: no real model is configured.';
 
-/** What the model says, before anything decides how it travels. */
+/** The reply of the model, independent of how it is sent. */
 export interface Reply {
   readonly text: string;
   readonly refusal?: string;
   readonly toolCalls: readonly ToolCall[];
-  /** Where the text is made while it is sent, its tokens cannot be counted from it. */
+  /** The number of tokens, if the text is generated while it is sent. */
   readonly tokenCount?: number;
   readonly finishReason: 'stop' | 'length' | 'tool_calls' | 'content_filter';
 }
@@ -29,7 +29,9 @@ export function composeReply(request: ChatRequest): Reply {
   return fitReply(fullText(request), request);
 }
 
-/** Shortens a text by the caller's stop sequences and token limit, and says which it was. */
+/**
+ * Shortens a text by the caller's stop sequences and token limit, and returns which one applied.
+ */
 export function fitReply(text: string, request: ChatRequest): Reply {
   const stops = request.stop.filter((stop) => stop !== '').map((stop) => text.indexOf(stop));
   const end = Math.min(text.length, ...stops.filter((index) => index >= 0));
@@ -53,12 +55,12 @@ export function usageOf(request: ChatRequest, reply: Reply): Usage {
   };
 }
 
-/** A rule of thumb, but always the same one. */
+/** An approximation, but always the same one. */
 export function countTokens(text: string): number {
   return Math.ceil(text.length / CHARS_PER_TOKEN);
 }
 
-/** The pieces a stream sends; joined they are the text, to the byte. */
+/** The pieces that a stream sends; joined they are the text, byte for byte. */
 export function splitIntoTokens(text: string): string[] {
   return text.match(/\s*\S{1,40}\s?|\s+/gu) ?? [];
 }
@@ -88,7 +90,7 @@ function schemaInstance(schema: unknown): unknown {
   }
 }
 
-/** The results that came in after the model's latest tool call. */
+/** The results that arrived after the model's latest tool call. */
 function toolResults(request: ChatRequest): string[] {
   const lastOther = request.messages.findLastIndex((message) => message.role !== 'tool');
   return request.messages.slice(lastOther + 1).map((message) => message.text);

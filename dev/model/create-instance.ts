@@ -18,12 +18,15 @@ const FORMATS: ReadonlyMap<unknown, string> = new Map([
 
 interface InstanceContext {
   readonly root: unknown;
-  /** References being built right now: meeting one again would never end. */
+  /** References that are being built: meeting one again would never end. */
   readonly references: readonly string[];
   readonly depth: number;
 }
 
-/** The smallest value that a JSON schema allows; throws where there is no finite one. */
+/**
+ * The smallest value that a JSON schema allows.
+ * @throws ApiError if there is no finite one
+ */
 export function createInstance(schema: unknown): unknown {
   return build(schema, { root: schema, references: [], depth: 0 });
 }
@@ -181,8 +184,8 @@ function buildNumber(schema: Record<string, unknown>, isInteger: boolean): numbe
     return onGrid === above || onGrid === below ? onGrid + inward * step : onGrid;
   }
   if (start !== above && start !== below) return start;
-  const room = Number.isFinite(most - least) ? (most - least) / 2 : 1;
-  return start + inward * room;
+  const span = Number.isFinite(most - least) ? (most - least) / 2 : 1;
+  return start + inward * span;
 }
 
 function asRecord(value: unknown): Record<string, unknown> {

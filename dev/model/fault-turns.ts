@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 
 const KEPT_COUNTERS = 10_000;
 
-/** How often each conversation met its fault: callers who talk at once do not disturb each other. */
+/**
+ * How often each conversation met its fault, so that concurrent callers do not affect each other.
+ */
 export interface FaultTurns {
   /** Counts from 0. */
   next(model: string, conversation: unknown): number;
@@ -10,7 +12,7 @@ export interface FaultTurns {
   clear(): void;
 }
 
-/** Counters within a fixed bound: the conversation that was silent longest is forgotten first. */
+/** Counters within a fixed bound: the least recently used conversation is dropped first. */
 export function createFaultTurns(): FaultTurns {
   const turns = new Map<string, number>();
   return {

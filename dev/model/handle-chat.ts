@@ -22,7 +22,7 @@ export interface ChatCall {
   readonly rateLimit: RateLimit;
 }
 
-/** Records a chat call and lets the model that it names answer it. */
+/** Records a chat call and runs the model that it names. */
 export async function handleChat(chatCall: ChatCall): Promise<void> {
   const { request, response, log, isAzure, baseUrl, tokenDelayMs, scale } = chatCall;
   const text = await readBody(request);
@@ -42,19 +42,19 @@ export async function handleChat(chatCall: ChatCall): Promise<void> {
     if (body === undefined) throw new ApiError(400, 'The request body must be valid JSON');
     const parsed = parseChatRequest(body, deployment);
     const settings = { log, isAzure, baseUrl, tokenDelayMs, scale, key };
-    const exchange = createResponseWriter({ request: parsed, response, call, ...settings });
+    const writer = createResponseWriter({ request: parsed, response, call, ...settings });
     const refusal = chatCall.rateLimit(parsed);
-    if (refusal !== undefined) return limit(exchange, refusal);
+    if (refusal !== undefined) return limit(writer, refusal);
     const { model, parameter } = findModel(scriptIn(parsed) ?? parsed.model);
-    await model.answer(exchange, parameter);
+    await model.answer(writer, parameter);
   } catch (error) {
     finishFailed(error, { response, call, log });
   }
 }
 
 /**
- * A scripted model that the user's text names in its first word. So one message, or one item of a
- * batch, can meet a fault while its neighbours are well.
+ * The scripted model that the first word of the user's text names. So one message, or one item of a
+ * batch, can meet a fault while the others do not.
  */
 function scriptIn(request: ChatRequest): string | undefined {
   const word = /^dev\/\S{1,100}/.exec(lastUserText(request))?.[0];

@@ -3,7 +3,7 @@ import { startDevelopmentModel } from './start-development-model.ts';
 
 await main();
 
-/** Runs the development model as a process of its own until it is told to stop. */
+/** Runs the development model as a process of its own until a signal ends it. */
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {

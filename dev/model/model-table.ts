@@ -1,5 +1,5 @@
 import { ApiError } from './api-error.ts';
-import { answerModels } from './faults/answers.ts';
+import { replyModels } from './faults/answers.ts';
 import { brokenBodyModels } from './faults/broken-bodies.ts';
 import { connectionModels } from './faults/connections.ts';
 import { filterModels } from './faults/filters.ts';
@@ -13,9 +13,9 @@ import { sendReply } from './send-reply.ts';
 
 const PREFIX = 'dev/';
 
-/** Every scripted model, in the order in which papers and listings show them. */
+/** Every scripted model, in the order of the documentation and of GET /v1/models. */
 export const SCRIPTED_MODELS: readonly ScriptedModel[] = [
-  ...answerModels,
+  ...replyModels,
   ...rateLimitModels,
   ...serverErrorModels,
   ...connectionModels,
@@ -28,11 +28,11 @@ export const SCRIPTED_MODELS: readonly ScriptedModel[] = [
 
 const PLAIN_MODEL: ScriptedModel = {
   name: 'development-model',
-  description: 'Any name without the prefix: repeats what you said, token by token.',
-  answer: (exchange) => sendReply(exchange),
+  description: 'Any name without the prefix: repeats the text of the user, token by token.',
+  answer: (writer) => sendReply(writer),
 };
 
-// The longest name first, so that `reset-then-ok` is not read as `reset` with a parameter.
+// The longest name first, so that `reset-then-ok` is not parsed as `reset` with a parameter.
 const BY_LENGTH = [...SCRIPTED_MODELS].sort((a, b) => b.name.length - a.name.length);
 
 export interface FoundModel {
@@ -40,7 +40,10 @@ export interface FoundModel {
   readonly parameter: Parameter;
 }
 
-/** The script behind a model name; a name with the prefix that nobody wrote is a 404, not an answer. */
+/**
+ * The script behind a model name.
+ * @throws ApiError 404 for an unknown name with the prefix
+ */
 export function findModel(name: string): FoundModel {
   if (!name.startsWith(PREFIX)) return { model: PLAIN_MODEL, parameter: { text: '', number: 0 } };
   const wanted = name.slice(PREFIX.length);
@@ -58,20 +61,20 @@ export function findModel(name: string): FoundModel {
   );
 }
 
-/** Whether a script stands behind the name. */
+/** Whether the name belongs to a script. */
 export function hasModel(name: string): boolean {
   const wanted = name.slice(PREFIX.length);
   return name.startsWith(PREFIX) && BY_LENGTH.some((model) => readParameter(model, wanted));
 }
 
-/** How a name is written with its parameter: `dev/cut-<tokens>`, `dev/503-then-ok[-<times>]`. */
+/** The name of a model with its parameter: `dev/cut-<tokens>`, `dev/503-then-ok[-<times>]`. */
 export function patternOf({ name, parameter }: ScriptedModel): string {
   if (parameter === undefined) return `${PREFIX}${name}`;
   const suffix = `-<${parameter.label}>`;
   return `${PREFIX}${name}${parameter.standard === undefined ? suffix : `[${suffix}]`}`;
 }
 
-/** The answer to GET /v1/models, which doubles as the list of what can be scripted. */
+/** The response to GET /v1/models, which is also the list of scripts. */
 export function listModels(): unknown {
   const rows = SCRIPTED_MODELS.map((model) => [patternOf(model), model.description]);
   const data = [[PLAIN_MODEL.name, PLAIN_MODEL.description], ...rows].map(([id, description]) => ({

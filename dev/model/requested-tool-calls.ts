@@ -4,11 +4,11 @@ import { createInstance } from './create-instance.ts';
 export interface ToolCall {
   readonly id: string;
   readonly name: string;
-  /** JSON text, as the caller wrote it behind the tool's name. */
+  /** JSON text, as the caller wrote it after the tool's name. */
   readonly arguments: string;
 }
 
-/** The calls the user asked for by naming tools, in the order in which they are named. */
+/** The calls that the user requested by naming tools, in the order of the names. */
 export function requestedToolCalls(request: ChatRequest): ToolCall[] {
   const { toolChoice, tools } = request;
   const isAnswered = request.messages.at(-1)?.role === 'tool';
@@ -25,7 +25,7 @@ export function requestedToolCalls(request: ChatRequest): ToolCall[] {
   }));
 }
 
-/** A call with the smallest arguments that the tool's own schema allows. */
+/** A call with the smallest arguments that the tool's schema allows. */
 export function withDefaults(tool: ToolDefinition): { name: string; arguments: string } {
   return { name: tool.name, arguments: JSON.stringify(defaultArguments(tool.parameters)) };
 }
@@ -57,7 +57,10 @@ function positionsOf(name: string, text: string): number[] {
   return positions;
 }
 
-/** The balanced `{...}` that follows a tool's name: not parsed, so that bad JSON reaches the caller too. */
+/**
+ * The balanced `{...}` after a tool's name. It is not parsed, so invalid JSON reaches the caller
+ * too.
+ */
 function objectAt(text: string, from: number): string | undefined {
   const start = from + (/^[\s:(]*/.exec(text.slice(from, from + 10))?.[0].length ?? 0);
   if (text[start] !== '{') return undefined;

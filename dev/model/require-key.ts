@@ -1,7 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { ApiError } from './api-error.ts';
 
-/** The key a caller sent in either of the two usual ways; any key will do, but there must be one. */
+/**
+ * The key that a caller sent in either of the two headers; any key is accepted.
+ * @throws ApiError 401 without a key
+ */
 export function requireKey(headers: IncomingHttpHeaders): string {
   const bearer = /^Bearer\s+(\S.*)$/i.exec(headers.authorization ?? '')?.[1];
   const key = bearer ?? headers['api-key'];

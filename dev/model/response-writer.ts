@@ -4,7 +4,8 @@ import { errorBody, type ApiErrorDetails } from './api-error.ts';
 import type { CallLog, RecordedCall } from './call-log.ts';
 import type { ChatRequest } from './chat-request.ts';
 
-// A reset makes the receiver drop what it has not read yet: the text before a cut needs this head start.
+// A reset makes the receiver drop what it has not read yet, so the text before a cut is sent this
+// much earlier.
 const BEFORE_RESET_MS = 40;
 
 export interface ScriptedResponse {
@@ -13,7 +14,7 @@ export interface ScriptedResponse {
   readonly body: string;
 }
 
-export interface ResponseWriterParts {
+export interface ResponseWriterOptions {
   readonly request: ChatRequest;
   readonly response: ServerResponse;
   readonly call: RecordedCall;
@@ -25,31 +26,34 @@ export interface ResponseWriterParts {
   readonly scale: number;
 }
 
-/** One request and the ways a scripted model can answer it or fail to. */
-export interface ResponseWriter extends ResponseWriterParts {
-  /** Waits the scripted time, or rejects as soon as the caller leaves. */
+/** One request and the ways in which a scripted model can answer it or fail. */
+export interface ResponseWriter extends ResponseWriterOptions {
+  /** Waits the scripted time; rejects when the caller disconnects. */
   wait(ms: number): Promise<void>;
-  /** Waits the unscaled pause between two tokens. */
+  /** Waits the unscaled delay between two tokens. */
   pace(ms: number): Promise<void>;
-  /** A whole answer at once, or only its body where the headers are out. */
+  /** Sends a complete answer, or only its body if the headers are sent already. */
   send(answer: ScriptedResponse): void;
   sendError(status: number, message: string, details?: ApiErrorDetails): void;
-  /** Sends the headers of an answer that is written in pieces; the second time does nothing. */
+  /** Sends the headers of an answer that is written in pieces; further calls do nothing. */
   open(contentType: string): void;
-  /** Resolves when the caller has room for more, rejects when the caller has left. */
+  /** Resolves when the caller can receive more, rejects when the caller has disconnected. */
   write(chunk: string | Uint8Array): Promise<void>;
   end(): void;
-  /** Ends the answer cleanly for HTTP although the script left it unfinished. */
+  /** Ends the response, which is then valid HTTP although the script left it incomplete. */
   endUnfinished(): void;
   /** Resets the connection. */
   cut(): Promise<void>;
-  /** True for the first `times` calls of this conversation, then false once, then anew. */
+  /**
+   * True for the first `times` calls of this conversation, then false once, and again from the
+   * start.
+   */
   failsNow(times: number): boolean;
   /** Counts the calls of this conversation from 0. */
   turn(): number;
 }
 
-export function createResponseWriter(parts: ResponseWriterParts): ResponseWriter {
+export function createResponseWriter(parts: ResponseWriterOptions): ResponseWriter {
   const { response, call, log, request } = parts;
   const left = new AbortController();
   response.on('error', () => left.abort());
@@ -61,7 +65,7 @@ export function createResponseWriter(parts: ResponseWriterParts): ResponseWriter
 
   async function pace(ms: number): Promise<void> {
     if (ms >= 1) await sleep(ms, undefined, { signal: left.signal });
-    // A timer would round up to a millisecond, which makes a scaled trickle crawl.
+    // A timer would round up to a millisecond, which makes a scaled trickle too slow.
     else if (ms > 0) await immediate();
     left.signal.throwIfAborted();
   }

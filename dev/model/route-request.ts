@@ -18,7 +18,7 @@ const CHAT_PATH = /^(\/openai)?\/v1\/chat\/completions\/?$/;
 const DEPLOYMENT_PATH = /^\/openai\/deployments\/(.+)\/chat\/completions\/?$/;
 const MODELS_PATH = /^(\/openai)?\/v1\/models\/?$/;
 
-/** The server's one listener: it answers every request, whatever a caller sends. */
+/** The request listener of the server: it answers every request, whatever the caller sends. */
 export function createRouter(
   options: RouterOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {

@@ -1,7 +1,7 @@
 import type { ResponseWriter } from './response-writer.ts';
 import { composeReply, splitIntoTokens, usageOf, type Reply } from './compose-reply.ts';
 
-// With no pause between tokens, small writes would cost more than the tokens.
+// Without a delay between tokens, small writes would cost more than the tokens.
 const WRITE_CHARS = 16_384;
 
 const FILTER_RESULT = {
@@ -11,35 +11,35 @@ const FILTER_RESULT = {
   violence: { filtered: false, severity: 'safe' },
 };
 
-/** Answers as a healthy model does, whole or as a stream, whichever was asked for. */
+/** Answers as a real model does, complete or as a stream, as the request says. */
 export async function sendReply(
-  exchange: ResponseWriter,
-  reply: Reply = composeReply(exchange.request),
+  writer: ResponseWriter,
+  reply: Reply = composeReply(writer.request),
 ): Promise<void> {
-  if (!exchange.request.stream) {
-    exchange.call.tokensSent = splitIntoTokens(reply.text).length;
-    exchange.send({ status: 200, body: JSON.stringify(completion(exchange, reply)) });
+  if (!writer.request.stream) {
+    writer.call.tokensSent = splitIntoTokens(reply.text).length;
+    writer.send({ status: 200, body: JSON.stringify(completion(writer, reply)) });
     return;
   }
-  openStream(exchange);
-  await sendChunks(exchange, openingChunks(exchange));
-  await sendChunks(exchange, contentChunks(exchange, reply));
-  await exchange.write(closingEvents(exchange, reply));
-  exchange.end();
+  openStream(writer);
+  await sendChunks(writer, openingChunks(writer));
+  await sendChunks(writer, contentChunks(writer, reply));
+  await writer.write(closingEvents(writer, reply));
+  writer.end();
 }
 
-export function openStream(exchange: ResponseWriter): void {
-  exchange.open('text/event-stream; charset=utf-8');
+export function openStream(writer: ResponseWriter): void {
+  writer.open('text/event-stream; charset=utf-8');
 }
 
-/** Sends the headers of whichever kind of answer was asked for. */
-export function openAnswer(exchange: ResponseWriter): void {
-  if (exchange.request.stream) openStream(exchange);
-  else exchange.open('application/json');
+/** Sends the headers of the kind of answer that the request wants. */
+export function openAnswer(writer: ResponseWriter): void {
+  if (writer.request.stream) openStream(writer);
+  else writer.open('application/json');
 }
 
 /** The body of an answer that is not streamed. */
-export function completion(exchange: ResponseWriter, reply: Reply): Record<string, unknown> {
+export function completion(writer: ResponseWriter, reply: Reply): Record<string, unknown> {
   const { text, refusal = null, toolCalls, finishReason } = reply;
   const hasText = refusal === null && toolCalls.length === 0;
   const calls = toolCalls.map(({ id, name, arguments: written }) => ({
@@ -54,27 +54,27 @@ export function completion(exchange: ResponseWriter, reply: Reply): Record<strin
     ...(calls.length > 0 && { tool_calls: calls }),
   };
   return {
-    ...envelope(exchange, 'chat.completion'),
+    ...envelope(writer, 'chat.completion'),
     choices: [
       {
         index: 0,
         message,
         logprobs: null,
         finish_reason: finishReason,
-        ...(exchange.isAzure && { content_filter_results: FILTER_RESULT }),
+        ...(writer.isAzure && { content_filter_results: FILTER_RESULT }),
       },
     ],
-    usage: usageOf(exchange.request, reply),
-    ...(exchange.isAzure && promptFilter()),
+    usage: usageOf(writer.request, reply),
+    ...(writer.isAzure && promptFilter()),
   };
 }
 
-/** What comes before the first token: the role, and on Azure a chunk without choices. */
-export function openingChunks(exchange: ResponseWriter): string[] {
-  const role = deltaEvent(exchange, { role: 'assistant', content: '' });
-  if (!exchange.isAzure) return [role];
+/** The events before the first token: the role, and on Azure a chunk without choices. */
+export function openingChunks(writer: ResponseWriter): string[] {
+  const role = deltaEvent(writer, { role: 'assistant', content: '' });
+  if (!writer.isAzure) return [role];
   const filtered = {
-    ...envelope(exchange, ''),
+    ...envelope(writer, ''),
     id: '',
     created: 0,
     choices: [],
@@ -84,70 +84,63 @@ export function openingChunks(exchange: ResponseWriter): string[] {
 }
 
 /** One event that adds to the message. */
-export function deltaEvent(exchange: ResponseWriter, delta: unknown): string {
+export function deltaEvent(writer: ResponseWriter, delta: unknown): string {
   const choice = { index: 0, delta, logprobs: null, finish_reason: null };
-  return event({ ...envelope(exchange, 'chat.completion.chunk'), choices: [choice] });
+  return event({ ...envelope(writer, 'chat.completion.chunk'), choices: [choice] });
 }
 
 /** One token of text, counted. */
-export function tokenEvent(exchange: ResponseWriter, content: string): string {
-  exchange.call.tokensSent += 1;
-  return deltaEvent(exchange, { content });
+export function tokenEvent(writer: ResponseWriter, content: string): string {
+  writer.call.tokensSent += 1;
+  return deltaEvent(writer, { content });
 }
 
-/** The finish reason, the usage if it was asked for, and the end marker. */
-export function closingEvents(exchange: ResponseWriter, reply: Reply): string {
-  return `${finishEvents(exchange, reply)}data: [DONE]\n\n`;
+/** The finish reason, the usage if requested, and the end marker. */
+export function closingEvents(writer: ResponseWriter, reply: Reply): string {
+  return `${finishEvents(writer, reply)}data: [DONE]\n\n`;
 }
 
-export function finishEvents(exchange: ResponseWriter, reply: Reply): string {
-  const head = envelope(exchange, 'chat.completion.chunk');
+export function finishEvents(writer: ResponseWriter, reply: Reply): string {
+  const head = envelope(writer, 'chat.completion.chunk');
   const choice = { index: 0, delta: {}, logprobs: null, finish_reason: reply.finishReason };
   const finish = event({ ...head, choices: [choice] });
-  if (!exchange.request.includeUsage) return finish;
-  return finish + event({ ...head, choices: [], usage: usageOf(exchange.request, reply) });
+  if (!writer.request.includeUsage) return finish;
+  return finish + event({ ...head, choices: [], usage: usageOf(writer.request, reply) });
 }
 
-/** Every event of a healthy stream in order, for scripts that send it in an odd way. */
-export function streamEvents(exchange: ResponseWriter, reply: Reply): string[] {
-  return [
-    ...openingChunks(exchange),
-    ...contentChunks(exchange, reply),
-    closingEvents(exchange, reply),
-  ];
+/** Every event of a valid stream in order, for scripts that send it in an unusual way. */
+export function streamEvents(writer: ResponseWriter, reply: Reply): string[] {
+  return [...openingChunks(writer), ...contentChunks(writer, reply), closingEvents(writer, reply)];
 }
 
-/** Sends events one by one at the pace of a model, or together when there is no pace. */
-export async function sendChunks(
-  exchange: ResponseWriter,
-  chunks: Iterable<string>,
-): Promise<void> {
+/** Sends events one by one with the delay of a model, or together without a delay. */
+export async function sendChunks(writer: ResponseWriter, chunks: Iterable<string>): Promise<void> {
   let waiting = '';
   for (const chunk of chunks) {
     waiting += chunk;
-    if (exchange.tokenDelayMs === 0 && waiting.length < WRITE_CHARS) continue;
-    await exchange.write(waiting);
+    if (writer.tokenDelayMs === 0 && waiting.length < WRITE_CHARS) continue;
+    await writer.write(waiting);
     waiting = '';
-    await exchange.pace(exchange.tokenDelayMs);
+    await writer.pace(writer.tokenDelayMs);
   }
-  if (waiting !== '') await exchange.write(waiting);
+  if (waiting !== '') await writer.write(waiting);
 }
 
-function* contentChunks(exchange: ResponseWriter, reply: Reply): Generator<string> {
-  if (reply.refusal !== undefined) yield deltaEvent(exchange, { refusal: reply.refusal });
-  for (const token of splitIntoTokens(reply.text)) yield tokenEvent(exchange, token);
+function* contentChunks(writer: ResponseWriter, reply: Reply): Generator<string> {
+  if (reply.refusal !== undefined) yield deltaEvent(writer, { refusal: reply.refusal });
+  for (const token of splitIntoTokens(reply.text)) yield tokenEvent(writer, token);
   for (const [index, call] of reply.toolCalls.entries()) {
     const { id, name } = call;
     const start = { index, id, type: 'function', function: { name, arguments: '' } };
-    yield deltaEvent(exchange, { tool_calls: [start] });
+    yield deltaEvent(writer, { tool_calls: [start] });
     for (const piece of splitIntoTokens(call.arguments)) {
-      yield deltaEvent(exchange, { tool_calls: [{ index, function: { arguments: piece } }] });
+      yield deltaEvent(writer, { tool_calls: [{ index, function: { arguments: piece } }] });
     }
   }
 }
 
-function envelope(exchange: ResponseWriter, object: string): Record<string, unknown> {
-  const { call, request } = exchange;
+function envelope(writer: ResponseWriter, object: string): Record<string, unknown> {
+  const { call, request } = writer;
   return {
     id: `chatcmpl-dev-${call.id}`,
     object,

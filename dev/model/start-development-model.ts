@@ -8,28 +8,31 @@ export type { RecordedCall } from './call-log.ts';
 export type { RateLimit } from './faults/rate-limits.ts';
 
 export interface DevelopmentModelOptions {
-  /** 0 takes a free port. */
+  /** 0 chooses a free port. */
   readonly port?: number;
-  /** Pause between two streamed tokens, long enough by default to see a reply grow. */
+  /**
+   * Delay between two streamed tokens in milliseconds; the default makes a reply visible as it
+   * grows.
+   */
   readonly tokenDelayMs?: number;
-  /** Multiplies every scripted wait; a Retry-After is told as it is. */
+  /** Multiplies every scripted delay; a Retry-After stays unchanged. */
   readonly scale?: number;
 }
 
-/** A running OpenAI-compatible server that stands in where no real model is configured. */
+/** A running OpenAI-compatible server, for use without a real model. */
 export interface DevelopmentModel {
   /** The base URL for a client, with /v1. */
   readonly url: string;
   readonly port: number;
   calls(): readonly RecordedCall[];
-  /** From now on requests over this limit are refused with 429, whatever model they name. */
+  /** From now on the server refuses requests over this limit with 429, whatever model they name. */
   limitRate(rule: RateLimit): void;
-  /** Forgets the calls and starts every scripted fault anew; a limit is lifted. */
+  /** Clears the calls, restarts every scripted fault, and removes the limit. */
   reset(): void;
   stop(): Promise<void>;
 }
 
-/** Starts the development model on loopback and resolves once it listens. */
+/** Starts the development model on loopback and resolves when it listens. */
 export async function startDevelopmentModel(
   options: DevelopmentModelOptions = {},
 ): Promise<DevelopmentModel> {
@@ -38,7 +41,7 @@ export async function startDevelopmentModel(
   let rule: RateLimit = noLimit;
   const rateLimit: RateLimit = (request) => rule(request);
   const server = createServer(createRouter({ log, tokenDelayMs, scale, rateLimit }));
-  // Longer than the pools of the usual clients, so that no request meets a closing socket.
+  // Longer than the idle timeout of common clients, so that no request meets a closing socket.
   server.keepAliveTimeout = 65_000;
   server.on('clientError', (_error, socket) => {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');

@@ -1,7 +1,7 @@
 import type { LocalEnvironment } from './local-environment.ts';
 import type { StartPlan } from './plan-start.ts';
 
-/** What the terminal shows once everything runs: the parts, and lines that can be pasted. */
+/** The lines that the terminal shows once everything runs: the servers, and commands to copy. */
 export function describeEnvironment(environment: LocalEnvironment, plan: StartPlan): string[] {
   const { url, model, storage } = environment;
   const key =
@@ -12,7 +12,7 @@ export function describeEnvironment(environment: LocalEnvironment, plan: StartPl
   const body = `-d '{"message": "Hello, test message"}'`;
   return [
     '',
-    `functions  ${url}${plan.enableAuth ? ' (keys are asked for)' : ''}`,
+    `functions  ${url}${plan.enableAuth ? ' (keys are required)' : ''}`,
     `model      ${model.ours ? `development model, ${model.where}` : model.where}`,
     `storage    ${storage.ours ? `emulator ${storage.where}` : storage.where}${noteOnStorage(environment, plan)}`,
     '',

@@ -11,54 +11,56 @@ import { isListening, portFailure, requireFreePort, waitUntilServed } from './ne
 import { withModel } from './plan-start.ts';
 import type { StartPlan } from './plan-start.ts';
 
-/** The well-known ports of a storage emulator that somebody else runs: blobs and queues. */
+/** The well-known ports of a storage emulator that already runs: blobs and queues. */
 const EMULATOR_PORTS = [10_000, 10_001] as const;
-/** Generous for a busy machine; an idle one needs a fraction of a second. */
+/** A busy machine may need this long; an idle one needs a fraction of a second. */
 const SERVE_TIMEOUT_MS = 30_000;
 
 export interface LocalEnvironmentOptions {
   readonly root: string;
   readonly plan: StartPlan;
-  readonly say: (line: string) => void;
+  readonly print: (line: string) => void;
 }
 
-/** Everything that `npm start` runs, as one thing that can fail and be stopped. */
+/** Everything that `npm start` runs, as one unit that can fail and be stopped. */
 export interface LocalEnvironment {
   readonly url: string;
   readonly model: RunningPart;
   readonly storage: RunningPart;
-  /** What callers must send when keys are asked for. */
+  /** The key that callers must send if keys are required. */
   readonly functionKey: string | undefined;
-  /** Resolves with the reason when a part ends that nobody stopped. */
+  /** Resolves with the reason if a server ends without a stop. */
   readonly failed: Promise<Error>;
 }
 
-/** One part: where it is, and whether we run it. */
+/** One server: where it is, and whether this process started it. */
 export interface RunningPart {
   readonly where: string;
   readonly ours: boolean;
-  /** For the storage: how other processes reach it, if by a connection string. */
+  /** For the storage: the connection string for other processes, if there is one. */
   readonly connectionString?: string;
 }
 
-/** What has been started so far, in order; stopping goes backwards and may come at any moment. */
+/** The started servers in order. They are stopped in reverse order, at any time. */
 export interface CleanupStack {
   add(stop: () => Promise<void>): Promise<void>;
-  /** Whether a stop has begun: from then on a part that fails has been told to. */
+  /** Whether a stop has begun: from then on a server that ends has not failed. */
   isStopping(): boolean;
   stopAll(): Promise<void>;
 }
 
-/** Starts what the plan asks for, in the order in which the parts need one another. */
+/** Starts the servers of the plan, each after those that it needs. */
 export async function startLocalEnvironment(
   options: LocalEnvironmentOptions,
   stops: CleanupStack,
 ): Promise<LocalEnvironment> {
-  const { root, plan, say } = options;
+  const { root, plan, print } = options;
   await requireFreePort(plan.port);
-  await buildIfNeeded(root, say);
+  await buildIfNeeded(root, print);
   const [storage, model] = await Promise.all([startStorage(plan, stops), startModel(plan, stops)]);
   const environment = withModel(plan, model.ours ? model.where : undefined);
+  // Locally no front end adds the address of the client; queue jobs belong to that caller.
+  environment['AGENT__BATCH__QUEUE_OWNER'] ??= 'address:unknown';
   if (storage.connectionString !== undefined) {
     environment['AzureWebJobsStorage'] = storage.connectionString;
     await prepareStorage(storage.connectionString);
@@ -70,8 +72,8 @@ export async function startLocalEnvironment(
     environment,
     enableAuth: plan.enableAuth,
     ...(keys === undefined ? {} : { keys }),
-    // All of it to the standard output: the other one holds only why a start has failed.
-    log: ({ level, category, message }) => say(`[${level}] ${category}: ${message}`),
+    // Everything goes to standard output: standard error has only the reason of a failed start.
+    log: ({ level, category, message }) => print(`[${level}] ${category}: ${message}`),
   }).catch((error: unknown) => {
     throw hostFailure(error, plan.port);
   });
@@ -88,7 +90,10 @@ function hostFailure(error: unknown, port: number): unknown {
   return new CliError(`Cannot start the functions: ${firstLine(error)}`, { cause: error });
 }
 
-/** Keeps the stop functions of what runs; a part that comes up during a stop is stopped at once. */
+/**
+ * Collects the stop functions of running servers. A server that comes up during a stop is stopped
+ * at once.
+ */
 export function createCleanupStack(): CleanupStack {
   const pending: (() => Promise<void>)[] = [];
   let stopping = false;
@@ -109,11 +114,11 @@ async function drain(pending: (() => Promise<void>)[]): Promise<void> {
   for (let stop = pending.pop(); stop !== undefined; stop = pending.pop()) await stop();
 }
 
-async function buildIfNeeded(root: string, say: (line: string) => void): Promise<void> {
+async function buildIfNeeded(root: string, print: (line: string) => void): Promise<void> {
   if (await isBuildFresh({ root, outDir: join(root, 'dist') })) return;
   const startedAt = performance.now();
   await build({ root });
-  say(`built dist/ in ${Math.round(performance.now() - startedAt)} ms`);
+  print(`built dist/ in ${Math.round(performance.now() - startedAt)} ms`);
 }
 
 async function startStorage(

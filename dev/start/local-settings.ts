@@ -1,7 +1,7 @@
 import { readLocalSettings } from '../host/settings-file.ts';
 import { CliError, firstLine } from '../cli-error.ts';
 
-/** The Values of local.settings.json; a file that cannot be read is one clear line. */
+/** The Values of local.settings.json; an unreadable file is an error of one line. */
 export function readSettingsFile(root: string): Readonly<Record<string, string>> {
   try {
     return readLocalSettings(root);

@@ -5,7 +5,7 @@ import { CliError } from '../cli-error.ts';
 
 const LOOPBACK = '127.0.0.1';
 
-/** Fails with one clear line when a port is taken, before anything else is started for nothing. */
+/** Fails with one line if a port is in use, before anything else starts. */
 export async function requireFreePort(port: number): Promise<void> {
   const server = createServer();
   try {
@@ -18,7 +18,7 @@ export async function requireFreePort(port: number): Promise<void> {
   await once(server, 'close');
 }
 
-/** The one line for a port that cannot be had; any other failure stays what it is. */
+/** The error of one line for a port that is not available; any other error stays unchanged. */
 export function portFailure(error: unknown, port: number): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'EADDRINUSE') {
@@ -35,7 +35,7 @@ export function portFailure(error: unknown, port: number): unknown {
   return error;
 }
 
-/** Whether something accepts connections on a loopback port. */
+/** Whether a server accepts connections on a loopback port. */
 export async function isListening(port: number): Promise<boolean> {
   const socket = connect({ port, host: LOOPBACK });
   try {
@@ -48,7 +48,7 @@ export async function isListening(port: number): Promise<boolean> {
   }
 }
 
-/** Asks a URL until it answers 200, or says in one line what it answered last. */
+/** Requests a URL until it answers 200. On timeout the error has the last response in one line. */
 export async function waitUntilServed(url: string, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   let last = 'no answer';

@@ -5,7 +5,7 @@ import { CliError } from '../cli-error.ts';
 
 const DEFAULT_PORT = 7071;
 
-/** Any of these says that a model is configured, so the development model stays away. */
+/** If one of these is set, a model is configured, so the development model is not started. */
 const MODEL_SETTINGS = [
   'OPENAI_BASE_URL',
   'OPENAI_API_KEY',
@@ -14,16 +14,16 @@ const MODEL_SETTINGS = [
   'AZURE_KEY_VAULT_URL',
 ] as const;
 
-/** The model name that makes the development model answer without a scripted fault. */
+/** The model name for which the development model replies without a scripted fault. */
 const PLAIN_MODEL = 'development-model';
 
-/** What the environment of `npm` itself adds: of no use to the app, and large. */
+/** Variables that `npm` adds; the app does not use them, and they are large. */
 const NPM_NOISE = /^npm_/i;
 
 export interface StartPlan {
   readonly port: number;
   readonly enableAuth: boolean;
-  /** Where the storage emulator keeps its contents; in memory without it. */
+  /** The folder in which the storage emulator stores its contents; in memory without it. */
   readonly storageFolder: string | undefined;
   /** `own`: start an emulator. `emulator`: use the one on the well-known ports if it answers. */
   readonly storage: 'own' | 'emulator' | 'given';
@@ -35,13 +35,16 @@ export interface StartPlan {
 export interface StartInputs {
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** The Values of local.settings.json; the shell's environment wins over them. */
+  /** The Values of local.settings.json; the shell's environment takes precedence. */
   readonly localSettings: Readonly<Record<string, string>>;
   /** The text of agent.toml, which the app reads from its own folder. */
   readonly agentToml?: string;
 }
 
-/** Decides what must run from flags and settings alone, so that mistakes show before anything starts. */
+/**
+ * Decides from flags and settings alone what to start, so that mistakes show before anything
+ * starts.
+ */
 export function planStart(inputs: StartInputs): StartPlan {
   const flags = readFlags(inputs.argv);
   const settings = mergeSettings(inputs);
@@ -57,14 +60,14 @@ export function planStart(inputs: StartInputs): StartPlan {
   return plan;
 }
 
-/** True when no model is configured, so the local environment starts the development model. */
+/** True if no model is configured, so that the local environment starts the development model. */
 export function usesDevelopmentModel(
   settings: Readonly<Record<string, string | undefined>>,
 ): boolean {
   return !MODEL_SETTINGS.some((name) => isSet(settings[name]));
 }
 
-/** The settings of the app once the development model, if there is to be one, has this URL. */
+/** The settings of the app, with the URL of the development model if it is used. */
 export function withModel(plan: StartPlan, url: string | undefined): Record<string, string> {
   if (plan.model === 'given' || url === undefined) return { ...plan.settings };
   const wanted = plan.settings['OPENAI_MODEL'];
@@ -72,12 +75,12 @@ export function withModel(plan: StartPlan, url: string | undefined): Record<stri
     ...plan.settings,
     OPENAI_BASE_URL: url,
     OPENAI_API_KEY: 'development',
-    // A name that somebody chose stays: that is how a scripted fault is asked for.
+    // A model name from the user stays: it selects a scripted fault.
     OPENAI_MODEL: isSet(wanted) ? wanted : PLAIN_MODEL,
   };
 }
 
-/** The app would say the same, but only on the first request. */
+/** The app would report the same, but only at the first request. */
 function requireGoodSettings(settings: Readonly<Record<string, string>>, agentToml: string): void {
   try {
     readConfig(settings, { agentToml });
@@ -146,7 +149,7 @@ function chooseStorage(
   return isSet(connection) || hasIdentity ? 'given' : 'own';
 }
 
-/** An empty value is how the example file marks a setting that nobody has filled in yet. */
+/** An empty value marks a setting in the example file that is not filled in yet. */
 function isSet(value: string | undefined): value is string {
   return value !== undefined && value.trim() !== '';
 }

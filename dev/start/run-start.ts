@@ -13,16 +13,18 @@ export interface RunStartOptions {
   readonly argv: readonly string[];
 }
 
-/** `npm start`: runs until a signal or until a part fails; a failure is one line and exit code 1. */
+/**
+ * `npm start`: runs until a signal or until a server fails; a failure is one line and exit code 1.
+ */
 export async function runStart({ root, argv }: RunStartOptions): Promise<void> {
   const stops = createCleanupStack();
-  // Whoever read our output may be gone before us; that must not cut the stop short.
+  // The reader of our output may end before this process; that must not interrupt the stop.
   process.stdout.on('error', () => undefined);
-  stopOnSignal({ stop: () => stops.stopAll(), say });
+  stopOnSignal({ stop: () => stops.stopAll(), print });
   try {
     await start({ root, argv, stops });
   } catch (error) {
-    // Whoever stops the parts also ends this process, with the exit code of a stop.
+    // The code that stops the servers also ends this process, with the exit code of a stop.
     if (stops.isStopping()) return;
     process.stderr.write(`${describeCliError(error)}\n`);
     await stops.stopAll().catch(() => undefined);
@@ -38,7 +40,7 @@ async function start(options: RunStartOptions & { readonly stops: CleanupStack }
     localSettings: readSettingsFile(root),
     agentToml: readAgentToml(root),
   });
-  const environment = await startLocalEnvironment({ root, plan, say }, stops);
+  const environment = await startLocalEnvironment({ root, plan, print }, stops);
   const { connectionString } = environment.storage;
   await writeStartRecord(root, {
     pid: process.pid,
@@ -47,11 +49,11 @@ async function start(options: RunStartOptions & { readonly stops: CleanupStack }
     ...(environment.model.ours ? { modelUrl: environment.model.where } : {}),
   });
   await stops.add(() => removeStartRecord(root));
-  for (const line of describeEnvironment(environment, plan)) say(line);
-  say(`ready: ${environment.url}`);
+  for (const line of describeEnvironment(environment, plan)) print(line);
+  print(`ready: ${environment.url}`);
   throw new CliError(firstLine(await environment.failed));
 }
 
-function say(line: string): void {
+function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }

@@ -10,17 +10,17 @@ const record = z.object({
   modelUrl: z.string().optional(),
 });
 
-/** What a running `npm start` tells other shells: where it is and which storage it uses. */
+/** What a running `npm start` records for other shells: its address and its storage. */
 export type StartRecord = Readonly<z.infer<typeof record>>;
 
-/** Leaves the record for others to find; only its owner may read it, it can hold a storage key. */
+/** Writes the record. Only its owner may read it, because it can contain a storage key. */
 export async function writeStartRecord(root: string, content: StartRecord): Promise<void> {
   const path = recordPath(root);
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600 });
 }
 
-/** The record of a start that is still running, if there is one. */
+/** The record of an `npm start` that is still running, if there is one. */
 export async function readStartRecord(root: string): Promise<StartRecord | undefined> {
   const text = await readFile(recordPath(root), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;

@@ -1,24 +1,27 @@
 import { whenNpmIsGone } from './watch-npm.ts';
 
 /**
- * A terminal sends Ctrl-C to the whole process group, and npm sends its own copy on: two signals so
- * close together are one wish.
+ * A terminal sends Ctrl-C to the whole process group, and npm forwards its own copy: two signals
+ * within this time count as one.
  */
 const SAME_WISH_MS = 500;
 
 export interface StopOnSignalOptions {
-  /** Ends everything gracefully; called once. */
+  /** Stops everything gracefully; called once. */
   readonly stop: () => Promise<void>;
-  readonly say: (line: string) => void;
+  readonly print: (line: string) => void;
 }
 
-/** Turns the first SIGTERM or SIGINT into a graceful stop and exit code 0, a second one into an end at once. */
-export function stopOnSignal({ stop, say }: StopOnSignalOptions): void {
+/**
+ * Turns the first SIGTERM or SIGINT into a graceful stop with exit code 0, and a second one into an
+ * immediate end.
+ */
+export function stopOnSignal({ stop, print }: StopOnSignalOptions): void {
   let firstAt: number | undefined;
   const onSignal = (reason: string): void => {
     if (firstAt === undefined) {
       firstAt = performance.now();
-      say(`${reason}: stopping, requests in flight may finish (once more: at once)`);
+      print(`${reason}: stopping, requests in flight may finish (once more: at once)`);
       void stop().then(
         () => process.exit(0),
         () => process.exit(1),

@@ -4,8 +4,8 @@ const CHECK_MS = 250;
 const SHELL = /^(ba|da|z|k)?sh$/;
 
 /**
- * Calls back once npm, under which this process runs, is gone: a signal that ends npm or the shell
- * between us is not always handed on, and a kill -9 never is.
+ * Calls back when npm, which started this process, has ended: npm or a shell between them does not
+ * always forward a signal, and never a kill -9.
  */
 export function whenNpmIsGone(act: () => void): void {
   const parent = process.ppid;
@@ -18,7 +18,10 @@ export function whenNpmIsGone(act: () => void): void {
   timer.unref();
 }
 
-/** npm's id when a shell stands between; without one the parent is npm. Known where /proc is. */
+/**
+ * The process id of npm if a shell is between; otherwise the parent is npm. Known where /proc
+ * exists.
+ */
 function npmAbove(parent: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${parent}/stat`, 'utf8');

@@ -16,9 +16,9 @@ export interface CoverageOptions {
 }
 
 const POLL_MS = 20;
-/** A worker that writes no report within this time is gone. */
+/** A worker that writes no report within this time has ended. */
 const REPORT_TIMEOUT_MS = 10_000;
-/** A worker that still runs code of `shared/` after so many reports never becomes idle. */
+/** A worker that still runs code of `shared/` after this many reports never becomes idle. */
 const MAX_REPORTS = 50;
 
 const reportSchema = z.object({
@@ -35,7 +35,7 @@ const reportSchema = z.object({
   ),
 });
 
-/** Reads from a worker which functions it has called since the last time. */
+/** Reads from a worker which functions it has called since the last read. */
 export function createCoverageReader({ folder, pid, root }: CoverageOptions) {
   const seen = new Set<string>();
 
@@ -68,7 +68,7 @@ export function createCoverageReader({ folder, pid, root }: CoverageOptions) {
   };
 }
 
-/** The called functions of `shared/` in a report of V8; the body of a module is no function. */
+/** The called functions of `shared/` in a report of V8, without module bodies. */
 export function parseReport(report: unknown, root: string): Calls {
   const prefix = `${pathToFileURL(root).href}/`;
   const calls = new Map<string, Map<string, number>>();

@@ -8,7 +8,7 @@ import {
 } from './layer-modules.ts';
 import { moduleOf, type TreeFile } from './source-tree.ts';
 
-/** Every module may import these, so lines to them would say nothing. */
+/** Every module may import these, so lines to them would carry no information. */
 const BASE = ['telemetry', 'errors', 'clock', 'json'];
 const ROOT = 'composition-root';
 
@@ -38,7 +38,7 @@ interface Dependency extends Edge {
   readonly isTypeOnly: boolean;
 }
 
-/** The modules in layers and what they import, as an SVG that reads on light and dark pages. */
+/** The modules in layers and their imports, as an SVG that is readable on light and dark pages. */
 export function drawArchitecture(files: readonly TreeFile[]): string {
   const counts = countFiles(files);
   const dependencies = dependenciesOf(files);
@@ -73,7 +73,7 @@ function countFiles(files: readonly TreeFile[]): Map<string, number> {
   return new Map([...modules].map(([name, own]) => [name, own.length]));
 }
 
-/** One for each pair of modules; type-only where no import between them loads code. */
+/** One for each pair of modules; type-only if no import between them loads code. */
 function dependenciesOf(files: readonly TreeFile[]): Dependency[] {
   const found = new Map<string, Dependency>();
   for (const { path, imports } of files) {
@@ -156,7 +156,7 @@ interface PortOptions {
   readonly end: 'from' | 'to';
 }
 
-/** Lines at one side of a box are spread over its width, in the order in which they arrive. */
+/** Lines at one side of a box are spread over its width, in the order of their other ends. */
 function portOf(edge: LaidOutEdge, layout: Layout, { slots, end }: PortOptions): number {
   const next = end === 'from' ? 1 : -2;
   const siblings = layout.edges
@@ -176,7 +176,7 @@ interface Sides {
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** The composition root stands beside the layers, for it imports every module. */
+/** The composition root is beside the layers, because it imports every module. */
 function drawRoot({ layers }: Layout, { left, right, counts }: Sides): string[] {
   const top = topOf(0) - 8;
   const height = layers.length * LAYER_HEIGHT - (LAYER_HEIGHT - BOX.height) + 16;
@@ -210,7 +210,7 @@ function drawRoot({ layers }: Layout, { left, right, counts }: Sides): string[] 
   ];
 }
 
-/** What every module may import stands below all layers. */
+/** The modules that every module may import are below all layers. */
 function drawBase({ layers }: Layout, { left, right, counts }: Sides): string[] {
   const top = topOf(layers.length) - 20;
   const step = BOX.width + LAYOUT.gap;

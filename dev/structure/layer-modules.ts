@@ -60,7 +60,7 @@ export function layOut(
   return { layers, edges: laidOut };
 }
 
-/** The longest way down from each node: 0 for a node that imports none of the others. */
+/** The longest path down from each node: 0 for a node that imports none of the others. */
 function levelsOf(nodes: readonly string[], edges: readonly Edge[]): Map<string, number> {
   const levels = new Map<string, number>();
   function levelOf(node: string): number {
@@ -89,7 +89,7 @@ function neighboursOf(edges: readonly LaidOutEdge[]): Map<string, string[]> {
   return neighbours;
 }
 
-/** Fewer crossings: each slot moves to the mean place of its neighbours, layer by layer. */
+/** Reduces crossings: each slot moves to the mean place of its neighbours, layer by layer. */
 function orderLayers(layers: Slot[][], neighbours: ReadonlyMap<string, readonly string[]>): void {
   const places = new Map<string, number>();
   for (const layer of layers) setPlaces(layer, places);
@@ -112,7 +112,9 @@ function setPlaces(layer: readonly Slot[], places: Map<string, number>): void {
   for (const [index, { id }] of layer.entries()) places.set(id, (index + 0.5) / layer.length);
 }
 
-/** Straight lines: each slot moves towards its neighbours as far as the slots beside it allow. */
+/**
+ * Straightens lines: each slot moves towards its neighbours as far as the slots beside it allow.
+ */
 function placeSlots(
   layers: readonly Slot[][],
   neighbours: ReadonlyMap<string, readonly string[]>,

@@ -10,7 +10,7 @@ import { startDevelopmentModel } from '../model/start-development-model.ts';
 import { prepareStorage } from '../prepare-storage.ts';
 import { createCoverageReader, type Calls } from './coverage.ts';
 
-/** What one request runs of `shared/`. */
+/** The functions of `shared/` that one request calls. */
 export interface Executed {
   readonly chat: Calls;
   /** A queue message with one item, from its delivery until its batch has ended. */
@@ -26,8 +26,8 @@ const JOB_TIMEOUT_MS = 60_000;
 
 /**
  * Runs the app from source on the local host, with the development model and the storage emulator,
- * and measures by V8 coverage what the second chat and the second batch job call: the first ones
- * also pay for the start.
+ * and measures with V8 coverage which functions the second chat and the second batch job call. The
+ * first ones also start the app.
  */
 export async function measureExecuted(root: string): Promise<Executed> {
   const appRoot = await mkdtemp(join(tmpdir(), 'executed-'));
@@ -74,7 +74,7 @@ export async function measureExecuted(root: string): Promise<Executed> {
   }
 }
 
-/** A folder that the host takes for an app whose triggers are the sources. */
+/** A folder that the host accepts as an app whose triggers are the sources. */
 async function linkSource(root: string, appRoot: string): Promise<void> {
   await symlink(join(root, 'functions'), join(appRoot, 'functions'), 'dir');
   await copyFile(join(root, 'host.json'), join(appRoot, 'host.json'));

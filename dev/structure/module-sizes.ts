@@ -1,3 +1,4 @@
+import { formatTable } from '../table.ts';
 import { moduleOf, type TreeFile } from './source-tree.ts';
 
 /** Sizes of the files of one module, in lines. */
@@ -40,12 +41,9 @@ function quantile(sorted: readonly number[], share: number): number {
 
 /** The rows as a table for a terminal. */
 export function formatSizes(rows: readonly ModuleSize[]): string {
-  const columns = ['module', 'files', 'lines', 'median', 'p90', 'max'] as const;
-  const cells = [columns, ...rows.map((row) => columns.map((column) => `${row[column]}`))];
-  const width = Math.max(...cells.map(([name = '']) => name.length));
-  return cells
-    .map(([name = '', ...numbers]) =>
-      [name.padEnd(width), ...numbers.map((number) => number.padStart(6))].join('  '),
-    )
-    .join('\n');
+  const numbers = ['files', 'lines', 'median', 'p90', 'max'] as const;
+  return formatTable(
+    [{ heading: 'module' }, ...numbers.map((heading) => ({ heading, align: 'right' }) as const)],
+    rows.map((row) => [row.module, ...numbers.map((name) => `${row[name]}`)]),
+  );
 }

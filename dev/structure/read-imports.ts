@@ -77,7 +77,7 @@ function requireOf(node: Node, ancestors: readonly Node[]): Found | undefined {
   return { source, kind: 'require', names: ['*'] };
 }
 
-/** Whether an identifier only names a property (`a.name`, `{ name: 1 }`) and refers to nothing. */
+/** Whether an identifier only names a property (`a.name`, `{ name: 1 }`) and is no reference. */
 export function isPropertyName(node: Node, parent: Node | undefined): boolean {
   switch (parent?.type) {
     case 'MemberExpression':

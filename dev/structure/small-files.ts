@@ -2,10 +2,12 @@ import { basename } from 'node:path';
 import type { TreeFile } from './source-tree.ts';
 
 export const MAX_FILE_LINES = 300;
-/** A shorter file with one importer is read faster within that importer. */
+/** A shorter file with one importer is easier to read within that importer. */
 const MIN_LINES = 40;
 
-/** Small files that implement one of our interfaces with an SDK, a socket or Redis: path, reason. */
+/**
+ * Small files that implement one of our interfaces with an SDK, a socket or Redis: path, reason.
+ */
 export const SMALL_ADAPTERS: Readonly<Record<string, string>> = {
   'shared/redis/redis-client.ts': 'the Upstash client behind our interface, loaded when configured',
 };
@@ -21,8 +23,8 @@ export function findLargeFiles(files: readonly TreeFile[]): TreeFile[] {
 }
 
 /**
- * Files of `shared/` under 40 lines with at most one importer in `functions/` and `shared/`. Three
- * kinds are left out: lazy chunks, adapters, and pure algorithms that have a test of their own.
+ * Files of `shared/` under 40 lines with at most one importer in `functions/` and `shared/`, except
+ * lazy chunks, adapters, and pure algorithms with a test of their own.
  */
 export function findSmallFiles(
   files: readonly TreeFile[],
@@ -41,7 +43,7 @@ export function findSmallFiles(
     });
 }
 
-/** A file that computes from its parameters alone: it loads no other code. */
+/** Whether a file computes from its parameters alone: it loads no other code. */
 function isPure({ imports }: TreeFile): boolean {
   return imports.every(({ kind }) => kind === 'type');
 }

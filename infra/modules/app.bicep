@@ -18,6 +18,8 @@ param zoneRedundant bool
 param siteUpdateStrategy string
 param corsOrigins string
 param authClientId string
+@description('Capacity of the model deployment in thousands of tokens per minute; 0 if it is unknown.')
+param modelCapacity int
 param settings object
 @description('App settings of the team. The settings of this template override them.')
 param extraSettings object
@@ -84,6 +86,8 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
   properties: union(extraSettings, settings, empty(authClientId) ? {} : {
     // Easy Auth then writes the header x-ms-client-principal and removes one that a client sent.
     AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL: 'true'
+  }, modelCapacity == 0 ? {} : {
+    AGENT__MODEL__CAPACITY_TOKENS_PER_MINUTE: string(modelCapacity * 1000)
   }, {
     AzureWebJobsStorage__credential: 'managedidentity'
     AzureWebJobsStorage__clientId: identityClientId
@@ -92,6 +96,7 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
     AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
     AZURE_CLIENT_ID: identityClientId
     AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential' // skips the other kinds of credentials
+    languageWorkers__node__arguments: '--max-http-header-size=65536' // the host forwards up to 32 KB, Node accepts 16 by default
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '220200960' // 210 MiB: a file of 200 MB and its form
     APPLICATIONINSIGHTS_CONNECTION_STRING: appInsightsConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'

@@ -1,25 +1,61 @@
 import type {
+  ContentPart,
   FinishReason,
-  Model,
-  ModelMessage,
   ModelRequest,
-  ModelResponse,
+  ModelTool,
+  ModelToolCall,
+  ResponseFormat,
   TokenUsage,
 } from '../model/model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** One message of a conversation. */
-export interface Message {
-  readonly role: 'system' | 'developer' | 'user' | 'assistant';
-  readonly content: string;
-}
+export type Message =
+  | { readonly role: 'system' | 'developer'; readonly content: string }
+  | { readonly role: 'user'; readonly content: string | readonly ContentPart[] }
+  | {
+      readonly role: 'assistant';
+      /** Null where the assistant only called tools. */
+      readonly content: string | null;
+      readonly toolCalls?: readonly ModelToolCall[] | undefined;
+    }
+  /** The result of a tool call of an earlier assistant message. */
+  | { readonly role: 'tool'; readonly toolCallId: string; readonly content: string };
+
+/** Model parameters that a client may set for its run. Undefined ones are not sent to the model. */
+type RunParameters = Pick<
+  ModelRequest,
+  | 'maxOutputTokens'
+  | 'temperature'
+  | 'topP'
+  | 'presencePenalty'
+  | 'frequencyPenalty'
+  | 'seed'
+  | 'stop'
+  | 'reasoningEffort'
+  | 'verbosity'
+>;
 
 /** The input of a run. The protocol that the client speaks has no influence on it. */
-export interface AgentInput {
+export interface AgentInput extends RunParameters {
   /** The whole conversation, oldest message first. Never empty. */
   readonly messages: readonly Message[];
-  readonly maxOutputTokens?: number | undefined;
-  readonly temperature?: number | undefined;
+  /** Functions that the client runs itself: the run ends where the model calls one of them. */
+  readonly tools?: readonly ClientTool[] | undefined;
+  /** `none` means no tool at all; `required` and a name bind the first step to the client's tools. */
+  readonly toolChoice?: ModelRequest['toolChoice'];
+  readonly parallelToolCalls?: boolean | undefined;
+  /** The shape of the answer; the agent's own where undefined. */
+  readonly responseFormat?: ClientResponseFormat | undefined;
+}
+
+/** A response format. `param` is the path of its schema in the request, for errors. */
+export type ClientResponseFormat = ResponseFormat & { readonly param?: string | undefined };
+
+/** A function of the client. */
+export interface ClientTool extends ModelTool {
+  /** The path of its name in the request, for errors. */
+  readonly nameParam: string;
 }
 
 /** What a run needs besides its input. */
@@ -34,6 +70,15 @@ export interface RunContext {
   readonly isBackground?: boolean | undefined;
   /** How the run uses the response cache. Without it the run neither reads nor writes the cache. */
   readonly cache?: RunCacheOptions | undefined;
+  /**
+   * Reserves the tokens of a step after the first, before its model call.
+   * @throws ServiceError rate_limited or budget_exhausted
+   */
+  readonly reserveStep?: ((size: InputSize) => Promise<void>) | undefined;
+  /** Called after each step with its usage, also if a later step fails. */
+  readonly onStepEnd?: ((usage: TokenUsage) => void) | undefined;
+  /** Called with the estimated usage of a model call that was sent and is not complete. */
+  readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
 }
 
 export interface RunCacheOptions {
@@ -52,14 +97,32 @@ interface RunCacheStatus {
   readonly isHit: boolean;
 }
 
+/** The size of a model request before it is sent. */
+export interface InputSize {
+  /** Every text that is sent to the model. */
+  readonly texts: readonly string[];
+  /** The number of images that are sent to the model. */
+  readonly images?: number | undefined;
+  /** The bound on the output that is sent to the model. */
+  readonly maxOutputTokens: number;
+}
+
 /** The result of a run. */
 export interface RunResult {
+  /** The text of all steps. */
   readonly text: string;
+  /** The words with which the model declined; undefined where it did not. */
+  readonly refusal?: string | undefined;
   readonly model: string;
+  /** `tool_calls` where the client has to run `clientToolCalls`. */
   readonly finishReason: FinishReason;
   readonly cached: boolean;
+  /** The sum of all steps. */
   readonly usage: TokenUsage;
+  /** The agent's own tools that ran, in the order of their calls. */
   readonly toolCalls: readonly ToolCallSummary[];
+  /** Calls of the client's tools, as the model wrote them. */
+  readonly clientToolCalls?: readonly ModelToolCall[] | undefined;
 }
 
 export interface ToolCallSummary {
@@ -73,7 +136,8 @@ export interface ToolCallSummary {
  * exactly one `done` or it throws.
  */
 export type AgentEvent =
-  | { readonly type: 'text-delta'; readonly text: string }
+  | { readonly type: 'text-delta'; readonly text: string; readonly isRefusal?: true }
+  /** An own tool starts. */
   | { readonly type: 'tool-call'; readonly id: string; readonly name: string }
   | ({ readonly type: 'tool-result'; readonly id: string } & ToolCallSummary)
   | { readonly type: 'step-end'; readonly usage: TokenUsage }
@@ -83,97 +147,4 @@ export type AgentEvent =
 export interface Agent {
   run(input: AgentInput, context: RunContext): Promise<RunResult>;
   stream(input: AgentInput, context: RunContext): AsyncIterable<AgentEvent>;
-}
-
-/** What the agent adds to the input of every run. */
-export interface PromptOptions {
-  /** The system prompt. */
-  readonly instructions: string;
-  readonly parameters?: ModelParameters | undefined;
-}
-
-interface ModelParameters {
-  /** An upper bound: an input may set a lower one, not a higher one. */
-  readonly maxOutputTokens?: number | undefined;
-  /** The bound of inputs without one. */
-  readonly defaultOutputTokens?: number | undefined;
-  /** The default of inputs without a temperature. */
-  readonly temperature?: number | undefined;
-}
-
-interface AgentOptions extends PromptOptions {
-  readonly model: Model;
-}
-
-export function createAgent({ model, ...prompt }: AgentOptions): Agent {
-  return {
-    async run(input, context) {
-      return toRunResult(await model.complete(buildModelRequest(input, prompt), context));
-    },
-    async *stream(input, context) {
-      for await (const event of model.stream(buildModelRequest(input, prompt), context)) {
-        if (event.type === 'text-delta') yield { type: 'text-delta', text: event.text };
-        else yield { type: 'done', result: toRunResult(event.response) };
-      }
-    },
-  };
-}
-
-/**
- * The model request of an input. The model call, the token estimate and the cache key all come from
- * this request, so none of them can miss a part of it. It always has a bound on the output: what is
- * reserved for a run is what the model may use.
- */
-export function buildModelRequest(
-  { messages, maxOutputTokens, temperature }: AgentInput,
-  { instructions, parameters = {} }: PromptOptions,
-): BoundedModelRequest {
-  return {
-    messages: [{ role: 'system', content: instructions }, ...messages.map(toModelMessage)],
-    maxOutputTokens: Math.min(
-      maxOutputTokens ?? parameters.defaultOutputTokens ?? DEFAULT_OUTPUT_TOKENS,
-      parameters.maxOutputTokens ?? Number.POSITIVE_INFINITY,
-    ),
-    temperature: temperature ?? parameters.temperature,
-  };
-}
-
-type BoundedModelRequest = ModelRequest & { readonly maxOutputTokens: number };
-
-/** The default of `model.default_output_tokens`. */
-const DEFAULT_OUTPUT_TOKENS = 4_096;
-
-/** Only the agent's own instructions are a system message. Those of a caller become user text. */
-function toModelMessage({ role, content }: Message): ModelMessage {
-  if (role === 'user' || role === 'assistant') return { role, content };
-  return { role: 'user', content: `Instructions of the caller:\n${content}` };
-}
-
-/** The size of a model request before it is sent. */
-export interface InputSize {
-  /** Every text that is sent to the model. */
-  readonly texts: readonly string[];
-  /** The bound on the output that is sent to the model. */
-  readonly maxOutputTokens: number;
-}
-
-/** The size of the model request that an input leads to. */
-export function estimateInput(input: AgentInput, prompt: PromptOptions): InputSize {
-  const { messages, tools = [], maxOutputTokens } = buildModelRequest(input, prompt);
-  const texts = [...messages.map(textOf), ...tools.map((tool) => JSON.stringify(tool))];
-  return { texts, maxOutputTokens };
-}
-
-function textOf(message: ModelMessage): string {
-  const { content } = message;
-  const text =
-    typeof content === 'string'
-      ? content
-      : (content ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
-  const hasToolCalls = message.role === 'assistant' && message.toolCalls !== undefined;
-  return hasToolCalls ? text + JSON.stringify(message.toolCalls) : text;
-}
-
-function toRunResult({ text, model, finishReason, usage }: ModelResponse): RunResult {
-  return { text, model, finishReason, usage, cached: false, toolCalls: [] };
 }

@@ -1,15 +1,19 @@
-import {
-  type Agent,
-  type AgentEvent,
-  type AgentInput,
-  buildModelRequest,
-  type Message,
-  type PromptOptions,
-  type RunCacheOptions,
-  type RunContext,
-  type RunResult,
+import type {
+  Agent,
+  AgentEvent,
+  AgentInput,
+  Message,
+  RunCacheOptions,
+  RunContext,
+  RunResult,
 } from './agent.ts';
-import { type CacheStatus, cacheStatusHeader, parseCacheControl } from '../cache/cache-headers.ts';
+import { buildModelRequest, imagesOf, type PromptOptions } from './model-request.ts';
+import {
+  type CacheStatus,
+  cacheStatusHeader,
+  type CandidateResponse,
+  parseCacheControl,
+} from '../cache/cache-headers.ts';
 import type { StoredResponse } from '../cache/cache-store.ts';
 import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
 
@@ -21,7 +25,7 @@ interface CachedAgentOptions extends PromptOptions {
 }
 
 /** Increment it when the same model request leads to another result, for example by a guardrail. */
-const PROMPT_VERSION = 'agent-2';
+const PROMPT_VERSION = 'agent-3';
 
 /**
  * Wraps an agent with the response cache: a caller's repeated request is served without a model
@@ -38,7 +42,7 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     const { fill } = found;
     try {
       const result = await agent.run(input, context);
-      reportStatus(cache, await fill.store(result));
+      reportStatus(cache, await fill.store(toCandidate(result)));
       return result;
     } catch (error) {
       if (!context.signal.aborted) fill.fail(error);
@@ -57,7 +61,7 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     try {
       for await (const event of agent.stream(input, context)) {
         // Store before the client sees the end: its next request then finds the entry.
-        if (event.type === 'done') await fill.store(event.result);
+        if (event.type === 'done') await fill.store(toCandidate(event.result));
         yield event;
       }
     } catch (error) {
@@ -102,16 +106,22 @@ async function lookup(
 
 function traitsOf({ messages, temperature }: AgentInput) {
   const hasHistory = messages.filter(isConversationMessage).length > 1;
-  return { temperature, hasHistory, hasPersonalData: false };
+  const hasImages = messages.some((message) => imagesOf(message) > 0);
+  return { temperature, hasHistory, hasImages, hasPersonalData: false };
 }
 
 function isConversationMessage({ role }: Message): boolean {
-  return role === 'user' || role === 'assistant';
+  return role === 'user' || role === 'assistant' || role === 'tool';
 }
 
 function reportStatus({ onStatus }: RunCacheOptions, status: CacheStatus): void {
   const isHit = status.kind !== 'forward';
   onStatus?.({ header: cacheStatusHeader(status), isHit });
+}
+
+/** A refusal is not stored, because an entry could not tell it from an answer. */
+function toCandidate(result: RunResult): CandidateResponse {
+  return { ...result, isFiltered: result.refusal !== undefined };
 }
 
 function toRunResult({ text, model, usage }: StoredResponse): RunResult {

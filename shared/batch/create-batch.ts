@@ -30,6 +30,8 @@ export interface BatchOptions extends BatchStorage {
   readonly instanceConcurrency: number;
   readonly jobDeadlineMs: number;
   readonly itemDeadlineMs: number;
+  /** Caller id that owns queue jobs without an owner. */
+  readonly queueOwner?: string | undefined;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly itemsPerShard?: number | undefined;
@@ -39,7 +41,7 @@ export interface BatchOptions extends BatchStorage {
 
 /** Creates the batch engine: queue processing and the services of the HTTP routes. */
 export function createBatch(options: BatchOptions): Batch {
-  const { inputs, results, sender, telemetry, requestStorage = options } = options;
+  const { inputs, results, sender, telemetry, queueOwner, requestStorage = options } = options;
   const containers = [results, inputs, requestStorage.results, requestStorage.inputs];
   const clock = storageClock(containers, options.clock);
   const store = createBlobBatchStore({ container: results, clock, telemetry });
@@ -62,7 +64,7 @@ export function createBatch(options: BatchOptions): Batch {
     }),
     load: () => limiter.load(),
     handlePoison: (message) =>
-      handlePoisonMessage(message, { store, inputs, sender, clock, telemetry }),
+      handlePoisonMessage(message, { store, inputs, sender, clock, telemetry, queueOwner }),
   };
 }
 

@@ -4,3 +4,5 @@ export const MAX_INPUT_BYTES = 200 * 1_048_576;
 export const MAX_LINE_BYTES = 1_048_576;
 /** Most items of one batch, as with OpenAI's Batch API. */
 export const MAX_ITEMS = 50_000;
+/** Most blank lines of an input file: one after each item. */
+export const MAX_BLANK_LINES = MAX_ITEMS;

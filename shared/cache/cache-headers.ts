@@ -75,6 +75,8 @@ export interface RequestTraits {
   readonly temperature?: number | undefined;
   /** The request continues a conversation. */
   readonly hasHistory: boolean;
+  /** The request has images: what is behind an address may change. */
+  readonly hasImages?: boolean | undefined;
   /** A guardrail detected personal data in the request. */
   readonly hasPersonalData: boolean;
 }
@@ -93,7 +95,8 @@ export interface CandidateResponse {
 
 /** A positive temperature asks for variety, so the cache does not serve it. */
 export function isCacheable(traits: RequestTraits): boolean {
-  return !((traits.temperature ?? 0) > 0) && !traits.hasHistory && !traits.hasPersonalData;
+  const { temperature = 0, hasHistory, hasImages = false, hasPersonalData } = traits;
+  return !(temperature > 0) && !hasHistory && !hasImages && !hasPersonalData;
 }
 
 /** The part of a response that is stored, or undefined if it must not be stored. */

@@ -26,6 +26,8 @@ export interface CallerRules {
   /** If defined, every request needs one of these keys. */
   readonly keys: CallerKeys | undefined;
   readonly proxiesInFront: number;
+  /** Length of the network prefix that identifies an IPv6 caller. */
+  readonly ipv6PrefixBits: number;
 }
 
 const BEARER = /^bearer +(\S+) *$/i;

@@ -3,6 +3,8 @@ import ipaddr from 'ipaddr.js';
 interface ClientAddressOptions {
   /** Own proxies between the platform's front end and the client, such as a gateway. */
   readonly proxiesInFront: number;
+  /** Length of the network prefix that identifies an IPv6 caller. */
+  readonly ipv6PrefixBits: number;
 }
 
 /** Shared by all callers without a valid address, so that invalid values give no extra quota. */
@@ -11,32 +13,32 @@ const UNKNOWN_ADDRESS = 'unknown';
 const IPV4_WITH_PORT = /^([\d.]+):\d{1,5}$/;
 const IPV6_IN_BRACKETS = /^\[([^\]]+)\](?::\d{1,5})?$/;
 
-/** The part of an IPv6 address that one subscriber gets. */
-const IPV6_PREFIX_BITS = 64;
-
 /**
  * The network that a request came from. Only the last entries of x-forwarded-for were written by
  * trusted proxies; the client may have sent everything before them.
  */
 export function clientAddress(
   forwardedFor: string | undefined,
-  { proxiesInFront }: ClientAddressOptions,
+  { proxiesInFront, ipv6PrefixBits }: ClientAddressOptions,
 ): string {
   const entries = (forwardedFor ?? '').split(',');
-  return normalizeAddress(entries.at(-1 - proxiesInFront) ?? '');
+  return normalizeAddress(entries.at(-1 - proxiesInFront) ?? '', { ipv6PrefixBits });
 }
 
 /** An IPv4 address unchanged; an IPv6 address as its network; IPv4-mapped addresses as IPv4. */
-export function normalizeAddress(text: string): string {
+export function normalizeAddress(
+  text: string,
+  { ipv6PrefixBits }: Pick<ClientAddressOptions, 'ipv6PrefixBits'>,
+): string {
   const address = withoutPort(text.trim());
   if (ipaddr.IPv4.isValidFourPartDecimal(address)) return address;
   if (!ipaddr.IPv6.isValid(address)) return UNKNOWN_ADDRESS;
   const parsed = ipaddr.IPv6.parse(address);
   if (parsed.isIPv4MappedAddress()) return parsed.toIPv4Address().toString();
   const network = ipaddr.IPv6.networkAddressFromCIDR(
-    `${parsed.toNormalizedString().replace(/%.*$/, '')}/${IPV6_PREFIX_BITS}`,
+    `${parsed.toNormalizedString().replace(/%.*$/, '')}/${ipv6PrefixBits}`,
   );
-  return `${network.toString()}/${IPV6_PREFIX_BITS}`;
+  return `${network.toString()}/${ipv6PrefixBits}`;
 }
 
 function withoutPort(text: string): string {

@@ -10,6 +10,7 @@ import {
   withMetrics,
 } from '../rate-limit/create-rate-limiter.ts';
 import { createMemoryBuckets } from '../rate-limit/memory-bucket-store.ts';
+import { createOpenCalls } from '../rate-limit/open-calls.ts';
 import { policiesOf } from '../rate-limit/policies.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -23,7 +24,7 @@ interface CallerAccess {
 /** Identifies callers by the settings and the current caller keys. */
 export function createCallerAccess(settings: Settings, secrets: Secrets): CallerAccess {
   const { vaultName } = VARIABLES.callerKeys;
-  const { trustEntraPrincipal: trustPrincipal, proxiesInFront } = settings.callers;
+  const { trustEntraPrincipal: trustPrincipal, proxiesInFront, ipv6PrefixBits } = settings.callers;
   const keys = createCallerKeyStore({
     read: () => secrets.get(vaultName),
     isAbsent: () =>
@@ -32,7 +33,7 @@ export function createCallerAccess(settings: Settings, secrets: Secrets): Caller
   });
   return {
     identify: (evidence) =>
-      identifyCaller(evidence, { trustPrincipal, proxiesInFront, keys: keys() }),
+      identifyCaller(evidence, { trustPrincipal, proxiesInFront, ipv6PrefixBits, keys: keys() }),
     requireConfigured: () => void keys(),
   };
 }
@@ -57,12 +58,24 @@ export function createCallerLimits({
 }: LimitsDependencies): CallerLimits {
   const { mode, ...limits } = settings.limits;
   const limiter = createRateLimiter({
-    policies: policiesOf(limits),
+    policies: policiesOf({ ...limits, tokensPerMinute: tokensPerMinuteOf(settings) }),
     mode,
     localBucketsOf: (policy) => createMemoryBuckets({ ...policy, maxKeys: MAX_CALLERS, clock }),
     shared,
     clock,
     telemetry,
   });
-  return { limiter: withMetrics(limiter, telemetry), mode, clock };
+  const openCalls = createOpenCalls({
+    maxPerCaller: limits.maxOpenCallsPerCaller,
+    maxTotal: limits.maxOpenCalls,
+    maxQueued: limits.maxQueuedCalls,
+    queueTimeoutMs: limits.queueTimeoutMs,
+  });
+  return { limiter: withMetrics(limiter, telemetry), openCalls, mode, clock };
+}
+
+/** No caller may use more than the model takes; 0 stays unlimited. */
+function tokensPerMinuteOf({ limits, model }: Settings): number {
+  const { capacityTokensPerMinute = limits.tokensPerMinute } = model;
+  return Math.min(limits.tokensPerMinute, capacityTokensPerMinute);
 }

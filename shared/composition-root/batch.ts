@@ -50,6 +50,7 @@ export async function createBatchFromSettings(
     telemetry,
     ...storage(BACKGROUND_TIMEOUTS),
     requestStorage: storage(requestTimeouts(settings.limits.answerDeadlineMs)),
+    queueOwner: settings.batch.queueOwner,
     concurrency: settings.batch.concurrency,
     // The other half of the places is always there for chats.
     instanceConcurrency: Math.max(1, Math.floor(settings.model.maxConcurrentPerEndpoint / 2)),

@@ -59,7 +59,7 @@ export async function createSharedRedis(
     },
     bucketsOf(policy) {
       const buckets = recreateOnChange(client, (redis) =>
-        createRedisBuckets({ ...policy, redis, prefix: 'limits' }),
+        createRedisBuckets({ ...policy, redis, prefix: 'limits', clock }),
       );
       return {
         take: async (key, amount) => buckets().take(key, amount),

@@ -119,6 +119,7 @@ async function startExporter(
     connectionString,
     credential: identity,
     samplingRatio: settings.telemetry.samplingRatio,
+    liveMetrics: settings.telemetry.liveMetrics,
     service: { name: settings.agent.name, version: settings.appVersion, instance: hostname() },
     registry: metrics,
     redact,

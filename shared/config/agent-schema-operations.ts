@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { choice, integer, optionalNumber, ratio } from './schema-fields.ts';
+import { choice, flag, integer, optionalNumber, optionalText, ratio } from './schema-fields.ts';
 
 /** The Redis that instances share, if configured. */
 export const redis = z.strictObject({
@@ -28,6 +28,11 @@ export const batch = z.strictObject({
     unit: 'milliseconds',
     purpose:
       'Time after which a job starts no more items and reschedules itself; must leave the time of one answer below functionTimeout.',
+  }),
+  queue_owner: optionalText({
+    maxChars: 256,
+    purpose:
+      'Caller that owns queue jobs without an `owner`, as key:NAME, entra:TENANT/OBJECT or address:ADDRESS. Without it no caller has access to them over HTTP.',
   }),
 });
 
@@ -67,6 +72,10 @@ export const telemetry = z.strictObject({
     default: 1,
     purpose:
       'Ratio of traces that are exported to Application Insights; logs and metrics are always exported.',
+  }),
+  live_metrics: flag({
+    default: false,
+    purpose: 'Stream live metrics to the portal while Application Insights is configured.',
   }),
   price_per_million_input_tokens: optionalNumber({
     min: 0,

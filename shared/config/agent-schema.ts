@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
 import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
+import { output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
 const agent = z.strictObject({
@@ -16,10 +17,39 @@ const agent = z.strictObject({
     maxChars: 65_536,
     purpose: 'The system prompt.',
   }),
+  max_steps: integer({
+    default: 8,
+    min: 1,
+    max: 64,
+    unit: 'steps',
+    purpose:
+      'Maximum model calls of one run, retries not counted. The last step offers no own tools, so that the model answers.',
+  }),
+  max_tool_calls: integer({
+    default: 32,
+    min: 0,
+    max: 1_000,
+    unit: 'calls',
+    purpose: 'Maximum calls of own tools in one run.',
+  }),
+  max_run_tokens: integer({
+    default: 200_000,
+    min: 1,
+    max: 100_000_000,
+    unit: 'tokens',
+    purpose: 'Input and output of all steps of one run, after which no further step starts.',
+  }),
 });
 
 /** Model parameters, time limits, retries and circuit breaker. */
 const model = z.strictObject({
+  capacity_tokens_per_minute: optionalInteger({
+    min: 1_000,
+    max: 1_000_000_000,
+    unit: 'tokens',
+    purpose:
+      'Tokens per minute that the endpoint admits, input and output. A request that can never fit is refused, and limits.tokens_per_minute is at most this. The deployment sets it; unset means unknown.',
+  }),
   max_output_tokens: optionalInteger({
     min: 1,
     max: 1_000_000,
@@ -168,6 +198,8 @@ const cache = z.strictObject({
 export const agentSchema = z.strictObject({
   agent,
   model,
+  output,
+  tools,
   limits,
   cache,
   callers,

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { type AgentKey, type CamelKeys, listAgentKeys, toCamelName } from './agent-keys.ts';
 import type { agentSchema } from './agent-schema.ts';
+import { parseJson } from '../json.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { type Environment, textOf } from './read-variables.ts';
 import {
@@ -82,7 +83,14 @@ function parseVariable(schema: z.ZodType, text: string): unknown {
   if (base instanceof z.ZodBoolean && (text === 'true' || text === 'false')) {
     return text === 'true';
   }
+  if (base instanceof z.ZodArray) return parseList(text);
   return text;
+}
+
+/** A JSON array, or the items separated by commas. */
+function parseList(text: string): unknown {
+  if (text.startsWith('[')) return parseJson(text) ?? text;
+  return text.split(',').map((item) => item.trim());
 }
 
 function innermost(schema: z.ZodType): z.ZodType {

@@ -10,7 +10,7 @@ export function checkVariables(sources: VariableSources): ConfigProblem[] {
 }
 
 /** Checks pairs of settings where one limits the other. */
-export function checkOrder({ model }: AgentSettings): ConfigProblem[] {
+export function checkOrder({ model, output, tools }: AgentSettings): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   if (model.breakerWindowSize < model.breakerFailures) {
     const expected = 'at least model.breaker_failures, or the circuit never opens';
@@ -21,6 +21,13 @@ export function checkOrder({ model }: AgentSettings): ConfigProblem[] {
       setting: 'model.backoff_max_ms',
       expected: 'at least model.backoff_initial_ms',
     });
+  }
+  if (tools.enabled.includes('http_fetch') && tools.httpAllowedHosts.length === 0) {
+    const expected = 'at least one host while tools.enabled has http_fetch';
+    problems.push({ setting: 'tools.http_allowed_hosts', expected });
+  }
+  if (output.format === 'json_schema' && output.schema === undefined) {
+    problems.push({ setting: 'output.schema', expected: 'set while output.format is json_schema' });
   }
   return problems;
 }
@@ -54,7 +61,10 @@ function checkFallbacks(sources: VariableSources): ConfigProblem[] {
 function checkPairs(sources: VariableSources): ConfigProblem[] {
   const { storageBlobUri, storageQueueUri, upstashRedisUrl, upstashRedisToken } = VARIABLES;
   return [
-    ...requireBoth(storageBlobUri, { other: storageQueueUri, sources }),
+    // A URI that is missing is derived from the name of the account.
+    ...(isSet(VARIABLES.storageAccountName, sources)
+      ? []
+      : requireBoth(storageBlobUri, { other: storageQueueUri, sources })),
     // With a vault, a missing token makes Redis unavailable, which chats survive; not an error here.
     ...(isSet(VARIABLES.azureKeyVaultUrl, sources)
       ? []

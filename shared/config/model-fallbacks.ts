@@ -1,12 +1,8 @@
 import * as z from 'zod';
 import { parseJson } from '../json.ts';
 
-const urlSchema = z.string().transform((text, context) => {
-  const url = readPlainUrl(text, ['http:', 'https:']);
-  if (url !== undefined) return url;
-  context.addIssue('must be a plain URL');
-  return z.NEVER;
-});
+const baseUrlSchema = z.string().transform(orIssue(readModelBaseUrl));
+const azureEndpointSchema = z.string().transform(orIssue(readAzureEndpoint));
 const key = {
   apiKey: z
     .string()
@@ -21,11 +17,11 @@ const key = {
 const name = z.string().regex(/^[\w.-]{1,64}$/);
 
 const openAiSchema = z
-  .strictObject({ name, baseUrl: urlSchema, model: z.string().min(1), ...key })
+  .strictObject({ name, baseUrl: baseUrlSchema, model: z.string().min(1), ...key })
   .refine((one) => one.apiKey !== undefined || one.apiKeySecret !== undefined);
 const azureSchema = z.strictObject({
   name,
-  azureEndpoint: urlSchema,
+  azureEndpoint: azureEndpointSchema,
   deployment: z.string().min(1),
   ...key,
 });
@@ -63,4 +59,33 @@ export function readPlainUrl(text: string, protocols: readonly string[]): string
   if (url === null || !protocols.includes(url.protocol)) return undefined;
   if (url.username !== '' || url.password !== '') return undefined;
   return url.href.replace(/\/+$/, '');
+}
+
+/** The paths of operations, which people copy together with the address. */
+const OPERATION = /\/(?:chat\/completions|completions|responses|embeddings|models)$/;
+
+/** The base URL of an OpenAI-compatible endpoint, without the path of an operation. */
+export function readModelBaseUrl(text: string): string | undefined {
+  return readPlainUrl(text, ['https:', 'http:'])?.replace(OPERATION, '');
+}
+
+/** The path that this service appends, as some pages of the portal show it. */
+const V1_PATH = /\/openai(?:\/v1)?$/;
+
+/**
+ * The URL of an Azure OpenAI resource, or of a gateway in front of it. Undefined for the URL of a
+ * deployment, because the deployment is a setting of its own.
+ */
+export function readAzureEndpoint(text: string): string | undefined {
+  const url = readModelBaseUrl(text)?.replace(V1_PATH, '');
+  return url === undefined || /\/openai\//.test(url) ? undefined : url;
+}
+
+function orIssue(read: (text: string) => string | undefined) {
+  return (text: string, context: z.RefinementCtx): string => {
+    const url = read(text);
+    if (url !== undefined) return url;
+    context.addIssue('must be a plain URL');
+    return z.NEVER;
+  };
 }

@@ -57,10 +57,17 @@ type StorageSettings =
 
 /** The configured storage account, or undefined. */
 export function storageSettings(settings: Settings): StorageSettings | undefined {
-  const { storageConnection, storageBlobUri, storageQueueUri } = settings;
-  if (storageBlobUri !== undefined && storageQueueUri !== undefined) {
-    return { kind: 'identity', blobUri: storageBlobUri, queueUri: storageQueueUri };
+  const { storageConnection, storageAccountName: account } = settings;
+  const blobUri = settings.storageBlobUri ?? serviceUri(account, 'blob');
+  const queueUri = settings.storageQueueUri ?? serviceUri(account, 'queue');
+  if (blobUri !== undefined && queueUri !== undefined) {
+    return { kind: 'identity', blobUri, queueUri };
   }
   if (storageConnection === undefined) return undefined;
   return { kind: 'connectionString', connectionString: storageConnection };
+}
+
+/** As the platform derives it for its own triggers. */
+function serviceUri(account: string | undefined, service: 'blob' | 'queue'): string | undefined {
+  return account === undefined ? undefined : `https://${account}.${service}.core.windows.net`;
 }

@@ -3,6 +3,8 @@ import {
   FALLBACKS_EXPECTED,
   fallbackSecrets,
   parseFallbacks,
+  readAzureEndpoint,
+  readModelBaseUrl,
   readPlainUrl,
 } from './model-fallbacks.ts';
 import { type SettingSource, type Variable, VARIABLES } from './variables.ts';
@@ -58,6 +60,8 @@ type ParseResult = { readonly value: string | undefined } | { readonly expected:
 function parseValue({ kind }: Variable, text: string | undefined): ParseResult {
   if (text === undefined) return { value: undefined };
   if (kind === 'url') return parseUrl(text, ['https:', 'http:']);
+  if (kind === 'model-url') return orExpected(readModelBaseUrl(text), ANY_URL);
+  if (kind === 'azure-openai-url') return orExpected(readAzureEndpoint(text), AZURE_OPENAI_URL);
   if (kind === 'https-url') return parseUrl(text, ['https:']);
   if (kind === 'fallbacks') {
     return parseFallbacks(text) === undefined ? { expected: FALLBACKS_EXPECTED } : { value: text };
@@ -65,8 +69,36 @@ function parseValue({ kind }: Variable, text: string | undefined): ParseResult {
   if (kind === 'json-object') {
     return isJsonObject(text) ? { value: text } : { expected: 'a JSON object' };
   }
+  if (kind === 'storage-connection') return orExpected(readStorageConnection(text), CONNECTION);
+  if (kind === 'storage-account') {
+    return orExpected(STORAGE_ACCOUNT.test(text) ? text : undefined, ACCOUNT_NAME);
+  }
   if (PRINTABLE.test(text)) return { value: text };
   return { expected: 'at most 4096 printable ASCII characters' };
+}
+
+const STORAGE_ACCOUNT = /^[a-z0-9]{3,24}$/;
+const ACCOUNT_NAME = 'the name of a storage account: 3 to 24 lower-case letters and digits';
+const CONNECTION =
+  'a storage connection string with AccountName and AccountKey, or with endpoints and a SharedAccessSignature, or UseDevelopmentStorage=true';
+
+/** A connection string that the storage clients accept; a signature without its question mark. */
+function readStorageConnection(text: string): string | undefined {
+  const parts = new Map(
+    text.split(';').flatMap((part) => {
+      const [name = '', ...value] = part.split('=');
+      return name.trim() === '' ? [] : [[name.trim().toLowerCase(), value.join('=').trim()]];
+    }),
+  );
+  const has = (...names: readonly string[]): boolean =>
+    names.every((name) => (parts.get(name) ?? '') !== '');
+  const isComplete =
+    parts.get('usedevelopmentstorage')?.toLowerCase() === 'true' ||
+    has('accountname', 'accountkey') ||
+    has('accountname', 'sharedaccesssignature') ||
+    has('blobendpoint', 'queueendpoint', 'sharedaccesssignature');
+  if (!isComplete || !PRINTABLE.test(text)) return undefined;
+  return text.replace(/(SharedAccessSignature=)\?/i, '$1');
 }
 
 function isJsonObject(text: string): boolean {
@@ -74,11 +106,17 @@ function isJsonObject(text: string): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+const ANY_URL = 'an http(s) URL without credentials, query or fragment';
+const HTTPS_URL = 'an https URL without credentials, query or fragment';
+const AZURE_OPENAI_URL =
+  'the URL of the resource, such as https://NAME.openai.azure.com, without a deployment, credentials, query or fragment';
+
 function parseUrl(text: string, protocols: readonly string[]): ParseResult {
-  const value = readPlainUrl(text, protocols);
-  if (value !== undefined) return { value };
-  const scheme = protocols.length > 1 ? 'http(s)' : 'https';
-  return { expected: `an ${scheme} URL without credentials, query or fragment` };
+  return orExpected(readPlainUrl(text, protocols), protocols.length > 1 ? ANY_URL : HTTPS_URL);
+}
+
+function orExpected(value: string | undefined, expected: string): ParseResult {
+  return value === undefined ? { expected } : { value };
 }
 
 function describeSource({ name, vaultName }: Variable, { source }: ResolvedVariable): string {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { parseJson } from '../json.ts';
 
 /** The metadata of an agent.toml key that its schema does not contain. */
 interface FieldText {
@@ -63,6 +64,23 @@ export function text({ maxChars, purpose, ...field }: TextField) {
   return withMetadata(schema, { purpose, expected });
 }
 
+export function optionalText({ maxChars, purpose }: Omit<TextField, 'default'>) {
+  const expected = `text of 1 to ${maxChars} characters`;
+  return withMetadata(z.string().trim().min(1).max(maxChars).optional(), { purpose, expected });
+}
+
+/** A JSON object, written as text. */
+export function optionalJsonObject({ maxChars, purpose }: Omit<TextField, 'default'>) {
+  const expected = `a JSON object of at most ${maxChars} characters`;
+  const schema = z.string().max(maxChars).refine(isJsonObject, expected).optional();
+  return withMetadata(schema, { purpose, expected });
+}
+
+function isJsonObject(text: string): boolean {
+  const value = parseJson(text);
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 interface ChoiceField<Choice extends string> extends FieldText {
   readonly choices: readonly [Choice, ...Choice[]];
   readonly default: NoInfer<Choice>;
@@ -72,6 +90,26 @@ export function choice<const Choice extends string>(field: ChoiceField<Choice>) 
   const { choices, purpose } = field;
   const schema = z.enum(choices).default(() => field.default);
   return withMetadata(schema, { purpose, expected: `one of ${choices.join(', ')}` });
+}
+
+interface ListField<Item extends z.ZodType> extends FieldText {
+  readonly item: Item;
+  /** What one item is, for error messages. */
+  readonly expected: string;
+  readonly maxItems: number;
+}
+
+/** A list that is empty by default. */
+export function list<Item extends z.ZodType>(field: ListField<Item>) {
+  const { item, maxItems, purpose } = field;
+  const schema = z
+    .array(item)
+    .max(maxItems)
+    .default(() => []);
+  return withMetadata(schema, {
+    purpose,
+    expected: `a list of at most ${maxItems} items: ${field.expected}`,
+  });
 }
 
 function withMetadata<Schema extends z.ZodType>(

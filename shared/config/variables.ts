@@ -2,7 +2,16 @@
 export interface Variable {
   /** The name of the environment variable. */
   readonly name: string;
-  readonly kind: 'text' | 'url' | 'https-url' | 'fallbacks' | 'json-object';
+  readonly kind:
+    | 'text'
+    | 'url'
+    | 'https-url'
+    | 'model-url'
+    | 'azure-openai-url'
+    | 'storage-connection'
+    | 'storage-account'
+    | 'fallbacks'
+    | 'json-object';
   /** One line for docs/configuration.md. */
   readonly purpose: string;
   readonly default?: string;
@@ -23,7 +32,7 @@ export const VARIABLES = {
   },
   openAiBaseUrl: {
     name: 'OPENAI_BASE_URL',
-    kind: 'url',
+    kind: 'model-url',
     purpose: 'Base URL of any OpenAI-compatible endpoint; OpenAI itself when unset.',
   },
   openAiModel: {
@@ -34,7 +43,7 @@ export const VARIABLES = {
   },
   azureOpenAiEndpoint: {
     name: 'AZURE_OPENAI_ENDPOINT',
-    kind: 'url',
+    kind: 'azure-openai-url',
     vaultName: 'azure-openai-endpoint',
     purpose:
       'Azure OpenAI resource, such as https://NAME.openai.azure.com. Takes precedence over OpenAI.',
@@ -104,10 +113,16 @@ export const VARIABLES = {
   },
   storageConnection: {
     name: 'AzureWebJobsStorage',
-    kind: 'text',
+    kind: 'storage-connection',
     secret: true,
     purpose:
       'Connection string of the storage account of batch jobs. Local only; Azure uses the two URIs below.',
+  },
+  storageAccountName: {
+    name: 'AzureWebJobsStorage__accountName',
+    kind: 'storage-account',
+    purpose:
+      'Storage account, reached by managed identity, where the two URIs below are not set: they are derived from it.',
   },
   storageBlobUri: {
     name: 'AzureWebJobsStorage__blobServiceUri',

@@ -12,6 +12,7 @@ import type {
 import type { PlainResponse } from './responses.ts';
 import type { LimitMode } from '../rate-limit/create-rate-limiter.ts';
 import { rateLimitHeaders } from '../rate-limit/headers.ts';
+import type { OpenCalls } from '../rate-limit/open-calls.ts';
 import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
 
 /** What it takes to identify callers and to limit what each may use. */
@@ -31,16 +32,16 @@ type MeteredHandler<Dependencies> = (
 ) => Promise<PlainResponse>;
 
 /**
- * A route for identified callers: the request is counted against the caller's rate limit before
- * the handler does any work. Every route uses it unless there is a reason against.
+ * A route for identified callers: the request takes its share of the caller's limits before the
+ * handler does any work. Every route uses it unless there is a reason against.
  */
 export function authenticatedHandler<Dependencies extends AdmissionDependencies>(
   getService: () => Promise<Dependencies>,
   handle: CallerHandler<Dependencies>,
 ): HttpHandler {
   return publicHandler(getService, async (context, dependencies) => {
-    const admission = admitRequest(context, { dependencies, countsAtOnce: true });
-    await admission.countIfVerified();
+    const admission = admitRequest(context, { dependencies, opensAtOnce: true });
+    await admission.openIfVerified();
     return handle(admission, dependencies);
   });
 }
@@ -54,7 +55,7 @@ export function meteredHandler<Dependencies extends AdmissionDependencies>(
   handle: MeteredHandler<Dependencies>,
 ): HttpHandler {
   return publicHandler(getService, async (context, dependencies) => {
-    const admission = admitRequest(context, { dependencies, countsAtOnce: false });
+    const admission = admitRequest(context, { dependencies, opensAtOnce: false });
     try {
       return await handle(admission, dependencies);
     } finally {
@@ -67,12 +68,14 @@ export function meteredHandler<Dependencies extends AdmissionDependencies>(
 interface AdmittedContext extends MeteredContext {
   /** Counts the request if its caller is verified and it is not counted yet. */
   readonly countIfVerified: () => Promise<void>;
+  /** Also opens the call: it holds a slot of the caller until the response has ended. */
+  readonly openIfVerified: () => Promise<void>;
 }
 
 interface AdmissionOptions {
   readonly dependencies: AdmissionDependencies;
-  /** Counts the request as soon as its caller is verified. */
-  readonly countsAtOnce: boolean;
+  /** Counts and opens the request as soon as its caller is verified. */
+  readonly opensAtOnce: boolean;
 }
 
 /**
@@ -83,21 +86,24 @@ interface AdmissionOptions {
  */
 function admitRequest(
   context: RequestContext,
-  { dependencies, countsAtOnce }: AdmissionOptions,
+  { dependencies, opensAtOnce }: AdmissionOptions,
 ): AdmittedContext {
-  const { request, header, addHeaders } = context;
+  const { request, header } = context;
   const forwardedFor = request.headers.get('x-forwarded-for') ?? undefined;
   const caller = dependencies.identify({ header, forwardedFor });
   const callerId = hashIdentifier(caller.id);
-  const reservations = createRequestReservations(dependencies.limits, { callerId, addHeaders });
+  const reservations = createRequestReservations(dependencies.limits, { callerId, context });
   let isCallerVerified = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
 
   async function countIfVerified(): Promise<void> {
+    if (isCallerVerified && !reservations.isCounted()) await reservations.count();
+  }
+  async function openIfVerified(): Promise<void> {
     if (isCallerVerified && !reservations.isCounted()) await reservations.reserve(0);
   }
   async function verifyCaller(): Promise<void> {
     isCallerVerified = true;
-    if (countsAtOnce) await countIfVerified();
+    if (opensAtOnce) await openIfVerified();
   }
   return {
     ...context,
@@ -106,7 +112,9 @@ function admitRequest(
       return callerId;
     },
     reserve: (tokens) => reservations.reserve(tokens),
+    reserveMore: (tokens) => reservations.reserveMore(tokens),
     countIfVerified,
+    openIfVerified,
     markNonJsonBody: verifyCaller,
     async readJson() {
       const body = await context.readJson();
@@ -121,39 +129,61 @@ function unverifiedCaller(): ServiceError {
   return new ServiceError('invalid_request', 'Cannot accept a body here: it must be left out');
 }
 
-/** The rate limiter that all routes share. */
+/** The limits that all routes share. */
 export interface CallerLimits {
   readonly limiter: RateLimiter;
+  readonly openCalls: OpenCalls;
   readonly mode: LimitMode;
   readonly clock: Clock;
 }
 
-/** What one request takes of its caller's limits. */
+/** The share of the caller's limits that one request takes. */
 interface RequestReservations {
   /**
-   * Counts the request, reserves the tokens, and adds the remaining limits to the response headers.
-   * @throws ServiceError rate_limited, budget_exhausted or context_too_long
+   * Counts the request, and adds the remaining limits to the response headers.
+   * @throws ServiceError rate_limited
+   */
+  count(): Promise<void>;
+  /**
+   * Counts the request, reserves the tokens, and waits for a slot among the open calls.
+   * @throws ServiceError rate_limited, budget_exhausted, context_too_long or overloaded
    */
   reserve(tokens: number): Promise<Reservation>;
+  /** @throws ServiceError rate_limited, budget_exhausted or context_too_long */
+  reserveMore(tokens: number): Promise<Reservation>;
   isCounted(): boolean;
 }
 
 function createRequestReservations(
-  { limiter, mode, clock }: CallerLimits,
-  {
-    callerId,
-    addHeaders,
-  }: { callerId: string; addHeaders: (headers: Readonly<Record<string, string>>) => void },
+  { limiter, openCalls, mode, clock }: CallerLimits,
+  { callerId, context }: { readonly callerId: string; readonly context: RequestContext },
 ): RequestReservations {
   let counted = false;
+
+  async function take(tokens: number): Promise<Reservation> {
+    const isCounted = !counted;
+    counted = true;
+    const result = await limiter.reserve({ callerId, tokens, isCounted });
+    context.addHeaders(rateLimitHeaders(result, { mode, now: clock.now() }));
+    if (!result.allowed) throw result.error;
+    return result.reservation;
+  }
   return {
-    async reserve(tokens) {
-      counted = true;
-      const result = await limiter.reserve({ callerId, tokens });
-      addHeaders(rateLimitHeaders(result, { mode, now: clock.now() }));
-      if (!result.allowed) throw result.error;
-      return result.reservation;
+    async count() {
+      await take(0);
     },
+    async reserve(tokens) {
+      const reservation = await take(tokens);
+      if (mode === 'observe') return reservation;
+      try {
+        context.onEnd(await openCalls.acquire(callerId, context.clientDisconnected));
+      } catch (error) {
+        await reservation.refund();
+        throw error;
+      }
+      return reservation;
+    },
+    reserveMore: take,
     isCounted: () => counted,
   };
 }

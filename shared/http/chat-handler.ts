@@ -21,6 +21,8 @@ export interface ChatDependencies extends AdmissionDependencies {
     readonly streamDeadlineMs: number;
     readonly heartbeatMs: number;
   };
+  /** A client that takes no data for so long is disconnected. */
+  readonly slowReaderTimeoutMs: number;
 }
 
 /** The handler of every route that runs the agent: the protocol is the only difference. */
@@ -101,8 +103,10 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
   const startedAt = performance.now();
   const end = context.startStream();
   let code: string | undefined;
+  const { chatLimits, slowReaderTimeoutMs } = chat.dependencies;
   return sseResponse(encodeEvents(stream), {
-    heartbeatMs: chat.dependencies.chatLimits.heartbeatMs,
+    heartbeatMs: chatLimits.heartbeatMs,
+    slowReaderTimeoutMs,
     connection,
     signal: run.context.signal,
     toLastEvent(thrown) {
@@ -113,8 +117,8 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
       return chat.protocol.encodeError(error, chat.frame);
     },
     onEnd(how) {
-      if (how === 'cancelled') {
-        code = 'client_disconnected';
+      if (how !== 'complete') {
+        code = how === 'cancelled' ? 'client_disconnected' : how;
         run.abort();
       }
       run.close();
@@ -136,7 +140,6 @@ async function* encodeEvents({
   yield* protocol.encodeStart(frame);
   for (let next = await first; next.done !== true; next = await run.raceAbort(events.next())) {
     const event = next.value;
-    if (event.type === 'text-delta') run.recordOutput(event.text);
     if (event.type === 'done') run.finish(event.result);
     yield* protocol.encodeEvent(event, frame);
     if (event.type === 'done') return;

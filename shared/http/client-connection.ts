@@ -11,10 +11,18 @@ export interface ClientConnection {
   readonly headers: IncomingMessage['headers'];
   /** Aborts when the client disconnects before its response is complete. */
   readonly clientDisconnected: AbortSignal;
-  /** Resolves when the socket can take more, the client disconnects, or the signal aborts. */
-  drained(signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when the socket can take more, the client disconnects, or the signal aborts; with
+   * `timeout` if the client takes no data for so long.
+   */
+  drained(options: DrainOptions): Promise<'ready' | 'timeout'>;
   /** Closes the connection, so that the client cannot take a partial body for a complete one. */
   cut(): void;
+}
+
+export interface DrainOptions {
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
 }
 
 /** The abort reason of a disconnected client: no error can be sent to it. */
@@ -58,7 +66,8 @@ function track(request: IncomingMessage, response: ServerResponse): void {
   const connection: ClientConnection = {
     headers: request.headers,
     clientDisconnected: disconnected.signal,
-    drained: (signal) => waitForDrain(response, [disconnected.signal, signal]),
+    drained: ({ signal, timeoutMs }) =>
+      waitForDrain(response, { signals: [disconnected.signal, signal], timeoutMs }),
     cut: () => void response.destroy(),
   };
   unclaimed.set(id, connection);
@@ -96,17 +105,28 @@ function forgetLater(id: string, connection: ClientConnection): void {
   }, UNCLAIMED_MS).unref();
 }
 
-function waitForDrain(response: ServerResponse, signals: readonly AbortSignal[]): Promise<void> {
+interface DrainWait {
+  readonly signals: readonly AbortSignal[];
+  readonly timeoutMs: number;
+}
+
+function waitForDrain(
+  response: ServerResponse,
+  { signals, timeoutMs }: DrainWait,
+): Promise<'ready' | 'timeout'> {
   if (!response.writableNeedDrain || signals.some(({ aborted }) => aborted)) {
-    return Promise.resolve();
+    return Promise.resolve('ready');
   }
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const settle = (): void => {
-    response.off('drain', settle);
-    for (const signal of signals) signal.removeEventListener('abort', settle);
-    resolve();
-  };
-  response.on('drain', settle);
-  for (const signal of signals) signal.addEventListener('abort', settle);
+  const { promise, resolve } = Promise.withResolvers<'ready' | 'timeout'>();
+  const timer = setTimeout(() => settle('timeout'), timeoutMs);
+  const ready = (): void => settle('ready');
+  function settle(outcome: 'ready' | 'timeout'): void {
+    clearTimeout(timer);
+    response.off('drain', ready);
+    for (const signal of signals) signal.removeEventListener('abort', ready);
+    resolve(outcome);
+  }
+  response.on('drain', ready);
+  for (const signal of signals) signal.addEventListener('abort', ready);
   return promise;
 }

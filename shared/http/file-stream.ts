@@ -1,11 +1,15 @@
-import { describeError } from '../telemetry/describe-error.ts';
+import { ServiceError, toServiceError } from '../errors.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PlainResponse } from './responses.ts';
+import { discard } from './sse.ts';
+import { describeError } from '../telemetry/describe-error.ts';
 
 interface StreamedFile {
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Undefined while the file still grows. */
   readonly bytes: number | undefined;
+  /** A client that takes no data for so long is disconnected. */
+  readonly slowReaderTimeoutMs: number;
 }
 
 /**
@@ -16,30 +20,41 @@ interface StreamedFile {
  */
 export async function streamFile(
   context: RequestContext,
-  { chunks, bytes }: StreamedFile,
+  { chunks, bytes, slowReaderTimeoutMs: timeoutMs }: StreamedFile,
 ): Promise<PlainResponse> {
-  const { connection, clientDisconnected, telemetry } = context;
+  const { connection, clientDisconnected: signal, telemetry } = context;
   const iterator = chunks[Symbol.asyncIterator]();
   let first: IteratorResult<Uint8Array> | undefined = await iterator.next();
+  const end = context.startStream();
+
+  async function next(): Promise<IteratorResult<Uint8Array>> {
+    if ((await connection?.drained({ signal, timeoutMs })) === 'timeout') throw slowReader();
+    const result = first ?? (await iterator.next());
+    first = undefined;
+    return result;
+  }
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
-          await connection?.drained(clientDisconnected);
-          const { done, value } = first ?? (await iterator.next());
-          first = undefined;
-          if (done !== true) controller.enqueue(value);
-          else controller.close();
-        } catch (error) {
-          telemetry.error('file stream aborted', { cause: describeError(error) });
+          const { done, value } = await next();
+          if (done !== true) return controller.enqueue(value);
+          controller.close();
+          end();
+        } catch (thrown) {
+          const { code, cause } = toServiceError(thrown);
+          telemetry.error('file stream aborted', { code, cause: describeError(cause) });
+          end(code);
           // Without a connection to close, a failed body at least does not look complete.
-          if (connection === undefined) return controller.error(error);
+          if (connection === undefined) return controller.error(thrown);
           connection.cut();
           controller.close();
+          discard(iterator);
         }
       },
-      async cancel() {
-        await iterator.return?.();
+      cancel() {
+        end('client_disconnected');
+        discard(iterator);
       },
     },
     { highWaterMark: 0 },
@@ -53,4 +68,8 @@ export async function streamFile(
     },
     body,
   };
+}
+
+function slowReader(): ServiceError {
+  return new ServiceError('request_timeout', 'Cannot send the file: the client must read it');
 }

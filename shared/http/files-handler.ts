@@ -9,6 +9,8 @@ import { streamFile } from './file-stream.ts';
 export interface FilesDependencies extends HandlerDependencies, BatchDependencies {
   /** Limits of an upload. */
   readonly uploadBody: BodyLimits;
+  /** A client that takes no data for so long is disconnected. */
+  readonly slowReaderTimeoutMs: number;
 }
 
 /** POST /v1/files: the input of a batch, stored while it arrives. */
@@ -56,7 +58,9 @@ export async function handleGetFileContent(
 ): Promise<PlainResponse> {
   const id = await routeId(context);
   const { files } = await dependencies.batch();
-  return streamFile(context, await files.content(id, context.callerId));
+  const content = await files.content(id, context.callerId);
+  const { slowReaderTimeoutMs } = dependencies;
+  return streamFile(context, { ...content, slowReaderTimeoutMs });
 }
 
 /** DELETE /v1/files/{id} */

@@ -25,6 +25,7 @@ import { statusOf } from '../protocols/problem-details.ts';
 import { describeError, stackFrames } from '../telemetry/describe-error.ts';
 import type { LogFields, Telemetry } from '../telemetry/telemetry.ts';
 import { chooseTraceparent, traceFields } from '../telemetry/trace-context.ts';
+import { markStarted } from './unstarted-invocations.ts';
 
 /** nginx's status for a client that closed the request; it is only logged. */
 const CLIENT_CLOSED_REQUEST = 499;
@@ -40,6 +41,7 @@ export function publicHandler<Dependencies extends HandlerDependencies>(
 ): HttpHandler {
   trackConnections();
   return async (request, invocation) => {
+    markStarted(invocation.invocationId);
     const start = startRequest(request, invocation);
     let telemetry: Telemetry | undefined;
     let record: RequestRecord | undefined;
@@ -59,8 +61,7 @@ export function publicHandler<Dependencies extends HandlerDependencies>(
         ...traceFields(start.traceparent),
         route: invocation.functionName,
       });
-      const { startStream } = record;
-      const context = createRequestContext(start, { request, service, telemetry, startStream });
+      const context = createRequestContext(start, { request, service, telemetry, record });
       const handled = withHeaders(await handle(context, service), start.extraHeaders);
       const response = assertValidResponse(withCorrelationHeaders(handled, start));
       const { status = 200 } = response;
@@ -114,17 +115,18 @@ interface RequestContextOptions {
   readonly request: HttpRequest;
   readonly service: HandlerDependencies;
   readonly telemetry: Telemetry;
-  readonly startStream: RequestContext['startStream'];
+  readonly record: RequestRecord;
 }
 
 function createRequestContext(start: RequestStart, parts: RequestContextOptions): RequestContext {
-  const { request, service, telemetry, startStream } = parts;
+  const { request, service, telemetry, record } = parts;
   const { extraHeaders, ...known } = start;
   return {
     ...known,
     request,
     telemetry,
-    startStream,
+    startStream: record.startStream,
+    onEnd: record.onEnd,
     addHeaders: (headers) => void Object.assign(extraHeaders, headers),
     readJson: () => readJson({ request, header: start.header }, service.requestBody),
   };
@@ -143,11 +145,11 @@ function toFailureResponse(thrown: unknown, failed: FailedRequest): HttpResponse
   const error = toServiceError(thrown);
   const isDisconnected = start.clientDisconnected.aborted;
   try {
-    logFailure(error, failed);
     if (isDisconnected) record?.respond(CLIENT_CLOSED_REQUEST, 'client_disconnected');
     else record?.respond(statusOf(error.code), error.code);
+    logFailure(error, failed);
   } catch {
-    // A failing log must not prevent the response.
+    // Failing telemetry must not prevent the response.
   }
   if (isDisconnected) return withCorrelationHeaders({ status: CLIENT_CLOSED_REQUEST }, start);
   return withHeaders(problemResponse(error, start), start.extraHeaders);

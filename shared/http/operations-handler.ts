@@ -1,3 +1,4 @@
+import type { Caller, CallerEvidence } from '../callers/caller.ts';
 import { ServiceError } from '../errors.ts';
 import type { Readiness } from '../health/readiness.ts';
 import type { RequestContext, HandlerDependencies } from './request-context.ts';
@@ -21,6 +22,16 @@ export async function handleHealth(): Promise<PlainResponse> {
   return jsonResponse({ status: 'healthy' });
 }
 
+/**
+ * The service with requests that write no log line, span or metric. Anonymous probes would
+ * otherwise let anyone fill the log; readiness itself logs its failures at most every 5 s.
+ */
+export function withoutTelemetry<Dependencies extends HandlerDependencies>(
+  getService: () => Promise<Dependencies>,
+): () => Promise<Dependencies> {
+  return async () => ({ ...(await getService()), telemetry: noopTelemetry });
+}
+
 export interface ReadyDependencies extends HandlerDependencies {
   readonly readiness: Readiness;
 }
@@ -39,13 +50,19 @@ export async function handleReady(
 
 export interface MetricsDependencies extends HandlerDependencies {
   readonly metrics: MetricsRegistry;
+  /** @throws ServiceError unauthorized, or config_unavailable while the keys cannot be read */
+  readonly identify: (evidence: CallerEvidence) => Caller;
 }
 
-/** GET /metrics: the measurements of this process. Each instance has its own. */
+/**
+ * GET /metrics: the measurements of this process. Each instance has its own. Needs the credentials
+ * of a caller and takes nothing of its limits, so that a scraper works while a limit is reached.
+ */
 export async function handleMetrics(
-  _context: RequestContext,
-  { metrics }: MetricsDependencies,
+  { request, header }: RequestContext,
+  { metrics, identify }: MetricsDependencies,
 ): Promise<PlainResponse> {
+  identify({ header, forwardedFor: request.headers.get('x-forwarded-for') ?? undefined });
   return {
     status: 200,
     headers: { 'content-type': PROMETHEUS_TYPE, 'cache-control': 'no-store' },

@@ -22,6 +22,8 @@ export interface RequestContext {
    * the stream, with an error code if the stream failed.
    */
   readonly startStream: () => (code?: string) => void;
+  /** Calls the function at the end of the response, or at once if it has ended. */
+  readonly onEnd: (callback: () => void) => void;
   /** Adds headers to the response, whether it is a result, an error or a stream. */
   readonly addHeaders: (headers: Readonly<Record<string, string>>) => void;
   /**
@@ -53,6 +55,11 @@ export interface MeteredContext extends CallerContext {
    * @throws ServiceError rate_limited, budget_exhausted or context_too_long
    */
   reserve(tokens: number): Promise<Reservation>;
+  /**
+   * Reserves more tokens for a request that is counted already.
+   * @throws ServiceError rate_limited, budget_exhausted or context_too_long
+   */
+  reserveMore(tokens: number): Promise<Reservation>;
 }
 
 /** Handles one route with the parts of the service that it depends on. */

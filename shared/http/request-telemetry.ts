@@ -9,6 +9,8 @@ interface RecordedRequest {
   readonly traceparent: string;
   /** A value of `performance.now()`. */
   readonly startedAt: number;
+  /** Aborts when the client disconnects before the response is complete. */
+  readonly clientDisconnected: AbortSignal;
 }
 
 /** Records a request as one span and one measurement. */
@@ -17,12 +19,14 @@ export interface RequestRecord {
   readonly traceparent: string;
   /** The response continues after its status: the request ends with the returned function. */
   readonly startStream: () => (code?: string) => void;
+  /** Calls the function at the end of the request, or at once if it has ended. */
+  readonly onEnd: (callback: () => void) => void;
   /** Records the status, and the code of a failed request. */
   respond(status: number, code?: string): void;
 }
 
 export function startRequestRecord(telemetry: Telemetry, request: RecordedRequest): RequestRecord {
-  const { method, route, startedAt } = request;
+  const { method, route, startedAt, clientDisconnected: disconnected } = request;
   const span = telemetry.startSpan(SPANS.request(method, route), {
     kind: 'server',
     parent: request.traceparent,
@@ -36,10 +40,12 @@ export function startRequestRecord(telemetry: Telemetry, request: RecordedReques
   let isStream = false;
   let status: number | undefined;
   let isEnded = false;
+  const callbacks: (() => void)[] = [];
 
   function end(code?: string): void {
     if (isEnded) return;
     isEnded = true;
+    for (const callback of callbacks) callback();
     const statusCode = status ?? 200;
     const known = { 'http.route': route, 'http.response.status_code': statusCode };
     const seconds = (performance.now() - startedAt) / 1_000;
@@ -55,7 +61,13 @@ export function startRequestRecord(telemetry: Telemetry, request: RecordedReques
     traceparent: span.traceparent ?? request.traceparent,
     startStream() {
       isStream = true;
+      // The body of a disconnected client may never be read to its end.
+      disconnected.addEventListener('abort', () => end('client_disconnected'), { once: true });
       return end;
+    },
+    onEnd(callback) {
+      if (isEnded) callback();
+      else callbacks.push(callback);
     },
     respond(known, code) {
       status = known;

@@ -9,11 +9,16 @@ export interface SseOptions {
   readonly connection: ClientConnection | undefined;
   /** Ends the wait for a reader that stopped reading. */
   readonly signal: AbortSignal;
+  /** A client that takes no data for so long is disconnected. */
+  readonly slowReaderTimeoutMs: number;
   /** The last event after the source failed; undefined if the client has disconnected. */
   readonly toLastEvent: (thrown: unknown) => SseEvent | undefined;
-  /** Called once at the end of the stream; cancelled means that the client does not want the rest. */
-  readonly onEnd: (how: 'complete' | 'cancelled') => void;
+  /** Called once at the end of the stream. */
+  readonly onEnd: (how: StreamEnd) => void;
 }
+
+/** cancelled: the client does not want the rest; slow_reader: the client was disconnected. */
+export type StreamEnd = 'complete' | 'cancelled' | 'slow_reader';
 
 const HEARTBEAT = ': keep-alive\n\n';
 /** They end no line of the format, but the line readers of some languages split at them. */
@@ -38,13 +43,18 @@ export function sseResponse(source: AsyncIterable<SseEvent>, options: SseOptions
 
 function toStream(
   texts: AsyncGenerator<string, void, void>,
-  { connection, signal, onEnd }: SseOptions,
+  { connection, signal, slowReaderTimeoutMs: timeoutMs, onEnd }: SseOptions,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        await connection?.drained(signal);
+        if ((await connection?.drained({ signal, timeoutMs })) === 'timeout') {
+          connection?.cut();
+          controller.close();
+          onEnd('slow_reader');
+          return discard(texts);
+        }
         const { done, value } = await texts.next().catch(() => ({ done: true, value: '' }));
         if (done !== true) return controller.enqueue(encoder.encode(value ?? ''));
         controller.close();

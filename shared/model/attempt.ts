@@ -1,10 +1,9 @@
 import type { PooledEndpoint } from './endpoint-pool.ts';
 import { timedOutResponse, toUpstreamFailure, type UpstreamFailure } from './upstream-error.ts';
 import { abortReason, createIdleTimer, type IdleTimer } from '../resilience/abort.ts';
-import type { ReleaseSlot } from '../resilience/bulkhead.ts';
-import type { CircuitPermit } from '../resilience/circuit-breaker.ts';
+import type { CallOutcome, CallSlot } from '../resilience/policies.ts';
 
-/** One call to one endpoint. It holds a bulkhead slot and a circuit permit until it is closed. */
+/** One call to one endpoint. It keeps its slot in the policies until it is closed. */
 export interface Attempt {
   readonly endpoint: PooledEndpoint;
   /** Aborts when the client disconnects or the attempt times out. */
@@ -20,39 +19,14 @@ export interface Attempt {
   close(): void;
 }
 
-/**
- * Acquires a bulkhead slot, then a circuit permit. The time limit starts afterwards, so that
- * queueing costs no attempt time and a circuit that opened meanwhile is seen.
- *
- * @returns undefined where the queue is full or the circuit is open
- * @throws the reason of `callerSignal`
- */
-export async function startAttempt(
-  endpoint: PooledEndpoint,
-  callerSignal: AbortSignal,
-): Promise<Attempt | undefined> {
-  const releaseSlot = await endpoint.bulkhead.acquire(callerSignal);
-  if (releaseSlot === undefined) return undefined;
-  if (callerSignal.aborted) {
-    releaseSlot();
-    throw abortReason(callerSignal);
-  }
-  const permit = endpoint.breaker.tryAcquire();
-  if (permit === undefined) {
-    releaseSlot();
-    return undefined;
-  }
-  return createAttempt({ endpoint, callerSignal, releaseSlot, permit });
-}
-
-interface AttemptParts {
+export interface AttemptOptions {
   readonly endpoint: PooledEndpoint;
+  readonly slot: CallSlot;
+  /** Aborts when the client disconnects. */
   readonly callerSignal: AbortSignal;
-  readonly releaseSlot: ReleaseSlot;
-  readonly permit: CircuitPermit;
 }
 
-function createAttempt({ endpoint, callerSignal, releaseSlot, permit }: AttemptParts): Attempt {
+export function startAttempt({ endpoint, slot, callerSignal }: AttemptOptions): Attempt {
   const startedAt = performance.now();
   const controller = new AbortController();
   const idleTimer = createIdleTimer(() =>
@@ -61,19 +35,18 @@ function createAttempt({ endpoint, callerSignal, releaseSlot, permit }: AttemptP
   let isOpen = true;
   let hasAnswered = false;
 
-  function release(): void {
+  function finish(outcome: CallOutcome, { isAborted }: { readonly isAborted: boolean }): void {
+    if (!isOpen) return;
     isOpen = false;
     callerSignal.removeEventListener('abort', abort);
     idleTimer.dispose();
-    permit.release();
-    releaseSlot();
+    slot.end(outcome);
+    if (isAborted) controller.abort(new Error('The call has ended'));
   }
   function close(): void {
-    if (!isOpen) return;
-    release();
-    controller.abort(new Error('The call has ended'));
+    finish('unknown', { isAborted: true });
   }
-  // The caller may never read its stream again, so the abort itself must release the attempt.
+  // The caller may never read its stream again, so the abort itself must free the slot.
   function abort(): void {
     controller.abort(abortReason(callerSignal));
     close();
@@ -87,22 +60,21 @@ function createAttempt({ endpoint, callerSignal, releaseSlot, permit }: AttemptP
     durationMs: () => performance.now() - startedAt,
     progress() {
       hasAnswered = true;
-      permit.progress();
+      slot.progress();
     },
     succeed() {
-      permit.succeed();
       endpoint.recordSuccess();
-      release();
+      finish('healthy', { isAborted: false });
     },
     fail(thrown) {
       const failure = idleTimer.timedOut()
         ? timedOutResponse('The time limit of the attempt has passed')
         : toUpstreamFailure(thrown);
-      if (isEndpointFailure(failure, hasAnswered)) permit.fail();
       if (failure.retryMode !== 'none' && failure.retryMode !== 'immediate') {
         endpoint.recordFailure(failure);
       }
-      close();
+      const outcome = isEndpointFailure(failure, hasAnswered) ? 'failing' : 'unknown';
+      finish(outcome, { isAborted: true });
       return failure;
     },
     close,

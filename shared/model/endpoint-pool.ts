@@ -4,12 +4,11 @@ import type { ModelEndpoint } from './endpoint.ts';
 import type { ModelCall } from './model.ts';
 import type { EndpointClient } from './openai/chat-completions-client.ts';
 import type { UpstreamFailure } from './upstream-error.ts';
-import { type Bulkhead, createBulkhead } from '../resilience/bulkhead.ts';
 import {
-  type CircuitBreaker,
   type CircuitState,
-  createCircuitBreaker,
-} from '../resilience/circuit-breaker.ts';
+  createEndpointPolicies,
+  type EndpointPolicies,
+} from '../resilience/policies.ts';
 import type { ResilienceSettings } from '../resilience/retry-policy.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
@@ -28,9 +27,8 @@ export type CallPriority = Pick<ModelCall, 'isBackground'>;
 /** One endpoint with the state that all calls of the process share. */
 export interface PooledEndpoint {
   readonly config: ModelEndpoint;
-  readonly client: EndpointClient;
-  readonly bulkhead: Bulkhead;
-  readonly breaker: CircuitBreaker;
+  readonly loadClient: () => Promise<EndpointClient>;
+  readonly policies: EndpointPolicies;
   isReady(call: CallPriority): boolean;
   /** The cooldown that applies to a call of this priority. */
   cooldown(call: CallPriority): Cooldown | undefined;
@@ -46,7 +44,7 @@ export interface PooledEndpoint {
 
 export interface PooledEndpointOptions {
   readonly config: ModelEndpoint;
-  readonly client: EndpointClient;
+  readonly loadClient: () => Promise<EndpointClient>;
   readonly settings: ResilienceSettings;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
@@ -54,16 +52,14 @@ export interface PooledEndpointOptions {
 
 export function createPooledEndpoint(options: PooledEndpointOptions): PooledEndpoint {
   const { config, settings, clock } = options;
-  const bulkhead = createBulkhead({
-    maxConcurrent: settings.maxConcurrentPerEndpoint,
-    maxQueued: settings.maxQueuedPerEndpoint,
-  });
-  const breaker = createCircuitBreaker({
-    failures: settings.breakerFailures,
+  const policies = createEndpointPolicies({
+    minCalls: settings.breakerFailures,
     windowSize: settings.breakerWindowSize,
     halfOpenAfterMs: settings.halfOpenAfterMs,
+    maxConcurrent: settings.maxConcurrentPerEndpoint,
+    maxQueued: settings.maxQueuedPerEndpoint,
     clock,
-    onChange: (state) => logCircuitChange(options, state),
+    onCircuitChange: (state) => logCircuitChange(options, state),
   });
   const general = createCooldownTimer(clock);
   const background = createCooldownTimer(clock);
@@ -77,11 +73,10 @@ export function createPooledEndpoint(options: PooledEndpointOptions): PooledEndp
 
   return {
     config,
-    client: options.client,
-    bulkhead,
-    breaker,
+    loadClient: options.loadClient,
+    policies,
     isReady: (call) =>
-      cooldown(call) === undefined && breaker.isCallPermitted() && bulkhead.hasRoom(),
+      cooldown(call) === undefined && policies.isCallPermitted() && policies.hasCapacity(),
     cooldown,
     setCooldown(next, { isBackground = false }) {
       const isBackgroundOnly = isBackground && next.code === 'upstream_rate_limited';
@@ -97,7 +92,7 @@ export function createPooledEndpoint(options: PooledEndpointOptions): PooledEndp
       const until = general.current()?.until;
       return {
         name: config.name,
-        circuit: breaker.state(),
+        circuit: policies.state(),
         ...(until === undefined ? {} : { coolingDownUntil: until }),
         ...last,
       };

@@ -14,8 +14,3 @@ export interface ModelEndpoint {
   /** Model name in responses, instead of the name that the endpoint reports. */
   readonly publicModelName?: string | undefined;
 }
-
-/** URL of the chat completions of an endpoint. */
-export function completionsAddress({ baseUrl }: Pick<ModelEndpoint, 'baseUrl'>): string {
-  return `${baseUrl.replace(/\/+$/, '')}/chat/completions`;
-}

@@ -5,6 +5,49 @@ import { urlToHttpOptions } from 'node:url';
 import { abortReason } from '../resilience/abort.ts';
 import type { HeaderSource } from '../resilience/retry-after.ts';
 
+/** Sends requests over connections that all calls share. */
+export interface HttpClient {
+  /**
+   * One request and its response, without redirects, retries and time limits.
+   *
+   * @throws TypeError where the address or a header is invalid; the reason of the signal after an
+   *   abort; otherwise the error of the system where no response arrived
+   */
+  post(request: HttpPostRequest): Promise<HttpPostResponse>;
+}
+
+/** A POST of JSON text. */
+export interface HttpPostRequest {
+  readonly address: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  /** Aborts the request or its response, and closes the socket. */
+  readonly signal: AbortSignal;
+  /** Called when the whole request was handed to the network. */
+  readonly onSent?: (() => void) | undefined;
+}
+
+/** The head of a response, and its body as a stream with back-pressure. */
+export interface HttpPostResponse {
+  readonly status: number;
+  readonly headers: HeaderSource;
+  /** Read it to its end or destroy it, otherwise its connection is never reused. */
+  readonly body: Readable;
+}
+
+/**
+ * The server closed a reused connection while the request was sent. No response arrived, and it
+ * shows nothing about the health of the server.
+ */
+export class StaleConnectionError extends Error {
+  readonly code = 'ECONNRESET';
+
+  constructor(cause: Error) {
+    super('The server closed a reused connection', { cause });
+    this.name = 'StaleConnectionError';
+  }
+}
+
 /**
  * How long an unused connection stays open, in milliseconds. Servers and load balancers close theirs
  * after five seconds or more; where it is less they send a `Keep-Alive` header, which the agent
@@ -13,43 +56,37 @@ import type { HeaderSource } from '../resilience/retry-after.ts';
 const IDLE_MS = 4_000;
 const AGENT = { keepAlive: true, timeout: IDLE_MS } as const;
 
-/**
- * A client over `node:http` that reuses connections. `node dev/bench/measure-clients.ts` compares
- * its cost with `fetch` and with the official client.
- */
+/** A client over `node:http` that reuses connections. */
 export function createHttpClient(): HttpClient {
   const protocols = {
     'http:': { request: http.request, agent: new http.Agent(AGENT) },
     'https:': { request: https.request, agent: new https.Agent(AGENT) },
   } as const;
   return {
-    postTo(address) {
+    async post({ address, headers, body, signal, onSent }) {
       const url = URL.parse(address);
-      if (url?.protocol !== 'http:' && url?.protocol !== 'https:') return rejectAddress;
+      if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+        throw new TypeError('Cannot send as the address must begin with http: or https:');
+      }
+      if (signal.aborted) throw abortReason(signal);
       const { request, agent } = protocols[url.protocol];
-      // A proxy may add a second Retry-After: both values are read.
-      const fixed = {
+      const options = {
         ...urlToHttpOptions(url),
         auth: undefined,
         method: 'POST',
         agent,
+        // A proxy may add a second Retry-After: both values are read.
         joinDuplicateHeaders: true,
+        headers,
       };
-      return async (upstream) => {
-        if (upstream.signal.aborted) throw abortReason(upstream.signal);
-        return sendRequest(request({ ...fixed, headers: upstream.headers }), upstream);
-      };
+      return send(request(options), { body, signal, onSent });
     },
   };
 }
 
-async function rejectAddress(): Promise<never> {
-  throw new TypeError('Cannot send as the address must begin with http: or https:');
-}
-
-function sendRequest(
+function send(
   request: http.ClientRequest,
-  { body, signal }: HttpPostRequest,
+  { body, signal, onSent }: Pick<HttpPostRequest, 'body' | 'signal' | 'onSent'>,
 ): Promise<HttpPostResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpPostResponse>();
   function abort(): void {
@@ -57,6 +94,7 @@ function sendRequest(
     request.destroy();
   }
   signal.addEventListener('abort', abort, { once: true });
+  if (onSent !== undefined) request.once('finish', onSent);
   let hasResponse = false;
   request.on('error', (error) => {
     if (signal.aborted) reject(abortReason(signal));
@@ -92,47 +130,4 @@ function isStale({ reusedSocket }: http.ClientRequest, error: NodeJS.ErrnoExcept
 function headerOf({ headers }: http.IncomingMessage, name: string): string | null {
   const value = headers[name];
   return (Array.isArray(value) ? value.join(', ') : value) ?? null;
-}
-
-/** Sends requests over connections that all calls share. */
-export interface HttpClient {
-  /** A function that sends to one address. An invalid address fails when a request is sent. */
-  postTo(address: string): HttpPost;
-}
-
-/**
- * One request and its response, without redirects, retries and time limits.
- *
- * @throws TypeError where the address or a header is invalid; the reason of the signal after an
- *   abort; otherwise the error of the system where no response arrived
- */
-export type HttpPost = (request: HttpPostRequest) => Promise<HttpPostResponse>;
-
-/** A POST of JSON text. */
-export interface HttpPostRequest {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-  /** Aborts the request or its response, and closes the socket. */
-  readonly signal: AbortSignal;
-}
-
-/** The head of a response, and its body as a stream with back-pressure. */
-export interface HttpPostResponse {
-  readonly status: number;
-  readonly headers: HeaderSource;
-  /** Read it to its end or destroy it, otherwise its connection is never reused. */
-  readonly body: Readable;
-}
-
-/**
- * The server closed a reused connection while the request was sent. No response arrived, and it
- * shows nothing about the health of the server.
- */
-export class StaleConnectionError extends Error {
-  readonly code = 'ECONNRESET';
-
-  constructor(cause: Error) {
-    super('The server closed a reused connection', { cause });
-    this.name = 'StaleConnectionError';
-  }
 }

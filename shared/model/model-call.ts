@@ -78,7 +78,7 @@ export interface CoolingEndpoint {
  */
 export function findSoonestAvailable(state: ModelCallState): CoolingEndpoint | undefined {
   return usableEndpoints(state)
-    .filter((endpoint) => endpoint.breaker.isCallPermitted())
+    .filter((endpoint) => endpoint.policies.isCallPermitted())
     .map((endpoint) => ({ endpoint, cooldown: endpoint.cooldown(state.call) }))
     .filter((one): one is CoolingEndpoint => one.cooldown !== undefined)
     .sort((left, right) => left.cooldown.until - right.cooldown.until)[0];
@@ -195,7 +195,7 @@ export function noEndpointAvailable(state: ModelCallState): ServiceError {
     const message = 'The model is at its rate limit';
     return new ServiceError('upstream_rate_limited', message, { retryAfterSeconds });
   }
-  if (cooldown === undefined && soonest.breaker.isCallPermitted()) {
+  if (cooldown === undefined && soonest.policies.isCallPermitted()) {
     const message = 'Too many model calls are under way';
     return new ServiceError('overloaded', message, { retryAfterSeconds });
   }
@@ -213,7 +213,7 @@ function bestWaitMs(state: ModelCallState, failure: UpstreamFailure): number {
 
 function blockedMs({ context, call }: ModelCallState, endpoint: PooledEndpoint): number {
   const coolingMs = (endpoint.cooldown(call)?.until ?? 0) - context.clock.now();
-  return Math.max(0, coolingMs, endpoint.breaker.retryInMs());
+  return Math.max(0, coolingMs, endpoint.policies.retryInMs());
 }
 
 function toRetryAfterSeconds(waitMs: number): number {

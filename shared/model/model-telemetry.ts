@@ -1,11 +1,12 @@
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from './endpoint.ts';
-import type { HttpPost, HttpPostRequest, HttpPostResponse } from './http-client.ts';
-import type { ModelResponse } from './model.ts';
+import type { HttpClient, HttpPostRequest, HttpPostResponse } from './http-client.ts';
+import type { ModelRequest, ModelResponse, TokenUsage } from './model.ts';
 import type { EndpointCall, EndpointClient } from './openai/chat-completions-client.ts';
 import { safeCode } from './openai/map-error.ts';
 import type { EndpointEvent } from './openai/read-stream.ts';
 import { UpstreamCause } from './upstream-error.ts';
+import { createPartialUsage } from './openai/usage.ts';
 import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
 import type { Span, Telemetry } from '../telemetry/telemetry.ts';
 
@@ -30,7 +31,7 @@ export function tracedEndpointClient(
 ): EndpointClient {
   return {
     async complete(request, call) {
-      const trace = startCallSpan(options, call);
+      const trace = startCallSpan(options, { request, call });
       try {
         const response = await client.complete(request, trace.call);
         trace.succeed(response);
@@ -41,7 +42,7 @@ export function tracedEndpointClient(
       }
     },
     async *stream(request, call) {
-      const trace = startCallSpan(options, call);
+      const trace = startCallSpan(options, { request, call });
       try {
         for await (const event of client.stream(request, trace.call)) {
           trace.observe(event);
@@ -67,7 +68,12 @@ interface CallSpan {
   abandon(): void;
 }
 
-function startCallSpan(options: TracingOptions, call: EndpointCall): CallSpan {
+interface TracedCall {
+  readonly request: ModelRequest;
+  readonly call: EndpointCall;
+}
+
+function startCallSpan(options: TracingOptions, { request, call }: TracedCall): CallSpan {
   const { endpoint, telemetry } = options;
   const startedAt = performance.now();
   const labels = labelsOf(endpoint);
@@ -76,6 +82,7 @@ function startCallSpan(options: TracingOptions, call: EndpointCall): CallSpan {
     parent: call.traceparent,
     attributes: { ...labels, [ATTRIBUTES.endpoint]: endpoint.name },
   });
+  const partial = createPartialUsage(request);
   let previousChunkAt: number | undefined;
   let isOpen = true;
 
@@ -88,19 +95,29 @@ function startCallSpan(options: TracingOptions, call: EndpointCall): CallSpan {
   }
   // A generator that is not resumed never reaches its end, but its signal aborts.
   function abandon(): void {
-    if (isOpen) end(errorTypeOf(call.signal.reason));
+    if (!isOpen) return;
+    reportPartialUsage();
+    end(errorTypeOf(call.signal.reason));
+  }
+  function reportPartialUsage(): void {
+    const usage = partial.read();
+    if (usage === undefined) return;
+    recordUsage(usage, { ...options, labels, span });
+    call.onPartialUsage?.(usage);
   }
   function succeed(response: ModelResponse): void {
     if (!isOpen) return;
-    recordUsage(response, { ...options, labels, span });
+    recordUsage(response.usage, { ...options, labels, span });
+    describeResponse(span, response);
     end();
   }
   call.signal.addEventListener('abort', abandon, { once: true });
 
   return {
-    call: { ...call, traceparent: span.traceparent },
+    call: { ...call, traceparent: span.traceparent, onSent: partial.markSent },
     observe(event) {
       if (event.type === 'done') succeed(event.response);
+      else partial.addOutput(event);
       if (event.type !== 'text-delta') return;
       if (previousChunkAt === undefined) {
         const waited = secondsSince(startedAt);
@@ -112,6 +129,8 @@ function startCallSpan(options: TracingOptions, call: EndpointCall): CallSpan {
     succeed,
     fail(thrown) {
       if (!isOpen) return;
+      // An endpoint charges nothing for an error that it answers with, but for what it began to send.
+      if (partial.hasOutput()) reportPartialUsage();
       span.set({ [ATTRIBUTES.statusCode]: statusOf(thrown) });
       end(errorTypeOf(thrown));
     },
@@ -127,16 +146,19 @@ function labelsOf({ kind, model }: ModelEndpoint) {
   } as const;
 }
 
+function describeResponse(span: Span, { model, finishReason }: ModelResponse): void {
+  span.set({ [ATTRIBUTES.responseModel]: model, [ATTRIBUTES.finishReasons]: [finishReason] });
+}
+
 interface UsageReport extends TracingOptions {
   readonly labels: ReturnType<typeof labelsOf>;
   readonly span: Span;
 }
 
 function recordUsage(
-  response: ModelResponse,
+  { inputTokens, outputTokens }: TokenUsage,
   { telemetry, prices, labels, span }: UsageReport,
 ): void {
-  const { inputTokens, outputTokens } = response.usage;
   telemetry.record('tokenUsage', inputTokens, { ...labels, 'gen_ai.token.type': 'input' });
   telemetry.record('tokenUsage', outputTokens, { ...labels, 'gen_ai.token.type': 'output' });
   const { inputPerMillion, outputPerMillion } = prices ?? {};
@@ -146,8 +168,6 @@ function recordUsage(
     telemetry.count('modelCost', cost, { 'gen_ai.request.model': labels['gen_ai.request.model'] });
   }
   span.set({
-    [ATTRIBUTES.responseModel]: response.model,
-    [ATTRIBUTES.finishReasons]: [response.finishReason],
     [ATTRIBUTES.inputTokens]: inputTokens,
     [ATTRIBUTES.outputTokens]: outputTokens,
   });
@@ -166,24 +186,36 @@ function secondsSince(startedAt: number): number {
   return (performance.now() - startedAt) / 1_000;
 }
 
-export interface TracedPostOptions {
-  readonly endpoint: ModelEndpoint;
-  readonly address: string;
-  readonly telemetry: Telemetry;
-}
-
 /**
  * Adds a span to each request, which ends with the body of the response. The span replaces the
  * trace context of the request, so that the endpoint sees it as its parent.
  */
-export function tracedPost(
-  send: HttpPost,
-  { endpoint, address, telemetry }: TracedPostOptions,
-): HttpPost {
-  const url = URL.parse(address);
-  if (url === null) return send;
-  const name = SPANS.http('POST', url.pathname);
-  const attributes = {
+export function tracedHttpClient(
+  client: HttpClient,
+  { endpoint, telemetry }: Pick<TracingOptions, 'endpoint' | 'telemetry'>,
+): HttpClient {
+  return {
+    async post(request) {
+      const url = URL.parse(request.address);
+      if (url === null) return client.post(request);
+      const parent = request.headers['traceparent'];
+      const attributes = requestAttributes(url, endpoint);
+      const name = SPANS.http('POST', url.pathname);
+      const span = telemetry.startSpan(name, { kind: 'client', parent, attributes });
+      try {
+        const response = await client.post(withTraceparent(request, span.traceparent));
+        endSpanWithBody(span, response);
+        return response;
+      } catch (thrown) {
+        span.end(request.signal.aborted ? 'aborted' : (transportErrorType(thrown) ?? '_OTHER'));
+        throw thrown;
+      }
+    },
+  };
+}
+
+function requestAttributes(url: URL, endpoint: ModelEndpoint) {
+  return {
     [ATTRIBUTES.serverAddress]: url.hostname,
     [ATTRIBUTES.urlFull]: url.origin + url.pathname,
     [ATTRIBUTES.urlPath]: url.pathname,
@@ -191,18 +223,6 @@ export function tracedPost(
     [ATTRIBUTES.httpMethod]: 'POST',
     [ATTRIBUTES.requestModel]: endpoint.model,
     [ATTRIBUTES.endpoint]: endpoint.name,
-  };
-  return async (request) => {
-    const parent = request.headers['traceparent'];
-    const span = telemetry.startSpan(name, { kind: 'client', parent, attributes });
-    try {
-      const response = await send(withTraceparent(request, span.traceparent));
-      endSpanWithBody(span, response);
-      return response;
-    } catch (thrown) {
-      span.end(request.signal.aborted ? 'aborted' : (transportErrorType(thrown) ?? '_OTHER'));
-      throw thrown;
-    }
   };
 }
 

@@ -124,6 +124,11 @@ export interface ModelCall {
    * repeats it later. A rate limit that it meets does not delay interactive calls.
    */
   readonly isBackground?: boolean | undefined;
+  /**
+   * Called with the estimated usage of a call that was sent and ended without a complete response:
+   * the provider charges for it.
+   */
+  readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
 }
 
 /** A chat model behind a network. Every failure is a ServiceError or the reason of the signal. */

@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.ts';
 import { createPooledEndpoint, type EndpointState } from './endpoint-pool.ts';
-import { completionsAddress, type ModelEndpoint } from './endpoint.ts';
+import type { ModelEndpoint } from './endpoint.ts';
 import type { HttpClient } from './http-client.ts';
 import { type ModelCallContext, startModelCall } from './model-call.ts';
-import { type Prices, tracedEndpointClient, tracedPost } from './model-telemetry.ts';
+import { type Prices, tracedEndpointClient, tracedHttpClient } from './model-telemetry.ts';
 import type { Model, ModelCall, ModelRequest, ModelResponse } from './model.ts';
-import { createChatCompletionsClient } from './openai/chat-completions-client.ts';
+import type { EndpointClient } from './openai/chat-completions-client.ts';
 import { createStreamIterator } from './resilient-stream.ts';
 import { logAttempt, withRetries } from './retry-loop.ts';
 import { createRetryBudget, type ResilienceSettings } from '../resilience/retry-policy.ts';
@@ -44,19 +44,16 @@ export interface ResilientModel extends Model {
  * sees a circuit that opened meanwhile; the time limit; the call.
  */
 export function createResilientModel(options: ResilientModelOptions): ResilientModel {
-  const { settings, clock, telemetry, prices } = options;
-  const { maxBodyBytes, maxLineBytes } = settings;
-  const endpoints = options.endpoints.map((config) => {
-    const address = completionsAddress(config);
-    const send = tracedPost(options.httpClient.postTo(address), {
-      endpoint: config,
-      address,
+  const { settings, clock, telemetry } = options;
+  const endpoints = options.endpoints.map((config) =>
+    createPooledEndpoint({
+      config,
+      loadClient: lazyClient(config, options),
+      settings,
+      clock,
       telemetry,
-    });
-    const plain = createChatCompletionsClient(config, { maxBodyBytes, maxLineBytes, clock, send });
-    const client = tracedEndpointClient(plain, { endpoint: config, telemetry, prices });
-    return createPooledEndpoint({ config, client, settings, clock, telemetry });
-  });
+    }),
+  );
   const context: ModelCallContext = {
     endpoints,
     settings,
@@ -74,6 +71,30 @@ export function createResilientModel(options: ResilientModelOptions): ResilientM
   };
 }
 
+/** Loads the official client with the first call, so that the app starts without it. */
+function lazyClient(
+  endpoint: ModelEndpoint,
+  { settings, clock, telemetry, prices, httpClient }: ResilientModelOptions,
+): () => Promise<EndpointClient> {
+  let client: Promise<EndpointClient> | undefined;
+  async function load(): Promise<EndpointClient> {
+    const { createChatCompletionsClient } = await import('./openai/chat-completions-client.ts');
+    const { maxBodyBytes, maxLineBytes } = settings;
+    const plain = createChatCompletionsClient(endpoint, {
+      maxBodyBytes,
+      maxLineBytes,
+      clock,
+      httpClient: tracedHttpClient(httpClient, { endpoint, telemetry }),
+    });
+    return tracedEndpointClient(plain, { endpoint, telemetry, prices });
+  }
+  return () =>
+    (client ??= load().catch((thrown: unknown) => {
+      client = undefined;
+      throw thrown;
+    }));
+}
+
 interface ModelCallInput {
   readonly request: ModelRequest;
   readonly call: ModelCall;
@@ -86,9 +107,10 @@ function completeResiliently(
   const state = startModelCall(context, call);
   return withRetries(state, async (attempt) => {
     const { endpoint, signal, idleTimer } = attempt;
+    const client = await endpoint.loadClient();
     idleTimer.start(context.settings.attemptTimeoutMs);
-    const { traceparent } = call;
-    const response = await endpoint.client.complete(request, { signal, traceparent });
+    const { traceparent, onPartialUsage } = call;
+    const response = await client.complete(request, { signal, traceparent, onPartialUsage });
     attempt.succeed();
     logAttempt(state, { attempt, outcome: 'ok' });
     return response;

@@ -17,6 +17,7 @@ import {
 import { type Decision, decideRetry } from './retry-decision.ts';
 import type { UpstreamFailure } from './upstream-error.ts';
 import { abortReason, delay, raceAbort } from '../resilience/abort.ts';
+import { CallNotPermittedError } from '../resilience/policies.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 
 /**
@@ -29,12 +30,19 @@ export async function withRetries<T>(
   state: ModelCallState,
   run: (attempt: Attempt) => Promise<T>,
 ): Promise<T> {
+  const { signal: callerSignal } = state.call;
   for (;;) {
-    const attempt = await startNextAttempt(state);
+    const endpoint = await selectEndpoint(state);
+    let attempt: Attempt | undefined;
     try {
-      return await run(attempt);
+      return await endpoint.policies.execute((slot) => {
+        attempt = startAttempt({ endpoint, slot, callerSignal });
+        countAttempt(state, endpoint);
+        return run(attempt);
+      }, callerSignal);
     } catch (thrown) {
-      await recover(state, { attempt, thrown });
+      if (attempt !== undefined) await handleFailure(state, { attempt, thrown });
+      else if (!(thrown instanceof CallNotPermittedError)) throw thrown;
     }
   }
 }
@@ -79,24 +87,22 @@ export interface AttemptOutcome {
   readonly decision?: Decision['action'] | undefined;
 }
 
-async function startNextAttempt(state: ModelCallState): Promise<Attempt> {
-  const { call } = state;
+/** An endpoint that is ready; waits for a short cooldown. */
+async function selectEndpoint(state: ModelCallState): Promise<PooledEndpoint> {
   for (;;) {
-    if (call.signal.aborted) throw abortReason(call.signal);
+    if (state.call.signal.aborted) throw abortReason(state.call.signal);
     const cooling = findSoonestAvailable(state);
     const endpoint = chooseEndpoint(state);
-    if (endpoint === undefined) {
-      await waitForCooldown(state, cooling);
-      continue;
-    }
-    const attempt = await startAttempt(endpoint, call.signal);
-    if (attempt === undefined) continue;
-    state.preferred = undefined;
-    state.tried.add(endpoint);
-    state.attempts += 1;
-    state.calls += 1;
-    return attempt;
+    if (endpoint !== undefined) return endpoint;
+    await waitForCooldown(state, cooling);
   }
+}
+
+function countAttempt(state: ModelCallState, endpoint: PooledEndpoint): void {
+  state.preferred = undefined;
+  state.tried.add(endpoint);
+  state.attempts += 1;
+  state.calls += 1;
 }
 
 /**
@@ -119,7 +125,7 @@ async function waitForCooldown(
 }
 
 /** Returns when the next attempt may start, waits included; throws where the call fails. */
-async function recover(state: ModelCallState, failed: FailedAttempt): Promise<void> {
+async function handleFailure(state: ModelCallState, failed: FailedAttempt): Promise<void> {
   const { endpoint } = failed.attempt;
   const failure = recordFailure(state, failed);
   const { decision, next } = await decideNext(state, { endpoint, failure });

@@ -8,6 +8,20 @@ import { parseRequest } from './validation.ts';
 /** About 25,000 tokens; longer input belongs into a batch. */
 const MAX_MESSAGE_CHARS = 100_000;
 
+/** The shape of the answer; `response` is then JSON text. */
+const responseFormat = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.enum(['text', 'json_object']) }),
+  z.strictObject({
+    type: z.literal('json_schema'),
+    schema: z.record(z.string(), z.unknown()),
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,64}$/)
+      .default('answer'),
+    strict: z.boolean().optional(),
+  }),
+]);
+
 const chatRequestSchema = z.strictObject({
   message: z
     .string()
@@ -15,6 +29,7 @@ const chatRequestSchema = z.strictObject({
     .refine((text) => text.trim() !== '', 'must not be blank'),
   stream: z.boolean().optional(),
   maxOutputTokens: z.int().min(1).max(128_000).optional(),
+  responseFormat: responseFormat.optional(),
   metadata: z
     .record(z.string().max(64), z.string().max(512))
     .refine((map) => Object.keys(map).length <= 16, 'must have at most 16 keys')
@@ -30,9 +45,10 @@ export const chatApi: Protocol<ChatRequest> = {
   batchUrl: '/api/chat',
   recognizes: (body) => typeof body === 'object' && body !== null && 'message' in body,
   parse: (body) => parseRequest(chatRequestSchema, body),
-  toInput: ({ message, maxOutputTokens }) => ({
+  toInput: ({ message, maxOutputTokens, responseFormat: format }) => ({
     messages: [{ role: 'user', content: message }],
     maxOutputTokens,
+    responseFormat: format && { ...format, param: 'responseFormat.schema' },
   }),
   wantsStream: ({ stream }, accept) => stream ?? accept.includes('text/event-stream'),
   encodeResult: (result, frame) => ({ response: result.text, ...toOutcome(result, frame) }),
@@ -45,11 +61,12 @@ function toEvents(event: AgentEvent, frame: Frame<ChatRequest>): readonly SseEve
   switch (event.type) {
     case 'text-delta':
       return [{ event: 'delta', data: { text: event.text } }];
+    case 'tool-call':
+      return [{ event: 'tool', data: { name: event.name, status: 'running' } }];
     case 'tool-result':
       return [{ event: 'tool', data: { name: event.name, status: event.status } }];
     case 'done':
       return [{ event: 'done', data: toOutcome(event.result, frame) }];
-    case 'tool-call':
     case 'step-end':
       return [];
   }

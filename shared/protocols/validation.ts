@@ -24,10 +24,20 @@ export interface ValidationIssue {
   /** A dotted path; undefined if the issue is about the whole value. */
   readonly param: string | undefined;
   readonly expected: string;
+  /** The same without names that the caller chose, for the log. */
+  readonly loggable: string;
 }
 
 export function describeIssue({ issues: [issue] }: z.ZodError, value: unknown): ValidationIssue {
-  return { param: fieldOf(issue), expected: expectedBy(issue, value) };
+  const param = fieldOf(issue);
+  const expected = expectedBy(issue, value);
+  const isUnknownField = issue?.code === 'unrecognized_keys';
+  const loggable = isUnknownField ? 'it has an unknown field' : `${quoted(param)} ${expected}`;
+  return { param, expected, loggable };
+}
+
+function quoted(param: string | undefined): string {
+  return param === undefined ? 'it' : `"${param}"`;
 }
 
 function fieldOf(issue: Issue | undefined): string | undefined {

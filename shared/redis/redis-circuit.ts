@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts';
-import { withTimeout } from '../resilience/abort.ts';
-import { createCircuitBreaker } from '../resilience/circuit-breaker.ts';
+import { createFallbackPolicy } from '../resilience/policies.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
@@ -51,24 +50,19 @@ const WRONG_TYPE = /^(?:Command failed: )?WRONGTYPE\b/;
  * background closes it, so no request waits for a probe.
  */
 export function createRedisCircuit(options: RedisCircuitOptions): RedisCircuit {
-  const { ping, timeoutMs, clock, telemetry } = options;
+  const { ping, clock, telemetry } = options;
   const mayLog = createThrottle(options);
-  const breaker = createCircuitBreaker({
-    failures: 1,
-    windowSize: 1,
+  const policy = createFallbackPolicy({
+    timeoutMs: options.timeoutMs,
     halfOpenAfterMs: options.retryAfterMs,
     clock,
-    onChange: () => undefined,
+    isOutage: (error) => !isKeyError(error),
+    timeoutError: () => new RedisUnavailableError('Redis did not answer within the time limit'),
   });
   let failedAt: number | undefined;
 
   function probe(): void {
-    const permit = breaker.tryAcquire();
-    if (permit === undefined) return;
-    void limitTime(ping(), timeoutMs).then(
-      () => permit.succeed(),
-      () => permit.fail(),
-    );
+    if (policy.state() === 'half-open') policy.execute(ping).catch(() => undefined);
   }
 
   function recordSuccess(): void {
@@ -79,28 +73,22 @@ export function createRedisCircuit(options: RedisCircuitOptions): RedisCircuit {
 
   return {
     async execute(command) {
-      const permit = breaker.state() === 'closed' ? breaker.tryAcquire() : undefined;
-      if (permit === undefined) {
+      if (policy.state() !== 'closed') {
         probe();
         throw new RedisUnavailableError('The command was skipped after an earlier failure');
       }
       try {
-        const result = await limitTime(command(), timeoutMs);
-        permit.succeed();
+        const result = await policy.execute(command);
         recordSuccess();
         return result;
       } catch (error) {
         if (mayLog()) telemetry.warn('redis failed', { cause: describeError(error) });
-        if (isKeyError(error)) permit.release();
-        else {
-          failedAt = clock.now();
-          permit.fail();
-        }
+        if (!isKeyError(error)) failedAt = clock.now();
         throw error;
       }
     },
     state() {
-      if (breaker.state() !== 'closed') {
+      if (policy.state() !== 'closed') {
         // Without traffic nothing else would probe.
         probe();
         return 'unavailable';
@@ -126,11 +114,4 @@ function createThrottle({ clock, logIntervalMs }: RedisCircuitOptions): () => bo
     last = now;
     return true;
   };
-}
-
-function limitTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  return withTimeout(work, {
-    timeoutMs,
-    onTimeout: () => new RedisUnavailableError('Redis did not answer within the time limit'),
-  });
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { createTelemetry, type LogSink } from './create-telemetry.ts';
-import type { Redact } from './redact.ts';
+import { ID_FIELDS, type Redact } from './redact.ts';
 import type { LogFields, LogLevel, Telemetry } from './telemetry.ts';
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
@@ -41,7 +41,8 @@ function identity(text: string): string {
 function redactFields(fields: LogFields, redact: Redact): LogFields {
   const safe: Record<string, LogFields[string]> = {};
   for (const [name, value] of Object.entries(fields)) {
-    safe[name] = typeof value === 'string' ? redact(value.slice(0, MAX_FIELD_CHARS)) : value;
+    const isText = typeof value === 'string' && !ID_FIELDS.has(name);
+    safe[name] = isText ? redact(value.slice(0, MAX_FIELD_CHARS)) : value;
   }
   return safe;
 }

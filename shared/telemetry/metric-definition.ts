@@ -35,3 +35,4 @@ export const TOKENS = [
   1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304,
 ] as const;
 export const AGE_SECONDS = [1, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400] as const;
+export const STEPS = [1, 2, 3, 4, 6, 8, 12, 16, 32, 64] as const;

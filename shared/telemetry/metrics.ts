@@ -3,6 +3,7 @@ import {
   CALL_SECONDS,
   CHUNK_SECONDS,
   REQUEST_SECONDS,
+  STEPS,
   TOKENS,
   type MetricDefinition,
 } from './metric-definition.ts';
@@ -144,6 +145,14 @@ export const METRICS = {
     attributes: ['gen_ai.tool.name', 'error.type'],
     buckets: CALL_SECONDS,
   },
+  runSteps: {
+    name: 'agent.run.steps',
+    kind: 'histogram',
+    unit: '{step}',
+    help: 'Model calls of one run, without retries.',
+    attributes: [],
+    buckets: STEPS,
+  },
   batchShards: {
     name: 'agent.batch.shards',
     kind: 'counter',
@@ -227,8 +236,8 @@ export const METRICS = {
     name: 'agent.telemetry.exports',
     kind: 'counter',
     unit: '{export}',
-    help: 'Export batches to Application Insights by signal and outcome.',
-    attributes: ['signal', 'outcome'],
+    help: 'Exports to Application Insights by outcome.',
+    attributes: ['outcome'],
   },
   eventLoopDelay: {
     name: 'nodejs.eventloop.delay',

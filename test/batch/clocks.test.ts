@@ -4,7 +4,7 @@ import type { JobProcessor } from '../../shared/batch/processing/process-message
 import { LEASE_SECONDS } from '../../shared/storage/azure/blob-lease.ts';
 import { COMPLETION_WINDOW_MS, newRecord } from '../../shared/batch/model/batch-record.ts';
 import { ServiceError } from '../../shared/errors.ts';
-import { itemOf, jobOf, messages, shardJob } from '../support/batch/jobs.ts';
+import { itemOf, QUEUE_OWNER_ID, jobOf, messages, shardJob } from '../support/batch/jobs.ts';
 import { pumpQueue } from '../support/batch/pump-queue.ts';
 import type { Script } from '../support/batch/scripted-agent.ts';
 import { storageProcessor, type StorageProcessor } from '../support/batch/storage-processor.ts';
@@ -47,7 +47,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(environments.map((environment) => environment.stop())));
 
-/** When each item was asked, over all instances, and an agent that fails it the first two times. */
+/** When each item ran, over all instances, and an agent that fails it the first two times. */
 function failingTwice() {
   const asked = new Map<string, number[]>();
   const script: Script = ({ message }) => {
@@ -108,7 +108,7 @@ describe.concurrent('instances whose clocks differ', () => {
 
       await pumpQueue(environment, { processor, isDone: () => isComplete(one, 'skewed') });
 
-      const { counts } = await two.batch.batches.view('skewed', 'anybody');
+      const { counts } = await two.batch.batches.view('skewed', QUEUE_OWNER_ID);
       expect(counts).toEqual({ total: ITEMS, completed: ITEMS, failed: 0 });
       expect([...asked.values()].map((times) => times.length)).toEqual(Array(ITEMS).fill(3));
       expect(brokenPromises(asked)).toEqual([]);
@@ -123,7 +123,7 @@ describe.concurrent('instances whose clocks differ', () => {
     const late = storageProcessor({ connectionString, clock: wrongClock(-10) });
     const begin = async (id: string, minutesLeft: number): Promise<void> => {
       const now = Date.now() - COMPLETION_WINDOW_MS + minutesLeft * MINUTE_MS;
-      const record = newRecord({ id, owner: null, digest: id, now });
+      const record = newRecord({ id, owner: QUEUE_OWNER_ID, digest: id, now });
       await late.batch.store.createOrGet({ ...record, items: [itemOf('m0')] });
     };
     await Promise.all([begin('open', 5), begin('over', -5), begin('waiting', -55)]);
@@ -132,7 +132,7 @@ describe.concurrent('instances whose clocks differ', () => {
     await late.processor.process(shardJob('over'));
 
     const views = await Promise.all(
-      ['open', 'over', 'waiting'].map((id) => early.batch.batches.view(id, 'anybody')),
+      ['open', 'over', 'waiting'].map((id) => early.batch.batches.view(id, QUEUE_OWNER_ID)),
     );
     expect(views.map(({ status }) => status)).toEqual(['completed', 'expired', 'in_progress']);
   });
@@ -144,7 +144,7 @@ describe.concurrent('instances whose clocks differ', () => {
 
     await instance.processor.process(jobOf('dated', ['m0']));
 
-    const { record, final } = await instance.batch.batches.view('dated', 'anybody');
+    const { record, final } = await instance.batch.batches.view('dated', QUEUE_OWNER_ID);
     const times = [Date.parse(record.createdAt), final?.at ?? 0];
     expect(times.map((at) => Math.abs(at - startedAt) < MINUTE_MS)).toEqual([true, true]);
   });
@@ -173,7 +173,7 @@ describe.concurrent('an instance whose clock is set', () => {
 
       await pumpQueue(environment, { processor, isDone: () => isComplete(instance, 'jumped') });
 
-      const { counts } = await instance.batch.batches.view('jumped', 'anybody');
+      const { counts } = await instance.batch.batches.view('jumped', QUEUE_OWNER_ID);
       expect(counts).toEqual({ total: ITEMS, completed: ITEMS, failed: 0 });
       expect(instance.agent.asked).toHaveLength(3 * ITEMS);
       expect(brokenPromises(asked)).toEqual([]);
@@ -200,6 +200,6 @@ describe.concurrent('an instance whose clock is set', () => {
     await running;
 
     expect(other.agent.asked).toEqual([]);
-    expect((await other.batch.batches.view('held', 'anybody')).counts.completed).toBe(1);
+    expect((await other.batch.batches.view('held', QUEUE_OWNER_ID)).counts.completed).toBe(1);
   }, 60_000);
 });

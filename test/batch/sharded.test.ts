@@ -4,7 +4,7 @@ import type { Batch } from '../../shared/batch/queue-trigger.ts';
 import { INPUT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { ServiceError } from '../../shared/errors.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
-import { itemOf, messages } from '../support/batch/jobs.ts';
+import { itemOf, QUEUE_OWNER_ID, messages } from '../support/batch/jobs.ts';
 import { pumpQueue } from '../support/batch/pump-queue.ts';
 import { storageProcessor } from '../support/batch/storage-processor.ts';
 import {
@@ -33,11 +33,11 @@ async function putInput(name: string, count: number): Promise<string> {
 }
 
 async function ended({ batches }: Batch, id: string): Promise<boolean> {
-  return (await batches.view(id, 'anybody')).final !== undefined;
+  return (await batches.view(id, QUEUE_OWNER_ID)).final !== undefined;
 }
 
 async function linesIn(batch: Batch, fileId: string): Promise<string[]> {
-  const { chunks } = await batch.files.content(fileId, 'anybody');
+  const { chunks } = await batch.files.content(fileId, QUEUE_OWNER_ID);
   const text = Buffer.concat(await Array.fromAsync(chunks)).toString('utf8');
   return text.trimEnd().split('\n');
 }
@@ -58,7 +58,7 @@ describe('a large input on the queue', () => {
     );
 
     const asked = [...one.agent.asked, ...two.agent.asked];
-    const { counts, shards } = await one.batch.batches.view('large', 'anybody');
+    const { counts, shards } = await one.batch.batches.view('large', QUEUE_OWNER_ID);
     const lines = await linesIn(one.batch, 'file-large-output-0');
     expect(asked.toSorted()).toEqual(messages(400).toSorted());
     expect(one.agent.asked.length * two.agent.asked.length).toBeGreaterThan(0);
@@ -67,7 +67,7 @@ describe('a large input on the queue', () => {
     expect(new Set(lines).size).toBe(400);
   });
 
-  it('Q8: loses nothing to a model that has no room for a while, and pays little for it', async () => {
+  it('Q8: loses nothing to a model without capacity for a while, at little cost', async () => {
     let roomAgainAt = Number.POSITIVE_INFINITY;
     let refused = 0;
     const { processor, batch, agent } = storageProcessor({
@@ -88,7 +88,7 @@ describe('a large input on the queue', () => {
 
     await pumpQueue(environment, { processor, isDone: () => ended(batch, 'throttled') });
 
-    const { counts } = await batch.batches.view('throttled', 'anybody');
+    const { counts } = await batch.batches.view('throttled', QUEUE_OWNER_ID);
     expect(counts).toEqual({ total: 150, completed: 150, failed: 0 });
     expect(refused).toBeGreaterThan(0);
     expect(refused).toBeLessThan(75);

@@ -95,6 +95,7 @@ describe('a rotated address of the model', () => {
     await rotate();
     const fromNew = await service.agent.run(inputOf('Hi'), turn(service));
     finishOld?.();
+    await events.next();
     const lastOld = await events.next();
 
     expect(firstOld.value).toMatchObject({ type: 'text-delta', text: 'old' });
@@ -104,7 +105,7 @@ describe('a rotated address of the model', () => {
     expect(next.requests[0]?.headers['api-key']).toBe('k');
   });
 
-  it('that cannot be used is told by name and keeps ready away until it can', async () => {
+  it('that cannot be used is reported by name, and the service is not ready until it can', async () => {
     const good = await upstream(say('Hello'));
     const { service, values, rotate, log, laterReport } = await serve({
       'openai-api-key': 'k',
@@ -132,7 +133,7 @@ describe('a rotated address of the model', () => {
 });
 
 describe('agent.toml', () => {
-  it('decides how the model is asked', async () => {
+  it('decides the model that is called', async () => {
     const model = await upstream(say('Hello'));
     const { service, log } = await serve(
       {

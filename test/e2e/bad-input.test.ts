@@ -20,6 +20,17 @@ const problemSchema = z.strictObject({
   }),
 });
 
+const LEVELS = 6_000;
+const DEEP_LIST = '['.repeat(LEVELS) + ']'.repeat(LEVELS);
+const DEEP_OBJECT = `${'{"a":'.repeat(LEVELS)}1${'}'.repeat(LEVELS)}`;
+/** The host reads the fields of a body too, and `Headers` is the one that the library builds on. */
+const DEEP_BODIES = [
+  DEEP_OBJECT,
+  `{"message":"a","metadata":${DEEP_OBJECT}}`,
+  `{"message":"a","Headers":${DEEP_OBJECT}}`,
+  `{"message":"a","Headers":{"a":${DEEP_LIST}}}`,
+];
+
 let environment: TestEnvironment;
 beforeAll(async () => {
   environment = await startEnvironment();
@@ -90,6 +101,12 @@ describe('POST /api/chat with bad input', () => {
       status: 400,
       code: 'invalid_request',
     },
+    ...DEEP_BODIES.map((body, index) => ({
+      what: `JSON nested 6,000 levels deep, form ${index + 1} (T12)`,
+      body,
+      status: 400,
+      code: 'invalid_request',
+    })),
     {
       what: 'half a character',
       body: '{"message":"\\ud83d"}',

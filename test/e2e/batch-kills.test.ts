@@ -18,6 +18,7 @@ const DELIVERIES = 6;
 const SETTINGS = {
   OPENAI_MODEL: 'dev/slow-100',
   AGENT__BATCH__CONCURRENCY: String(CONCURRENCY),
+  AGENT__BATCH__QUEUE_OWNER: 'address:unknown',
   AGENT__CACHE__TTL_SECONDS: '0',
   AGENT__LIMITS__REQUESTS_PER_MINUTE: '0',
   AzureFunctionsJobHost__extensions__queues__visibilityTimeout: '00:00:01',

@@ -13,7 +13,7 @@ let client: OpenAI;
 beforeAll(async () => {
   environment = await startEnvironment({
     model: 'dev/slow-5000',
-    settings: { AGENT__BATCH__CONCURRENCY: '4' },
+    settings: { AGENT__BATCH__CONCURRENCY: '4', AGENT__BATCH__QUEUE_OWNER: 'address:unknown' },
   });
   client = new OpenAI({ baseURL: `${environment.url}/v1`, apiKey: 'unused', maxRetries: 0 });
 });

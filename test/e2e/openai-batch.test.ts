@@ -17,7 +17,11 @@ let client: OpenAI;
 beforeAll(async () => {
   environment = await startEnvironment({
     model: 'dev/instant',
-    settings: { AGENT__BATCH__CONCURRENCY: '64', AGENT__LIMITS__REQUESTS_PER_MINUTE: '0' },
+    settings: {
+      AGENT__BATCH__CONCURRENCY: '64',
+      AGENT__LIMITS__REQUESTS_PER_MINUTE: '0',
+      AGENT__BATCH__QUEUE_OWNER: 'address:unknown',
+    },
   });
   client = new OpenAI({ baseURL: `${environment.url}/v1`, apiKey: 'unused', maxRetries: 0 });
 });

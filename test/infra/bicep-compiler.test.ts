@@ -143,6 +143,10 @@ describe('the Bicep compiler', requireTool('the Bicep compiler'), () => {
     expect(Object.keys(appSettings(plain))).not.toContain(TRUST);
   });
 
+  it('predicts that the app knows the capacity of the model that is deployed with it', () => {
+    expect(appSettings(plain)).toMatchObject({ AGENT__MODEL__CAPACITY_TOKENS_PER_MINUTE: '30000' });
+  });
+
   it('predicts that an extra setting cannot take that trust away', async () => {
     const prediction = await predictDeployment({
       authClientId: CLIENT_ID,

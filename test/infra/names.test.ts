@@ -20,10 +20,13 @@ const OF_THE_PLATFORM = new Set([
   'AzureWebJobsStorage__tableServiceUri',
   'AZURE_TOKEN_CREDENTIALS',
   'FUNCTIONS_REQUEST_BODY_SIZE_LIMIT',
+  'languageWorkers__node__arguments',
 ]);
 /** Flex Consumption rejects these or does not support them. */
 const FORBIDDEN =
   /^(FUNCTIONS_WORKER_RUNTIME.*|FUNCTIONS_EXTENSION_VERSION|FUNCTIONS_MAX_HTTP_CONCURRENCY|WEBSITE_RUN_FROM_PACKAGE|WEBSITE_NODE_DEFAULT_VERSION|WEBSITE_CONTENT.*|WEBSITE_MAX_DYNAMIC_APPLICATION_SCALE_OUT|WEBSITE_VNET_ROUTE_ALL|WEBSITE_TIME_ZONE|TZ|SCM_DO_BUILD_DURING_DEPLOYMENT|ENABLE_ORYX_BUILD)$/;
+/** What the platform's web server accepts of headers together, in bytes. */
+const LARGEST_HEADERS = 32 * 1024;
 /** The largest upload of a batch file. */
 const LARGEST_UPLOAD = 200 * 1024 * 1024;
 
@@ -116,6 +119,16 @@ describe('the app settings', () => {
     );
 
     expect(Number(limit?.value)).toBeGreaterThan(LARGEST_UPLOAD);
+  });
+
+  it('let the largest headers through to the worker', () => {
+    const workerArguments = appSettingsOf(same(APP), infra.main).find(
+      ({ name }) => name === 'languageWorkers__node__arguments',
+    );
+
+    const [, limit] = /^--max-http-header-size=(\d+)$/.exec(workerArguments?.value ?? '') ?? [];
+
+    expect(Number(limit)).toBeGreaterThan(LARGEST_HEADERS);
   });
 
   it('name the vault secrets as the code does', () => {

@@ -112,7 +112,7 @@ describe('U10 a stream that breaks after some text', () => {
     expect(whole.requests).toHaveLength(0);
   });
 
-  it('leaves the circuit closed: every caller is told of its own cut, none is turned away', async () => {
+  it('leaves the circuit closed: every caller gets the error of its own stream, none is refused', async () => {
     await using upstream = await startScriptedUpstream(cutStream(HELLO));
     const { stream: ask, model } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
@@ -158,7 +158,7 @@ describe('U11 a stream that ends without a finish reason', () => {
     expect(error).toMatchObject({ code: 'upstream_interrupted' });
   });
 
-  it('is asked again where it was empty', async () => {
+  it('is called again if it was empty', async () => {
     const { answer, calls } = await outcomeOf(inTurn(stream(), stream('[DONE]'), say('hello')));
 
     expect(answer?.text).toBe('hello');

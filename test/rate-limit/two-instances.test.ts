@@ -15,9 +15,9 @@ describe('two instances that share Redis', requireTool('redis-server'), () => {
   });
   afterAll(() => environment.close());
 
-  function createInstance(settings: Partial<LimitSettings>): RateLimiter {
-    const { shared } = createRedisParts({ ...environment.bridge, clock: systemClock });
-    return createLimiter({ settings, shared, clock: systemClock });
+  function createInstance(settings: Partial<LimitSettings>, clock = systemClock): RateLimiter {
+    const { shared } = createRedisParts({ ...environment.bridge, clock });
+    return createLimiter({ settings, shared, clock });
   }
 
   it('R4 let exactly 60 of 200 concurrent requests pass, and leave other callers alone', async () => {
@@ -79,6 +79,24 @@ describe('two instances that share Redis', requireTool('redis-server'), () => {
     const last = await two.reserve({ callerId: 'big', tokens: 0 });
 
     expect(last.allowed).toBe(false);
+  });
+
+  it('T13 refill by the clock of Redis when the clock of one instance is ten minutes ahead', async () => {
+    const aheadMs = 600_000;
+    const settings = { requestsPerMinute: 1 };
+    const ahead = createInstance(settings, { now: () => Date.now() + aheadMs });
+    const right = createInstance(settings);
+    // The client library may read the clock of the process itself.
+    const systemNow = Date.now;
+    Date.now = () => systemNow() + aheadMs;
+    await ahead.reserve({ callerId: 'skewed', tokens: 0 });
+    Date.now = systemNow;
+
+    const refused = await right.reserve({ callerId: 'skewed', tokens: 0 });
+
+    const seconds = refused.allowed ? undefined : refused.error.retryAfterSeconds;
+    expect(seconds).toBeGreaterThan(0);
+    expect(seconds).toBeLessThanOrEqual(60);
   });
 
   it('keep a daily budget together', async () => {

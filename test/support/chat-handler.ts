@@ -1,10 +1,7 @@
 import type { HttpHandler } from '@azure/functions';
-import {
-  type Agent,
-  type AgentInput,
-  createAgent,
-  estimateInput,
-} from '../../shared/agent/agent.ts';
+import type { Agent, AgentInput } from '../../shared/agent/agent.ts';
+import { estimateInput } from '../../shared/agent/model-request.ts';
+import { createAgent } from '../../shared/agent/run-loop.ts';
 import { chatHandler } from '../../shared/http/chat-handler.ts';
 import type { ProtocolId } from '../../shared/protocols/registry.ts';
 import { meteredHandler } from '../../shared/http/admission.ts';
@@ -41,6 +38,7 @@ export function createChat(script: ChatScript, protocol: ProtocolId = 'chat'): C
     telemetry,
     requestBody: bodyLimits(262_144),
     agent: script.agent ?? createAgent({ model, instructions: 'Be brief' }),
+    slowReaderTimeoutMs: 30_000,
     chatLimits: { answerDeadlineMs, streamDeadlineMs, heartbeatMs },
   };
   return { telemetry, model, handler: meteredHandler(async () => service, chatHandler(protocol)) };

@@ -6,6 +6,10 @@ const WANTED_OF_KIND = {
   url: 'http(s) URL',
   fallbacks: 'JSON array of endpoints',
   'https-url': 'https URL',
+  'model-url': 'http(s) URL',
+  'storage-connection': 'storage connection string',
+  'storage-account': 'storage account name',
+  'azure-openai-url': 'http(s) URL',
   'json-object': 'JSON object',
 } as const satisfies Record<Variable['kind'], string>;
 

@@ -28,7 +28,7 @@ export interface LimiterOptions {
   readonly telemetry?: RecordedTelemetry;
 }
 
-/** A clock that stands still until it is told to move. */
+/** A clock that only moves when the test moves it. */
 export interface HandClock extends Clock {
   advance(ms: number): void;
 }
@@ -88,7 +88,7 @@ export function createRedisParts(options: RedisPartsOptions): RedisParts {
     telemetry,
   });
   const shared: SharedBuckets = {
-    bucketsOf: (policy) => createRedisBuckets({ ...policy, redis, prefix: 'limits' }),
+    bucketsOf: (policy) => createRedisBuckets({ ...policy, redis, prefix: 'limits', clock }),
     execute: (work) => circuit.execute(work),
     state: () => circuit.state(),
   };

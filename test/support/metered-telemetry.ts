@@ -19,6 +19,8 @@ export interface RecordedSpan {
 export interface MeteredTelemetry {
   readonly telemetry: Telemetry;
   readonly spans: readonly RecordedSpan[];
+  /** The messages of all log lines. */
+  readonly lines: readonly string[];
   /** A number as a scraper would read it. */
   readonly value: (name: string, labels?: Readonly<Record<string, string>>) => number;
 }
@@ -27,8 +29,9 @@ export interface MeteredTelemetry {
 export function createMeteredTelemetry(): MeteredTelemetry {
   const meter = createMetricsRegistry();
   const spans: RecordedSpan[] = [];
+  const lines: string[] = [];
   const telemetry = createTelemetry({
-    log: () => undefined,
+    log: ({ message }) => void lines.push(message),
     meter,
     tracer: {
       startSpan(name, { kind, parent, attributes = {} }) {
@@ -52,6 +55,7 @@ export function createMeteredTelemetry(): MeteredTelemetry {
   return {
     telemetry,
     spans,
+    lines,
     value: (name, labels) =>
       valueOf(parsePrometheus(toPrometheusText(meter.families())), name, labels),
   };

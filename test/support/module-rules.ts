@@ -56,7 +56,11 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
     base: ['storage-names.ts', 'input-limits.ts'],
   },
   protocols: { imports: [], types: ['agent', 'model'] },
-  agent: { imports: ['model', 'cache', 'telemetry'] },
+  agent: {
+    imports: ['model', 'cache', 'resilience', 'telemetry'],
+    folders: ['tools'],
+    base: ['tool.ts'],
+  },
   model: {
     imports: ['resilience', 'telemetry'],
     folders: ['openai'],
@@ -120,6 +124,11 @@ export const OPEN_FOLDERS: readonly OpenFolder[] = [
     reason: 'an adapter',
   },
   {
+    folder: 'shared/agent/tools/',
+    to: ['shared/composition-root/'],
+    reason: 'the tools that the settings enable, each loaded when it is used',
+  },
+  {
     folder: 'shared/batch/api/',
     to: ['shared/http/'],
     reason: 'the services and views that the routes of batches and files encode',
@@ -165,21 +174,32 @@ export const PACKAGES: readonly PackageRule[] = [
     in: ['shared/storage/azure/', 'shared/batch/azure-job-queue.ts'],
   },
   {
-    packages: ['@azure/monitor-opentelemetry-exporter', 'applicationinsights', '@opentelemetry/*'],
+    packages: ['@azure/logger', 'applicationinsights', '@opentelemetry/*'],
     in: ['shared/telemetry/azure-monitor/'],
   },
   { packages: ['openai'], in: ['shared/model/openai/'], typesIn: ['shared/protocols/'] },
   { packages: ['eventsource-parser'], in: ['shared/model/openai/'] },
+  { packages: ['ajv'], in: ['shared/agent/structured-output.ts'] },
+  { packages: ['node:vm'], in: ['shared/agent/structured-output.ts'] },
   { packages: ['cockatiel'], in: ['shared/resilience/'] },
-  { packages: ['@upstash/redis'], in: ['shared/redis/'], typesIn: ['shared/cache/'] },
+  {
+    packages: ['@upstash/redis'],
+    in: ['shared/redis/'],
+    typesIn: ['shared/cache/'],
+  },
   { packages: ['@upstash/ratelimit'], in: ['shared/rate-limit/'] },
   { packages: ['lru-cache'], in: ['shared/cache/', 'shared/rate-limit/'] },
   { packages: ['smol-toml'], in: ['shared/config/'] },
   { packages: ['@fastify/busboy'], in: ['shared/http/upload.ts'] },
-  { packages: ['ipaddr.js'], in: ['shared/callers/'] },
+  { packages: ['ipaddr.js'], in: ['shared/callers/', 'shared/agent/tools/safe-fetch.ts'] },
+  {
+    packages: ['node:dns/promises', 'node:http', 'node:https', 'node:net'],
+    in: ['shared/agent/tools/safe-fetch.ts'],
+  },
   { packages: ['zod'], in: ['shared/'] },
   { packages: ['node:http', 'node:https', 'node:net'], in: ['shared/http/', 'shared/model/'] },
   { packages: ['node:net'], in: ['shared/callers/'] },
+  { packages: ['node:module'], in: ['shared/batch/trigger-metadata.ts'] },
   { packages: ['node:fs', 'node:fs/*'], in: ['shared/config/agent-toml.ts'] },
   {
     packages: [
@@ -203,6 +223,9 @@ export const PACKAGES: readonly PackageRule[] = [
     in: ['shared/'],
   },
 ];
+
+/** Files that load a module by require. The worker supplies `@azure/functions-core` to require only. */
+export const REQUIRES: readonly string[] = ['shared/batch/trigger-metadata.ts'];
 
 export interface ClientRule {
   readonly name: RegExp;

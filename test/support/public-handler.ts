@@ -13,10 +13,15 @@ const unlimited: RateLimiter = {
   state: () => 'ready',
 };
 
-/** Lets everybody in as the same caller, without limits: for tests that are about something else. */
+/** Accepts every request as the same caller, without limits, for tests of other parts. */
 export const openAdmission: Pick<AdmissionDependencies, 'identify' | 'limits'> = {
   identify: () => ({ id: 'address:unknown', kind: 'address' }),
-  limits: { limiter: unlimited, mode: 'enforce', clock: systemClock },
+  limits: {
+    limiter: unlimited,
+    openCalls: { acquire: async () => () => undefined },
+    mode: 'enforce',
+    clock: systemClock,
+  },
 };
 
 /** Limits of a body that only its size can exceed in a test. */

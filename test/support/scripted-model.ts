@@ -51,6 +51,19 @@ export function answerOf(text: string): ModelResponse {
   };
 }
 
+/** A response that calls tools: pairs of a name and the arguments, as JSON text or as a value. */
+export function callsOf(...calls: readonly (readonly [string, unknown?])[]): ModelResponse {
+  return {
+    ...answerOf(''),
+    finishReason: 'tool_calls',
+    toolCalls: calls.map(([name, input = {}], index) => ({
+      id: `call_${index}_${name}`,
+      name,
+      arguments: typeof input === 'string' ? input : JSON.stringify(input),
+    })),
+  };
+}
+
 /** A stream of the texts and then the whole answer. */
 export async function* textsThenAnswer(texts: readonly string[]): AsyncGenerator<ModelEvent> {
   for (const text of texts) yield { type: 'text-delta', text };

@@ -1,4 +1,6 @@
+import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { eventually } from '../e2e/support/post-chat.ts';
 import { startIngestion, type Envelope, type Ingestion } from '../support/ingestion.ts';
 import {
   CALLERS_SPAN,
@@ -136,7 +138,7 @@ describe('one chat, with Application Insights configured', () => {
     expect(observed.lines).toEqual([]);
   });
 
-  it('prints log lines too where that is asked for', async () => {
+  it('prints log lines too if configured', async () => {
     const { observed } = await start({ agentToml: '[telemetry]\nconsole = "always"\n' });
 
     await observed.ask({ message: 'Hello' });
@@ -196,6 +198,79 @@ describe('one chat, with Application Insights configured', () => {
     expect(ingestion.of('RequestData')).toEqual([]);
     expect(ingestion.of('RemoteDependencyData')).toEqual([]);
     expect(ingestion.of('MetricData')).not.toEqual([]);
+  });
+});
+
+describe('the Application Insights package', () => {
+  it('exports no attribute of the machine', async () => {
+    const { ingestion, observed } = await start();
+
+    await observed.ask({ message: 'Hello' });
+    await observed.close();
+
+    const resource = ingestion
+      .of('MetricData')
+      .find(({ data }) => data.baseData.metrics?.[0]?.name === '_OTELRESOURCE_');
+    expect(Object.keys(resource?.data.baseData.properties ?? {}).toSorted()).toEqual([
+      'service.instance.id',
+      'service.name',
+      'service.version',
+    ]);
+    expect(JSON.stringify(ingestion.envelopes)).not.toMatch(/"(?:host|os|process)\.\w+":"/);
+  });
+
+  it('adds its standard metrics and performance counters', async () => {
+    const { ingestion, observed } = await start();
+
+    await observed.ask({ message: 'Hello' });
+    await observed.close();
+
+    const metrics = ingestion.of('MetricData').flatMap(({ data }) => data.baseData.metrics ?? []);
+    expect(metrics.map(({ name }) => name)).toEqual(
+      expect.arrayContaining([
+        '\\Processor(_Total)\\% Processor Time',
+        '\\Memory\\Available Bytes',
+      ]),
+    );
+    const ids = ingestion
+      .of('MetricData')
+      .map(({ data }) => data.baseData.properties?.['_MS.MetricId']);
+    expect(ids).toEqual(expect.arrayContaining(['requests/duration', 'dependencies/duration']));
+  });
+
+  it('installs no handler for uncaught errors, whose messages it would export', async () => {
+    const before = process.listeners('uncaughtException').length;
+
+    await start();
+
+    expect(process.listeners('uncaughtException')).toHaveLength(before);
+  });
+
+  it.each([
+    ['by default', '', 0],
+    ['where the setting asks for it', '[telemetry]\nlive_metrics = true\n', 1],
+  ])('streams live metrics %s: %j', async (_when, agentToml, connections) => {
+    const live = createServer();
+    let seen = 0;
+    live.on('connection', (socket) => {
+      seen += 1;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => live.listen(0, '127.0.0.1', resolve));
+    const { port } = live.address() as AddressInfo;
+    ingestion = await startIngestion();
+    const connectionString = `${ingestion.connectionString};LiveEndpoint=https://127.0.0.1:${port}/`;
+    observed = await startObservedService({
+      ingestion: { ...ingestion, connectionString },
+      agentToml,
+    });
+
+    if (connections > 0) await eventually('live metrics connect', () => seen >= connections);
+    await observed.ask({ message: 'Hello' });
+    await observed.close();
+    live.close();
+
+    expect(seen > 0).toBe(connections > 0);
   });
 });
 

@@ -3,7 +3,11 @@ import {
   startDevelopmentModel,
   type DevelopmentModel,
 } from '../../dev/model/start-development-model.ts';
-import { createService, type Service } from '../../shared/composition-root.ts';
+import {
+  createService,
+  EXPORTER_ENVIRONMENT,
+  type Service,
+} from '../../shared/composition-root.ts';
 import { chatHandler } from '../../shared/http/chat-handler.ts';
 import { meteredHandler } from '../../shared/http/admission.ts';
 import type { Ingestion } from '../support/ingestion.ts';
@@ -27,10 +31,14 @@ export interface ObservedOptions {
   readonly agentToml?: string;
 }
 
+/** Sets what the start of a worker sets in the environment of the exporter. */
+export function prepareExporter(): void {
+  Object.assign(process.env, EXPORTER_ENVIRONMENT);
+}
+
 /** The whole service in this process, with a real model server and its telemetry sent to loopback. */
 export async function startObservedService(options: ObservedOptions): Promise<ObservedService> {
-  // As the start of a worker does it.
-  process.env['APPLICATION_INSIGHTS_NO_STATSBEAT'] = 'true';
+  prepareExporter();
   const model = await startDevelopmentModel({ tokenDelayMs: 1, scale: 0.02 });
   const lines: string[] = [];
   const { ingestion, agentToml = '' } = options;

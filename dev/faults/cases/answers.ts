@@ -3,11 +3,11 @@ import { SECOND_ANSWER } from '../second-endpoint.ts';
 import { FAST_RETRIES } from '../settings.ts';
 
 const INVALID = { outcome: 'upstream_invalid', calls: 2 } as const;
-const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSWER } as const;
+const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, contains: SECOND_ANSWER } as const;
 const FILTERED = { outcome: 'content_filtered', calls: 1 } as const;
 const MISCONFIGURED = { outcome: 'upstream_misconfigured', calls: 1 } as const;
 
-/** U16, U18, U19 and U21: an upstream that answers, but with nothing that may be passed on. */
+/** U16, U18, U19 and U21: an upstream that answers, but with nothing that a caller may receive. */
 export const answers: FaultFamily = {
   name: 'answers',
   settings: FAST_RETRIES,
@@ -17,7 +17,7 @@ export const answers: FaultFamily = {
       scripted({ id: 'U16', script: `dev/200-${what}`, expected: INVALID }),
     ),
     scripted({ id: 'U16', script: 'dev/200-no-choices', modes: ['json'], expected: INVALID }),
-    // Streams do begin with events that have no choices: what counts is that nothing came of it.
+    // Valid streams also begin with events without choices; this one never has any.
     scripted({
       id: 'U16',
       script: 'dev/200-no-choices',

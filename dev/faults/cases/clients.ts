@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { post, sendRequest } from '../send-request.ts';
-import { acted, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
+import { custom, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
 import type { FaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
 import { FAST_RETRIES } from '../settings.ts';
 
-/** Generous for a busy machine; the promise is a second. */
+/** The promise is one second; a busy machine may need longer. */
 const ABORTED_WITHIN_MS = 3_000;
 const READS_ONE_PIECE_MS = 100;
 const SLOW_FOR_MS = 2_000;
 const ANSWER_BYTES = 100_000_000;
 const MAX_GROWTH_BYTES = 16 * 1_048_576;
 const REPORTED_WITHIN_MS = 10_000;
-/** Longer than the reader takes, so that only its pace can hold the stream up. */
+/** Longer than the client reads, so that only its speed can slow the stream down. */
 const LONG_DEADLINES = {
   AGENT__MODEL__ATTEMPT_TIMEOUT_MS: '30000',
   AGENT__LIMITS__ANSWER_DEADLINE_MS: '30000',
@@ -25,25 +25,25 @@ const MEMORY_REPORTS = {
   languageWorkers__node__arguments: `--expose-gc --import ${pathToFileURL(`${import.meta.dirname}/../report-memory.ts`).href}`,
 };
 
-/** H1 and H2: the fault is at the other end. */
+/** H1 and H2: faults of the client. */
 export const clients: FaultFamily = {
   name: 'clients',
   settings: { ...FAST_RETRIES, ...LONG_DEADLINES },
   lanes: 1,
   cases: [
-    acted({
+    custom({
       id: 'H1',
-      injected: 'the client leaves during the answer',
+      injected: 'the client disconnects during the answer',
       promised: 'the upstream call is aborted within a second',
-      act: disconnect,
+      run: disconnect,
     }),
-    acted({
+    custom({
       id: 'H2',
       injected: 'the client of 100 MB reads slowly',
-      promised: 'the upstream waits; memory grows < 16 MB',
+      promised: 'the app reads no faster; memory grows < 16 MB',
       modes: ['stream'],
       own: MEMORY_REPORTS,
-      act: readSlowly,
+      run: readSlowly,
     }),
   ],
 };
@@ -63,17 +63,17 @@ async function disconnect(environment: FaultEnvironment, mode: Mode): Promise<Fi
     await until(() => environment.callsWith(marker).length > 0, ABORTED_WITHIN_MS);
   }
   const tokensBefore = environment.callsWith(marker)[0]?.tokensSent ?? 0;
-  const leftAt = performance.now();
+  const disconnectedAt = performance.now();
   client.abort();
   await until(() => environment.callsWith(marker)[0]?.status === 'aborted', ABORTED_WITHIN_MS);
-  const ms = Math.round(performance.now() - leftAt);
+  const ms = Math.round(performance.now() - disconnectedAt);
   const [call] = environment.callsWith(marker);
   const after = (call?.tokensSent ?? 0) - tokensBefore;
   const calls = environment.callsWith(marker).length;
   return {
     happened: `${call?.status} after ${ms} ms, ${after} tokens later`,
     calls,
-    told: [],
+    received: [],
     problems: [
       ...(call?.status === 'aborted' ? [] : [`the upstream call is ${call?.status}`]),
       ...(calls === 1 ? [] : [`${calls} calls instead of 1`]),
@@ -83,7 +83,8 @@ async function disconnect(environment: FaultEnvironment, mode: Mode): Promise<Fi
 
 async function readSlowly(environment: FaultEnvironment, mode: Mode): Promise<Finding> {
   const marker = newMarker();
-  // The first stream loads and compiles code, which stays: memory is compared with that after it.
+  // The first stream loads and compiles code, which stays in memory, so the comparison starts after
+  // it.
   await sendRequest(environment.url, { message: `dev/bytes-1000000 ${newMarker()}`, mode });
   const usualBytes = await readLiveBytes(environment);
   const client = new AbortController();
@@ -109,9 +110,9 @@ async function readSlowly(environment: FaultEnvironment, mode: Mode): Promise<Fi
   return {
     happened: `upstream ${waited ? 'waited' : 'did not wait'}, ${grownMb} MB more`,
     calls: calls.length,
-    told: [],
+    received: [],
     problems: [
-      ...(waited ? [] : ['the upstream was not slowed down to the pace of the reader']),
+      ...(waited ? [] : ['the app read the upstream faster than the client reads']),
       ...(grownBytes < MAX_GROWTH_BYTES ? [] : [`the worker holds ${grownMb} MB more`]),
     ],
   };
@@ -136,6 +137,6 @@ async function readLiveBytes(environment: FaultEnvironment): Promise<number> {
 }
 
 async function until(isTrue: () => boolean, withinMs: number): Promise<void> {
-  const giveUpAt = performance.now() + withinMs;
-  while (!isTrue() && performance.now() < giveUpAt) await sleep(10);
+  const endAt = performance.now() + withinMs;
+  while (!isTrue() && performance.now() < endAt) await sleep(10);
 }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
-import { acted, type FaultFamily, type Finding } from '../fault-case.ts';
+import { custom, type FaultFamily, type Finding } from '../fault-case.ts';
 import type { FaultEnvironment } from '../fault-environment.ts';
+import { budgetEvasions } from './budget-evasions.ts';
 import { newMarker } from '../run-case.ts';
-import { sendRequest, type ClientResult } from '../send-request.ts';
+import type { RecordedCall } from '../../model/start-development-model.ts';
+import { post } from '../send-request.ts';
 import { countOutcomes, type LoadResult, percentile, sendSteadily } from '../steady-load.ts';
 
 const DRIPS = 40;
@@ -13,21 +14,26 @@ const DRIP_ENDS_WITHIN_MS = 8_000;
 /** An upload in drips never reaches storage: nothing listens there. */
 const DEAD_STORAGE =
   'DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:1/a;QueueEndpoint=http://127.0.0.1:1/a;';
-const TOKENS_PER_MINUTE = 100_000;
-const CHATS_AT_ONCE = 60;
-/** About 5,000 tokens, which the development model repeats in its answer. */
-const LONG_MESSAGE_CHARS = 20_000;
-
-/** T2 to T7: callers that try to take the service from the others. */
+const UNREAD_STREAMS = 300;
+/** The limit of eight, and streams that have just ended. */
+const MOST_OPEN = 12;
+const OPEN_EVERY_MS = 5;
+/** The limit of the case is half a second; a busy machine may need longer. */
+const CUT_WITHIN_MS = 8_000;
+const STREAM_BYTES = 50_000_000;
+/** Below this value the speed of the machine decides, not the callers. */
+const LEAST_P99_MS = 500;
+/** T2 to T7: callers that try to block the service for others. */
 export const hostileCallers: FaultFamily = {
   name: 'hostile callers',
   settings: {},
   lanes: 1,
   cases: [
-    acted({
+    ...budgetEvasions,
+    custom({
       id: 'T2',
       injected: `${DRIPS} uploads and chats of one byte every ${DRIP_MS} ms`,
-      promised: '408 within the limits; others are served as ever',
+      promised: '408 within the limits; others are not affected',
       modes: ['json'],
       own: {
         AzureWebJobsStorage: DEAD_STORAGE,
@@ -35,15 +41,26 @@ export const hostileCallers: FaultFamily = {
         AGENT__LIMITS__UPLOAD_DEADLINE_MS: '3000',
         AGENT__LIMITS__BODY_DEADLINE_MS: '3000',
       },
-      act: sendDrips,
+      run: sendDrips,
     }),
-    acted({
-      id: 'T5',
-      injected: `${CHATS_AT_ONCE} long chats at once without a bound on the answer`,
-      promised: `at most ${TOKENS_PER_MINUTE} tokens are used`,
-      modes: ['json'],
-      own: { AGENT__LIMITS__TOKENS_PER_MINUTE: String(TOKENS_PER_MINUTE) },
-      act: sendUnboundedChats,
+    custom({
+      id: 'T7',
+      injected: `${UNREAD_STREAMS} unread streams from six /64 networks`,
+      promised: 'at most 8 are open; others within twice their quiet p99',
+      modes: ['stream'],
+      own: {
+        AGENT__LIMITS__MAX_OPEN_CALLS_PER_CALLER: '8',
+        AGENT__LIMITS__QUEUE_TIMEOUT_MS: '1000',
+      },
+      run: openUnreadStreams,
+    }),
+    custom({
+      id: 'T7',
+      injected: 'a stream of 50 MB that its client does not read',
+      promised: 'cut after the time of a slow reader',
+      modes: ['stream'],
+      own: { AGENT__LIMITS__SLOW_READER_TIMEOUT_MS: '500' },
+      run: openUnreadStream,
     }),
   ],
 };
@@ -59,7 +76,7 @@ async function sendDrips(environment: FaultEnvironment): Promise<Finding> {
   return {
     happened: `${refused} of ${DRIPS} drips got 408; honest: ${describeLoad(quiet)} quiet, ${describeLoad(beside)} beside`,
     calls: quiet.length + beside.length,
-    told: [],
+    received: [],
     problems: [
       ...(refused === DRIPS ? [] : [`drips got ${[...new Set(statuses)].join(', ')}`]),
       ...(beside.every(({ outcome }) => outcome === 'answer') ? [] : [countOutcomes(beside)]),
@@ -67,21 +84,29 @@ async function sendDrips(environment: FaultEnvironment): Promise<Finding> {
   };
 }
 
+const HONEST_CALLERS = 4;
 const HONEST = { perSecond: 20, seconds: 2 } as const;
 
 function sendHonestChats(environment: FaultEnvironment): Promise<LoadResult[]> {
   return sendSteadily(environment.url, {
     ...HONEST,
-    question: () => ({ message: `dev/instant ${newMarker()}`, mode: 'json' }),
+    request: (number) => ({
+      message: `dev/instant ${newMarker()}`,
+      mode: 'json',
+      address: `192.0.2.${number % HONEST_CALLERS}`,
+    }),
   });
 }
 
-function describeLoad(results: readonly LoadResult[]): string {
-  const p99 = percentile(
+function p99Of(results: readonly LoadResult[]): number {
+  return percentile(
     results.map(({ ms }) => ms),
     0.99,
   );
-  return `p99 ${p99.toFixed(0)} ms`;
+}
+
+function describeLoad(results: readonly LoadResult[]): string {
+  return `p99 ${p99Of(results).toFixed(0)} ms`;
 }
 
 interface Drip {
@@ -121,29 +146,92 @@ async function sendDrip(url: string, { path, contentType, start }: Drip): Promis
   }
 }
 
-async function sendUnboundedChats(environment: FaultEnvironment): Promise<Finding> {
-  const message = `${newMarker()} ${'word '.repeat(LONG_MESSAGE_CHARS / 5)}`;
-  const results = await Promise.all(
-    Array.from({ length: CHATS_AT_ONCE }, () =>
-      sendRequest(environment.url, { message, mode: 'json' }),
-    ),
+async function openUnreadStreams(environment: FaultEnvironment): Promise<Finding> {
+  const quiet = await sendHonestChats(environment);
+  const marker = newMarker();
+  const hostile = new AbortController();
+  const opening = openSteadily(UNREAD_STREAMS, (number) =>
+    post(environment.url, {
+      message: `dev/long-100000 ${marker}`,
+      mode: 'stream',
+      signal: hostile.signal,
+      address: `2001:db8:0:${number % 6}::1`,
+    }).then(({ status }) => status),
   );
-  const used = results.map(usedTokens).reduce((sum, tokens) => sum + tokens, 0);
-  const served = results.filter(({ outcome }) => outcome === 'answer').length;
+  const rounds = [await sendHonestChats(environment), await sendHonestChats(environment)];
+  const statuses = await opening;
+  // A busy machine can only make a round worse, so the better one tells more.
+  const [beside = []] = rounds.toSorted((left, right) => p99Of(left) - p99Of(right));
+  const calls = environment.callsWith(marker);
+  const mostOpen = mostAtOnce(calls);
+  hostile.abort();
+  const allowedMs = Math.max(2 * p99Of(quiet), LEAST_P99_MS);
   return {
-    happened: `${countOutcomes(results)}; ${used} tokens used`,
-    calls: served,
-    told: [],
+    happened: `${countStatuses(statuses)}; ${mostOpen} open at most; honest: ${describeLoad(quiet)} quiet, ${describeLoad(beside)} beside`,
+    calls: calls.length,
+    received: [],
     problems: [
-      ...(served > 0 ? [] : ['no chat was served']),
-      ...(used <= TOKENS_PER_MINUTE ? [] : [`${used} of ${TOKENS_PER_MINUTE} tokens were used`]),
+      ...(mostOpen <= MOST_OPEN ? [] : [`${mostOpen} streams of one caller were open at once`]),
+      ...(rounds.flat().every(({ outcome }) => outcome === 'answer')
+        ? []
+        : [countOutcomes(rounds.flat())]),
+      ...(p99Of(beside) <= allowedMs ? [] : ['the others waited for the unread streams']),
     ],
   };
 }
 
-const usageSchema = z.object({ usage: z.object({ totalTokens: z.number() }) });
+async function openUnreadStream(environment: FaultEnvironment): Promise<Finding> {
+  const marker = newMarker();
+  const response = await post(environment.url, {
+    message: `dev/bytes-${STREAM_BYTES} ${marker}`,
+    mode: 'stream',
+  });
+  const startedAt = performance.now();
+  const isCut = (): boolean =>
+    environment.log.some((line) => line.includes('"outcome":"slow_reader"'));
+  while (!isCut() && performance.now() - startedAt < CUT_WITHIN_MS) await sleep(20);
+  const ms = Math.round(performance.now() - startedAt);
+  const text = await response.text().catch(() => 'connection closed');
+  const [call] = environment.callsWith(marker);
+  return {
+    happened: `${isCut() ? 'cut' : 'still open'} after ${ms} ms, upstream call ${call?.status}`,
+    calls: 1,
+    received: [],
+    problems: [
+      ...(isCut() ? [] : ['the stream was not cut']),
+      ...(call?.status === 'aborted' ? [] : [`the upstream call is ${call?.status}`]),
+      ...(text.includes('event: done') ? ['the stream looks complete'] : []),
+    ],
+  };
+}
 
-function usedTokens({ outcome, raw }: ClientResult): number {
-  if (outcome !== 'answer') return 0;
-  return usageSchema.parse(JSON.parse(raw.slice(raw.indexOf('\n{')))).usage.totalTokens;
+/** Opens one request after the other without waiting for them: a burst would fill the accept queue. */
+async function openSteadily<T>(
+  count: number,
+  open: (number: number) => Promise<T>,
+): Promise<readonly T[]> {
+  const opened: Promise<T>[] = [];
+  for (let number = 0; number < count; number += 1) {
+    opened.push(open(number));
+    await sleep(OPEN_EVERY_MS);
+  }
+  return Promise.all(opened);
+}
+
+/** The most calls that the endpoint served at the same time. */
+function mostAtOnce(calls: readonly RecordedCall[]): number {
+  const open = calls.map(
+    ({ startedAt }) =>
+      calls.filter(
+        (other) => other.startedAt <= startedAt && (other.endedAt ?? Infinity) > startedAt,
+      ).length,
+  );
+  return Math.max(0, ...open);
+}
+
+function countStatuses(statuses: readonly number[]): string {
+  const kinds = [...new Set(statuses)].toSorted((left, right) => left - right);
+  return kinds
+    .map((kind) => `${statuses.filter((status) => status === kind).length} x ${kind}`)
+    .join(', ');
 }

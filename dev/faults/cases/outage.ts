@@ -1,13 +1,16 @@
-import { acted, type FaultCase, type FaultFamily, type Finding } from '../fault-case.ts';
+import { custom, type FaultCase, type FaultFamily, type Finding } from '../fault-case.ts';
 import { startFaultEnvironment, type FaultEnvironment } from '../fault-environment.ts';
 import { sendSteadily, countOutcomes, percentile, type LoadResult } from '../steady-load.ts';
 import { newMarker } from '../run-case.ts';
 
-/** How long the outage is watched; the pace and the promises are the same for both. */
+/** The length of the outage; the request rate and the promises are the same for all lengths. */
 export interface OutageLength {
   readonly outageSeconds: number;
   readonly halfOpenMs: number;
-  /** Milliseconds within which an answer comes while the circuit is open; only a ratio without it. */
+  /**
+   * Maximum milliseconds for a response while the circuit is open; without it only the ratio is
+   * checked.
+   */
   readonly openAnswerMs?: number;
 }
 
@@ -15,14 +18,14 @@ export const SHORT_OUTAGE: OutageLength = { outageSeconds: 4, halfOpenMs: 1_000 
 export const FULL_OUTAGE: OutageLength = { outageSeconds: 30, halfOpenMs: 5_000, openAnswerMs: 20 };
 
 const PER_SECOND = 50;
-/** Until then the circuit may still be opening; the calls before it are not probes. */
+/** Until then the circuit may still be opening, and calls are not probes. */
 const OPEN_AFTER_MS = 1_000;
-/** How much later than the half-open delay the first caller may be served. */
+/** How much later than the half-open delay the first request must succeed. */
 const RECOVERY_SLACK_MS = 1_000;
 /** An answer of an open circuit does less than a normal one at the same time; doubled for chance. */
 const MAX_OPEN_RATIO = 2;
 
-/** U8: everything fails for a while, then nothing does. */
+/** U8: every call fails for a while, then none does. */
 export function outage(length: OutageLength): FaultFamily {
   return {
     name: 'outage',
@@ -36,13 +39,13 @@ export function outage(length: OutageLength): FaultFamily {
 }
 
 function outageCase(length: OutageLength): FaultCase {
-  return acted({
+  return custom({
     id: 'U8',
     injected: `${length.outageSeconds} s of 503 at ${PER_SECOND}/s`,
     promised: 'circuit opens; <= 1 probe/s; open answers are fast; recovers in time',
     modes: ['json'],
     own: {},
-    async act(environment) {
+    async run(environment) {
       const healthy = await startFaultEnvironment({ endpoints: 1, settings: {} });
       try {
         return await measureOutage({ environment, healthy }, length);
@@ -83,23 +86,23 @@ async function measureOutage(
   const calls = environment.callsWith(marker);
   const probes = calls.filter((call) => call.startedAt > openFrom).length;
   const whileOpen = (results: readonly LoadResult[]): number[] =>
-    results.filter(({ askedAt }) => askedAt > openFrom).map(({ ms }) => ms);
+    results.filter(({ sentAt }) => sentAt > openFrom).map(({ ms }) => ms);
   const openMs = whileOpen(failed);
   const normalMedian = percentile(whileOpen(normal), 0.5);
   const openMedian = percentile(openMs, 0.5);
-  const firstWell = healed.find(({ outcome }) => outcome === 'answer')?.askedAt ?? Infinity;
-  const late = healed.filter(({ askedAt }) => askedAt > healedAt + recoveryMs);
+  const firstWell = healed.find(({ outcome }) => outcome === 'answer')?.sentAt ?? Infinity;
+  const late = healed.filter(({ sentAt }) => sentAt > healedAt + recoveryMs);
   const opened = environment.log.filter((line) => line.includes('model circuit opened')).length;
   const allowedProbes = length.outageSeconds * Math.min(1, 1_000 / length.halfOpenMs);
   return {
     happened: `${calls.length - probes} calls, then ${probes} probes; open p50 ${openMedian.toFixed(1)} ms (normal ${normalMedian.toFixed(1)}), p99 ${percentile(openMs, 0.99).toFixed(1)}; back after ${((firstWell - healedAt) / 1_000).toFixed(1)} s`,
     calls: calls.length,
-    told: [...failed, ...healed].map(({ raw }) => raw),
+    received: [...failed, ...healed].map(({ raw }) => raw),
     problems: [
       ...(opened > 0 ? [] : ['the circuit did not open']),
       ...(failed.every(({ outcome }) => outcome === 'upstream_unavailable')
         ? []
-        : [`the outage was told as ${countOutcomes(failed)}`]),
+        : [`the outage ended as ${countOutcomes(failed)}`]),
       ...(probes <= allowedProbes ? [] : [`${probes} probes instead of <= ${allowedProbes}`]),
       ...(openMedian <= MAX_OPEN_RATIO * normalMedian ? [] : ['open answers are slow']),
       ...(openMedian <= (length.openAnswerMs ?? Infinity) ? [] : ['open answers take too long']),
@@ -117,6 +120,6 @@ function sendMany(
   return sendSteadily(environment.url, {
     perSecond: PER_SECOND,
     seconds,
-    question: () => ({ message: script, mode: 'json' }),
+    request: () => ({ message: script, mode: 'json' }),
   });
 }

@@ -1,4 +1,10 @@
-import { acted, type FaultCase, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
+import {
+  custom,
+  type FaultCase,
+  type FaultFamily,
+  type Finding,
+  type Mode,
+} from '../fault-case.ts';
 import type { FaultEnvironment } from '../fault-environment.ts';
 import { sendSteadily, countOutcomes } from '../steady-load.ts';
 import { newMarker } from '../run-case.ts';
@@ -15,11 +21,11 @@ export const MANY_RANDOM_FAULTS: RandomFaultsSize = { seconds: 60, perSecond: 20
 
 const LEAST_SERVED = 0.99;
 const MAX_CALLS_PER_REQUEST = 1.2;
-/** What the budget has saved up before the first fault. */
+/** Retries in the budget before the first fault. */
 const SAVED_RETRIES = 10;
 const EVERY = 5;
 
-/** U7 and U10 under load: faults come to some, and everybody is still served or told the truth. */
+/** U7 and U10 under load: random faults, and every caller gets an answer or the right error. */
 export function randomFaults(size: RandomFaultsSize): FaultFamily {
   return {
     name: 'random faults',
@@ -28,20 +34,23 @@ export function randomFaults(size: RandomFaultsSize): FaultFamily {
     cases: [
       everyFifthRequest(size),
       everyFifthCall(size),
-      cutStreams(size, { tokens: 0, promised: 'every caller gets a whole answer of the second' }),
-      cutStreams(size, { tokens: 3, promised: 'every caller is told upstream_interrupted' }),
+      cutStreams(size, {
+        tokens: 0,
+        promised: 'every caller gets a complete answer of the second',
+      }),
+      cutStreams(size, { tokens: 3, promised: 'every caller gets upstream_interrupted' }),
     ],
   };
 }
 
-/** A fault for 20 % of the requests, gone when they come again. */
+/** 20 % of the requests meet a fault, which is gone at the retry. */
 function everyFifthRequest(size: RandomFaultsSize): FaultCase {
-  return acted({
+  return custom({
     id: 'U7',
     injected: `a fault in 20 % of requests, ${size.seconds} s at ${size.perSecond}/s`,
     promised: '>= 99 % served with <= 1.2 calls each',
     own: {},
-    act: (environment, mode) => {
+    run: (environment, mode) => {
       const kinds = ['500-then-ok', '503-then-ok', '503-html-then-ok', 'reset-then-ok'];
       const scriptOf = (number: number): string =>
         number % EVERY === 0 ? `dev/${kinds[(number / EVERY) % kinds.length]}` : 'dev/instant';
@@ -50,15 +59,17 @@ function everyFifthRequest(size: RandomFaultsSize): FaultCase {
   });
 }
 
-/** 20 % of all calls fail, repeated ones too; the second endpoint takes what the first one drops. */
+/**
+ * 20 % of all calls fail, retries included; the second endpoint answers what the first one fails.
+ */
 function everyFifthCall(size: RandomFaultsSize): FaultCase {
-  return acted({
+  return custom({
     id: 'U7',
     injected: `dev/flaky-20, ${size.seconds} s at ${size.perSecond}/s`,
     promised: '>= 99 % served with <= 1.2 calls each',
     endpoints: 2,
     own: {},
-    act: (environment, mode) => serve(environment, { size, mode, scriptOf: () => 'dev/flaky-20' }),
+    run: (environment, mode) => serve(environment, { size, mode, scriptOf: () => 'dev/flaky-20' }),
   });
 }
 
@@ -73,22 +84,22 @@ async function serve(
   { size, mode, scriptOf }: Serving,
 ): Promise<Finding> {
   const marker = newMarker();
-  const asked = await sendSteadily(environment.url, {
+  const results = await sendSteadily(environment.url, {
     ...size,
-    question: (number) => ({ message: `${scriptOf(number)} ${marker} ${number}`, mode }),
+    request: (number) => ({ message: `${scriptOf(number)} ${marker} ${number}`, mode }),
   });
-  const served = asked.filter(({ outcome }) => outcome === 'answer').length;
+  const served = results.filter(({ outcome }) => outcome === 'answer').length;
   const calls = environment.callsWith(marker).length + environment.secondCallsWith(marker);
-  const allowed = Math.ceil(asked.length * MAX_CALLS_PER_REQUEST) + SAVED_RETRIES;
-  const endings = asked.filter((told) => told.endings !== 1).length;
+  const allowed = Math.ceil(results.length * MAX_CALLS_PER_REQUEST) + SAVED_RETRIES;
+  const endings = results.filter(({ endings: count }) => count !== 1).length;
   return {
-    happened: `${countOutcomes(asked)}; ${(calls / asked.length).toFixed(2)} calls each`,
+    happened: `${countOutcomes(results)}; ${(calls / results.length).toFixed(2)} calls each`,
     calls,
-    told: asked.map(({ raw }) => raw),
+    received: results.map(({ raw }) => raw),
     problems: [
-      ...(served >= LEAST_SERVED * asked.length
+      ...(served >= LEAST_SERVED * results.length
         ? []
-        : [`only ${served} of ${asked.length} served`]),
+        : [`only ${served} of ${results.length} served`]),
       ...(calls <= allowed ? [] : [`${calls} calls instead of <= ${allowed}`]),
       ...(endings === 0 ? [] : [`${endings} answers without exactly one ending`]),
     ],
@@ -99,34 +110,36 @@ function cutStreams(
   size: RandomFaultsSize,
   { tokens, promised }: { readonly tokens: number; readonly promised: string },
 ): FaultCase {
-  return acted({
+  return custom({
     id: 'U10',
     injected: `the first of two cuts ${size.streams} streams after ${tokens} tokens`,
     promised,
     modes: ['stream'],
     endpoints: 2,
-    // Each stream is to meet the cut: the circuit of the first endpoint must stay closed.
+    // Every stream must reach the first endpoint, so its circuit must stay closed.
     own: { AGENT__MODEL__BREAKER_FAILURES: '1000', AGENT__MODEL__BREAKER_WINDOW_SIZE: '1000' },
-    async act(environment, mode) {
+    async run(environment, mode) {
       const marker = newMarker();
-      const asked = await sendSteadily(environment.url, {
+      const results = await sendSteadily(environment.url, {
         perSecond: size.perSecond,
         seconds: size.streams / size.perSecond,
-        question: () => ({ message: `dev/cut-${tokens} ${marker}`, mode }),
+        request: () => ({ message: `dev/cut-${tokens} ${marker}`, mode }),
       });
-      const good = asked.filter(({ outcome, text, endings }) =>
+      const good = results.filter(({ outcome, text, endings }) =>
         tokens === 0
           ? outcome === 'answer' && text === SECOND_ANSWER
           : outcome === 'upstream_interrupted' && text !== '' && endings === 1,
       );
       const calls = environment.callsWith(marker).length;
       return {
-        happened: countOutcomes(asked),
+        happened: countOutcomes(results),
         calls: calls + environment.secondCallsWith(marker),
-        told: asked.map(({ raw }) => raw),
+        received: results.map(({ raw }) => raw),
         problems: [
-          ...(good.length === asked.length ? [] : [`kept for ${good.length} of ${asked.length}`]),
-          ...(calls === asked.length ? [] : [`${calls} calls to the first endpoint`]),
+          ...(good.length === results.length
+            ? []
+            : [`held for ${good.length} of ${results.length}`]),
+          ...(calls === results.length ? [] : [`${calls} calls to the first endpoint`]),
         ],
       };
     },

@@ -1,21 +1,27 @@
 import { sendRequest } from '../send-request.ts';
-import { acted, scripted, type Expected, type FaultCase, type FaultFamily } from '../fault-case.ts';
+import {
+  custom,
+  scripted,
+  type Expected,
+  type FaultCase,
+  type FaultFamily,
+} from '../fault-case.ts';
 import { checkAnswer } from '../check-answer.ts';
 import { newMarker } from '../run-case.ts';
 import { SECOND_ANSWER } from '../second-endpoint.ts';
 import { FAST_RETRIES } from '../settings.ts';
 
-/** Shorter than the waits that are too long. */
+/** Shorter than the delays that are too long. */
 const SHORT_DEADLINES = {
   AGENT__LIMITS__ANSWER_DEADLINE_MS: '5000',
   AGENT__LIMITS__STREAM_DEADLINE_MS: '5000',
 };
 
-/** The limit leaves the endpoint at rest, so the next case takes another instance. */
+/** The rate limit leaves the endpoint in cooldown, so the next case uses another instance. */
 const OWN = {};
 
-const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSWER } as const;
-/** A wait that nobody named: back-off, which is at least more than nothing. */
+const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, contains: SECOND_ANSWER } as const;
+/** Without a named delay: a back-off, which takes at least a millisecond. */
 const BACKED_OFF: Expected = { outcome: 'answer', calls: 2, waitMs: [1, 2_500] };
 
 const CASES: readonly FaultCase[] = [
@@ -60,16 +66,16 @@ const CASES: readonly FaultCase[] = [
   scripted({ id: 'U6', script: 'dev/quota', endpoints: 2, expected: MOVED }),
 ];
 
-/** U1 to U6: an upstream that has had enough, and soon lets callers in again. */
+/** U1 to U6: an upstream that limits the rate, and accepts calls again soon. */
 export const rateLimits: FaultFamily = {
   name: 'rate limits',
   settings: FAST_RETRIES,
-  // One after the other: the endpoint rests for all callers.
+  // One after the other: the cooldown applies to all callers.
   lanes: 1,
   cases: CASES.filter(({ own }) => own === undefined),
 };
 
-/** The same where the wait is too long, each on an instance of its own. */
+/** The same with a delay that is too long, each on an instance of its own. */
 export const longRateLimits: FaultFamily = {
   name: 'long rate limits',
   settings: { ...FAST_RETRIES, ...SHORT_DEADLINES },
@@ -81,25 +87,25 @@ function limited(seconds: number): Expected {
   return { outcome: 'upstream_rate_limited', calls: 1, retryAfterSeconds: [seconds, seconds] };
 }
 
-/** Who comes while the endpoint rests is told so without a call. */
+/** A request during the cooldown gets the same error without a call. */
 function tooLong(script: string, seconds: number): FaultCase {
-  return acted({
+  return custom({
     id: 'U2',
     injected: script,
     promised: `upstream_rate_limited, 1 call, Retry-After ${seconds}; the next caller costs none`,
     own: OWN,
-    async act(environment, mode) {
+    async run(environment, mode) {
       const marker = newMarker();
       const message = `${script} ${marker}`;
-      const told = await sendRequest(environment.url, { message, mode });
+      const refused = await sendRequest(environment.url, { message, mode });
       const next = await sendRequest(environment.url, { message, mode });
       const calls = environment.callsWith(marker);
       return {
-        happened: `${told.outcome}, Retry-After ${told.retryAfterSeconds}; then ${next.outcome}`,
+        happened: `${refused.outcome}, Retry-After ${refused.retryAfterSeconds}; then ${next.outcome}`,
         calls: calls.length,
-        told: [told.raw, next.raw],
+        received: [refused.raw, next.raw],
         problems: [
-          ...checkAnswer(limited(seconds), { told, calls, secondCalls: 0 }),
+          ...checkAnswer(limited(seconds), { result: refused, calls, secondCalls: 0 }),
           ...(next.outcome === 'upstream_rate_limited' ? [] : [`the next one: ${next.outcome}`]),
           ...((next.retryAfterSeconds ?? 0) > 0 ? [] : ['the next one has no Retry-After']),
         ],
@@ -108,35 +114,37 @@ function tooLong(script: string, seconds: number): FaultCase {
   });
 }
 
-/** The script sends -5, abc, 1e9, NaN and at last two headers, 3 and 5, every second call. */
+/**
+ * Every second call of the script fails, with -5, abc, 1e9, NaN and finally two headers, 3 and 5.
+ */
 function twoHeaders(): FaultCase {
-  return acted({
+  return custom({
     id: 'U4',
     injected: 'dev/429-nonsense, the last with two headers 3 and 5',
     promised: 'four answers after a back-off, then upstream_rate_limited, Retry-After 5',
     own: { AGENT__LIMITS__ANSWER_DEADLINE_MS: '4500', AGENT__LIMITS__STREAM_DEADLINE_MS: '4500' },
-    async act(environment, mode) {
+    async run(environment, mode) {
       const marker = newMarker();
       const outcomes: string[] = [];
       const raws: string[] = [];
       let retryAfter: number | undefined;
-      for (let turn = 0; turn < 5; turn += 1) {
-        const told = await sendRequest(environment.url, {
+      for (let count = 0; count < 5; count += 1) {
+        const refused = await sendRequest(environment.url, {
           message: `dev/429-nonsense ${marker}`,
           mode,
         });
-        outcomes.push(told.outcome);
-        raws.push(told.raw);
-        retryAfter = told.retryAfterSeconds;
+        outcomes.push(refused.outcome);
+        raws.push(refused.raw);
+        retryAfter = refused.retryAfterSeconds;
       }
       const calls = environment.callsWith(marker).length;
-      const wanted = [...Array.from({ length: 4 }, () => 'answer'), 'upstream_rate_limited'];
+      const expected = [...Array.from({ length: 4 }, () => 'answer'), 'upstream_rate_limited'];
       return {
         happened: `${outcomes.join(' ')}, Retry-After ${retryAfter}`,
         calls,
-        told: raws,
+        received: raws,
         problems: [
-          ...(outcomes.join() === wanted.join() ? [] : [`ended as ${outcomes.join(' ')}`]),
+          ...(outcomes.join() === expected.join() ? [] : [`ended as ${outcomes.join(' ')}`]),
           ...(calls === 9 ? [] : [`${calls} calls instead of 9`]),
           ...(retryAfter === 5 ? [] : [`Retry-After ${retryAfter} instead of 5`]),
         ],

@@ -5,9 +5,9 @@ import { FAST_RETRIES } from '../settings.ts';
 const STATUSES = [500, 502, 503, 504, 408];
 const SERVED = { outcome: 'answer', calls: 2 } as const;
 const DOWN = { outcome: 'upstream_unavailable', calls: 3, retryAfterSeconds: [1, 300] } as const;
-const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSWER } as const;
+const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, contains: SECOND_ANSWER } as const;
 
-/** U7 and the resets of U9: a server that fails before it says anything. */
+/** U7 and the resets of U9: a server that fails before it sends a response. */
 export const serverErrors: FaultFamily = {
   name: 'server errors',
   settings: FAST_RETRIES,

@@ -4,9 +4,9 @@ import { SHORT_TIMEOUTS } from '../settings.ts';
 
 const LATE = { outcome: 'upstream_timeout', calls: 3, retryAfterSeconds: [1, 300] } as const;
 const CUT_OFF = { outcome: 'upstream_timeout', calls: 1, textFirst: true } as const;
-const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSWER } as const;
+const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, contains: SECOND_ANSWER } as const;
 
-/** U12 to U14: an upstream that is silent, late or slow. */
+/** U12 to U14: an upstream that does not respond, or responds late or slowly. */
 export const slow: FaultFamily = {
   name: 'slow',
   settings: SHORT_TIMEOUTS,

@@ -4,9 +4,9 @@ import { FAST_RETRIES } from '../settings.ts';
 
 const CUT = { outcome: 'upstream_interrupted', calls: 1, textFirst: true } as const;
 const UNREADABLE = { outcome: 'upstream_invalid', calls: 1, textFirst: true } as const;
-const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, says: SECOND_ANSWER } as const;
+const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, contains: SECOND_ANSWER } as const;
 
-/** U10, U11, U15 and U17: streams that break, lie or are hard to read. */
+/** U10, U11, U15 and U17: streams that break, are incomplete, or are hard to parse. */
 export const streams: FaultFamily = {
   name: 'streams',
   settings: FAST_RETRIES,

@@ -4,19 +4,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sendRequest } from '../send-request.ts';
-import { acted, type FaultCase, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
+import {
+  custom,
+  type FaultCase,
+  type FaultFamily,
+  type Finding,
+  type Mode,
+} from '../fault-case.ts';
 import { startFaultEnvironment, type FaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
 import { SECOND_ANSWER } from '../second-endpoint.ts';
 import { FAST_RETRIES, SHORT_TIMEOUTS } from '../settings.ts';
 
-/** A name that only the scripted look-up knows. */
+/** A name that only the scripted lookup knows. */
 const SCRIPTED_HOST = 'scripted-names.example';
 const PRELOAD = new URL('../script-names.ts', import.meta.url).href;
-/** A name that was found again must be used within this time. */
+/** After a name resolves again, requests must succeed within this time. */
 const RECOVERS_WITHIN_MS = 5_000;
 
-/** U9 and U22: an upstream that cannot be reached at all. */
+/** U9 and U22: an upstream that cannot be reached. */
 export const unreachable: FaultFamily = {
   name: 'unreachable',
   settings: FAST_RETRIES,
@@ -47,26 +53,26 @@ interface BadAddress {
 
 function bad(id: string, { injected, endpoints, address }: BadAddress): FaultCase {
   const outcome = endpoints === 2 ? 'answer' : 'upstream_unavailable';
-  return acted({
+  return custom({
     id,
     injected,
     endpoints,
     promised: endpoints === 2 ? 'answer from the second' : `${outcome}, Retry-After 1-300`,
-    async act(environment, mode) {
+    async run(environment, mode) {
       const settings = { ...FAST_RETRIES, AZURE_OPENAI_ENDPOINT: await address(environment) };
       const own = await startFaultEnvironment({ endpoints, settings });
       try {
         const marker = newMarker();
-        const told = await sendRequest(own.url, { message: `dev/instant ${marker}`, mode });
+        const result = await sendRequest(own.url, { message: `dev/instant ${marker}`, mode });
         const isWell =
-          endpoints === 2 ? told.text === SECOND_ANSWER : (told.retryAfterSeconds ?? 0) > 0;
+          endpoints === 2 ? result.text === SECOND_ANSWER : (result.retryAfterSeconds ?? 0) > 0;
         return {
-          happened: `${told.outcome}, ${told.status}`,
+          happened: `${result.outcome}, ${result.status}`,
           calls: own.secondCallsWith(marker),
-          told: [told.raw, ...own.log],
+          received: [result.raw, ...own.log],
           problems: [
-            ...(told.outcome === outcome ? [] : [`ended as ${told.outcome}`]),
-            ...(isWell ? [] : ['the answer is not whole, or no Retry-After was told']),
+            ...(result.outcome === outcome ? [] : [`ended as ${result.outcome}`]),
+            ...(isWell ? [] : ['the answer is incomplete, or has no Retry-After']),
           ],
         };
       } finally {
@@ -84,26 +90,26 @@ async function closedAddress(): Promise<string> {
   return `http://127.0.0.1:${port}`;
 }
 
-/** Names that cannot be looked up for a while, and then can. */
-function names(mood: string): FaultCase {
-  return acted({
+/** Name lookups that fail for a while and then succeed. */
+function names(state: string): FaultCase {
+  return custom({
     id: 'U22',
-    injected: `look-up of the host: ${mood}, then well`,
-    promised: 'upstream_unavailable or upstream_timeout; < 5 s after the look-up is well: answer',
-    async act(environment, mode) {
+    injected: `name lookup: ${state}, then healthy`,
+    promised: 'upstream_unavailable or upstream_timeout; answer < 5 s after names resolve',
+    async run(environment, mode) {
       const folder = await mkdtemp(join(tmpdir(), 'scripted-names-'));
-      const moodFile = join(folder, 'mood');
-      await writeFile(moodFile, mood);
+      const stateFile = join(folder, 'state');
+      await writeFile(stateFile, state);
       const own = await startFaultEnvironment({
         endpoints: 1,
-        settings: { ...SHORT_TIMEOUTS, ...scriptedNames(environment, moodFile) },
+        settings: { ...SHORT_TIMEOUTS, ...scriptedNames(environment, stateFile) },
       });
       try {
         return await breakAndRestoreDns({
           environment,
           own,
           mode,
-          heal: () => writeFile(moodFile, 'well'),
+          heal: () => writeFile(stateFile, 'healthy'),
         });
       } finally {
         await own.stop();
@@ -113,11 +119,11 @@ function names(mood: string): FaultCase {
   });
 }
 
-function scriptedNames(environment: FaultEnvironment, moodFile: string): Record<string, string> {
+function scriptedNames(environment: FaultEnvironment, stateFile: string): Record<string, string> {
   return {
     AZURE_OPENAI_ENDPOINT: environment.upstreamUrl.replace('127.0.0.1', SCRIPTED_HOST),
     languageWorkers__node__arguments: `--import ${PRELOAD}`,
-    SCRIPTED_NAMES_MOOD_FILE: moodFile,
+    SCRIPTED_NAMES_FILE: stateFile,
   };
 }
 
@@ -149,11 +155,11 @@ async function breakAndRestoreDns({
   return {
     happened: `${lost.outcome}; ${found.outcome} after ${seconds} s`,
     calls: environment.callsWith(marker).length,
-    told: [lost.raw, found.raw, ...own.log],
+    received: [lost.raw, found.raw, ...own.log],
     problems: [
       ...(isLost ? [] : [`ended as ${lost.outcome} without a name`]),
       ...(callsBefore === 0 ? [] : ['the upstream was called without a name']),
-      ...(found.outcome === 'answer' ? [] : [`ended as ${found.outcome} once the name was back`]),
+      ...(found.outcome === 'answer' ? [] : [`ended as ${found.outcome} after the name resolved`]),
     ],
   };
 }

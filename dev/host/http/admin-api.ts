@@ -7,13 +7,16 @@ import { LOCAL } from '../host-log.ts';
 import type { Invoker } from '../invoker.ts';
 import type { QueueListeners } from '../queue/queue-listeners.ts';
 import type { Answers } from './answer.ts';
+import type { HostTimings } from '../timings.ts';
 import { readBody } from './read-body.ts';
+import { readHeaders } from './request-headers.ts';
 
 export interface AdminContext {
   readonly functions: readonly AppFunction[];
   readonly listeners: QueueListeners;
   readonly invoker: Invoker;
   readonly answers: Answers;
+  readonly timings: HostTimings;
   readonly log: WriteLog;
   readonly url: () => string;
 }
@@ -39,16 +42,16 @@ export function createAdminApi(context: AdminContext): AdminApi {
   const { answers } = context;
   const routes = createRoutes(context);
   return async (request, response, path) => {
-    const [, area = '', name = '', action = ''] = path.toLowerCase().split('/').filter(Boolean);
-    const isFunction = area === 'functions' && name !== '' && action === '';
-    const key = isFunction ? 'functions/{name}' : [area, name, action].filter(Boolean).join('/');
+    const [, section = '', name = '', action = ''] = path.toLowerCase().split('/').filter(Boolean);
+    const isFunction = section === 'functions' && name !== '' && action === '';
+    const key = isFunction ? 'functions/{name}' : [section, name, action].filter(Boolean).join('/');
     const route = routes.get(`${request.method} ${key}`);
     if (route === undefined) answers.send(response, 404);
     else await route({ request, response, name });
   };
 }
 
-/** Whether a path below /admin is open to everybody. */
+/** Whether a path below /admin needs no key. */
 export function isOpenAdminPath(path: string): boolean {
   return /^\/admin\/host\/ping\/?$/i.test(path);
 }
@@ -112,10 +115,10 @@ function createRoutes(context: AdminContext): ReadonlyMap<string, Route> {
 
 async function invokeByHand(
   { request, response, name }: Parameters<Route>[0],
-  { functions, answers, listeners, log }: AdminContext,
+  { functions, answers, listeners, timings, log }: AdminContext,
 ): Promise<void> {
   const func = findFunction(functions, name);
-  const input = await readInput(request);
+  const input = await readInput(request, timings);
   if (input === undefined) return answers.send(response, 400);
   if (func === undefined) return answers.send(response, 404);
   if (func.kind === 'queue') void listeners.invokeByHand(func, input);
@@ -123,9 +126,14 @@ async function invokeByHand(
   answers.send(response, 202);
 }
 
-async function readInput(request: IncomingMessage): Promise<string | undefined> {
+async function readInput(
+  request: IncomingMessage,
+  timings: HostTimings,
+): Promise<string | undefined> {
+  const headers = readHeaders(request.rawHeaders);
   try {
-    const content: unknown = JSON.parse((await readBody(request, MAX_INPUT)).toString());
+    const body = await readBody({ request, headers }, { maxBody: MAX_INPUT, timings });
+    const content: unknown = JSON.parse(body.toString());
     if (typeof content !== 'object' || content === null) return undefined;
     return 'input' in content && typeof content.input === 'string' ? content.input : '';
   } catch {

@@ -4,10 +4,12 @@ import type { RouteTable } from '../routes/route-table.ts';
 import { isOpenAdminPath } from './admin-api.ts';
 import type { AdminApi } from './admin-api.ts';
 import { refuse } from './answer.ts';
-import type { Exchange, HttpContext } from './http-context.ts';
+import type { HttpCall, HttpContext } from './http-context.ts';
 import type { HandleRequest } from './http-server.ts';
 import { grantOf, keyOf, maySatisfy } from './keys.ts';
 import type { Grant, HostKeys } from './keys.ts';
+import { readHeaders } from './request-headers.ts';
+import type { RequestHeaders } from './request-headers.ts';
 import { readQuery } from './request-target.ts';
 import type { RequestTarget } from './request-target.ts';
 import { serveFunction } from './serve-function.ts';
@@ -19,7 +21,7 @@ export interface DispatchOptions {
   readonly config: HttpConfig;
   readonly findRoute: RouteTable;
   readonly admin: AdminApi;
-  /** Undefined: keys are not asked for. */
+  /** Undefined: no request needs a key. */
   readonly keys: HostKeys | undefined;
   readonly hasHomepage: boolean;
 }
@@ -27,6 +29,7 @@ export interface DispatchOptions {
 interface Incoming {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  readonly headers: RequestHeaders;
   readonly target: RequestTarget;
 }
 
@@ -37,7 +40,7 @@ const HOMEPAGE =
 export function createDispatch(options: DispatchOptions): HandleRequest {
   const throttle = createThrottle(options.config);
   return (request, response, target) => {
-    const incoming = { request, response, target };
+    const incoming = { request, response, target, headers: readHeaders(request.rawHeaders) };
     dispatch(incoming, { ...options, throttle }).catch((error: unknown) => {
       options.context.log('error', 'Host.Http', String(error));
       options.context.answers.send(response, 500);
@@ -52,6 +55,11 @@ async function dispatch(
   const { request, response, target } = incoming;
   const { answers } = options.context;
   if (/^\/admin(?:\/|$)/i.test(target.path)) return dispatchAdmin(incoming, options);
+  if (/^\/runtime\/webhooks\/./i.test(target.path)) {
+    // This host has no extension with a webhook.
+    const isOwner = options.keys !== undefined && grantFor(incoming, options) === 'admin';
+    return answers.send(response, isOwner ? 404 : 403);
+  }
   const match = options.findRoute(request.method ?? 'GET', target.path);
   if (match === undefined) {
     if (target.path !== '/') return answers.send(response, 404);
@@ -60,14 +68,14 @@ async function dispatch(
     return answers.send(response, 200, { headers, body: HOMEPAGE });
   }
   const { target: func, values: routeValues } = match;
-  await serveThrottled({ request, response, target, func, routeValues }, options);
+  await serveThrottled({ ...incoming, func, routeValues }, options);
 }
 
 async function serveThrottled(
-  exchange: Exchange,
+  call: HttpCall,
   options: DispatchOptions & { readonly throttle: Throttle },
 ): Promise<void> {
-  const { response, func } = exchange;
+  const { response, func } = call;
   const entering = options.throttle.enter();
   if (entering === undefined) {
     options.context.log('information', 'Host.HttpThrottle', 'Http request queue limit exceeded.');
@@ -75,8 +83,8 @@ async function serveThrottled(
   }
   const release = await entering;
   try {
-    const grant = grantFor(exchange, { keys: options.keys, functionName: func.name });
-    if (maySatisfy(grant, func.authLevel)) await serveFunction(exchange, options.context);
+    const grant = grantFor(call, { keys: options.keys, functionName: func.name });
+    if (maySatisfy(grant, func.authLevel)) await serveFunction(call, options.context);
     else options.context.answers.send(response, 401);
   } finally {
     release();
@@ -97,12 +105,12 @@ async function dispatchAdmin(incoming: Incoming, options: DispatchOptions): Prom
 }
 
 function grantFor(
-  { request, target }: Incoming,
+  { headers, target }: Incoming,
   { keys, ...rest }: { readonly keys: HostKeys | undefined; readonly functionName?: string },
 ): Grant {
   if (keys === undefined) return 'admin';
   return grantOf(
-    keyOf(request.headers, () => readQuery(target.search)),
+    keyOf(headers, () => readQuery(target.search)),
     { keys, ...rest },
   );
 }

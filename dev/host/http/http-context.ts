@@ -5,6 +5,7 @@ import type { Invoker } from '../invoker.ts';
 import type { OutputWriter } from '../queue/output-writer.ts';
 import type { HostTimings } from '../timings.ts';
 import type { Answers } from './answer.ts';
+import type { RequestHeaders } from './request-headers.ts';
 import type { RequestTarget } from './request-target.ts';
 
 /** What serving a function over HTTP needs. */
@@ -19,9 +20,10 @@ export interface HttpContext {
 }
 
 /** One request on its way to a function. */
-export interface Exchange {
+export interface HttpCall {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  readonly headers: RequestHeaders;
   readonly target: RequestTarget;
   readonly func: HttpFunction;
   readonly routeValues: Readonly<Record<string, string>>;

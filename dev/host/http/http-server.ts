@@ -1,17 +1,15 @@
-import { createServer } from 'node:http';
+import { createServer, STATUS_CODES } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { CliError } from '../../cli-error.ts';
+import { admitRequest, rewriteHead } from './admit-request.ts';
 import { refuse } from './answer.ts';
-import { readRequestTarget } from './request-target.ts';
 import type { RequestTarget } from './request-target.ts';
 
-/** Limits of the platform's web server, in bytes but for the last. */
-const MAX_REQUEST_LINE = 8 * 1024;
-const MAX_HEADERS = 32 * 1024;
-const MAX_HEADER_COUNT = 100;
-/** Where Node itself gives up: far beyond, so that the right limit is the one that answers. */
+/** Where Node itself refuses headers, in bytes: far beyond, so that the platform's limit answers. */
 const PARSER_LIMIT = 1024 * 1024;
 
 export type HandleRequest = (
@@ -34,9 +32,11 @@ export interface HttpServer {
   reset(): void;
 }
 
-/** Listens on loopback with the limits that the platform's web server has. */
+/** Listens on loopback; accepts and refuses what the platform's web server does. */
 export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   const server = createServer({
+    // Control characters in values, bare line feeds, a length beside chunked encoding.
+    insecureHTTPParser: true,
     maxHeaderSize: PARSER_LIMIT,
     keepAliveTimeout: options.keepAliveMs,
     requestTimeout: 0,
@@ -45,25 +45,68 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   server.maxHeadersCount = 0;
   let closed: Promise<unknown> | undefined;
   server.on('request', (request, response) => {
-    // A client that leaves in the middle is nothing to end this process for.
+    // A client that disconnects early must not end this process.
     response.on('error', () => undefined);
-    const target = admit(request, response);
-    if (target !== undefined) options.handle(request, response, target);
+    const admission = admitRequest(request);
+    if ('status' in admission) refuse(response, admission.status, { Connection: 'close' });
+    else options.handle(request, response, admission.target);
     // Without this a connection that has served its last request would stay open until it is idle.
     response.once('finish', () => {
       if (closed !== undefined) setImmediate(() => server.closeIdleConnections());
     });
   });
+  // The platform's web server passes on what it does not know; Node would answer 417.
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
+  const rewritten = new Set<Duplex>();
+  server.on('clientError', (error, socket) => readLeniently(error, { socket, server, rewritten }));
   await bind(server, options.port);
   return {
-    port: (server.address() as AddressInfo).port,
+    port: portOf(server),
     async close() {
       closed ??= once(server.close(), 'close');
       server.closeIdleConnections();
       await closed;
     },
-    reset: () => server.closeAllConnections(),
+    reset() {
+      server.closeAllConnections();
+      for (const socket of rewritten) socket.destroy();
+    },
   };
+}
+
+interface Unparsed {
+  readonly socket: Duplex;
+  readonly server: Server;
+  /** Sockets whose request takes the way below. */
+  readonly rewritten: Set<Duplex>;
+}
+
+/** Sends a request that only Node's parser refuses through a connection of its own, rewritten. */
+function readLeniently(error: Error, { socket, server, rewritten }: Unparsed): void {
+  const packet =
+    'rawPacket' in error && Buffer.isBuffer(error.rawPacket) ? error.rawPacket : undefined;
+  const head = packet === undefined ? undefined : rewriteHead(packet);
+  if (!socket.writable) socket.destroy();
+  else if (head === undefined) {
+    socket.end(
+      `HTTP/1.1 400 ${STATUS_CODES[400]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
+    );
+  } else {
+    const inner = connect(portOf(server), '127.0.0.1');
+    rewritten.add(socket);
+    inner.on('error', () => socket.destroy());
+    inner.once('close', () => socket.end());
+    socket.once('close', () => {
+      rewritten.delete(socket);
+      inner.destroy();
+    });
+    inner.write(head);
+    socket.pipe(inner).pipe(socket);
+  }
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
 }
 
 async function bind(server: Server, port: number): Promise<void> {
@@ -78,27 +121,4 @@ async function bind(server: Server, port: number): Promise<void> {
     });
     throw Object.assign(failure, { code });
   }
-}
-
-/** Answers what the web server refuses before the host sees it. */
-function admit(request: IncomingMessage, response: ServerResponse): RequestTarget | undefined {
-  const url = request.url ?? '/';
-  const lineLength = (request.method ?? '').length + url.length + ' HTTP/1.1\r\n'.length + 1;
-  let status = 0;
-  let target: RequestTarget | undefined;
-  if (lineLength > MAX_REQUEST_LINE) status = 414;
-  else if (areTooLarge(request.rawHeaders)) status = 431;
-  else {
-    target = readRequestTarget(url);
-    if (target === undefined) status = 400;
-  }
-  if (status !== 0) refuse(response, status, { Connection: 'close' });
-  return target;
-}
-
-function areTooLarge(rawHeaders: readonly string[]): boolean {
-  if (rawHeaders.length > 2 * MAX_HEADER_COUNT) return true;
-  let size = 0;
-  for (const text of rawHeaders) size += text.length + 2;
-  return size > MAX_HEADERS;
 }

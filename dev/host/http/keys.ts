@@ -1,6 +1,6 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
 import type { AuthLevel } from '../app-functions.ts';
+import type { RequestHeaders } from './request-headers.ts';
 
 export interface HostKeys {
   /** Passes everything. */
@@ -21,10 +21,10 @@ export function createKeys(): Required<Pick<HostKeys, 'master' | 'host'>> {
   return { master: createKey(), host: { default: createKey() } };
 }
 
-/** The key of a request: the header wins over the query, even when it is wrong. */
-export function keyOf(headers: IncomingHttpHeaders, query: () => URLSearchParams): string {
-  const header = headers[HEADER];
-  if (header !== undefined) return String(header);
+/** The key of a request: the first header wins over the query, even when it is wrong. */
+export function keyOf(headers: RequestHeaders, query: () => URLSearchParams): string {
+  const header = headers.get(HEADER)?.values[0];
+  if (header !== undefined) return header;
   const [, code = ''] = [...query()].find(([name]) => name.toLowerCase() === 'code') ?? [];
   return code;
 }
@@ -44,7 +44,7 @@ export function grantOf(key: string, { keys, functionName }: KeyRing): Grant {
 
 export interface KeyRing {
   readonly keys: HostKeys;
-  /** Left out: the keys of every function count. */
+  /** Undefined: the keys of every function count. */
   readonly functionName?: string;
 }
 

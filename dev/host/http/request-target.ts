@@ -8,7 +8,7 @@ export interface RequestTarget {
   readonly forwardedPath: string;
 }
 
-/** What the forwarder leaves as it is in a path. */
+/** Every character of a path that the forwarder encodes. */
 const UNSAFE = /[^A-Za-z0-9\-._~!$&'()*+,;=:@/]/gu;
 const PLAIN = /^[A-Za-z0-9\-_~!$&'()*+,;=:@/]*$/;
 const ORIGIN = /^https?:\/\/[^/?#]*/i;

@@ -1,18 +1,19 @@
 import type { NullableString, RpcHttp } from '../worker/messages.ts';
-import type { Exchange } from './http-context.ts';
+import type { HttpCall } from './http-context.ts';
+import { flattenHeaders, joinHeader } from './request-headers.ts';
 import { readQuery } from './request-target.ts';
-import { flatten, joinRepeated } from './trigger-metadata.ts';
+import { joinRepeated } from './trigger-metadata.ts';
 
-/** A request as it travels to a worker that does not stream: whole, and a body in chunks left out. */
+/** A request as a worker without streaming gets it: as a whole, and without a chunked body. */
 export function rpcRequest(
-  { request, target, routeValues }: Exchange,
+  { request, headers, target, routeValues }: HttpCall,
   body: Buffer | undefined,
 ): RpcHttp {
-  const headers = Object.entries(flatten(request.headers)).filter(([, value]) => value !== '');
+  const sent = Object.entries(flattenHeaders(headers)).filter(([, value]) => value !== '');
   return {
     method: request.method ?? 'GET',
-    url: `http://${request.headers.host ?? ''}${encodePath(target.path)}${target.search}`,
-    nullableHeaders: nullable(headers),
+    url: `http://${joinHeader(headers, 'host') ?? ''}${encodePath(target.path)}${target.search}`,
+    nullableHeaders: nullable(sent),
     nullableQuery: nullable(Object.entries(joinRepeated(readQuery(target.search)))),
     nullableParams: nullable(Object.entries(routeValues)),
     body: body === undefined ? null : { bytes: body },

@@ -1,31 +1,39 @@
 import { LOCAL } from '../host-log.ts';
 import type { CallInput } from '../invoker.ts';
 import { answerRpc } from './answer-rpc.ts';
-import { forwardExchange } from './forward-exchange.ts';
-import type { Exchange, HttpContext } from './http-context.ts';
-import { BodyTooLargeError, contentLengthOf, jsonTextOf, readBody } from './read-body.ts';
+import { forwardRequest, UNENDED } from './forward-request.ts';
+import type { HttpCall, HttpContext } from './http-context.ts';
+import {
+  BodyTooLargeError,
+  BodyTooSlowError,
+  contentLengthOf,
+  jsonTextOf,
+  readBody,
+} from './read-body.ts';
+import { INVOCATION_HEADER } from './open-forward.ts';
+import { joinHeader } from './request-headers.ts';
 import { readQuery } from './request-target.ts';
 import { rpcRequest } from './rpc-request.ts';
 import { buildHttpMetadata } from './trigger-metadata.ts';
 
-export const INVOCATION_HEADER = 'x-ms-invocation-id';
-
 /** Calls a function for a request and sends its answer, in the way the app has chosen. */
-export async function serveFunction(exchange: Exchange, context: HttpContext): Promise<void> {
-  const { request, response, func } = exchange;
-  const body = await readAnnouncedBody(exchange, context);
+export async function serveFunction(call: HttpCall, context: HttpContext): Promise<void> {
+  const { response, headers, func } = call;
+  // Without a host the platform cannot build the URL of the request and fails.
+  if ((joinHeader(headers, 'host') ?? '') === '') return context.answers.send(response, 500);
+  const body = await readAnnouncedBody(call, context);
   if (body === 'refused' || response.destroyed) return;
-  if (request.headers[INVOCATION_HEADER] !== undefined) {
+  if (headers.has(INVOCATION_HEADER)) {
     context.log(
       'error',
       LOCAL,
-      `A client has sent the header ${INVOCATION_HEADER} to '${func.name}'; it is overwritten here. On Azure such a request gets no answer, and after the functionTimeout the worker is killed`,
+      `A client has sent the header ${INVOCATION_HEADER} to '${func.name}'. As on Azure it is forwarded in place of the host's own, so the request does not reach its invocation\n${UNENDED}`,
     );
   }
-  const invocation = await context.invoker.begin(callFor(exchange, body));
+  const invocation = await context.invoker.begin(callFor(call, body));
   try {
-    if (invocation.httpPort === undefined) await answerRpc(exchange, { invocation, context });
-    else await forwardExchange(exchange, { invocation, context, body });
+    if (invocation.httpPort === undefined) await answerRpc(call, { invocation, context });
+    else await forwardRequest(call, { invocation, context, body });
   } finally {
     invocation.end();
   }
@@ -33,31 +41,32 @@ export async function serveFunction(exchange: Exchange, context: HttpContext): P
 
 /** The body when its length was announced: the binding reads it whole before the function runs. */
 async function readAnnouncedBody(
-  { request, response }: Exchange,
-  { answers, maxBody }: HttpContext,
+  call: HttpCall,
+  { answers, maxBody, timings }: HttpContext,
 ): Promise<Buffer | undefined | 'refused'> {
-  if ((contentLengthOf(request) ?? 0) === 0) return undefined;
+  const { response, headers } = call;
+  if (contentLengthOf(headers) === 0) return undefined;
   try {
-    return await readBody(request, maxBody);
+    return await readBody(call, { maxBody, timings });
   } catch (error) {
-    if (error instanceof BodyTooLargeError) {
+    if (error instanceof BodyTooLargeError || error instanceof BodyTooSlowError) {
       answers.send(response, 500, { headers: { Connection: 'close' } });
     }
     return 'refused';
   }
 }
 
-function callFor(exchange: Exchange, body: Buffer | undefined): CallInput {
-  const { request, func, routeValues, target } = exchange;
+function callFor(call: HttpCall, body: Buffer | undefined): CallInput {
+  const { headers, func, routeValues, target } = call;
   const name = func.triggerName;
   return {
     functionName: func.name,
     input: (httpPort) => ({
       name,
-      data: { http: httpPort === undefined ? rpcRequest(exchange, body) : {} },
+      data: { http: httpPort === undefined ? rpcRequest(call, body) : {} },
     }),
     triggerMetadata: buildHttpMetadata({
-      headers: request.headers,
+      headers,
       query: readQuery(target.search),
       body: body === undefined ? undefined : jsonTextOf(body),
       routeValues,

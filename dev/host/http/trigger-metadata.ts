@@ -1,9 +1,10 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { mergeObject, setIgnoringCase } from '../merge-metadata.ts';
 import type { RpcData } from '../worker/messages.ts';
+import { flattenHeaders } from './request-headers.ts';
+import type { RequestHeaders } from './request-headers.ts';
 
 export interface HttpMetadataInput {
-  readonly headers: IncomingHttpHeaders;
+  readonly headers: RequestHeaders;
   readonly query: URLSearchParams;
   /** The text of the body; only of a body that announced its length. */
   readonly body: string | undefined;
@@ -11,7 +12,7 @@ export interface HttpMetadataInput {
 }
 
 /**
- * What the platform's HTTP binding tells about a request: properties of a JSON body, then query, then
+ * The trigger metadata that the platform's HTTP binding makes of a request: properties of a JSON body, then query, then
  * route values, and `Query` and `Headers` only where no such name is taken yet, in any letter case. So
  * a caller can replace the headers that the app sees.
  */
@@ -28,17 +29,10 @@ export function buildHttpMetadata(input: HttpMetadataInput): Record<string, RpcD
     setIgnoringCase(metadata, { names, name, value: { string: value } });
   }
   if (!names.has('query')) metadata['Query'] = { json: JSON.stringify(query) };
-  if (!names.has('headers')) metadata['Headers'] = { json: JSON.stringify(flatten(input.headers)) };
-  return metadata;
-}
-
-/** Headers as plain texts; what was sent several times is joined. */
-export function flatten(headers: IncomingHttpHeaders): Record<string, string> {
-  const result: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) result[name] = Array.isArray(value) ? value.join(',') : value;
+  if (!names.has('headers')) {
+    metadata['Headers'] = { json: JSON.stringify(flattenHeaders(input.headers)) };
   }
-  return result;
+  return metadata;
 }
 
 /** The query by name, letter case ignored; the values of a repeated name are joined with commas. */

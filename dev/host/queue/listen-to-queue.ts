@@ -6,7 +6,7 @@ import { createReceiver } from './receive-messages.ts';
 
 /** Looks into one queue for one function. */
 export interface QueueListener {
-  /** Looks again at once: somebody knows that there is a message. */
+  /** Polls at once, because a message was written. */
   notify(): void;
   /** Takes no further message. */
   stop(): void;
@@ -40,7 +40,7 @@ export function listenToQueue(options: ProcessorOptions): QueueListener {
   function start(message: DequeuedMessageItem): void {
     const work = processMessage(message, options)
       .catch((error: unknown) => {
-        // Somebody else has the message by now, or the queue is gone: it will be delivered again.
+        // Another consumer has the message, or the queue was deleted: it will be delivered again.
         const reason = `Cannot settle message ${message.messageId}: ${String(error)}`;
         options.log('warning', `Function.${options.func.name}`, reason);
       })

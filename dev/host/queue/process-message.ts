@@ -29,12 +29,12 @@ export async function processMessage(
 ): Promise<void> {
   const { queue, poisonQueue, config } = options;
   if (message.dequeueCount > config.maxDequeueCount) {
-    // One of a poison queue is left to itself: it comes again and again, and nobody is called.
+    // A poison queue has no poison queue: the message is delivered again, without a call.
     return moveToPoison(message, message.popReceipt, options);
   }
   const renewal = keepInvisible(message, options);
   const end = await runFunction(message, options).finally(renewal.stop);
-  // Abandoned with the host, or failed in a poison queue: not released, invisible for its ten minutes.
+  // Abandoned with the host, or failed in a poison queue: the message stays invisible for ten minutes.
   if (end === 'abandoned' || (end === 'failed' && poisonQueue === undefined)) return;
   const popReceipt = await renewal.popReceipt();
   if (end === 'succeeded') await queue.deleteMessage(message.messageId, popReceipt);
@@ -83,7 +83,7 @@ function runFunction(message: DequeuedMessageItem, options: ProcessorOptions): P
   options.log(
     'error',
     LOCAL,
-    `Message ${message.messageId} of '${options.func.source.queueName}' is not base64, as messageEncoding of host.json asks: function '${options.func.name}' is not called. On Azure it goes to the poison queue without a reason that anybody sees`,
+    `Message ${message.messageId} of '${options.func.source.queueName}' is not base64, as messageEncoding of host.json requires: function '${options.func.name}' is not called. On Azure it goes to the poison queue without a reason in any log`,
   );
   return Promise.resolve('failed');
 }

@@ -19,7 +19,7 @@ export function encodeMessage(text: string, encoding: Encoding): string {
   return encoding === 'none' ? text : Buffer.from(text, 'utf8').toString('base64');
 }
 
-/** What the platform tells a function about its message; properties of a JSON object win over it. */
+/** The trigger metadata of a message; properties of a message that is a JSON object replace it. */
 export function buildQueueMetadata(
   message: DequeuedMessageItem,
   text: string,

@@ -7,7 +7,7 @@ const GUID =
 const INT_LIMIT = 2n ** 31n;
 const LONG_LIMIT = 2n ** 63n;
 
-/** What each constraint of a route template asks of a value, given the text in its parentheses. */
+/** How each constraint of a route template checks a value, given the text in its parentheses. */
 const CONSTRAINTS: Readonly<Record<string, (argument: string) => Check>> = {
   int: () => (value) => isIntegerWithin(value, INT_LIMIT),
   long: () => (value) => isIntegerWithin(value, LONG_LIMIT),

@@ -6,7 +6,7 @@ import type { FunctionInfo, InvocationRequest, NamedData, RpcData } from './mess
 
 /** The package that exists nowhere: the worker supplies it to the library. */
 const CORE_PACKAGE = '@azure/functions-core';
-/** What the library may ask for: a worker and a host recent enough for streaming and log hooks. */
+/** The versions that the library sees: recent enough for streaming and log hooks. */
 const WORKER_VERSION = '3.12.0';
 const HOST_VERSION = '4.1040.0';
 
@@ -54,7 +54,7 @@ export interface Registry {
   lock(): void;
 }
 
-/** Supplies the core API to whoever requires it; must run before the app is imported. */
+/** Supplies the core API to `require`; must run before the app is imported. */
 export function installCoreApi(hooks: Hooks, log: WorkerLog): Registry {
   const functions = new Map<string, RegisteredFunction>();
   let model: ProgrammingModel | undefined;
@@ -75,7 +75,7 @@ export function installCoreApi(hooks: Hooks, log: WorkerLog): Registry {
       if (functions.has(id)) {
         throw new Error(`A function with id "${id}" has already been registered.`);
       }
-      // Only what can be written down reaches the host; options may hold functions.
+      // The host gets metadata as JSON; options may contain functions.
       const info = JSON.parse(JSON.stringify({ name: id, bindings: metadata.bindings }));
       functions.set(id, { info: { ...metadata, ...info }, callback });
       return new Disposable(() => {

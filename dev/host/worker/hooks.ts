@@ -20,7 +20,7 @@ export interface Hooks {
   runAtOnce(name: HookName, context: Record<string, unknown>): void;
   /** What the hooks of the whole app share. */
   readonly appHookData: Record<string, unknown>;
-  /** What appStart leaves for appTerminate. */
+  /** Data that appStart hooks share with appTerminate hooks. */
   readonly hookData: Record<string, unknown>;
 }
 

@@ -56,7 +56,7 @@ export interface InvocationRequest {
   };
 }
 
-/** What became of a call, as far as the worker can tell. */
+/** The result of a call as the worker sends it. */
 export type WorkerResult =
   | {
       readonly status: 'success';

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
 import type { LogLevel } from '../host-log.ts';
 import type { CoreContext, ProgrammingModel, RegisteredFunction } from './core-api.ts';
@@ -14,21 +15,30 @@ export type AppLog = (line: {
   readonly invocationContext?: object | undefined;
 }) => void;
 
-export interface InvocationParts {
+export interface InvocationOptions {
   readonly model: ProgrammingModel;
   readonly hooks: Hooks;
   readonly target: RegisteredFunction;
   readonly log: AppLog;
 }
 
+/** How the platform's worker names itself in its log. */
+const WORKER = `Worker ${randomUUID()}`;
+
 /** Runs one call the way the platform's worker does: arguments, hooks, handler, hooks, answer. */
 export async function runInvocation(
   request: InvocationRequest,
-  parts: InvocationParts,
+  parts: InvocationOptions,
 ): Promise<WorkerResult> {
   let stage: 'arguments' | 'handler' | 'answer' = 'arguments';
   try {
     const { core, setContext } = createCoreContext(request, parts);
+    const { invocationId } = request;
+    core.log(
+      'debug',
+      'system',
+      `${WORKER} received FunctionInvocationRequest with invocationId ${invocationId}`,
+    );
     const invocation = await parts.model.getInvocationModel(core);
     const { context, inputs } = await invocation.getArguments();
     setContext(context);
@@ -55,7 +65,7 @@ interface Call {
   readonly inputs: unknown[];
 }
 
-async function callWithHooks(call: Call, { hooks, target }: InvocationParts): Promise<unknown> {
+async function callWithHooks(call: Call, { hooks, target }: InvocationOptions): Promise<unknown> {
   const { invocation, core, context } = call;
   const shared = {
     hookData: readOnly({}),
@@ -70,7 +80,8 @@ async function callWithHooks(call: Call, { hooks, target }: InvocationParts): Pr
   await hooks.run('preInvocation', before);
   const inputs = Array.isArray(before['inputs']) ? before['inputs'] : [];
   const callback = before['functionCallback'];
-  if (!isCallback(callback)) throw new TypeError('A preInvocation hook left no function to call');
+  if (!isCallback(callback))
+    throw new TypeError('A preInvocation hook must leave a function to call');
   const after: Record<string, unknown> = Object.defineProperties(
     { inputs, result: undefined, error: undefined },
     shared,
@@ -91,7 +102,7 @@ async function callWithHooks(call: Call, { hooks, target }: InvocationParts): Pr
   throw error instanceof Error ? error : new Error(inspect(error));
 }
 
-function createCoreContext(request: InvocationRequest, { target, log }: InvocationParts) {
+function createCoreContext(request: InvocationRequest, { target, log }: InvocationOptions) {
   let invocationContext: object | undefined;
   const core: CoreContext = {
     invocationId: request.invocationId,

@@ -34,9 +34,9 @@ export interface WorkerChannel {
   /** Where the library takes the requests that are streamed to it; undefined when it does not. */
   readonly httpPort: number | undefined;
   readonly exited: Promise<WorkerExit>;
-  /** Resolves with what the worker says; never, when it ends before it has said anything. */
+  /** Resolves with the worker's result; never, when the worker ends before it sends one. */
   invoke(request: InvocationRequest): Promise<WorkerResult>;
-  /** Asks the worker to run its terminate hooks and exit; kills it when the grace is over. */
+  /** Makes the worker run its terminate hooks and exit; kills it after the grace. */
   terminate(graceMs: number): Promise<void>;
 }
 
@@ -127,7 +127,7 @@ async function untilLoaded(
 }
 
 function post(child: ChildProcess, message: HostMessage): void {
-  // A worker that has just ended cannot be told; its exit is what the caller gets.
+  // A worker that has just ended gets no message; the caller sees its exit.
   if (child.connected) child.send(message, () => undefined);
 }
 

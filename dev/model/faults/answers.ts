@@ -17,19 +17,19 @@ const PIECE_BYTES = 8192;
 const MARK = '(text)';
 const MAX_LONG_TOKENS = 1_000_000;
 
-export const answerModels: readonly ScriptedModel[] = [
+export const replyModels: readonly ScriptedModel[] = [
   {
     name: 'instant',
-    description: 'Repeats what you said at once, with no pause between tokens.',
-    answer: (exchange) => sendReply({ ...exchange, tokenDelayMs: 0 }),
+    description: 'Repeats the text of the user at once, without a delay between tokens.',
+    answer: (writer) => sendReply({ ...writer, tokenDelayMs: 0 }),
   },
   {
     name: 'slow',
     parameter: { label: 'ms', kind: 'number' },
     description: 'Waits that long, then answers at once.',
-    answer: async (exchange, { number }) => {
-      await exchange.wait(number);
-      await sendReply({ ...exchange, tokenDelayMs: 0 });
+    answer: async (writer, { number }) => {
+      await writer.wait(number);
+      await sendReply({ ...writer, tokenDelayMs: 0 });
     },
   },
   {
@@ -37,58 +37,58 @@ export const answerModels: readonly ScriptedModel[] = [
     parameter: { label: 'tokens', kind: 'number' },
     description:
       'An answer of that many tokens (at most a million), or of max_tokens if that is less.',
-    answer: (exchange, { number }) => {
+    answer: (writer, { number }) => {
       const text = fillerText(Math.min(number, MAX_LONG_TOKENS));
-      return sendReply(exchange, fitReply(text, exchange.request));
+      return sendReply(writer, fitReply(text, writer.request));
     },
   },
   {
     name: 'bytes',
     parameter: { label: 'bytes', kind: 'number' },
-    description: 'That many bytes of text, as fast as the reader takes them.',
-    answer: (exchange, { number }) => sendBytes(exchange, number),
+    description: 'That many bytes of text, as fast as the client reads them.',
+    answer: (writer, { number }) => sendBytes(writer, number),
   },
   {
     name: 'length',
     description: 'A short text with finish_reason length.',
-    answer: (exchange) => {
-      const { text } = composeReply(exchange.request);
+    answer: (writer) => {
+      const { text } = composeReply(writer.request);
       const start = splitIntoTokens(text).slice(0, 5).join('');
-      return sendReply(exchange, { text: start, toolCalls: [], finishReason: 'length' });
+      return sendReply(writer, { text: start, toolCalls: [], finishReason: 'length' });
     },
   },
   {
     name: 'tool-loop',
-    description: 'Calls the first tool it is given, again and again, and never answers.',
-    answer: (exchange) => {
-      const [tool] = exchange.request.tools;
+    description: 'Calls the first tool of the request again and again, and never answers.',
+    answer: (writer) => {
+      const [tool] = writer.request.tools;
       if (tool === undefined)
         throw new ApiError(400, 'This model needs a tool', { param: 'tools' });
-      const id = `call_dev_${exchange.request.messages.length}_0`;
+      const id = `call_dev_${writer.request.messages.length}_0`;
       const toolCalls = [{ id, ...withDefaults(tool) }];
-      return sendReply(exchange, { text: '', toolCalls, finishReason: 'tool_calls' });
+      return sendReply(writer, { text: '', toolCalls, finishReason: 'tool_calls' });
     },
   },
 ];
 
-/** Sends a text of any size without ever holding it whole. */
-export async function sendBytes(exchange: ResponseWriter, bytes: number): Promise<void> {
-  const { call, request } = exchange;
+/** Sends a text of any size without ever holding all of it in memory. */
+export async function sendBytes(writer: ResponseWriter, bytes: number): Promise<void> {
+  const { call, request } = writer;
   const piece = fillerText(PIECE_BYTES / 4);
   const tokenCount = Math.ceil(bytes / 4);
   const reply: Reply = { text: MARK, toolCalls: [], tokenCount, finishReason: 'stop' };
-  const before = request.stream ? openingChunks(exchange).join('') : '';
-  const wholeEvent = deltaEvent(exchange, { content: piece });
-  const [head = '', tail = ''] = JSON.stringify(completion(exchange, reply)).split(MARK);
+  const before = request.stream ? openingChunks(writer).join('') : '';
+  const wholeEvent = deltaEvent(writer, { content: piece });
+  const [head = '', tail = ''] = JSON.stringify(completion(writer, reply)).split(MARK);
 
-  openAnswer(exchange);
-  await exchange.write(request.stream ? before : head);
+  openAnswer(writer);
+  await writer.write(request.stream ? before : head);
   for (let left = Math.floor(bytes); left > 0; left -= piece.length) {
     const text = left < piece.length ? piece.slice(0, left) : piece;
-    const streamed = text === piece ? wholeEvent : deltaEvent(exchange, { content: text });
-    await exchange.write(request.stream ? streamed : text);
+    const streamed = text === piece ? wholeEvent : deltaEvent(writer, { content: text });
+    await writer.write(request.stream ? streamed : text);
     call.tokensSent += 1;
   }
-  await exchange.write(request.stream ? closingEvents(exchange, reply) : tail);
-  exchange.end();
+  await writer.write(request.stream ? closingEvents(writer, reply) : tail);
+  writer.end();
 }

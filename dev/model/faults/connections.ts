@@ -21,102 +21,103 @@ export const connectionModels: readonly ScriptedModel[] = [
   {
     name: 'reset',
     description: 'The connection is reset before any header.',
-    answer: (exchange) => exchange.cut(),
+    answer: (writer) => writer.cut(),
   },
   {
     name: 'reset-then-ok',
     parameter: { label: 'times', kind: 'number', standard: '1' },
-    description: 'So many resets before any header, then well.',
-    answer: (exchange, { number }) =>
-      failThenReply(exchange, { times: number, fail: () => exchange.cut() }),
+    description: 'That many resets before any header, then answers.',
+    answer: (writer, { number }) =>
+      failThenReply(writer, { times: number, fail: () => writer.cut() }),
   },
   {
     name: 'cut',
     parameter: AFTER,
     description: 'The connection is reset after that many tokens.',
-    answer: async (exchange, { number }) => {
-      await sendBeginning(exchange, number);
-      await exchange.cut();
+    answer: async (writer, { number }) => {
+      await sendBeginning(writer, number);
+      await writer.cut();
     },
   },
   {
     name: 'cut-then-ok',
     parameter: AFTER,
-    description: 'One stream is reset after that many tokens (0: before the first), then well.',
-    answer: (exchange, { number }) =>
-      failThenReply(exchange, {
+    description: 'One stream is reset after that many tokens (0: before the first), then answers.',
+    answer: (writer, { number }) =>
+      failThenReply(writer, {
         times: 1,
         fail: async () => {
-          await sendBeginning(exchange, number);
-          await exchange.cut();
+          await sendBeginning(writer, number);
+          await writer.cut();
         },
       }),
   },
   {
     name: 'fin',
     parameter: AFTER,
-    description: 'A clean end after that many tokens, without finish_reason and [DONE].',
-    answer: async (exchange, { number }) => {
-      await sendBeginning(exchange, number);
-      exchange.endUnfinished();
+    description:
+      'A normal end of the connection after that many tokens, without finish_reason and [DONE].',
+    answer: async (writer, { number }) => {
+      await sendBeginning(writer, number);
+      writer.endUnfinished();
     },
   },
   {
     name: 'no-done',
-    description: 'A whole answer with finish_reason, but no [DONE].',
-    answer: async (exchange) => {
-      const reply = composeReply(exchange.request);
-      if (!exchange.request.stream) return sendReply(exchange, reply);
-      openStream(exchange);
-      await sendChunks(exchange, streamEvents(exchange, reply).slice(0, -1));
-      await exchange.write(finishEvents(exchange, reply));
-      exchange.end();
+    description: 'A complete answer with finish_reason, but no [DONE].',
+    answer: async (writer) => {
+      const reply = composeReply(writer.request);
+      if (!writer.request.stream) return sendReply(writer, reply);
+      openStream(writer);
+      await sendChunks(writer, streamEvents(writer, reply).slice(0, -1));
+      await writer.write(finishEvents(writer, reply));
+      writer.end();
     },
   },
   {
     name: 'empty-stream',
-    description: 'A stream with no event at all.',
+    description: 'A stream without any event.',
     answer: sendNothing,
   },
   {
     name: 'empty-stream-then-ok',
     parameter: { label: 'times', kind: 'number', standard: '1' },
-    description: 'So many empty streams, then well.',
-    answer: (exchange, { number }) =>
-      failThenReply(exchange, { times: number, fail: () => sendNothing(exchange) }),
+    description: 'That many empty streams, then answers.',
+    answer: (writer, { number }) =>
+      failThenReply(writer, { times: number, fail: () => sendNothing(writer) }),
   },
   {
     name: 'error-in-stream',
     parameter: AFTER,
     description: 'An error event after that many tokens, then the end.',
-    answer: async (exchange, { number }) => {
+    answer: async (writer, { number }) => {
       const message = 'The server had an error while processing your request';
       const error = { message, type: 'server_error', param: null, code: null };
-      if (!exchange.request.stream) {
-        exchange.send({ status: 200, body: JSON.stringify({ error }) });
+      if (!writer.request.stream) {
+        writer.send({ status: 200, body: JSON.stringify({ error }) });
         return;
       }
-      await sendBeginning(exchange, number);
-      await exchange.write(event({ error }));
-      exchange.endUnfinished();
+      await sendBeginning(writer, number);
+      await writer.write(event({ error }));
+      writer.endUnfinished();
     },
   },
 ];
 
-/** The opening of an answer and exactly so many tokens, for scripts that break off there. */
-export async function sendBeginning(exchange: ResponseWriter, tokens: number): Promise<void> {
-  openAnswer(exchange);
-  if (!exchange.request.stream) {
+/** The start of an answer with this number of tokens, for scripts that break off after it. */
+export async function sendBeginning(writer: ResponseWriter, tokens: number): Promise<void> {
+  openAnswer(writer);
+  if (!writer.request.stream) {
     const reply: Reply = { text: MARK, toolCalls: [], finishReason: 'stop' };
-    const [head = ''] = JSON.stringify(completion(exchange, reply)).split(MARK);
-    await exchange.write(head + fillerText(tokens));
+    const [head = ''] = JSON.stringify(completion(writer, reply)).split(MARK);
+    await writer.write(head + fillerText(tokens));
     return;
   }
-  await sendChunks(exchange, openingChunks(exchange));
-  await sendChunks(exchange, fillerTokens(exchange, tokens));
+  await sendChunks(writer, openingChunks(writer));
+  await sendChunks(writer, fillerTokens(writer, tokens));
 }
 
-function sendNothing(exchange: ResponseWriter): void {
-  openAnswer(exchange);
-  exchange.endUnfinished();
+function sendNothing(writer: ResponseWriter): void {
+  openAnswer(writer);
+  writer.endUnfinished();
 }

@@ -16,18 +16,18 @@ export const filterModels: readonly ScriptedModel[] = [
     name: 'content-filter-stream',
     parameter: { label: 'tokens', kind: 'number', standard: '3' },
     description: 'finish_reason content_filter after that many tokens.',
-    answer: (exchange, { number }) => sendFiltered(exchange, number),
+    answer: (writer, { number }) => sendFiltered(writer, number),
   },
   {
     name: 'content-filter-finish',
-    description: 'finish_reason content_filter with no text at all.',
-    answer: (exchange) => sendFiltered(exchange, 0),
+    description: 'finish_reason content_filter without any text.',
+    answer: (writer) => sendFiltered(writer, 0),
   },
   {
     name: 'refusal',
     description: 'A message with a refusal in place of content.',
-    answer: (exchange) =>
-      sendReply(exchange, {
+    answer: (writer) =>
+      sendReply(writer, {
         text: '',
         refusal: 'I am the development model, and by script I refuse this.',
         toolCalls: [],
@@ -36,13 +36,13 @@ export const filterModels: readonly ScriptedModel[] = [
   },
 ];
 
-function sendFiltered(exchange: ResponseWriter, tokens: number): Promise<void> {
-  const { text } = composeReply(exchange.request);
+function sendFiltered(writer: ResponseWriter, tokens: number): Promise<void> {
+  const { text } = composeReply(writer.request);
   const start = splitIntoTokens(text).slice(0, tokens).join('');
-  return sendReply(exchange, { text: start, toolCalls: [], finishReason: 'content_filter' });
+  return sendReply(writer, { text: start, toolCalls: [], finishReason: 'content_filter' });
 }
 
-function refusePrompt(exchange: ResponseWriter): void {
+function refusePrompt(writer: ResponseWriter): void {
   const safe = { filtered: false, severity: 'safe' };
   const result = {
     hate: safe,
@@ -60,5 +60,5 @@ function refusePrompt(exchange: ResponseWriter): void {
     status: 400,
     innererror,
   };
-  exchange.send({ status: 400, body: JSON.stringify({ error }) });
+  writer.send({ status: 400, body: JSON.stringify({ error }) });
 }

@@ -6,19 +6,19 @@ export const rejectionModels: readonly ScriptedModel[] = [
   {
     name: 'context-length',
     parameter: { label: 'messages', kind: 'number', standard: '0' },
-    description: '400 context_length_exceeded when there are more messages than that, else well.',
-    answer: (exchange, { number }) =>
-      exchange.request.messages.length > number
-        ? exchange.sendError(400, "This model's maximum context length is 8192 tokens.", {
+    description: '400 context_length_exceeded with more messages than that, otherwise answers.',
+    answer: (writer, { number }) =>
+      writer.request.messages.length > number
+        ? writer.sendError(400, "This model's maximum context length is 8192 tokens.", {
             param: 'messages',
             code: 'context_length_exceeded',
           })
-        : sendReply(exchange),
+        : sendReply(writer),
   },
   {
     name: '400',
     description: 'Always 400 invalid_request_error.',
-    answer: (exchange) => exchange.sendError(400, 'The request is not valid for this model'),
+    answer: (writer) => writer.sendError(400, 'The request is not valid for this model'),
   },
   {
     name: '401',
@@ -28,31 +28,30 @@ export const rejectionModels: readonly ScriptedModel[] = [
   {
     name: '401-unless',
     parameter: { label: 'key', kind: 'text' },
-    description: '401 unless that key is sent, then well: a key that was rotated.',
-    answer: (exchange, { text }) =>
-      exchange.key === text ? sendReply(exchange) : refuseKey(exchange),
+    description: '401 unless that key is sent: a rotated key.',
+    answer: (writer, { text }) => (writer.key === text ? sendReply(writer) : refuseKey(writer)),
   },
   {
     name: '403',
     description: 'Always 403.',
-    answer: (exchange) => exchange.sendError(403, 'Access denied', { code: 'permission_denied' }),
+    answer: (writer) => writer.sendError(403, 'Access denied', { code: 'permission_denied' }),
   },
   {
     name: '404',
     description: 'Always 404 DeploymentNotFound.',
-    answer: (exchange) =>
-      exchange.sendError(404, 'The API deployment for this resource does not exist.', {
+    answer: (writer) =>
+      writer.sendError(404, 'The API deployment for this resource does not exist.', {
         code: 'DeploymentNotFound',
       }),
   },
   ...[301, 302, 307, 308].map(redirect),
   {
     name: 'deprecated-param',
-    description: '400 unsupported_parameter when max_tokens is sent, else well.',
-    answer: (exchange) =>
-      exchange.request.raw['max_tokens'] === undefined
-        ? sendReply(exchange)
-        : exchange.sendError(
+    description: '400 unsupported_parameter if max_tokens is sent, otherwise answers.',
+    answer: (writer) =>
+      writer.request.raw['max_tokens'] === undefined
+        ? sendReply(writer)
+        : writer.sendError(
             400,
             "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
             { param: 'max_tokens', code: 'unsupported_parameter' },
@@ -60,11 +59,11 @@ export const rejectionModels: readonly ScriptedModel[] = [
   },
   {
     name: 'no-temperature',
-    description: '400 unsupported_value when a temperature other than 1 is sent, else well.',
-    answer: (exchange) =>
-      [undefined, null, 1].includes(exchange.request.raw['temperature'] as number | undefined)
-        ? sendReply(exchange)
-        : exchange.sendError(
+    description: '400 unsupported_value if a temperature other than 1 is sent, otherwise answers.',
+    answer: (writer) =>
+      [undefined, null, 1].includes(writer.request.raw['temperature'] as number | undefined)
+        ? sendReply(writer)
+        : writer.sendError(
             400,
             "Unsupported value: 'temperature' does not support this value with this model. Only the default (1) value is supported.",
             { param: 'temperature', code: 'unsupported_value' },
@@ -72,18 +71,18 @@ export const rejectionModels: readonly ScriptedModel[] = [
   },
 ];
 
-function refuseKey(exchange: ResponseWriter): void {
-  exchange.sendError(401, 'Incorrect API key provided', { code: 'invalid_api_key' });
+function refuseKey(writer: ResponseWriter): void {
+  writer.sendError(401, 'Incorrect API key provided', { code: 'invalid_api_key' });
 }
 
 function redirect(status: number): ScriptedModel {
   return {
     name: String(status),
-    description: `Always ${status} to a target whose visitors are counted.`,
-    answer: (exchange) =>
-      exchange.send({
+    description: `Always ${status} to a target that counts its requests.`,
+    answer: (writer) =>
+      writer.send({
         status,
-        headers: { location: `${exchange.baseUrl}/dev/redirect-target` },
+        headers: { location: `${writer.baseUrl}/dev/redirect-target` },
         body: '',
       }),
   };

@@ -6,25 +6,25 @@ export interface Parameter {
   readonly number: number;
 }
 
-/** One model name and what happens to those who call it. */
+/** A model name and its behaviour. */
 export interface ScriptedModel {
   /** Without the prefix. */
   readonly name: string;
   readonly parameter?: {
     readonly label: string;
     readonly kind: 'number' | 'text';
-    /** What holds when the name comes without a parameter; absent where it must have one. */
+    /** The parameter if the name has none; absent if it must have one. */
     readonly standard?: string;
   };
   readonly description: string;
-  answer(exchange: ResponseWriter, parameter: Parameter): Promise<void> | void;
+  answer(writer: ResponseWriter, parameter: Parameter): Promise<void> | void;
 }
 
-/** Fails the first `times` calls of a conversation, answers the next one, and starts anew. */
+/** Fails the first `times` calls of a conversation, answers the next one, and starts again. */
 export async function failThenReply(
-  exchange: ResponseWriter,
+  writer: ResponseWriter,
   fault: { readonly times: number; fail(): Promise<void> | void },
 ): Promise<void> {
-  if (exchange.failsNow(fault.times)) await fault.fail();
-  else await sendReply(exchange);
+  if (writer.failsNow(fault.times)) await fault.fail();
+  else await sendReply(writer);
 }

@@ -12,15 +12,15 @@ export const serverErrorModels: readonly ScriptedModel[] = [
   {
     name: '503-html-then-ok',
     parameter: { label: 'times', kind: 'number', standard: '1' },
-    description: 'So many 503 with an HTML page, then well.',
-    answer: (exchange, { number }) =>
-      failThenReply(exchange, { times: number, fail: () => sendHtml(exchange) }),
+    description: 'That many 503 with an HTML page, then answers.',
+    answer: (writer, { number }) =>
+      failThenReply(writer, { times: number, fail: () => sendHtml(writer) }),
   },
   {
     name: 'flaky',
     parameter: { label: 'percent', kind: 'number' },
     description:
-      'That share of calls fails, by call number: 500, 503, a 502 page or a reset in turn; the rest are well.',
+      'That share of calls fails, by call number: 500, 503, a 502 page or a reset in turn; other calls get an answer.',
     answer: flake,
   },
 ];
@@ -29,9 +29,9 @@ function thenOk(status: number): ScriptedModel {
   return {
     name: `${status}-then-ok`,
     parameter: { label: 'times', kind: 'number', standard: '1' },
-    description: `So many ${status}, then well.`,
-    answer: (exchange, { number }) =>
-      failThenReply(exchange, { times: number, fail: () => fail(exchange, status) }),
+    description: `That many ${status}, then answers.`,
+    answer: (writer, { number }) =>
+      failThenReply(writer, { times: number, fail: () => fail(writer, status) }),
   };
 }
 
@@ -39,36 +39,36 @@ function always(status: number): ScriptedModel {
   return {
     name: `${status}-always`,
     description: `Always ${status}.`,
-    answer: (exchange) => fail(exchange, status),
+    answer: (writer) => fail(writer, status),
   };
 }
 
 async function flake(
-  exchange: ResponseWriter,
+  writer: ResponseWriter,
   { number: percent }: { number: number },
 ): Promise<void> {
-  const chance = scatter(exchange.call.id);
-  if (chance >= percent / 100) return sendReply(exchange);
+  const chance = scatter(writer.call.id);
+  if (chance >= percent / 100) return sendReply(writer);
   const kinds = [
-    async () => fail(exchange, 500),
-    async () => fail(exchange, 503),
-    async () => sendHtml(exchange, 502),
-    () => exchange.cut(),
+    async () => fail(writer, 500),
+    async () => fail(writer, 503),
+    async () => sendHtml(writer, 502),
+    () => writer.cut(),
   ];
-  await kinds[exchange.call.id % kinds.length]?.();
+  await kinds[writer.call.id % kinds.length]?.();
 }
 
-/** A number from 0 to 1 that looks random and is always the same for the same call number. */
+/** A number from 0 to 1 that looks random and is the same for the same call number. */
 function scatter(callNumber: number): number {
   let mixed = Math.imul(callNumber ^ 0x9e3779b9, 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return ((mixed ^ (mixed >>> 16)) >>> 0) / 2 ** 32;
 }
 
-function fail(exchange: ResponseWriter, status: number): void {
-  exchange.sendError(status, 'The server had an error', { type: 'server_error' });
+function fail(writer: ResponseWriter, status: number): void {
+  writer.sendError(status, 'The server had an error', { type: 'server_error' });
 }
 
-function sendHtml(exchange: ResponseWriter, status = 503): void {
-  exchange.send({ status, headers: { 'content-type': 'text/html' }, body: HTML });
+function sendHtml(writer: ResponseWriter, status = 503): void {
+  writer.send({ status, headers: { 'content-type': 'text/html' }, body: HTML });
 }

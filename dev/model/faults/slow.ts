@@ -11,45 +11,45 @@ export const slowModels: readonly ScriptedModel[] = [
   {
     name: 'silent',
     description: 'Accepts the request and sends no header for ten minutes, then resets.',
-    answer: async (exchange) => {
-      await exchange.wait(FOR_EVER_MS);
-      await exchange.cut();
+    answer: async (writer) => {
+      await writer.wait(FOR_EVER_MS);
+      await writer.cut();
     },
   },
   {
     name: 'slow-first-token',
     parameter: { label: 'ms', kind: 'number', standard: FIRST_TOKEN_MS },
-    description: 'Headers at once, the first token after that time (one minute), then well.',
-    answer: async (exchange, { number }) => {
-      openAnswer(exchange);
-      await exchange.wait(number);
-      await sendReply(exchange);
+    description: 'Headers at once, the first token after that time (one minute), then answers.',
+    answer: async (writer, { number }) => {
+      openAnswer(writer);
+      await writer.wait(number);
+      await sendReply(writer);
     },
   },
   {
     name: 'stall',
     parameter: { label: 'tokens', kind: 'number', standard: '3' },
     description: 'That many tokens, then nothing for ten minutes, then a reset.',
-    answer: async (exchange, { number }) => {
-      await sendBeginning(exchange, number);
-      await exchange.wait(FOR_EVER_MS);
-      await exchange.cut();
+    answer: async (writer, { number }) => {
+      await sendBeginning(writer, number);
+      await writer.wait(FOR_EVER_MS);
+      await writer.cut();
     },
   },
   {
     name: 'trickle',
     description: 'A valid answer, one byte a second.',
-    answer: async (exchange) => {
-      const reply = composeReply(exchange.request);
-      const answer = exchange.request.stream
-        ? streamEvents(exchange, reply).join('')
-        : JSON.stringify(completion(exchange, reply));
-      openAnswer(exchange);
+    answer: async (writer) => {
+      const reply = composeReply(writer.request);
+      const answer = writer.request.stream
+        ? streamEvents(writer, reply).join('')
+        : JSON.stringify(completion(writer, reply));
+      openAnswer(writer);
       for (const byte of Buffer.from(answer)) {
-        await exchange.write(Uint8Array.of(byte));
-        await exchange.wait(TRICKLE_MS);
+        await writer.write(Uint8Array.of(byte));
+        await writer.wait(TRICKLE_MS);
       }
-      exchange.end();
+      writer.end();
     },
   },
 ];

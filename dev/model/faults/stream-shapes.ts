@@ -21,83 +21,83 @@ export const streamShapeModels: readonly ScriptedModel[] = [
   streamOnly({
     name: 'sse-bad-json',
     description: 'Three tokens, then an event that is not JSON.',
-    answer: async (exchange) => {
-      await sendBeginning(exchange, 3);
-      await exchange.write('data: {"choices":[{"delta":{"content":"NEVER-LOG-THIS-CHUNK\n\n');
-      await exchange.write(closingEvents(exchange, composeReply(exchange.request)));
-      exchange.end();
+    answer: async (writer) => {
+      await sendBeginning(writer, 3);
+      await writer.write('data: {"choices":[{"delta":{"content":"NEVER-LOG-THIS-CHUNK\n\n');
+      await writer.write(closingEvents(writer, composeReply(writer.request)));
+      writer.end();
     },
   }),
   streamOnly({
     name: 'sse-long-line',
     parameter: { label: 'bytes', kind: 'number', standard: String(LONG_LINE_BYTES) },
     description: 'Three tokens, then one line of that many bytes (10 MiB).',
-    answer: async (exchange, { number }) => {
-      await sendBeginning(exchange, 3);
-      const [head = '', tail = ''] = deltaEvent(exchange, { content: '(text)' }).split('(text)');
+    answer: async (writer, { number }) => {
+      await sendBeginning(writer, 3);
+      const [head = '', tail = ''] = deltaEvent(writer, { content: '(text)' }).split('(text)');
       const piece = fillerText(16_384);
-      await exchange.write(head);
-      for (let sent = 0; sent < number; sent += piece.length) await exchange.write(piece);
-      await exchange.write(tail + closingEvents(exchange, composeReply(exchange.request)));
-      exchange.end();
+      await writer.write(head);
+      for (let sent = 0; sent < number; sent += piece.length) await writer.write(piece);
+      await writer.write(tail + closingEvents(writer, composeReply(writer.request)));
+      writer.end();
     },
   }),
   streamOnly({
     name: 'sse-crlf',
-    description: 'A valid stream whose events end in CRLF, CR and LF by turns.',
-    answer: (exchange) =>
-      sendEvents(exchange, (event, index) => event.replaceAll('\n', LINE_ENDS[index % 3] ?? '\n')),
+    description: 'A valid stream whose events end in CRLF, CR and LF in turn.',
+    answer: (writer) =>
+      sendEvents(writer, (event, index) => event.replaceAll('\n', LINE_ENDS[index % 3] ?? '\n')),
   }),
   streamOnly({
     name: 'sse-bom',
     description: 'A valid stream that starts with a byte order mark.',
-    answer: (exchange) =>
-      sendEvents(exchange, (event, index) => (index === 0 ? `\uFEFF${event}` : event)),
+    answer: (writer) =>
+      sendEvents(writer, (event, index) => (index === 0 ? `\uFEFF${event}` : event)),
   }),
   streamOnly({
     name: 'sse-split-utf8',
-    description: 'A valid stream of many-byte text, in writes of three bytes.',
-    answer: async (exchange) => {
-      const { text } = composeReply(exchange.request);
-      const reply = fitReply(text + MANY_BYTE_TEXT, exchange.request);
-      const bytes = Buffer.from(streamEvents(exchange, reply).join(''));
-      openStream(exchange);
+    description: 'A valid stream of text with multi-byte characters, in writes of three bytes.',
+    answer: async (writer) => {
+      const { text } = composeReply(writer.request);
+      const reply = fitReply(text + MANY_BYTE_TEXT, writer.request);
+      const bytes = Buffer.from(streamEvents(writer, reply).join(''));
+      openStream(writer);
       for (let at = 0; at < bytes.length; at += SPLIT_BYTES) {
-        await exchange.write(bytes.subarray(at, at + SPLIT_BYTES));
-        // Every write must leave alone, or the socket joins them again.
+        await writer.write(bytes.subarray(at, at + SPLIT_BYTES));
+        // Every write must be sent alone, or the socket joins them again.
         await new Promise((resolve) => setImmediate(resolve));
       }
-      exchange.end();
+      writer.end();
     },
   }),
   streamOnly({
     name: 'sse-comments',
     description:
       'A valid stream with comments, unknown fields and events, and data over two lines.',
-    answer: (exchange) => sendEvents(exchange, decorate),
+    answer: (writer) => sendEvents(writer, decorate),
   }),
 ];
 
-/** A fault of streams is none for a caller who asked for a whole answer. */
+/** A fault of streams does not apply to a request without streaming. */
 function streamOnly(model: ScriptedModel): ScriptedModel {
   return {
     ...model,
-    answer: (exchange, parameter) =>
-      exchange.request.stream ? model.answer(exchange, parameter) : sendReply(exchange),
+    answer: (writer, parameter) =>
+      writer.request.stream ? model.answer(writer, parameter) : sendReply(writer),
   };
 }
 
 async function sendEvents(
-  exchange: ResponseWriter,
+  writer: ResponseWriter,
   reshape: (event: string, index: number) => string,
 ): Promise<void> {
-  openStream(exchange);
-  // The closing events travel as one text: taken apart, so that each is reshaped.
-  const events = streamEvents(exchange, composeReply(exchange.request))
+  openStream(writer);
+  // The closing events are one text: split, so that each is changed.
+  const events = streamEvents(writer, composeReply(writer.request))
     .join('')
     .split(/(?<=\n\n)/);
-  await sendChunks(exchange, events.map(reshape));
-  exchange.end();
+  await sendChunks(writer, events.map(reshape));
+  writer.end();
 }
 
 function decorate(event: string, index: number): string {
@@ -107,7 +107,7 @@ function decorate(event: string, index: number): string {
     'id: 7\nretry: 3000\nunknown: field\n',
     ':\n\n',
   ];
-  // A line break between two members is white space to JSON.
+  // A line break between two members is white space in JSON.
   const split = event.replace(/^data: (\{[^,]*,)/, 'data: $1\ndata:');
   return `${noise[index % noise.length] ?? ''}${split}`;
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type BatchRecord, canAccess } from '../model/batch-record.ts';
+import { UPLOAD_FOLDER } from '../storage-names.ts';
 import type { ResultKind } from '../storage/batch-progress.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
 import { blobPaths, ownerHash } from '../storage/blob-paths.ts';
@@ -90,7 +91,7 @@ export function createFileService(options: FileServiceOptions): FileService {
 
 /** The name of an input file within its container. */
 export function inputBlob(id: string): string {
-  return `files/${id}.jsonl`;
+  return `${UPLOAD_FOLDER}${id}.jsonl`;
 }
 
 interface InputRequest {

@@ -5,7 +5,7 @@ import { duplicatesIn } from './item.ts';
 export const recordSchema = z.object({
   v: z.literal(1),
   id: z.string(),
-  /** Null if every caller has access. */
+  /** Hash of the caller id. Null for a queue job without an owner, to which no caller has access. */
   owner: z.string().nullable(),
   endpoint: z.string(),
   inputFileId: z.string().nullable(),
@@ -52,9 +52,9 @@ export function newRecord({ id, owner, digest, now }: NewBatch): BatchRecord {
   };
 }
 
-/** Whether a caller may see a batch: its owner, or every caller if it has none. */
+/** Whether a caller may see a batch. */
 export function canAccess({ owner }: Pick<BatchRecord, 'owner'>, callerId: string): boolean {
-  return owner === null || owner === callerId;
+  return owner === callerId;
 }
 
 const shardPlanSchema = z.object({

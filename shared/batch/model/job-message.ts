@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { customIdOf } from './item.ts';
-import { INPUT_CONTAINER } from '../storage-names.ts';
+import { INPUT_CONTAINER, UPLOAD_FOLDER } from '../storage-names.ts';
 import { describeIssue } from '../../protocols/validation.ts';
 import { parseJson } from '../../json.ts';
 
 /** A plain blob name: no separators, and no trailing dot, which some tools cut off. */
 const JOB_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?$/;
-/** A blob of the input container only, so that a message cannot make us read any other blob. */
+/**
+ * A blob of the input container, so that a message cannot make us read any other blob. Uploaded
+ * files are excluded: they belong to callers, and a message could name another caller's file.
+ */
 const INPUT_BLOB = new RegExp(
-  `^${INPUT_CONTAINER}/(?!.*(?:^|/)\\.{1,2}(?:/|$))[\\w][\\w./ -]{0,900}\\.jsonl$`,
+  `^${INPUT_CONTAINER}/(?!${UPLOAD_FOLDER})(?!.*(?:^|/)\\.{1,2}(?:/|$))[\\w][\\w./ -]{0,900}\\.jsonl$`,
 );
 
 /** More than an honest message has; thousands of levels would overflow the stack of JSON.stringify. */
@@ -26,7 +29,7 @@ const base = {
       'must be 1 to 128 letters, digits, dots, dashes or underscores, with a letter or digit first and no dot last',
     ),
 };
-/** The caller who has access over HTTP. Without it every caller has. */
+/** The caller who has access over HTTP. Without it `batch.queue_owner` has, if it is set. */
 const owner = z.string().min(1).max(256).optional();
 
 const inlineSchema = z.strictObject({
@@ -41,7 +44,7 @@ const pointerSchema = z.strictObject({
     .string()
     .refine(
       (name) => INPUT_BLOB.test(name),
-      `must be a blob ${INPUT_CONTAINER}/….jsonl of plain ASCII letters`,
+      `must be a blob ${INPUT_CONTAINER}/….jsonl of plain ASCII letters, outside of ${UPLOAD_FOLDER}`,
     ),
 });
 const shardSchema = z.strictObject({
@@ -66,9 +69,9 @@ export type Job = InlineJob | PointerJob | ShardJob | KnownJob;
 
 export type ParsedJob =
   | { readonly ok: true; readonly job: Job }
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly reason: string; readonly loggableReason: string };
 
-/** Parses a queue message; a failure has a reason that is safe to show. */
+/** Parses a queue message; a failure has a reason for its author and one for the log. */
 export function parseJob(message: unknown): ParsedJob {
   const value = decodeMessage(message);
   if (typeof message === 'string' && value === undefined) {
@@ -76,8 +79,9 @@ export function parseJob(message: unknown): ParsedJob {
   }
   const result = schemaFor(value).safeParse(value);
   if (result.success) return { ok: true, job: dropDeeplyNested(result.data) };
-  const { param, expected } = describeIssue(result.error, value);
-  return invalidMessage(`${param === undefined ? 'it' : `"${param}"`} ${expected}`);
+  const { param, expected, loggable } = describeIssue(result.error, value);
+  const why = `${param === undefined ? 'it' : `"${param}"`} ${expected}`;
+  return invalidMessage(why, loggable);
 }
 
 /**
@@ -100,8 +104,11 @@ function schemaFor(value: unknown): z.ZodType<Job> {
   return 'items' in value || Object.keys(value).length !== 2 ? inlineSchema : batchSchema;
 }
 
-function invalidMessage(why: string): ParsedJob {
-  return { ok: false, reason: `The message is not a job: ${why}`.slice(0, MAX_REASON_CHARS) };
+function invalidMessage(why: string, loggable = why): ParsedJob {
+  const [reason = '', loggableReason = ''] = [why, loggable].map((text) =>
+    `The message is not a job: ${text}`.slice(0, MAX_REASON_CHARS),
+  );
+  return { ok: false, reason, loggableReason };
 }
 
 /** Works level by level, because recursion would overflow the stack on the values it looks for. */

@@ -3,8 +3,9 @@ import type { BlobContainer } from '../../storage/blob-container.ts';
 import { INPUT_DELETED, INVALID_LINE } from '../model/item.ts';
 import { MAX_LINE_BYTES } from '../input-limits.ts';
 import type { BatchRecord, ShardPlan } from '../model/batch-record.ts';
-import { parseLine, splitLines } from '../model/jsonl.ts';
+import { parseLine, readLines } from '../model/jsonl.ts';
 import { INPUT_CONTAINER } from '../storage-names.ts';
+import { createTimeSlice } from '../model/time-slice.ts';
 
 /** A shard with its items. */
 export interface Shard {
@@ -45,12 +46,14 @@ async function readItems(
 ): Promise<readonly unknown[]> {
   const chunks = await inputs.stream(inputName(record), part);
   const items: unknown[] = [];
-  for await (const { bytes } of splitLines(chunks ?? noChunks(), {
-    maxLineBytes: MAX_LINE_BYTES,
-  })) {
-    const line = bytes === undefined ? 'invalid' : parseLine(bytes);
-    if (line === 'blank') continue;
-    items.push(line === 'invalid' ? INVALID_LINE : line.value);
+  const slice = createTimeSlice();
+  const groups = readLines(chunks ?? noChunks(), { maxLineBytes: MAX_LINE_BYTES });
+  for await (const { lines } of groups) {
+    for (const { bytes } of lines) {
+      if (slice.isOver()) await slice.next();
+      const line = bytes === undefined ? 'invalid' : parseLine(bytes);
+      items.push(line === 'invalid' ? INVALID_LINE : line.value);
+    }
   }
   // If the input was deleted after planning, its items still need results.
   while (items.length < part.count) items.push(INPUT_DELETED);

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
-import { MAX_ITEMS, MAX_LINE_BYTES } from '../input-limits.ts';
+import { MAX_BLANK_LINES, MAX_ITEMS, MAX_LINE_BYTES } from '../input-limits.ts';
 import { customIdOf, parseItem } from '../model/item.ts';
 import { failedPlan, type InputError, type Plan, type ShardPlan } from '../model/batch-record.ts';
-import { parseLine, splitLines, type FileLine } from '../model/jsonl.ts';
+import { parseLine, readLines, type FileLine } from '../model/jsonl.ts';
+import { createTimeSlice } from '../model/time-slice.ts';
 
 /** Bytes of a shard: they fit into memory many times, and a crash repeats little work. */
 const MAX_SHARD_BYTES = 4_194_304;
@@ -14,50 +15,69 @@ export interface PlanInputOptions {
   readonly itemsPerShard?: number | undefined;
 }
 
-/** Splits an input into shards while it is read. */
+/** Splits an input into shards while it is read. Other work of the process runs in between. */
 export async function planInput(
   chunks: AsyncIterable<Uint8Array>,
   { itemsPerShard = DEFAULT_ITEMS_PER_SHARD }: PlanInputOptions = {},
 ): Promise<Plan> {
+  const plan = createPlanBuilder(itemsPerShard);
+  const slice = createTimeSlice();
+  for await (const { lines, lineCount } of readLines(chunks, { maxLineBytes: MAX_LINE_BYTES })) {
+    for (const line of lines) {
+      if (slice.isOver()) await slice.next();
+      plan.add(line);
+      if (plan.total() > MAX_ITEMS) {
+        return failedPlan('too_many_items', `The input must have at most ${MAX_ITEMS} lines`);
+      }
+    }
+    if (lineCount - plan.total() > MAX_BLANK_LINES) {
+      const message = `The input must have at most ${MAX_BLANK_LINES} blank lines`;
+      return failedPlan('too_many_blank_lines', message);
+    }
+  }
+  if (plan.total() === 0) return failedPlan('empty_file', 'The input must have at least one line');
+  return plan.build();
+}
+
+function createPlanBuilder(itemsPerShard: number) {
   const shards: (ShardPlan & { duplicates: number[] })[] = [];
   const errors: InputError[] = [];
   const seen = new Set<string>();
   let total = 0;
-  for await (const line of splitLines(chunks, { maxLineBytes: MAX_LINE_BYTES })) {
-    const verdict = checkLine(line, seen);
-    if (verdict === 'blank') continue;
-    total += 1;
-    if (total > MAX_ITEMS) {
-      return failedPlan('too_many_items', `The input must have at most ${MAX_ITEMS} lines`);
-    }
-    if (verdict !== 'valid' && errors.length < MAX_ERRORS) errors.push(verdict);
-    let shard = shards.at(-1);
-    const isFull =
-      shard === undefined ||
-      shard.count >= itemsPerShard ||
-      line.end - shard.start > MAX_SHARD_BYTES;
-    if (shard === undefined || isFull) {
-      shard = { start: line.start, end: line.end, first: total - 1, count: 0, duplicates: [] };
-      shards.push(shard);
-    }
-    if (verdict !== 'valid' && verdict.code === 'duplicate_custom_id') {
-      shard.duplicates.push(shard.count);
-    }
-    shard.count += 1;
-    shard.end = line.end;
+
+  /** The shard that takes the next line. */
+  function shardFor({ start, end }: FileLine) {
+    const last = shards.at(-1);
+    const fits =
+      last !== undefined && last.count < itemsPerShard && end - last.start <= MAX_SHARD_BYTES;
+    if (fits) return last;
+    const shard = { start, end, first: total, count: 0, duplicates: [] };
+    shards.push(shard);
+    return shard;
   }
-  if (total === 0) return failedPlan('empty_file', 'The input must have at least one line');
-  return { v: 1, total, shards, errors, failed: false };
+  return {
+    add(line: FileLine): void {
+      const error = checkLine(line, seen);
+      if (error !== undefined && errors.length < MAX_ERRORS) errors.push(error);
+      const shard = shardFor(line);
+      if (error?.code === 'duplicate_custom_id') shard.duplicates.push(shard.count);
+      shard.count += 1;
+      shard.end = line.end;
+      total += 1;
+    },
+    total: () => total,
+    build: (): Plan => ({ v: 1, total, shards, errors, failed: false }),
+  };
 }
 
-function checkLine({ number, bytes }: FileLine, seen: Set<string>): InputError | 'valid' | 'blank' {
-  const invalid = (code: string, wanted: string, param: string | null = null): InputError => {
-    return { code, line: number, message: `Line ${number} ${wanted}`, param };
+function checkLine({ number, bytes }: FileLine, seen: Set<string>): InputError | undefined {
+  const invalid = (code: string, expected: string, param: string | null = null): InputError => {
+    return { code, line: number, message: `Line ${number} ${expected}`, param };
   };
-  if (bytes === undefined)
+  if (bytes === undefined) {
     return invalid('line_too_long', `must have at most ${MAX_LINE_BYTES} bytes`);
+  }
   const line = parseLine(bytes);
-  if (line === 'blank') return 'blank';
   if (line === 'invalid') return invalid('invalid_json_line', 'must be one JSON value in UTF-8');
   const id = customIdOf(line.value);
   if (id !== null) {
@@ -69,7 +89,7 @@ function checkLine({ number, bytes }: FileLine, seen: Set<string>): InputError |
     seen.add(key);
   }
   const parsed = parseItem(line.value);
-  if (parsed.ok) return 'valid';
+  if (parsed.ok) return undefined;
   const { param, expected } = parsed.issue;
   if (param === undefined) return invalid('invalid_item', `as a whole ${expected}`);
   return invalid('invalid_item', `has a "${param}" that is wrong: it ${expected}`, param);

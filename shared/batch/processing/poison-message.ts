@@ -15,6 +15,8 @@ export interface PoisonDependencies extends ShardDependencies {
   readonly sender: JobSender;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  /** Caller id that owns jobs without an owner. */
+  readonly queueOwner?: string | undefined;
 }
 
 /** Times in a row that a poisoned message is requeued without a new result in between. */
@@ -30,19 +32,20 @@ export async function handlePoisonMessage(
   message: unknown,
   dependencies: PoisonDependencies,
 ): Promise<void> {
-  const { store, telemetry, clock } = dependencies;
+  const { store, telemetry } = dependencies;
   const parsed = parseJob(message);
   let reason = parsed.ok ? '' : parsed.reason;
+  let loggableReason = parsed.ok ? '' : parsed.loggableReason;
   if (parsed.ok) {
-    const batch = await createOrGetBatch(parsed.job, { store, clock });
+    const batch = await createOrGetBatch(parsed.job, dependencies);
     if (batch.kind === 'found') {
       return handlePoisonedJob(parsed.job, { record: batch.record, dependencies });
     }
-    reason = batch.reason;
+    reason = loggableReason = batch.reason;
   }
   const jobId = parsed.ok ? parsed.job.jobId : undefined;
   await store.recordDeadLetter({ reason, message, jobId });
-  telemetry.error('batch message poisoned', { jobId, reason });
+  telemetry.error('batch message poisoned', { jobId, reason: loggableReason });
 }
 
 interface PoisonedJob {

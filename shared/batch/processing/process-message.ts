@@ -9,10 +9,11 @@ import {
 } from '../model/job-message.ts';
 import { planBatch, type PlannerOptions } from '../planning/plan-batch.ts';
 import { type ProcessShardOptions, processShard } from './process-shard.ts';
-import type { BatchStore } from '../storage/batch-store.ts';
-import type { Clock } from '../../clock.ts';
 
-export interface ProcessorOptions extends Omit<ProcessShardOptions, 'stop'>, PlannerOptions {}
+export interface ProcessorOptions extends Omit<ProcessShardOptions, 'stop'>, PlannerOptions {
+  /** Caller id that owns jobs without an owner. */
+  readonly queueOwner?: string | undefined;
+}
 
 /** Processes batch jobs: one result for each item, however often a message is delivered. */
 export interface JobProcessor {
@@ -42,12 +43,14 @@ export function createJobProcessor(options: ProcessorOptions): JobProcessor {
   };
 }
 
-async function processDelivery(message: unknown, options: ProcessShardOptions & PlannerOptions) {
-  const { store, clock } = options;
+async function processDelivery(
+  message: unknown,
+  options: ProcessorOptions & ProcessShardOptions,
+): Promise<void> {
   const parsed = parseJob(message);
-  if (!parsed.ok) return rejectMessage(parsed.reason, { message, options });
+  if (!parsed.ok) return rejectMessage(parsed.reason, { ...parsed, message, options });
   const { job } = parsed;
-  const batch = await createOrGetBatch(job, { store, clock });
+  const batch = await createOrGetBatch(job, options);
   if (batch.kind === 'rejected') {
     return rejectMessage(batch.reason, { message, jobId: job.jobId, options });
   }
@@ -64,16 +67,18 @@ async function processDelivery(message: unknown, options: ProcessShardOptions & 
 interface MessageRejection {
   readonly message: unknown;
   readonly jobId?: string;
+  /** The reason for the log, where the other one has names that the author chose. */
+  readonly loggableReason?: string;
   readonly options: Pick<ProcessShardOptions, 'store' | 'telemetry'>;
 }
 
 /** Stores a message that can never succeed as a dead letter; it is not delivered again. */
 async function rejectMessage(
   reason: string,
-  { message, jobId, options }: MessageRejection,
+  { message, jobId, loggableReason = reason, options }: MessageRejection,
 ): Promise<void> {
   await options.store.recordDeadLetter({ reason, message, jobId });
-  options.telemetry.warn('batch message rejected', { reason, jobId });
+  options.telemetry.warn('batch message rejected', { reason: loggableReason, jobId });
 }
 
 type CreatedBatch =
@@ -84,7 +89,7 @@ type CreatedBatch =
 /** The batch of a message: a new one, or the existing one that it belongs to. */
 export async function createOrGetBatch(
   job: Job,
-  { store, clock }: { readonly store: BatchStore; readonly clock: Clock },
+  { store, clock, queueOwner }: Pick<ProcessorOptions, 'store' | 'clock' | 'queueOwner'>,
 ): Promise<CreatedBatch> {
   // Also for a new batch: the response carries the storage time by which the record is dated.
   const found = await store.find(job.jobId);
@@ -95,22 +100,27 @@ export async function createOrGetBatch(
       reason: 'There is no batch with this jobId, and the message has neither items nor inputBlob',
     };
   }
-  const created = toRecord(job, clock.now());
+  const created = toRecord(job, { now: clock.now(), queueOwner });
   const record = await store.createOrGet(created);
   if (record.digest !== created.digest) {
     return { kind: 'rejected', reason: 'Another job with other items has this jobId' };
   }
-  if (record.owner !== created.owner) {
+  // A job without an owner may be a redelivery from before `queueOwner` was changed.
+  if (job.owner !== undefined && record.owner !== created.owner) {
     return { kind: 'rejected', reason: 'Another job with another owner has this jobId' };
   }
   return { kind: 'found', record };
 }
 
 /** The owner is stored as its hash, as requests carry it: storage holds no personal data. */
-function toRecord(job: InlineJob | PointerJob, now: number): BatchRecord {
+function toRecord(
+  job: InlineJob | PointerJob,
+  { now, queueOwner }: { readonly now: number; readonly queueOwner: string | undefined },
+): BatchRecord {
   const input = 'items' in job ? job.items : job.inputBlob;
   const { jobId: id } = job;
-  const owner = job.owner === undefined ? null : hash('sha256', job.owner, 'base64url');
+  const callerId = job.owner ?? queueOwner;
+  const owner = callerId === undefined ? null : hash('sha256', callerId, 'base64url');
   const record = newRecord({ id, owner, digest: digestOf(input), now });
   if ('items' in job) return { ...record, items: job.items };
   return { ...record, inputBlob: job.inputBlob };

@@ -1,4 +1,5 @@
-import { splitLines } from '../model/jsonl.ts';
+import { readLines } from '../model/jsonl.ts';
+import { createTimeSlice } from '../model/time-slice.ts';
 import { blobPaths, shardOf } from './blob-paths.ts';
 import { createJournalReader } from './journal.ts';
 import type { BlobContainer, BlobMetadata, ListedBlob } from '../../storage/blob-container.ts';
@@ -132,13 +133,17 @@ async function* readShard(
   const reader = createJournalReader();
   // A failure is void if a later entry reopens the failed items.
   let failures: string[] = [];
-  for await (const { bytes } of splitLines(chunks, { maxLineBytes: MAX_ENTRY_BYTES })) {
-    const entry = reader.add(Buffer.from(bytes ?? []).toString('utf8'));
-    if (entry?.type === 'reopened') failures = [];
-    if (entry?.type !== 'result') continue;
-    const line = `${JSON.stringify(entry.line)}\n`;
-    if (entry.line.error !== null) failures.push(line);
-    else if (kind === 'succeeded') yield line;
+  const slice = createTimeSlice();
+  for await (const { lines } of readLines(chunks, { maxLineBytes: MAX_ENTRY_BYTES })) {
+    for (const { bytes } of lines) {
+      if (slice.isOver()) await slice.next();
+      const entry = reader.add(Buffer.from(bytes ?? []).toString('utf8'));
+      if (entry?.type === 'reopened') failures = [];
+      if (entry?.type !== 'result') continue;
+      const line = `${JSON.stringify(entry.line)}\n`;
+      if (entry.line.error !== null) failures.push(line);
+      else if (kind === 'succeeded') yield line;
+    }
   }
   if (kind === 'failed') yield* failures;
 }

@@ -10,7 +10,8 @@ import {
 } from './journal.ts';
 import { blobPaths } from './blob-paths.ts';
 import type { ResultLine } from '../model/item.ts';
-import { splitLines } from '../model/jsonl.ts';
+import { readLines } from '../model/jsonl.ts';
+import { createTimeSlice } from '../model/time-slice.ts';
 
 /** Highest age of the counts that a reader of the batch sees while a shard runs. */
 const COUNTS_INTERVAL_MS = 1_000;
@@ -139,8 +140,12 @@ async function readJournal(
       yield chunk;
     }
   }
-  for await (const { bytes } of splitLines(observed(), { maxLineBytes: MAX_ENTRY_BYTES })) {
-    reader.add(Buffer.from(bytes ?? []).toString('utf8'));
+  const slice = createTimeSlice();
+  for await (const { lines } of readLines(observed(), { maxLineBytes: MAX_ENTRY_BYTES })) {
+    for (const { bytes } of lines) {
+      if (slice.isOver()) await slice.next();
+      reader.add(Buffer.from(bytes ?? []).toString('utf8'));
+    }
   }
   return endsWithLineFeed;
 }

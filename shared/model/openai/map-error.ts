@@ -65,6 +65,8 @@ export function mapStatus(response: RejectedResponse): UpstreamFailure {
 
 function isTooLong(status: number, body: UpstreamErrorBody): boolean {
   if (body.code === 'context_length_exceeded' || status === 413) return true;
+  // OpenAI's answer to a request above the whole limit of a minute, which no wait can help.
+  if (status === 429 && /^request too large/i.test(body.message)) return true;
   // Compatible servers send no code, only a message.
   return (
     status === 400 && /maximum context length|context window|context length/i.test(body.message)

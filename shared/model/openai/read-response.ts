@@ -2,13 +2,13 @@ import type { Readable } from 'node:stream';
 import type { ModelEndpoint } from '../endpoint.ts';
 import type {
   FinishReason,
-  ModelMessage,
   ModelRequest,
   ModelResponse,
   ModelToolCall,
   TokenUsage,
 } from '../model.ts';
 import { type CompletionUsage, completionSchema } from './schema.ts';
+import { estimateUsage } from './usage.ts';
 import { filteredContent, invalidResponse, UpstreamCause } from '../upstream-error.ts';
 import { parseJson } from '../../json.ts';
 
@@ -55,9 +55,6 @@ export interface CompletionContext {
   readonly endpoint: ModelEndpoint;
   readonly request: ModelRequest;
 }
-
-/** The usual ratio for English text. Used only where the endpoint sends no usage. */
-const CHARS_PER_TOKEN = 4;
 
 /** @throws UpstreamFailure where the completion is not a usable response */
 export function toModelResponse(
@@ -111,24 +108,6 @@ function readUsage(usage: CompletionUsage): TokenUsage | undefined {
     outputTokens,
     totalTokens: usage.total_tokens ?? inputTokens + outputTokens,
   };
-}
-
-interface GeneratedContent {
-  readonly textChars: number;
-  readonly toolCalls: readonly ModelToolCall[];
-}
-
-function estimateUsage(request: ModelRequest, output: GeneratedContent): TokenUsage {
-  const inputChars = request.messages.reduce((sum, message) => sum + charsOf(message), 0);
-  const callChars = output.toolCalls.reduce((sum, call) => sum + call.arguments.length, 0);
-  const inputTokens = Math.ceil(inputChars / CHARS_PER_TOKEN);
-  const outputTokens = Math.ceil((output.textChars + callChars) / CHARS_PER_TOKEN);
-  return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens };
-}
-
-function charsOf({ content }: ModelMessage): number {
-  if (content === null || typeof content === 'string') return content?.length ?? 0;
-  return content.reduce((sum, part) => sum + (part.type === 'text' ? part.text.length : 0), 0);
 }
 
 /** The name of a deployment is not public: it is replaced where Azure reports it as the model. */

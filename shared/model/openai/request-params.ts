@@ -98,13 +98,20 @@ function toResponseFormat(format: ResponseFormat) {
   };
 }
 
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
 /** The same object without its undefined members. */
-function withoutUndefined<T extends object>(
-  members: T,
-): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
+function withoutUndefined<T extends object>(members: T): Defined<T> {
+  const defined: Defined<T> = {};
+  for (const name of Object.keys(members) as (keyof T)[]) {
+    const value = members[name];
+    if (isDefined(value)) defined[name] = value;
+  }
+  return defined;
+}
+
+function isDefined<T>(value: T): value is Exclude<T, undefined> {
+  return value !== undefined;
 }
 
 /** The two names of the token limit. Some endpoints reject the one, some the other. */

@@ -17,14 +17,14 @@ import type { LogRecord, LogSink } from '../create-telemetry.ts';
 import type { MetricDefinition } from '../metric-definition.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
 import { type MetricName, METRICS, type ObservableName } from '../metrics.ts';
-import type { Redact } from '../redact.ts';
+import { ID_FIELDS, type Redact } from '../redact.ts';
 import { ATTRIBUTES } from '../spans.ts';
 import { formatTraceparent, parseTraceparent } from '../trace-context.ts';
 import type { LogFields, LogLevel, Span, SpanAttributes, SpanKind, Tracer } from '../telemetry.ts';
 
 type MetricForwarder = (value: number, attributes: Attributes) => void;
 
-/** Sends what the registry hears and sees on, so that nothing is measured twice. */
+/** Forwards every metric of the registry to OpenTelemetry, so that nothing is measured twice. */
 export function forwardMetrics(registry: MetricsRegistry, meter: Meter): void {
   const forwards = new Map<MetricName, MetricForwarder>();
   for (const name of Object.keys(METRICS) as MetricName[]) {
@@ -46,7 +46,7 @@ function forwardTo(meter: Meter, metric: MetricName): MetricForwarder {
     const counter = meter.createCounter(name, options);
     return (value, attributes) => counter.add(value, pick(attributes));
   }
-  // Only sum, count, least and most arrive at the other end: buckets would be counted for nothing.
+  // Application Insights stores sum, count, minimum and maximum, so buckets would be wasted.
   const advice = { explicitBucketBoundaries: [] };
   const histogram = meter.createHistogram(name, { ...options, advice });
   return (value, attributes) => histogram.record(value, pick(attributes));
@@ -77,7 +77,7 @@ const SEVERITY: Readonly<Record<LogLevel, SeverityNumber>> = {
 };
 const MAX_FIELD_CHARS = 2_000;
 
-/** Log lines as records that belong to the span of their request. */
+/** Emits log lines as records that belong to the span of their request. */
 export function createLogSink(logger: Logger, redact: Redact): LogSink {
   return (record) => {
     const { level, message, fields } = record;
@@ -97,12 +97,13 @@ function toLogAttributes(fields: LogFields, redact: Redact): AnyValueMap {
   const attributes: AnyValueMap = {};
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined || value === null) continue;
-    attributes[name] = typeof value === 'string' ? redact(value.slice(0, MAX_FIELD_CHARS)) : value;
+    const isText = typeof value === 'string' && !ID_FIELDS.has(name);
+    attributes[name] = isText ? redact(value.slice(0, MAX_FIELD_CHARS)) : value;
   }
   return attributes;
 }
 
-/** A defect becomes an exception: its class and where it happened, and our text for its message. */
+/** The exception of a log line about a defect: its class, its stack frames and our message. */
 function exceptionOf({ level, message, fields }: LogRecord): AnyValueMap {
   const { cause, place } = fields;
   if (level !== 'error' || typeof cause !== 'string' || typeof place !== 'string') return {};
@@ -126,8 +127,8 @@ const KINDS: Readonly<Record<SpanKind, OtelKind>> = {
 };
 
 /**
- * Spans by explicit parents: what belongs together says so by its trace context. The context that
- * OpenTelemetry would carry along by itself is lost in streams that are read from elsewhere.
+ * Creates spans with explicit parents. The active context of OpenTelemetry is lost in streams that
+ * the platform reads.
  */
 export function createSpanTracer(tracer: OtelTracer): Tracer {
   return {

@@ -1,32 +1,24 @@
 import type { TokenCredential } from '@azure/identity';
-import {
-  ApplicationInsightsSampler,
-  AzureMonitorLogExporter,
-  AzureMonitorMetricExporter,
-  AzureMonitorTraceExporter,
-} from '@azure/monitor-opentelemetry-exporter';
-import type { Attributes, AttributeValue } from '@opentelemetry/api';
+import { setLogLevel } from '@azure/logger';
+import { type Attributes, type AttributeValue, metrics, trace } from '@opentelemetry/api';
+import { logs } from '@opentelemetry/api-logs';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
-import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
-import {
-  BasicTracerProvider,
-  BatchSpanProcessor,
-  type ReadableSpan,
-  type SpanExporter,
-} from '@opentelemetry/sdk-trace-base';
+import type { ReadableSpan, Span, SpanProcessor } from '@opentelemetry/sdk-trace-base';
+import { shutdownAzureMonitor, useAzureMonitor } from 'applicationinsights';
 import { createLogSink, createSpanTracer, forwardMetrics } from './bridges.ts';
 import type { LogSink } from '../create-telemetry.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
 import type { Redact } from '../redact.ts';
 import type { Tracer } from '../telemetry.ts';
 
-export interface AzureMonitorOptions {
+interface AzureMonitorOptions {
   readonly connectionString: string;
-  /** Where the resource takes no keys: the identity that it knows. */
+  /** For a resource that does not accept keys. */
   readonly credential?: TokenCredential | undefined;
-  /** Share of traces that are sent, 0 to 1. Logs and metrics are always whole. */
+  /** Ratio of traces that are exported, 0 to 1. Logs and metrics are always exported. */
   readonly samplingRatio: number;
+  /** Streams live metrics, which costs one request per second while the portal shows them. */
+  readonly liveMetrics: boolean;
   readonly service: {
     readonly name: string;
     readonly version: string;
@@ -34,124 +26,127 @@ export interface AzureMonitorOptions {
   };
   readonly registry: MetricsRegistry;
   readonly redact: Redact;
-  /** Another way to the endpoint, for tests: the product reaches it by https only. */
+  /** Another endpoint, for tests: the product exports over HTTPS only. */
   readonly transport?: ExportTransport | undefined;
-  readonly schedule?: Partial<ExportSchedule> | undefined;
+  readonly timeouts?: ExportTimeouts | undefined;
 }
 
-/** Where and how telemetry is sent, in the words of the exporter. */
+/** The endpoint of the exporter, by its own option names. */
 export interface ExportTransport {
   readonly host?: string;
   readonly endpoint?: string;
   readonly allowInsecureConnection?: boolean;
 }
 
-export interface ExportSchedule {
-  /** Between two packages of spans and logs. */
-  readonly intervalMs: number;
-  readonly metricsIntervalMs: number;
-  /** One package; whatever was not taken by then is dropped. */
-  readonly timeoutMs: number;
-  /** The whole of the last flush. */
+interface ExportTimeouts {
+  /** Time limit of one export; a batch that was not accepted by then is dropped. */
+  readonly exportMs: number;
+  /** Time limit of the last flush. */
   readonly shutdownMs: number;
 }
 
-/** The platform grants 5 s at the end, and the other parts of the service need some of it. */
-const EXPORT_SCHEDULE: ExportSchedule = {
-  intervalMs: 5_000,
-  metricsIntervalMs: 60_000,
-  timeoutMs: 8_000,
-  shutdownMs: 3_500,
-};
-/** Spans and log records that wait; more are dropped, so that a dead endpoint costs no memory. */
-const MAX_QUEUED = 2_048;
-const MAX_PER_EXPORT = 512;
+/** The platform grants 5 s at shutdown, and other parts of the service need some of it. */
+const EXPORT_TIMEOUTS: ExportTimeouts = { exportMs: 8_000, shutdownMs: 3_500 };
 
-/** Application Insights behind the product's own words. */
+/** Application Insights behind the interfaces of this product. */
 export interface AzureMonitor {
   readonly log: LogSink;
   readonly tracer: Tracer;
-  /** Sends what waits and ends, within its time. Never rejects. */
+  /** Exports what is buffered and stops, within its time limit. Never rejects. */
   close(): Promise<void>;
 }
 
-/** Begins to send telemetry. Nothing that happens to it afterwards reaches a request. */
+const OFF = { enabled: false } as const;
+
+/** The product creates its spans itself, and instrumentations cannot patch modules in a bundle. */
+const NO_INSTRUMENTATIONS = {
+  azureSdk: OFF,
+  bunyan: OFF,
+  console: OFF,
+  http: OFF,
+  mongoDb: OFF,
+  mySql: OFF,
+  postgreSql: OFF,
+  redis: OFF,
+  redis4: OFF,
+  winston: OFF,
+} as const;
+
+/**
+ * Starts to export telemetry. Failures after the start never reach a request. The package has
+ * global state: a second start replaces the first.
+ * @throws Error for an invalid connection string
+ */
 export function startAzureMonitor(options: AzureMonitorOptions): AzureMonitor {
-  const pace = { ...EXPORT_SCHEDULE, ...options.schedule };
-  const { registry, redact } = options;
-  const exporting = exporterOptions(options, pace);
-  const resource = resourceOf(options);
-  const queue = {
-    scheduledDelayMillis: pace.intervalMs,
-    exportTimeoutMillis: pace.timeoutMs,
-    maxQueueSize: MAX_QUEUED,
-    maxExportBatchSize: MAX_PER_EXPORT,
-  };
-  const spans = countedExporter(new AzureMonitorTraceExporter(exporting), {
-    signal: 'spans',
-    registry,
+  const { registry, redact, timeouts = EXPORT_TIMEOUTS } = options;
+  useAzureMonitor({
+    azureMonitorExporterOptions: exporterOptions(options, timeouts),
+    resource: resourceOf(options),
+    samplingRatio: options.samplingRatio,
+    // 0 selects the ratio; the default is a limit of 5 traces per second.
+    tracesPerSecond: 0,
+    enableLiveMetrics: options.liveMetrics,
+    enableStandardMetrics: true,
+    enablePerformanceCounters: true,
+    // They contain messages of errors, which may contain anything.
+    enableAutoCollectExceptions: false,
+    instrumentationOptions: NO_INSTRUMENTATIONS,
+    spanProcessors: [createRedactingSpanProcessor(redact)],
   });
-  const traces = new BasicTracerProvider({
-    resource,
-    sampler: new ApplicationInsightsSampler(options.samplingRatio),
-    spanProcessors: [new BatchSpanProcessor(redactingSpanExporter(spans, redact), queue)],
-  });
-  const records = countedExporter(new AzureMonitorLogExporter(exporting), {
-    signal: 'logs',
-    registry,
-  });
-  const logs = new LoggerProvider({
-    resource,
-    processors: [new BatchLogRecordProcessor({ exporter: records, ...queue })],
-  });
-  const meters = new MeterProvider({
-    resource,
-    readers: [
-      new PeriodicExportingMetricReader({
-        exporter: new AzureMonitorMetricExporter(exporting),
-        exportIntervalMillis: Math.max(pace.metricsIntervalMs, pace.timeoutMs),
-        exportTimeoutMillis: pace.timeoutMs,
-      }),
-    ],
-  });
-  forwardMetrics(registry, meters.getMeter('agent'));
+  // The package enables warnings of all Azure clients on the console, past our redaction.
+  setLogLevel();
+  forwardMetrics(registry, metrics.getMeter('agent'));
   return {
     log: createLogSink(logs.getLogger('agent'), redact),
-    tracer: createSpanTracer(traces.getTracer('agent')),
-    async close() {
-      const ends = [traces.shutdown(), logs.shutdown(), meters.shutdown()];
-      await withTimeout(pace.shutdownMs, Promise.allSettled(ends));
-    },
+    tracer: createSpanTracer(trace.getTracer('agent')),
+    close: () => waitAtMost(shutdownAzureMonitor(), timeouts.shutdownMs),
   };
 }
 
-function exporterOptions(options: AzureMonitorOptions, { timeoutMs }: ExportSchedule) {
-  const { connectionString, credential, transport } = options;
+function exporterOptions(options: AzureMonitorOptions, { exportMs }: ExportTimeouts) {
+  const { connectionString, credential, transport, registry } = options;
   return {
     connectionString,
     ...(credential === undefined ? {} : { credential }),
-    // Lost is lost: telemetry that waits on disk or for a second try has no bound that we set.
+    // Dropped data stays dropped: a buffer on disk and retries would have no bound.
     disableOfflineStorage: true,
     retryOptions: { maxRetries: 0 },
-    additionalPolicies: [{ policy: timeoutPolicy(timeoutMs), position: 'perCall' as const }],
+    additionalPolicies: [
+      { policy: exportPolicy(registry, exportMs), position: 'perCall' as const },
+    ],
     ...transport,
   };
 }
 
-/** Without it a server that takes the data and never answers would hold the socket for ever. */
-function timeoutPolicy(timeoutMs: number) {
+const ACCEPTED = 200;
+/** The exporter follows these two itself and sends the batch again. */
+const REDIRECTS: ReadonlySet<number> = new Set([307, 308]);
+
+/** Limits the time of an export, and counts its outcome: nothing else reports failed exports. */
+function exportPolicy(registry: MetricsRegistry, timeoutMs: number) {
+  function count(outcome: 'sent' | 'dropped'): void {
+    registry.count('telemetryExports', 1, { outcome });
+  }
   return {
-    name: 'giveUpAfter',
-    sendRequest<Request extends { timeout: number }, Answer>(
+    name: 'limitAndCountExports',
+    async sendRequest<Request extends { timeout: number }, Answer extends { status: number }>(
       request: Request,
       next: (request: Request) => Promise<Answer>,
     ): Promise<Answer> {
       request.timeout = timeoutMs;
-      return next(request);
+      try {
+        const answer = await next(request);
+        if (!REDIRECTS.has(answer.status)) count(answer.status === ACCEPTED ? 'sent' : 'dropped');
+        return answer;
+      } catch (error) {
+        count('dropped');
+        throw error;
+      }
     },
   };
 }
 
+/** Only these: the package would add the host name and the operating system. */
 function resourceOf({ service }: AzureMonitorOptions) {
   return resourceFromAttributes({
     'service.name': service.name,
@@ -160,39 +155,19 @@ function resourceOf({ service }: AzureMonitorOptions) {
   });
 }
 
-async function withTimeout(timeoutMs: number, work: Promise<unknown>): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, timeoutMs);
+async function waitAtMost(work: Promise<unknown>, timeoutMs: number): Promise<void> {
+  const timeout = Promise.withResolvers<void>();
+  const timer = setTimeout(timeout.resolve, timeoutMs);
   try {
-    await Promise.race([work, late.promise]);
+    await Promise.race([work, timeout.promise]);
+  } catch {
+    // The package rejects if the endpoint is unavailable, and nothing can be done any more.
   } finally {
     clearTimeout(timer);
   }
 }
 
-interface Exporter<Item> {
-  export(items: Item, done: (result: { code: number; error?: Error }) => void): void;
-}
-
-const SUCCESS = 0;
-
-/** Counts how packages fared. The exporter's own errors are told by nobody else. */
-export function countedExporter<Item, Inner extends Exporter<Item>>(
-  inner: Inner & Exporter<Item>,
-  { signal, registry }: { readonly signal: string; readonly registry: MetricsRegistry },
-): Inner {
-  const send = inner.export.bind(inner);
-  inner.export = (items, done) => {
-    send(items, (result) => {
-      const outcome = result.code === SUCCESS ? 'sent' : 'dropped';
-      registry.count('telemetryExports', 1, { signal, outcome });
-      done(result);
-    });
-  };
-  return inner;
-}
-
-/** Addresses and search strings may hold what a caller wrote or a key; none of them is needed. */
+/** Addresses and query strings may contain personal data or keys. */
 const DROPPED: ReadonlySet<string> = new Set([
   'network.peer.address',
   'network.peer.port',
@@ -200,37 +175,34 @@ const DROPPED: ReadonlySet<string> = new Set([
   'user_agent.original',
 ]);
 
-/** Addresses of our own settings; digits in them are nobody's number. */
+/** URLs from our own settings; digits in them are not personal data. */
 const CONFIGURED: ReadonlySet<string> = new Set(['server.address', 'url.full', 'url.path']);
 
 /**
- * What leaves the process of a span: facts, without the messages of errors. Libraries note those
- * as events and in the status, and they may hold anything.
+ * Redacts a span while it ends, before any other processor reads it. Removes events and status
+ * messages, because libraries put the messages of errors there.
  */
-export function redactingSpanExporter(inner: SpanExporter, redact: Redact): SpanExporter {
+export function createRedactingSpanProcessor(redact: Redact): SpanProcessor {
   return {
-    export: (spans, done) =>
-      inner.export(
-        spans.map((span) => redactSpan(span, redact)),
-        done,
-      ),
-    shutdown: () => inner.shutdown(),
-    forceFlush: async () => inner.forceFlush?.(),
+    onStart: () => undefined,
+    onEnding(span: Span & Partial<ReadableSpan>) {
+      if (span.name !== undefined) span.updateName(redact(span.name));
+      if (span.status !== undefined) span.setStatus({ code: span.status.code });
+      if (span.events !== undefined) span.events.length = 0;
+      if (span.attributes !== undefined) redactAttributes(span.attributes, redact);
+    },
+    onEnd: () => undefined,
+    forceFlush: async () => undefined,
+    shutdown: async () => undefined,
   };
 }
 
-function redactSpan(span: ReadableSpan, redact: Redact): ReadableSpan {
-  const attributes: Attributes = {};
-  for (const [name, value] of Object.entries(span.attributes)) {
-    if (CONFIGURED.has(name)) attributes[name] = String(value).replace(/[?#].*/s, '');
-    else if (!DROPPED.has(name)) attributes[name] = redactValue(value, redact);
+function redactAttributes(attributes: Attributes, redact: Redact): void {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (DROPPED.has(name)) delete attributes[name];
+    else if (CONFIGURED.has(name)) attributes[name] = String(value).replace(/[?#].*/s, '');
+    else attributes[name] = redactValue(value, redact);
   }
-  return Object.create(span, {
-    name: { value: redact(span.name) },
-    attributes: { value: attributes },
-    events: { value: [] },
-    status: { value: { code: span.status.code } },
-  }) as ReadableSpan;
 }
 
 function redactValue(

@@ -71,8 +71,31 @@ describe('local.settings.json', () => {
     ).toEqual({ A: '1' });
   });
 
-  it('is refused when a value is not text or the file is encrypted', async () => {
-    const notText = await writeApp({ 'local.settings.json': '{"Values":{"A":1}}' });
+  it('F14 may have comments, trailing commas, numbers and booleans, as under Core Tools', async () => {
+    const app = await writeApp({
+      'local.settings.json': `\uFEFF{
+        // The settings of this machine.
+        "IsEncrypted": false, /* and "Values": {} */
+        "Values": {
+          "PORT": 7071, "ON": true, "OFF": false, "NONE": null,
+          "URL": "https://a.example/*x*/", // "no": "value"
+          "QUOTED": "a \\"//b\\" ,}",
+        },
+      }`,
+    });
+
+    expect(readLocalSettings(app)).toEqual({
+      PORT: '7071',
+      ON: 'True',
+      OFF: 'False',
+      NONE: '',
+      URL: 'https://a.example/*x*/',
+      QUOTED: 'a "//b" ,}',
+    });
+  });
+
+  it('is refused when a value is a list or the file is encrypted', async () => {
+    const notText = await writeApp({ 'local.settings.json': '{"Values":{"A":[1]}}' });
     const encrypted = await writeApp({ 'local.settings.json': '{"IsEncrypted":true}' });
 
     expect(() => readLocalSettings(notText)).toThrow("'Values.A' must be");
@@ -136,6 +159,27 @@ describe('properties of a message', () => {
     const metadata = {};
 
     mergeObject(metadata, { names: new Map(), text });
+
+    expect(metadata).toEqual({});
+  });
+});
+
+describe('the properties of a message that is nested deeply', () => {
+  const nested = (levels: number): string => '{"a":'.repeat(levels) + '1' + '}'.repeat(levels);
+
+  it('are merged up to 64 levels, braces in texts not counted', () => {
+    const metadata = {};
+    const text = `{"b":"{[\\"{","a":${nested(63)}}`;
+
+    mergeObject(metadata, { names: new Map(), text });
+
+    expect(Object.keys(metadata)).toEqual(['b', 'a']);
+  });
+
+  it.each([65, 6_000, 100_000])('are none beyond that: %s levels', (levels) => {
+    const metadata = {};
+
+    mergeObject(metadata, { names: new Map(), text: nested(levels) });
 
     expect(metadata).toEqual({});
   });

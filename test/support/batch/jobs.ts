@@ -1,4 +1,10 @@
+import { hash } from 'node:crypto';
 import type { InlineJob, ShardJob } from '../../../shared/batch/model/job-message.ts';
+
+/** The caller that owns queue jobs without an owner. */
+export const QUEUE_OWNER = 'key:alice';
+/** The same caller as requests carry it. */
+export const QUEUE_OWNER_ID = hash('sha256', QUEUE_OWNER, 'base64url');
 
 /** An item as producers write it. */
 export function itemOf(message: string, customId = `id-${message}`) {

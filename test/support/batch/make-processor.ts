@@ -8,6 +8,7 @@ import {
 import { createMemoryContainer, type MemoryContainer } from './memory-container.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';
+import { QUEUE_OWNER } from './jobs.ts';
 import { createScriptedAgent, type Script, type ScriptedAgent } from './scripted-agent.ts';
 
 export interface SentJob {
@@ -37,6 +38,7 @@ interface BenchOptions extends Partial<
     | 'itemsPerShard'
     | 'cancelCheckMs'
     | 'longPassMs'
+    | 'queueOwner'
     | 'limiter'
     | 'telemetry'
   >
@@ -71,6 +73,7 @@ export function makeProcessor({
     },
     clock: { now: () => time.now },
     agentClock: { now: () => time.now },
+    queueOwner: QUEUE_OWNER,
     concurrency: 4,
     jobDeadlineMs: 60_000,
     itemDeadlineMs: 60_000,

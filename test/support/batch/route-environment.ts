@@ -69,6 +69,7 @@ export function createRouteEnvironment(connectionString: string): RouteEnvironme
     ...openAdmission,
     telemetry,
     requestBody: bodyLimits(262_144),
+    slowReaderTimeoutMs: 30_000,
     uploadBody: bodyLimits(67_108_864),
     batch: async () => batch,
   };

@@ -9,7 +9,7 @@ export type Script = (turn: {
 }) => string | Promise<string>;
 
 export interface ScriptedAgent extends Agent {
-  /** The messages it was asked, in order. */
+  /** The messages that it received, in order. */
   readonly asked: readonly string[];
   /** Most calls that ran at the same time. */
   readonly mostAtOnce: () => number;
@@ -26,7 +26,8 @@ export function createScriptedAgent(
     asked,
     mostAtOnce: () => most,
     async run({ messages }, { signal }) {
-      const message = messages.at(-1)?.content ?? '';
+      const content = messages.at(-1)?.content;
+      const message = typeof content === 'string' ? content : '';
       asked.push(message);
       running += 1;
       most = Math.max(most, running);

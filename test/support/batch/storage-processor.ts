@@ -11,6 +11,7 @@ import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../../shared/batch/storage
 import { systemClock } from '../../../shared/clock.ts';
 import { noopTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 import { readJob, type JobResults } from './read-job.ts';
+import { QUEUE_OWNER } from './jobs.ts';
 import { createScriptedAgent, type Script, type ScriptedAgent } from './scripted-agent.ts';
 
 export interface StorageProcessor {
@@ -52,6 +53,7 @@ export function storageProcessor({
     createAzureBlobContainer({ connection, container, telemetry, timeouts: timeouts });
   const results = container(RESULT_CONTAINER);
   const batch = createBatch({
+    queueOwner: QUEUE_OWNER,
     concurrency: 4,
     // Callers pass whole worlds, whose own `results` must not win.
     ...rest,

@@ -1,6 +1,6 @@
 import { isBuiltin } from 'node:module';
 import type { Import } from '../../../dev/structure/read-imports.ts';
-import { PACKAGES, type PackageRule } from '../module-rules.ts';
+import { PACKAGES, type PackageRule, REQUIRES } from '../module-rules.ts';
 import { isListed, listInWords } from './locate.ts';
 
 /** Imports of packages from where they may not be imported, and imports that hide what they load. */
@@ -8,6 +8,7 @@ export function checkPackages(path: string, imports: readonly Import[]): string[
   return imports.flatMap((one) => {
     const { specifier, target, kind } = one;
     if (kind === 'require') {
+      if (isListed(path, REQUIRES)) return [];
       return [`${path} loads a module by require or resolve; only import may load modules`];
     }
     if (specifier === undefined) {

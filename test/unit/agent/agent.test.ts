@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createAgent, type AgentEvent, type RunContext } from '../../../shared/agent/agent.ts';
+import type { AgentEvent, RunContext } from '../../../shared/agent/agent.ts';
+import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 import {
@@ -71,6 +72,7 @@ describe('createAgent', () => {
     expect(events).toMatchObject([
       { type: 'text-delta', text: 'a' },
       { type: 'text-delta', text: 'b' },
+      { type: 'step-end', usage: { totalTokens: 5 } },
       { type: 'done', result: { text: 'ab' } },
     ]);
   });

@@ -10,12 +10,9 @@ import {
   string,
 } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  type AgentInput,
-  createAgent,
-  estimateInput,
-  type RunContext,
-} from '../../../shared/agent/agent.ts';
+import type { AgentInput, RunContext } from '../../../shared/agent/agent.ts';
+import { estimateInput } from '../../../shared/agent/model-request.ts';
+import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { createCachedAgent } from '../../../shared/agent/cached-agent.ts';
 import { cacheKey } from '../../../shared/cache/cache-key.ts';
 import type { ResponseCache } from '../../../shared/cache/response-cache.ts';

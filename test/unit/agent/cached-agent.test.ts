@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  createAgent,
-  type AgentEvent,
-  type AgentInput,
-  type RunContext,
-} from '../../../shared/agent/agent.ts';
+import type { AgentEvent, AgentInput, RunContext } from '../../../shared/agent/agent.ts';
+import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { createCachedAgent } from '../../../shared/agent/cached-agent.ts';
 import { createResponseCache } from '../../../shared/cache/response-cache.ts';
 import { createMemoryStore } from '../../../shared/cache/memory-store.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createAgent } from '../../../shared/agent/agent.ts';
+import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 import { answerOf, createScriptedModel } from '../../support/scripted-model.ts';
 

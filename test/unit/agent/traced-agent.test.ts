@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createAgent, type RunContext } from '../../../shared/agent/agent.ts';
+import type { RunContext } from '../../../shared/agent/agent.ts';
+import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { createTracedAgent } from '../../../shared/agent/traced-agent.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import type { Model } from '../../../shared/model/model.ts';

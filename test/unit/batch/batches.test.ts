@@ -9,7 +9,7 @@ import {
   setUp,
   textOf,
 } from '../../support/batch/batch-environment.ts';
-import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';
+import { messages, shardJob } from '../../support/batch/jobs.ts';
 import { makeProcessor } from '../../support/batch/make-processor.ts';
 
 describe('a batch of a file', () => {
@@ -138,7 +138,7 @@ describe('a batch of a file', () => {
     expect(environment.agent.asked).toHaveLength(0);
   });
 
-  it('belongs to its owner: to everybody else it is not there', async () => {
+  it('belongs to its owner: every other caller gets not found', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(1));
     await environment.drain();
@@ -190,99 +190,5 @@ describe('the list of an owner', () => {
     const pages = [await idsOf(undefined, 2), await idsOf(kept[2], 2), await idsOf(kept[0], 2)];
 
     expect(pages).toEqual([[kept[3], kept[2], true], [kept[1], kept[0], true], [false]]);
-  });
-});
-
-describe('a queue job', () => {
-  it('is a batch like any other', async () => {
-    const environment = setUp();
-    await environment.processor.process(jobOf('mine', messages(2)));
-
-    const batch = await openAi(environment, 'mine');
-
-    expect(batch).toMatchObject({
-      status: 'completed',
-      request_counts: { total: 2, completed: 2, failed: 0 },
-      output_file_id: 'file-mine-output-0',
-    });
-    expect(customIdsIn(await textOf(environment, batch.output_file_id))).toEqual([
-      'id-m0',
-      'id-m1',
-    ]);
-  });
-
-  it('is hidden from others when its message names an owner', async () => {
-    const environment = setUp();
-
-    await environment.processor.process({ ...jobOf('mine', ['hi']), owner: 'key:alice' });
-
-    await expect(environment.batches.view('mine', OWNER)).rejects.toMatchObject({
-      code: 'not_found',
-    });
-  });
-
-  it('takes its items from a blob', async () => {
-    const environment = setUp();
-    environment.inputs.put('nightly/items.jsonl', linesOf(5).join('\n'));
-
-    await environment.processor.process({
-      v: 1,
-      jobId: 'pointer',
-      inputBlob: 'batch-input/nightly/items.jsonl',
-    });
-    await environment.drain();
-
-    expect((await openAi(environment, 'pointer')).request_counts.completed).toBe(5);
-  });
-
-  it('Q4: waits a while for a blob that its message has overtaken', async () => {
-    const environment = setUp();
-    const pointer = { v: 1, jobId: 'early', inputBlob: 'batch-input/early.jsonl' };
-
-    await environment.processor.process(pointer);
-    const early = await openAi(environment, 'early');
-    await environment.inputs.create('early.jsonl', { content: linesOf(2).join('\n') });
-    await environment.drain();
-
-    expect(early.status).toBe('validating');
-    expect(await openAi(environment, 'early')).toMatchObject({
-      status: 'completed',
-      request_counts: { total: 2, completed: 2, failed: 0 },
-    });
-  });
-
-  it('fails with the reason when there is no such blob after that while', async () => {
-    const environment = setUp();
-    const startedAt = environment.time.now;
-
-    await environment.processor.process({
-      v: 1,
-      jobId: 'lost',
-      inputBlob: 'batch-input/lost.jsonl',
-    });
-    await environment.drain();
-
-    expect(await openAi(environment, 'lost')).toMatchObject({
-      status: 'failed',
-      errors: { data: [{ code: 'input_not_found' }] },
-    });
-    expect(environment.time.now - startedAt).toBeLessThanOrEqual(60_000);
-  });
-
-  it('fails with the reason when its blob is larger than a batch may be', async () => {
-    const environment = setUp();
-    const { inputs } = environment;
-    inputs.properties = async () => ({ metadata: {}, bytes: 200 * 1_048_576 + 1 });
-
-    await environment.processor.process({
-      v: 1,
-      jobId: 'large',
-      inputBlob: 'batch-input/large.jsonl',
-    });
-
-    expect(await openAi(environment, 'large')).toMatchObject({
-      status: 'failed',
-      errors: { data: [{ code: 'file_too_large' }] },
-    });
   });
 });

@@ -39,7 +39,7 @@ describe('the ring of caller keys', () => {
     expect(names).toEqual(['alice', 'alice', undefined]);
   });
 
-  it('parses a list once, however often it is asked', () => {
+  it('parses a list once, however often it is called', () => {
     const currentKeys = createCallerKeyStore(createSource(listOf('alice', 'key')));
 
     expect(currentKeys()).toBe(currentKeys());
@@ -54,7 +54,7 @@ describe('the ring of caller keys', () => {
     expect(currentKeys()).toBeUndefined();
   });
 
-  it('keeps the door closed when the list disappears', () => {
+  it('refuses callers when the list disappears', () => {
     const source = createSource(listOf('alice', 'key'));
     const currentKeys = createCallerKeyStore(source);
     const before = currentKeys();
@@ -65,7 +65,7 @@ describe('the ring of caller keys', () => {
     expect(currentKeys()).toBe(before);
   });
 
-  it('keeps the door closed when the list becomes unreadable, and opens it for the next good one', () => {
+  it('refuses callers while the list is invalid, and accepts them with the next valid one', () => {
     const source = createSource(listOf('alice', 'key'));
     const currentKeys = createCallerKeyStore(source);
     currentKeys();

@@ -7,7 +7,12 @@ import { ServiceError } from '../../../shared/errors.ts';
 const TENANT = '11111111-2222-3333-4444-555555555555';
 const OBJECT = 'AAAAAAAA-bbbb-cccc-dddd-eeeeeeeeeeee';
 
-const open: CallerRules = { trustPrincipal: false, keys: undefined, proxiesInFront: 0 };
+const open: CallerRules = {
+  trustPrincipal: false,
+  keys: undefined,
+  proxiesInFront: 0,
+  ipv6PrefixBits: 56,
+};
 const keyed: CallerRules = {
   ...open,
   keys: parseCallerKeys(JSON.stringify({ alice: sha256('key-a'), bob: sha256('key-b') })),
@@ -145,7 +150,7 @@ describe('the list of caller keys', () => {
     '{"a":"key-in-clear"}',
     `{"":"${'0'.repeat(64)}"}`,
     `{"a b":"${'0'.repeat(64)}"}`,
-  ])('lets nobody in when it is %j', (secret) => {
+  ])('accepts no caller when it is %j', (secret) => {
     const read = (): unknown => parseCallerKeys(secret);
 
     expect(read).toThrow('Cannot read the secret caller-keys');

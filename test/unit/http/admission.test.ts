@@ -8,10 +8,11 @@ import {
   type AdmissionDependencies,
 } from '../../../shared/http/admission.ts';
 import { jsonResponse, type PlainResponse } from '../../../shared/http/responses.ts';
+import { createOpenCalls } from '../../../shared/rate-limit/open-calls.ts';
 import { startRequest, call, get, postJson, postRaw } from '../../support/http-call.ts';
 import { createHandClock, createLimiter } from '../../support/limits.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
-import { bodyLimits } from '../../support/public-handler.ts';
+import { bodyLimits, openAdmission } from '../../support/public-handler.ts';
 
 const VICTIM = { 'x-forwarded-for': '192.0.2.1' };
 
@@ -23,8 +24,13 @@ function createNeeds(): AdmissionDependencies {
     telemetry: createRecordedTelemetry(),
     requestBody: bodyLimits(1_024),
     identify: (evidence) =>
-      identifyCaller(evidence, { trustPrincipal: false, keys: undefined, proxiesInFront: 0 }),
-    limits: { limiter: createLimiter({ settings, clock }), mode: 'enforce', clock },
+      identifyCaller(evidence, {
+        trustPrincipal: false,
+        keys: undefined,
+        proxiesInFront: 0,
+        ipv6PrefixBits: 56,
+      }),
+    limits: { ...openAdmission.limits, limiter: createLimiter({ settings, clock }), clock },
   };
 }
 
@@ -53,9 +59,10 @@ function remaining({ headers }: { headers: Record<string, string> }): string | u
   return headers['x-ratelimit-remaining-requests'];
 }
 
+const ONE_CALL = { maxPerCaller: 1, maxTotal: 8, maxQueued: 0, queueTimeoutMs: 1_000 };
 const READY = 'http://127.0.0.1/v1/models';
 
-describe('asHttpHandler', () => {
+describe('authenticatedHandler', () => {
   it('counts each request before the handler runs, and reports what remains', async () => {
     let requests = 0;
     const handler = open(async () => jsonResponse((requests += 1)));
@@ -120,7 +127,7 @@ describe('asHttpHandler', () => {
   });
 });
 
-describe('asMeteredHandler', () => {
+describe('meteredHandler', () => {
   it('takes request and tokens at once, and gives the tokens back where they were not used', async () => {
     const handler = openMetered(async (context) => {
       const reservation = await context.reserve(80);
@@ -156,5 +163,50 @@ describe('asMeteredHandler', () => {
     expect(first.headers['x-ratelimit-remaining-tokens']).toBe('100');
     expect([unread.status, remaining(unread)]).toEqual([400, undefined]);
     expect(answers.map(({ status }) => status)).toEqual([500, 500, 429]);
+  });
+
+  it('T7: holds a slot of its caller until its stream has ended', async () => {
+    const openCalls = createOpenCalls(ONE_CALL);
+    const needs = { ...createNeeds(), limits: { ...createNeeds().limits, openCalls } };
+    let end: (() => void) | undefined;
+    const handler = meteredHandler(
+      async () => needs,
+      async (context) => {
+        await context.readJson();
+        await context.reserve(1);
+        end ??= context.startStream();
+        return jsonResponse({});
+      },
+    );
+
+    await post(handler, postJson({}, VICTIM));
+    const refused = await post(handler, postJson({}, VICTIM));
+    const other = await post(handler, postJson({}, { 'x-forwarded-for': '192.0.2.2' }));
+    end?.();
+    const next = await post(handler, postJson({}, VICTIM));
+
+    expect(refused.status).toBe(429);
+    expect(refused.headers['retry-after']).toBe('1');
+    expect(refused.problem().detail).toContain('at most 1 may be open at once');
+    expect([other.status, next.status]).toEqual([200, 200]);
+  });
+
+  it('T7: gives the tokens of a call back that finds no slot', async () => {
+    const openCalls = createOpenCalls({ ...ONE_CALL, maxTotal: 0 });
+    const needs = { ...createNeeds(), limits: { ...createNeeds().limits, openCalls } };
+    const handler = meteredHandler(
+      async () => needs,
+      async (context) => {
+        await context.readJson();
+        await context.reserve(80);
+        return jsonResponse({});
+      },
+    );
+
+    const refused = await post(handler, postJson({}, VICTIM));
+    const again = await post(handler, postJson({}, VICTIM));
+
+    expect([refused.status, again.status]).toEqual([503, 503]);
+    expect(again.problem().error.code).toBe('overloaded');
   });
 });

@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { ReadinessReport, Status } from '../../../shared/health/readiness.ts';
 import { ServiceError } from '../../../shared/errors.ts';
-import { handleReady, type ReadyDependencies } from '../../../shared/http/operations-handler.ts';
+import {
+  handleReady,
+  type ReadyDependencies,
+  withoutTelemetry,
+} from '../../../shared/http/operations-handler.ts';
 import { publicHandler } from '../../../shared/http/handler.ts';
 import { call, get } from '../../support/http-call.ts';
+import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 import { bodyLimits } from '../../support/public-handler.ts';
 
@@ -17,6 +22,26 @@ function needsOf(status: Status): ReadyDependencies {
 }
 
 describe('GET /ready', () => {
+  it('T11 writes no line, no span and no metric for a probe, ready or not', async () => {
+    const { telemetry, spans, value, lines } = createMeteredTelemetry();
+    const probe = (status: Status) => {
+      const getService = async () => ({ ...needsOf(status), telemetry });
+      return call(
+        publicHandler(withoutTelemetry(getService), handleReady),
+        get('http://127.0.0.1/ready'),
+      );
+    };
+
+    const statuses = [(await probe('ready')).status, (await probe('unready')).status];
+
+    expect(statuses).toEqual([200, 503]);
+    expect([spans, lines, value('http_server_request_duration_seconds_count')]).toEqual([
+      [],
+      [],
+      0,
+    ]);
+  });
+
   it.each([
     ['ready', 200],
     ['degraded', 200],

@@ -8,10 +8,11 @@ const REQUEST = {
   requestId: 'one',
   traceparent: '00-11112222333344445555666677778888-1234123412341234-01',
   startedAt: 0,
+  clientDisconnected: new AbortController().signal,
 };
 const COUNT = 'http_server_request_duration_seconds_count';
 
-describe('openRequestRecord', () => {
+describe('startRequestRecord', () => {
   it('measures an answer when it is given', () => {
     const { telemetry, value, spans } = createMeteredTelemetry();
 
@@ -57,5 +58,30 @@ describe('openRequestRecord', () => {
     expect(value(COUNT)).toBe(1);
     expect(value('agent_request_errors_total')).toBe(0);
     expect(spans.map(({ ended }) => ended)).toEqual([1]);
+  });
+
+  it('calls back once at the end of a response, of a stream, and of a disconnected stream', () => {
+    const { telemetry } = createMeteredTelemetry();
+    const client = new AbortController();
+    const ended: string[] = [];
+    const start = (name: string) => {
+      const record = startRequestRecord(telemetry, {
+        ...REQUEST,
+        clientDisconnected: client.signal,
+      });
+      record.onEnd(() => ended.push(name));
+      return record;
+    };
+
+    start('response').respond(200);
+    const endStream = start('stream').startStream();
+    start('disconnected').startStream();
+    const before = [...ended];
+    endStream();
+    client.abort();
+    endStream();
+
+    expect(before).toEqual(['response']);
+    expect(ended).toEqual(['response', 'stream', 'disconnected']);
   });
 });

@@ -18,10 +18,12 @@ function runOf(deadlineMs: number, clientDisconnected = new AbortController().si
       telemetry: createRecordedTelemetry(),
       readJson: async () => undefined,
       startStream: () => () => undefined,
+      onEnd: () => undefined,
       addHeaders: () => undefined,
       callerId: 'c1',
       markNonJsonBody: async () => undefined,
       reserve: async () => ({ settle: async () => undefined, refund: async () => undefined }),
+      reserveMore: async () => ({ settle: async () => undefined, refund: async () => undefined }),
     },
     {
       input: inputOf('x'),

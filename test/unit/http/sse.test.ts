@@ -6,6 +6,7 @@ import { never } from '../../support/scripted-model.ts';
 
 const QUIET: SseOptions = {
   heartbeatMs: 10_000,
+  slowReaderTimeoutMs: 10_000,
   connection: undefined,
   signal: new AbortController().signal,
   toLastEvent: () => ({ event: 'error', data: 'failed' }),
@@ -97,7 +98,7 @@ describe('sseResponse', () => {
   });
 
   it('waits for the connection to drain before it reads the source', async () => {
-    const drained = Promise.withResolvers<void>();
+    const drained = Promise.withResolvers<'ready'>();
     let pulled = 0;
     async function* counted(): AsyncGenerator<SseEvent> {
       pulled += 1;
@@ -114,11 +115,35 @@ describe('sseResponse', () => {
     const first = reader.read();
     await new Promise(setImmediate);
     const before = pulled;
-    drained.resolve();
+    drained.resolve('ready');
     await first;
 
     expect(before).toBe(0);
     expect(pulled).toBe(1);
+  });
+
+  it('T7: closes the connection of a client that takes no data, and ends its source', async () => {
+    const done: string[] = [];
+    async function* endless(): AsyncGenerator<SseEvent> {
+      try {
+        for (;;) yield { event: 'delta', data: 1 };
+      } finally {
+        done.push('source');
+      }
+    }
+    const connection = {
+      headers: {},
+      clientDisconnected: QUIET.signal,
+      drained: async () => (done.length === 0 ? ('timeout' as const) : ('ready' as const)),
+      cut: () => void done.push('cut'),
+    };
+    const onEnd = (how: string): void => void done.push(how);
+
+    const text = await textOf(endless(), { connection, onEnd });
+    await new Promise(setImmediate);
+
+    expect(text).toBe('');
+    expect(done).toEqual(['cut', 'slow_reader']);
   });
 
   it('ends with the last event when the source fails', async () => {

@@ -105,7 +105,7 @@ describe('traceEndpoint', () => {
     expect(value(DURATION)).toBe(1);
   });
 
-  it('ends a stream that is left, and one that nobody reads when its signal aborts', async () => {
+  it('ends a stream that its reader leaves, and an unread one when its signal aborts', async () => {
     const { traced, call, controller, spans } = setUp({});
 
     for await (const event of traced.stream(REQUEST, call)) {

@@ -8,6 +8,13 @@ describe('the estimate of tokens', () => {
     expect(estimateTokens({ texts, maxOutputTokens: 500 })).toBe(110 + 8 + 500);
   });
 
+  it('counts each image', () => {
+    const none = estimateTokens({ texts: ['x'], maxOutputTokens: 0 });
+    const two = estimateTokens({ texts: ['x'], images: 2, maxOutputTokens: 0 });
+
+    expect(two).toBe(none + 3_200);
+  });
+
   it('counts scripts with few characters to a token for more than Latin ones', () => {
     const latin = estimateTokens({ texts: ['a'.repeat(100)], maxOutputTokens: 0 });
     const chinese = estimateTokens({ texts: ['好'.repeat(100)], maxOutputTokens: 0 });

@@ -1,5 +1,6 @@
+import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createIdleTimer } from '../../../shared/resilience/abort.ts';
+import { abortReason, raceAbort, delay } from '../../../shared/resilience/abort.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -9,74 +10,62 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('watchdog', () => {
-  it('bites once when nothing happens for the whole time', () => {
-    const bite = vi.fn();
-    const watchdog = createIdleTimer(bite);
-    watchdog.start(1_000);
+describe('waitFor', () => {
+  it('resolves after its time and leaves no listener behind', async () => {
+    const { signal } = new AbortController();
+    let isOver = false;
+    const waiting = delay(1_000, signal).then(() => (isOver = true));
 
-    vi.advanceTimersByTime(999);
-    expect(bite).not.toHaveBeenCalled();
-    vi.advanceTimersByTime(5_000);
+    await vi.advanceTimersByTimeAsync(999);
+    expect(isOver).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    await waiting;
 
-    expect(bite).toHaveBeenCalledTimes(1);
-    expect(watchdog.timedOut()).toBe(true);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('waits the whole time anew after each progress', () => {
-    const bite = vi.fn();
-    const watchdog = createIdleTimer(bite);
+  it('rejects at once with the reason when the caller aborts, and leaves no timer behind', async () => {
+    const caller = new AbortController();
+    const waiting = delay(60_000, caller.signal);
 
-    for (let i = 0; i < 20; i += 1) {
-      watchdog.start(1_000);
-      vi.advanceTimersByTime(900);
-      watchdog.pause();
-    }
-    watchdog.start(1_000);
-    vi.advanceTimersByTime(999);
+    caller.abort(new Error('client gone'));
 
-    expect(bite).not.toHaveBeenCalled();
-    vi.advanceTimersByTime(2);
-    expect(bite).toHaveBeenCalledTimes(1);
-  });
-
-  it('does not count the time between an end and the next beginning', () => {
-    const bite = vi.fn();
-    const watchdog = createIdleTimer(bite);
-    watchdog.start(1_000);
-    watchdog.pause();
-
-    vi.advanceTimersByTime(60_000);
-    watchdog.start(1_000);
-    vi.advanceTimersByTime(999);
-
-    expect(bite).not.toHaveBeenCalled();
-  });
-
-  it('obeys a limit that is shorter than the one before', () => {
-    const bite = vi.fn();
-    const watchdog = createIdleTimer(bite);
-    watchdog.start(20_000);
-    watchdog.start(100);
-
-    vi.advanceTimersByTime(101);
-
-    expect(bite).toHaveBeenCalledTimes(1);
-  });
-
-  it('uses one timer for a thousand tokens', () => {
-    const schedule = vi.spyOn(globalThis, 'setTimeout');
-    const watchdog = createIdleTimer(() => undefined);
-
-    for (let i = 0; i < 1_000; i += 1) {
-      watchdog.start(10_000);
-      watchdog.pause();
-    }
-
-    expect(schedule).toHaveBeenCalledTimes(1);
-    watchdog.dispose();
+    await expect(waiting).rejects.toThrow('client gone');
     expect(vi.getTimerCount()).toBe(0);
-    schedule.mockRestore();
+  });
+
+  it('does not begin to wait for a caller who has left', async () => {
+    const waiting = delay(60_000, AbortSignal.abort(new Error('client gone')));
+
+    await expect(waiting).rejects.toThrow('client gone');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('unlessAborted', () => {
+  it('passes the outcome of the work on and leaves no listener behind', async () => {
+    const { signal } = new AbortController();
+
+    await expect(raceAbort(Promise.resolve(7), signal)).resolves.toBe(7);
+    await expect(raceAbort(Promise.reject(new Error('no')), signal)).rejects.toThrow('no');
+
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  it('does not wait for work that hangs once the caller has left', async () => {
+    const caller = new AbortController();
+    const outcome = raceAbort(new Promise(() => undefined), caller.signal);
+
+    caller.abort(new Error('client gone'));
+
+    await expect(outcome).rejects.toThrow('client gone');
+  });
+
+  it('makes an error of a reason that is none', () => {
+    const reason = abortReason(AbortSignal.abort('just text'));
+
+    expect(reason).toBeInstanceOf(Error);
+    expect(reason.cause).toBe('just text');
   });
 });

@@ -6,17 +6,17 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { describe, expect, it } from 'vitest';
-import { redactingSpanExporter } from '../../../shared/telemetry/azure-monitor/start.ts';
+import { createRedactingSpanProcessor } from '../../../shared/telemetry/azure-monitor/start.ts';
 import { createLogSink } from '../../../shared/telemetry/azure-monitor/bridges.ts';
 import { createRedactor } from '../../../shared/telemetry/redact.ts';
 
 const redact = createRedactor({ secrets: () => ['secret-canary'] });
 
-describe('cleanSpanExporter (H20)', () => {
-  it('lets facts through, and neither messages of errors nor who or what was asked for', () => {
+describe('the redacting span processor (H20)', () => {
+  it('exports metadata, but no messages of errors, callers or requests', () => {
     const inner = new InMemorySpanExporter();
-    const processor = new SimpleSpanProcessor(redactingSpanExporter(inner, redact));
-    const tracer = new BasicTracerProvider({ spanProcessors: [processor] }).getTracer('test');
+    const spanProcessors = [new SimpleSpanProcessor(inner), createRedactingSpanProcessor(redact)];
+    const tracer = new BasicTracerProvider({ spanProcessors }).getTracer('test');
     const span = tracer.startSpan('POST secret-canary', {
       attributes: {
         'error.type': 'got secret-canary',

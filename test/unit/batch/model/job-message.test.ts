@@ -57,6 +57,11 @@ describe('parseJob', () => {
       { v: 1, jobId: 'a', inputBlob: 'other/a.jsonl' },
       '"inputBlob" must be a blob batch-input/',
     ],
+    [
+      'a file that a caller uploaded',
+      { v: 1, jobId: 'a', inputBlob: 'batch-input/files/file-0.jsonl' },
+      '"inputBlob" must be a blob batch-input/….jsonl of plain ASCII letters, outside of files/',
+    ],
   ])('Q1: refuses %s and says why', (_case, message, reason) => {
     expect(reasonOf(message)).toContain(`The message is not a job: ${reason}`);
   });

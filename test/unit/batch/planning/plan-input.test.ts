@@ -106,3 +106,50 @@ describe('planInput', () => {
     expect([plan.total, plan.errors.length]).toEqual([300, 100]);
   });
 });
+
+describe('an input of blank lines', () => {
+  const MIB = 1_048_576;
+  async function* once(content: Uint8Array) {
+    yield content;
+  }
+
+  it('T1: is rejected as a whole', async () => {
+    const plan = await planInput(once(Buffer.alloc(60 * MIB, '\n')));
+
+    expect(plan).toMatchObject({ failed: true, errors: [{ code: 'too_many_blank_lines' }] });
+  });
+
+  it('T1: may have a blank line after each item', async () => {
+    const item = '{"custom_id":"x","body":{"message":"m"}}\n\n';
+
+    const plan = await planInput(once(Buffer.from(item.repeat(50_000))));
+
+    expect(plan).toMatchObject({ failed: false, total: 50_000 });
+  });
+
+  it('T1: takes no longer than an input of items', async () => {
+    const item = '{"custom_id":"x","body":{"message":"m"}}\n';
+    const items = Buffer.from(item.repeat(MIB / item.length));
+    const timeOf = async (content: Uint8Array): Promise<number> => {
+      const startedAt = performance.now();
+      await planInput(once(content));
+      return performance.now() - startedAt;
+    };
+    await timeOf(items);
+
+    const ratio = (await timeOf(Buffer.alloc(MIB, ' \n'))) / (await timeOf(items));
+
+    expect(ratio).toBeLessThan(2);
+  });
+
+  it('T1: lets timers of the process run in between', async () => {
+    const items = Buffer.from(linesOf(20_000));
+    let ticks = 0;
+    const timer = setInterval(() => (ticks += 1), 1);
+
+    await planInput(once(items));
+
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan(3);
+  });
+});

@@ -46,6 +46,22 @@ describe('a batch job', () => {
     expect([agent.asked, sent]).toEqual([[], []]);
   });
 
+  it('T11 names an unknown field in the dead letter and not in the log', async () => {
+    const { processor, store, telemetry } = makeProcessor();
+
+    await processor.process({ v: 1, jobId: 'job', items: [{}], 'Jane Doe, born 1970': true });
+
+    expect(JSON.stringify(store.deadLetters())).toContain('Jane Doe');
+    expect(telemetry.lines).toEqual([
+      expect.objectContaining({
+        message: 'batch message rejected',
+        fields: expect.objectContaining({
+          reason: 'The message is not a job: it has an unknown field',
+        }),
+      }),
+    ]);
+  });
+
   it('keeps a second job under the id of another as a dead letter', async () => {
     const { processor, store, agent } = makeProcessor();
     await processor.process(jobOf('job', ['first']));

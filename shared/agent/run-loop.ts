@@ -1,0 +1,168 @@
+import { ServiceError } from '../errors.ts';
+import type { Model, ModelRequest, ModelResponse } from '../model/model.ts';
+import type { Agent, AgentEvent, AgentInput, RunContext } from './agent.ts';
+import {
+  buildModelRequest,
+  type PromptOptions,
+  responseFormatOf,
+  sizeOf,
+} from './model-request.ts';
+import {
+  createFreeOutput,
+  createStructuredOutput,
+  type RunOutput,
+  type TextDelta,
+} from './run-output.ts';
+import {
+  afterResponse,
+  afterTools,
+  assertBudget,
+  DEFAULT_RUN_LIMITS,
+  hasStepLeft,
+  INITIAL_STATE,
+  offerOf,
+  planStep,
+  type RunLimits,
+  type StepPlan,
+  toRunResult,
+  withCorrection,
+} from './run-state.ts';
+import { createOutputCheck } from './structured-output.ts';
+import type { Tool } from './tool.ts';
+import { executeToolCalls, type ToolCallOutcome, type ToolLimits } from './tool-calls.ts';
+
+interface AgentOptions extends PromptOptions {
+  readonly model: Model;
+  readonly limits?: RunLimits | undefined;
+}
+
+/**
+ * The agent: a run is a loop of steps. Each step is one model call; if it calls the agent's own
+ * tools, they run and the next step reads their results.
+ */
+export function createAgent({
+  model,
+  limits = DEFAULT_RUN_LIMITS,
+  ...prompt
+}: AgentOptions): Agent {
+  return {
+    async run(input, context) {
+      const callModel: CallModel = (request) => completeStep(model, { request, context });
+      for await (const event of runSteps(input, { context, prompt, limits, callModel })) {
+        if (event.type === 'done') return event.result;
+      }
+      throw interrupted();
+    },
+    stream(input, context) {
+      const callModel: CallModel = (request, output) =>
+        streamStep(model, { request, context, output });
+      return runSteps(input, { context, prompt, limits, callModel });
+    },
+  };
+}
+
+/** One step: yields the text as it arrives, if it is streamed, and returns the response. */
+type CallModel = (
+  request: ModelRequest,
+  output: RunOutput,
+) => AsyncGenerator<TextDelta, ModelResponse>;
+
+interface StepCall {
+  readonly request: ModelRequest;
+  readonly context: RunContext;
+}
+
+// oxlint-disable-next-line require-yield -- a whole answer has no deltas
+async function* completeStep(
+  model: Model,
+  { request, context }: StepCall,
+): AsyncGenerator<TextDelta, ModelResponse> {
+  return model.complete(request, context);
+}
+
+async function* streamStep(
+  model: Model,
+  { request, context, output }: StepCall & { readonly output: RunOutput },
+): AsyncGenerator<TextDelta, ModelResponse> {
+  for await (const event of model.stream(request, context)) {
+    if (event.type === 'done') return event.response;
+    const delta = output.pass(event);
+    if (delta !== undefined) yield delta;
+  }
+  throw interrupted();
+}
+
+function interrupted(): ServiceError {
+  return new ServiceError('upstream_interrupted', 'The model stopped in the middle of its answer');
+}
+
+interface RunOptions {
+  readonly context: RunContext;
+  readonly prompt: PromptOptions;
+  readonly limits: RunLimits;
+  readonly callModel: CallModel;
+}
+
+async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator<AgentEvent, void> {
+  const { context, prompt, limits } = options;
+  const output = await createRunOutput(input, prompt);
+  let state = INITIAL_STATE;
+  for (;;) {
+    output.startStep();
+    const tools = prompt.tools?.() ?? [];
+    const offer = offerOf(input, { state, limits });
+    const request = buildModelRequest(input, prompt, { added: state.added, offer });
+    if (state.steps > 0) {
+      assertBudget(state, limits);
+      await context.reserveStep?.(sizeOf(request));
+    }
+    const response = yield* options.callModel(request, output);
+    state = afterResponse(state, response);
+    context.onStepEnd?.(response.usage);
+    yield { type: 'step-end', usage: response.usage };
+    const plan = planStep(response, { input, state, limits, offer, tools });
+    if (plan.run.length + plan.refused.length > 0) {
+      const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool });
+      state = afterTools(state, { response, outcomes, tools });
+    }
+    if (plan.kind === 'continue') continue;
+    if (plan.kind === 'end') {
+      const correction = output.check(response, hasStepLeft(state, limits));
+      if (correction !== undefined) {
+        state = withCorrection(state, correction);
+        continue;
+      }
+    }
+    context.telemetry.record('runSteps', state.steps);
+    const text = output.join(state.texts, response);
+    yield { type: 'done', result: toRunResult(state, { response, plan, text }) };
+    return;
+  }
+}
+
+/** @throws ServiceError invalid_request if the schema of the client cannot be used */
+async function createRunOutput(input: AgentInput, prompt: PromptOptions): Promise<RunOutput> {
+  const format = responseFormatOf(input, prompt);
+  if (format === undefined) return createFreeOutput();
+  const check = await createOutputCheck(format, input.responseFormat?.param);
+  return check === undefined ? createFreeOutput() : createStructuredOutput(check, format);
+}
+
+interface ToolStepOptions {
+  readonly tools: readonly Tool[];
+  readonly context: RunContext;
+  readonly limits: ToolLimits;
+}
+
+async function* runTools(
+  { run, refused }: StepPlan,
+  options: ToolStepOptions,
+): AsyncGenerator<AgentEvent, readonly ToolCallOutcome[]> {
+  const outcomes = [...refused];
+  for (const { id, name } of run) yield { type: 'tool-call', id, name };
+  for await (const outcome of executeToolCalls(run, options)) {
+    outcomes.push(outcome);
+    yield { type: 'tool-result', id: outcome.call.id, ...outcome.summary };
+  }
+  return outcomes;
+}

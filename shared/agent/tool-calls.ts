@@ -1,0 +1,150 @@
+import { parseJson } from '../json.ts';
+import type { ModelToolCall } from '../model/model.ts';
+import { linkController, raceAbort } from '../resilience/abort.ts';
+import { describeError } from '../telemetry/describe-error.ts';
+import { withToolSpan } from '../telemetry/spans.ts';
+import type { RunContext, ToolCallSummary } from './agent.ts';
+import { type Tool, ToolInputError } from './tool.ts';
+
+/** The bounds of one tool call. A tool may override them. */
+export interface ToolLimits {
+  readonly timeoutMs: number;
+  /** Longer output is cut, with a notice for the model. */
+  readonly maxOutputChars: number;
+}
+
+/** How one call ended. */
+export interface ToolCallOutcome {
+  readonly call: ModelToolCall;
+  readonly summary: ToolCallSummary;
+  /** What the model reads. */
+  readonly output: string;
+}
+
+interface ToolCallOptions {
+  readonly tools: readonly Tool[];
+  readonly context: RunContext;
+  readonly limits: ToolLimits;
+}
+
+/**
+ * Runs the calls in parallel and yields each as it ends. A call that fails is an outcome with one
+ * sentence for the model; neither the model nor the caller sees the error.
+ * @throws the reason of the signal if the run ends
+ */
+export async function* executeToolCalls(
+  calls: readonly ModelToolCall[],
+  options: ToolCallOptions,
+): AsyncGenerator<ToolCallOutcome, void> {
+  const running = new Map<number, Promise<readonly [number, ToolCallOutcome]>>(
+    calls.map((call, index) => [
+      index,
+      execute(call, options).then((outcome) => [index, outcome] as const),
+    ]),
+  );
+  while (running.size > 0) {
+    const [index, outcome] = await Promise.race(running.values());
+    running.delete(index);
+    yield outcome;
+  }
+}
+
+/** The outcome of a call that does not run. */
+export function refuseToolCall(call: ModelToolCall, output: string): ToolCallOutcome {
+  return { call, output, summary: { name: printableName(call), status: 'failed', durationMs: 0 } };
+}
+
+async function execute(
+  call: ModelToolCall,
+  { tools, context, limits }: ToolCallOptions,
+): Promise<ToolCallOutcome> {
+  const tool = tools.find(({ definition }) => definition.name === call.name);
+  if (tool === undefined) return refuseToolCall(call, describeUnknownTool(call, tools));
+  const { name } = tool.definition;
+  const startedAt = performance.now();
+  const end = (status: ToolCallSummary['status'], output: string): ToolCallOutcome => ({
+    call,
+    output,
+    summary: { name, status, durationMs: Math.round(performance.now() - startedAt) },
+  });
+  try {
+    const { traceparent: parent, telemetry } = context;
+    const output = await withToolSpan({ name, parent, telemetry }, (traceparent) =>
+      callInTime(tool, { call, traceparent, context, limits }),
+    );
+    return end('ok', capOutput(output, tool.maxOutputChars ?? limits.maxOutputChars));
+  } catch (thrown) {
+    if (context.signal.aborted) throw thrown;
+    context.telemetry.warn('tool call failed', { tool: name, cause: describeError(thrown) });
+    return end('failed', describeFailure(name, thrown).toWellFormed());
+  }
+}
+
+interface TimedCall {
+  readonly call: ModelToolCall;
+  readonly traceparent: string | undefined;
+  readonly context: RunContext;
+  readonly limits: ToolLimits;
+}
+
+/** Ends at the timeout or with the run, even if the tool ignores its signal. */
+async function callInTime(
+  tool: Tool,
+  { call, traceparent, context, limits }: TimedCall,
+): Promise<string> {
+  const input = parseArguments(call);
+  const timeoutMs = tool.timeoutMs ?? limits.timeoutMs;
+  const link = linkController(context.signal);
+  const { controller } = link;
+  const timer = setTimeout(() => controller.abort(new ToolTimeoutError(timeoutMs)), timeoutMs);
+  try {
+    const { signal } = controller;
+    const { telemetry } = context;
+    return await raceAbort(tool.call(input, { signal, traceparent, telemetry }), signal);
+  } finally {
+    clearTimeout(timer);
+    link.unlink();
+  }
+}
+
+class ToolTimeoutError extends Error {
+  constructor(timeoutMs: number) {
+    super(`did not answer within ${timeoutMs / 1_000} s`);
+    this.name = 'ToolTimeoutError';
+  }
+}
+
+/** Some models send no text for a tool without parameters. */
+function parseArguments(call: ModelToolCall): unknown {
+  const value = call.arguments.trim() === '' ? {} : parseJson(call.arguments);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ToolInputError('They must be one JSON object');
+  }
+  return value;
+}
+
+function describeUnknownTool(call: ModelToolCall, tools: readonly Tool[]): string {
+  const names = tools.map(({ definition }) => definition.name).join(', ');
+  return `There is no tool named "${printableName(call)}". The tools are: ${names || 'none'}.`;
+}
+
+function describeFailure(name: string, thrown: unknown): string {
+  if (thrown instanceof ToolInputError) {
+    return `The arguments of "${name}" are not valid. ${thrown.message}.`;
+  }
+  if (thrown instanceof ToolTimeoutError) return `The tool "${name}" ${thrown.message}.`;
+  return `The tool "${name}" failed.`;
+}
+
+const MAX_NAME_CHARS = 64;
+
+function printableName({ name }: ModelToolCall): string {
+  return name.replaceAll(/[^\w.-]/g, '?').slice(0, MAX_NAME_CHARS);
+}
+
+function capOutput(output: string, maxChars: number): string {
+  if (output.length <= maxChars) return output.toWellFormed();
+  const notice = `\n[The output has ${output.length} characters. It was cut after ${maxChars}.]`;
+  // A copy: a slice would keep the whole output in memory until the run ends.
+  return Buffer.from(output.slice(0, maxChars).toWellFormed()).toString() + notice;
+}

@@ -1,0 +1,169 @@
+import { subscribe } from 'node:diagnostics_channel';
+import { IncomingMessage, Server, ServerResponse, STATUS_CODES } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { app } from '@azure/functions';
+import { ServiceError } from '../errors.ts';
+import { toProblem } from '../protocols/problem-details.ts';
+import { chooseTraceparent } from '../telemetry/trace-context.ts';
+import { requestIdOf } from './request-context.ts';
+import { markStarted, watchUnstartedInvocations, type LogHook } from './unstarted-invocations.ts';
+
+/** Announces each server of this process that begins to listen, before it accepts a connection. */
+const LISTEN_CHANNEL = 'tracing:net.server.listen:asyncStart';
+const INVOCATION_HEADER = 'x-ms-invocation-id';
+const INVOCATION_LINE = /^x-ms-invocation-id: *([0-9a-f-]{36})\r$/im;
+const INVOCATION_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+const END_OF_HEAD = '\r\n\r\n';
+
+/** Accepted by the server, in bytes. The host forwards up to 32 KB; Node accepts 16 KB by default. */
+const MAX_HEADER_BYTES = 64 * 1024;
+/** Within this time the host reads the answer to a request that it is still sending. */
+const LINGER_MS = 1_000;
+/** Refused requests are reported at most once in this time. */
+const REPORT_INTERVAL_MS = 60_000;
+
+/** Stand for a request that cannot be read: the library gives up the invocation that gets them. */
+const NO_REQUEST = new IncomingMessage(new Socket());
+const NO_RESPONSE = new ServerResponse(NO_REQUEST);
+
+/**
+ * Keeps a request that the HTTP server of the Functions library refuses from ending the worker. The
+ * host forwards requests to that server, in this process. A refused request never reaches its
+ * function, so its invocation never ends, and after the functionTimeout the host replaces the worker
+ * with all its calls. Here the server accepts what the host forwards; what it still refuses is
+ * answered with a problem, and its invocation is ended.
+ *
+ * Call it while triggers register, which is before the library starts its server.
+ */
+export function protectWorkerHttpServer(hook: LogHook = app.hook): void {
+  const seen = new WeakSet<Server>();
+  subscribe(LISTEN_CHANNEL, (message) => {
+    const { server } = message as { readonly server: unknown };
+    if (!(server instanceof Server) || seen.has(server) || !isLibraryServer(server)) return;
+    seen.add(server);
+    protect(server, hook);
+  });
+}
+
+/** The library exports its server nowhere; its one listener for requests reads invocation ids. */
+function isLibraryServer(server: Server): boolean {
+  const [listener, ...others] = server.listeners('request');
+  return others.length === 0 && /\binvocationId\b/.test(String(listener));
+}
+
+function protect(server: Server, hook: LogHook): void {
+  // Node reads both for each connection. A lenient parser is safe: the host writes requests anew.
+  Object.assign(server, { maxHeaderSize: MAX_HEADER_BYTES, insecureHTTPParser: true });
+  const endInvocation = (id: string): void => {
+    markStarted(id);
+    NO_REQUEST.headers[INVOCATION_HEADER] = id;
+    server.emit('request', NO_REQUEST, NO_RESPONSE);
+  };
+  const report = createReport();
+  const watch = watchUnstartedInvocations(hook, (id, response) => {
+    if (response?.headersSent === true) return;
+    report('not started');
+    if (response !== undefined) answer(response, id);
+    // Where it has ended already, this makes the library let go of the request.
+    endInvocation(id);
+  });
+  const latest = new WeakMap<Duplex, ServerResponse>();
+  server.prependListener('request', (request, response) => {
+    if (request === NO_REQUEST) return;
+    latest.set(request.socket, response);
+    const id = request.headers[INVOCATION_HEADER];
+    if (typeof id !== 'string') return;
+    if (INVOCATION_ID.test(id)) return watch(id, response);
+    // A client's. The library would emit an event of this name, and `error` ends the process.
+    request.headers[INVOCATION_HEADER] = 'none';
+    report('foreign invocation id');
+    answer(response, 'none');
+  });
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
+  server.on('clientError', (error, socket) => {
+    if (!socket.writable || latest.get(socket)?.headersSent === true) {
+      socket.destroy();
+      return;
+    }
+    report('code' in error ? String(error.code) : error.name);
+    answerUnparsed(error, { socket, endInvocation });
+  });
+}
+
+/** Answers a request that reached the server. */
+function answer(response: ServerResponse, id: string): void {
+  const { status, headers, body } = createProblem(id);
+  response.writeHead(status, headers);
+  response.end(body);
+}
+
+interface Unparsed {
+  readonly socket: Duplex;
+  readonly endInvocation: (id: string) => void;
+}
+
+/**
+ * Answers bytes that the parser refuses, and ends the invocation whose id stands in them. The host
+ * writes the id behind the headers of the client, so it may arrive after the bytes at fault.
+ */
+function answerUnparsed(error: Error, { socket, endInvocation }: Unparsed): void {
+  let head = '';
+  let id: string | undefined;
+  const read = (bytes: Buffer): void => {
+    if (id !== undefined || head.length > MAX_HEADER_BYTES || head.includes(END_OF_HEAD)) return;
+    head += bytes.toString('latin1');
+    id = INVOCATION_LINE.exec(head.split(END_OF_HEAD, 1).join() + END_OF_HEAD)?.[1];
+    if (id !== undefined) endInvocation(id);
+  };
+  // The parser would report each further piece as an error of its own.
+  socket.removeAllListeners('data');
+  socket.on('data', read);
+  if ('rawPacket' in error && Buffer.isBuffer(error.rawPacket)) read(error.rawPacket);
+  const { status, headers, body } = createProblem(id);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
+}
+
+function createProblem(id: string | undefined): {
+  readonly status: number;
+  readonly headers: Record<string, string | number>;
+  readonly body: string;
+} {
+  const error = new ServiceError(
+    'invalid_request',
+    'Cannot read the request: its headers, and a field named headers, must be valid HTTP headers',
+  );
+  const requestId = requestIdOf(undefined);
+  const problem = toProblem(error, requestId);
+  const body = JSON.stringify(problem);
+  const headers = {
+    'content-type': 'application/problem+json',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    'x-request-id': requestId,
+    traceparent: chooseTraceparent(undefined, undefined),
+    ...(id !== undefined && { [INVOCATION_HEADER]: id }),
+    connection: 'close',
+  };
+  return { status: problem.status, headers, body };
+}
+
+/** Reports refused requests to the log of the host: the first at once, then one line a minute. */
+function createReport(): (reason: string) => void {
+  let count = 0;
+  let isQuiet = false;
+  return function report(reason) {
+    count += 1;
+    if (isQuiet) return;
+    isQuiet = true;
+    process.emitWarning(`Requests that did not reach a function: ${count}, last: ${reason}`);
+    count = 0;
+    setTimeout(() => {
+      isQuiet = false;
+    }, REPORT_INTERVAL_MS).unref();
+  };
+}
