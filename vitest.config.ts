@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 const FIXTURES = 'test/**/fixtures/**';
 /** Each of these files brings up a whole local environment. */
 const ENVIRONMENT = ['test/e2e/**/*.test.ts', 'test/faults/**/*.test.ts'];
-/** These compare how fast things are. */
+/** These measure latencies. */
 const LOAD = ['test/load/**/*.test.ts'];
 
 const common = {
@@ -47,7 +47,7 @@ export default defineConfig({
           name: 'load',
           include: LOAD,
           exclude: [FIXTURES],
-          // Alone: what is compared must not be disturbed.
+          // Alone: what is measured must not be disturbed.
           maxWorkers: 1,
           sequence: { groupOrder: 2 },
         },

@@ -66,7 +66,8 @@ describe('a process that is killed in the middle of a job', () => {
 
   it(
     'Q7: an item that kills each process is given up, and the finished ones stay',
-    { timeout: 60_000 },
+    // Nine processes one after the other.
+    { timeout: 180_000 },
     async () => {
       const job = jobOf('deadly', messages(6));
       for (let delivery = 1; delivery <= 9; delivery += 1) {

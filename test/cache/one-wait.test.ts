@@ -26,12 +26,12 @@ describe('one instance with limits and cache on one Redis', requireTool('redis-s
   function createInstance() {
     const clock = createHandClock(Date.now());
     const { url, token } = environment.bridge;
-    const { circuit, shared } = createRedisParts({ url, token, clock, timeoutMs: 150 });
+    const { circuit, shared } = createRedisParts({ url, token, clock, timeoutMs: 1_000 });
     const size = { maxEntryBytes: 10_000, ttlMs: TTL_MS, clock };
     const near = createMemoryStore({ ...size, maxEntries: 100, maxBytes: 1_000_000 });
     const far = createRedisStore({
       ...size,
-      redis: createRedisClient({ url, token, timeoutMs: 150 }),
+      redis: createRedisClient({ url, token, timeoutMs: 1_000 }),
       execute: (work) => circuit.execute(work),
       prefix: 'answers:',
     });

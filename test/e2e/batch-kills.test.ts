@@ -11,6 +11,8 @@ import { eventually } from './support/post-chat.ts';
 const JOBS = 10;
 const ITEMS = 100;
 const CONCURRENCY = 4;
+const KILLS = 20;
+const KILLS_PER_RUN = 4;
 /** As many messages as the host hands to one worker at once, by host.json. */
 const DELIVERIES = 6;
 const SETTINGS = {
@@ -59,10 +61,9 @@ describe('a worker that is killed again and again', () => {
     try {
       await submit(environment, JOBS);
       let kills = 0;
-      while (kills < 20) {
+      while (kills < KILLS) {
         const run = await environment.startHost();
-        // The third crash within half an hour stops a host for good.
-        for (let inRun = 0; inRun < 2; inRun += 1) {
+        for (let inRun = 0; inRun < KILLS_PER_RUN; inRun += 1) {
           await eventually('a worker is there', () => run.workerPid() > 0);
           const calls = environment.model.calls().length;
           // More than it can have in flight: some of them are answered.
@@ -95,7 +96,7 @@ describe('a worker that is killed again and again', () => {
       const perJob = jobs.map(
         (job) => new Set([...(job?.results.values() ?? [])].map((line) => line.custom_id)).size,
       );
-      const ends = kills + 10;
+      const ends = kills + KILLS / KILLS_PER_RUN;
       expect(perJob).toEqual(Array(JOBS).fill(ITEMS));
       expect(lines.flatMap(({ error }) => error?.message ?? [])).toEqual([]);
       expect(environment.model.calls().length).toBeLessThanOrEqual(
@@ -104,7 +105,7 @@ describe('a worker that is killed again and again', () => {
     } finally {
       await environment.stop();
     }
-  }, 180_000);
+  }, 300_000);
 });
 
 describe('a host that is killed', () => {

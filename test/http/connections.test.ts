@@ -76,9 +76,9 @@ function endless(textChars: number) {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 30_000;
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error('The condition did not come true within 10 s');
+    if (Date.now() > deadline) throw new Error('The condition did not come true within 30 s');
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -37,7 +37,7 @@ export function commandOf(pid: number): string {
 
 /** Waits until a process has a child whose command line holds the text, and returns its id. */
 export async function waitForChild(pid: number, text: string): Promise<number> {
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + 30_000;
   for (;;) {
     const found = descendantsOf(pid).find((child) => commandOf(child).includes(text));
     if (found !== undefined) return found;
@@ -48,7 +48,7 @@ export async function waitForChild(pid: number, text: string): Promise<number> {
 
 /** Waits until none of them is left; says which remain when that takes too long. */
 export async function waitUntilGone(pids: readonly number[]): Promise<void> {
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + 30_000;
   while (pids.some((pid) => isAlive(pid))) {
     if (Date.now() > deadline) {
       throw new Error(`still running: ${pids.filter((pid) => isAlive(pid)).join(', ')}`);

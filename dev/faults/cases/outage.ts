@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { custom, type FaultCase, type FaultFamily, type Finding } from '../fault-case.ts';
-import type { FaultEnvironment } from '../fault-environment.ts';
+import { startFaultEnvironment, type FaultEnvironment } from '../fault-environment.ts';
 import { sendSteadily, countOutcomes, percentile, type LoadResult } from '../steady-load.ts';
 import { newMarker } from '../run-case.ts';
 
@@ -18,11 +19,10 @@ export const SHORT_OUTAGE: OutageLength = { outageSeconds: 4, halfOpenMs: 1_000 
 export const FULL_OUTAGE: OutageLength = { outageSeconds: 30, halfOpenMs: 5_000, openAnswerMs: 20 };
 
 const PER_SECOND = 50;
-/** Until then the circuit may still be opening, and calls are not probes. */
-const OPEN_AFTER_MS = 1_000;
+const OPENED = 'model circuit opened';
 /** How much later than the half-open delay the first request must succeed. */
 const RECOVERY_SLACK_MS = 1_000;
-/** A response from an open circuit does less work than a normal one; doubled for a busy machine. */
+/** An answer of an open circuit does less than a normal one at the same time; doubled for chance. */
 const MAX_OPEN_RATIO = 2;
 
 /** U8: every call fails for a while, then none does. */
@@ -45,21 +45,39 @@ function outageCase(length: OutageLength): FaultCase {
     promised: 'circuit opens; <= 1 probe/s; open answers are fast; recovers in time',
     modes: ['json'],
     own: {},
-    run: (environment) => measureOutage(environment, length),
+    async run(environment) {
+      const healthy = await startFaultEnvironment({ endpoints: 1, settings: {} });
+      try {
+        return await measureOutage({ environment, healthy }, length);
+      } finally {
+        await healthy.stop();
+      }
+    },
   });
 }
 
+interface Environments {
+  readonly environment: FaultEnvironment;
+  /** Without an outage, for comparison: a busy machine slows down both. */
+  readonly healthy: FaultEnvironment;
+}
+
 async function measureOutage(
-  environment: FaultEnvironment,
+  { environment, healthy }: Environments,
   length: OutageLength,
 ): Promise<Finding> {
-  const normal = await sendMany(environment, { script: 'dev/instant', seconds: 1 });
+  const both = [environment, healthy];
+  await Promise.all(both.map((one) => sendMany(one, { script: 'dev/instant', seconds: 1 })));
   const marker = newMarker();
-  const startedAt = Date.now();
-  const failed = await sendMany(environment, {
-    script: `dev/503-always ${marker}`,
-    seconds: length.outageSeconds,
-  });
+  const seconds = length.outageSeconds;
+  const over = new AbortController();
+  const opening = waitForOpening(environment, over.signal);
+  const [failed, normal] = await Promise.all([
+    sendMany(environment, { script: `dev/503-always ${marker}`, seconds }),
+    sendMany(healthy, { script: 'dev/instant', seconds }),
+  ]);
+  over.abort();
+  const openFrom = await opening;
   const healedAt = Date.now();
   const recoveryMs = length.halfOpenMs + RECOVERY_SLACK_MS;
   const healed = await sendMany(environment, {
@@ -67,25 +85,23 @@ async function measureOutage(
     seconds: recoveryMs / 1_000 + 1,
   });
 
-  const openFrom = startedAt + OPEN_AFTER_MS;
   const calls = environment.callsWith(marker);
   const probes = calls.filter((call) => call.startedAt > openFrom).length;
-  const openMs = failed.filter(({ sentAt }) => sentAt > openFrom).map(({ ms }) => ms);
-  const normalMedian = percentile(
-    normal.map(({ ms }) => ms),
-    0.5,
-  );
+  const whileOpen = (results: readonly LoadResult[]): number[] =>
+    results.filter(({ sentAt }) => sentAt > openFrom).map(({ ms }) => ms);
+  const openMs = whileOpen(failed);
+  const normalMedian = percentile(whileOpen(normal), 0.5);
   const openMedian = percentile(openMs, 0.5);
   const firstWell = healed.find(({ outcome }) => outcome === 'answer')?.sentAt ?? Infinity;
   const late = healed.filter(({ sentAt }) => sentAt > healedAt + recoveryMs);
-  const opened = environment.log.filter((line) => line.includes('model circuit opened')).length;
-  const allowedProbes = length.outageSeconds * Math.min(1, 1_000 / length.halfOpenMs);
+  const wholeMs = healedAt - openFrom;
+  const allowedProbes = Math.ceil(wholeMs / Math.max(1_000, length.halfOpenMs)) + 1;
   return {
     happened: `${calls.length - probes} calls, then ${probes} probes; open p50 ${openMedian.toFixed(1)} ms (normal ${normalMedian.toFixed(1)}), p99 ${percentile(openMs, 0.99).toFixed(1)}; back after ${((firstWell - healedAt) / 1_000).toFixed(1)} s`,
     calls: calls.length,
     received: [...failed, ...healed].map(({ raw }) => raw),
     problems: [
-      ...(opened > 0 ? [] : ['the circuit did not open']),
+      ...(openFrom < Infinity ? [] : ['the circuit did not open']),
       ...(failed.every(({ outcome }) => outcome === 'upstream_unavailable')
         ? []
         : [`the outage ended as ${countOutcomes(failed)}`]),
@@ -97,6 +113,17 @@ async function measureOutage(
         : [`after the time to recover: ${countOutcomes(late)}`]),
     ],
   };
+}
+
+/** When the circuit opens: calls before it are no probes. Infinity if it is still closed at the end. */
+async function waitForOpening({ log }: FaultEnvironment, over: AbortSignal): Promise<number> {
+  const before = log.length;
+  const isOpen = (): boolean => log.slice(before).some((line) => line.includes(OPENED));
+  while (!isOpen()) {
+    if (over.aborted) return Infinity;
+    await sleep(10);
+  }
+  return Date.now();
 }
 
 function sendMany(

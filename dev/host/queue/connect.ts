@@ -33,8 +33,10 @@ function createService(
   const text = settings.get(`azurewebjobs${name}`) ?? settings.get(name);
   if (text === undefined || text.trim() === '') throw missing(connection, settings);
   try {
-    // The listener has its own patience; a client that waits would only hide it.
-    return QueueServiceClient.fromConnectionString(text, { retryOptions: { maxTries: 1 } });
+    // One more try, as storage may have closed a kept connection just now. The listener waits for a
+    // storage that is away, and the client must not hide that.
+    const retryOptions = { maxTries: 2, retryDelayInMs: 20 };
+    return QueueServiceClient.fromConnectionString(text, { retryOptions });
   } catch (error) {
     // The reason may quote the text, which may hold a key.
     throw new CliError(

@@ -14,6 +14,8 @@ export const CONCURRENCY = 8;
 
 const IDS = Array.from({ length: JOBS }, (_, number) => `throttled-${number}`);
 const MARK = 'Item';
+/** Lines of the host and the app; not those about the queue itself, such as a lost connection. */
+const FAILED_DELIVERY = /it goes to '|message poisoned|poison message|Failed \(invocation/;
 
 /** How it all ended, by what is in the storage and the log. */
 export interface End {
@@ -90,9 +92,7 @@ export async function startThrottledEnvironment(): Promise<ThrottledEnvironment>
         failed: lines.flat().filter(({ error }) => error !== null).length,
         entries: [...new Set(texts.flatMap(parseLines).map(({ type }) => type))].toSorted(),
         poisoned: approximateMessagesCount,
-        failedDeliveries: environment.log.filter((line) =>
-          /poison|Failed \(invocation/i.test(line),
-        ),
+        failedDeliveries: environment.log.filter((line) => FAILED_DELIVERY.test(line)),
       };
     },
     stop: () => environment.stop(),

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 30_000;
 
 /** Waits until something is there; says what was missing when it takes too long. */
 export async function waitUntil<T>(
