@@ -7,7 +7,7 @@ import { createBlobBatchStore } from './storage/batch-store.ts';
 import { handlePoisonMessage } from './processing/poison-message.ts';
 import { createFileService } from './api/file-service.ts';
 import type { JobSender } from './model/job-message.ts';
-import { createConcurrencyLimiter } from './processing/concurrency-limiter.ts';
+import { createConcurrencyLimiters } from './processing/concurrency-limiter.ts';
 import { createJobProcessor } from './processing/process-message.ts';
 import type { Batch } from './queue-trigger.ts';
 
@@ -51,10 +51,16 @@ export function createBatch(options: BatchOptions): Batch {
     telemetry,
   });
   const { instanceConcurrency: max, firstPauseMs } = options;
-  const limiter = createConcurrencyLimiter({ max, firstPauseMs });
+  const limiters = createConcurrencyLimiters({ max, firstPauseMs });
   return {
     store: requestStore,
-    processor: createJobProcessor({ ...options, clock, agentClock: options.clock, store, limiter }),
+    processor: createJobProcessor({
+      ...options,
+      clock,
+      agentClock: options.clock,
+      store,
+      limiters,
+    }),
     batches: createBatchService({ ...requestStorage, store: requestStore, clock }),
     files: createFileService({
       inputs: requestStorage.inputs,
@@ -62,7 +68,7 @@ export function createBatch(options: BatchOptions): Batch {
       store: requestStore,
       clock,
     }),
-    load: () => limiter.load(),
+    load: () => limiters.load(),
     handlePoison: (message) =>
       handlePoisonMessage(message, { store, inputs, sender, clock, telemetry, queueOwner }),
   };

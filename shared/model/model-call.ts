@@ -63,7 +63,18 @@ export function startModelCall(context: ModelCallContext, call: ModelCall): Mode
 export function chooseEndpoint(state: ModelCallState): PooledEndpoint | undefined {
   if (state.preferred?.isReady(state.call)) return state.preferred;
   const ready = readyEndpoints(state);
-  return ready.find((endpoint) => !state.tried.has(endpoint)) ?? ready[0];
+  const untried = ready.find((endpoint) => !state.tried.has(endpoint));
+  return untried ?? ready[0] ?? findLimitedEndpoint(state);
+}
+
+/**
+ * For the first attempt of a background call, an endpoint at whose rate limit other background calls
+ * are. Such a limit may concern one item of one batch, so it orders endpoints but blocks none; each
+ * batch paces its own calls.
+ */
+function findLimitedEndpoint(state: ModelCallState): PooledEndpoint | undefined {
+  if (state.call.isBackground !== true || state.tried.size > 0) return undefined;
+  return usableEndpoints(state).find((endpoint) => endpoint.isReady({ isBackground: false }));
 }
 
 /** An endpoint that could be called but for its cooldown. */

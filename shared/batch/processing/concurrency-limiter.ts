@@ -6,7 +6,7 @@
 const MAX_PAUSE_MS = 15_000;
 
 export interface ConcurrencyLimiterOptions {
-  /** Items of all jobs of this process that may run at once. */
+  /** Items of all batches of this process that may run at once. */
   readonly max: number;
   /** First pause after the model refused every item; doubled while that continues. */
   readonly firstPauseMs?: number | undefined;
@@ -26,9 +26,9 @@ export interface ConcurrencyPermit {
 }
 
 /**
- * Limits the model calls of all batch items of this process (AIMD): it halves the limit when the
- * model has no capacity, pauses when the model refuses every item, and raises the limit by one for
- * each success. So chats keep the capacity that there is, and no calls are spent on refusals.
+ * Limits the model calls of the items of one batch (AIMD): it halves the limit when the model has no
+ * capacity, pauses when the model refuses every item, and raises the limit by one for each success.
+ * So chats keep the capacity that there is, and no calls are spent on refusals.
  */
 export interface ConcurrencyLimiter {
   /** Waits for a permit; undefined if the signal aborts or the limiter is paused. */
@@ -44,8 +44,46 @@ export interface ConcurrencyLoad {
   readonly limit: number;
 }
 
-export function createConcurrencyLimiter(options: ConcurrencyLimiterOptions): ConcurrencyLimiter {
-  const { max, firstPauseMs = 2_000, now = () => performance.now() } = options;
+/**
+ * The limiters of all batches of this process. Each batch has its own, so that items which the model
+ * always refuses slow down their own batch only; another batch finds out for itself whether the model
+ * refuses it too. Together they run at most `max` items, and share them in turn.
+ */
+export interface ConcurrencyLimiters {
+  forBatch(id: string): ConcurrencyLimiter;
+  load(): ConcurrencyLoad;
+}
+
+/** Batches whose limiter is kept; the least recently used one is dropped. */
+const MAX_LIMITERS = 1_000;
+
+export function createConcurrencyLimiters(options: ConcurrencyLimiterOptions): ConcurrencyLimiters {
+  const slots = createSlots(options.max);
+  const limiters = new Map<string, ConcurrencyLimiter>();
+  return {
+    forBatch(id) {
+      const limiter = limiters.get(id) ?? createConcurrencyLimiter({ ...options, id, slots });
+      limiters.delete(id);
+      limiters.set(id, limiter);
+      const [oldest = id] = limiters.keys();
+      if (limiters.size > MAX_LIMITERS) limiters.delete(oldest);
+      return limiter;
+    },
+    load() {
+      const inUse = [...limiters.values()].map((limiter) => limiter.load());
+      const limit = inUse.reduce((sum, one) => sum + one.limit, 0);
+      return { active: slots.active(), limit: Math.min(options.max, limit) };
+    },
+  };
+}
+
+interface BatchLimiterOptions extends ConcurrencyLimiterOptions {
+  readonly id: string;
+  readonly slots: Slots;
+}
+
+function createConcurrencyLimiter(options: BatchLimiterOptions): ConcurrencyLimiter {
+  const { id, slots, max, firstPauseMs = 2_000, now = () => performance.now() } = options;
   const waiters = createWaiters();
   let limit = max;
   let active = 0;
@@ -76,10 +114,14 @@ export function createConcurrencyLimiter(options: ConcurrencyLimiterOptions): Co
     waiters.resumeAll();
   }
 
+  function release(): void {
+    active -= 1;
+    waiters.resumeAll();
+  }
+
   function createPermit(): ConcurrencyPermit {
     const startedAt = now();
     const successesBefore = successes;
-    active += 1;
     return {
       succeeded() {
         successes += 1;
@@ -94,8 +136,8 @@ export function createConcurrencyLimiter(options: ConcurrencyLimiterOptions): Co
         return scope;
       },
       release() {
-        active -= 1;
-        waiters.resumeAll();
+        slots.release();
+        release();
       },
     };
   }
@@ -106,9 +148,68 @@ export function createConcurrencyLimiter(options: ConcurrencyLimiterOptions): Co
     async acquire(signal) {
       for (;;) {
         if (signal.aborted || pausedMs() > 0) return undefined;
-        if (active < limit) return createPermit();
+        if (active < limit) break;
         await waiters.nextChange(signal);
       }
+      active += 1;
+      const hasSlot = await slots.acquire(id, signal);
+      if (hasSlot && pausedMs() === 0) return createPermit();
+      if (hasSlot) slots.release();
+      release();
+      return undefined;
+    },
+  };
+}
+
+/** Places for items of all batches; a free one goes to the batches in turn. */
+interface Slots {
+  active(): number;
+  /** Resolves to false if the signal aborts. */
+  acquire(batch: string, signal: AbortSignal): Promise<boolean>;
+  release(): void;
+}
+
+function createSlots(max: number): Slots {
+  const queues = new Map<string, Set<(isGranted: boolean) => void>>();
+  let active = 0;
+
+  function leave(batch: string, waiter: (isGranted: boolean) => void): void {
+    const queue = queues.get(batch);
+    queue?.delete(waiter);
+    if (queue?.size === 0) queues.delete(batch);
+  }
+  return {
+    active: () => active,
+    acquire(batch, signal) {
+      if (signal.aborted) return Promise.resolve(false);
+      if (active < max) {
+        active += 1;
+        return Promise.resolve(true);
+      }
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      const onAbort = (): void => waiter(false);
+      function waiter(isGranted: boolean): void {
+        leave(batch, waiter);
+        signal.removeEventListener('abort', onAbort);
+        resolve(isGranted);
+      }
+      const queue = queues.get(batch) ?? new Set();
+      queues.set(batch, queue.add(waiter));
+      signal.addEventListener('abort', onAbort);
+      return promise;
+    },
+    release() {
+      const [next] = queues;
+      if (next === undefined) {
+        active -= 1;
+        return;
+      }
+      const [batch, queue] = next;
+      const [waiter] = queue;
+      // The batch goes to the end of the line.
+      queues.delete(batch);
+      if (queue.size > 1) queues.set(batch, queue);
+      waiter?.(true);
     },
   };
 }

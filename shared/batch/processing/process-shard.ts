@@ -2,6 +2,7 @@ import type { BatchRecord } from '../model/batch-record.ts';
 import { failureLine, type ItemFailureCode } from '../model/item.ts';
 import type { JobSender } from '../model/job-message.ts';
 import { loadShard, type Shard, type ShardDependencies } from '../planning/load-shard.ts';
+import type { ConcurrencyLimiters } from './concurrency-limiter.ts';
 import { finishIfComplete } from './finish-batch.ts';
 import { type PassOptions, placeOf, type RemainingWork, runPass } from './shard-pass.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
@@ -19,7 +20,8 @@ const CANCEL_CHECK_MS = 2_000;
 const LONG_PASS_MS = 60_000;
 const NONE_LEFT: RemainingWork = { items: 0, delaySeconds: 0 };
 
-export interface ProcessShardOptions extends PassOptions, ShardDependencies {
+export interface ProcessShardOptions extends Omit<PassOptions, 'limiter'>, ShardDependencies {
+  readonly limiters: ConcurrencyLimiters;
   readonly store: BatchStore;
   readonly sender: JobSender;
   /** How often a running shard checks whether its batch was cancelled. */
@@ -117,7 +119,8 @@ async function runItems(leased: LeasedShard, options: ProcessShardOptions): Prom
   }, cancelCheckMs);
   try {
     const stop = AbortSignal.any([options.stop, cancelled.signal]);
-    const remaining = await runPass(shard, { lease, options: { ...options, stop } });
+    const limiter = options.limiters.forBatch(record.id);
+    const remaining = await runPass(shard, { lease, options: { ...options, limiter, stop } });
     return cancelled.signal.aborted ? await cancelOpenItems(leased) : remaining;
   } finally {
     clearInterval(timer);

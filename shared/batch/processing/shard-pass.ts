@@ -16,7 +16,7 @@ export interface PassOptions {
   readonly publicModel: string;
   /** Items of one shard that run at once. */
   readonly concurrency: number;
-  /** Shared by all shards of this process. */
+  /** Shared by all shards of the batch in this process. */
   readonly limiter: ConcurrencyLimiter;
   readonly jobDeadlineMs: number;
   readonly itemDeadlineMs: number;

@@ -1,5 +1,5 @@
 import type { Job } from '../../../shared/batch/model/job-message.ts';
-import { createConcurrencyLimiter } from '../../../shared/batch/processing/concurrency-limiter.ts';
+import { createConcurrencyLimiters } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import {
   createJobProcessor,
   type JobProcessor,
@@ -39,7 +39,7 @@ interface BenchOptions extends Partial<
     | 'cancelCheckMs'
     | 'longPassMs'
     | 'queueOwner'
-    | 'limiter'
+    | 'limiters'
     | 'telemetry'
   >
 > {
@@ -65,7 +65,7 @@ export function makeProcessor({
     store,
     inputs,
     telemetry,
-    limiter: createConcurrencyLimiter({ max: 256 }),
+    limiters: createConcurrencyLimiters({ max: 256 }),
     sender: {
       async send(job, { delaySeconds }) {
         sent.push({ job, delaySeconds });

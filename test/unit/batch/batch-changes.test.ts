@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createConcurrencyLimiter } from '../../../shared/batch/processing/concurrency-limiter.ts';
+import { createConcurrencyLimiters } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import {
   customIdsIn,
@@ -94,13 +94,14 @@ describe('retrying what failed', () => {
 describe('a model without capacity', () => {
   it('Q8: costs no item a try however long it lasts, and few calls', async () => {
     let isWell = false;
-    const limiter = createConcurrencyLimiter({ max: 8, firstPauseMs: 20 });
+    const limiters = createConcurrencyLimiters({ max: 8, firstPauseMs: 20 });
+    const limiter = limiters.forBatch('job');
     const environment = setUp(
       () => {
         if (isWell) return 'ok';
         throw new ServiceError('upstream_rate_limited', 'Too many');
       },
-      { limiter: limiter, concurrency: 8 },
+      { limiters, concurrency: 8 },
     );
     const job = jobOf('job', messages(30));
     for (let delivery = 0; delivery < 12; delivery += 1) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createBlobBatchStore } from '../../../shared/batch/storage/batch-store.ts';
-import { createConcurrencyLimiter } from '../../../shared/batch/processing/concurrency-limiter.ts';
+import { createConcurrencyLimiters } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createMemoryStore } from '../../support/batch/memory-store.ts';
 import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';
@@ -11,7 +11,7 @@ import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 const ITEMS = 'agent_batch_items_total';
 
 /** A processor whose telemetry counts for real. */
-function setUp(script: Script, limiter = createConcurrencyLimiter({ max: 256 })) {
+function setUp(script: Script, limiter = createConcurrencyLimiters({ max: 256 })) {
   const { telemetry, value } = createMeteredTelemetry();
   const memory = createMemoryStore();
   const { container } = memory;
@@ -20,7 +20,7 @@ function setUp(script: Script, limiter = createConcurrencyLimiter({ max: 256 }))
     ...createBlobBatchStore({ container: container, clock: { now: () => 0 }, telemetry }),
   };
   return {
-    ...makeProcessor({ script, store, limiter: limiter, telemetry, cancelCheckMs: 5 }),
+    ...makeProcessor({ script, store, limiters: limiter, telemetry, cancelCheckMs: 5 }),
     value,
     limiter,
   };
@@ -122,7 +122,7 @@ describe('metrics of a batch', () => {
     const answer = Promise.withResolvers<string>();
     const { processor, limiter, agent } = setUp(
       () => answer.promise,
-      createConcurrencyLimiter({ max: 3 }),
+      createConcurrencyLimiters({ max: 3 }),
     );
 
     const delivery = processor.process(jobOf('job', messages(6)));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
-  createConcurrencyLimiter,
+  createConcurrencyLimiters,
   type ConcurrencyLimiter,
   type ConcurrencyPermit,
 } from '../../../../shared/batch/processing/concurrency-limiter.ts';
@@ -9,8 +9,9 @@ const never = new AbortController().signal;
 
 function setUp(max: number) {
   const time = { now: 0 };
-  const limiter = createConcurrencyLimiter({ max, firstPauseMs: 1_000, now: () => time.now });
-  return { limiter, time };
+  const limiters = createConcurrencyLimiters({ max, firstPauseMs: 1_000, now: () => time.now });
+  const limiter = limiters.forBatch('batch');
+  return { limiters, limiter, time };
 }
 
 async function take(limiter: ConcurrencyLimiter): Promise<ConcurrencyPermit> {
@@ -30,7 +31,7 @@ async function width(limiter: ConcurrencyLimiter): Promise<number> {
   return tickets.length;
 }
 
-describe('createPace', () => {
+describe('createConcurrencyLimiters', () => {
   it('lets in as many as there are places, and the next when one leaves', async () => {
     const { limiter } = setUp(2);
     const [first] = [await take(limiter), await take(limiter)];
@@ -141,5 +142,44 @@ describe('createPace', () => {
     gone.abort();
 
     expect(await waiting).toBeUndefined();
+  });
+});
+
+describe('the limiters of two batches', () => {
+  it('T9: one that is refused pauses alone', async () => {
+    const { limiters, time } = setUp(8);
+    const [refused, other] = [limiters.forBatch('refused'), limiters.forBatch('other')];
+    for (let round = 0; round < 5; round += 1) {
+      time.now += refused.pausedMs() + 1;
+      const permit = await take(refused);
+      time.now += 1;
+      permit.throttled(60);
+      permit.release();
+    }
+
+    expect(refused.pausedMs()).toBe(60_000);
+    expect(other.pausedMs()).toBe(0);
+    expect(await width(other)).toBe(8);
+  });
+
+  it('T8: share the places in turn', async () => {
+    const { limiters } = setUp(4);
+    const limiterOf = (name: string) => limiters.forBatch(name);
+    const running = await Promise.all(
+      ['first', 'first', 'large', 'large'].map((name) => take(limiterOf(name))),
+    );
+    const order: string[] = [];
+    for (const name of ['large', 'large', 'small']) {
+      void limiterOf(name)
+        .acquire(never)
+        .then(() => order.push(name));
+    }
+
+    for (const permit of running.slice(0, 3)) {
+      permit.release();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+
+    expect(order).toEqual(['large', 'small', 'large']);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ServiceError, type ErrorCode } from '../../../../shared/errors.ts';
-import { createConcurrencyLimiter } from '../../../../shared/batch/processing/concurrency-limiter.ts';
+import { createConcurrencyLimiters } from '../../../../shared/batch/processing/concurrency-limiter.ts';
 import {
   OWNER,
   openAi,
@@ -16,13 +16,13 @@ const MINUTE_MS = 60_000;
 /** A world whose limiter goes by the same time as its queue, and in which each question takes some. */
 function setUpInTime(script: Script): BatchEnvironment {
   let now = (): number => 0;
-  const limiter = createConcurrencyLimiter({ max: 4, now: () => now() });
+  const limiter = createConcurrencyLimiters({ max: 4, now: () => now() });
   const environment = setUp(
     (asked) => {
       environment.time.now += 5;
       return script(asked);
     },
-    { limiter: limiter },
+    { limiters: limiter },
   );
   now = () => environment.time.now;
   return environment;
