@@ -65,12 +65,12 @@ describe('the ring of caller keys', () => {
     expect(currentKeys()).toBe(before);
   });
 
-  it('keeps the door closed when the list becomes unreadable, and opens it for the next good one', () => {
+  it.each(['{', '{}', '[]'])('admits nobody by the list %s, but by the next good one', (bad) => {
     const source = createSource(listOf('alice', 'key'));
     const currentKeys = createCallerKeyStore(source);
     currentKeys();
 
-    source.secret = '{';
+    source.secret = bad;
     expect(currentKeys).toThrow('it must be a JSON object');
     source.secret = listOf('bob', 'key');
     const after = currentKeys();
