@@ -29,6 +29,7 @@ import type { Environment } from './config/read-variables.ts';
 import { readConfig, type Settings } from './config/read-config.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
+import { noProxyWithLocalHosts } from './model/proxy.ts';
 import type { Readiness } from './health/readiness.ts';
 import type { ChatDependencies } from './http/chat-handler.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
@@ -93,6 +94,8 @@ export function getService(): Promise<Service> {
 
 async function startService(): Promise<Service> {
   for (const [name, value] of Object.entries(EXPORTER_ENVIRONMENT)) process.env[name] ??= value;
+  // The clients of the Azure SDK read the proxy variables themselves.
+  process.env['NO_PROXY'] = noProxyWithLocalHosts(process.env);
   return createService(process.env, { agentToml: await readAgentToml(import.meta.dirname) });
 }
 
@@ -168,7 +171,7 @@ async function createBase(environment: Environment, overrides: ServiceOverrides)
     transport,
   });
   const { telemetry, metrics } = serviceTelemetry;
-  const common = { settings, credential, clock, random, telemetry };
+  const common = { environment, settings, credential, clock, random, telemetry };
   const secrets = overrides.secrets ?? (await createSecrets(environment, common));
   await secrets.loaded();
   await serviceTelemetry.start(secrets);

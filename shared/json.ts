@@ -21,6 +21,17 @@ export function parseJson(text: string): unknown {
   }
 }
 
+/** They end no line of JSON, but the line readers of some languages split at them. */
+const UNICODE_LINE_SEPARATORS = /[\u0085\u2028\u2029]/g;
+
+/** JSON in one line for every line reader, such as `splitlines` of Python. */
+export function toJsonLine(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
+    UNICODE_LINE_SEPARATORS,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /**
  * The value of a JSON text that callers sent. It refuses what JSON leaves open: nesting that
  * exhausts a stack, too many keys, duplicate keys (parsers differ in which one counts), numbers that

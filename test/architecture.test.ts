@@ -107,7 +107,7 @@ describe('an import between modules', () => {
     ['an import over several lines', `import {\n  a,\n  b,\n} from\n  '../batch/create-batch.ts';`],
   ])('is refused as %s', (_, text) => {
     expect(planted('shared/agent/x.ts', text)).toEqual([
-      'shared/agent/x.ts imports shared/batch/create-batch.ts; agent may import model, cache, resilience, telemetry, errors, clock and json',
+      'shared/agent/x.ts imports shared/batch/create-batch.ts; agent may import model, cache, guardrails, resilience, telemetry, errors, clock and json',
     ]);
   });
 
@@ -131,7 +131,7 @@ describe('an import between modules', () => {
     'is refused from shared/ to %s',
     (target) => {
       expect(planted('shared/agent/x.ts', `import '../../${target}';`)).toEqual([
-        `shared/agent/x.ts imports ${target}; agent may import model, cache, resilience, telemetry, errors, clock and json`,
+        `shared/agent/x.ts imports ${target}; agent may import model, cache, guardrails, resilience, telemetry, errors, clock and json`,
       ]);
     },
   );
@@ -253,7 +253,7 @@ describe('an import within a module', () => {
     const broken = planted('shared/model/endpoint.ts', `import { a } from './openai/schema.ts';`);
 
     expect(broken).toEqual([
-      'shared/model/endpoint.ts imports shared/model/openai/schema.ts; within model, a base file may import model.ts, endpoint.ts, upstream-error.ts and http-client.ts',
+      'shared/model/endpoint.ts imports shared/model/openai/schema.ts; within model, a base file may import model.ts, endpoint.ts, upstream-error.ts, http-client.ts, connections.ts, content-encoding.ts and proxy.ts',
     ]);
   });
 

@@ -4,6 +4,7 @@ import { hostileCallers } from './cases/hostile-callers.ts';
 import { credentials } from './cases/credentials.ts';
 import { FULL_OUTAGE, outage, SHORT_OUTAGE } from './cases/outage.ts';
 import { FEW_RANDOM_FAULTS, MANY_RANDOM_FAULTS, randomFaults } from './cases/random-faults.ts';
+import { field } from './cases/field.ts';
 import { longRateLimits, rateLimits } from './cases/rate-limits.ts';
 import { serverErrors } from './cases/server-errors.ts';
 import { slow } from './cases/slow.ts';
@@ -29,6 +30,7 @@ const FAMILIES: readonly FaultFamily[] = [
   slow,
   answers,
   credentials,
+  field,
   clients,
   hostileCallers,
 ];

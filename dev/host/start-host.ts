@@ -55,7 +55,7 @@ export interface RunningHost {
   readonly failed: Promise<Error>;
 }
 
-interface Parts {
+interface HostState {
   readonly config: HostConfig;
   readonly environment: Readonly<Record<string, string>>;
   readonly timings: HostTimings;
@@ -91,7 +91,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   }
 }
 
-async function serve(options: HostOptions, parts: Parts): Promise<RunningHost> {
+async function serve(options: HostOptions, parts: HostState): Promise<RunningHost> {
   const { config, environment, timings, log, functions, supervisor } = parts;
   const findRoute = createRouteTable(
     functions.filter((func) => func.kind === 'http'),

@@ -2,6 +2,7 @@ import { ApiError } from './api-error.ts';
 import { replyModels } from './faults/answers.ts';
 import { brokenBodyModels } from './faults/broken-bodies.ts';
 import { connectionModels } from './faults/connections.ts';
+import { fieldQuirkModels } from './faults/field-quirks.ts';
 import { filterModels } from './faults/filters.ts';
 import { rateLimitModels } from './faults/rate-limits.ts';
 import { rejectionModels } from './faults/rejections.ts';
@@ -24,6 +25,7 @@ export const SCRIPTED_MODELS: readonly ScriptedModel[] = [
   ...brokenBodyModels,
   ...filterModels,
   ...rejectionModels,
+  ...fieldQuirkModels,
 ];
 
 const PLAIN_MODEL: ScriptedModel = {

@@ -77,6 +77,8 @@ export interface RunContext {
   readonly reserveStep?: ((size: InputSize) => Promise<void>) | undefined;
   /** Called after each step with its usage, also if a later step fails. */
   readonly onStepEnd?: ((usage: TokenUsage) => void) | undefined;
+  /** Called with the estimated usage of a model call that was sent and is not complete. */
+  readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
 }
 
 export interface RunCacheOptions {

@@ -104,7 +104,8 @@ interface RunOptions {
 }
 
 async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator<AgentEvent, void> {
-  const { context, prompt, limits } = options;
+  const { context, limits } = options;
+  const prompt = promptFor(context, options.prompt);
   const output = await createRunOutput(input, prompt);
   let state = INITIAL_STATE;
   for (;;) {
@@ -138,6 +139,16 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
     yield { type: 'done', result: toRunResult(state, { response, plan, text }) };
     return;
   }
+}
+
+/**
+ * A batch item that fails, or whose process is killed, starts anew and would repeat its tools. So
+ * batch items are offered repeatable tools only.
+ */
+function promptFor({ isBackground }: RunContext, prompt: PromptOptions): PromptOptions {
+  const { tools } = prompt;
+  if (isBackground !== true || tools === undefined) return prompt;
+  return { ...prompt, tools: () => tools().filter(({ effect }) => effect === 'none') };
 }
 
 /** @throws ServiceError invalid_request if the schema of the client cannot be used */

@@ -96,9 +96,18 @@ export function afterResponse(state: RunState, { text, usage }: ModelResponse): 
       inputTokens: state.usage.inputTokens + usage.inputTokens,
       outputTokens: state.usage.outputTokens + usage.outputTokens,
       totalTokens: state.usage.totalTokens + usage.totalTokens,
+      ...sumOfCached(state.usage, usage),
     },
     lastStepTokens: usage.totalTokens,
   };
+}
+
+/** Undefined while no step reported cached tokens. */
+function sumOfCached(one: TokenUsage, other: TokenUsage): Pick<TokenUsage, 'cachedInputTokens'> {
+  const { cachedInputTokens: before } = one;
+  const { cachedInputTokens: added } = other;
+  if (before === undefined && added === undefined) return {};
+  return { cachedInputTokens: (before ?? 0) + (added ?? 0) };
 }
 
 /** Whether one more step may follow. */

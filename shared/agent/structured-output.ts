@@ -4,7 +4,7 @@ import { parseJson } from '../json.ts';
 import type { ResponseFormat } from '../model/model.ts';
 import { createJsonPrefix, type JsonPrefix } from './json-prefix.ts';
 
-/** Why a text is not the answer that was asked for. */
+/** Why a text is not the requested answer. */
 export interface OutputProblem {
   /** JSON Pointer of the value; empty for the whole answer. */
   readonly path: string;
@@ -14,7 +14,7 @@ export interface OutputProblem {
 
 /** Checks the answers of one run against its response format. */
 export interface OutputCheck {
-  /** Undefined if the text is what was asked for. */
+  /** Undefined if the text is the requested answer. */
   validate(text: string): OutputProblem | undefined;
   /** A check of one streamed text. */
   startPrefix(): JsonPrefix;
@@ -119,7 +119,8 @@ async function compile(text: string): Promise<Validate> {
   }
   const { $schema: _dialect, ...schema } = JSON.parse(text) as Record<string, unknown>;
   checkKeywords(schema);
-  const { Ajv2020 } = await import('ajv/dist/2020.js');
+  // The bundle has the default export only: the package is CommonJS.
+  const { Ajv2020 } = (await import('ajv/dist/2020.js')).default;
   const ajv = new Ajv2020({
     strict: false,
     meta: false,

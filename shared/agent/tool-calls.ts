@@ -9,7 +9,7 @@ import { type Tool, ToolInputError } from './tool.ts';
 /** The bounds of one tool call. A tool may override them. */
 export interface ToolLimits {
   readonly timeoutMs: number;
-  /** Longer output is cut, with a note for the model. */
+  /** Longer output is cut, with a notice for the model. */
   readonly maxOutputChars: number;
 }
 
@@ -144,7 +144,7 @@ function printableName({ name }: ModelToolCall): string {
 
 function capOutput(output: string, maxChars: number): string {
   if (output.length <= maxChars) return output.toWellFormed();
-  const note = `\n[The output has ${output.length} characters. It was cut after ${maxChars}.]`;
+  const notice = `\n[The output has ${output.length} characters. It was cut after ${maxChars}.]`;
   // A copy: a slice would keep the whole output in memory until the run ends.
-  return Buffer.from(output.slice(0, maxChars).toWellFormed()).toString() + note;
+  return Buffer.from(output.slice(0, maxChars).toWellFormed()).toString() + notice;
 }

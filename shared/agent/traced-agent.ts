@@ -63,6 +63,9 @@ function startAgentSpan(name: string, context: RunContext): AgentSpan {
         [ATTRIBUTES.finishReasons]: [finishReason],
         [ATTRIBUTES.inputTokens]: usage.inputTokens,
         [ATTRIBUTES.outputTokens]: usage.outputTokens,
+        ...(usage.cachedInputTokens === undefined
+          ? {}
+          : { [ATTRIBUTES.cachedInputTokens]: usage.cachedInputTokens }),
       });
       end();
     },

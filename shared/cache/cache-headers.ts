@@ -89,6 +89,8 @@ export interface CandidateResponse {
   readonly usage: StoredResponse['usage'];
   /** Results of tools may differ next time, so responses that used tools are not stored. */
   readonly toolCalls: readonly unknown[];
+  /** A refusal is not stored, because a stored response is plain text. */
+  readonly refusal?: string | undefined;
   /** A guardrail changed or blocked part of the response. */
   readonly isFiltered?: boolean;
 }
@@ -102,7 +104,10 @@ export function isCacheable(traits: RequestTraits): boolean {
 /** The part of a response that is stored, or undefined if it must not be stored. */
 export function toStoredResponse(candidate: CandidateResponse): StoredResponse | undefined {
   const isComplete = candidate.finishReason === 'stop' && candidate.text !== '';
-  if (!isComplete || candidate.toolCalls.length > 0 || candidate.isFiltered === true) {
+  if (!isComplete || candidate.toolCalls.length > 0 || candidate.refusal !== undefined) {
+    return undefined;
+  }
+  if (candidate.isFiltered === true) {
     return undefined;
   }
   const { inputTokens, outputTokens, totalTokens } = candidate.usage;

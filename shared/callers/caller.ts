@@ -26,7 +26,7 @@ export interface CallerRules {
   /** If defined, every request needs one of these keys. */
   readonly keys: CallerKeys | undefined;
   readonly proxiesInFront: number;
-  /** Length of the network prefix by which IPv6 callers are told apart. */
+  /** Length of the network prefix that identifies an IPv6 caller. */
   readonly ipv6PrefixBits: number;
 }
 

@@ -3,7 +3,7 @@ import ipaddr from 'ipaddr.js';
 interface ClientAddressOptions {
   /** Own proxies between the platform's front end and the client, such as a gateway. */
   readonly proxiesInFront: number;
-  /** Length of the network prefix by which IPv6 callers are told apart. */
+  /** Length of the network prefix that identifies an IPv6 caller. */
   readonly ipv6PrefixBits: number;
 }
 

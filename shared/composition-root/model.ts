@@ -2,16 +2,20 @@ import type { TokenCredential } from '@azure/identity';
 import type { Clock } from '../clock.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { parseFallbacks, type ModelFallback } from '../config/model-fallbacks.ts';
+import type { Environment } from '../config/read-variables.ts';
 import type { Settings } from '../config/read-config.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from '../model/endpoint.ts';
 import { createHttpClient, type HttpClient } from '../model/http-client.ts';
+import { createProxySelector } from '../model/proxy.ts';
 import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 interface ModelDependencies {
+  /** For the proxy variables. */
+  readonly environment: Environment;
   readonly secrets: Secrets;
   readonly credential: () => Promise<TokenCredential>;
   readonly clock: Clock;
@@ -40,7 +44,7 @@ const AZURE_OPENAI_SCOPE = 'https://cognitiveservices.azure.com/.default';
  */
 export function createConfiguredModel(dependencies: ModelDependencies): ConfiguredModel {
   const { secrets, telemetry } = dependencies;
-  const httpClient = createHttpClient();
+  const httpClient = createHttpClient(createProxySelector(dependencies));
   let endpoints: readonly ModelEndpoint[] = [];
   let isMissing = true;
   function requireConfigured(): void {
@@ -102,6 +106,7 @@ function createModel(
     settings: settings.model,
     prices: {
       inputPerMillion: settings.telemetry.pricePerMillionInputTokens,
+      cachedInputPerMillion: settings.telemetry.pricePerMillionCachedInputTokens,
       outputPerMillion: settings.telemetry.pricePerMillionOutputTokens,
     },
     httpClient,

@@ -9,13 +9,13 @@ import type { ResponseFormat } from '../model/model.ts';
 
 type ToolName = Settings['tools']['enabled'][number];
 
-interface ToolParts {
+interface ToolDependencies {
   readonly settings: Settings;
   readonly clock: Clock;
 }
 
 /** Each own tool by its name in `tools.enabled`. The module of a tool is loaded only if it is used. */
-const TOOLS: Readonly<Record<ToolName, (parts: ToolParts) => Promise<Tool>>> = {
+const TOOLS: Readonly<Record<ToolName, (parts: ToolDependencies) => Promise<Tool>>> = {
   async current_time({ clock }) {
     const { createCurrentTime } = await import('../agent/tools/current-time.ts');
     return createCurrentTime(clock);

@@ -82,6 +82,12 @@ export const telemetry = z.strictObject({
     max: 1_000_000,
     purpose: 'Price of input tokens for the cost metric, which is absent without a price.',
   }),
+  price_per_million_cached_input_tokens: optionalNumber({
+    min: 0,
+    max: 1_000_000,
+    purpose:
+      'Price of input tokens that the endpoint read from its prompt cache; the price of input tokens if unset.',
+  }),
   price_per_million_output_tokens: optionalNumber({
     min: 0,
     max: 1_000_000,

@@ -62,15 +62,17 @@ export function readPlainUrl(text: string, protocols: readonly string[]): string
 }
 
 /** The paths of operations, which people copy together with the address. */
-const OPERATION = /\/(?:chat\/completions|completions|responses|embeddings|models)$/;
+const OPERATION = /\/(?:chat\/completions|completions|responses|embeddings|models)$/i;
+const OPENAI_HOST = 'https://api.openai.com';
 
 /** The base URL of an OpenAI-compatible endpoint, without the path of an operation. */
 export function readModelBaseUrl(text: string): string | undefined {
-  return readPlainUrl(text, ['https:', 'http:'])?.replace(OPERATION, '');
+  const url = readPlainUrl(text, ['https:', 'http:'])?.replace(OPERATION, '');
+  return url === OPENAI_HOST ? `${url}/v1` : url;
 }
 
 /** The path that this service appends, as some pages of the portal show it. */
-const V1_PATH = /\/openai(?:\/v1)?$/;
+const V1_PATH = /\/openai(?:\/v1)?$/i;
 
 /**
  * The URL of an Azure OpenAI resource, or of a gateway in front of it. Undefined for the URL of a
@@ -78,7 +80,7 @@ const V1_PATH = /\/openai(?:\/v1)?$/;
  */
 export function readAzureEndpoint(text: string): string | undefined {
   const url = readModelBaseUrl(text)?.replace(V1_PATH, '');
-  return url === undefined || /\/openai\//.test(url) ? undefined : url;
+  return url === undefined || /\/openai\//i.test(url) ? undefined : url;
 }
 
 function orIssue(read: (text: string) => string | undefined) {

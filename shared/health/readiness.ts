@@ -124,16 +124,36 @@ const NEEDS_OPERATOR: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
   'upstream_quota',
 ]);
 
-/** Derives the state of chat from its endpoints' circuits, without calling any of them. */
+/**
+ * How long such a failure makes an endpoint unavailable, in milliseconds. Afterwards a call must
+ * show whether it was mended: a front end that follows readiness would otherwise never send one.
+ */
+const OPERATOR_FAILURE_MS = 60_000;
+
+/** Derives the state of chat from the calls that its endpoints got, without calling any of them. */
 export function chatStatus(endpoints: readonly ObservedEndpoint[], now: number): PartStatus {
-  const usable = endpoints.filter((endpoint) => isEndpointUsable(endpoint, now));
-  if (usable.length === 0) return { status: 'unready', reason: 'no model endpoint is available' };
-  if (usable.length === endpoints.length) return { status: 'ready' };
-  return { status: 'degraded', reason: 'a model endpoint is unavailable' };
+  const states = endpoints.map((endpoint) => stateOf(endpoint, now));
+  if (states.every((state) => state === 'unavailable')) {
+    return { status: 'unready', reason: 'no model endpoint is available' };
+  }
+  if (states.includes('unavailable')) {
+    return { status: 'degraded', reason: 'a model endpoint is unavailable' };
+  }
+  if (states.includes('unproven')) {
+    return { status: 'degraded', reason: 'a model endpoint was misconfigured at the last call' };
+  }
+  return { status: 'ready' };
 }
 
-function isEndpointUsable(endpoint: ObservedEndpoint, now: number): boolean {
+function stateOf(
+  endpoint: ObservedEndpoint,
+  now: number,
+): 'available' | 'unproven' | 'unavailable' {
   const { circuit, coolingDownUntil = 0, lastSuccessAt = 0, lastFailureAt = 0 } = endpoint;
-  if (NEEDS_OPERATOR.has(endpoint.lastFailureCode) && lastFailureAt >= lastSuccessAt) return false;
-  return circuit !== 'open' && coolingDownUntil <= now;
+  if (circuit === 'open' || coolingDownUntil > now) return 'unavailable';
+  if (!NEEDS_OPERATOR.has(endpoint.lastFailureCode) || lastFailureAt < lastSuccessAt) {
+    return 'available';
+  }
+  // The distance in both directions: a clock that was set back must not extend the time.
+  return Math.abs(now - lastFailureAt) < OPERATOR_FAILURE_MS ? 'unavailable' : 'unproven';
 }

@@ -112,6 +112,7 @@ function admitRequest(
       return callerId;
     },
     reserve: (tokens) => reservations.reserve(tokens),
+    reserveMore: (tokens) => reservations.reserveMore(tokens),
     countIfVerified,
     openIfVerified,
     markNonJsonBody: verifyCaller,
@@ -148,6 +149,8 @@ interface RequestReservations {
    * @throws ServiceError rate_limited, budget_exhausted, context_too_long or overloaded
    */
   reserve(tokens: number): Promise<Reservation>;
+  /** @throws ServiceError rate_limited, budget_exhausted or context_too_long */
+  reserveMore(tokens: number): Promise<Reservation>;
   isCounted(): boolean;
 }
 
@@ -158,8 +161,9 @@ function createRequestReservations(
   let counted = false;
 
   async function take(tokens: number): Promise<Reservation> {
+    const isCounted = !counted;
     counted = true;
-    const result = await limiter.reserve({ callerId, tokens });
+    const result = await limiter.reserve({ callerId, tokens, isCounted });
     context.addHeaders(rateLimitHeaders(result, { mode, now: clock.now() }));
     if (!result.allowed) throw result.error;
     return result.reservation;
@@ -179,6 +183,7 @@ function createRequestReservations(
       }
       return reservation;
     },
+    reserveMore: take,
     isCounted: () => counted,
   };
 }

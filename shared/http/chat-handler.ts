@@ -140,7 +140,6 @@ async function* encodeEvents({
   yield* protocol.encodeStart(frame);
   for (let next = await first; next.done !== true; next = await run.raceAbort(events.next())) {
     const event = next.value;
-    if (event.type === 'text-delta') run.recordOutput(event.text);
     if (event.type === 'done') run.finish(event.result);
     yield* protocol.encodeEvent(event, frame);
     if (event.type === 'done') return;

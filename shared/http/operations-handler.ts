@@ -1,7 +1,7 @@
 import type { Caller, CallerEvidence } from '../callers/caller.ts';
 import { ServiceError } from '../errors.ts';
 import type { Readiness } from '../health/readiness.ts';
-import type { RequestContext, HandlerDependencies } from './request-context.ts';
+import { type HandlerDependencies, type RequestContext, routeId } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { noopTelemetry } from '../telemetry/create-telemetry.ts';
 import {
@@ -79,6 +79,20 @@ export async function handleListModels(
   _context: RequestContext,
   { publicModel }: ModelsDependencies,
 ): Promise<PlainResponse> {
-  const model = { id: publicModel, object: 'model', created: 0, owned_by: 'agent' };
-  return jsonResponse({ object: 'list', data: [model] });
+  return jsonResponse({ object: 'list', data: [toModelObject(publicModel)] });
+}
+
+/** GET /v1/models/{id} */
+export async function handleGetModel(
+  context: RequestContext,
+  { publicModel }: ModelsDependencies,
+): Promise<PlainResponse> {
+  if ((await routeId(context)) !== publicModel) {
+    throw new ServiceError('not_found', 'There is no such model', { param: 'model' });
+  }
+  return jsonResponse(toModelObject(publicModel));
+}
+
+function toModelObject(id: string) {
+  return { id, object: 'model', created: 0, owned_by: 'agent' };
 }

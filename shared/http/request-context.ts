@@ -55,6 +55,11 @@ export interface MeteredContext extends CallerContext {
    * @throws ServiceError rate_limited, budget_exhausted or context_too_long
    */
   reserve(tokens: number): Promise<Reservation>;
+  /**
+   * Reserves more tokens for a request that is counted already.
+   * @throws ServiceError rate_limited, budget_exhausted or context_too_long
+   */
+  reserveMore(tokens: number): Promise<Reservation>;
 }
 
 /** Handles one route with the parts of the service that it depends on. */

@@ -34,6 +34,8 @@ export function problemResponse(error: ServiceError, ids: CorrelationIds): Plain
   };
   const retryAfter = retryAfterSecondsOf(error, problem.status);
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
+  // OpenAI clients otherwise repeat any 408, 409, 429 and 5xx.
+  if (!problem.retryable) headers['x-should-retry'] = 'false';
   if (problem.status === 401) headers['www-authenticate'] = 'Bearer';
   return withCorrelationHeaders(
     { status: problem.status, headers, body: JSON.stringify(problem) },

@@ -1,4 +1,4 @@
-import type { AgentInput, InputSize, RunResult, RunContext } from '../agent/agent.ts';
+import type { AgentInput, InputSize, RunContext, RunResult } from '../agent/agent.ts';
 import { ServiceError } from '../errors.ts';
 import { ClientDisconnectedError } from './client-connection.ts';
 import type { MeteredContext } from './request-context.ts';
@@ -6,13 +6,13 @@ import { estimateTokens } from '../rate-limit/estimate-tokens.ts';
 import type { Reservation } from '../rate-limit/rate-limiter.ts';
 import { raceAbort } from '../resilience/abort.ts';
 
+type TokenUsage = RunResult['usage'];
+
 /** The scope of one run. It ends when the client disconnects or the deadline passes. */
 export interface Run {
   readonly context: RunContext;
   /** The promise's value. Rejects at the end of the scope, even if the work ignores its signal. */
   raceAbort<T>(work: Promise<T>): Promise<T>;
-  /** Counts text that was sent to the client. */
-  recordOutput(text: string): void;
   /** Records the usage of the whole run. */
   finish(result: RunResult): void;
   /** Clears the timer and settles the reservation. Call it however the run ends. */
@@ -36,8 +36,7 @@ export async function startRun(
   { input, deadlineMs, measure }: RunOptions,
 ): Promise<Run> {
   const size = measure(input);
-  const reservation = await context.reserve(estimateTokens(size));
-  const meter = createUsageMeter(reservation, size);
+  const meter = createUsageMeter(await reserveTokens(size, (tokens) => context.reserve(tokens)));
   const scope = new AbortController();
   const timer = setTimeout(() => scope.abort(deadlineExceeded()), deadlineMs);
   const signal = AbortSignal.any([context.clientDisconnected, scope.signal]);
@@ -48,10 +47,14 @@ export async function startRun(
       traceparent: context.traceparent,
       telemetry: context.telemetry,
       cache: runCacheOptions(context, meter),
+      async reserveStep(step) {
+        meter.addStep(await reserveTokens(step, (tokens) => context.reserveMore(tokens)));
+      },
+      onStepEnd: (usage) => meter.addUsage(usage),
+      onPartialUsage: (usage) => meter.addPartialUsage(usage),
     },
     raceAbort: (work) => raceAbort(work, signal),
-    recordOutput: (text) => meter.recordOutput(text),
-    finish: ({ usage }) => meter.finish(usage.totalTokens),
+    finish: ({ usage }) => meter.finish(usage),
     close() {
       clearTimeout(timer);
       meter.settle();
@@ -81,41 +84,72 @@ function deadlineExceeded(): ServiceError {
   );
 }
 
-/** The token usage of one run against its reservation. */
+/** The tokens that were reserved for one step of a run. */
+export interface StepReservation {
+  readonly reservation: Reservation;
+  readonly tokens: number;
+  /** The input alone. */
+  readonly inputTokens: number;
+}
+
+async function reserveTokens(
+  size: InputSize,
+  reserve: (tokens: number) => Promise<Reservation>,
+): Promise<StepReservation> {
+  const tokens = estimateTokens(size);
+  const reservation = await reserve(tokens);
+  return { reservation, tokens, inputTokens: tokens - size.maxOutputTokens };
+}
+
+/** The token usage of one run against its reservations. */
 interface UsageMeter {
-  /** Counts text that was sent. It is charged even if the run fails later. */
-  recordOutput(text: string): void;
-  /** Records the usage of a complete run. */
-  finish(totalTokens: number): void;
+  addStep(step: StepReservation): void;
+  /** Adds the usage of a complete step. */
+  addUsage(usage: TokenUsage): void;
+  /** Adds the estimated usage of a model call that was sent and is not complete. */
+  addPartialUsage(usage: TokenUsage): void;
+  /** Records the usage of all steps of a complete run. */
+  finish(usage: TokenUsage): void;
   /** The response came from the cache: nothing is charged. */
   markCached(): void;
-  /** Corrects the reservation to the usage. Does not wait for the rate limiter. */
+  /** Corrects the reservations to the usage. Does not wait for the rate limiter. */
   settle(): void;
 }
 
-/** The usual ratio for English text. */
-const CHARS_PER_TOKEN = 4;
-
-/** A run that fails before its first output is not charged. */
-export function createUsageMeter(reservation: Reservation, size: InputSize): UsageMeter {
-  let outputChars = 0;
-  let knownTokens: number | undefined;
-
-  function estimateUsage(): number {
-    if (outputChars === 0) return 0;
-    const inputTokens = estimateTokens({ ...size, maxOutputTokens: 0 });
-    return inputTokens + Math.ceil(outputChars / CHARS_PER_TOKEN);
-  }
+/**
+ * What was sent to a model is charged, whatever becomes of the run: a client that disconnects pays
+ * for the input and the output so far. A run that sent nothing is not charged.
+ */
+export function createUsageMeter(first: StepReservation): UsageMeter {
+  const steps = [first];
+  let completeTokens = 0;
+  let partialTokens = 0;
+  let isCached = false;
   return {
-    recordOutput(text) {
-      outputChars += text.length;
+    addStep: (step) => void steps.push(step),
+    addUsage({ totalTokens }) {
+      completeTokens += totalTokens;
     },
-    finish(totalTokens) {
-      knownTokens ??= totalTokens;
+    addPartialUsage({ inputTokens, outputTokens }) {
+      // Our estimate also fits scripts with few characters to a token.
+      partialTokens += Math.max(inputTokens, steps.at(-1)?.inputTokens ?? 0) + outputTokens;
+    },
+    finish({ totalTokens }) {
+      completeTokens = totalTokens;
     },
     markCached() {
-      knownTokens = 0;
+      isCached = true;
     },
-    settle: () => void reservation.settle(knownTokens ?? estimateUsage()),
+    settle: () => settleAll(steps, isCached ? 0 : completeTokens + partialTokens),
   };
+}
+
+/** Each reservation takes its share of the usage, and the last one what is above all of them. */
+function settleAll(steps: readonly StepReservation[], usedTokens: number): void {
+  let remaining = usedTokens;
+  for (const [index, { reservation, tokens }] of steps.entries()) {
+    const share = index === steps.length - 1 ? remaining : Math.min(tokens, remaining);
+    remaining -= share;
+    void reservation.settle(share);
+  }
 }

@@ -1,4 +1,5 @@
 import type { ClientConnection } from './client-connection.ts';
+import { toJsonLine } from '../json.ts';
 import { DONE, type SseEvent } from '../protocols/protocol.ts';
 import type { PlainResponse } from './responses.ts';
 
@@ -21,8 +22,6 @@ export interface SseOptions {
 export type StreamEnd = 'complete' | 'cancelled' | 'slow_reader';
 
 const HEARTBEAT = ': keep-alive\n\n';
-/** They end no line of the format, but the line readers of some languages split at them. */
-const UNICODE_LINE_SEPARATORS = /[\u0085\u2028\u2029]/g;
 
 /**
  * Writes a source as server-sent events. It reads from the source only when the socket can take
@@ -95,14 +94,9 @@ async function* frames(
 }
 
 function toFrame({ event, data }: SseEvent): string {
-  const json =
-    data === DONE ? '[DONE]' : JSON.stringify(data).replaceAll(UNICODE_LINE_SEPARATORS, escapeUnit);
+  const json = data === DONE ? '[DONE]' : toJsonLine(data);
   const name = event === undefined ? '' : `event: ${event}\n`;
   return `${name}data: ${json}\n\n`;
-}
-
-function escapeUnit(unit: string): string {
-  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** Closes an iterator without waiting for work that may hang. */

@@ -35,16 +35,16 @@ export function startingInvocation<Input, Result>(
 }
 
 /**
- * Calls `giveUp` for an invocation whose function has not started 10 s after its request, or the
+ * Calls `abandon` for an invocation whose function has not started 10 s after its request, or the
  * worker's word of it, arrived. The library has refused the request then, or the host cannot forward
  * it; otherwise both arrive within milliseconds of each other. Time is counted in checks, so that a
- * blocked event loop gives nothing up.
+ * blocked event loop abandons no invocation.
  *
  * Workers before 3.10 have no log hook: there only invocations whose request arrives are noticed.
  */
 export function watchUnstartedInvocations(
   hook: LogHook,
-  giveUp: (invocationId: string, response: ServerResponse | undefined) => void,
+  abandon: (invocationId: string, response: ServerResponse | undefined) => void,
 ): (invocationId: string, response: ServerResponse) => void {
   let timer: NodeJS.Timeout | undefined;
   const add = (id: string, response?: ServerResponse): void => {
@@ -58,7 +58,7 @@ export function watchUnstartedInvocations(
       invocation.checks += 1;
       if (invocation.checks < MAX_CHECKS) continue;
       unstarted.delete(id);
-      giveUp(id, invocation.response);
+      abandon(id, invocation.response);
     }
     if (unstarted.size > 0) return;
     clearInterval(timer);

@@ -1,7 +1,11 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { urlToHttpOptions } from 'node:url';
+import { createConnectionPool } from './connections.ts';
+import { decodeBody } from './content-encoding.ts';
+import type { ProxySelector } from './proxy.ts';
 import { abortReason } from '../resilience/abort.ts';
 import type { HeaderSource } from '../resilience/retry-after.ts';
 
@@ -23,6 +27,8 @@ export interface HttpPostRequest {
   readonly body: string;
   /** Aborts the request or its response, and closes the socket. */
   readonly signal: AbortSignal;
+  /** Called when the whole request was handed to the network. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 /** The head of a response, and its body as a stream with back-pressure. */
@@ -33,70 +39,78 @@ export interface HttpPostResponse {
   readonly body: Readable;
 }
 
-/**
- * The server closed a reused connection while the request was sent. No response arrived, and it
- * shows nothing about the health of the server.
- */
-export class StaleConnectionError extends Error {
-  readonly code = 'ECONNRESET';
+/** The server closed a reused connection before it sent a byte of a response. */
+class StaleConnectionError extends Error {
+  readonly socket: Socket;
 
-  constructor(cause: Error) {
-    super('The server closed a reused connection', { cause });
-    this.name = 'StaleConnectionError';
+  constructor(socket: Socket) {
+    super('The server closed a reused connection');
+    this.socket = socket;
   }
 }
 
-/**
- * How long an unused connection stays open, in milliseconds. Servers and load balancers close theirs
- * after five seconds or more; where it is less they send a `Keep-Alive` header, which the agent
- * honours. A request that is sent while the server closes the connection is reset.
- */
-const IDLE_MS = 4_000;
-const AGENT = { keepAlive: true, timeout: IDLE_MS } as const;
-
-/** A client over `node:http` that reuses connections. */
-export function createHttpClient(): HttpClient {
-  const protocols = {
-    'http:': { request: http.request, agent: new http.Agent(AGENT) },
-    'https:': { request: https.request, agent: new https.Agent(AGENT) },
-  } as const;
+/** A client over `node:http` that reuses connections and honours proxies. */
+export function createHttpClient(proxyFor: ProxySelector = () => undefined): HttpClient {
+  const connectionsTo = createConnectionPool(proxyFor);
   return {
-    async post({ address, headers, body, signal }) {
+    async post({ address, ...call }) {
       const url = URL.parse(address);
       if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
         throw new TypeError('Cannot send as the address must begin with http: or https:');
       }
-      if (signal.aborted) throw abortReason(signal);
-      const { request, agent } = protocols[url.protocol];
-      const options = {
-        ...urlToHttpOptions(url),
-        auth: undefined,
-        method: 'POST',
-        agent,
-        // A proxy may add a second Retry-After: both values are read.
-        joinDuplicateHeaders: true,
-        headers,
-      };
-      return send(request(options), { body, signal });
+      if (call.signal.aborted) throw abortReason(call.signal);
+      const connections = connectionsTo(url);
+      try {
+        return await send(url, { ...call, agent: connections.agent });
+      } catch (thrown) {
+        if (!(thrown instanceof StaleConnectionError)) throw thrown;
+        // The request was not processed. The second one uses a new connection.
+        connections.learnStale(thrown.socket);
+        return send(url, { ...call, agent: connections.agent });
+      }
     },
   };
 }
 
+interface SendOptions extends Omit<HttpPostRequest, 'address'> {
+  readonly agent: http.Agent;
+}
+
 function send(
-  request: http.ClientRequest,
-  { body, signal }: Pick<HttpPostRequest, 'body' | 'signal'>,
+  url: URL,
+  { agent, headers, body, signal, onSent }: SendOptions,
 ): Promise<HttpPostResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpPostResponse>();
+  const { request: startRequest } = url.protocol === 'https:' ? https : http;
+  const request = startRequest({
+    ...urlToHttpOptions(url),
+    auth: undefined,
+    method: 'POST',
+    agent,
+    // A proxy may add a second Retry-After: both values are read.
+    joinDuplicateHeaders: true,
+    headers,
+  });
   function abort(): void {
     // Without an error, because the socket may have no error listener any more.
     request.destroy();
   }
   signal.addEventListener('abort', abort, { once: true });
+  if (onSent !== undefined) request.once('finish', onSent);
   let hasResponse = false;
+  let bytesBefore = 0;
+  request.on('socket', (socket) => (bytesBefore = socket.bytesRead));
   request.on('error', (error) => {
+    const { socket } = request;
     if (signal.aborted) reject(abortReason(signal));
-    else if (hasResponse || !isStale(request, error)) reject(error);
-    else reject(new StaleConnectionError(error));
+    else if (
+      !hasResponse &&
+      socket &&
+      isStale(request, error) &&
+      socket.bytesRead === bytesBefore
+    ) {
+      reject(new StaleConnectionError(socket));
+    } else reject(error);
   });
   request.on('response', (response) => {
     hasResponse = true;
@@ -107,7 +121,7 @@ function send(
     resolve({
       status: response.statusCode ?? 0,
       headers: { get: (name) => headerOf(response, name) },
-      body: response,
+      body: decodeBody(response),
     });
   });
   request.on('close', () => {

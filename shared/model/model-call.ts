@@ -92,6 +92,11 @@ function readyEndpoints(state: ModelCallState): PooledEndpoint[] {
   return usableEndpoints(state).filter((endpoint) => endpoint.isReady(state.call));
 }
 
+export interface EndpointFailure {
+  readonly endpoint: PooledEndpoint;
+  readonly failure: UpstreamFailure;
+}
+
 /** The input of a retry decision, and the endpoints that its outcomes stand for. */
 export interface RetrySnapshot {
   readonly state: RetryState;
@@ -100,7 +105,10 @@ export interface RetrySnapshot {
   readonly cooling: PooledEndpoint | undefined;
 }
 
-export function takeRetrySnapshot(state: ModelCallState, failed: PooledEndpoint): RetrySnapshot {
+export function takeRetrySnapshot(
+  state: ModelCallState,
+  { endpoint: failed, failure }: EndpointFailure,
+): RetrySnapshot {
   const { context, call } = state;
   const cooling = findSoonestAvailable(state);
   const endpoints = readyEndpoints(state);
@@ -121,11 +129,19 @@ export function takeRetrySnapshot(state: ModelCallState, failed: PooledEndpoint)
         waitMs: cooldownWaitMs(context, cooling.cooldown),
         fromRetryAfter: cooling.cooldown.fromRetryAfter,
       },
-      backoffMs: backoffMs(state),
+      backoffMs: Math.max(backoffMs(state), requestWaitMs(context, failure)),
       timeLeftMs: timeLeftMs(state),
       hasRetryBudget: context.budget.hasBalance(),
     },
   };
+}
+
+/** The wait for this request only, jitter included: it is not a cooldown of the endpoint. */
+function requestWaitMs(
+  { random }: ModelCallContext,
+  { isRequestSpecific, waitMs = 0 }: UpstreamFailure,
+): number {
+  return isRequestSpecific && waitMs > 0 ? withJitter(waitMs, random) : 0;
 }
 
 /** Back-off before the next attempt at an endpoint that named no time. */

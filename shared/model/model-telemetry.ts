@@ -1,17 +1,20 @@
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from './endpoint.ts';
 import type { HttpClient, HttpPostRequest, HttpPostResponse } from './http-client.ts';
-import type { ModelResponse } from './model.ts';
+import type { ModelRequest, ModelResponse, TokenUsage } from './model.ts';
 import type { EndpointCall, EndpointClient } from './openai/chat-completions-client.ts';
 import { safeCode } from './openai/map-error.ts';
 import type { EndpointEvent } from './openai/read-stream.ts';
 import { UpstreamCause } from './upstream-error.ts';
+import { createPartialUsage } from './openai/usage.ts';
 import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
 import type { Span, Telemetry } from '../telemetry/telemetry.ts';
 
 /** Prices of a million tokens. Without them no cost is recorded. */
 export interface Prices {
   readonly inputPerMillion?: number | undefined;
+  /** The price of input tokens where undefined. */
+  readonly cachedInputPerMillion?: number | undefined;
   readonly outputPerMillion?: number | undefined;
 }
 
@@ -30,7 +33,7 @@ export function tracedEndpointClient(
 ): EndpointClient {
   return {
     async complete(request, call) {
-      const trace = startCallSpan(options, call);
+      const trace = startCallSpan(options, { request, call });
       try {
         const response = await client.complete(request, trace.call);
         trace.succeed(response);
@@ -41,7 +44,7 @@ export function tracedEndpointClient(
       }
     },
     async *stream(request, call) {
-      const trace = startCallSpan(options, call);
+      const trace = startCallSpan(options, { request, call });
       try {
         for await (const event of client.stream(request, trace.call)) {
           trace.observe(event);
@@ -67,7 +70,12 @@ interface CallSpan {
   abandon(): void;
 }
 
-function startCallSpan(options: TracingOptions, call: EndpointCall): CallSpan {
+interface TracedCall {
+  readonly request: ModelRequest;
+  readonly call: EndpointCall;
+}
+
+function startCallSpan(options: TracingOptions, { request, call }: TracedCall): CallSpan {
   const { endpoint, telemetry } = options;
   const startedAt = performance.now();
   const labels = labelsOf(endpoint);
@@ -76,6 +84,7 @@ function startCallSpan(options: TracingOptions, call: EndpointCall): CallSpan {
     parent: call.traceparent,
     attributes: { ...labels, [ATTRIBUTES.endpoint]: endpoint.name },
   });
+  const partial = createPartialUsage(request);
   let previousChunkAt: number | undefined;
   let isOpen = true;
 
@@ -88,19 +97,29 @@ function startCallSpan(options: TracingOptions, call: EndpointCall): CallSpan {
   }
   // A generator that is not resumed never reaches its end, but its signal aborts.
   function abandon(): void {
-    if (isOpen) end(errorTypeOf(call.signal.reason));
+    if (!isOpen) return;
+    reportPartialUsage();
+    end(errorTypeOf(call.signal.reason));
+  }
+  function reportPartialUsage(): void {
+    const usage = partial.read();
+    if (usage === undefined) return;
+    recordUsage(usage, { ...options, labels, span });
+    call.onPartialUsage?.(usage);
   }
   function succeed(response: ModelResponse): void {
     if (!isOpen) return;
-    recordUsage(response, { ...options, labels, span });
+    recordUsage(response.usage, { ...options, labels, span });
+    describeResponse(span, response);
     end();
   }
   call.signal.addEventListener('abort', abandon, { once: true });
 
   return {
-    call: { ...call, traceparent: span.traceparent },
+    call: { ...call, traceparent: span.traceparent, onSent: partial.markSent },
     observe(event) {
       if (event.type === 'done') succeed(event.response);
+      else partial.addOutput(event);
       if (event.type !== 'text-delta') return;
       if (previousChunkAt === undefined) {
         const waited = secondsSince(startedAt);
@@ -112,6 +131,8 @@ function startCallSpan(options: TracingOptions, call: EndpointCall): CallSpan {
     succeed,
     fail(thrown) {
       if (!isOpen) return;
+      // An endpoint charges nothing for an error that it answers with, but for what it began to send.
+      if (partial.hasOutput()) reportPartialUsage();
       span.set({ [ATTRIBUTES.statusCode]: statusOf(thrown) });
       end(errorTypeOf(thrown));
     },
@@ -127,30 +148,45 @@ function labelsOf({ kind, model }: ModelEndpoint) {
   } as const;
 }
 
+function describeResponse(span: Span, { model, finishReason }: ModelResponse): void {
+  span.set({ [ATTRIBUTES.responseModel]: model, [ATTRIBUTES.finishReasons]: [finishReason] });
+}
+
 interface UsageReport extends TracingOptions {
   readonly labels: ReturnType<typeof labelsOf>;
   readonly span: Span;
 }
 
-function recordUsage(
-  response: ModelResponse,
-  { telemetry, prices, labels, span }: UsageReport,
-): void {
-  const { inputTokens, outputTokens } = response.usage;
+function recordUsage(usage: TokenUsage, { telemetry, prices, labels, span }: UsageReport): void {
+  const { inputTokens, outputTokens, cachedInputTokens } = usage;
   telemetry.record('tokenUsage', inputTokens, { ...labels, 'gen_ai.token.type': 'input' });
   telemetry.record('tokenUsage', outputTokens, { ...labels, 'gen_ai.token.type': 'output' });
-  const { inputPerMillion, outputPerMillion } = prices ?? {};
-  if (inputPerMillion !== undefined || outputPerMillion !== undefined) {
-    const cost =
-      (inputTokens * (inputPerMillion ?? 0) + outputTokens * (outputPerMillion ?? 0)) / MILLION;
+  const cost = costOf(usage, prices);
+  if (cost !== undefined) {
     telemetry.count('modelCost', cost, { 'gen_ai.request.model': labels['gen_ai.request.model'] });
   }
   span.set({
-    [ATTRIBUTES.responseModel]: response.model,
-    [ATTRIBUTES.finishReasons]: [response.finishReason],
     [ATTRIBUTES.inputTokens]: inputTokens,
     [ATTRIBUTES.outputTokens]: outputTokens,
+    ...(cachedInputTokens === undefined
+      ? {}
+      : { [ATTRIBUTES.cachedInputTokens]: cachedInputTokens }),
   });
+}
+
+/** Undefined without prices. */
+function costOf(usage: TokenUsage, prices: Prices = {}): number | undefined {
+  const { inputPerMillion, outputPerMillion } = prices;
+  const cachedPerMillion = prices.cachedInputPerMillion ?? inputPerMillion;
+  if ([inputPerMillion, cachedPerMillion, outputPerMillion].every((one) => one === undefined)) {
+    return undefined;
+  }
+  const { inputTokens, outputTokens, cachedInputTokens = 0 } = usage;
+  const total =
+    (inputTokens - cachedInputTokens) * (inputPerMillion ?? 0) +
+    cachedInputTokens * (cachedPerMillion ?? 0) +
+    outputTokens * (outputPerMillion ?? 0);
+  return total / MILLION;
 }
 
 function errorTypeOf(thrown: unknown): string {

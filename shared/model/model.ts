@@ -77,7 +77,10 @@ export interface ModelTool {
 export type FinishReason = 'stop' | 'length' | 'tool_calls';
 
 export interface TokenUsage {
+  /** All input tokens, cached ones included. */
   readonly inputTokens: number;
+  /** Input tokens that the endpoint read from its prompt cache; undefined where it does not say. */
+  readonly cachedInputTokens?: number | undefined;
   readonly outputTokens: number;
   readonly totalTokens: number;
 }
@@ -124,6 +127,11 @@ export interface ModelCall {
    * repeats it later. A rate limit that it meets does not delay interactive calls.
    */
   readonly isBackground?: boolean | undefined;
+  /**
+   * Called with the estimated usage of a call that was sent and ended without a complete response:
+   * the provider charges for it.
+   */
+  readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
 }
 
 /** A chat model behind a network. Every failure is a ServiceError or the reason of the signal. */

@@ -84,6 +84,7 @@ function lazyClient(
       maxBodyBytes,
       maxLineBytes,
       clock,
+      telemetry,
       httpClient: tracedHttpClient(httpClient, { endpoint, telemetry }),
     });
     return tracedEndpointClient(plain, { endpoint, telemetry, prices });
@@ -109,8 +110,8 @@ function completeResiliently(
     const { endpoint, signal, idleTimer } = attempt;
     const client = await endpoint.loadClient();
     idleTimer.start(context.settings.attemptTimeoutMs);
-    const { traceparent } = call;
-    const response = await client.complete(request, { signal, traceparent });
+    const { traceparent, onPartialUsage } = call;
+    const response = await client.complete(request, { signal, traceparent, onPartialUsage });
     attempt.succeed();
     logAttempt(state, { attempt, outcome: 'ok' });
     return response;

@@ -83,11 +83,15 @@ async function startStream(
   request: ModelRequest,
 ): Promise<StartedStream & { readonly first: ModelEvent }> {
   const { settings } = state.context;
-  const { traceparent } = state.call;
+  const { traceparent, onPartialUsage } = state.call;
   return withRetries(state, async (attempt) => {
     const client = await attempt.endpoint.loadClient();
     attempt.idleTimer.start(settings.firstTokenTimeoutMs);
-    const events = client.stream(request, { signal: attempt.signal, traceparent });
+    const events = client.stream(request, {
+      signal: attempt.signal,
+      traceparent,
+      onPartialUsage,
+    });
     const first = await readVisibleEvent({ attempt, events }, settings);
     return { attempt, events, first };
   });

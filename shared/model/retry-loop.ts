@@ -6,6 +6,7 @@ import {
   chooseEndpoint,
   type CoolingEndpoint,
   cooldownWaitMs,
+  type EndpointFailure,
   findSoonestAvailable,
   type ModelCallState,
   noEndpointAvailable,
@@ -41,7 +42,7 @@ export async function withRetries<T>(
         return run(attempt);
       }, callerSignal);
     } catch (thrown) {
-      if (attempt !== undefined) await recover(state, { attempt, thrown });
+      if (attempt !== undefined) await handleFailure(state, { attempt, thrown });
       else if (!(thrown instanceof CallNotPermittedError)) throw thrown;
     }
   }
@@ -125,7 +126,7 @@ async function waitForCooldown(
 }
 
 /** Returns when the next attempt may start, waits included; throws where the call fails. */
-async function recover(state: ModelCallState, failed: FailedAttempt): Promise<void> {
+async function handleFailure(state: ModelCallState, failed: FailedAttempt): Promise<void> {
   const { endpoint } = failed.attempt;
   const failure = recordFailure(state, failed);
   const { decision, next } = await decideNext(state, { endpoint, failure });
@@ -145,11 +146,6 @@ async function recover(state: ModelCallState, failed: FailedAttempt): Promise<vo
   const delayMs = 'delayMs' in decision ? decision.delayMs : 0;
   logRetry(state, { endpoint, failure, next, delayMs });
   if (delayMs > 0) await delay(delayMs, state.call.signal);
-}
-
-interface EndpointFailure {
-  readonly endpoint: PooledEndpoint;
-  readonly failure: UpstreamFailure;
 }
 
 /** An operator must end these failures. */
@@ -185,6 +181,7 @@ function startCooldown(state: ModelCallState, { endpoint, failure }: EndpointFai
   const { settings, clock } = state.context;
   const isRateLimit = failure.code === 'upstream_rate_limited';
   if (!isRateLimit && failure.waitMs === undefined) return;
+  if (failure.isRequestSpecific) return;
   const fromRetryAfter = isRateLimit && failure.waitMs !== undefined;
   const waitMs = failure.waitMs ?? backoffMs(state);
   // A rate limit lasts as long as the server says; an outage may end sooner than it guesses.
@@ -203,7 +200,7 @@ async function decideNext(state: ModelCallState, failed: EndpointFailure): Promi
   const { endpoint, failure } = failed;
   if (failure.retryMode === 'once') state.invalidResponses += 1;
   if (isEndpointExhausted(state, failed)) state.excluded.add(endpoint);
-  const snapshot = takeRetrySnapshot(state, endpoint);
+  const snapshot = takeRetrySnapshot(state, failed);
   const decision = decideRetry(snapshot.state, failure);
   switch (decision.action) {
     case 'refresh-credentials':

@@ -23,6 +23,8 @@ export interface UpstreamFailureOptions {
   readonly countsAsFailure: boolean;
   /** Wait that the endpoint requested, in milliseconds. */
   readonly waitMs?: number | undefined;
+  /** Whether the wait is for this request only, because the endpoint accepts smaller ones. */
+  readonly isRequestSpecific?: boolean | undefined;
   /** Retry-After for callers, where this service knows it. */
   readonly retryAfterSeconds?: number | undefined;
   readonly cause?: unknown;
@@ -33,6 +35,7 @@ export class UpstreamFailure extends ServiceError {
   readonly retryMode: RetryMode;
   readonly countsAsFailure: boolean;
   readonly waitMs: number | undefined;
+  readonly isRequestSpecific: boolean;
 
   constructor(code: ErrorCode, message: string, options: UpstreamFailureOptions) {
     super(code, message, { cause: options.cause, retryAfterSeconds: options.retryAfterSeconds });
@@ -40,6 +43,7 @@ export class UpstreamFailure extends ServiceError {
     this.retryMode = options.retryMode;
     this.countsAsFailure = options.countsAsFailure;
     this.waitMs = options.waitMs;
+    this.isRequestSpecific = options.isRequestSpecific === true;
   }
 }
 

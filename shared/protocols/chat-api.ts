@@ -85,8 +85,13 @@ function toOutcome(result: RunResult, { requestId }: Frame<ChatRequest>) {
   };
 }
 
-function toUsage({ inputTokens, outputTokens, totalTokens }: TokenUsage) {
-  return { inputTokens, outputTokens, totalTokens };
+function toUsage({ inputTokens, outputTokens, totalTokens, cachedInputTokens }: TokenUsage) {
+  return {
+    inputTokens,
+    outputTokens,
+    totalTokens,
+    ...(cachedInputTokens === undefined ? {} : { cachedInputTokens }),
+  };
 }
 
 function toToolCall({ name, status, durationMs }: ToolCallSummary) {

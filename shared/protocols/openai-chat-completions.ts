@@ -23,7 +23,7 @@ type CompletionFrame = Frame<CompletionsRequest>;
 
 function toChatCompletion(result: RunResult, frame: CompletionFrame) {
   return {
-    ...toHead('chat.completion', frame, result.model),
+    ...toHead('chat.completion', frame),
     choices: [
       {
         index: 0,
@@ -78,7 +78,7 @@ function toLastEvents(result: RunResult, frame: CompletionFrame): SseEvent[] {
   const last = toChunk({}, { frame, finishReason });
   const { stream_options: options } = frame.request;
   if (options?.include_usage !== true) return [...calls, last, { data: DONE }];
-  const head = toHead('chat.completion.chunk', frame, frame.publicModel);
+  const head = toHead('chat.completion.chunk', frame);
   const total = { data: { ...head, choices: [], usage: toUsage(usage) } };
   return [...calls, last, total, { data: DONE }];
 }
@@ -94,20 +94,23 @@ function toChunk(
 ): SseEvent {
   return {
     data: {
-      ...toHead('chat.completion.chunk', frame, frame.publicModel),
+      ...toHead('chat.completion.chunk', frame),
       choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason ?? null }],
     },
   };
 }
 
-function toHead(object: string, { requestId, startedAt }: CompletionFrame, model: string) {
+function toHead(object: string, { requestId, startedAt, publicModel: model }: CompletionFrame) {
   return { id: `chatcmpl-${requestId}`, object, created: Math.floor(startedAt / 1_000), model };
 }
 
-function toUsage({ inputTokens, outputTokens, totalTokens }: TokenUsage) {
+function toUsage({ inputTokens, outputTokens, totalTokens, cachedInputTokens }: TokenUsage) {
   return {
     prompt_tokens: inputTokens,
     completion_tokens: outputTokens,
     total_tokens: totalTokens,
+    ...(cachedInputTokens === undefined
+      ? {}
+      : { prompt_tokens_details: { cached_tokens: cachedInputTokens } }),
   };
 }

@@ -148,8 +148,8 @@ function toMessage(message: CompletionsMessage): Message {
         name,
         arguments: text,
       }));
-      const said = content ?? refusal;
-      return { role: 'assistant', content: said, ...(calls.length === 0 ? {} : { toolCalls }) };
+      const answer = content ?? refusal;
+      return { role: 'assistant', content: answer, ...(calls.length === 0 ? {} : { toolCalls }) };
     }
     case 'tool':
       return { role: 'tool', toolCallId: message.tool_call_id, content: message.content };

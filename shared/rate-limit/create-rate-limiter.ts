@@ -72,10 +72,13 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     await shared.execute(() => adjustAll(sharedStores, requests)).catch(() => undefined);
   }
 
-  async function reserve({ callerId, tokens }: RateLimitRequest): Promise<RateLimitResult> {
+  async function reserve(request: RateLimitRequest): Promise<RateLimitResult> {
+    const { callerId, tokens, isCounted = true } = request;
     const caller = hashIdentifier(callerId);
     const now = clock.now();
-    const requests = policies.map((policy) => bucketRequestOf(policy, { caller, tokens, now }));
+    const requests = policies.map((policy) =>
+      bucketRequestOf(policy, { caller, tokens, isCounted, now }),
+    );
     const local = await takeAll(localStores, requests);
     // In observe mode a request over the local limit may still be within the shared one.
     const isRefusedLocally = local.refused.length > 0 && mode === 'enforce';
@@ -102,11 +105,18 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   return { reserve, state: () => shared?.state() ?? 'ready' };
 }
 
+interface BucketUsage {
+  readonly caller: string;
+  readonly tokens: number;
+  readonly isCounted: boolean;
+  readonly now: number;
+}
+
 function bucketRequestOf(
   policy: LimitPolicy,
-  { caller, tokens, now }: { caller: string; tokens: number; now: number },
+  { caller, tokens, isCounted, now }: BucketUsage,
 ): BucketRequest {
-  const amount = policy.unit === 'requests' ? 1 : Math.max(0, Math.ceil(tokens));
+  const amount = policy.unit === 'requests' ? Number(isCounted) : Math.max(0, Math.ceil(tokens));
   return { policy, key: policy.keyOf(caller, now), amount, endsAt: policy.endsAt?.(now) };
 }
 

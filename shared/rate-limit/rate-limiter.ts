@@ -14,6 +14,8 @@ export interface RateLimitRequest {
   readonly callerId: string;
   /** Upper estimate of the tokens that the request will use. */
   readonly tokens: number;
+  /** False for more tokens of a request that is counted already. */
+  readonly isCounted?: boolean;
 }
 
 /**

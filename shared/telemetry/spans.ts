@@ -13,6 +13,7 @@ export const SPANS = {
 /** Span attributes, named by the semantic conventions where those define one. */
 export const ATTRIBUTES = {
   agentName: 'gen_ai.agent.name',
+  cachedInputTokens: 'gen_ai.usage.cache_read.input_tokens',
   conversationId: 'gen_ai.conversation.id',
   endpoint: 'agent.endpoint',
   /** The same as `error.type`, which Application Insights does not store as a property. */

@@ -83,7 +83,7 @@ describe('a URL of an internal address', () => {
   });
 
   it.each(['8.8.8.8', '93.184.216.34', '2606:2800:220:1::1', '::ffff:8.8.8.8'])(
-    'is told from the public address %s',
+    'is distinguished from the public address %s',
     (address) => {
       expect(isPublicAddress(address)).toBe(true);
     },

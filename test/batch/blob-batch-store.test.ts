@@ -181,7 +181,7 @@ describe('a journal in blob storage', () => {
 });
 
 describe('a lease in blob storage', () => {
-  it('Q9: aborts and rejects what it appends once somebody else has the job', async () => {
+  it('Q9: aborts and rejects appends once another delivery has the job', async () => {
     const job = jobOf('stolen', messages(2));
     const lease = await mustOpen(job, storeWith({ renewEveryMs: 50 }));
     await journalBlob('stolen').getBlobLeaseClient().breakLease(0);

@@ -47,7 +47,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(environments.map((environment) => environment.stop())));
 
-/** When each item was asked, over all instances, and an agent that fails it the first two times. */
+/** When each item ran, over all instances, and an agent that fails it the first two times. */
 function failingTwice() {
   const asked = new Map<string, number[]>();
   const script: Script = ({ message }) => {

@@ -67,7 +67,7 @@ describe('a large input on the queue', () => {
     expect(new Set(lines).size).toBe(400);
   });
 
-  it('Q8: loses nothing to a model that has no room for a while, and pays little for it', async () => {
+  it('Q8: loses nothing to a model without capacity for a while, at little cost', async () => {
     let roomAgainAt = Number.POSITIVE_INFINITY;
     let refused = 0;
     const { processor, batch, agent } = storageProcessor({

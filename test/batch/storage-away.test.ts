@@ -49,7 +49,7 @@ afterAll(async () => {
 const IMPATIENT = requestTimeouts(60_000);
 
 describe('storage that is busy for a moment', () => {
-  it('Q11: is waited for, and nothing is asked twice', async () => {
+  it('Q11: is waited for, and no item runs twice', async () => {
     const { processor, agent, read } = storageProcessor({
       connectionString,
       script: ({ message }) => {
@@ -82,14 +82,14 @@ describe('storage that does not answer', () => {
     await expect(processor.process(job)).rejects.toThrow();
 
     away = false;
-    // The result of m4 arrived, although nobody was told.
+    // The result of m4 arrived, although its response was lost.
     await breakLease(environment.results, 'middle').catch(() => undefined);
     await processor.process(job);
     expect(agent.asked).toEqual(messages(8));
     expect((await read('middle'))?.results.size).toBe(8);
   });
 
-  it('Q11: rejects at the door, for jobs and for rubbish', async () => {
+  it('Q11: rejects deliveries at once, valid jobs and invalid messages', async () => {
     const { processor, agent } = storageProcessor({ connectionString, timeouts: IMPATIENT });
     away = true;
 

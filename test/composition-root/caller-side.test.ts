@@ -66,7 +66,7 @@ describe('Redis in the settings', () => {
     );
   });
 
-  it('is asked with the token of the moment, and done without when it refuses it', async () => {
+  it('gets the current token, and is not used while it refuses it', async () => {
     const { url, tokens } = await startRedisApi();
     const values: Record<string, string> = {
       'openai-api-key': 'k',
@@ -100,7 +100,7 @@ describe('Redis in the settings', () => {
 });
 
 describe('keys of callers', () => {
-  it('are asked of nobody where there is certainly no list', async () => {
+  it('are not required if there is certainly no list', async () => {
     const local = await serve(MODEL);
     const withVault = await serve(VAULT, createVault({ 'openai-api-key': 'k' }));
 
@@ -108,7 +108,7 @@ describe('keys of callers', () => {
   });
 
   it.each<MissingReason>(['disabled', 'empty', 'access denied', 'timed out'])(
-    'keep everybody out while the list may be there (%s)',
+    'refuse every caller while the list may exist (%s)',
     async (reason) => {
       const service = await serve(VAULT, createVault({ 'openai-api-key': 'k' }, reason));
 

@@ -52,7 +52,7 @@ describe('MODEL_FALLBACKS in the environment', () => {
     expect(fallback.calls()[0]?.headers['authorization']).toBe('Bearer key-of-second');
   });
 
-  it('stops the start when a key is to come from a vault that nobody named', async () => {
+  it('stops the start if a key must come from a vault that is not named', async () => {
     const start = createService(
       {
         OPENAI_API_KEY: 'first',

@@ -149,7 +149,7 @@ describe('a rotated address of the model', () => {
 });
 
 describe('agent.toml', () => {
-  it('decides how the model is asked', async () => {
+  it('decides the model that is called', async () => {
     const model = await upstream(say('Hello'));
     const { service, log } = await serve(
       {

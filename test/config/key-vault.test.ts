@@ -97,7 +97,7 @@ describe('the reader of Key Vault, with the real clients', () => {
     expect(vault.reads().length - readsBefore).toBe(1);
   });
 
-  it('reports a name that nobody resolves as not reachable', async () => {
+  it('reports a name that does not resolve as not reachable', async () => {
     reader = createKeyVaultReader({
       vaultUrl: 'https://no-such-vault.invalid',
       credential: new DefaultAzureCredential(),

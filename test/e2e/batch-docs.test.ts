@@ -22,7 +22,7 @@ function examples(language: string): string[] {
   return [...blocks].map(([, code = '']) => code);
 }
 
-/** Runs code as somebody would who pasted it into a file of theirs. */
+/** Runs code as a user would who copied it into a file. */
 function runExample(code: string) {
   const here = code.replaceAll('http://127.0.0.1:7071', environment.url);
   return runScript('--input-type=module', {

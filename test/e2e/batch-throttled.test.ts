@@ -131,7 +131,7 @@ describe.concurrent('a batch whose model refuses it for a while', () => {
   );
 });
 
-describe.concurrent('a batch that wants more than the model has for everybody', () => {
+describe.concurrent('a batch that needs more than the capacity of the model', () => {
   it('Q8: leaves chats what they need', async () => {
     const environment = await startThrottledEnvironment();
     try {
@@ -152,7 +152,7 @@ describe.concurrent('a batch that wants more than the model has for everybody', 
       // Three tries by chance may all find the bucket empty, also because of other chats.
       const allowed = countFailures(alone) + CHATS / 100;
       expect(countFailures(beside), countOutcomes(beside)).toBeLessThanOrEqual(allowed);
-      // A chat that finds it empty is asked again after a back-off as long as itself.
+      // A chat that finds it empty retries after a back-off as long as itself.
       expect(p95(beside)).toBeLessThan(3 * p95(alone));
     } finally {
       await environment.stop();
@@ -160,7 +160,7 @@ describe.concurrent('a batch that wants more than the model has for everybody', 
   }, 180_000);
 });
 
-/** As real limits do: a bucket that fills steadily, and a refusal for whoever finds it empty. */
+/** As real limits work: a bucket that fills steadily, and a refusal while it is empty. */
 function admit({ perSecond, burst }: { perSecond: number; burst: number }): RateLimit {
   let filledAt = performance.now();
   let tokens = burst;

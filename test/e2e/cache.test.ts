@@ -61,7 +61,7 @@ describe('an answer that was made before', () => {
     expect(model.calls()).toHaveLength(1);
   });
 
-  it('is streamed to whoever asks for a stream, and found by others when it was one', async () => {
+  it('is streamed if the request wants a stream, and served to others when it was one', async () => {
     const { url, model } = await start({ tokenDelayMs: 0 });
     const ask = { message: 'word '.repeat(100), stream: true };
 
@@ -110,7 +110,7 @@ describe('an answer that was made before', () => {
     expect(model.calls()).toHaveLength(100);
   });
 
-  it('stays out of the way of whoever does not want it (R7)', async () => {
+  it('is not used by a request that refuses it (R7)', async () => {
     const { url, model } = await start();
     const ask = async (control: string, body: object = SAME) =>
       statusOf(

@@ -8,7 +8,7 @@ import { startEnvironment, type TestEnvironment } from './support/start-environm
 
 const KEY = 'q8Zr1vX0-caller-key-of-alice';
 const KEYS = JSON.stringify({ alice: createHash('sha256').update(KEY).digest('hex') });
-/** What Easy Auth would write; anybody can. */
+/** The header that Easy Auth writes; any client can send it. */
 const PRINCIPAL = Buffer.from(
   JSON.stringify({
     claims: [
@@ -77,7 +77,7 @@ describe.each(ROUTES)('$method $path where callers have keys', (route) => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
   });
 
-  it('refuses everybody else in the same words, before anything is done (H15)', async () => {
+  it('refuses every other caller with the same text, before any work (H15)', async () => {
     environment.model.reset();
     const answers = await Promise.all(
       [

@@ -21,7 +21,7 @@ import {
 
 const RPM = 60;
 const LIMITED = { AGENT__LIMITS__REQUESTS_PER_MINUTE: String(RPM) };
-/** One token and four for each of two messages, and so much room for the answer: 1,000 in all. */
+/** One token and four for each of two messages, and the rest for the answer: 1,000 in all. */
 const THOUSAND = {
   settings: { AGENT__AGENT__INSTRUCTIONS: 'four', AGENT__LIMITS__TOKENS_PER_MINUTE: '20000' },
   body: { message: 'four', maxOutputTokens: 990 },
@@ -41,7 +41,7 @@ async function start(options: WorldOptions): Promise<TestEnvironment> {
 }
 
 describe('limits of a caller', () => {
-  it('let exactly so many of 200 requests at once pass, and nobody else suffers (R4)', async () => {
+  it('admit exactly the limit of 200 concurrent requests, and no other caller is affected (R4)', async () => {
     const environment = await start({ settings: LIMITED });
 
     const [greedy, modest] = await Promise.all([
@@ -139,7 +139,7 @@ describe('limits of a caller', () => {
     expect(open[0]?.headers.has('ratelimit')).toBe(false);
   });
 
-  it('are not used up by somebody who claims the address of another in the body (R5)', async () => {
+  it('are not used up by a client that claims the address of another in the body (R5)', async () => {
     const environment = await start({ settings: { AGENT__LIMITS__REQUESTS_PER_MINUTE: '3' } });
     const forged = { message: 'Hi', headers: from('192.0.2.1') };
 
@@ -156,7 +156,7 @@ describe('limits of a caller', () => {
     expect(countStatuses(victim)).toEqual({ 200: 3 });
   });
 
-  it('refuse nobody and say nothing while they are only observed', async () => {
+  it('refuse no request and send no header in observe mode', async () => {
     const settings = { AGENT__LIMITS__REQUESTS_PER_MINUTE: '1', AGENT__LIMITS__MODE: 'observe' };
     const environment = await start({ settings });
 

@@ -78,7 +78,7 @@ describe('GET /metrics', () => {
     expect(replies).toHaveLength(3);
   });
 
-  it('counts the tokens and the money that answers told of', async () => {
+  it('counts the tokens and the cost of answers', async () => {
     const before = await scrape();
 
     const response = await postChat(
@@ -113,7 +113,7 @@ describe('GET /metrics', () => {
     expect(families.size).toBeGreaterThan(12);
   });
 
-  it('is not for everybody', async () => {
+  it('needs a key', async () => {
     const without = await fetch(`${environment.url}/metrics`);
     const wrong = await fetch(`${environment.url}/metrics`, {
       headers: { 'x-functions-key': 'guess' },

@@ -51,7 +51,7 @@ describe('the OpenAI client', () => {
     await expect(reading).rejects.toMatchObject({ code: 'upstream_interrupted' });
   });
 
-  it('is told which field it may not send', async () => {
+  it('gets the name of the field that it may not send', async () => {
     const asking = client.chat.completions.create({ ...ask('Hi'), n: 2 });
 
     await expect(asking).rejects.toThrow(BadRequestError);

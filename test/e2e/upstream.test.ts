@@ -78,7 +78,7 @@ describe('POST /api/chat when the model', () => {
     expect(model.calls()).toHaveLength(1);
   });
 
-  it('is still thinking when the client leaves is told to stop (H1)', async () => {
+  it('is still working when the client disconnects is aborted (H1)', async () => {
     const { url, model } = await start({ model: 'dev/slow-500000' });
     const client = new AbortController();
     const left = expect(

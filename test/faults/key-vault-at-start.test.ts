@@ -83,7 +83,7 @@ describe.concurrent('K5 an identity endpoint', () => {
     { what: 'slow', mood: { kind: 'slow', delayMs: 30_000 } as const },
     { what: 'gone', mood: { kind: 'down' } as const },
   ])(
-    'that is $what delays no answer beyond the time limit and is told',
+    'that is $what delays no answer beyond the time limit and is reported',
     async ({ mood }, context) => {
       const scene = await startVaultScene(context, {
         storage: storage().AzureWebJobsStorage,

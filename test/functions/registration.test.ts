@@ -56,6 +56,7 @@ const EXPECTED = {
   healthReady: 'GET /health/ready anonymous',
   metrics: 'GET /metrics function',
   models: 'GET /v1/models function',
+  modelsGet: 'GET /v1/models/{id} function',
   ready: 'GET /ready anonymous',
 };
 

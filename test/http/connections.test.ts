@@ -58,7 +58,7 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return text;
 }
 
-/** A model that talks for as long as somebody listens, and counts what it said. */
+/** A model that streams until its reader stops, and counts what it sent. */
 function endless(textChars: number) {
   const state = { made: 0, finished: false };
   async function* stream(): AsyncGenerator<ModelEvent> {

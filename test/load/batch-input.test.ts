@@ -53,7 +53,7 @@ function report(name: string, { status, code, quiet, planning }: Planned): void 
 
 describe('the input of a batch', () => {
   it.each([3, 60])(
-    'T1: %i MB of line feeds are rejected and delay nobody else',
+    'T1: %i MB of line feeds are rejected and delay no other caller',
     async (megabytes) => {
       const before = environment.host.workerPid();
 
@@ -67,7 +67,7 @@ describe('the input of a batch', () => {
     120_000,
   );
 
-  it('T1: an honest file of 200 MB is planned and delays nobody else', async () => {
+  it('T1: an honest file of 200 MB is planned and delays no other caller', async () => {
     const before = environment.host.workerPid();
     const content = itemLines(48_000, (index) => `${index} ${'text '.repeat(840)}`);
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   createModelUnderTest,
   failureOf,
+  QUESTION_WITH_TOOL,
   type ModelUnderTest,
 } from '../support/model-under-test.ts';
 import {
@@ -52,9 +53,9 @@ describe('a whole answer', () => {
     await using upstream = await startScriptedUpstream(
       answer(200, completion({ content: null, tool_calls: [call] }, 'tool_calls')),
     );
-    const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
+    const { model, call: callOf } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
-    expect(await complete()).toMatchObject({
+    expect(await model.complete(QUESTION_WITH_TOOL, callOf())).toMatchObject({
       finishReason: 'tool_calls',
       toolCalls: [{ id: 'call_1', name: 'now', arguments: '{}' }],
     });
@@ -84,7 +85,6 @@ describe('U15 event streams in every legal form', () => {
   it.each([
     ['broken JSON', raw(event(chunk({ content: 'Hi' })), 'data: {"choices":[canary\n\n')],
     ['no object', raw(event(chunk({ content: 'Hi' })), event('7'))],
-    ['an object that is no chunk', raw(event(chunk({ content: 'Hi' })), event({ a: 1 }))],
     ['a line over the cap', raw(event(chunk({ content: 'Hi' })), `data: ${'x'.repeat(5_000)}`)],
   ])('refuses %s and repeats nothing of it', async (_name, script) => {
     await using upstream = await startScriptedUpstream(script);
@@ -117,7 +117,7 @@ const NO_ANSWERS: readonly (readonly [string, Script])[] = [
 ];
 
 describe('U16 a success that is none', () => {
-  it.each(NO_ANSWERS)('%s: is asked once more, then refused', async (_name, script) => {
+  it.each(NO_ANSWERS)('%s: is retried once, then refused', async (_name, script) => {
     await using upstream = await startScriptedUpstream(script);
     const { complete, lines } = createModelUnderTest({
       endpoints: [upstream.baseUrl],
@@ -189,7 +189,7 @@ describe('U18 the content filter', () => {
     },
   };
 
-  it('is told after one call, with its categories', async () => {
+  it('is reported after one call, with its categories', async () => {
     await using upstream = await startScriptedUpstream(refuse(400, error));
     await using other = await startScriptedUpstream(say('hello'));
     const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl, other.baseUrl] });
@@ -236,7 +236,7 @@ describe('U18 the content filter', () => {
 });
 
 describe('U19 a conversation that is too long', () => {
-  it('is told after one call', async () => {
+  it('is reported after one call', async () => {
     await using upstream = await startScriptedUpstream(
       refuse(400, { code: 'context_length_exceeded' }),
     );
@@ -246,7 +246,7 @@ describe('U19 a conversation that is too long', () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
-  it('is known by its words where the error has no envelope, and no encoding is asked for', async () => {
+  it('is recognised by its text if the error has no envelope, and requests no encoding', async () => {
     const text = 'This model has a maximum context length of 4096 tokens';
     await using upstream = await startScriptedUpstream(
       answer(400, { object: 'error', message: text, type: 'BadRequestError', code: 400 }),

@@ -5,7 +5,7 @@ import { inTurn, refuse, say, startScriptedUpstream } from '../support/scripted-
 const background = { isBackground: true };
 
 describe('a rate limit that background work meets', () => {
-  it('keeps background work away for as long as it was told, and people not at all', async () => {
+  it('delays background calls for the requested time, and chats not at all', async () => {
     await using upstream = await startScriptedUpstream(
       inTurn(refuse(429, {}, { 'retry-after': '90' }), say('hello')),
     );

@@ -41,7 +41,7 @@ const ENDINGS = [
   ['dev/sse-split-utf8', 'stop', 'stop'],
   ['dev/sse-comments', 'stop', 'stop'],
   ['dev/200-html', 'upstream_invalid', 'upstream_invalid'],
-  ['dev/200-empty-object', 'upstream_invalid', 'upstream_invalid'],
+  ['dev/200-empty-object', 'upstream_invalid', 'upstream_interrupted'],
   ['dev/200-truncated', 'upstream_invalid', 'upstream_invalid'],
   ['dev/200-bad-tool-calls', 'upstream_invalid', 'upstream_invalid'],
   ['dev/content-filter', 'content_filtered', 'content_filtered'],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createModelUnderTest, failureOf } from '../support/model-under-test.ts';
 import { inTurn, refuse, say, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
-/** Goes on by a millisecond whenever somebody looks, so that time passes between two looks. */
+/** Advances by a millisecond at each read, so that time passes between two reads. */
 function restlessClock() {
   let time = Date.parse('2030-01-01T00:00:00Z');
   return {

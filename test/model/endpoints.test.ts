@@ -68,7 +68,7 @@ describe('what an endpoint is sent', () => {
     });
   });
 
-  it('is asked for its credential at each attempt', async () => {
+  it('gets a credential at each attempt', async () => {
     const keys = ['first', 'second'];
     await using upstream = await startScriptedUpstream(inTurn(refuse(500), say('hello')));
     const { complete } = createModelUnderTest({
@@ -198,7 +198,7 @@ describe('U20 refused credentials', () => {
     ['secrets have not changed', async () => false, 1],
     ['secrets cannot be re-read', () => Promise.reject(new Error('canary')), 1],
     ['new secrets are refused as well', async () => true, 2],
-  ])('are told as ours when %s', async (_name, onAuthFailure, calls) => {
+  ])('are reported as our own error when %s', async (_name, onAuthFailure, calls) => {
     await using upstream = await startScriptedUpstream(refuse(401));
     const { complete, model, lines } = createModelUnderTest({
       endpoints: [upstream.baseUrl],
@@ -221,7 +221,7 @@ describe('U21 an endpoint that is not what was configured', () => {
     [400, { code: 'invalid_value' }],
     [405, {}],
     [422, {}],
-  ])('%i %j is told after one call, to operators as well', async (status, error) => {
+  ])('%i %j is reported after one call, to operators as well', async (status, error) => {
     await using upstream = await startScriptedUpstream(refuse(status, error));
     const { complete, lines } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 

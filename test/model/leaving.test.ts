@@ -157,7 +157,7 @@ describe('a caller who leaves', () => {
     expect(model.endpoints()[0]?.circuit).toBe('half-open');
   });
 
-  it('frees the slot of a stream that nobody reads any more', async () => {
+  it('frees the slot of a stream that is not read any more', async () => {
     await using upstream = await startScriptedUpstream((turn) =>
       turn.request.body['stream'] === true
         ? openStream(turn.response, chunk({ content: 'Hello' }))

@@ -14,7 +14,7 @@ import {
 const HTML = '<html><h1>canary 503 page</h1></html>';
 
 describe('U7 an upstream that fails for a moment', () => {
-  it.each([500, 502, 503, 504, 408])('is asked again after %i', async (status) => {
+  it.each([500, 502, 503, 504, 408])('is called again after %i', async (status) => {
     await using upstream = await startScriptedUpstream(
       inTurn(answer(status, HTML), refuse(status), say('hello')),
     );
@@ -24,7 +24,7 @@ describe('U7 an upstream that fails for a moment', () => {
     expect(upstream.requests).toHaveLength(3);
   });
 
-  it('is asked three times at most, then the caller is told when to come back', async () => {
+  it('is called three times at most, then the caller gets a Retry-After', async () => {
     await using upstream = await startScriptedUpstream(answer(503, HTML));
     const { complete, stream, count } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
@@ -88,7 +88,7 @@ describe('U7 an upstream that fails for a moment', () => {
     expect(upstream.requests.length).toBeLessThanOrEqual(100 + 20 + 10);
   });
 
-  it('answers nearly everybody while one call in five fails', async () => {
+  it('answers nearly every request while one call in five fails', async () => {
     let seed = 5;
     await using upstream = await startScriptedUpstream((turn) => {
       seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
@@ -113,14 +113,14 @@ describe('U7 an upstream that fails for a moment', () => {
 });
 
 describe('U9 and U22 an upstream that cannot be reached', () => {
-  it('is asked again after a connection that broke before the answer', async () => {
+  it('is called again after a connection that broke before the answer', async () => {
     await using upstream = await startScriptedUpstream(inTurn(reset, reset, say('hello')));
     const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
     expect((await complete()).text).toBe('hello');
   });
 
-  it('is unavailable where nobody listens, and only the log learns why', async () => {
+  it('is unavailable if no server listens, and only the log has the reason', async () => {
     const upstream = await startScriptedUpstream(hang);
     await upstream[Symbol.asyncDispose]();
     const { complete, lines } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
@@ -203,7 +203,7 @@ describe('U12 an upstream that does not answer', () => {
 });
 
 describe('a credential that is not there yet', () => {
-  it('is told with the time after which it may be', async () => {
+  it('is reported with the time of the next attempt', async () => {
     const { complete } = createModelUnderTest({
       endpoints: [
         {

@@ -175,7 +175,7 @@ describe('U5 the own limits of an upstream', () => {
 });
 
 describe('U6 a quota that is used up', () => {
-  it('is told after one call, to operators as well', async () => {
+  it('is reported after one call, to operators as well', async () => {
     await using upstream = await startScriptedUpstream(
       refuse(429, { code: 'insufficient_quota' }, { 'retry-after': '1' }),
     );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ModelEvent } from '../../shared/model/model.ts';
-import { createModelUnderTest } from '../support/model-under-test.ts';
+import { createModelUnderTest, QUESTION, QUESTION_WITH_TOOL } from '../support/model-under-test.ts';
 import {
   chunk,
   cutStream,
@@ -19,10 +19,10 @@ import {
 const HELLO = chunk({ content: 'Hello' });
 const STOP = chunk({}, 'stop');
 
-async function outcomeOf(script: Script, settings = {}) {
+async function outcomeOf(script: Script, settings = {}, request = QUESTION) {
   await using upstream = await startScriptedUpstream(script);
   const underTest = createModelUnderTest({ endpoints: [upstream.baseUrl], settings });
-  const outcome = await underTest.stream();
+  const outcome = await underTest.stream({}, request);
   return { ...outcome, calls: upstream.requests.length, upstream, underTest };
 }
 
@@ -78,6 +78,8 @@ describe('a stream', () => {
         chunk({}, 'tool_calls'),
         '[DONE]',
       ),
+      {},
+      QUESTION_WITH_TOOL,
     );
 
     expect(text).toBe('');
@@ -112,7 +114,7 @@ describe('U10 a stream that breaks after some text', () => {
     expect(whole.requests).toHaveLength(0);
   });
 
-  it('leaves the circuit closed: every caller is told of its own cut, none is turned away', async () => {
+  it('leaves the circuit closed: every caller gets the error of its own stream, none is refused', async () => {
     await using upstream = await startScriptedUpstream(cutStream(HELLO));
     const { stream: ask, model } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
@@ -158,7 +160,7 @@ describe('U11 a stream that ends without a finish reason', () => {
     expect(error).toMatchObject({ code: 'upstream_interrupted' });
   });
 
-  it('is asked again where it was empty', async () => {
+  it('is called again if it was empty', async () => {
     const { answer, calls } = await outcomeOf(inTurn(stream(), stream('[DONE]'), say('hello')));
 
     expect(answer?.text).toBe('hello');

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Bytes on the heap that somebody still holds on to: what is garbage is collected first. */
+/** Bytes of reachable objects on the heap: collects garbage first. */
 export function heapBytes(): number {
   setFlagsFromString('--expose-gc');
   const collect: unknown = runInNewContext('gc');

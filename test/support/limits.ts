@@ -28,7 +28,7 @@ export interface LimiterOptions {
   readonly telemetry?: RecordedTelemetry;
 }
 
-/** A clock that stands still until it is told to move. */
+/** A clock that only moves when the test moves it. */
 export interface HandClock extends Clock {
   advance(ms: number): void;
 }

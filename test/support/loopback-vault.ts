@@ -30,10 +30,10 @@ export interface LoopbackVault {
   remove(name: string): void;
   be(mood: VaultMood): void;
   identityBe(mood: VaultMood): void;
-  /** Names that were asked for with a token, in order; what the vault refused is counted too. */
+  /** Names that were requested with a token, in order, including refused requests. */
   reads(): readonly string[];
   tokenRequests(): number;
-  /** Resolves when that many reads were asked for. */
+  /** Resolves when that many reads were requested. */
   untilReads(count: number): Promise<void>;
   close(): Promise<void>;
 }

@@ -19,6 +19,10 @@ import { noopTracer, noopMeter } from '../../shared/telemetry/create-telemetry.t
 import type { LogFields, Telemetry } from '../../shared/telemetry/telemetry.ts';
 
 export const QUESTION: ModelRequest = { messages: [{ role: 'user', content: 'Hello' }] };
+export const QUESTION_WITH_TOOL: ModelRequest = {
+  ...QUESTION,
+  tools: [{ name: 'now', description: 'The time', parameters: { type: 'object' } }],
+};
 export const SECRET = 'sk-canary-secret';
 export const DEPLOYMENT = 'canary-deployment';
 
@@ -37,7 +41,7 @@ export interface ModelUnderTest {
   readonly call: (parts?: Partial<ModelCall>) => ModelCall;
   readonly complete: (parts?: Partial<ModelCall>) => Promise<ModelResponse>;
   /** Reads a stream to its end, whatever the end is. */
-  readonly stream: (parts?: Partial<ModelCall>) => Promise<StreamOutcome>;
+  readonly stream: (parts?: Partial<ModelCall>, request?: ModelRequest) => Promise<StreamOutcome>;
 }
 
 export interface StreamOutcome {
@@ -88,7 +92,7 @@ export function createModelUnderTest(options: ModelUnderTestOptions): ModelUnder
     count: (message) => lines.filter((line) => line.message === message).length,
     call,
     complete: (parts) => model.complete(QUESTION, call(parts)),
-    stream: (parts) => readAll(model.stream(QUESTION, call(parts))),
+    stream: (parts, request = QUESTION) => readAll(model.stream(request, call(parts))),
   };
 }
 

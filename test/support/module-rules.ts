@@ -25,6 +25,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'cache',
       'callers',
       'config',
+      'guardrails',
       'health',
       'http',
       'model',
@@ -57,14 +58,26 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
   },
   protocols: { imports: [], types: ['agent', 'model'] },
   agent: {
-    imports: ['model', 'cache', 'resilience', 'telemetry'],
+    imports: ['model', 'cache', 'guardrails', 'resilience', 'telemetry'],
     folders: ['tools'],
     base: ['tool.ts'],
+  },
+  guardrails: {
+    imports: ['resilience', 'telemetry'],
+    folders: ['detectors', 'injection'],
   },
   model: {
     imports: ['resilience', 'telemetry'],
     folders: ['openai'],
-    base: ['model.ts', 'endpoint.ts', 'upstream-error.ts', 'http-client.ts'],
+    base: [
+      'model.ts',
+      'endpoint.ts',
+      'upstream-error.ts',
+      'http-client.ts',
+      'connections.ts',
+      'content-encoding.ts',
+      'proxy.ts',
+    ],
   },
   storage: {
     imports: ['resilience', 'telemetry'],
@@ -198,7 +211,7 @@ export const PACKAGES: readonly PackageRule[] = [
   },
   { packages: ['zod'], in: ['shared/'] },
   { packages: ['node:http', 'node:https', 'node:net'], in: ['shared/http/', 'shared/model/'] },
-  { packages: ['node:net'], in: ['shared/callers/'] },
+  { packages: ['node:net'], in: ['shared/callers/', 'shared/guardrails/detectors/'] },
   { packages: ['node:module'], in: ['shared/batch/trigger-metadata.ts'] },
   { packages: ['node:fs', 'node:fs/*'], in: ['shared/config/agent-toml.ts'] },
   {

@@ -13,7 +13,7 @@ const unlimited: RateLimiter = {
   state: () => 'ready',
 };
 
-/** Lets everybody in as the same caller, without limits: for tests that are about something else. */
+/** Accepts every request as the same caller, without limits, for tests of other parts. */
 export const openAdmission: Pick<AdmissionDependencies, 'identify' | 'limits'> = {
   identify: () => ({ id: 'address:unknown', kind: 'address' }),
   limits: {

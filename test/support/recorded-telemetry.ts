@@ -13,7 +13,7 @@ export interface RecordedTelemetry extends Telemetry {
   at(level: LogLevel): readonly LogLine[];
 }
 
-/** Telemetry that keeps what it is told. */
+/** Telemetry that records what it receives. */
 export function createRecordedTelemetry(): RecordedTelemetry {
   const lines: LogLine[] = [];
   return {

@@ -138,7 +138,7 @@ describe('one chat, with Application Insights configured', () => {
     expect(observed.lines).toEqual([]);
   });
 
-  it('prints log lines too where that is asked for', async () => {
+  it('prints log lines too if configured', async () => {
     const { observed } = await start({ agentToml: '[telemetry]\nconsole = "always"\n' });
 
     await observed.ask({ message: 'Hello' });

@@ -87,7 +87,7 @@ describe('Application Insights in trouble (H26)', () => {
     expect(performance.now() - startedAt).toBeLessThan(CLOSE_MS * 10);
   });
 
-  it('ends within its time when nobody listens any more', async () => {
+  it('ends within its time when no server listens any more', async () => {
     ingestion = await startIngestion();
     startMonitor(ingestion);
     await ingestion.close();

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../shared/errors.ts';
-import { parseStrictJson } from '../../shared/json.ts';
+import { parseStrictJson, toJsonLine } from '../../shared/json.ts';
 
 function codeOf(text: string): string {
   try {
@@ -24,6 +24,17 @@ const { value: saneValue } = fc.letrec((tie) => ({
     fc.dictionary(keyArbitrary, tie('value'), { maxKeys: 5, noNullPrototype: true }),
   ),
 }));
+
+describe('toJsonLine', () => {
+  it('F6: is one line for every line reader, and the same value', () => {
+    const separators = '\n\r\v\f\u001c\u001d\u001e\u0085\u2028\u2029';
+
+    const line = toJsonLine({ [separators]: `a${separators}🦊` });
+
+    expect(separators.split('').filter((separator) => line.includes(separator))).toEqual([]);
+    expect(JSON.parse(line)).toEqual({ [separators]: `a${separators}🦊` });
+  });
+});
 
 describe('parseStrictJson', () => {
   it('agrees with JSON.parse on every sane value, however it is spaced', () => {

@@ -13,17 +13,21 @@ export const answers: FaultFamily = {
   settings: FAST_RETRIES,
   lanes: 4,
   cases: [
-    ...['html', 'empty-object', 'null-content', 'bad-tool-calls', 'truncated'].map((what) =>
+    ...['html', 'null-content', 'bad-tool-calls', 'truncated'].map((what) =>
       scripted({ id: 'U16', script: `dev/200-${what}`, expected: INVALID }),
     ),
-    scripted({ id: 'U16', script: 'dev/200-no-choices', modes: ['json'], expected: INVALID }),
-    // Valid streams also begin with events without choices; this one never has any.
-    scripted({
-      id: 'U16',
-      script: 'dev/200-no-choices',
-      modes: ['stream'],
-      expected: { outcome: 'upstream_interrupted', calls: 3, textFirst: false },
-    }),
+    ...['no-choices', 'empty-object'].map((what) =>
+      scripted({ id: 'U16', script: `dev/200-${what}`, modes: ['json'], expected: INVALID }),
+    ),
+    // Valid streams also begin with events without choices; these never have any.
+    ...['no-choices', 'empty-object'].map((what) =>
+      scripted({
+        id: 'U16',
+        script: `dev/200-${what}`,
+        modes: ['stream'],
+        expected: { outcome: 'upstream_interrupted', calls: 3, textFirst: false },
+      }),
+    ),
     scripted({ id: 'U16', script: 'dev/200-huge', expected: INVALID }),
     scripted({
       id: 'U16',

@@ -42,16 +42,16 @@ export function createAdminApi(context: AdminContext): AdminApi {
   const { answers } = context;
   const routes = createRoutes(context);
   return async (request, response, path) => {
-    const [, area = '', name = '', action = ''] = path.toLowerCase().split('/').filter(Boolean);
-    const isFunction = area === 'functions' && name !== '' && action === '';
-    const key = isFunction ? 'functions/{name}' : [area, name, action].filter(Boolean).join('/');
+    const [, section = '', name = '', action = ''] = path.toLowerCase().split('/').filter(Boolean);
+    const isFunction = section === 'functions' && name !== '' && action === '';
+    const key = isFunction ? 'functions/{name}' : [section, name, action].filter(Boolean).join('/');
     const route = routes.get(`${request.method} ${key}`);
     if (route === undefined) answers.send(response, 404);
     else await route({ request, response, name });
   };
 }
 
-/** Whether a path below /admin is open to everybody. */
+/** Whether a path below /admin needs no key. */
 export function isOpenAdminPath(path: string): boolean {
   return /^\/admin\/host\/ping\/?$/i.test(path);
 }

@@ -1,10 +1,10 @@
 import type { Invocation } from '../invoker.ts';
 import type { RpcCookie, RpcData, RpcHttp, WorkerResult } from '../worker/messages.ts';
-import type { Exchange, HttpContext } from './http-context.ts';
+import type { HttpCall, HttpContext } from './http-context.ts';
 
 /** Sends the answer of a worker that does not stream: whole, after the outputs are written. */
 export async function answerRpc(
-  { response, func }: Exchange,
+  { response, func }: HttpCall,
   { invocation, context }: { readonly invocation: Invocation; readonly context: HttpContext },
 ): Promise<void> {
   const { answers, outputs, log } = context;

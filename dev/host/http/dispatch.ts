@@ -4,7 +4,7 @@ import type { RouteTable } from '../routes/route-table.ts';
 import { isOpenAdminPath } from './admin-api.ts';
 import type { AdminApi } from './admin-api.ts';
 import { refuse } from './answer.ts';
-import type { Exchange, HttpContext } from './http-context.ts';
+import type { HttpCall, HttpContext } from './http-context.ts';
 import type { HandleRequest } from './http-server.ts';
 import { grantOf, keyOf, maySatisfy } from './keys.ts';
 import type { Grant, HostKeys } from './keys.ts';
@@ -72,10 +72,10 @@ async function dispatch(
 }
 
 async function serveThrottled(
-  exchange: Exchange,
+  call: HttpCall,
   options: DispatchOptions & { readonly throttle: Throttle },
 ): Promise<void> {
-  const { response, func } = exchange;
+  const { response, func } = call;
   const entering = options.throttle.enter();
   if (entering === undefined) {
     options.context.log('information', 'Host.HttpThrottle', 'Http request queue limit exceeded.');
@@ -83,8 +83,8 @@ async function serveThrottled(
   }
   const release = await entering;
   try {
-    const grant = grantFor(exchange, { keys: options.keys, functionName: func.name });
-    if (maySatisfy(grant, func.authLevel)) await serveFunction(exchange, options.context);
+    const grant = grantFor(call, { keys: options.keys, functionName: func.name });
+    if (maySatisfy(grant, func.authLevel)) await serveFunction(call, options.context);
     else options.context.answers.send(response, 401);
   } finally {
     release();

@@ -20,7 +20,7 @@ export interface HttpContext {
 }
 
 /** One request on its way to a function. */
-export interface Exchange {
+export interface HttpCall {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly headers: RequestHeaders;

@@ -1,12 +1,12 @@
 import { Agent, request as httpRequest, validateHeaderName, validateHeaderValue } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { HOP_BY_HOP } from './answer.ts';
-import type { Exchange, HttpContext } from './http-context.ts';
+import type { HttpCall, HttpContext } from './http-context.ts';
 import { joinHeader } from './request-headers.ts';
 import type { RequestHeaders } from './request-headers.ts';
 
 /**
- * How a forwarded exchange ended. `completed`: the function answered. `refused`: the library's HTTP
+ * How a forwarded call ended. `completed`: the function answered. `refused`: the library's HTTP
  * server answered by itself. `not forwarded`: the forwarder refuses the request.
  */
 export type ForwardEnd =
@@ -20,7 +20,7 @@ export type ForwardEnd =
 /** A request on its way through the proxy that the library runs in the worker. */
 export interface Forward {
   readonly ended: Promise<ForwardEnd>;
-  /** Ends the answer of a `completed` or `refused` exchange; without a body it is sent only now. */
+  /** Ends the answer of a `completed` or `refused` call; without a body it is sent only now. */
   finish(): void;
   /** Gives up: an answer that has begun is cut off without its end. */
   abort(): void;
@@ -50,10 +50,10 @@ const REPLACED = new Set([
 ]);
 
 /** Sends a request to the worker and its answer back, with the pace of the slower side. */
-export function openForward(exchange: Exchange, options: ForwardOptions): Forward {
-  const { response } = exchange;
+export function openForward(call: HttpCall, options: ForwardOptions): Forward {
+  const { response } = call;
   const { promise: ended, resolve } = Promise.withResolvers<ForwardEnd>();
-  const headers = forwardedHeaders(exchange, options);
+  const headers = forwardedHeaders(call, options);
   let upstream: ClientRequest | undefined;
   let finish = (): void => undefined;
   let isOver = false;
@@ -67,19 +67,19 @@ export function openForward(exchange: Exchange, options: ForwardOptions): Forwar
     if (how === 'cut' && response.headersSent) response.destroy();
   };
   const open = (isRetry: boolean): void => {
-    const sent = createUpstream(exchange, { headers, options });
+    const sent = createUpstream(call, { headers, options });
     upstream = sent;
     sent.once('response', (answer) => {
-      finish = passBack(answer, { exchange, options, end });
+      finish = passBack(answer, { call, options, end });
     });
     sent.once('timeout', () => end('cut'));
     sent.on('error', () => {
       // A connection that the worker closed while it was idle; nothing of the request got there.
-      const mayRetry = sent.reusedSocket && !isRetry && !isStreamed(exchange, options);
+      const mayRetry = sent.reusedSocket && !isRetry && !isStreamed(call, options);
       if (isOver || !mayRetry || response.headersSent) end('cut');
       else open(true);
     });
-    sendBody(exchange, { upstream: sent, options, end });
+    sendBody(call, { upstream: sent, options, end });
   };
   if (headers.every(isAscii)) open(false);
   else end('not forwarded');
@@ -96,7 +96,7 @@ interface Upstream {
 }
 
 function createUpstream(
-  { request, target }: Exchange,
+  { request, target }: HttpCall,
   { headers, options: { port, context } }: Upstream,
 ): ClientRequest {
   const accepted: string[] = [];
@@ -141,7 +141,7 @@ function sendAllHeaders(upstream: ClientRequest, headers: readonly string[]): vo
 
 /** Names and values in turn; the lines of a repeated header become one. */
 function forwardedHeaders(
-  { request, headers }: Exchange,
+  { request, headers }: HttpCall,
   { port, invocationId }: ForwardOptions,
 ): string[] {
   const result = ['Host', `localhost:${port}`];
@@ -174,12 +174,12 @@ interface Sending {
   readonly end: (how: ForwardEnd) => void;
 }
 
-function sendBody(exchange: Exchange, { upstream, options, end }: Sending): void {
-  if (!isStreamed(exchange, options)) {
+function sendBody(call: HttpCall, { upstream, options, end }: Sending): void {
+  if (!isStreamed(call, options)) {
     upstream.end(options.body);
     return;
   }
-  const { request } = exchange;
+  const { request } = call;
   let size = 0;
   request.on('data', (chunk: Buffer) => {
     size += chunk.length;
@@ -188,12 +188,12 @@ function sendBody(exchange: Exchange, { upstream, options, end }: Sending): void
   request.pipe(upstream);
 }
 
-function isStreamed({ headers }: Exchange, { body }: ForwardOptions): boolean {
+function isStreamed({ headers }: HttpCall, { body }: ForwardOptions): boolean {
   return body === undefined && isChunked(headers);
 }
 
 interface PassingBack {
-  readonly exchange: Exchange;
+  readonly call: HttpCall;
   readonly options: ForwardOptions;
   readonly end: (how: ForwardEnd) => void;
 }
@@ -204,7 +204,7 @@ interface PassingBack {
  */
 function passBack(
   answer: IncomingMessage,
-  { exchange: { response }, options, end }: PassingBack,
+  { call: { response }, options, end }: PassingBack,
 ): () => void {
   if (response.destroyed || response.headersSent) {
     answer.destroy();

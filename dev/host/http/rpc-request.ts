@@ -1,12 +1,12 @@
 import type { NullableString, RpcHttp } from '../worker/messages.ts';
-import type { Exchange } from './http-context.ts';
+import type { HttpCall } from './http-context.ts';
 import { flattenHeaders, joinHeader } from './request-headers.ts';
 import { readQuery } from './request-target.ts';
 import { joinRepeated } from './trigger-metadata.ts';
 
 /** A request as a worker without streaming gets it: as a whole, and without a chunked body. */
 export function rpcRequest(
-  { request, headers, target, routeValues }: Exchange,
+  { request, headers, target, routeValues }: HttpCall,
   body: Buffer | undefined,
 ): RpcHttp {
   const sent = Object.entries(flattenHeaders(headers)).filter(([, value]) => value !== '');

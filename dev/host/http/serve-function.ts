@@ -1,8 +1,8 @@
 import { LOCAL } from '../host-log.ts';
 import type { CallInput } from '../invoker.ts';
 import { answerRpc } from './answer-rpc.ts';
-import { forwardExchange, UNENDED } from './forward-exchange.ts';
-import type { Exchange, HttpContext } from './http-context.ts';
+import { forwardRequest, UNENDED } from './forward-request.ts';
+import type { HttpCall, HttpContext } from './http-context.ts';
 import {
   BodyTooLargeError,
   BodyTooSlowError,
@@ -17,11 +17,11 @@ import { rpcRequest } from './rpc-request.ts';
 import { buildHttpMetadata } from './trigger-metadata.ts';
 
 /** Calls a function for a request and sends its answer, in the way the app has chosen. */
-export async function serveFunction(exchange: Exchange, context: HttpContext): Promise<void> {
-  const { response, headers, func } = exchange;
+export async function serveFunction(call: HttpCall, context: HttpContext): Promise<void> {
+  const { response, headers, func } = call;
   // Without a host the platform cannot build the URL of the request and fails.
   if ((joinHeader(headers, 'host') ?? '') === '') return context.answers.send(response, 500);
-  const body = await readAnnouncedBody(exchange, context);
+  const body = await readAnnouncedBody(call, context);
   if (body === 'refused' || response.destroyed) return;
   if (headers.has(INVOCATION_HEADER)) {
     context.log(
@@ -30,10 +30,10 @@ export async function serveFunction(exchange: Exchange, context: HttpContext): P
       `A client has sent the header ${INVOCATION_HEADER} to '${func.name}'. As on Azure it is forwarded in place of the host's own, so the request does not reach its invocation\n${UNENDED}`,
     );
   }
-  const invocation = await context.invoker.begin(callFor(exchange, body));
+  const invocation = await context.invoker.begin(callFor(call, body));
   try {
-    if (invocation.httpPort === undefined) await answerRpc(exchange, { invocation, context });
-    else await forwardExchange(exchange, { invocation, context, body });
+    if (invocation.httpPort === undefined) await answerRpc(call, { invocation, context });
+    else await forwardRequest(call, { invocation, context, body });
   } finally {
     invocation.end();
   }
@@ -41,13 +41,13 @@ export async function serveFunction(exchange: Exchange, context: HttpContext): P
 
 /** The body when its length was announced: the binding reads it whole before the function runs. */
 async function readAnnouncedBody(
-  exchange: Exchange,
+  call: HttpCall,
   { answers, maxBody, timings }: HttpContext,
 ): Promise<Buffer | undefined | 'refused'> {
-  const { response, headers } = exchange;
+  const { response, headers } = call;
   if (contentLengthOf(headers) === 0) return undefined;
   try {
-    return await readBody(exchange, { maxBody, timings });
+    return await readBody(call, { maxBody, timings });
   } catch (error) {
     if (error instanceof BodyTooLargeError || error instanceof BodyTooSlowError) {
       answers.send(response, 500, { headers: { Connection: 'close' } });
@@ -56,14 +56,14 @@ async function readAnnouncedBody(
   }
 }
 
-function callFor(exchange: Exchange, body: Buffer | undefined): CallInput {
-  const { headers, func, routeValues, target } = exchange;
+function callFor(call: HttpCall, body: Buffer | undefined): CallInput {
+  const { headers, func, routeValues, target } = call;
   const name = func.triggerName;
   return {
     functionName: func.name,
     input: (httpPort) => ({
       name,
-      data: { http: httpPort === undefined ? rpcRequest(exchange, body) : {} },
+      data: { http: httpPort === undefined ? rpcRequest(call, body) : {} },
     }),
     triggerMetadata: buildHttpMetadata({
       headers,

@@ -83,7 +83,7 @@ function runFunction(message: DequeuedMessageItem, options: ProcessorOptions): P
   options.log(
     'error',
     LOCAL,
-    `Message ${message.messageId} of '${options.func.source.queueName}' is not base64, as messageEncoding of host.json asks: function '${options.func.name}' is not called. On Azure it goes to the poison queue without a reason that anybody sees`,
+    `Message ${message.messageId} of '${options.func.source.queueName}' is not base64, as messageEncoding of host.json requires: function '${options.func.name}' is not called. On Azure it goes to the poison queue without a reason in any log`,
   );
   return Promise.resolve('failed');
 }

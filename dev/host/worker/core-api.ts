@@ -54,7 +54,7 @@ export interface Registry {
   lock(): void;
 }
 
-/** Supplies the core API to whoever requires it; must run before the app is imported. */
+/** Supplies the core API to `require`; must run before the app is imported. */
 export function installCoreApi(hooks: Hooks, log: WorkerLog): Registry {
   const functions = new Map<string, RegisteredFunction>();
   let model: ProgrammingModel | undefined;

@@ -15,7 +15,7 @@ export type AppLog = (line: {
   readonly invocationContext?: object | undefined;
 }) => void;
 
-export interface InvocationParts {
+export interface InvocationOptions {
   readonly model: ProgrammingModel;
   readonly hooks: Hooks;
   readonly target: RegisteredFunction;
@@ -28,7 +28,7 @@ const WORKER = `Worker ${randomUUID()}`;
 /** Runs one call the way the platform's worker does: arguments, hooks, handler, hooks, answer. */
 export async function runInvocation(
   request: InvocationRequest,
-  parts: InvocationParts,
+  parts: InvocationOptions,
 ): Promise<WorkerResult> {
   let stage: 'arguments' | 'handler' | 'answer' = 'arguments';
   try {
@@ -65,7 +65,7 @@ interface Call {
   readonly inputs: unknown[];
 }
 
-async function callWithHooks(call: Call, { hooks, target }: InvocationParts): Promise<unknown> {
+async function callWithHooks(call: Call, { hooks, target }: InvocationOptions): Promise<unknown> {
   const { invocation, core, context } = call;
   const shared = {
     hookData: readOnly({}),
@@ -102,7 +102,7 @@ async function callWithHooks(call: Call, { hooks, target }: InvocationParts): Pr
   throw error instanceof Error ? error : new Error(inspect(error));
 }
 
-function createCoreContext(request: InvocationRequest, { target, log }: InvocationParts) {
+function createCoreContext(request: InvocationRequest, { target, log }: InvocationOptions) {
   let invocationContext: object | undefined;
   const core: CoreContext = {
     invocationId: request.invocationId,

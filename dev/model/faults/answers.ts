@@ -69,6 +69,23 @@ export const replyModels: readonly ScriptedModel[] = [
       return sendReply(writer, { text: '', toolCalls, finishReason: 'tool_calls' });
     },
   },
+  {
+    name: 'unknown-tool',
+    description: 'Calls a tool that the request does not have, then answers.',
+    answer: (writer) => {
+      if (writer.request.messages.at(-1)?.role === 'tool') return sendReply(writer);
+      const toolCalls = [{ id: 'call_dev_unknown', name: 'no_such_tool', arguments: '{}' }];
+      return sendReply(writer, { text: '', toolCalls, finishReason: 'tool_calls' });
+    },
+  },
+  {
+    name: 'wrong-json',
+    description: 'JSON that does not match the schema of the request.',
+    answer: (writer) => {
+      const text = JSON.stringify({ wrong: 'development model' });
+      return sendReply(writer, { text, toolCalls: [], finishReason: 'stop' });
+    },
+  },
 ];
 
 /** Sends a text of any size without ever holding all of it in memory. */

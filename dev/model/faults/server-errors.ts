@@ -2,7 +2,7 @@ import type { ResponseWriter } from '../response-writer.ts';
 import { sendReply } from '../send-reply.ts';
 import { failThenReply, type ScriptedModel } from './scripted-model.ts';
 
-const STATUSES = [500, 502, 503, 504, 408] as const;
+const STATUSES = [500, 502, 503, 504, 408, 421, 499] as const;
 const HTML =
   '<html><head><title>503</title></head><body><h1>Service Unavailable</h1></body></html>';
 

@@ -48,9 +48,9 @@ function createPlanBuilder(itemsPerShard: number) {
   /** The shard that takes the next line. */
   function shardFor({ start, end }: FileLine) {
     const last = shards.at(-1);
-    const hasRoom =
+    const fits =
       last !== undefined && last.count < itemsPerShard && end - last.start <= MAX_SHARD_BYTES;
-    if (hasRoom) return last;
+    if (fits) return last;
     const shard = { start, end, first: total, count: 0, duplicates: [] };
     shards.push(shard);
     return shard;

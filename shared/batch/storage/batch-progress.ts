@@ -1,3 +1,4 @@
+import { toJsonLine } from '../../json.ts';
 import { readLines } from '../model/jsonl.ts';
 import { createTimeSlice } from '../model/time-slice.ts';
 import { blobPaths, shardOf } from './blob-paths.ts';
@@ -140,7 +141,7 @@ async function* readShard(
       const entry = reader.add(Buffer.from(bytes ?? []).toString('utf8'));
       if (entry?.type === 'reopened') failures = [];
       if (entry?.type !== 'result') continue;
-      const line = `${JSON.stringify(entry.line)}\n`;
+      const line = `${toJsonLine(entry.line)}\n`;
       if (entry.line.error !== null) failures.push(line);
       else if (kind === 'succeeded') yield line;
     }

@@ -4,7 +4,8 @@ import { ServiceError } from '../../errors.ts';
 import type { ModelEndpoint } from '../endpoint.ts';
 import type { HttpClient, HttpPostResponse } from '../http-client.ts';
 import type { ModelRequest, ModelResponse } from '../model.ts';
-import { mapStatus, mapTransportError, misconfigured } from './map-error.ts';
+import { mapStatus, mapTransportError, misconfigured, type RejectedResponse } from './map-error.ts';
+import type { MappedFinishReason } from './finish-reason.ts';
 import { type EndpointCall, EndpointOpenAI } from './openai-client.ts';
 import { readResponse, readText } from './read-response.ts';
 import { type EndpointEvent, readStream } from './read-stream.ts';
@@ -15,6 +16,7 @@ import {
   type TokenLimitName,
   toRequestParams,
 } from './request-params.ts';
+import { estimateRequestTokens } from './usage.ts';
 import {
   credentialUnavailable,
   invalidResponse,
@@ -23,6 +25,7 @@ import {
   UpstreamFailure,
 } from '../upstream-error.ts';
 import { abortReason } from '../../resilience/abort.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { HeaderSource } from '../../resilience/retry-after.ts';
 
 export type { EndpointCall } from './openai-client.ts';
@@ -34,6 +37,7 @@ export interface ChatCompletionsClientOptions {
   readonly maxLineBytes: number;
   readonly clock: Clock;
   readonly httpClient: HttpClient;
+  readonly telemetry: Telemetry;
 }
 
 /** One request for each call, without retries and time limits. Every failure is an UpstreamFailure. */
@@ -48,16 +52,18 @@ export function createChatCompletionsClient(
   options: ChatCompletionsClientOptions,
 ): EndpointClient {
   const client = new EndpointOpenAI(endpoint, options.httpClient);
+  const onMappedFinishReason = createFinishReasonLog(endpoint, options.telemetry);
   const firstName = firstTokenLimitName(endpoint);
   let tokenLimitName = firstName;
 
-  function toFailure(error: APIError, usedName: TokenLimitName): UpstreamFailure {
+  function toFailure(error: APIError, { usedName, request }: SentRequest): UpstreamFailure {
     if (error.status === 400 && isTokenLimitNameRejected(error.error, usedName)) {
       // The client keeps the other name: only the first call to an endpoint costs an extra request.
       tokenLimitName = otherTokenLimitName(firstName);
       if (usedName === firstName) return renamedTokenLimit();
     }
-    return mapApiError(error, options.clock.now());
+    const now = options.clock.now();
+    return mapApiError(error, { now, requestedTokens: estimateRequestTokens(request) });
   }
 
   async function open(request: ModelRequest, call: OpenCall): Promise<HttpPostResponse> {
@@ -67,7 +73,9 @@ export function createChatCompletionsClient(
       return await client.createCompletion(call.stream ? { ...params, ...STREAMED } : params, call);
     } catch (thrown) {
       if (call.signal.aborted) throw abortReason(call.signal);
-      throw thrown instanceof APIError ? toFailure(thrown, usedName) : mapClientError(thrown);
+      throw thrown instanceof APIError
+        ? toFailure(thrown, { usedName, request })
+        : mapClientError(thrown);
     }
   }
 
@@ -78,7 +86,7 @@ export function createChatCompletionsClient(
         if (call.signal.aborted) throw abortReason(call.signal);
         throw thrown instanceof UpstreamFailure ? thrown : mapTransportError(thrown);
       });
-      return readResponse(text, { endpoint, request });
+      return readResponse(text, { endpoint, request, onMappedFinishReason });
     },
     async *stream(request, call) {
       const { headers, body } = await open(request, { ...call, stream: true });
@@ -87,9 +95,33 @@ export function createChatCompletionsClient(
         throw invalidResponse('The response to a streamed request is not an event stream');
       }
       const { maxBodyBytes: maxChars, maxLineBytes } = options;
-      yield* readStream(body, { endpoint, request, maxChars, maxLineBytes });
+      yield* readStream(body, {
+        endpoint,
+        request,
+        onMappedFinishReason,
+        maxChars,
+        maxLineBytes,
+      });
     },
   };
+}
+
+/** Logs each finish reason of an endpoint that is not one of OpenAI, once. */
+function createFinishReasonLog(
+  { name }: ModelEndpoint,
+  telemetry: Telemetry,
+): (mapped: MappedFinishReason) => void {
+  const logged = new Set<string>();
+  return ({ reported, mapped }) => {
+    if (logged.has(reported)) return;
+    logged.add(reported);
+    telemetry.warn('model finish reason mapped', { endpoint: name, reported, mapped });
+  };
+}
+
+interface SentRequest {
+  readonly request: ModelRequest;
+  readonly usedName: TokenLimitName;
 }
 
 interface OpenCall extends EndpointCall {
@@ -97,10 +129,13 @@ interface OpenCall extends EndpointCall {
 }
 
 /** The failure behind an error of the official client. Its errors carry bodies and headers. */
-function mapApiError(thrown: APIError, now: number): UpstreamFailure {
+function mapApiError(
+  thrown: APIError,
+  context: Pick<RejectedResponse, 'now' | 'requestedTokens'>,
+): UpstreamFailure {
   const { status, headers, error, cause } = thrown;
   if (status !== undefined && headers !== undefined) {
-    return mapStatus({ status, headers, error, now });
+    return mapStatus({ status, headers, error, ...context });
   }
   if (cause instanceof TypeError) return misconfigured('The request could not be sent');
   return mapTransportError(cause);

@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { StaleConnectionError } from '../http-client.ts';
 import { filteredContent, UpstreamCause, UpstreamFailure } from '../upstream-error.ts';
 import {
   type HeaderSource,
@@ -15,6 +14,8 @@ export interface RejectedResponse {
   readonly error: unknown;
   /** Milliseconds since the epoch, because Retry-After may be a date. */
   readonly now: number;
+  /** Estimated tokens of the request, the bound on its output included. */
+  readonly requestedTokens?: number | undefined;
 }
 
 const QUOTA_CODES = new Set([
@@ -23,9 +24,14 @@ const QUOTA_CODES = new Set([
   'billing_not_active',
   'quota_exceeded',
 ]);
-const TRANSIENT_CLIENT_ERRORS = new Set([408, 409, 425]);
-/** Server errors that no retry can change. */
-const PERMANENT_SERVER_ERRORS = new Set([501, 505]);
+/**
+ * Statuses that another request to the same endpoint does not change, besides those about the
+ * request, the credentials and the quota. Every other status above 399 is transient: many are
+ * private to a proxy, such as 499 for a closed connection, and show nothing about the request.
+ */
+const PERMANENT = new Set([
+  404, 405, 406, 407, 410, 411, 412, 414, 415, 416, 417, 426, 428, 431, 451, 501, 505,
+]);
 
 /** The only table from response statuses to failures. It passes on no text of the endpoint. */
 export function mapStatus(response: RejectedResponse): UpstreamFailure {
@@ -53,34 +59,80 @@ export function mapStatus(response: RejectedResponse): UpstreamFailure {
       },
     );
   }
-  if (status === 429) return rateLimited(response, cause);
-  if (TRANSIENT_CLIENT_ERRORS.has(status)) return unavailable(response, cause);
-  if (status >= 500 && !PERMANENT_SERVER_ERRORS.has(status)) return unavailable(response, cause);
+  if (status === 429) return rateLimited(response, { body, cause });
   const message = 'The model endpoint is not set up as the service expects';
   // Every endpoint would reject a request that one of them cannot read.
-  if (status === 400 || status === 422)
+  if (status === 400 || status === 422) {
     return rejectedRequest('upstream_misconfigured', message, cause);
-  return failover('upstream_misconfigured', message, cause);
+  }
+  if (status < 400 || PERMANENT.has(status)) {
+    return failover('upstream_misconfigured', message, cause);
+  }
+  return unavailable(response, cause);
 }
 
 function isTooLong(status: number, body: UpstreamErrorBody): boolean {
   if (body.code === 'context_length_exceeded' || status === 413) return true;
-  // OpenAI's answer to a request above the whole limit of a minute, which no wait can help.
-  if (status === 429 && /^request too large/i.test(body.message)) return true;
   // Compatible servers send no code, only a message.
   return (
     status === 400 && /maximum context length|context window|context length/i.test(body.message)
   );
 }
 
-function rateLimited(response: RejectedResponse, cause: UpstreamCause): UpstreamFailure {
+interface RateLimitDetails {
+  readonly body: UpstreamErrorBody;
+  readonly cause: UpstreamCause;
+}
+
+function rateLimited(
+  response: RejectedResponse,
+  { body, cause }: RateLimitDetails,
+): UpstreamFailure {
+  const { headers, now } = response;
+  if (exceedsLimit(response, body)) {
+    const message = 'The request is larger than the rate limit of the model';
+    return failover('context_too_long', message, cause);
+  }
   return new UpstreamFailure('upstream_rate_limited', 'The model is at its rate limit', {
     retryMode: 'backoff',
     countsAsFailure: false,
-    waitMs:
-      readRetryAfterMs(response.headers, response.now) ?? readRateLimitResetMs(response.headers),
+    waitMs: readRetryAfterMs(headers, now) ?? readRateLimitResetMs(headers),
+    isRequestSpecific: isMostlyFree(headers),
     cause,
   });
+}
+
+/** Whether the request alone is larger than the limit, so that waiting cannot help it. */
+function exceedsLimit(
+  { headers, requestedTokens = 0 }: RejectedResponse,
+  { message }: UpstreamErrorBody,
+): boolean {
+  if (/request (?:is )?too large/i.test(message)) return true;
+  const [limit, requested] = [/limit:? ([\d,]+)/i, /requested:? ([\d,]+)/i].map((pattern) =>
+    readCount(pattern.exec(message)?.[1] ?? null),
+  );
+  if (limit !== undefined && requested !== undefined) return requested > limit;
+  const headerLimit = readTokenLimit(headers);
+  return headerLimit !== undefined && requestedTokens > headerLimit;
+}
+
+/** Whether at least half of the token limit is left: then the request is large, not the load. */
+function isMostlyFree(headers: HeaderSource): boolean {
+  const limit = readTokenLimit(headers);
+  const remaining = readCount(headers.get('x-ratelimit-remaining-tokens'));
+  const areRequestsUsedUp = readCount(headers.get('x-ratelimit-remaining-requests')) === 0;
+  if (limit === undefined || remaining === undefined || areRequestsUsedUp) return false;
+  return remaining >= limit / 2;
+}
+
+/** Servers send 0 and -1 for an unknown limit. */
+function readTokenLimit(headers: HeaderSource): number | undefined {
+  return readCount(headers.get('x-ratelimit-limit-tokens')) || undefined;
+}
+
+function readCount(text: string | null): number | undefined {
+  const digits = text?.replaceAll(',', '').trim() ?? '';
+  return /^\d{1,15}$/.test(digits) ? Number(digits) : undefined;
 }
 
 function unavailable(response: RejectedResponse, cause: UpstreamCause): UpstreamFailure {
@@ -112,7 +164,7 @@ const MAX_CHAIN = 5;
 export function mapTransportError(thrown: unknown): UpstreamFailure {
   return new UpstreamFailure('upstream_unavailable', 'The model cannot be reached', {
     retryMode: 'backoff',
-    countsAsFailure: !(thrown instanceof StaleConnectionError),
+    countsAsFailure: true,
     cause: new UpstreamCause('Upstream could not be reached', { code: findCode(thrown) }),
   });
 }

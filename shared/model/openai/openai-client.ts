@@ -2,6 +2,7 @@ import { OpenAI } from 'openai';
 import type { ChatCompletionCreateParams } from 'openai/resources/chat/completions';
 import type { ModelEndpoint } from '../endpoint.ts';
 import type { HttpClient, HttpPostResponse } from '../http-client.ts';
+import type { TokenUsage } from '../model.ts';
 import type { HeaderSource } from '../../resilience/retry-after.ts';
 import { readText } from './read-response.ts';
 import { raceAbort } from '../../resilience/abort.ts';
@@ -19,6 +20,10 @@ export interface EndpointCall {
   /** Aborts the call and closes its socket. */
   readonly signal: AbortSignal;
   readonly traceparent?: string | undefined;
+  /** Called when the whole request was handed to the network. */
+  readonly onSent?: (() => void) | undefined;
+  /** As in `ModelCall`. */
+  readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
 }
 
 /**
@@ -30,6 +35,8 @@ export interface EndpointCall {
 export class EndpointOpenAI extends OpenAI {
   readonly #endpoint: ModelEndpoint;
   readonly #httpClient: HttpClient;
+  /** By the signal of the call, because the options of the client have no place for it. */
+  readonly #onSent = new WeakMap<AbortSignal, () => void>();
 
   constructor(endpoint: ModelEndpoint, httpClient: HttpClient) {
     super({
@@ -55,8 +62,9 @@ export class EndpointOpenAI extends OpenAI {
    */
   async createCompletion(
     params: ChatCompletionCreateParams,
-    { signal, traceparent }: EndpointCall,
+    { signal, traceparent, onSent }: EndpointCall,
   ): Promise<HttpPostResponse> {
+    if (onSent !== undefined) this.#onSent.set(signal, onSent);
     const options = { signal, headers: { traceparent } };
     const response: unknown = await this.chat.completions.create(params, options).asResponse();
     if (response instanceof NodeResponse) return response.source;
@@ -90,6 +98,7 @@ export class EndpointOpenAI extends OpenAI {
       headers: this.#allowedHeaders(new Map(headers instanceof Headers ? headers : [])),
       body,
       signal: signal ?? new AbortController().signal,
+      onSent: signal ? this.#onSent.get(signal) : undefined,
     });
     // The client uses the members below and no others.
     return new NodeResponse(source) as unknown as Response;

@@ -1,15 +1,10 @@
 import type { Readable } from 'node:stream';
 import type { ModelEndpoint } from '../endpoint.ts';
-import type {
-  FinishReason,
-  ModelMessage,
-  ModelRequest,
-  ModelResponse,
-  ModelToolCall,
-  TokenUsage,
-} from '../model.ts';
+import type { ModelRequest, ModelResponse, ModelToolCall, TokenUsage } from '../model.ts';
+import { type MappedFinishReason, readFinishReason } from './finish-reason.ts';
 import { type CompletionUsage, completionSchema } from './schema.ts';
-import { filteredContent, invalidResponse, UpstreamCause } from '../upstream-error.ts';
+import { estimateUsage } from './usage.ts';
+import { invalidResponse } from '../upstream-error.ts';
 import { parseJson } from '../../json.ts';
 
 /**
@@ -22,10 +17,12 @@ export function readResponse(body: string, context: CompletionContext): ModelRes
   if (!parsed.success) throw invalidResponse('The body is not a chat completion');
   const [choice] = parsed.data.choices;
   if (choice === undefined) throw invalidResponse('The completion has no choices');
-  const { content, refusal, tool_calls: calls } = choice.message;
+  const { content, refusal, tool_calls: calls, function_call: functionCall } = choice.message;
   return toModelResponse(
     {
-      text: content ?? refusal ?? undefined,
+      text: content?.toWellFormed(),
+      refusal: refusal?.toWellFormed(),
+      hasFunctionCall: functionCall !== undefined && functionCall !== null,
       toolCalls: (calls ?? []).map(({ id, function: { name, arguments: text } }) => ({
         id,
         name,
@@ -41,10 +38,12 @@ export function readResponse(body: string, context: CompletionContext): ModelRes
 
 /** The content of a completion that ended with a finish reason. */
 export interface RawCompletion {
-  /** Undefined where the endpoint sent no text, not even an empty one. */
+  /** Undefined where the endpoint sent no content, not even an empty one. */
   readonly text: string | undefined;
-  /** Length of the text where it was not kept. */
+  readonly refusal?: string | undefined;
+  /** Length of text and refusal where they were not kept. */
   readonly textChars?: number;
+  readonly hasFunctionCall?: boolean;
   readonly toolCalls: readonly ModelToolCall[];
   readonly finishReason: string;
   readonly model: string | undefined;
@@ -54,30 +53,33 @@ export interface RawCompletion {
 export interface CompletionContext {
   readonly endpoint: ModelEndpoint;
   readonly request: ModelRequest;
+  readonly onMappedFinishReason: (mapped: MappedFinishReason) => void;
 }
 
-/** The usual ratio for English text. Used only where the endpoint sends no usage. */
-const CHARS_PER_TOKEN = 4;
-
 /** @throws UpstreamFailure where the completion is not a usable response */
-export function toModelResponse(
-  raw: RawCompletion,
-  { endpoint, request }: CompletionContext,
-): ModelResponse {
-  const finishReason = readFinishReason(raw);
+export function toModelResponse(raw: RawCompletion, context: CompletionContext): ModelResponse {
+  const { endpoint, request } = context;
+  const reason = readFinishReason(raw.finishReason, context.onMappedFinishReason);
+  const hasToolCalls = raw.toolCalls.length > 0;
+  if (raw.hasFunctionCall === true || (hasToolCalls && !request.tools?.length)) {
+    throw invalidResponse('The model called a tool that the request does not offer');
+  }
+  // Some compatible servers send "stop" after tool calls as well.
+  const finishReason = reason === 'stop' && hasToolCalls ? 'tool_calls' : reason;
   // A tool call that the token limit cut short is incomplete.
   const toolCalls = finishReason === 'length' ? [] : raw.toolCalls;
-  if (finishReason === 'tool_calls' && toolCalls.length === 0) {
+  if (finishReason === 'tool_calls' && !hasToolCalls) {
     throw invalidResponse('The finish reason is tool_calls but there are none');
   }
-  if (finishReason === 'stop' && raw.text === undefined) {
+  if (finishReason === 'stop' && raw.text === undefined && !raw.refusal) {
     throw invalidResponse('The response has neither text nor tool calls');
   }
-  const text = raw.text ?? '';
+  const text = raw.text || (raw.refusal ?? '');
   const textChars = raw.textChars ?? text.length;
   const usage = readUsage(raw.usage);
   return {
     text,
+    ...(raw.refusal ? { refusal: raw.refusal } : {}),
     ...(text.length < textChars ? { isTextDropped: true as const } : {}),
     toolCalls,
     finishReason,
@@ -87,48 +89,20 @@ export function toModelResponse(
   };
 }
 
-function readFinishReason(raw: RawCompletion): FinishReason {
-  switch (raw.finishReason) {
-    case 'stop':
-      // Some compatible servers send "stop" after tool calls as well.
-      return raw.toolCalls.length > 0 ? 'tool_calls' : 'stop';
-    case 'tool_calls':
-    case 'length':
-      return raw.finishReason;
-    case 'content_filter':
-      throw filteredContent([], new UpstreamCause('The content filter cut the response'));
-    default:
-      // An unknown reason may stand for an incomplete response.
-      throw invalidResponse('The finish reason is unknown');
-  }
-}
-
 function readUsage(usage: CompletionUsage): TokenUsage | undefined {
   if (usage === null || usage === undefined) return undefined;
   const { prompt_tokens: inputTokens, completion_tokens: outputTokens } = usage;
+  const cached =
+    usage.prompt_tokens_details?.cached_tokens ??
+    usage.prompt_cache_hit_tokens ??
+    usage.cache_read_input_tokens ??
+    undefined;
   return {
     inputTokens,
     outputTokens,
     totalTokens: usage.total_tokens ?? inputTokens + outputTokens,
+    ...(cached === undefined ? {} : { cachedInputTokens: Math.min(cached, inputTokens) }),
   };
-}
-
-interface GeneratedContent {
-  readonly textChars: number;
-  readonly toolCalls: readonly ModelToolCall[];
-}
-
-function estimateUsage(request: ModelRequest, output: GeneratedContent): TokenUsage {
-  const inputChars = request.messages.reduce((sum, message) => sum + charsOf(message), 0);
-  const callChars = output.toolCalls.reduce((sum, call) => sum + call.arguments.length, 0);
-  const inputTokens = Math.ceil(inputChars / CHARS_PER_TOKEN);
-  const outputTokens = Math.ceil((output.textChars + callChars) / CHARS_PER_TOKEN);
-  return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens };
-}
-
-function charsOf({ content }: ModelMessage): number {
-  if (content === null || typeof content === 'string') return content?.length ?? 0;
-  return content.reduce((sum, part) => sum + (part.type === 'text' ? part.text.length : 0), 0);
 }
 
 /** The name of a deployment is not public: it is replaced where Azure reports it as the model. */

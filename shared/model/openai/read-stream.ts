@@ -3,7 +3,11 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { ModelEvent } from '../model.ts';
 import { readErrorBody, safeCode } from './map-error.ts';
 import { chunkSchema, type CompletionChunk } from './schema.ts';
-import { type AccumulatorOptions, createStreamAccumulator } from './stream-accumulator.ts';
+import {
+  type AccumulatorOptions,
+  type ChunkEffect,
+  createStreamAccumulator,
+} from './stream-accumulator.ts';
 import {
   filteredContent,
   interruptedResponse,
@@ -23,12 +27,14 @@ export interface ReadStreamOptions extends AccumulatorOptions {
 
 /** How long the rest of a body may take after its response is complete, in milliseconds. */
 const DRAIN_MS = 1_000;
+/** How long usage may come after the finish reason, in milliseconds: some endpoints never close. */
+const USAGE_WAIT_MS = 250;
 const PROGRESS: EndpointEvent = { type: 'progress' };
 
 /**
  * The events of a streamed completion. It reads the next bytes only on demand. The response is
  * complete only where the endpoint sent a finish reason; neither the end of the body nor `[DONE]`
- * proves that.
+ * proves that. After the finish reason nothing can void the response.
  *
  * @throws UpstreamFailure
  */
@@ -36,70 +42,102 @@ export async function* readStream(
   body: Readable,
   options: ReadStreamOptions,
 ): AsyncGenerator<EndpointEvent, void> {
-  const parse = createEventParser(options.maxLineBytes);
+  const parser = createEventParser(options.maxLineBytes);
   const accumulator = createStreamAccumulator(options);
-  const chunks: Chunks = body[Symbol.asyncIterator]();
+  const source = createByteSource(body);
   let isComplete = false;
   try {
-    for (let isOver = false; !isOver;) {
-      // After the finish reason a broken connection no longer matters.
-      const bytes = await readChunk(chunks).catch((thrown: unknown) => {
-        if (!accumulator.hasFinished()) throw thrown;
-      });
+    reading: while (!(accumulator.hasFinished() && accumulator.hasUsage())) {
+      const bytes = await source.read(accumulator.hasFinished());
       if (bytes === undefined) break;
-      for (const event of parse(bytes)) {
-        isOver = event.data === '[DONE]';
-        if (isOver) break;
-        const chunk = readEvent(event);
-        if (chunk === undefined) continue;
-        const { text, progress } = accumulator.add(chunk);
-        if (text !== '') yield { type: 'text-delta', text };
-        else if (progress) yield PROGRESS;
+      for (const event of parser.feed(bytes)) {
+        if (event.data.trim() === '[DONE]') break reading;
+        const chunk = accumulator.hasFinished() ? readLateEvent(event) : readEvent(event);
+        const effect = chunk && accumulator.add(chunk);
+        if (effect === undefined) continue;
+        if (effect.text !== '') yield toDelta(effect);
+        else if (effect.progress) yield PROGRESS;
       }
+      if (parser.hasOverflowed()) break;
     }
     if (!accumulator.hasFinished()) {
+      if (parser.hasOverflowed()) throw invalidResponse('A line or event is longer than the cap');
       throw interruptedResponse('The stream ended without a finish reason');
     }
-    void drain(body, chunks);
+    const rest = accumulator.flush();
+    if (rest.text !== '') yield toDelta(rest);
+    const response = accumulator.response();
     isComplete = true;
-    yield { type: 'done', response: accumulator.response() };
+    void source.drain();
+    yield { type: 'done', response };
   } finally {
-    if (!isComplete) body.destroy();
+    if (!isComplete) source.close();
   }
 }
-
-type Chunks = AsyncIterator<Uint8Array, unknown>;
-
-/** Reads the rest of the body, so that the connection can be reused. */
-async function drain(body: Readable, chunks: Chunks): Promise<void> {
-  // A body that never ends costs its connection, but does not keep the process alive.
-  const timer = setTimeout(() => body.destroy(), DRAIN_MS).unref();
-  try {
-    while ((await chunks.next()).done !== true);
-  } catch {
-    // The response is complete already.
-  } finally {
-    clearTimeout(timer);
-  }
+function toDelta({ text, isRefusal }: ChunkEffect): EndpointEvent {
+  return isRefusal ? { type: 'text-delta', text, isRefusal } : { type: 'text-delta', text };
 }
 
-async function readChunk(chunks: Chunks): Promise<Uint8Array | undefined> {
-  try {
+/** Reads a body on demand. */
+function createByteSource(body: Readable) {
+  const chunks: AsyncIterator<Uint8Array, unknown> = body[Symbol.asyncIterator]();
+  let usageWait: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  function waitForUsage(): Promise<void> {
+    usageWait ??= new Promise((resolve) => (timer = setTimeout(resolve, USAGE_WAIT_MS)));
+    return usageWait;
+  }
+  async function readNext(): Promise<Uint8Array | undefined> {
     const { done, value } = await chunks.next();
     return done === true ? undefined : value;
-  } catch {
-    throw interruptedResponse('The connection broke in the middle of the stream');
   }
+
+  return {
+    /**
+     * The next bytes; undefined at the end. After the finish reason a broken connection and a
+     * silent one are ends too.
+     */
+    async read(hasFinished: boolean): Promise<Uint8Array | undefined> {
+      if (hasFinished) {
+        const next = readNext().catch(() => undefined);
+        return (await Promise.race([next, waitForUsage()])) ?? undefined;
+      }
+      try {
+        return await readNext();
+      } catch {
+        throw interruptedResponse('The connection broke in the middle of the stream');
+      }
+    },
+    /** Reads the rest of the body, so that the connection can be reused. */
+    async drain(): Promise<void> {
+      clearTimeout(timer);
+      // A body that never ends costs its connection, but does not keep the process alive.
+      const drainTimer = setTimeout(() => body.destroy(), DRAIN_MS).unref();
+      try {
+        while ((await chunks.next()).done !== true);
+      } catch {
+        // The response is complete already.
+      } finally {
+        clearTimeout(drainTimer);
+      }
+    },
+    close(): void {
+      clearTimeout(timer);
+      body.destroy();
+    },
+  };
 }
 
-/**
- * Returns a function from bytes to the events that they complete.
- *
- * @throws UpstreamFailure upstream_invalid where a line or an event is longer than the cap
- */
-export function createEventParser(
-  maxLineBytes: number,
-): (bytes: Uint8Array) => readonly EventSourceMessage[] {
+/** Turns bytes into events. */
+export interface EventParser {
+  /** The events that these bytes complete. */
+  feed(bytes: Uint8Array): readonly EventSourceMessage[];
+  /** Whether a line or an event was longer than the cap: the parser has stopped there. */
+  hasOverflowed(): boolean;
+}
+
+export function createEventParser(maxLineBytes: number): EventParser {
   // A streaming decoder joins characters that were split between chunks.
   const decoder = new TextDecoder();
   let events: EventSourceMessage[] = [];
@@ -107,32 +145,46 @@ export function createEventParser(
   const parser = createParser({
     maxBufferSize: maxLineBytes,
     onEvent(event) {
-      events.push(event);
       // An event that arrives in one piece is never buffered, so the parser does not check it.
       isOverflow ||= event.data.length > maxLineBytes;
+      if (!isOverflow) events.push(event);
     },
     onError(error) {
       isOverflow ||= error.type === 'max-buffer-size-exceeded';
     },
   });
-  return (bytes) => {
-    events = [];
-    parser.feed(decoder.decode(bytes, { stream: true }));
-    if (isOverflow) throw invalidResponse('A line or event is longer than the cap');
-    return events;
+  return {
+    hasOverflowed: () => isOverflow,
+    feed(bytes) {
+      events = [];
+      if (!isOverflow) parser.feed(decoder.decode(bytes, { stream: true }));
+      return events;
+    },
   };
 }
 
+/** The chunk of an event; undefined where it carries no part of the completion. */
 function readEvent({ event, data }: EventSourceMessage): CompletionChunk | undefined {
   if (event === 'error') throw reportedError(parseJson(data));
   // Other named events, such as pings and vendor extensions, are not part of the completion.
   if (event !== undefined && event !== 'message') return undefined;
-  const parsed = chunkSchema.safeParse(parseJson(data));
+  if (data.trim() === '') return undefined;
+  const value = parseJson(data);
+  if (value === null) return undefined;
+  const parsed = chunkSchema.safeParse(value);
   if (!parsed.success) throw invalidResponse('A chunk of the stream is not a chat completion');
-  const { error, choices, usage } = parsed.data;
+  const { error } = parsed.data;
   if (error !== undefined && error !== null) throw reportedError(error);
-  if (!choices && !usage) throw invalidResponse('A chunk of the stream has no choices');
   return parsed.data;
+}
+
+/** An event after the finish reason: only a valid chunk counts. */
+function readLateEvent(event: EventSourceMessage): CompletionChunk | undefined {
+  try {
+    return readEvent(event);
+  } catch {
+    return undefined;
+  }
 }
 
 function reportedError(error: unknown): UpstreamFailure {

@@ -2,13 +2,24 @@ import * as z from 'zod';
 
 /** Validates only the members that are used; endpoints may add others. */
 const count = z.number().int().nonnegative();
+const optionalCount = count.nullish().catch(undefined);
 const usage = z
-  .object({ prompt_tokens: count, completion_tokens: count, total_tokens: count.optional() })
+  .object({
+    prompt_tokens: count,
+    completion_tokens: count,
+    total_tokens: count.optional(),
+    // Cached input tokens have three names: OpenAI, DeepSeek, and proxies of Anthropic.
+    prompt_tokens_details: z.object({ cached_tokens: optionalCount }).nullish().catch(undefined),
+    prompt_cache_hit_tokens: optionalCount,
+    cache_read_input_tokens: optionalCount,
+  })
   .nullish()
   // An invalid count does not void the response: usage is estimated instead.
   .catch(undefined);
 const publicName = z.string().max(200).optional().catch(undefined);
 const text = z.string().nullish();
+/** The predecessor of tool calls. It is never requested. */
+const functionCall = z.unknown().optional();
 
 const toolCall = z.object({
   id: z.string().min(1),
@@ -26,6 +37,7 @@ export const completionSchema = z.object({
           content: text,
           refusal: text,
           tool_calls: z.array(toolCall).nullish(),
+          function_call: functionCall,
         }),
       }),
     )
@@ -46,9 +58,10 @@ const delta = z.object({
   reasoning_content: text.catch(undefined),
   reasoning: text.catch(undefined),
   tool_calls: z.array(toolCallDelta).nullish(),
+  function_call: functionCall,
 });
 
-/** A chunk of a streamed completion. The first chunk of Azure and the usage chunk have no choices. */
+/** A chunk of a streamed completion. Without choices it only carries usage, or nothing. */
 export const chunkSchema = z.object({
   error: z.unknown().optional(),
   model: publicName,
@@ -60,7 +73,7 @@ export const chunkSchema = z.object({
         finish_reason: z.string().nullish(),
       }),
     )
-    .optional(),
+    .nullish(),
   usage,
 });
 

@@ -37,7 +37,7 @@ export async function acquireBlobLease(
     );
     return {
       bytes: contentLength,
-      lostSignal: lease.lost,
+      lostSignal: lease.lostSignal,
       append: (lines, position) =>
         call((abortSignal) => appendOnce(blob, { lines, position, leaseId, abortSignal })),
       setMetadata: async (metadata) =>
@@ -93,7 +93,7 @@ const RENEW_EVERY_MS = 4_000;
 export interface RenewedLease {
   readonly leaseId: string;
   /** Aborts when another process may have the lease. */
-  readonly lost: AbortSignal;
+  readonly lostSignal: AbortSignal;
   /** Never rejects: a lease that cannot be released expires by itself. */
   release(): Promise<void>;
 }
@@ -116,7 +116,7 @@ export interface LeaseClient {
 export function renewLease(client: LeaseClient, options: RenewalOptions): RenewedLease {
   const { telemetry, renewEveryMs = RENEW_EVERY_MS } = options;
   const ended = new AbortController();
-  const lost = new AbortController();
+  const lostController = new AbortController();
   let renewal: NodeJS.Timeout;
   let expiry: NodeJS.Timeout | undefined;
 
@@ -146,7 +146,7 @@ export function renewLease(client: LeaseClient, options: RenewalOptions): Renewe
     if (ended.signal.aborted) return;
     end();
     telemetry.warn('shard lease lost', { cause });
-    lost.abort(new Error('The lease of the shard was lost'));
+    lostController.abort(new Error('The lease of the shard was lost'));
   }
 
   function end(): void {
@@ -159,10 +159,10 @@ export function renewLease(client: LeaseClient, options: RenewalOptions): Renewe
   scheduleRenewal();
   return {
     leaseId: client.leaseId,
-    lost: lost.signal,
+    lostSignal: lostController.signal,
     async release() {
       end();
-      if (!lost.signal.aborted) await client.releaseLease().catch(() => undefined);
+      if (!lostController.signal.aborted) await client.releaseLease().catch(() => undefined);
     },
   };
 }

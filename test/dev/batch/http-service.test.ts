@@ -20,7 +20,7 @@ afterEach(() => {
   server?.close();
 });
 
-/** An app that always answers the same; tells what it was asked. */
+/** An app that always gives the same answer and records its requests. */
 async function startApp(status: number, body: unknown) {
   const asked: string[] = [];
   const app = createServer(({ method, url }, response) => {
@@ -93,7 +93,7 @@ describe('batches by HTTP', () => {
         setImmediate(() => response.destroy());
       },
     ],
-  ])('are asked again after %s', async (_name, answer) => {
+  ])('are requested again after %s', async (_name, answer) => {
     const app = createServer((_request, response) => {
       answer(response);
     });

@@ -92,7 +92,7 @@ describe('runBatch', () => {
     ]);
   });
 
-  it('gives up in one line when nobody works on the queue', async () => {
+  it('fails with one line when no app processes the queue', async () => {
     const service = scriptedService({ perLook: 0 });
 
     const running = run([item('a')], { service, idleLimitMs: 30 });
@@ -181,7 +181,7 @@ interface ServiceScript {
   readonly perLook?: number;
 }
 
-/** Answers as the app would, a few items more each time somebody requests. */
+/** Answers as the app would, with a few more items at each request. */
 function scriptedService(script: ServiceScript = {}) {
   const { perLook = Number.POSITIVE_INFINITY, rejects: refused } = script;
   let customIds: string[] = [];

@@ -53,7 +53,7 @@ async function* theResult(id: string): AsyncGenerator<ResultLine> {
 }
 
 describe('waiting for results', () => {
-  it('says that nobody has begun, and asks whether the app runs', async () => {
+  it('reports that no app has started the batch, and asks whether one runs', async () => {
     const notes = await notesOf([WAITING, WAITING, RUNNING]);
 
     expect(notes).toEqual([
@@ -113,7 +113,7 @@ describe('waiting for results', () => {
     await expect(notesOf([new TypeError('A defect')])).rejects.toThrow('A defect');
   });
 
-  it('lets go at once when it is interrupted while nobody answers', async () => {
+  it('ends at once when it is interrupted while the app does not answer', async () => {
     const interrupt = new AbortController();
     const service: BatchService = {
       submit: async (jobId) => jobId,

@@ -38,7 +38,7 @@ describe('a worker that ends', () => {
     expect((await host.get('/echo')).status).toBe(200);
   });
 
-  it('with a rejection nobody waits for says so in the log', async () => {
+  it('with an unhandled rejection reports it in the log', async () => {
     const host = await startFixture('streaming');
 
     await host.get('/reject');

@@ -223,7 +223,7 @@ describe('an app on the host', () => {
     expect((await host.logged('said too late')).category).toBe('Function.logLate.User');
   });
 
-  it('is asked for no key unless the host is told to', async () => {
+  it('needs no key unless the host enforces keys', async () => {
     expect((await host.get('/keyed')).status).toBe(200);
   });
 });

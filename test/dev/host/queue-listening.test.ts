@@ -97,7 +97,7 @@ describe('a queue listener', () => {
 
     expect((await patient.jobs.getProperties()).approximateMessagesCount).toBe(0);
     expect((await hasty.jobs.getProperties()).approximateMessagesCount).toBe(1);
-    // Abandoned, not released: nobody sees it before its ten minutes are over.
+    // Abandoned, not released: it is invisible until its ten minutes are over.
     expect((await hasty.jobs.peekMessages()).peekedMessageItems).toEqual([]);
   });
 });

@@ -11,7 +11,7 @@ import { waitUntil } from './support/wait-until.ts';
 
 const startedSchema = z.object({ url: z.string(), workerPid: z.number() });
 
-describe('a host that is told to stop', () => {
+describe('a host that is stopped', () => {
   it('takes no new connection but lets calls and streams finish, then terminates the worker', async () => {
     const host = await startFixture('streaming', { timings: { httpDrainMs: 20_000 } });
     const pid = host.workerPid() ?? 0;

@@ -76,7 +76,7 @@ describe('what the development model remembers', () => {
     },
   );
 
-  it('stops sending while nobody reads', async () => {
+  it('stops sending while the client does not read', async () => {
     const model = await startModel();
     const socket = connect(model.port, '127.0.0.1');
     const body = JSON.stringify(ask('dev/bytes-500000000', { stream: true }));
@@ -97,7 +97,7 @@ describe('what the development model remembers', () => {
     expect(await endedCall(model)).toMatchObject({ status: 'aborted' });
   });
 
-  it('sends exactly the bytes that were asked for', async () => {
+  it('sends exactly the requested bytes', async () => {
     const model = await startModel();
 
     const streamed = await readStream(clientOf(model), 'dev/bytes-1000001');

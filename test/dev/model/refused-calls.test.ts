@@ -72,7 +72,7 @@ describe('server errors', () => {
     },
   );
 
-  it('fails the told share of calls, the same ones in every run', async () => {
+  it('fails the given share of calls, the same ones in every run', async () => {
     const runs: string[] = [];
 
     for (let run = 0; run < 2; run += 1) {

@@ -63,7 +63,7 @@ describe('planStart', () => {
     });
   });
 
-  it('keeps a model name that was chosen, which is how a scripted fault is asked for', () => {
+  it('keeps a chosen model name, which selects a scripted fault', () => {
     const planned = plan({ environment: { OPENAI_MODEL: 'dev/429-then-ok' } });
 
     expect(planned.model).toBe('development');
@@ -89,7 +89,7 @@ describe('planStart', () => {
     expect(plan({ environment }).storage).toBe(storage);
   });
 
-  it('brings its own storage when a folder is asked for', () => {
+  it('starts its own storage if a folder is given', () => {
     const environment = { AzureWebJobsStorage: 'UseDevelopmentStorage=true' };
 
     expect(plan({ environment, argv: ['--storage', './kept'] })).toMatchObject({

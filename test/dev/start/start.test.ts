@@ -58,6 +58,22 @@ describe('npm start', () => {
     expect(existsSync(join(root, '.agent', 'start.json'))).toBe(false);
   });
 
+  it('F9: starts beside a proxy that does not answer', async () => {
+    const proxy = 'http://127.0.0.1:9';
+    const run = start({
+      env: { HTTP_PROXY: proxy, https_proxy: proxy, ALL_PROXY: proxy, NO_PROXY: 'a.example' },
+    });
+
+    await run.waitFor(READY);
+
+    const response = await fetch(`${address(run).url}/settings`);
+    expect(await response.json()).toMatchObject({
+      NO_PROXY: 'a.example,localhost,127.0.0.1,::1,169.254.169.254',
+    });
+    run.child.kill('SIGTERM');
+    expect(await run.ended).toEqual({ code: 0, signal: null });
+  });
+
   it('asks for keys with --enable-auth, and shows the one that opens', async () => {
     const run = start({ args: [root, '--port', '0', '--enable-auth'] });
     await run.waitFor(READY);

@@ -15,7 +15,7 @@ export interface BreakingProxy extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Stands in front of the app and spoils its answers as it is told. */
+/** A proxy in front of the app that breaks its answers as the test says. */
 export async function startBreakingProxy(target: string, spoil: Break): Promise<BreakingProxy> {
   const server = createServer((request, response) => {
     function forward(answer: PassingAnswer): void {

@@ -10,7 +10,7 @@ const PRELOAD = fileURLToPath(
   new URL('../../support/resolve-vaults-to-loopback.ts', import.meta.url),
 );
 
-/** A vault over https and what an app must be told to find and trust it, as a deployment would. */
+/** A vault over https, and the settings with which an app finds and trusts it. */
 export interface VaultEnvironment {
   readonly vault: LoopbackVault;
   readonly settings: Readonly<Record<string, string>>;

@@ -55,7 +55,7 @@ export async function startVaultScene(
   return { app, vault: vaultEnvironment.vault, upstream, accept: (key) => void (accepted = key) };
 }
 
-/** How often the vault was asked for the key of the model. */
+/** Reads of the model's key from the vault. */
 export function keyReads({ vault }: VaultScene): number {
   return vault.reads().filter((name) => name === 'openai-api-key').length;
 }

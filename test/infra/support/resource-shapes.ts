@@ -12,7 +12,7 @@ const RETENTION = { 'enabled!': 'bool', days: 'int' } as const;
 
 /**
  * The properties of each resource type, at the one API version that we use, that our templates may
- * set. What is not here is a typing error until somebody looks it up and adds it.
+ * set. A property that is missing here is an error until it is added.
  */
 export const RESOURCE_SHAPES: Shapes = {
   ...SITE_SHAPES,

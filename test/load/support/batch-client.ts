@@ -4,7 +4,7 @@ import { eventually } from '../../e2e/support/post-chat.ts';
 
 const ENDED = new Set(['completed', 'failed', 'cancelled', 'expired']);
 
-/** One caller of the batch routes, told apart by its address. */
+/** One caller of the batch routes, identified by its address. */
 export interface BatchClient {
   readonly client: OpenAI;
   submit(content: string | Uint8Array): Promise<Batch>;

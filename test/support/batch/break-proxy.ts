@@ -10,7 +10,7 @@ export interface BreakProxy {
 
 /**
  * What becomes of a request. `lost`: the server does the work, and its answer does not come back.
- * `silent`: nobody ever answers. `stillborn`: the connection ends after the head of the answer, `cut`:
+ * `silent`: never answers. `stillborn`: the connection ends after the head of the answer, `cut`:
  * in the middle of it. `stuck`: nothing comes after its first part.
  */
 export type Breakage =

@@ -9,7 +9,7 @@ export type Script = (turn: {
 }) => string | Promise<string>;
 
 export interface ScriptedAgent extends Agent {
-  /** The messages it was asked, in order. */
+  /** The messages that it received, in order. */
   readonly asked: readonly string[];
   /** Most calls that ran at the same time. */
   readonly mostAtOnce: () => number;

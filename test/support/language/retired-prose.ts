@@ -53,7 +53,6 @@ export const RETIRED_PROSE: Readonly<Record<string, string>> = {
   rooms: 'modules',
   door: 'dependency rule, entry',
   doors: 'dependency rules, entries',
-  floor: 'layer, minimum',
   floors: 'layers, minimums',
   desk: 'service',
   desks: 'services',

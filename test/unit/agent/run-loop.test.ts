@@ -75,6 +75,18 @@ describe('a run with own tools', () => {
     expect(toolResults(messages)).toEqual(['slow is free', 'quick is done']);
   });
 
+  it('offers a batch item only tools that may be repeated', async () => {
+    const { agent, model } = createToolAgent({
+      responses: [callsOf(['pay']), FINAL],
+      tools: [toolNamed('look'), toolNamed('pay', { effect: 'once' })],
+    });
+
+    const result = await agent.run(inputOf('Hi'), runContext({ isBackground: true }));
+
+    expect(model.calls[0]?.request.tools?.map(({ name }) => name)).toEqual(['look']);
+    expect(result.toolCalls).toMatchObject([{ name: 'pay', status: 'failed' }]);
+  });
+
   it('reports the usage of each step and reserves the later ones', async () => {
     const usages: number[] = [];
     const sizes: number[] = [];

@@ -58,7 +58,7 @@ async function streamOf(...steps: readonly (readonly string[])[]) {
 }
 
 describe('a structured answer', () => {
-  it('is asked for with its schema and returned as it is', async () => {
+  it('is requested with its schema and returned unchanged', async () => {
     const { run, model } = runWith([answerOf(VALID)]);
 
     const result = await run();

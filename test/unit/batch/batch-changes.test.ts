@@ -91,7 +91,7 @@ describe('retrying what failed', () => {
   });
 });
 
-describe('a model without room', () => {
+describe('a model without capacity', () => {
   it('Q8: costs no item a try however long it lasts, and few calls', async () => {
     let isWell = false;
     const limiter = createConcurrencyLimiter({ max: 8, firstPauseMs: 20 });

@@ -73,7 +73,7 @@ describe('metrics of a batch', () => {
     expect(counts).toEqual([3, 1]);
   });
 
-  it('count items that nobody asks any more', async () => {
+  it('count items that are not tried any more', async () => {
     const { processor, value, store, agent } = setUp(({ signal }) => untilAborted(signal));
     const delivery = processor.process(jobOf('job', ['m0']));
     await expect.poll(() => agent.asked).toHaveLength(1);
@@ -85,7 +85,7 @@ describe('metrics of a batch', () => {
     expect([value(ITEMS), value(ITEMS, labels)]).toEqual([1, 1]);
   });
 
-  it('tell a model without room from items that fail', async () => {
+  it('distinguish a model without capacity from items that fail', async () => {
     const { processor, value, limiter, agent } = setUp(() => {
       throw refusal('upstream_rate_limited');
     });

@@ -138,7 +138,7 @@ describe('a batch of a file', () => {
     expect(environment.agent.asked).toHaveLength(0);
   });
 
-  it('belongs to its owner: to everybody else it is not there', async () => {
+  it('belongs to its owner: every other caller gets not found', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(1));
     await environment.drain();

@@ -72,7 +72,7 @@ describe('an output file that is deleted', () => {
 });
 
 describe('a batch whose message cannot be sent', () => {
-  it('is told to whoever creates it, and is in no list', async () => {
+  it('is reported to the caller who creates it, and is in no list', async () => {
     const environment = setUp(undefined, {
       sender: {
         async send() {
@@ -89,7 +89,7 @@ describe('a batch whose message cannot be sent', () => {
   });
 });
 
-describe('a batch whose record was taken back while somebody worked on it', () => {
+describe('a batch whose record was removed while a delivery processed it', () => {
   it('asks nothing more', async () => {
     const environment = setUp(async ({ message, signal }) => {
       if (message === 'm0') return 'ok';
@@ -112,7 +112,7 @@ describe('a batch whose record was taken back while somebody worked on it', () =
 });
 
 describe('a batch whose message was lost', () => {
-  it('Q12: ends as expired once somebody looks, with a line for each item', async () => {
+  it('Q12: ends as expired when its state is read, with a line for each item', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(6));
     await environment.processor.process(environment.sent.pop()?.job);

@@ -37,7 +37,7 @@ describe('two caches as one', () => {
     expect(far.looks).toEqual(['key']);
   });
 
-  it('keep nobody waiting for the far one to write, and write no more than agreed at once', async () => {
+  it('do not wait for the remote write, and limit the writes at once', async () => {
     const near = createMapCache();
     const writes: PromiseWithResolvers<boolean>[] = [];
     const far: CacheStore = {

@@ -61,7 +61,7 @@ describe('answers in this process', () => {
     expect((await cache.get('small'))?.response.text).toBe('small');
   });
 
-  it('make room by letting go of the one that is unused for longest', async () => {
+  it('drop the least recently used one when they are full', async () => {
     const cache = create({ maxEntries: 2 });
     await cache.set('a', entry('a'));
     await cache.set('b', entry('b'));
@@ -73,7 +73,7 @@ describe('answers in this process', () => {
     expect((await cache.get('a'))?.response.text).toBe('a');
   });
 
-  it('let go of what is over when somebody asks for it', async () => {
+  it('drop an expired entry when it is read', async () => {
     const cache = create();
     await cache.set('a', entryOf('a', { storedAt: clock.now() - TTL_MS, ttlMs: TTL_MS }));
 

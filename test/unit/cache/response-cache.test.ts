@@ -135,7 +135,7 @@ describe('the cache of answers', () => {
     expect(status).toMatchObject({ kind: 'forward', reason: 'miss' });
   });
 
-  it('counts the tokens that nobody had to pay for', async () => {
+  it('counts the tokens that it saved', async () => {
     const { cache, answerTo } = createEnvironment();
     for (let times = 0; times < 4; times += 1) await answerTo({});
     await answerTo({ cacheControl: 'no-store' });

@@ -39,7 +39,7 @@ describe('the ring of caller keys', () => {
     expect(names).toEqual(['alice', 'alice', undefined]);
   });
 
-  it('parses a list once, however often it is asked', () => {
+  it('parses a list once, however often it is called', () => {
     const currentKeys = createCallerKeyStore(createSource(listOf('alice', 'key')));
 
     expect(currentKeys()).toBe(currentKeys());
@@ -54,7 +54,7 @@ describe('the ring of caller keys', () => {
     expect(currentKeys()).toBeUndefined();
   });
 
-  it('keeps the door closed when the list disappears', () => {
+  it('refuses callers when the list disappears', () => {
     const source = createSource(listOf('alice', 'key'));
     const currentKeys = createCallerKeyStore(source);
     const before = currentKeys();
@@ -65,16 +65,19 @@ describe('the ring of caller keys', () => {
     expect(currentKeys()).toBe(before);
   });
 
-  it.each(['{', '{}', '[]'])('admits nobody by the list %s, but by the next good one', (bad) => {
-    const source = createSource(listOf('alice', 'key'));
-    const currentKeys = createCallerKeyStore(source);
-    currentKeys();
+  it.each(['{', '{}', '[]'])(
+    'refuses callers while the list is %s, and accepts them with the next valid one',
+    (bad) => {
+      const source = createSource(listOf('alice', 'key'));
+      const currentKeys = createCallerKeyStore(source);
+      currentKeys();
 
-    source.secret = bad;
-    expect(currentKeys).toThrow('it must be a JSON object');
-    source.secret = listOf('bob', 'key');
-    const after = currentKeys();
+      source.secret = bad;
+      expect(currentKeys).toThrow('it must be a JSON object');
+      source.secret = listOf('bob', 'key');
+      const after = currentKeys();
 
-    expect(after && findCaller(after, 'key')).toBe('bob');
-  });
+      expect(after && findCaller(after, 'key')).toBe('bob');
+    },
+  );
 });

@@ -151,7 +151,7 @@ describe('the list of caller keys', () => {
     '{"a":"key-in-clear"}',
     `{"":"${'0'.repeat(64)}"}`,
     `{"a b":"${'0'.repeat(64)}"}`,
-  ])('lets nobody in when it is %j', (secret) => {
+  ])('accepts no caller when it is %j', (secret) => {
     const read = (): unknown => parseCallerKeys(secret);
 
     expect(read).toThrow('Cannot read the secret caller-keys');

@@ -34,7 +34,7 @@ function numberKeys() {
 }
 
 describe('K6 a configuration with mistakes', () => {
-  it('is told once, with all seven of them by name and line, and no value', () => {
+  it('is reported once, with all seven by name and line, and no value', () => {
     const agentToml = [
       '[limits]',
       'max_requst_bytes = 1111',

@@ -89,7 +89,7 @@ describe('the configuration', () => {
     expect(sources.get('OPENAI_API_KEY')).toBe('Key Vault');
   });
 
-  it('misses no secret while the vault that may hold it has not been asked', () => {
+  it('reports no missing secret before the vault that may hold it was read', () => {
     const environment = { AZURE_KEY_VAULT_URL: 'https://dev.vault.azure.net' };
 
     expect(problemsOf(environment)).toEqual([]);

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../../shared/config/config-error.ts';
 import { listAgentKeys } from '../../../shared/config/agent-keys.ts';
 import type { Environment } from '../../../shared/config/read-variables.ts';
+import { parseFallbacks } from '../../../shared/config/model-fallbacks.ts';
 import { readConfig } from '../../../shared/config/read-config.ts';
 import { VARIABLES, type Variable } from '../../../shared/config/variables.ts';
 
@@ -144,6 +145,50 @@ describe('settings from the environment', () => {
     ['https:host', 'https://host'],
   ])('uses the URL %s as it was understood', (text, url) => {
     expect(readConfig({ ...KEY, OPENAI_BASE_URL: text }).settings.openAiBaseUrl).toBe(url);
+  });
+
+  it.each([
+    ['https://host.example/v1', 'https://host.example/v1'],
+    ['https://host.example/v1/chat/completions', 'https://host.example/v1'],
+    ['https://host.example/v1/Chat/Completions/', 'https://host.example/v1'],
+    ['https://host.example/v1/responses', 'https://host.example/v1'],
+    ['https://host.example/api/models', 'https://host.example/api'],
+    ['https://host.example/completions/v1', 'https://host.example/completions/v1'],
+    ['https://api.openai.com', 'https://api.openai.com/v1'],
+    ['https://api.openai.com/v1/chat/completions', 'https://api.openai.com/v1'],
+    ['https://x.openai.azure.com/openai/v1/', 'https://x.openai.azure.com/openai/v1'],
+  ])('F7: OPENAI_BASE_URL=%s is the base URL %s', (text, url) => {
+    const fallbacks = [{ name: 'a', baseUrl: text, model: 'm', apiKey: 'k' }];
+
+    expect(readConfig({ ...KEY, OPENAI_BASE_URL: text }).settings.openAiBaseUrl).toBe(url);
+    expect(parseFallbacks(JSON.stringify(fallbacks))).toMatchObject([{ baseUrl: url }]);
+  });
+
+  it.each([
+    ['https://x.openai.azure.com', 'https://x.openai.azure.com'],
+    ['https://x.openai.azure.com/', 'https://x.openai.azure.com'],
+    ['https://x.openai.azure.com/openai', 'https://x.openai.azure.com'],
+    ['https://x.openai.azure.com/openai/v1', 'https://x.openai.azure.com'],
+    ['https://x.openai.azure.com/OpenAI/v1/', 'https://x.openai.azure.com'],
+    ['https://x.openai.azure.com/openai/v1/chat/completions', 'https://x.openai.azure.com'],
+    ['https://gateway.example/models-of-x/openai/v1', 'https://gateway.example/models-of-x'],
+    ['https://gateway.example/openai-x', 'https://gateway.example/openai-x'],
+  ])('F7: AZURE_OPENAI_ENDPOINT=%s is the resource %s', (text, url) => {
+    const environment = { AZURE_OPENAI_ENDPOINT: text, AZURE_OPENAI_DEPLOYMENT: 'd' };
+    const fallbacks = [{ name: 'a', azureEndpoint: text, deployment: 'd' }];
+
+    expect(readConfig(environment).settings.azureOpenAiEndpoint).toBe(url);
+    expect(parseFallbacks(JSON.stringify(fallbacks))).toMatchObject([{ azureEndpoint: url }]);
+  });
+
+  it.each([
+    'https://x.openai.azure.com/openai/v1/chat/completions?api-version=2024-10-21',
+    'https://x.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21',
+  ])('F7: refuses %s by the name of its setting', (url) => {
+    expect(problemsOf({ AZURE_OPENAI_ENDPOINT: url, AZURE_OPENAI_DEPLOYMENT: 'd' })).toEqual([
+      'AZURE_OPENAI_ENDPOINT',
+    ]);
+    expect(problemsOf({ ...KEY, OPENAI_BASE_URL: url })).toEqual(['OPENAI_BASE_URL']);
   });
 
   it.each(['sk-a\nb', 'sk-a\r\nx: y', 'sk-\0', 'sk-ä', 'sk-\u202e', 'x'.repeat(4_097)])(

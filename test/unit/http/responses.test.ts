@@ -18,6 +18,17 @@ function retryAfter(
 
 describe('problemResponse', () => {
   it.each([
+    ['invalid_request', 'false'],
+    ['upstream_quota', 'false'],
+    ['rate_limited', undefined],
+    ['upstream_unavailable', undefined],
+  ] as const)('F21: says of %s whether OpenAI clients may repeat it: %s', (code, expected) => {
+    const { headers } = problemResponse(new ServiceError(code, 'x'), IDS);
+
+    expect(headers?.['x-should-retry']).toBe(expected);
+  });
+
+  it.each([
     [2, '2'],
     [1.2, '2'],
     [0.0001, '1'],
@@ -49,13 +60,14 @@ describe('problemResponse', () => {
       'content-type': 'application/problem+json',
       'cache-control': 'no-store',
       'www-authenticate': 'Bearer',
+      'x-should-retry': 'false',
       'x-request-id': 'r1',
       traceparent: 't1',
     });
   });
 });
 
-describe('withQuotable', () => {
+describe('withCorrelationHeaders', () => {
   it('adds the ids and keeps the rest', () => {
     const response = withCorrelationHeaders(jsonResponse({ a: 1 }, 201), IDS);
 

@@ -23,6 +23,7 @@ function runOf(deadlineMs: number, clientDisconnected = new AbortController().si
       callerId: 'c1',
       markNonJsonBody: async () => undefined,
       reserve: async () => ({ settle: async () => undefined, refund: async () => undefined }),
+      reserveMore: async () => ({ settle: async () => undefined, refund: async () => undefined }),
     },
     {
       input: inputOf('x'),

@@ -1,59 +1,90 @@
 import { describe, expect, it } from 'vitest';
-import { createUsageMeter } from '../../../shared/http/run-scope.ts';
+import { createUsageMeter, type StepReservation } from '../../../shared/http/run-scope.ts';
 
-/** A meter whose input is 100 tokens long. */
-function open() {
+function usageOf(inputTokens: number, outputTokens: number) {
+  return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens };
+}
+
+/** Notes what is settled; the input of each step is 100 tokens long. */
+function setUp() {
   const settled: number[] = [];
-  const size = { texts: ['x'.repeat(384)], maxOutputTokens: 5_000 };
-  const meter = createUsageMeter(
-    {
-      settle: async (tokens) => void settled.push(tokens),
+  const step = (tokens = 5_100): StepReservation => ({
+    tokens,
+    inputTokens: 100,
+    reservation: {
+      settle: async (used) => void settled.push(used),
       refund: async () => void settled.push(0),
     },
-    size,
-  );
-  return { meter, settled };
+  });
+  return { settled, step, meter: createUsageMeter(step()) };
 }
 
 describe('createUsageMeter', () => {
   it('settles the usage of a complete run', () => {
-    const { meter, settled } = open();
+    const { meter, settled } = setUp();
 
-    meter.recordOutput('some text');
-    meter.finish(321);
+    meter.addUsage(usageOf(100, 50));
+    meter.finish(usageOf(200, 121));
     meter.settle();
 
     expect(settled).toEqual([321]);
   });
 
-  it('settles nothing for a run that failed before its first output', () => {
-    const { meter, settled } = open();
+  it('settles nothing for a run that sent nothing to a model', () => {
+    const { meter, settled } = setUp();
 
     meter.settle();
 
     expect(settled).toEqual([0]);
   });
 
-  it('settles the input and the output that was sent if the rest is missing', () => {
-    const { meter, settled } = open();
+  it('T4: settles the input and the output so far of a call that is not complete', () => {
+    const { meter, settled } = setUp();
 
-    meter.recordOutput('twelve chars');
-    meter.recordOutput('twelve chars');
+    meter.addPartialUsage(usageOf(120, 6));
     meter.settle();
 
-    expect(settled).toEqual([100 + 6]);
+    expect(settled).toEqual([126]);
   });
 
-  it('settles nothing for a cached response, complete or not', () => {
-    const [cutOff, complete] = [open(), open()];
+  it('T4: never settles less than the estimated input of a call that was sent', () => {
+    const { meter, settled } = setUp();
 
-    cutOff.meter.markCached();
-    cutOff.meter.recordOutput('text');
-    cutOff.meter.settle();
-    complete.meter.markCached();
-    complete.meter.finish(321);
-    complete.meter.settle();
+    meter.addPartialUsage(usageOf(20, 0));
+    meter.settle();
 
-    expect([...cutOff.settled, ...complete.settled]).toEqual([0, 0]);
+    expect(settled).toEqual([100]);
+  });
+
+  it('T4: settles the steps before a call that is not complete, and calls that were repeated', () => {
+    const { meter, settled } = setUp();
+
+    meter.addUsage(usageOf(100, 40));
+    meter.addPartialUsage(usageOf(150, 10));
+    meter.addPartialUsage(usageOf(150, 20));
+    meter.settle();
+
+    expect(settled).toEqual([140 + 160 + 170]);
+  });
+
+  it('settles nothing for a cached response', () => {
+    const { meter, settled } = setUp();
+
+    meter.markCached();
+    meter.finish(usageOf(300, 21));
+    meter.settle();
+
+    expect(settled).toEqual([0]);
+  });
+
+  it('shares the usage among the reservations of the steps', () => {
+    const { meter, settled, step } = setUp();
+
+    meter.addStep(step(200));
+    meter.addStep(step(200));
+    meter.finish(usageOf(5_000, 650));
+    meter.settle();
+
+    expect(settled).toEqual([5_100, 200, 350]);
   });
 });

@@ -13,7 +13,11 @@ const endpoint: ModelEndpoint = {
   model: 'model-a',
   apiKey: async () => 'key',
 };
-const context = { endpoint, request: { messages: [{ role: 'user' as const, content: 'hi' }] } };
+const context = {
+  endpoint,
+  request: { messages: [{ role: 'user' as const, content: 'hi' }] },
+  onMappedFinishReason: () => undefined,
+};
 const usage = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
 const call = { index: 0, id: 'call_1', function: { name: 'now', arguments: '{}' } };
 

@@ -57,6 +57,23 @@ describe('traceEndpoint', () => {
     expect(value('agent_model_cost_total')).toBeCloseTo(0.006);
   });
 
+  it('F8: prices cached input tokens by their own price, else as other input', async () => {
+    const usage = { ...ANSWER.usage, cachedInputTokens: 400 };
+    const client = { complete: async () => ({ ...ANSWER, usage }) };
+    const priced = { inputPerMillion: 2, outputPerMillion: 8 };
+    const own = setUp(client, { ...priced, cachedInputPerMillion: 0.5 });
+    const same = setUp(client, priced);
+
+    for (const { traced, call } of [own, same]) await traced.complete(REQUEST, call);
+
+    expect(own.value('agent_model_cost_total')).toBeCloseTo((600 * 2 + 400 * 0.5 + 500 * 8) / 1e6);
+    expect(same.value('agent_model_cost_total')).toBeCloseTo(0.006);
+    expect(own.spans[0]?.attributes).toMatchObject({
+      'gen_ai.usage.input_tokens': 1_000,
+      'gen_ai.usage.cache_read.input_tokens': 400,
+    });
+  });
+
   it('says nothing about costs without prices', async () => {
     const { traced, call, value } = setUp({});
 
@@ -105,7 +122,7 @@ describe('traceEndpoint', () => {
     expect(value(DURATION)).toBe(1);
   });
 
-  it('ends a stream that is left, and one that nobody reads when its signal aborts', async () => {
+  it('ends a stream that its reader leaves, and an unread one when its signal aborts', async () => {
     const { traced, call, controller, spans } = setUp({});
 
     for await (const event of traced.stream(REQUEST, call)) {

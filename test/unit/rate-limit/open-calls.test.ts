@@ -83,7 +83,7 @@ describe('createOpenCalls', () => {
     await opened;
   });
 
-  it('refuses everybody when the queue of the instance is full', async () => {
+  it('refuses every caller when the queue of the instance is full', async () => {
     const { open } = setUp({ maxPerCaller: 1, maxTotal: 1, maxQueued: 8 });
     await Promise.all(open('holder'));
     for (let caller = 0; caller < 8; caller += 1) void open(`waiting-${caller}`);

@@ -121,7 +121,7 @@ describe('the limit of tokens', () => {
     expect(next.states[0]?.remaining).toBe(9_000);
   });
 
-  it('gives back once, however often it is told to', async () => {
+  it('returns tokens once, however often it is called', async () => {
     const limiter = createLimiter({ settings: { tokensPerMinute: 10_000 } });
     await limiter.reserve({ callerId: 'a', tokens: 5_000 });
     const held = reservationOf(await limiter.reserve({ callerId: 'a', tokens: 4_000 }));

@@ -21,7 +21,7 @@ describe('back-off', () => {
     expect(middle).toBeLessThan(250);
   });
 
-  it('waits at least what was asked and not much longer', () => {
+  it('waits at least the requested time and not much longer', () => {
     expect(withJitter(700, () => 0)).toBeGreaterThan(700);
     expect(withJitter(700, () => 0.999)).toBeLessThan(850);
     expect(withJitter(12, () => 0.999)).toBeLessThan(25);

@@ -9,8 +9,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('watchdog', () => {
-  it('bites once when nothing happens for the whole time', () => {
+describe('an idle timer', () => {
+  it('times out once without progress for the whole time', () => {
     const bite = vi.fn();
     const watchdog = createIdleTimer(bite);
     watchdog.start(1_000);

@@ -150,7 +150,7 @@ describe('secrets of a vault', () => {
     expect(secrets.missingReason('openai-api-key')).toBe('timed out');
   });
 
-  it('are asked for again with growing waits until the vault answers for the first time', async () => {
+  it('are read again with growing delays until the vault answers for the first time', async () => {
     const { secrets, vault, keyReads } = open({ 'openai-api-key': 'away' });
     await secrets.loaded();
     const heard: string[][] = [];
@@ -191,7 +191,7 @@ describe('secrets of a vault', () => {
     });
   });
 
-  it('tell nobody when a version is the one that is known', async () => {
+  it('report no change when the version is known', async () => {
     const { secrets, vault, keyReads } = open(
       { 'openai-api-key': found('key-1', 'v1') },
       { pace: { refreshMs: 1 } },

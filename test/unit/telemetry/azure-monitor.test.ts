@@ -13,7 +13,7 @@ import { createRedactor } from '../../../shared/telemetry/redact.ts';
 const redact = createRedactor({ secrets: () => ['secret-canary'] });
 
 describe('the redacting span processor (H20)', () => {
-  it('lets facts through, and neither messages of errors nor who or what was asked for', () => {
+  it('exports metadata, but no messages of errors, callers or requests', () => {
     const inner = new InMemorySpanExporter();
     const spanProcessors = [new SimpleSpanProcessor(inner), createRedactingSpanProcessor(redact)];
     const tracer = new BasicTracerProvider({ spanProcessors }).getTracer('test');

@@ -50,7 +50,7 @@ describe('createMetricsRegistry', () => {
     expect(valueOf(read(), 'agent_batch_poisoned_total')).toBe(1);
   });
 
-  it('looks at observed numbers when somebody asks', () => {
+  it('reads observed numbers when metrics are collected', () => {
     const { registry, read } = setUp();
     let entries = 1;
     registry.registerCallback('memoryUsage', () => [{ value: entries }]);

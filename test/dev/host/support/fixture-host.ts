@@ -32,7 +32,7 @@ export async function startFixture(
   return host;
 }
 
-/** Runs a fixture app; whoever calls stops it. */
+/** Runs a fixture app; the caller stops it. */
 export async function runFixture(
   app: string,
   options: Partial<HostOptions> = {},

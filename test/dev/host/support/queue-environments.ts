@@ -22,7 +22,7 @@ export interface QueueEnvironment {
   readonly poison: QueueClient;
   readonly copies: QueueClient;
   readonly returning: QueueClient;
-  /** What the functions have told, in order. */
+  /** What the functions have reported, in order. */
   told(what: string): Tell[];
   /** Waits for that many calls. */
   untilTold(what: string, count?: number): Promise<Tell[]>;

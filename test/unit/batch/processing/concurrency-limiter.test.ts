@@ -63,7 +63,7 @@ describe('createPace', () => {
     expect(await width(limiter)).toBe(5);
   });
 
-  it('blocks when nobody got through since it slowed down, longer each time', async () => {
+  it('pauses when no call succeeded since the last decrease, longer each time', async () => {
     const { limiter, time } = setUp(8);
     const waits: number[] = [];
     for (let round = 1; round <= 8; round += 1) {
@@ -93,7 +93,7 @@ describe('createPace', () => {
     expect(await width(limiter)).toBe(1);
   });
 
-  it('begins with one try after a block, whatever was answered of what was asked before', async () => {
+  it('begins with one attempt after a pause, whatever earlier calls return', async () => {
     const { limiter, time } = setUp(8);
     const [refused, ...others] = await Promise.all(Array.from({ length: 8 }, () => take(limiter)));
     time.now = 10;
@@ -106,7 +106,7 @@ describe('createPace', () => {
     expect(await width(limiter)).toBe(1);
   });
 
-  it('halves what was asked, where that is less than it may ask', async () => {
+  it('halves the number of active calls if it is below the limit', async () => {
     const { limiter, time } = setUp(100);
     const burst = await Promise.all(Array.from({ length: 8 }, () => take(limiter)));
     time.now = 10;
@@ -132,7 +132,7 @@ describe('createPace', () => {
     expect([first, second]).toEqual(['item', 'global']);
   });
 
-  it('gives no place to whoever does not want it any more', async () => {
+  it('gives no permit to a waiter that has aborted', async () => {
     const { limiter } = setUp(1);
     await take(limiter);
     const gone = new AbortController();

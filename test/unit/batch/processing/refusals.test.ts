@@ -57,7 +57,7 @@ describe('an item that is refused', () => {
     expect(environment.time.now - startedAt).toBeLessThan(3 * MINUTE_MS);
   });
 
-  it('Q7: for want of room each time ends as exhausted after an hour, not after a day', async () => {
+  it('Q7: for lack of capacity each time ends as exhausted after an hour, not after a day', async () => {
     const environment = setUpInTime(({ message }) => {
       if (message !== 'm1') return 'ok';
       throw new ServiceError('upstream_rate_limited', 'Larger than the limit');
@@ -97,7 +97,7 @@ describe('an item that is refused', () => {
 });
 
 describe('an outage', () => {
-  it('Q8: that follows want of room is counted by itself', async () => {
+  it('Q8: that follows lack of capacity has a count of its own', async () => {
     let [noRoomUntil, awayUntil] = [0, 0];
     const environment = setUpInTime(() => {
       if (environment.time.now < noRoomUntil)
@@ -117,7 +117,7 @@ describe('an outage', () => {
     });
   });
 
-  it('Q8: makes nobody suspect who failed for another reason before', async () => {
+  it('Q8: makes no item suspect that failed for another reason before', async () => {
     let awayUntil = 0;
     const environment = setUpInTime(({ call }) => {
       if (call === 1) throw new ServiceError('upstream_timeout', 'Late');
@@ -157,7 +157,7 @@ describe('an outage', () => {
     });
   });
 
-  it('leaves room in the journal for what matters, however long it lasts', async () => {
+  it('leaves space in the journal for results, however long it lasts', async () => {
     let endsAt = 0;
     const environment = setUpInTime(() => {
       if (environment.time.now >= endsAt) return 'ok';

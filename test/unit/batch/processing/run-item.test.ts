@@ -63,7 +63,7 @@ describe('answerItem', () => {
     expect(seen).toEqual([1_500]);
   });
 
-  it('Q8: tells the agent that nobody waits for the answer', async () => {
+  it('Q8: marks its call as background', async () => {
     const seen: unknown[] = [];
     const agent = createScriptedAgent();
     const watching = {
@@ -94,7 +94,7 @@ describe('answerItem', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('passes on when the upstream wants to be asked again', async () => {
+  it('passes on the retry delay of the upstream', async () => {
     const script: Script = () => {
       throw new ServiceError('overloaded', 'Busy', { retryAfterSeconds: 7 });
     };

@@ -1,16 +1,17 @@
 import type { EventSourceMessage } from 'eventsource-parser';
 import { describe, expect, it } from 'vitest';
-import { ServiceError } from '../../../../shared/errors.ts';
 import { createEventParser } from '../../../../shared/model/openai/read-stream.ts';
 
 const MAX_LINE_BYTES = 1_000;
 const encoder = new TextEncoder();
 
 function parse(...chunks: (string | Uint8Array)[]): EventSourceMessage[] {
-  const parseChunk = createEventParser(MAX_LINE_BYTES);
-  return chunks.flatMap((chunk) =>
-    Array.from(parseChunk(typeof chunk === 'string' ? encoder.encode(chunk) : chunk)),
+  const parser = createEventParser(MAX_LINE_BYTES);
+  const events = chunks.flatMap((chunk) =>
+    Array.from(parser.feed(typeof chunk === 'string' ? encoder.encode(chunk) : chunk)),
   );
+  if (parser.hasOverflowed()) throw new RangeError('overflow');
+  return events;
 }
 
 function dataOf(events: readonly EventSourceMessage[]): string[] {
@@ -70,7 +71,18 @@ describe('U15 event stream parser', () => {
     ['a line with an end', [`data: ${'x'.repeat(2_000)}\n\n`]],
     ['an event of many short lines', [`data: ${'x'.repeat(90)}\n`.repeat(20)]],
   ])('refuses %s that is over the cap', (_name, chunks) => {
-    expect(() => parse(...chunks)).toThrow(ServiceError);
+    expect(() => parse(...chunks)).toThrow('overflow');
+  });
+
+  it('keeps the events before the one that is over the cap', () => {
+    const parser = createEventParser(MAX_LINE_BYTES);
+    const bytes = encoder.encode(`data: a\n\ndata: ${'x'.repeat(2_000)}\n\ndata: b\n\n`);
+
+    const events = parser.feed(bytes);
+
+    expect(dataOf(events)).toEqual(['a']);
+    expect(parser.hasOverflowed()).toBe(true);
+    expect(parser.feed(encoder.encode('data: c\n\n'))).toEqual([]);
   });
 
   it('discards comments and unknown fields of any length', () => {

@@ -37,7 +37,7 @@ describe('mapStatus', () => {
       429,
       { code: 'rate_limit_exceeded', message: 'Request too large for gpt-5 in organization x' },
       'context_too_long',
-      'none',
+      'failover',
       false,
     ],
     ['U20', 401, { code: 'invalid_api_key' }, 'upstream_auth', 'refresh-credentials', false],

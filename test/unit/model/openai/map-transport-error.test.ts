@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { mapTransportError } from '../../../../shared/model/openai/map-error.ts';
-import { StaleConnectionError } from '../../../../shared/model/http-client.ts';
 
 const reset = Object.assign(new Error('read ECONNRESET 192.0.2.7'), { code: 'ECONNRESET' });
 
@@ -15,14 +14,5 @@ describe('mapTransportError', () => {
       cause: { code: 'ECONNRESET' },
     });
     expect(String(failure.cause)).not.toContain('192.0.2.7');
-  });
-
-  it('does not count a reused connection that the server had closed', () => {
-    expect(mapTransportError(new StaleConnectionError(reset))).toMatchObject({
-      code: 'upstream_unavailable',
-      retryMode: 'backoff',
-      countsAsFailure: false,
-      cause: { code: 'ECONNRESET' },
-    });
   });
 });

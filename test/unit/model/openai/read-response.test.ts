@@ -6,7 +6,10 @@ import {
 import type { ModelEndpoint } from '../../../../shared/model/endpoint.ts';
 
 const CALL = { id: 'call_1', name: 'get_weather', arguments: '{"city":"Oslo"}' };
-const request = { messages: [{ role: 'user' as const, content: 'x'.repeat(40) }] };
+const request = {
+  messages: [{ role: 'user' as const, content: 'x'.repeat(40) }],
+  tools: [{ name: 'get_weather', parameters: {} }],
+};
 
 function createEndpoint(parts: Partial<ModelEndpoint> = {}): ModelEndpoint {
   return {
@@ -29,7 +32,7 @@ function build(raw: Partial<RawCompletion>, endpoint: Partial<ModelEndpoint> = {
       usage: undefined,
       ...raw,
     },
-    { endpoint: createEndpoint(endpoint), request },
+    { endpoint: createEndpoint(endpoint), request, onMappedFinishReason: () => undefined },
   );
 }
 

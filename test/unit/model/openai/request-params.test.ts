@@ -14,7 +14,7 @@ describe('chat completion parameters', () => {
     expect(params).toEqual({ model: 'model-a', messages: [{ role: 'user', content: 'hi' }] });
   });
 
-  it('sends limit, temperature and tools where they were asked for', () => {
+  it('sends limit, temperature and tools if the request has them', () => {
     const tool = { name: 'now', description: 'The time', parameters: { type: 'object' } };
 
     const params = toRequestParams(

@@ -11,7 +11,11 @@ function createAccumulator(maxChars = 1_000) {
       model: 'model-a',
       apiKey: async () => 'key',
     },
-    request: { messages: [{ role: 'user', content: 'hi' }] },
+    request: {
+      messages: [{ role: 'user', content: 'hi' }],
+      tools: [{ name: 'one', parameters: {} }],
+    },
+    onMappedFinishReason: () => undefined,
     maxChars,
   });
   return {

@@ -44,7 +44,7 @@ describe('renewLease', () => {
     await vi.advanceTimersByTimeAsync(60_000);
 
     expect(calls).toHaveLength(15);
-    expect(kept.lost.aborted).toBe(false);
+    expect(kept.lostSignal.aborted).toBe(false);
   });
 
   it.each([404, 409, 412])('Q9: is lost at once when storage refuses with %i', async (status) => {
@@ -52,7 +52,7 @@ describe('renewLease', () => {
 
     await vi.advanceTimersByTimeAsync(4_000);
 
-    expect(kept.lost.aborted).toBe(true);
+    expect(kept.lostSignal.aborted).toBe(true);
     expect(telemetry.lines).toMatchObject([{ level: 'warn', message: 'shard lease lost' }]);
     await vi.advanceTimersByTimeAsync(60_000);
     await kept.release();
@@ -66,17 +66,17 @@ describe('renewLease', () => {
 
     await vi.advanceTimersByTimeAsync(60_000);
 
-    expect(kept.lost.aborted).toBe(false);
+    expect(kept.lostSignal.aborted).toBe(false);
   });
 
   it('Q9: is lost when the lease ends before a renewal came through', async () => {
     const { kept } = keep(() => Promise.reject(new Error('connection reset')));
 
     await vi.advanceTimersByTimeAsync(14_999);
-    const before = kept.lost.aborted;
+    const before = kept.lostSignal.aborted;
     await vi.advanceTimersByTimeAsync(1);
 
-    expect([before, kept.lost.aborted]).toEqual([false, true]);
+    expect([before, kept.lostSignal.aborted]).toEqual([false, true]);
   });
 
   it('waits for a slow renewal instead of sending more, and lets go of it when the lease ends', async () => {
@@ -90,7 +90,7 @@ describe('renewLease', () => {
 
     expect(calls).toEqual(['renew']);
     expect(signals[0]?.aborted).toBe(true);
-    expect(kept.lost.aborted).toBe(true);
+    expect(kept.lostSignal.aborted).toBe(true);
   });
 
   it('is not lost by a release, and leaves no timer behind', async () => {
@@ -100,6 +100,6 @@ describe('renewLease', () => {
 
     await vi.advanceTimersByTimeAsync(60_000);
     expect(calls).toEqual(['release']);
-    expect([kept.lost.aborted, vi.getTimerCount()]).toEqual([false, 0]);
+    expect([kept.lostSignal.aborted, vi.getTimerCount()]).toEqual([false, 0]);
   });
 });

@@ -18,7 +18,7 @@ async function* sourceOf(pieces: readonly string[], end: Promise<unknown>): Asyn
 }
 
 describe('a watch over storage', () => {
-  it('ends a call that nobody answers, and tells the client library', async () => {
+  it('ends a call without an answer, and aborts it in the client library', async () => {
     const watch = setUp();
 
     const answer = expect(watch.call(never())).rejects.toMatchObject(SILENCE);

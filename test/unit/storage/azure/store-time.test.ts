@@ -10,7 +10,7 @@ function setUp() {
 }
 
 describe('the time of a storage', () => {
-  it('Q10: is unknown until an answer has told it', () => {
+  it('Q10: is unknown until the first answer', () => {
     const { time } = setUp();
     const before = time.now();
 
@@ -20,7 +20,7 @@ describe('the time of a storage', () => {
     expect([before, time.now()]).toEqual([undefined, undefined]);
   });
 
-  it('Q10: goes on between two answers by a clock that nobody sets', () => {
+  it('Q10: advances between two answers by the monotonic clock', () => {
     const { clock, time, hear } = setUp();
     hear(noon);
 

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LOCAL } from '../host-log.ts';
 import type { Invocation, Outcome } from '../invoker.ts';
-import type { Exchange, HttpContext } from './http-context.ts';
+import type { HttpCall, HttpContext } from './http-context.ts';
 import { openForward } from './open-forward.ts';
 
-export interface ForwardParts {
+export interface ForwardContext {
   readonly invocation: Invocation;
   readonly context: HttpContext;
   readonly body: Buffer | undefined;
@@ -21,10 +21,10 @@ const ANSWER_GRACE_MS = 100;
  * Streams a request to the worker while the function runs. The answer comes through the proxy alone;
  * the function's result decides when it ends, and how long the client waits when there is none.
  */
-export async function forwardExchange(exchange: Exchange, parts: ForwardParts): Promise<void> {
-  const { response, func } = exchange;
+export async function forwardRequest(call: HttpCall, parts: ForwardContext): Promise<void> {
+  const { response, func } = call;
   const { invocation, context, body } = parts;
-  const forward = openForward(exchange, {
+  const forward = openForward(call, {
     port: invocation.httpPort ?? 0,
     invocationId: invocation.id,
     body,
@@ -37,7 +37,7 @@ export async function forwardExchange(exchange: Exchange, parts: ForwardParts): 
     return outcome;
   });
   const [outcome] = await Promise.all([outcomeSeen, answerWhenEnded()]);
-  if (outcome.status === 'success') await writeOutputs(exchange, { outcome, context });
+  if (outcome.status === 'success') await writeOutputs(call, { outcome, context });
 
   async function warnUnlessAnswered(problem: string): Promise<void> {
     const grace = new AbortController();
@@ -58,7 +58,7 @@ export async function forwardExchange(exchange: Exchange, parts: ForwardParts): 
       return;
     }
     if (how === 'refused' || how === 'not forwarded') warnOfRefusal(func.name, { how, context });
-    // The platform ends no exchange before the invocation has ended.
+    // The platform ends no call before the invocation has ended.
     const { status } = await invocation.outcome;
     const isAnswered = response.headersSent || status === 'success';
     if (isAnswered && (how === 'completed' || how === 'refused')) forward.finish();
@@ -104,7 +104,7 @@ function warnOfHang(
 }
 
 async function writeOutputs(
-  { func }: Exchange,
+  { func }: HttpCall,
   parts: {
     readonly outcome: Extract<Outcome, { status: 'success' }>;
     readonly context: HttpContext;

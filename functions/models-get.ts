@@ -1,0 +1,11 @@
+import { app } from '@azure/functions';
+import { getService } from '../shared/composition-root.ts';
+import { handleGetModel } from '../shared/http/operations-handler.ts';
+import { authenticatedHandler } from '../shared/http/admission.ts';
+
+app.http('modelsGet', {
+  route: 'v1/models/{id}',
+  methods: ['GET'],
+  authLevel: 'function',
+  handler: authenticatedHandler(getService, handleGetModel),
+});

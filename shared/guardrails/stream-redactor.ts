@@ -1,0 +1,97 @@
+import { isWordAt, toAsciiDigits } from './detectors/digit-runs.ts';
+import type { Redaction } from './redaction.ts';
+
+/** Redacts a text that arrives in pieces. No part of a value that it detects leaves. */
+export interface StreamRedactor {
+  /** What may be sent now. */
+  push(delta: string): string;
+  /** The rest of the text. Call it once, at the end. */
+  end(): string;
+}
+
+/** The longest part that may still become an e-mail address: RFC 5321, 64 + 1 + 253. */
+const MAX_TOKEN_CHARS = 318;
+/** The longest number: 19 digits with three separators between two of them, and an extension. */
+const MAX_NUMBER_CHARS = 96;
+/** A number is decided when so much text follows: words after it can make it a phone number. */
+const LOOKAHEAD_CHARS = 24;
+/** Text that was sent stays known for the words that say what a number is. */
+const CONTEXT_CHARS = 192;
+
+/** More than this is never held back. */
+export const MAX_HELD_CHARS = MAX_TOKEN_CHARS + LOOKAHEAD_CHARS;
+
+/**
+ * Holds back the end of a text while it may be the beginning of personal data: the last word, and
+ * numbers until 24 characters follow them. At most 342 characters are held back.
+ */
+export function createStreamRedactor(redaction: Redaction): StreamRedactor {
+  let context = '';
+  let held = '';
+
+  function release(isEnd: boolean): string {
+    const text = context + held;
+    const spans = redaction.find(text);
+    let end = isEnd ? text.length : Math.max(context.length, startOfOpenPart(text));
+    const cut = spans.find((span) => span.start < end && span.end > end);
+    if (cut !== undefined) end = Math.max(context.length, cut.start);
+    let safe = '';
+    let position = context.length;
+    for (const { type, start, end: spanEnd } of spans) {
+      if (spanEnd <= position || spanEnd > end) continue;
+      safe += text.slice(position, Math.max(position, start));
+      safe += redaction.placeholderOf(type, text.slice(start, spanEnd));
+      position = spanEnd;
+    }
+    safe += text.slice(position, end);
+    held = text.slice(end);
+    context = text.slice(Math.max(0, end - CONTEXT_CHARS), end);
+    return safe;
+  }
+
+  return {
+    push(delta) {
+      held += delta;
+      return release(false);
+    },
+    end: () => release(true),
+  };
+}
+
+/** Where the part begins that later text may complete. */
+function startOfOpenPart(text: string): number {
+  const plain = toAsciiDigits(text);
+  return Math.min(startOfToken(plain), startOfNumbers(plain));
+}
+
+/** The last word, which may become an address, a number or an account. */
+function startOfToken(text: string): number {
+  const limit = Math.max(0, text.length - MAX_TOKEN_CHARS);
+  let start = text.length;
+  while (start > limit && isTokenAt(text, start - 1)) start -= 1;
+  return start;
+}
+
+function isTokenAt(text: string, index: number): boolean {
+  const code = text.charCodeAt(index);
+  return isWordAt(text, index) || (code >= 0xc0 && code <= 0x52f) || TOKEN_SIGNS.has(code);
+}
+
+const TOKEN_SIGNS = new Set(Array.from("@.%+'&-:/()[", (char) => char.charCodeAt(0)));
+
+/** Numbers near the end, with the letters and separators that may belong to them. */
+function startOfNumbers(text: string): number {
+  const lookahead = Math.max(0, text.length - LOOKAHEAD_CHARS);
+  const near = /[0-9+(]/.exec(text.slice(lookahead));
+  if (near === null) return text.length;
+  let start = lookahead + near.index;
+  const limit = Math.max(0, start - MAX_NUMBER_CHARS);
+  // Back over digits, separators, and the letters of account numbers.
+  for (let index = start - 1; index >= limit; index -= 1) {
+    if (/[0-9+(]/.test(text.charAt(index))) start = index;
+    else if (!/[A-Za-z \t().\-/:]/.test(text.charAt(index)) || start - index > 6) break;
+  }
+  // An account number begins with two letters before the digits.
+  while (start > limit && isTokenAt(text, start - 1)) start -= 1;
+  return start;
+}
