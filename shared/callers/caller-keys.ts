@@ -18,22 +18,30 @@ const callerKeysSchema = z.record(
 
 /**
  * Parses the secret `caller-keys`: a JSON object of names to SHA-256 in hex, or to a list of them.
- * @throws ServiceError config_unavailable, so that an invalid list admits no caller
+ * @throws ServiceError config_unavailable, so that an invalid or empty list admits no caller
  */
 export function parseCallerKeys(secret: string): CallerKeys {
-  const parsed = callerKeysSchema.safeParse(parseJson(secret));
-  if (!parsed.success) {
+  const entries = entriesOf(secret);
+  if (entries.length === 0) {
     throw new ServiceError(
       'config_unavailable',
       'Cannot read the secret caller-keys: it must be a JSON object of names to SHA-256 in hex',
     );
   }
-  const entries = Object.entries(parsed.data);
   return {
     entries: entries.flatMap(([name, digests]) =>
       [digests].flat().map((hex) => ({ name, digest: Buffer.from(hex, 'hex') })),
     ),
   };
+}
+
+/** Whether the list names a caller: who wants no caller keys deletes the secret. */
+export function isUsableList(secret: string): boolean {
+  return entriesOf(secret).length > 0;
+}
+
+function entriesOf(secret: string): readonly [string, string | string[]][] {
+  return Object.entries(callerKeysSchema.safeParse(parseJson(secret)).data ?? {});
 }
 
 /** The name that belongs to a key, in constant time for valid and invalid keys. */

@@ -63,7 +63,10 @@ export function createConfiguredModel(dependencies: ModelDependencies): Configur
       model.replace(createModel(next, { ...dependencies, httpClient }));
     } catch (thrown) {
       if (!(thrown instanceof ServiceError)) throw thrown;
+      // Calls must fail as well, because readiness and the batch report a missing model.
       isMissing = true;
+      endpoints = [];
+      model.replace(createUnconfiguredModel(requireConfigured));
       telemetry.error('model not configured', { detail: thrown.message });
     }
   }

@@ -1,10 +1,12 @@
 import type { TokenCredential } from '@azure/identity';
+import { isUsableList } from '../callers/caller-keys.ts';
 import type { Clock } from '../clock.ts';
 import type { Settings } from '../config/read-config.ts';
 import { type Environment, requiredSecrets } from '../config/read-variables.ts';
+import { VARIABLES } from '../config/variables.ts';
 import { createEnvironmentSecrets } from '../secrets/environment-secrets.ts';
 import { DEFAULT_REFRESH_SCHEDULE } from '../secrets/refresh-schedule.ts';
-import type { Secrets } from '../secrets/secrets.ts';
+import type { RequiredSecret, Secrets } from '../secrets/secrets.ts';
 import { createVaultSecrets } from '../secrets/vault-secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
@@ -21,7 +23,7 @@ export async function createSecrets(
   environment: Environment,
   { settings, credential, ...dependencies }: SecretsDependencies,
 ): Promise<Secrets> {
-  const required = requiredSecrets(settings.modelFallbacks);
+  const required = requiredSecrets(settings.modelFallbacks).map(withListCheck);
   const { azureKeyVaultUrl: vaultUrl } = settings;
   if (vaultUrl === undefined) return createEnvironmentSecrets({ required, environment });
   const [{ createKeyVaultReader }, identity] = await Promise.all([
@@ -40,6 +42,12 @@ export async function createSecrets(
       lateRefusalMs: settings.model.attemptTimeoutMs,
     },
   });
+}
+
+/** The module config checks that the list is JSON; only the module callers knows its entries. */
+function withListCheck(secret: RequiredSecret): RequiredSecret {
+  const isList = secret.name === VARIABLES.callerKeys.vaultName;
+  return isList ? { ...secret, accepts: isUsableList } : secret;
 }
 
 /** The identity of the app, loaded on first use because its package costs a cold start. */

@@ -31,12 +31,15 @@ const PRINTABLE = /^[\x20-\x7e]{1,4096}$/;
 
 /** The secrets to read from the vault, if one is configured. */
 export function requiredSecrets(modelFallbacks?: string): readonly RequiredSecret[] {
-  const own = Object.values<Variable>(VARIABLES).flatMap(({ name, vaultName }) =>
-    vaultName === undefined ? [] : [{ name: vaultName, variable: name }],
-  );
+  const own = Object.values<Variable>(VARIABLES).flatMap((variable) => {
+    const { name, vaultName } = variable;
+    const accepts = (text: string): boolean => 'value' in parseValue(variable, text);
+    return vaultName === undefined ? [] : [{ name: vaultName, variable: name, accepts }];
+  });
   const known = new Set(own.map(({ name }) => name));
   const others = fallbackSecrets(modelFallbacks).filter((name) => !known.has(name));
-  return [...own, ...[...new Set(others)].map((name) => ({ name }))];
+  const accepts = (text: string): boolean => !isReference(text) && PRINTABLE.test(text);
+  return [...own, ...[...new Set(others)].map((name) => ({ name, accepts }))];
 }
 
 /** Reads the environment, and the secrets if they were loaded. */
@@ -59,6 +62,7 @@ type ParseResult = { readonly value: string | undefined } | { readonly expected:
 
 function parseValue({ kind }: Variable, text: string | undefined): ParseResult {
   if (text === undefined) return { value: undefined };
+  if (isReference(text)) return { expected: 'a value: its Key Vault reference was not resolved' };
   if (kind === 'url') return parseUrl(text, ['https:', 'http:']);
   if (kind === 'model-url') return orExpected(readModelBaseUrl(text), ANY_URL);
   if (kind === 'azure-openai-url') return orExpected(readAzureEndpoint(text), AZURE_OPENAI_URL);
@@ -99,6 +103,11 @@ function readStorageConnection(text: string): string | undefined {
     has('blobendpoint', 'queueendpoint', 'sharedaccesssignature');
   if (!isComplete || !PRINTABLE.test(text)) return undefined;
   return text.replace(/(SharedAccessSignature=)\?/i, '$1');
+}
+
+/** App Service leaves the reference in place of the value if it cannot read the secret. */
+function isReference(text: string): boolean {
+  return text.startsWith('@Microsoft.KeyVault(');
 }
 
 function isJsonObject(text: string): boolean {

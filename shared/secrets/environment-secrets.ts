@@ -1,4 +1,4 @@
-import type { RequiredSecret, Secrets } from './secrets.ts';
+import type { RequiredSecret, Secrets, UnusableReason } from './secrets.ts';
 
 export interface EnvironmentSecretsOptions {
   readonly required: readonly RequiredSecret[];
@@ -36,9 +36,9 @@ export function readEnvironmentSecrets({
 /** A vault stores at most 25 kB; keys and addresses are much shorter. */
 const MAX_SECRET_BYTES = 24 * 1024;
 
-type NormalizedSecret =
+export type NormalizedSecret =
   | { readonly value: string }
-  | { readonly value: undefined; readonly reason: 'empty' | 'too large' };
+  | { readonly value: undefined; readonly reason: UnusableReason };
 
 /**
  * Trims a value: files and portals add line ends, which HTTP headers must not contain. An empty

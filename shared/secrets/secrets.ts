@@ -8,6 +8,8 @@ export interface RequiredSecret {
   readonly name: SecretName;
   /** The environment variable that is used if the vault has no usable value. */
   readonly variable?: string | undefined;
+  /** Whether the product can use a value of the vault; if undefined, it can use any. */
+  readonly accepts?: ((value: string) => boolean) | undefined;
 }
 
 /** Why the vault could not be read. Fixed text, safe to show to any caller. */
@@ -20,7 +22,10 @@ export type VaultErrorReason =
   | 'server error';
 
 /** Why there is no value: a property of the secret, or a failure of the vault. */
-export type MissingReason = 'absent' | 'disabled' | 'empty' | 'too large' | VaultErrorReason;
+export type MissingReason = 'absent' | 'disabled' | UnusableReason | VaultErrorReason;
+
+/** Why the content of a secret cannot be used. */
+export type UnusableReason = 'empty' | 'too large' | 'not valid';
 
 export interface SecretsState {
   /** When the vault last answered for every secret, in milliseconds since the epoch. */
@@ -33,7 +38,7 @@ export interface SecretsState {
 
 /** The current secrets. Callers read a value for each use, so that it can be rotated. */
 export interface Secrets {
-  /** The current value; undefined if it is missing, disabled, empty or unusable. */
+  /** The last usable value; undefined if there was none, or the secret is absent or disabled now. */
   get(name: SecretName): string | undefined;
   sourceOf(name: SecretName): SecretSource;
   /** Why the vault has no value; undefined if it has one or is not used. */

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import {
   type EnvironmentSecretsOptions,
   normalizeSecret,
+  type NormalizedSecret,
   readEnvironmentSecrets,
 } from './environment-secrets.ts';
 import {
@@ -43,7 +44,10 @@ interface VaultSecretsOptions extends EnvironmentSecretsOptions {
 export function createVaultSecrets(options: VaultSecretsOptions): Secrets {
   const { reader, schedule, clock, random, telemetry, required } = options;
   const names = required.map(({ name }) => name);
-  const cache = createSecretCache(required, readEnvironmentSecrets(options));
+  const cache = createSecretCache(required, {
+    variables: readEnvironmentSecrets(options),
+    telemetry,
+  });
   const health = createHealthTracker(clock, telemetry);
   const listeners = new Set<SecretsListener>();
   const times: ReadTimes = {};
@@ -165,17 +169,45 @@ type CachedSecret =
   | { readonly value: string; readonly version: string | undefined }
   | { readonly value: undefined; readonly reason: MissingReason };
 
-/** The last known value of each secret, with the environment as fallback. */
+interface SecretCacheOptions {
+  readonly variables: ReadonlyMap<SecretName, string>;
+  readonly telemetry: Telemetry;
+}
+
+/** The last usable value of each secret, with the environment as fallback. */
 function createSecretCache(
   required: readonly RequiredSecret[],
-  variables: ReadonlyMap<SecretName, string>,
+  { variables, telemetry }: SecretCacheOptions,
 ) {
+  const accepts = new Map(required.map((secret) => [secret.name, secret.accepts]));
+  /** The unusable readings that were logged, so that each is logged once. */
+  const unusable = new Map<SecretName, string | undefined>();
   const cached = new Map<SecretName, CachedSecret>();
   const failures = new Map<SecretName, MissingReason>();
 
   function get(name: SecretName): string | undefined {
     return cached.get(name)?.value ?? variables.get(name);
   }
+
+  /** Undefined if the last usable value stays in force, because the new one cannot be used. */
+  function toCachedSecret(name: SecretName, reading: SecretReadResult): CachedSecret | undefined {
+    if (reading.kind === 'missing') return { value: undefined, reason: reading.reason };
+    const normalized = checkSecret(reading.value, accepts.get(name));
+    if (normalized.value !== undefined) {
+      unusable.delete(name);
+      return { value: normalized.value, version: reading.version };
+    }
+    const keepsLast = cached.get(name)?.value !== undefined;
+    if (!unusable.has(name) || unusable.get(name) !== reading.version) {
+      unusable.set(name, reading.version);
+      const { reason } = normalized;
+      const fallback = variables.has(name) ? 'the environment variable' : 'none';
+      const inForce = keepsLast ? 'the last usable value' : fallback;
+      telemetry.error('secret unusable', { secret: name, reason, inForce });
+    }
+    return keepsLast ? undefined : normalized;
+  }
+
   return {
     /** Stores what was read and keeps the rest. Returns the names whose value changed. */
     update(result: FetchResult): SecretName[] {
@@ -185,7 +217,8 @@ function createSecretCache(
       for (const [name, reading] of result.readings) {
         const before = get(name);
         if (isSameVersion(reading, cached.get(name))) continue;
-        cached.set(name, toCachedSecret(reading));
+        const next = toCachedSecret(name, reading);
+        if (next !== undefined) cached.set(name, next);
         if (get(name) !== before) changed.push(name);
       }
       return changed;
@@ -211,11 +244,10 @@ function isSameVersion(reading: SecretReadResult, cached: CachedSecret | undefin
   return reading.version !== undefined && reading.version === cached.version;
 }
 
-function toCachedSecret(reading: SecretReadResult): CachedSecret {
-  if (reading.kind === 'missing') return { value: undefined, reason: reading.reason };
-  const normalized = normalizeSecret(reading.value);
-  if (normalized.value === undefined) return normalized;
-  return { value: normalized.value, version: reading.version };
+function checkSecret(raw: string, accepts: RequiredSecret['accepts']): NormalizedSecret {
+  const normalized = normalizeSecret(raw);
+  if (normalized.value === undefined || accepts === undefined) return normalized;
+  return accepts(normalized.value) ? normalized : { value: undefined, reason: 'not valid' };
 }
 
 /** Minimum time between two warnings that the vault still fails. */

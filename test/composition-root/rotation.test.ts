@@ -105,7 +105,7 @@ describe('a rotated address of the model', () => {
     expect(next.requests[0]?.headers['api-key']).toBe('k');
   });
 
-  it('that cannot be used is reported by name, and the service is not ready until it can', async () => {
+  it('that cannot be used leaves the last usable one in force', async () => {
     const good = await upstream(say('Hello'));
     const { service, values, rotate, log, laterReport } = await serve({
       'openai-api-key': 'k',
@@ -115,20 +115,36 @@ describe('a rotated address of the model', () => {
 
     values['azure-openai-endpoint'] = 'canary address';
     await rotate();
-    const broken = await laterReport();
-    values['azure-openai-endpoint'] = new URL(good.baseUrl).origin;
-    await rotate();
-    const mended = await laterReport();
+    const report = await laterReport();
 
-    expect(broken).toMatchObject({
+    expect(report.chat).toEqual({ status: 'ready' });
+    expect((await service.agent.run(inputOf('Hi'), turn(service))).text).toBe('Hello');
+    expect(log.join('\n') + JSON.stringify(report)).not.toContain('canary');
+  });
+
+  it('that is deleted makes chat and readiness fail alike until it returns', async () => {
+    const good = await upstream(say('Hello'));
+    const { service, values, rotate, laterReport } = await serve({
+      'openai-api-key': 'k',
+      'azure-openai-endpoint': new URL(good.baseUrl).origin,
+      'azure-openai-deployment': 'd',
+    });
+
+    delete values['azure-openai-deployment'];
+    await rotate();
+    const missing = await laterReport();
+    const refused = service.agent.run(inputOf('Hi'), turn(service));
+    await expect(refused).rejects.toMatchObject({ code: 'config_unavailable' });
+    values['azure-openai-deployment'] = 'd';
+    await rotate();
+    const restored = await laterReport();
+
+    expect(missing).toMatchObject({
       status: 'unready',
       chat: { status: 'unready', code: 'config_unavailable' },
-      secrets: { status: 'ready', sources: { AZURE_OPENAI_ENDPOINT: 'key-vault' } },
     });
-    expect(broken.chat.reason).toContain('Key Vault secret azure-openai-endpoint');
-    expect(mended.chat).toEqual({ status: 'ready' });
+    expect(restored.chat).toEqual({ status: 'ready' });
     expect((await service.agent.run(inputOf('Hi'), turn(service))).text).toBe('Hello');
-    expect(log.join('\n') + JSON.stringify(broken)).not.toContain('canary');
   });
 });
 

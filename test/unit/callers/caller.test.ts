@@ -146,6 +146,7 @@ describe('the list of caller keys', () => {
     'not json',
     'null',
     '[]',
+    '{}',
     '{"a":1}',
     '{"a":"key-in-clear"}',
     `{"":"${'0'.repeat(64)}"}`,

@@ -12,7 +12,11 @@ import { createVaultSecrets } from '../../../shared/secrets/vault-secrets.ts';
 import { createLogTelemetry } from '../../support/log-telemetry.ts';
 
 const WANTED = [
-  { name: 'openai-api-key', variable: 'OPENAI_API_KEY' },
+  {
+    name: 'openai-api-key',
+    variable: 'OPENAI_API_KEY',
+    accepts: (value: string): boolean => !/\s/.test(value),
+  },
   { name: 'azure-openai-endpoint', variable: 'AZURE_OPENAI_ENDPOINT' },
 ];
 const QUICK: RefreshSchedule = {
@@ -95,6 +99,7 @@ describe('secrets of a vault', () => {
       reason: 'disabled',
     },
     { what: 'empty', answer: found(' \n'), reason: 'empty' },
+    { what: 'not valid', answer: found('key\n1'), reason: 'not valid' },
     { what: 'larger than a key can be', answer: found('k'.repeat(24_577)), reason: 'too large' },
   ])('come from the environment where the vault has one that is $what', async (example) => {
     const { secrets, vault, advance } = open(
@@ -113,6 +118,28 @@ describe('secrets of a vault', () => {
     expect(await secrets.refreshNow()).toBe(true);
     expect(secrets.missingReason('openai-api-key')).toBeUndefined();
   });
+
+  it.each([' \n', 'key\t2', 'k'.repeat(24_577)])(
+    'stay as they were while the new value cannot be used, example %#, and log it once',
+    async (unusable) => {
+      const { secrets, vault, log, keyReads } = open(
+        { 'openai-api-key': found('key-1') },
+        { pace: { refreshMs: 1 }, environment: { OPENAI_API_KEY: 'key-0' } },
+      );
+      await secrets.loaded();
+      vault['openai-api-key'] = found(unusable);
+      const readsBefore = keyReads();
+      await until(() => keyReads() > readsBefore + 3);
+      const during = secrets.get('openai-api-key');
+      vault['openai-api-key'] = found('key-3');
+      await until(() => secrets.get('openai-api-key') !== during);
+
+      expect(during).toBe('key-1');
+      expect(secrets.get('openai-api-key')).toBe('key-3');
+      expect(log.count('secret unusable')).toBe(1);
+      expect(JSON.stringify(log.lines)).toContain('the last usable value');
+    },
+  );
 
   it('end their first load in one shared time while the vault is silent', async () => {
     const { secrets } = open({ 'openai-api-key': 'silent', 'azure-openai-endpoint': 'silent' });
