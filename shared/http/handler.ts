@@ -7,14 +7,15 @@ import type {
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { type ServiceError, toServiceError } from '../errors.ts';
 import { type ClientConnection, claimConnection, trackConnections } from './client-connection.ts';
-import { readJson, rejectHeaderOverrideInQuery } from './read-json.ts';
+import { readJson, rejectHeaderOverrideInQuery } from './read-body.ts';
 import {
-  type RouteHandler,
-  type RequestContext,
   type HandlerDependencies,
+  type RequestContext,
   requestIdOf,
+  type RequestRecord,
+  type RouteHandler,
+  startRequestRecord,
 } from './request-context.ts';
-import { type RequestRecord, startRequestRecord } from './request-telemetry.ts';
 import {
   type PlainResponse,
   problemResponse,
@@ -24,8 +25,8 @@ import {
 import { statusOf } from '../protocols/problem-details.ts';
 import { describeError, stackFrames } from '../telemetry/describe-error.ts';
 import type { LogFields, Telemetry } from '../telemetry/telemetry.ts';
-import { chooseTraceparent, traceFields } from '../telemetry/trace-context.ts';
-import { markStarted } from './unstarted-invocations.ts';
+import { chooseTraceparent, traceFields } from '../telemetry/spans.ts';
+import { markStarted } from './worker-http-server.ts';
 
 /** nginx's status for a client that closed the request; it is only logged. */
 const CLIENT_CLOSED_REQUEST = 499;

@@ -2,7 +2,7 @@ import type { AgentInput, InputSize, RunContext, RunResult } from '../agent/agen
 import { ServiceError } from '../errors.ts';
 import { ClientDisconnectedError } from './client-connection.ts';
 import type { MeteredContext } from './request-context.ts';
-import { estimateTokens } from '../rate-limit/estimate-tokens.ts';
+import { estimateTokens } from '../rate-limit/reservation.ts';
 import type { Reservation } from '../rate-limit/rate-limiter.ts';
 import { raceAbort } from '../resilience/abort.ts';
 

@@ -103,8 +103,6 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'metrics-registry.ts',
       'redact.ts',
       'spans.ts',
-      'log-metrics.ts',
-      'trace-context.ts',
     ],
   },
   errors: { imports: [] },

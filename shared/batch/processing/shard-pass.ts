@@ -8,7 +8,7 @@ import { NO_THROTTLES } from '../storage/journal.ts';
 import type { ShardLease } from '../storage/shard-lease.ts';
 import type { Clock } from '../../clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import { newTraceparent } from '../../telemetry/trace-context.ts';
+import { newTraceparent } from '../../telemetry/spans.ts';
 
 export interface PassOptions {
   readonly agent: Agent;

@@ -18,8 +18,7 @@ import type { MetricDefinition } from '../metric-definition.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
 import { type MetricName, METRICS, type ObservableName } from '../metrics.ts';
 import { ID_FIELDS, type Redact } from '../redact.ts';
-import { ATTRIBUTES } from '../spans.ts';
-import { formatTraceparent, parseTraceparent } from '../trace-context.ts';
+import { ATTRIBUTES, formatTraceparent, parseTraceparent } from '../spans.ts';
 import type { LogFields, LogLevel, Span, SpanAttributes, SpanKind, Tracer } from '../telemetry.ts';
 
 type MetricForwarder = (value: number, attributes: Attributes) => void;

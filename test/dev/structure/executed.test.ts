@@ -14,7 +14,7 @@ it('finds what a chat and a batch job run, without what only their start runs', 
   ]);
   // The queue trigger only reports that its invocation has started.
   expect([...job.keys()].filter((path) => path.startsWith('shared/http/'))).toEqual([
-    'shared/http/unstarted-invocations.ts',
+    'shared/http/worker-http-server.ts',
   ]);
   expect(chat.has('shared/config/read-config.ts')).toBe(false);
   expect([...item.keys()].filter((path) => !job.has(path))).toEqual([]);

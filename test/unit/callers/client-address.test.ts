@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clientAddress, normalizeAddress } from '../../../shared/callers/client-address.ts';
+import { clientAddress, normalizeAddress } from '../../../shared/callers/caller.ts';
 
 const RULES = { ipv6PrefixBits: 56 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readJson } from '../../../shared/http/read-json.ts';
+import { readJson } from '../../../shared/http/read-body.ts';
 import { postRaw } from '../../support/http-call.ts';
 import { bodyLimits } from '../../support/public-handler.ts';
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   rejectHeaderOverrideInBody,
   rejectHeaderOverrideInQuery,
-} from '../../../shared/http/read-json.ts';
+} from '../../../shared/http/read-body.ts';
 import { get } from '../../support/http-call.ts';
 
 describe('refuseShadowingQuery', () => {

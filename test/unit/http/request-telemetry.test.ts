@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { startRequestRecord } from '../../../shared/http/request-telemetry.ts';
+import { startRequestRecord } from '../../../shared/http/request-context.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 
 const REQUEST = {

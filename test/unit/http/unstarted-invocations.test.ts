@@ -6,7 +6,7 @@ import {
   markStarted,
   startingInvocation,
   watchUnstartedInvocations,
-} from '../../../shared/http/unstarted-invocations.ts';
+} from '../../../shared/http/worker-http-server.ts';
 
 const LIMIT_MS = 10_000;
 

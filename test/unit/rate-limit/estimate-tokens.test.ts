@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { estimateTokens } from '../../../shared/rate-limit/estimate-tokens.ts';
+import { estimateTokens } from '../../../shared/rate-limit/reservation.ts';
 
 describe('the estimate of tokens', () => {
   it('counts every text and the bound of the answer', () => {

@@ -1,7 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
-import { COUNTED_LINES } from '../../../shared/telemetry/log-metrics.ts';
+import { COUNTED_LINES, createTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
 import {
   createMetricsRegistry,
   toPrometheusText,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chooseTraceparent, traceFields } from '../../../shared/telemetry/trace-context.ts';
+import { chooseTraceparent, traceFields } from '../../../shared/telemetry/spans.ts';
 
 const HOST = '00-11111111111111111111111111111111-2222222222222222-01';
 const CALLER = '00-33333333333333333333333333333333-4444444444444444-00';
