@@ -85,34 +85,9 @@ interface BatchLimiterOptions extends ConcurrencyLimiterOptions {
 function createConcurrencyLimiter(options: BatchLimiterOptions): ConcurrencyLimiter {
   const { id, slots, max, firstPauseMs = 2_000, now = () => performance.now() } = options;
   const waiters = createWaiters();
-  let limit = max;
+  const adaptive = createAdaptiveLimit({ max, firstPauseMs, now });
   let active = 0;
   let successes = 0;
-  /** Calls that started before the last decrease carry no information about the limit since. */
-  let decreasedAt = Number.NEGATIVE_INFINITY;
-  let hasSucceeded = true;
-  let pausedUntil = Number.NEGATIVE_INFINITY;
-  let pauses = 0;
-
-  const pausedMs = (): number => Math.max(0, Math.ceil(pausedUntil - now()));
-
-  function decrease(retryAfterSeconds: number | undefined): void {
-    // Half of the items in flight: half of a much higher limit would change nothing.
-    limit = Math.max(1, Math.floor(Math.min(limit, active) / 2));
-    decreasedAt = now();
-    const mustPause = !hasSucceeded || retryAfterSeconds !== undefined;
-    hasSucceeded = false;
-    if (mustPause) pause(retryAfterSeconds ?? 0);
-  }
-
-  function pause(retryAfterSeconds: number): void {
-    const backOffMs = Math.min(firstPauseMs * 2 ** pauses, MAX_PAUSE_MS);
-    pauses += 1;
-    // After the pause a single item tests whether there is capacity again.
-    limit = 1;
-    pausedUntil = Math.max(pausedUntil, now() + Math.max(backOffMs, retryAfterSeconds * 1_000));
-    waiters.resumeAll();
-  }
 
   function release(): void {
     active -= 1;
@@ -125,14 +100,14 @@ function createConcurrencyLimiter(options: BatchLimiterOptions): ConcurrencyLimi
     return {
       succeeded() {
         successes += 1;
-        if (startedAt <= decreasedAt) return;
-        hasSucceeded = true;
-        pauses = 0;
-        limit = Math.min(max, limit + 1);
+        adaptive.increase(startedAt);
       },
       throttled(retryAfterSeconds) {
         const scope = successes > successesBefore ? 'item' : 'global';
-        if (startedAt > decreasedAt) decrease(scope === 'item' ? undefined : retryAfterSeconds);
+        const requested = scope === 'item' ? undefined : retryAfterSeconds;
+        if (adaptive.decrease(startedAt, { active, retryAfterSeconds: requested })) {
+          waiters.resumeAll();
+        }
         return scope;
       },
       release() {
@@ -143,20 +118,69 @@ function createConcurrencyLimiter(options: BatchLimiterOptions): ConcurrencyLimi
   }
 
   return {
-    pausedMs,
-    load: () => ({ active, limit: pausedMs() > 0 ? 0 : limit }),
+    pausedMs: adaptive.pausedMs,
+    load: () => ({ active, limit: adaptive.pausedMs() > 0 ? 0 : adaptive.current() }),
     async acquire(signal) {
       for (;;) {
-        if (signal.aborted || pausedMs() > 0) return undefined;
-        if (active < limit) break;
+        if (signal.aborted || adaptive.pausedMs() > 0) return undefined;
+        if (active < adaptive.current()) break;
         await waiters.nextChange(signal);
       }
       active += 1;
       const hasSlot = await slots.acquire(id, signal);
-      if (hasSlot && pausedMs() === 0) return createPermit();
+      if (hasSlot && adaptive.pausedMs() === 0) return createPermit();
       if (hasSlot) slots.release();
       release();
       return undefined;
+    },
+  };
+}
+
+interface AdaptiveLimitOptions {
+  readonly max: number;
+  readonly firstPauseMs: number;
+  readonly now: () => number;
+}
+
+/** The limit itself: additive increase, multiplicative decrease (AIMD), and pauses. */
+function createAdaptiveLimit({ max, firstPauseMs, now }: AdaptiveLimitOptions) {
+  let limit = max;
+  /** Calls that started before the last decrease carry no information about the limit since. */
+  let decreasedAt = Number.NEGATIVE_INFINITY;
+  let hasSucceeded = true;
+  let pausedUntil = Number.NEGATIVE_INFINITY;
+  let pauses = 0;
+
+  function pause(retryAfterSeconds: number): void {
+    const backOffMs = Math.min(firstPauseMs * 2 ** pauses, MAX_PAUSE_MS);
+    pauses += 1;
+    // After the pause a single item tests whether there is capacity again.
+    limit = 1;
+    pausedUntil = Math.max(pausedUntil, now() + Math.max(backOffMs, retryAfterSeconds * 1_000));
+  }
+
+  return {
+    current: () => limit,
+    pausedMs: (): number => Math.max(0, Math.ceil(pausedUntil - now())),
+    increase(startedAt: number): void {
+      if (startedAt <= decreasedAt) return;
+      hasSucceeded = true;
+      pauses = 0;
+      limit = Math.min(max, limit + 1);
+    },
+    /** True if it starts a pause. */
+    decrease(
+      startedAt: number,
+      { active, retryAfterSeconds }: { active: number; retryAfterSeconds: number | undefined },
+    ): boolean {
+      if (startedAt <= decreasedAt) return false;
+      // Half of the items in flight: half of a much higher limit would change nothing.
+      limit = Math.max(1, Math.floor(Math.min(limit, active) / 2));
+      decreasedAt = now();
+      const mustPause = !hasSucceeded || retryAfterSeconds !== undefined;
+      hasSucceeded = false;
+      if (mustPause) pause(retryAfterSeconds ?? 0);
+      return mustPause;
     },
   };
 }
