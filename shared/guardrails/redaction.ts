@@ -27,7 +27,7 @@ const PLACEHOLDER = /\[(?:EMAIL|PHONE|CREDIT_CARD|SSN|IBAN|IP)_\d{1,6}\]/g;
  * can follow who is who without the values.
  */
 export function createRedaction({ types, isReversible = false }: RedactionOptions): Redaction {
-  const wanted = new Set(types);
+  const selected = new Set(types);
   const found = new Set<PiiType>();
   const values = new Map<string, string>();
   const placeholders = new Map<string, string>();
@@ -45,7 +45,7 @@ export function createRedaction({ types, isReversible = false }: RedactionOption
   }
 
   function find(text: string): PiiSpan[] {
-    return detectPii(text).filter(({ type }) => wanted.has(type));
+    return detectPii(text).filter(({ type }) => selected.has(type));
   }
 
   return {

@@ -27,10 +27,10 @@ export const MAX_HELD_CHARS = MAX_TOKEN_CHARS + LOOKAHEAD_CHARS;
  */
 export function createStreamRedactor(redaction: Redaction): StreamRedactor {
   let context = '';
-  let held = '';
+  let pending = '';
 
   function release(isEnd: boolean): string {
-    const text = context + held;
+    const text = context + pending;
     const spans = redaction.find(text);
     let end = isEnd ? text.length : Math.max(context.length, startOfOpenPart(text));
     const cut = spans.find((span) => span.start < end && span.end > end);
@@ -44,14 +44,14 @@ export function createStreamRedactor(redaction: Redaction): StreamRedactor {
       position = spanEnd;
     }
     safe += text.slice(position, end);
-    held = text.slice(end);
+    pending = text.slice(end);
     context = text.slice(Math.max(0, end - CONTEXT_CHARS), end);
     return safe;
   }
 
   return {
     push(delta) {
-      held += delta;
+      pending += delta;
       return release(false);
     },
     end: () => release(true),
@@ -82,9 +82,9 @@ const TOKEN_SIGNS = new Set(Array.from("@.%+'&-:/()[", (char) => char.charCodeAt
 /** Numbers near the end, with the letters and separators that may belong to them. */
 function startOfNumbers(text: string): number {
   const lookahead = Math.max(0, text.length - LOOKAHEAD_CHARS);
-  const near = /[0-9+(]/.exec(text.slice(lookahead));
-  if (near === null) return text.length;
-  let start = lookahead + near.index;
+  const match = /[0-9+(]/.exec(text.slice(lookahead));
+  if (match === null) return text.length;
+  let start = lookahead + match.index;
   const limit = Math.max(0, start - MAX_NUMBER_CHARS);
   // Back over digits, separators, and the letters of account numbers.
   for (let index = start - 1; index >= limit; index -= 1) {

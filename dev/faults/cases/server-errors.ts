@@ -7,6 +7,10 @@ const SERVED = { outcome: 'answer', calls: 2 } as const;
 const DOWN = { outcome: 'upstream_unavailable', calls: 3, retryAfterSeconds: [1, 300] } as const;
 const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, contains: SECOND_ANSWER } as const;
 
+/** A reset of a kept connection is resent once, without a retry, as the connection may have been dead. */
+const RESENT = { ...DOWN, calls: [3, 4] } as const;
+const MOVED_RESENT = { ...MOVED, calls: [1, 2] } as const;
+
 /** U7 and the resets of U9: a server that fails before it sends a response. */
 export const serverErrors: FaultFamily = {
   name: 'server errors',
@@ -25,7 +29,7 @@ export const serverErrors: FaultFamily = {
     scripted({ id: 'U7', script: 'dev/503-always', endpoints: 2, expected: MOVED }),
     scripted({ id: 'U7', script: 'dev/503-html-then-ok-9', endpoints: 2, expected: MOVED }),
     scripted({ id: 'U9', script: 'dev/reset-then-ok', expected: SERVED }),
-    scripted({ id: 'U9', script: 'dev/reset', expected: DOWN }),
-    scripted({ id: 'U9', script: 'dev/reset', endpoints: 2, expected: MOVED }),
+    scripted({ id: 'U9', script: 'dev/reset', expected: RESENT }),
+    scripted({ id: 'U9', script: 'dev/reset', endpoints: 2, expected: MOVED_RESENT }),
   ],
 };

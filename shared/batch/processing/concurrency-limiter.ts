@@ -197,7 +197,7 @@ function createSlots(max: number): Slots {
   const queues = new Map<string, Set<(isGranted: boolean) => void>>();
   let active = 0;
 
-  function leave(batch: string, waiter: (isGranted: boolean) => void): void {
+  function removeWaiter(batch: string, waiter: (isGranted: boolean) => void): void {
     const queue = queues.get(batch);
     queue?.delete(waiter);
     if (queue?.size === 0) queues.delete(batch);
@@ -213,7 +213,7 @@ function createSlots(max: number): Slots {
       const { promise, resolve } = Promise.withResolvers<boolean>();
       const onAbort = (): void => waiter(false);
       function waiter(isGranted: boolean): void {
-        leave(batch, waiter);
+        removeWaiter(batch, waiter);
         signal.removeEventListener('abort', onAbort);
         resolve(isGranted);
       }
