@@ -20,6 +20,11 @@ const END_OF_HEAD = '\r\n\r\n';
 const MAX_HEADER_BYTES = 64 * 1024;
 /** Within this time the host reads the answer to a request that it is still sending. */
 const LINGER_MS = 1_000;
+/**
+ * The host reads the answer and the end of the invocation on two connections. One that sees the end
+ * first answers with 500, so the answer gets a head start.
+ */
+const HEAD_START_MS = 100;
 /** Refused requests are reported at most once in this time. */
 const REPORT_INTERVAL_MS = 60_000;
 
@@ -114,15 +119,24 @@ function answerUnparsed(error: Error, { socket, endInvocation }: Unparsed): void
     if (id !== undefined || head.length > MAX_HEADER_BYTES || head.includes(END_OF_HEAD)) return;
     head += bytes.toString('latin1');
     id = INVOCATION_LINE.exec(head.split(END_OF_HEAD, 1).join() + END_OF_HEAD)?.[1];
-    if (id !== undefined) endInvocation(id);
+    settle();
   };
+  let isAnswered = false;
+  function settle(): void {
+    if (isAnswered && id !== undefined) endInvocation(id);
+  }
   // The parser would report each further piece as an error of its own.
   socket.removeAllListeners('data');
   socket.on('data', read);
   if ('rawPacket' in error && Buffer.isBuffer(error.rawPacket)) read(error.rawPacket);
   const { status, headers, body } = createProblem(id);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
+  const statusAndHeaders = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('\r\n')}`;
+  socket.end(`${statusAndHeaders}\r\n\r\n${body}`);
+  setTimeout(() => {
+    isAnswered = true;
+    settle();
+  }, HEAD_START_MS).unref();
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(timer));
 }

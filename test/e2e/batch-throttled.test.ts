@@ -115,8 +115,8 @@ describe.concurrent('a batch whose model refuses it for a while', () => {
         // What is in flight when it begins, and once more until it is clear that no item is served.
         expect(refusals.length).toBeLessThanOrEqual(2 * JOBS * CONCURRENCY);
         const late = refusals.filter((at) => at - refusingFrom > FIRST_TRIES_MS);
-        // Then one at a time; twice as many are still next to nothing.
-        const tries = (SECONDS * 1_000 - FIRST_TRIES_MS) / TRY_EVERY_MS;
+        // Then each batch tries one item at a time; twice as many are still next to nothing.
+        const tries = (JOBS * (SECONDS * 1_000 - FIRST_TRIES_MS)) / TRY_EVERY_MS;
         expect(late.length).toBeLessThanOrEqual(2 * tries);
         expect(resumedAt - wellFrom).toBeLessThan(RESUMES_WITHIN_MS);
         expect(countOutcomes(beside)).toBe(`${CHATS} answer`);
