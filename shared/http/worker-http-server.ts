@@ -87,7 +87,10 @@ function protect(server: Server, hook: LogHook): void {
   });
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   server.on('clientError', (error, socket) => {
-    if (!socket.writable || latest.get(socket)?.headersSent === true) {
+    const current = latest.get(socket);
+    // An earlier response on a kept connection is complete; only one under way must not be mixed up.
+    const isAnswering = current?.headersSent === true && !current.writableFinished;
+    if (!socket.writable || isAnswering) {
       socket.destroy();
       return;
     }
