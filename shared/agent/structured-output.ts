@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import { type Context, createContext, runInContext } from 'node:vm';
 import { ServiceError } from '../errors.ts';
 import { parseJson } from '../json.ts';
@@ -117,7 +118,9 @@ async function compile(text: string): Promise<Validate> {
   if (text.length > MAX_SCHEMA_CHARS) {
     throw new SchemaError(`must have at most ${MAX_SCHEMA_CHARS} characters`);
   }
-  const { $schema: _dialect, ...schema } = JSON.parse(text) as Record<string, unknown>;
+  const { $schema: _dialect, ...schema } = z
+    .record(z.string(), z.unknown())
+    .parse(JSON.parse(text));
   checkKeywords(schema);
   // The bundle has the default export only: the package is CommonJS.
   const { Ajv2020 } = (await import('ajv/dist/2020.js')).default;
