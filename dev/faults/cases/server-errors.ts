@@ -7,8 +7,11 @@ const SERVED = { outcome: 'answer', calls: 2 } as const;
 const DOWN = { outcome: 'upstream_unavailable', calls: 3, retryAfterSeconds: [1, 300] } as const;
 const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, contains: SECOND_ANSWER } as const;
 
-/** A reset of a kept connection is resent once, without a retry, as the connection may have been dead. */
-const RESENT = { ...DOWN, calls: [3, 4] } as const;
+/**
+ * An attempt whose kept connection is reset resends once on a fresh one, as the kept one may have been
+ * dead. So three attempts make three to six calls.
+ */
+const RESENT = { ...DOWN, calls: [3, 6] } as const;
 const MOVED_RESENT = { ...MOVED, calls: [1, 2] } as const;
 
 /** U7 and the resets of U9: a server that fails before it sends a response. */
