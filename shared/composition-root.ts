@@ -29,7 +29,7 @@ import type { Environment } from './config/read-variables.ts';
 import { readConfig, type Settings } from './config/read-config.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
-import { noProxyWithLocalHosts } from './model/proxy.ts';
+import { noProxyWithLocalHosts } from './model/connections.ts';
 import type { Readiness } from './health/readiness.ts';
 import type { ChatDependencies } from './http/chat-handler.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
@@ -37,7 +37,7 @@ import type { MetricsDependencies } from './http/operations-handler.ts';
 import { limitToCapacity } from './model/capacity-limit.ts';
 import type { Model } from './model/model.ts';
 import { estimateTokens } from './rate-limit/reservation.ts';
-import { createConsoleLogger } from './telemetry/console-logger.ts';
+import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
