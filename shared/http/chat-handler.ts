@@ -1,6 +1,6 @@
 import type { Agent, AgentEvent, AgentInput, InputSize } from '../agent/agent.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
-import type { Frame, Protocol, SseEvent } from '../protocols/protocol.ts';
+import type { Frame, Protocol, SseEvent, StreamEncoder } from '../protocols/protocol.ts';
 import { protocolById, type ProtocolId } from '../protocols/registry.ts';
 import type { AdmissionDependencies } from './admission.ts';
 import { reportFailure } from './handler.ts';
@@ -83,7 +83,8 @@ async function streamResult(context: MeteredContext, chat: Chat): Promise<PlainR
     const first = run.raceAbort(events.next());
     const started = await raceTimeout(first, heartbeatMs);
     if (started !== 'timeout' && started.done === true) throw interrupted();
-    return respond(context, { chat, run, events, first });
+    const encoder = chat.protocol.openStream(chat.frame);
+    return respond(context, { chat, encoder, run, events, first });
   } catch (error) {
     run.close();
     throw error;
@@ -92,6 +93,7 @@ async function streamResult(context: MeteredContext, chat: Chat): Promise<PlainR
 
 interface StartedStream {
   readonly chat: Chat;
+  readonly encoder: StreamEncoder;
   readonly run: Run;
   readonly events: AsyncIterator<AgentEvent>;
   readonly first: Promise<IteratorResult<AgentEvent>>;
@@ -99,7 +101,7 @@ interface StartedStream {
 
 function respond(context: MeteredContext, stream: StartedStream): PlainResponse {
   const { telemetry, connection, clientDisconnected } = context;
-  const { chat, run, events } = stream;
+  const { chat, encoder, run, events } = stream;
   const startedAt = performance.now();
   const end = context.startStream();
   let code: string | undefined;
@@ -109,12 +111,12 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
     slowReaderTimeoutMs,
     connection,
     signal: run.context.signal,
-    toLastEvent(thrown) {
+    toLastEvents(thrown) {
       const error = toServiceError(thrown);
       code = clientDisconnected.aborted ? 'client_disconnected' : error.code;
-      if (clientDisconnected.aborted) return undefined;
+      if (clientDisconnected.aborted) return [];
       reportFailure(telemetry, { message: 'stream failed', error });
-      return chat.protocol.encodeError(error, chat.frame);
+      return encoder.fail(error);
     },
     onEnd(how) {
       if (how !== 'complete') {
@@ -132,16 +134,16 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
 
 /** Ends with exactly one `done`, or throws. */
 async function* encodeEvents({
-  chat: { protocol, frame },
+  encoder,
   run,
   events,
   first,
 }: StartedStream): AsyncGenerator<SseEvent, void, void> {
-  yield* protocol.encodeStart(frame);
+  yield* encoder.start();
   for (let next = await first; next.done !== true; next = await run.raceAbort(events.next())) {
     const event = next.value;
     if (event.type === 'done') run.finish(event.result);
-    yield* protocol.encodeEvent(event, frame);
+    yield* encoder.event(event);
     if (event.type === 'done') return;
   }
   throw interrupted();

@@ -12,8 +12,8 @@ export interface SseOptions {
   readonly signal: AbortSignal;
   /** A client that takes no data for so long is disconnected. */
   readonly slowReaderTimeoutMs: number;
-  /** The last event after the source failed; undefined if the client has disconnected. */
-  readonly toLastEvent: (thrown: unknown) => SseEvent | undefined;
+  /** The last events after the source failed; none if the client has disconnected. */
+  readonly toLastEvents: (thrown: unknown) => readonly SseEvent[];
   /** Called once at the end of the stream. */
   readonly onEnd: (how: StreamEnd) => void;
 }
@@ -70,7 +70,7 @@ function toStream(
 
 async function* frames(
   source: AsyncIterable<SseEvent>,
-  { heartbeatMs, toLastEvent }: SseOptions,
+  { heartbeatMs, toLastEvents }: SseOptions,
 ): AsyncGenerator<string, void, void> {
   const iterator = source[Symbol.asyncIterator]();
   try {
@@ -86,8 +86,7 @@ async function* frames(
       pending = iterator.next();
     }
   } catch (thrown) {
-    const last = toLastEvent(thrown);
-    if (last !== undefined) yield toFrame(last);
+    for (const last of toLastEvents(thrown)) yield toFrame(last);
   } finally {
     discard(iterator);
   }

@@ -52,9 +52,11 @@ export const chatApi: Protocol<ChatRequest> = {
   }),
   wantsStream: ({ stream }, accept) => stream ?? accept.includes('text/event-stream'),
   encodeResult: (result, frame) => ({ response: result.text, ...toOutcome(result, frame) }),
-  encodeStart: ({ requestId }) => [{ event: 'session', data: { requestId } }],
-  encodeEvent: toEvents,
-  encodeError: (error, { requestId }) => ({ event: 'error', data: toProblem(error, requestId) }),
+  openStream: (frame) => ({
+    start: () => [{ event: 'session', data: { requestId: frame.requestId } }],
+    event: (event) => toEvents(event, frame),
+    fail: (error) => [{ event: 'error', data: toProblem(error, frame.requestId) }],
+  }),
 };
 
 function toEvents(event: AgentEvent, frame: Frame<ChatRequest>): readonly SseEvent[] {

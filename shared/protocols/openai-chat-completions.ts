@@ -14,9 +14,11 @@ export const openAiChatCompletions: Protocol<CompletionsRequest> = {
   toInput: toAgentInput,
   wantsStream: ({ stream }) => stream ?? false,
   encodeResult: toChatCompletion,
-  encodeStart: (frame) => [toChunk({ role: 'assistant', content: '' }, { frame })],
-  encodeEvent: toEvents,
-  encodeError: (error, { requestId }) => ({ data: { error: toProblem(error, requestId).error } }),
+  openStream: (frame) => ({
+    start: () => [toChunk({ role: 'assistant', content: '' }, { frame })],
+    event: (event) => toEvents(event, frame),
+    fail: (error) => [{ data: { error: toProblem(error, frame.requestId).error } }],
+  }),
 };
 
 type CompletionFrame = Frame<CompletionsRequest>;

@@ -18,11 +18,17 @@ export interface Protocol<Request> {
   /** Whether the client expects a stream. `accept` is the Accept header, in lower case. */
   wantsStream(request: Request, accept: string): boolean;
   encodeResult(result: RunResult, frame: Frame<Request>): unknown;
+  /** Starts the encoding of one stream. */
+  openStream(frame: Frame<Request>): StreamEncoder;
+}
+
+/** Encodes the events of one stream, in their order. It may keep state between them. */
+export interface StreamEncoder {
   /** The events before the first event of the agent. */
-  encodeStart(frame: Frame<Request>): readonly SseEvent[];
-  encodeEvent(event: AgentEvent, frame: Frame<Request>): readonly SseEvent[];
-  /** The last event of a stream that fails. */
-  encodeError(error: ServiceError, frame: Frame<Request>): SseEvent;
+  start(): readonly SseEvent[];
+  event(event: AgentEvent): readonly SseEvent[];
+  /** The last events of a stream that fails. */
+  fail(error: ServiceError): readonly SseEvent[];
 }
 
 /** The values that every part of one answer shares. */

@@ -9,7 +9,7 @@ const QUIET: SseOptions = {
   slowReaderTimeoutMs: 10_000,
   connection: undefined,
   signal: new AbortController().signal,
-  toLastEvent: () => ({ event: 'error', data: 'failed' }),
+  toLastEvents: () => [{ event: 'error', data: 'failed' }],
   onEnd: () => undefined,
 };
 
@@ -163,7 +163,7 @@ describe('sseResponse', () => {
       throw new Error('secret');
     }
 
-    expect(await textOf(failing(), { toLastEvent: () => undefined })).not.toContain('error');
+    expect(await textOf(failing(), { toLastEvents: () => [] })).not.toContain('error');
   });
 
   it('ends cleanly when even the last event cannot be made or written', async () => {
@@ -173,7 +173,7 @@ describe('sseResponse', () => {
     const ended: string[] = [];
 
     const text = await textOf(eventsOf(1n), {
-      toLastEvent: fail,
+      toLastEvents: fail,
       onEnd: (how) => void ended.push(how),
     });
 

@@ -189,7 +189,7 @@ describe('the calls of a result', () => {
   });
 
   it('are streamed as deltas with an index', () => {
-    const events = protocol.encodeEvent({ type: 'done', result: RESULT }, FRAME);
+    const events = protocol.openStream(FRAME).event({ type: 'done', result: RESULT });
 
     const deltas = events.map(({ data }) => JSON.parse(JSON.stringify(data) ?? 'null'));
     expect(deltas.map((data) => data?.choices[0].delta.tool_calls?.[0])).toEqual([
@@ -216,10 +216,9 @@ describe('a refusal', () => {
   });
 
   it('is streamed as such', () => {
-    const [event] = protocol.encodeEvent(
-      { type: 'text-delta', text: 'No.', isRefusal: true },
-      FRAME,
-    );
+    const [event] = protocol
+      .openStream(FRAME)
+      .event({ type: 'text-delta', text: 'No.', isRefusal: true });
 
     expect(event?.data).toMatchObject({ choices: [{ delta: { refusal: 'No.' } }] });
   });
