@@ -12,7 +12,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { build as bundle } from 'esbuild';
 import * as z from 'zod';
-import type { BuildInfo } from '../shared/build-info.ts';
+import type { BuildInfo } from '../shared/telemetry/build-info.ts';
 import { listBundledPackages, type BundleContents } from './build/bundled-packages.ts';
 import { describeBuild } from './build/describe-build.ts';
 import { shareAzureModules, stubUnusedPackages } from './build/telemetry-stubs.ts';

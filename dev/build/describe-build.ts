@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { BuildInfo } from '../../shared/build-info.ts';
+import type { BuildInfo } from '../../shared/telemetry/build-info.ts';
 
 const COMMIT = /^[0-9a-f]{40}$/;
 /** As many digits as git shows of a commit in a large repository. */

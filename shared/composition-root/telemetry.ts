@@ -1,6 +1,6 @@
 import type { TokenCredential } from '@azure/identity';
 import { hostname } from 'node:os';
-import { buildInfo } from '../build-info.ts';
+import { buildInfo } from '../telemetry/build-info.ts';
 import type { Clock } from '../clock.ts';
 import { parseFallbacks } from '../config/model-fallbacks.ts';
 import type { Settings } from '../config/read-config.ts';

@@ -1,4 +1,4 @@
-import { buildInfo } from '../build-info.ts';
+import { buildInfo } from '../telemetry/build-info.ts';
 import type { Caller, CallerEvidence } from '../callers/caller.ts';
 import { ServiceError } from '../errors.ts';
 import type { Readiness } from '../health/readiness.ts';

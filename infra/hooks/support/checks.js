@@ -170,8 +170,9 @@ async function checkStream({ post }) {
   const done = jsonOf({ text: /^event: done\ndata: (.*)$/m.exec(text)?.[1] ?? '' });
   expect(done !== undefined, 'the stream did not end with done');
   expect(done.cached === false, `the stream answered a new question with cached: ${done.cached}`);
-  const arrival = pieces === 1 ? 'all at once: something in front collects the stream' : 'streamed';
-  return `${chunks} chunks, ${arrival}`;
+  const delivery =
+    pieces === 1 ? 'all at once: something in front collects the stream' : 'streamed';
+  return `${chunks} chunks, ${delivery}`;
 }
 
 /** Whether the app requires Entra ID and this script has no token for it. */
