@@ -6,7 +6,7 @@ import { createQueueService } from './batch/queue-service.ts';
 import { replay } from './batch/replay.ts';
 import { runBatch } from './batch/run-batch.ts';
 import { ServiceError } from '../shared/errors.ts';
-import { noProxyWithLocalHosts } from '../shared/model/connections.ts';
+import { noProxyWithLocalHosts } from '../shared/model/proxy.ts';
 import { describeError } from '../shared/telemetry/describe-error.ts';
 import { CliError } from './cli-error.ts';
 import { PROJECT_ROOT } from './project-root.ts';

@@ -29,7 +29,7 @@ import type { Environment } from './config/read-variables.ts';
 import { readConfig, type Settings } from './config/read-config.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
-import { noProxyWithLocalHosts } from './model/connections.ts';
+import { noProxyWithLocalHosts } from './model/proxy.ts';
 import type { Readiness } from './health/readiness.ts';
 import type { ChatDependencies } from './http/chat-handler.ts';
 import type { FilesDependencies } from './http/files-handler.ts';

@@ -253,7 +253,7 @@ describe('an import within a module', () => {
     const broken = planted('shared/model/model.ts', `import { a } from './openai/schema.ts';`);
 
     expect(broken).toEqual([
-      'shared/model/model.ts imports shared/model/openai/schema.ts; within model, a base file may import model.ts, upstream-error.ts, http-client.ts and connections.ts',
+      'shared/model/model.ts imports shared/model/openai/schema.ts; within model, a base file may import model.ts, upstream-error.ts, http-client.ts and proxy.ts',
     ]);
   });
 

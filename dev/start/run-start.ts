@@ -1,4 +1,4 @@
-import { noProxyWithLocalHosts } from '../../shared/model/connections.ts';
+import { noProxyWithLocalHosts } from '../../shared/model/proxy.ts';
 import { CliError, describeCliError, firstLine } from '../cli-error.ts';
 import { describeEnvironment } from './describe-environment.ts';
 import { readAgentToml } from './agent-toml.ts';

@@ -9,7 +9,7 @@ import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from '../model/model.ts';
 import { createHttpClient, type HttpClient } from '../model/http-client.ts';
-import { createProxySelector } from '../model/connections.ts';
+import { createProxySelector } from '../model/proxy.ts';
 import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 

@@ -8,7 +8,7 @@ import {
   createProxySelector,
   noProxyWithLocalHosts,
   supportsProxies,
-} from '../../shared/model/connections.ts';
+} from '../../shared/model/proxy.ts';
 import { createModelUnderTest, failureOf } from '../support/model-under-test.ts';
 import { createRecordedTelemetry } from '../support/recorded-telemetry.ts';
 import { createSelfSignedCertificate } from '../support/self-signed-certificate.ts';
