@@ -6,7 +6,9 @@ WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY . .
-RUN npm run build
+# The commit, because the image is built without the repository.
+ARG BUILD_COMMIT=
+RUN BUILD_COMMIT=$BUILD_COMMIT npm run build
 
 FROM mcr.microsoft.com/azure-functions/node:4-node22
 # Above 1024, because the user below cannot open lower ports.

@@ -67,7 +67,7 @@ describe('a pipeline', () => {
 
   it('passes each of them to azd in its workflow', () => {
     const { variables, secrets } = readAzureYaml().pipeline;
-    const text = readFileSync('.github/workflows/deploy.yml', 'utf8');
+    const text = readFileSync('.github/workflows/deploy-package.yml', 'utf8');
 
     expect(variables.filter((name) => !text.includes(`${name}: \${{ vars.${name} }}`))).toEqual([]);
     expect(secrets.filter((name) => !text.includes(`${name}: \${{ secrets.${name} }}`))).toEqual(
