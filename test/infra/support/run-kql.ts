@@ -79,7 +79,7 @@ function number(value: unknown): number {
 /** Text as KQL compares it: nothing is the empty text. */
 function text(value: unknown): string {
   if (value === null || value === undefined) return '';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** Whether a term of the text equals the word: terms are runs of letters and digits. */
@@ -187,7 +187,7 @@ const FUNCTIONS: Readonly<Record<string, (call: Call) => unknown>> = {
   toint: (call) => Math.trunc(number(valueOf(call))),
   isempty: (call) => text(valueOf(call)) === '',
   isnotempty: (call) => text(valueOf(call)) !== '',
-  iff: (call) => valueOf(call, Boolean(valueOf(call)) ? 1 : 2),
+  iff: (call) => valueOf(call, valueOf(call) ? 1 : 2),
   ago: (call) => new Date(call.scope.now.getTime() - number(valueOf(call))),
   bin: (call) =>
     Math.floor(number(valueOf(call)) / number(valueOf(call, 1))) * number(valueOf(call, 1)),
@@ -269,10 +269,12 @@ const OPERATORS: Readonly<Record<string, (node: KqlNode, input: Input) => readon
       found.group.push(row);
       groups.set(id, found);
     }
-    return [...groups.values()].map(({ keys, group }) => ({
-      ...keys,
-      ...Object.fromEntries(columnsOf(childOf(node, 2), { ...scope, group })),
-    }));
+    return [...groups.values()].map(({ keys, group }) =>
+      Object.fromEntries([
+        ...Object.entries(keys),
+        ...columnsOf(childOf(node, 2), { ...scope, group }),
+      ]),
+    );
   },
   JoinOperator(node, { rows, scope }) {
     if (!textOf(childOf(node, 1)).endsWith('leftanti')) throw new Error('KQL: only leftanti joins');
