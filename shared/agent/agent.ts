@@ -46,6 +46,8 @@ export interface AgentInput extends RunParameters {
   /** `none` means no tool at all; `required` and a name bind the first step to the client's tools. */
   readonly toolChoice?: ModelRequest['toolChoice'];
   readonly parallelToolCalls?: boolean | undefined;
+  /** The bound on calls of the agent's own tools, where it is lower than that of the agent. */
+  readonly maxOwnToolCalls?: number | undefined;
   /** The shape of the answer; the agent's own where undefined. */
   readonly responseFormat?: ClientResponseFormat | undefined;
   /** How the protocol names the fields of the input, for errors. */

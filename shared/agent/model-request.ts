@@ -57,8 +57,15 @@ export function buildModelRequest(
   prompt: PromptOptions,
   step: StepOptions = firstStep(input),
 ): BoundedModelRequest {
-  const { messages, tools: _tools, toolChoice: _choice, parallelToolCalls, ...rest } = input;
-  const { fieldNames, ...modelParameters } = rest;
+  const {
+    messages,
+    tools: _tools,
+    toolChoice: _choice,
+    maxOwnToolCalls: _bound,
+    parallelToolCalls,
+    fieldNames,
+    ...modelParameters
+  } = input;
   const { parameters = {} } = prompt;
   const responseFormat = responseFormatOf(input, prompt);
   const tools = toolParameters(input, { own: prompt.tools?.() ?? [], step });

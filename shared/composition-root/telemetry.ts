@@ -8,8 +8,12 @@ import { type Environment, requiredSecrets, textOf } from '../config/read-variab
 import { type Variable, VARIABLES } from '../config/variables.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { AzureMonitor, ExportTransport } from '../telemetry/azure-monitor/start.ts';
-import { createConsoleSink } from '../telemetry/console-logger.ts';
-import { createTelemetry, type LogRecord, noopTracer } from '../telemetry/create-telemetry.ts';
+import {
+  createConsoleSink,
+  createTelemetry,
+  type LogRecord,
+  noopTracer,
+} from '../telemetry/create-telemetry.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import { createMetricsRegistry, type MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { observeProcess } from '../telemetry/process-metrics.ts';

@@ -11,24 +11,25 @@ const MAX_DATA_URL_CHARS = 3_000_000;
 const DATA_URL = /^data:image\/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}$/;
 
 /** A field that clients also send as null. Its output has no null. */
-function optional<Schema extends z.ZodType>(schema: Schema) {
+export function optional<Schema extends z.ZodType>(schema: Schema) {
   return schema.nullish().transform((value) => value ?? undefined);
 }
 
 const textPart = z.strictObject({ type: z.literal('text'), text: z.string() });
 const refusalPart = z.strictObject({ type: z.literal('refusal'), refusal: z.string() });
+/** The address of an image. The endpoint of the model fetches it; this service never does. */
+export const imageUrl = z
+  .string()
+  .max(MAX_DATA_URL_CHARS)
+  .refine(isImageUrl, 'must be an https URL, or a data URL of a PNG, JPEG, GIF or WebP image');
 const imagePart = z.strictObject({
   type: z.literal('image_url'),
   image_url: z.strictObject({
-    url: z
-      .string()
-      .max(MAX_DATA_URL_CHARS)
-      .refine(isImageUrl, 'must be an https URL, or a data URL of a PNG, JPEG, GIF or WebP image'),
+    url: imageUrl,
     detail: optional(z.enum(['auto', 'low', 'high'])),
   }),
 });
 
-/** The endpoint of the model fetches the address; this service never does. */
 function isImageUrl(text: string): boolean {
   if (text.startsWith('data:')) return DATA_URL.test(text);
   return text.length <= MAX_URL_CHARS && URL.parse(text)?.protocol === 'https:';
@@ -62,7 +63,7 @@ const assistantContent = z
   );
 
 const FUNCTION_NAME = /^[A-Za-z0-9_-]{1,64}$/;
-const functionName = z
+export const functionName = z
   .string()
   .regex(FUNCTION_NAME, 'must be 1 to 64 letters, digits, underscores or hyphens');
 const id = z.string().min(1).max(256);

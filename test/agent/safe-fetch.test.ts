@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ToolInputError } from '../../shared/agent/tool.ts';
-import { createHttpFetch } from '../../shared/agent/tools/http-fetch.ts';
 import {
+  createHttpFetch,
   isPublicAddress,
   safeFetch,
   type SafeFetchOptions,

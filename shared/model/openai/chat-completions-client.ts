@@ -1,13 +1,16 @@
 import { APIError, OpenAIError } from 'openai';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
-import type { ModelEndpoint } from '../endpoint.ts';
+import {
+  estimateRequestTokens,
+  type ModelEndpoint,
+  type ModelRequest,
+  type ModelResponse,
+} from '../model.ts';
 import type { HttpClient, HttpPostResponse } from '../http-client.ts';
-import type { ModelRequest, ModelResponse } from '../model.ts';
 import { mapStatus, mapTransportError, misconfigured, type RejectedResponse } from './map-error.ts';
-import type { MappedFinishReason } from './finish-reason.ts';
+import { type MappedFinishReason, readResponse, readText } from './read-response.ts';
 import { type EndpointCall, EndpointOpenAI } from './openai-client.ts';
-import { readResponse, readText } from './read-response.ts';
 import { type EndpointEvent, readStream } from './read-stream.ts';
 import {
   firstTokenLimitName,
@@ -16,7 +19,6 @@ import {
   type TokenLimitName,
   toRequestParams,
 } from './request-params.ts';
-import { estimateRequestTokens } from './usage.ts';
 import {
   credentialUnavailable,
   invalidResponse,
