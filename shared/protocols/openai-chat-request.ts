@@ -125,8 +125,28 @@ export function toAgentInput(request: CompletionsRequest): AgentInput {
     tools: request.tools?.map(toClientTool),
     toolChoice: toToolChoice(request.tool_choice),
     parallelToolCalls: request.parallel_tool_calls,
+    fieldNames: {
+      ...FIELD_NAMES,
+      maxOutputTokens:
+        request.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens',
+    },
   };
 }
+
+const FIELD_NAMES = {
+  messages: 'messages',
+  temperature: 'temperature',
+  topP: 'top_p',
+  frequencyPenalty: 'frequency_penalty',
+  presencePenalty: 'presence_penalty',
+  seed: 'seed',
+  stop: 'stop',
+  reasoningEffort: 'reasoning_effort',
+  verbosity: 'verbosity',
+  responseFormat: 'response_format',
+  toolChoice: 'tool_choice',
+  parallelToolCalls: 'parallel_tool_calls',
+} as const;
 
 function unless(value: number | undefined, neutral: number): number | undefined {
   return value === neutral ? undefined : value;

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { requireTool } from '../support/required-tools.ts';
 import {
@@ -7,27 +8,14 @@ import {
   restoreBicep,
   type Edit,
   type Prediction,
-} from './support/bicep-cli.ts';
+} from '../../dev/infra/bicep-cli.ts';
+import { EVERY_OPTION, SNAPSHOT, toSnapshot } from '../../dev/infra/snapshot.ts';
 
 const MAIN = 'infra/main.bicep';
 const APP = 'infra/modules/app.bicep';
 const STORAGE = 'infra/modules/storage.bicep';
 const TRUST = 'AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL';
-const CLIENT_ID = '11111111-1111-1111-1111-111111111111';
-
-/** Every option of the templates that adds resources. */
-const EVERYTHING = {
-  principalId: '22222222-2222-2222-2222-222222222222',
-  principalType: 'User',
-  vnetEnabled: true,
-  zoneRedundant: true,
-  alwaysReadyHttp: 2,
-  corsOrigins: 'https://app.example.com',
-  authClientId: CLIENT_ID,
-  upstashRedisUrl: 'https://redis.example.com',
-  upstashRedisToken: 'a-token',
-  alertEmail: 'oncall@example.com',
-};
+const CLIENT_ID = EVERY_OPTION.authClientId;
 
 interface Mistake extends Edit {
   readonly what: string;
@@ -109,7 +97,7 @@ describe('the Bicep compiler', requireTool('the Bicep compiler'), () => {
     [mistaken, plain, full] = await Promise.all([
       compileEdited(MISTAKES),
       predictDeployment({}),
-      predictDeployment(EVERYTHING),
+      predictDeployment(EVERY_OPTION),
     ]);
   }, 360_000);
 
@@ -128,6 +116,42 @@ describe('the Bicep compiler', requireTool('the Bicep compiler'), () => {
     expect(full.diagnostics).toEqual([]);
     expect(plain.resources.length).toBeGreaterThan(50);
     expect(full.resources.length).toBeGreaterThan(plain.resources.length);
+  });
+
+  it('predicts what the committed snapshot shows; `node dev/write-infra-snapshot.ts` writes it', () => {
+    expect(toSnapshot(full)).toBe(readFileSync(SNAPSHOT, 'utf8'));
+  });
+
+  it('predicts that alerts of severity 0 and 1 reach the people on call, and others wait', () => {
+    const rules = full.resources.filter(({ type }) => type.endsWith('/scheduledQueryRules'));
+
+    const groups = rules.map(({ properties }) => ({
+      isUrgent: Number(properties?.['severity']) < 2,
+      group: JSON.stringify(properties?.['actions']).match(/ag-[a-z-]+/)?.[0],
+    }));
+
+    expect(groups.length).toBeGreaterThan(15);
+    for (const { isUrgent, group } of groups) {
+      expect(group).toBe(isUrgent ? 'ag-oncall' : 'ag-working-hours');
+    }
+  });
+
+  it('predicts every receiver, and a budget where one is set', () => {
+    const oncall = full.resources.find(({ id }) => id.endsWith('/ag-oncall'));
+    const budgets = [full, plain].map(
+      ({ resources }) => resources.filter(({ type }) => type.endsWith('/budgets')).length,
+    );
+
+    expect(oncall?.properties).toMatchObject({
+      emailReceivers: [
+        { emailAddress: 'oncall@example.com' },
+        { emailAddress: 'second@example.com' },
+      ],
+      smsReceivers: [{ countryCode: '46', phoneNumber: '701234567' }],
+      // The compiler does not evaluate secrets.
+      webhookReceivers: expect.stringContaining("parameters('webhookUrl')"),
+    });
+    expect(budgets).toEqual([1, 0]);
   });
 
   it('predicts the six roles of the app, and five more for a person who deploys', () => {

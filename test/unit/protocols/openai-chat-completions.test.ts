@@ -23,7 +23,8 @@ describe('the request of chat completions', () => {
       temperature: 0.2,
     });
 
-    expect(protocol.toInput(request)).toEqual({
+    const { fieldNames: _names, ...input } = protocol.toInput(request);
+    expect(input).toEqual({
       messages: [
         { role: 'system', content: 'Rhyme' },
         { role: 'user', content: 'AB' },
@@ -43,7 +44,7 @@ describe('the request of chat completions', () => {
   ])('accepts what clients send by habit without sending it on: %j', (extra) => {
     const request = protocol.parse({ messages: [USER], ...extra });
 
-    const { messages, tools, ...parameters } = protocol.toInput(request);
+    const { messages, tools, fieldNames: _names, ...parameters } = protocol.toInput(request);
     expect(messages).toEqual([USER]);
     expect(tools ?? []).toEqual([]);
     expect(Object.values(parameters).filter((value) => value !== undefined)).toEqual([]);
@@ -80,7 +81,8 @@ describe('the request of chat completions', () => {
       parallel_tool_calls: false,
     });
 
-    expect(protocol.toInput(request)).toEqual({
+    const { fieldNames: _names, ...input } = protocol.toInput(request);
+    expect(input).toEqual({
       messages: [USER],
       topP: 0.5,
       presencePenalty: 1,
