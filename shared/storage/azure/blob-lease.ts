@@ -11,17 +11,19 @@ interface BlobLeaseDependencies {
   readonly call: <T>(send: (abortSignal: AbortSignal) => Promise<T>) => Promise<T>;
   readonly telemetry: Telemetry;
   readonly renewEveryMs?: number | undefined;
+  /** Creates the blob if it does not exist. */
+  readonly mayCreate: boolean;
 }
 
 /** Acquires the lease of a blob, which is the exclusive right to append to it, and renews it. */
 export async function acquireBlobLease(
   blob: AppendBlobClient,
-  { call, telemetry, renewEveryMs }: BlobLeaseDependencies,
-): Promise<BlobLease | 'busy'> {
+  { call, telemetry, renewEveryMs, mayCreate }: BlobLeaseDependencies,
+): Promise<BlobLease | 'busy' | 'missing'> {
   const client = blob.getBlobLeaseClient();
   const requestedAt = performance.now();
-  const acquired = await call((abortSignal) => acquire(blob, { client, abortSignal }));
-  if (acquired === 'busy') return 'busy';
+  const acquired = await call((abortSignal) => acquire(blob, { client, abortSignal, mayCreate }));
+  if (acquired !== 'acquired') return acquired;
   const lease = renewLease(client, {
     requestedAt,
     telemetry: telemetry.with({ blob: blob.name }),
@@ -44,6 +46,10 @@ export async function acquireBlobLease(
         void (await call((abortSignal) =>
           blob.setMetadata({ ...metadata }, { conditions, abortSignal }),
         )),
+      async remove() {
+        await call((abortSignal) => blob.delete({ conditions, abortSignal }));
+        await release();
+      },
       release,
     };
   } catch (error) {
@@ -55,15 +61,17 @@ export async function acquireBlobLease(
 interface AcquireOptions {
   readonly client: ReturnType<AppendBlobClient['getBlobLeaseClient']>;
   readonly abortSignal: AbortSignal;
+  readonly mayCreate: boolean;
 }
 
 async function acquire(
   blob: AppendBlobClient,
-  { client, abortSignal }: AcquireOptions,
-): Promise<'acquired' | 'busy'> {
+  { client, abortSignal, mayCreate }: AcquireOptions,
+): Promise<'acquired' | 'busy' | 'missing'> {
   try {
     // A redelivery finds the blob, so only a new one costs the request that creates it.
     if (await acquireExisting({ client, abortSignal })) return 'acquired';
+    if (!mayCreate) return 'missing';
     await blob.createIfNotExists({ ...JOURNAL_TYPE, abortSignal });
     await client.acquireLease(LEASE_SECONDS, { abortSignal });
     return 'acquired';
@@ -74,7 +82,10 @@ async function acquire(
   }
 }
 
-async function acquireExisting({ client, abortSignal }: AcquireOptions): Promise<boolean> {
+async function acquireExisting({
+  client,
+  abortSignal,
+}: Omit<AcquireOptions, 'mayCreate'>): Promise<boolean> {
   try {
     await client.acquireLease(LEASE_SECONDS, { abortSignal });
     return true;
@@ -82,6 +93,19 @@ async function acquireExisting({ client, abortSignal }: AcquireOptions): Promise
     if (isNotFound(error)) return false;
     throw error;
   }
+}
+
+/** Creates a blob with its first lines; resolves to false if it exists. */
+export async function createAppendBlob(
+  blob: AppendBlobClient,
+  { lines, call }: Pick<BlobLeaseDependencies, 'call'> & { readonly lines: string },
+): Promise<boolean> {
+  const { succeeded } = await call((abortSignal) =>
+    blob.createIfNotExists({ ...JOURNAL_TYPE, abortSignal }),
+  );
+  if (!succeeded) return false;
+  await call((abortSignal) => appendOnce(blob, { lines, position: 0, abortSignal }));
+  return true;
 }
 
 /** The shortest lease that Azure Storage grants: after a crash the next delivery waits this long. */
@@ -176,7 +200,8 @@ interface AppendRequest {
   readonly lines: string;
   /** The length that the blob must have before the append. */
   readonly position: number;
-  readonly leaseId: string;
+  /** Undefined for a new blob: no other process knows its name. */
+  readonly leaseId?: string | undefined;
   readonly abortSignal: AbortSignal;
 }
 
@@ -191,12 +216,17 @@ export async function appendOnce(
 ): Promise<void> {
   const length = Buffer.byteLength(lines);
   try {
-    const conditions = { leaseId, appendPosition: position };
+    const conditions = { ...leaseCondition(leaseId), appendPosition: position };
     await blob.appendBlock(lines, length, { conditions, abortSignal });
   } catch (error) {
     if (!(error instanceof RestError) || error.code !== 'AppendPositionConditionNotMet')
       throw error;
-    const { contentLength } = await blob.getProperties({ conditions: { leaseId }, abortSignal });
+    const conditions = leaseCondition(leaseId);
+    const { contentLength } = await blob.getProperties({ conditions, abortSignal });
     if (contentLength !== position + length) throw error;
   }
+}
+
+function leaseCondition(leaseId: string | undefined) {
+  return leaseId === undefined ? {} : { leaseId };
 }
