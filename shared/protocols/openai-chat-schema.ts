@@ -26,7 +26,7 @@ const imagePart = z.strictObject({
   type: z.literal('image_url'),
   image_url: z.strictObject({
     url: imageUrl,
-    detail: optional(z.enum(['auto', 'low', 'high'])),
+    detail: optional(z.enum(['auto', 'low', 'high', 'original'])),
   }),
 });
 
@@ -50,9 +50,36 @@ const userContent = z.union([
   listOf(z.discriminatedUnion('type', [textPart, imagePart])),
 ]);
 
+/**
+ * What clients copy from an earlier answer, of this service or of another, into the messages of the
+ * next request and their parts. It is not part of the conversation, so it has no effect.
+ */
+const COPIED = {
+  annotations: optional(z.array(z.unknown())),
+  audio: z.null().optional(),
+  function_call: z.null().optional(),
+  reasoning: optional(z.string()),
+  reasoning_content: optional(z.string()),
+  reasoning_details: optional(z.array(z.unknown())),
+} as const;
+/** Some clients put all fields of the message on its part. */
+const COPIED_TO_PART = {
+  ...COPIED,
+  role: optional(z.literal('assistant')),
+  tool_calls: optional(z.array(z.unknown())),
+} as const;
+
 const assistantContent = z
   .union(
-    [z.string(), listOf(z.discriminatedUnion('type', [textPart, refusalPart]))],
+    [
+      z.string(),
+      listOf(
+        z.discriminatedUnion('type', [
+          textPart.extend({ ...COPIED_TO_PART, refusal: optional(z.string()) }),
+          refusalPart.extend({ ...COPIED_TO_PART, content: z.null().optional() }),
+        ]),
+      ),
+    ],
     'must be text or a list of parts of the types text and refusal',
   )
   .nullish()
@@ -86,10 +113,7 @@ const message = z.discriminatedUnion('role', [
     name,
     refusal: optional(z.string()),
     tool_calls: optional(z.array(toolCall).max(MAX_TOOL_CALLS)),
-    // Clients send our own answers back.
-    annotations: optional(z.array(z.unknown()).max(0)),
-    audio: z.null().optional(),
-    function_call: z.null().optional(),
+    ...COPIED,
   }),
   z.strictObject({ role: z.literal('tool'), content: text, tool_call_id: id, name }),
 ]);
@@ -134,6 +158,7 @@ const IGNORED = {
   user: optional(z.string().max(512)),
   safety_identifier: optional(z.string().max(512)),
   prompt_cache_key: optional(z.string().max(512)),
+  prompt_cache_options: optional(z.record(z.string(), z.unknown())),
   prompt_cache_retention: optional(z.string().max(64)),
   service_tier: optional(z.string().max(64)),
   store: optional(z.boolean()),
@@ -179,7 +204,7 @@ export const completionsSchema = z.strictObject({
   presence_penalty: penalty,
   seed: optional(z.int()),
   stop: optional(z.union([stopText, z.array(stopText).max(4)], 'must be at most 4 texts')),
-  reasoning_effort: optional(z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh'])),
+  reasoning_effort: optional(z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])),
   verbosity: optional(z.enum(['low', 'medium', 'high'])),
   response_format: optional(responseFormat),
   tools: optional(z.array(tool).max(MAX_TOOLS)),
