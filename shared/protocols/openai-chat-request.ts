@@ -57,21 +57,19 @@ function checkOrder(messages: readonly CompletionsMessage[]): void {
       open.add(id);
     }
   }
+  if (open.size > 0) throw invalidField('messages', 'must end with the result of each tool call');
 }
 
+/** An assistant message at the end is the beginning of the answer, which may be empty. */
 function checkLast(messages: readonly CompletionsMessage[]): void {
-  const path = `messages.${messages.length - 1}`;
   const last = messages.at(-1);
-  if (last?.role === 'tool') return;
-  if (last?.role !== 'user') {
-    throw invalidField(`${path}.role`, 'the last must be of the user, or the result of a tool');
-  }
+  if (last === undefined || last.role === 'tool' || last.role === 'assistant') return;
   const { content } = last;
   const isBlank =
     typeof content === 'string'
       ? content.trim() === ''
       : content.every((part) => part.type === 'text' && part.text.trim() === '');
-  if (isBlank) throw invalidField(`${path}.content`, 'must not be blank');
+  if (isBlank) throw invalidField(`messages.${messages.length - 1}.content`, 'must not be blank');
 }
 
 function checkTools({ tools = [], tool_choice: choice }: CompletionsRequest): void {
