@@ -5,6 +5,7 @@ import {
   generateObject,
   generateText,
   type LanguageModel,
+  Output,
   stepCountIs,
   streamText,
   tool,
@@ -69,7 +70,7 @@ export function testAiSdk(environment: () => TestEnvironment): void {
       expect(text).toContain('sunny in Bonn');
     });
 
-    it('tools: a second turn continues from the messages of the first', async () => {
+    it('second turn: continues from the messages of the first', async () => {
       const options = { model: model(), tools: { get_weather: createWeather([]) } };
       const prompt = 'get_weather {"city":"Bonn"}';
       const first = await generateText({ ...options, prompt, stopWhen: stepCountIs(2) });
@@ -96,6 +97,17 @@ export function testAiSdk(environment: () => TestEnvironment): void {
       });
 
       expect(result.object.attendees).toEqual([]);
+    });
+
+    it('structured output: is an output of a stream', async () => {
+      const schema = z.object({ name: z.string(), attendees: z.array(z.string()) });
+      const output = Output.object({ schema });
+
+      const result = streamText({ model: model(), output, prompt: 'An event' });
+      const partial = await Array.fromAsync(result.partialOutputStream);
+
+      expect(schema.safeParse(await result.output).success).toBe(true);
+      expect(partial.length).toBeGreaterThan(0);
     });
 
     it('errors: name the field that the model does not support', async () => {

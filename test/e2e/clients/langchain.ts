@@ -47,7 +47,7 @@ export function testLangchain(environment: () => TestEnvironment): void {
     });
 
     it.each([false, true])(
-      'tools: bindTools, and a second turn, streamed: %s',
+      'tools, second turn: are called by bindTools, streamed: %s',
       async (isStream) => {
         const model = createModel().bindTools([weather]);
         const call = async (messages: BaseMessage[]): Promise<AIMessageChunk> => {

@@ -45,25 +45,22 @@ export function testOpenAiAgents(environment: () => TestEnvironment): void {
       expect(pieces.join('')).toContain('Hello there');
     });
 
-    it.each([false, true])(
-      'tools: run, and a second turn continues, streamed: %s',
-      async (stream) => {
-        const agent = new Agent({ name: 'Assistant', model: 'any', tools: [weather] });
-        const question = 'get_weather {"city":"Bonn"} and get_weather {"city":"Ulm"}';
-        cities.length = 0;
+    it.each([false, true])('tools, second turn: run and continue, streamed: %s', async (stream) => {
+      const agent = new Agent({ name: 'Assistant', model: 'any', tools: [weather] });
+      const question = 'get_weather {"city":"Bonn"} and get_weather {"city":"Ulm"}';
+      cities.length = 0;
 
-        const first = await run(createRunner(), { agent, input: question, stream });
-        const second = await run(createRunner(), {
-          agent,
-          input: [...first.history, { role: 'user', content: 'And now?' }],
-          stream,
-        });
+      const first = await run(createRunner(), { agent, input: question, stream });
+      const second = await run(createRunner(), {
+        agent,
+        input: [...first.history, { role: 'user', content: 'And now?' }],
+        stream,
+      });
 
-        expect(cities).toEqual(['Bonn', 'Ulm']);
-        expect(first.finalOutput).toContain('sunny in Bonn | sunny in Ulm');
-        expect(second.finalOutput).toContain('And now?');
-      },
-    );
+      expect(cities).toEqual(['Bonn', 'Ulm']);
+      expect(first.finalOutput).toContain('sunny in Bonn | sunny in Ulm');
+      expect(second.finalOutput).toContain('And now?');
+    });
 
     it.each([false, true])(
       'handoff: gives the run to another agent, streamed: %s',
