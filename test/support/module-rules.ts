@@ -190,8 +190,8 @@ export const PACKAGES: readonly PackageRule[] = [
   },
   { packages: ['openai'], in: ['shared/model/openai/'], typesIn: ['shared/protocols/'] },
   { packages: ['eventsource-parser'], in: ['shared/model/openai/'] },
-  { packages: ['ajv'], in: ['shared/agent/structured-output.ts'] },
-  { packages: ['node:vm'], in: ['shared/agent/structured-output.ts'] },
+  { packages: ['ajv'], in: ['shared/agent/json-schema.ts'] },
+  { packages: ['node:vm'], in: ['shared/agent/json-schema.ts'] },
   { packages: ['cockatiel'], in: ['shared/resilience/'] },
   {
     packages: ['@upstash/redis'],

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { asData, defineTool, type Tool } from '../tool.ts';
+import { defineTool, type Tool } from '../tool.ts';
 import { safeFetch, type SafeFetchOptions } from './safe-fetch.ts';
 
 /** The whole fetch with its redirects. */
@@ -12,11 +12,12 @@ export function createHttpFetch(options: SafeFetchOptions): Tool {
     description: `Reads a text by HTTPS from one of these hosts: ${options.allowedHosts.join(', ')}.`,
     parameters: z.strictObject({ url: z.string().describe('The https URL to read.') }),
     effect: 'none',
+    dataFrom: 'the Internet',
     timeoutMs: TIMEOUT_MS,
     async run({ url }, { signal }) {
       const { status, contentType, text, isCut } = await safeFetch(url, { ...options, signal });
       const length = isCut ? ' It was cut after 1 MiB.' : '';
-      return `Status ${status}, ${contentType}.${length}\n${asData(text, 'the Internet')}`;
+      return `Status ${status}, ${contentType}.${length}\n${text}`;
     },
   });
 }
