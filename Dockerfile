@@ -6,13 +6,18 @@ WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY . .
-RUN npm run build
+# The commit, because the image is built without the repository.
+ARG BUILD_COMMIT=
+RUN BUILD_COMMIT=$BUILD_COMMIT npm run build
 
 FROM mcr.microsoft.com/azure-functions/node:4-node22
 # Above 1024, because the user below cannot open lower ports.
 ENV ASPNETCORE_URLS=http://+:8080 \
     AzureWebJobsScriptRoot=/home/site/wwwroot \
     AzureFunctionsJobHost__Logging__Console__IsEnabled=true \
+    # The user below cannot write where the image keeps the keys of functions.
+    AzureWebJobsSecretStorageType=files \
+    FUNCTIONS_SECRETS_PATH=/home/agent/secrets \
     FUNCTIONS_WORKER_RUNTIME=node \
     HOME=/home/agent
 RUN groupadd --gid 10001 agent \

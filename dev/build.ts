@@ -12,7 +12,9 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { build as bundle } from 'esbuild';
 import * as z from 'zod';
+import type { BuildInfo } from '../shared/telemetry/build-info.ts';
 import { listBundledPackages, type BundleContents } from './build/bundled-packages.ts';
+import { describeBuild } from './build/describe-build.ts';
 import { shareAzureModules, stubUnusedPackages } from './build/telemetry-stubs.ts';
 import { writeThirdPartyFiles, type Project } from './build/third-party-files.ts';
 import { CliError, describeCliError } from './cli-error.ts';
@@ -36,8 +38,8 @@ const MAX_SWAPS = 5;
 const COPIED = ['host.json', 'agent.toml'] as const;
 
 /**
- * Writes `dist/` as a package that runs by itself: bundled code, host.json, package.json, and the
- * licences and bill of materials of what was bundled. Writes to a folder beside `dist/` and renames
+ * Writes `dist/` as a package that runs by itself: bundled code, host.json, package.json, the
+ * licences and bill of materials of what was bundled, and in build.json what it was built from. Writes to a folder beside `dist/` and renames
  * it at the end, so a failed build keeps the last good one.
  * @throws CliError if the code does not compile, or a bundled package has no licence
  */
@@ -51,11 +53,18 @@ export async function build(options: BuildOptions = {}): Promise<{ readonly outD
   await removeLeftovers(outDir);
   try {
     await mkdir(staging, { recursive: true });
-    const contents = await bundleTriggers(root, staging);
+    const project = await writeManifest(root, staging);
+    const info = await describeBuild({
+      root,
+      packageVersion: project.version,
+      now: startedAt,
+      commit: process.env['BUILD_COMMIT'],
+    });
+    await writeFile(join(staging, 'build.json'), `${JSON.stringify(info, undefined, 2)}\n`);
+    const contents = await bundleTriggers(root, { outDir: staging, info });
     for (const name of COPIED) {
       if (existsSync(join(root, name))) await copyFile(join(root, name), join(staging, name));
     }
-    const project = await writeManifest(root, staging);
     const inventory = await listBundledPackages(contents, { root });
     await writeThirdPartyFiles(staging, { project, inventory });
     await utimes(join(staging, 'package.json'), startedAt, startedAt);
@@ -66,7 +75,10 @@ export async function build(options: BuildOptions = {}): Promise<{ readonly outD
   return { outDir };
 }
 
-async function bundleTriggers(root: string, outDir: string): Promise<BundleContents> {
+async function bundleTriggers(
+  root: string,
+  { outDir, info }: { readonly outDir: string; readonly info: BuildInfo },
+): Promise<BundleContents> {
   const entryPoints = await findTriggers(root);
   try {
     const { metafile } = await bundle({
@@ -88,7 +100,7 @@ async function bundleTriggers(root: string, outDir: string): Promise<BundleConte
         'supports-color',
       ],
       // A constant named `__dirname` in the banner would collide with packages that declare one.
-      define: { __dirname: 'bundleDirname' },
+      define: { __dirname: 'bundleDirname', AGENT_BUILD: JSON.stringify(info) },
       banner: { js: BANNER },
       // Identifiers stay, so that stack traces and log lines have the names of the source.
       minifySyntax: true,

@@ -43,7 +43,7 @@ import type { MetricsDependencies } from './http/operations-handler.ts';
 import { limitToCapacity } from './model/capacity-limit.ts';
 import type { Model } from './model/model.ts';
 import { estimateTokens } from './rate-limit/reservation.ts';
-import { createConsoleLogger } from './telemetry/console-logger.ts';
+import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 

@@ -1,10 +1,11 @@
 // Before a rollback downloads a package: the named run must have built it from this repository's
 // main branch. Pull requests from forks run in this repository too and leave packages of the same
 // name, which no reviewer has accepted.
+import { getJson } from './support/github.js';
 import { required, runHook, log } from './support/terminal.js';
 
 const BRANCH = 'main';
-const WORKFLOW = '.github/workflows/deploy.yml';
+const WORKFLOW = '.github/workflows/azure-dev.yml';
 
 await runHook('check-rollback', async () => {
   const id = required('ROLLBACK_RUN');
@@ -42,19 +43,4 @@ async function commitProblems(sha, repository) {
   return ['identical', 'behind'].includes(status)
     ? []
     : [`its commit ${sha} is not on ${BRANCH}: ${status}`];
-}
-
-async function getJson(path) {
-  const url = `${process.env.GITHUB_API_URL ?? 'https://api.github.com'}${path}`;
-  const response = await fetch(url, {
-    headers: {
-      accept: 'application/vnd.github+json',
-      authorization: `Bearer ${required('GITHUB_TOKEN')}`,
-      'x-github-api-version': '2022-11-28',
-    },
-    redirect: 'error',
-    signal: AbortSignal.timeout(30_000),
-  });
-  if (!response.ok) throw new Error(`GitHub answered ${response.status} to ${path}`);
-  return response.json();
 }

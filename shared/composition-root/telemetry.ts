@@ -1,5 +1,6 @@
 import type { TokenCredential } from '@azure/identity';
 import { hostname } from 'node:os';
+import { buildInfo } from '../telemetry/build-info.ts';
 import type { Clock } from '../clock.ts';
 import { parseFallbacks } from '../config/model-fallbacks.ts';
 import { type Settings, toolSecrets } from '../config/read-config.ts';
@@ -7,8 +8,12 @@ import { type Environment, requiredSecrets, textOf } from '../config/read-variab
 import { type Variable, VARIABLES } from '../config/variables.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { AzureMonitor, ExportTransport } from '../telemetry/azure-monitor/start.ts';
-import { createConsoleSink } from '../telemetry/console-logger.ts';
-import { createTelemetry, type LogRecord, noopTracer } from '../telemetry/create-telemetry.ts';
+import {
+  createConsoleSink,
+  createTelemetry,
+  type LogRecord,
+  noopTracer,
+} from '../telemetry/create-telemetry.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import { createMetricsRegistry, type MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { observeProcess } from '../telemetry/process-metrics.ts';
@@ -48,7 +53,10 @@ export function createServiceTelemetry(dependencies: TelemetryDependencies): Ser
   const redact = createRedactor({ secrets: () => secretValues });
   const print = createConsoleSink({ clock, minLevel: logLevel, write: writeLog, redact });
   const metrics = createMetricsRegistry();
-  const stopObserving = observeProcess(metrics, { version: settings.appVersion });
+  const stopObserving = observeProcess(metrics, {
+    version: runningVersion(settings),
+    commit: buildInfo.commit,
+  });
 
   function log(record: LogRecord): void {
     if (LEVELS.indexOf(record.level) < LEVELS.indexOf(logLevel)) return;
@@ -102,6 +110,10 @@ interface ExporterDependencies extends TelemetryDependencies {
   readonly redact: Redact;
 }
 
+function runningVersion({ appVersion }: Settings): string {
+  return appVersion ?? buildInfo.version;
+}
+
 /** The platform's own setting for a resource that does not accept keys. */
 const AAD_AUTHENTICATION = /(?:^|;)\s*Authorization\s*=\s*AAD\s*(?:;|$)/i;
 
@@ -120,7 +132,7 @@ async function startExporter(
     credential: identity,
     samplingRatio: settings.telemetry.samplingRatio,
     liveMetrics: settings.telemetry.liveMetrics,
-    service: { name: settings.agent.name, version: settings.appVersion, instance: hostname() },
+    service: { name: settings.agent.name, version: runningVersion(settings), instance: hostname() },
     registry: metrics,
     redact,
     transport,

@@ -33,7 +33,7 @@ const TOOLS: Readonly<Record<ToolName, (parts: ToolDependencies) => Promise<Tool
     return calculator;
   },
   async http_fetch({ settings }) {
-    const { createHttpFetch } = await import('../agent/tools/http-fetch.ts');
+    const { createHttpFetch } = await import('../agent/tools/safe-fetch.ts');
     return createHttpFetch({ allowedHosts: settings.tools.httpAllowedHosts });
   },
 };

@@ -108,8 +108,8 @@ export const VARIABLES = {
   appVersion: {
     name: 'APP_VERSION',
     kind: 'text',
-    default: 'unknown',
-    purpose: 'Version of the app, such as a commit; shown in metrics and traces.',
+    purpose:
+      'Version of the app in metrics and traces, instead of the version and commit of the build.',
   },
   storageConnection: {
     name: 'AzureWebJobsStorage',

@@ -1,3 +1,4 @@
+import { buildInfo } from '../telemetry/build-info.ts';
 import type { Caller, CallerEvidence } from '../callers/caller.ts';
 import { ServiceError } from '../errors.ts';
 import type { Readiness } from '../health/readiness.ts';
@@ -17,9 +18,9 @@ export async function withoutService(): Promise<HandlerDependencies> {
   return { telemetry: noopTelemetry, requestBody: NO_BODY };
 }
 
-/** GET /health: this process responds. */
+/** GET /health: this process responds, and names its build. */
 export async function handleHealth(): Promise<PlainResponse> {
-  return jsonResponse({ status: 'healthy' });
+  return jsonResponse({ status: 'healthy', version: buildInfo.version });
 }
 
 /**

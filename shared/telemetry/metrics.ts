@@ -279,7 +279,7 @@ export const METRICS = {
     kind: 'gauge',
     unit: '{build}',
     help: 'Always 1; its attributes identify the running version.',
-    attributes: ['version', 'node'],
+    attributes: ['version', 'commit', 'node'],
   },
 } as const satisfies Record<string, MetricDefinition>;
 

@@ -8,7 +8,10 @@ const NANOSECONDS = 1e9;
 const MICROSECONDS = 1e6;
 
 /** Registers the metrics of this process. Returns a function that stops the measurement. */
-export function observeProcess(registry: MetricsRegistry, { version }: { version: string }) {
+export function observeProcess(
+  registry: MetricsRegistry,
+  { version, commit }: { readonly version: string; readonly commit: string },
+) {
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   const memory = memoryLimit();
@@ -28,7 +31,7 @@ export function observeProcess(registry: MetricsRegistry, { version }: { version
   registry.registerCallback('cpuUtilization', readCpuUtilization());
   registry.registerCallback('uptime', () => [{ value: process.uptime() }]);
   registry.registerCallback('buildInfo', () => [
-    { value: 1, attributes: { version, node: process.versions.node } },
+    { value: 1, attributes: { version, commit, node: process.versions.node } },
   ]);
   return () => void delay.disable();
 }

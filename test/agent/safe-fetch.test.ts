@@ -5,8 +5,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { DEFAULT_RUN_LIMITS } from '../../shared/agent/run-state.ts';
 import { executeToolCalls } from '../../shared/agent/tool-calls.ts';
 import { ToolInputError } from '../../shared/agent/tool.ts';
-import { createHttpFetch } from '../../shared/agent/tools/http-fetch.ts';
 import {
+  createHttpFetch,
   isPublicAddress,
   safeFetch,
   type SafeFetchOptions,

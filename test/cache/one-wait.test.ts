@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createResponseCache } from '../../shared/cache/response-cache.ts';
-import { createMemoryStore } from '../../shared/cache/memory-store.ts';
+import { createMemoryStore, createTieredCacheStore } from '../../shared/cache/cache-store.ts';
 import { createRedisStore } from '../../shared/cache/redis-store.ts';
-import { createTieredCacheStore } from '../../shared/cache/cache-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { answer, ask, candidate } from '../support/cached-answers.ts';
 import {

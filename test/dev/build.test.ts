@@ -29,6 +29,7 @@ describe('build', () => {
     const manifest: unknown = JSON.parse(await readFile(join(outDir, 'package.json'), 'utf8'));
     expect(names.toSorted()).toEqual([
       'NOTICE',
+      'build.json',
       'chunks',
       'functions',
       'host.json',

@@ -135,7 +135,10 @@ describe('GET /health, /ready and /health/ready', () => {
     );
 
     expect(responses.map(({ status }) => status)).toEqual([200, 200, 200]);
-    expect(await responses[0]?.json()).toEqual({ status: 'healthy' });
+    expect(await responses[0]?.json()).toEqual({
+      status: 'healthy',
+      version: expect.stringMatching(/^\d+\.\d+\.\d+(\+[0-9a-f]{12}(-dirty)?)?$/),
+    });
     expect(await responses[1]?.json()).toMatchObject({
       status: 'ready',
       chat: { status: 'ready' },

@@ -33,6 +33,7 @@ async function runHook(url: string, env: Readonly<Record<string, string>> = {}):
       SMOKE_FUNCTION_KEY: KEY,
       SMOKE_SECONDS: '0',
       SMOKE_BATCH_SECONDS: '20',
+      SMOKE_BATCH_POLL_SECONDS: '0.2',
       ...env,
     },
   });
@@ -51,7 +52,7 @@ describe('the smoke test after a deployment', () => {
   it('passes on a correct app that requires keys, and prints no key', async () => {
     const { code, output, failed } = await runHook(environment.url);
 
-    expect(output).toContain('smoke: 10 checks passed');
+    expect(output).toContain('smoke: 11 checks passed');
     expect(failed).toEqual([]);
     expect(code).toBe(0);
     expect(output).not.toContain(KEY);
@@ -83,7 +84,7 @@ describe('the smoke test after a deployment', () => {
       if (request.url === '/api/chat') delete answer.headers['x-request-id'];
     });
 
-    expect(failed).toEqual(['health', 'ready', 'health/ready', 'chat']);
+    expect(failed).toEqual(['health', 'version', 'ready', 'health/ready', 'chat']);
     expect(code).toBe(1);
   });
 
@@ -107,6 +108,83 @@ describe('the smoke test after a deployment', () => {
     } finally {
       await deaf.stop();
     }
+  });
+
+  it('reports a model that died since the last run, with the number of failed chats', async () => {
+    const cached = await startEnvironment({
+      ...LOCKED,
+      settings: { AGENT__CACHE__TTL_SECONDS: '300' },
+    });
+    try {
+      const before = await runHook(cached.url);
+      await cached.model.stop();
+
+      const after = await runHook(cached.url, { SMOKE_BATCH_SECONDS: '0.1' });
+
+      expect(before.failed).toEqual([]);
+      expect(after.failed).toEqual(
+        expect.arrayContaining(['chat', 'streamed chat', 'batch round trip']),
+      );
+      expect(after.output).toMatch(
+        /the model does not answer: 3 of 3 chats failed \((503 upstream_unavailable \d times?(, )?)+\)/,
+      );
+      expect(after.code).toBe(1);
+    } finally {
+      await cached.stop();
+    }
+  });
+
+  it('reports a model that answers but refuses to stream', async () => {
+    await using proxy = await startBreakingProxy(environment.model.url, (_request, answer) => {
+      if (!answer.headers['content-type']?.startsWith('text/event-stream')) return;
+      answer.status = 400;
+      answer.headers['content-type'] = 'application/json';
+      answer.body = '{"error":{"message":"stream is not supported","code":"unsupported"}}';
+    });
+    const whole = await startEnvironment({ ...LOCKED, settings: { OPENAI_BASE_URL: proxy.url } });
+    try {
+      const { code, failed } = await runHook(whole.url);
+
+      expect(failed).toEqual(['streamed chat']);
+      expect(code).toBe(1);
+    } finally {
+      await whole.stop();
+    }
+  });
+
+  it('passes with a model that is slow', async () => {
+    const slow = await startEnvironment({ ...LOCKED, model: 'dev/slow-20000' });
+    try {
+      const { code, failed } = await runHook(slow.url);
+
+      expect(failed).toEqual([]);
+      expect(code).toBe(0);
+    } finally {
+      await slow.stop();
+    }
+  });
+
+  it('fails the deployment while another version answers', async () => {
+    const { code, output, failed } = await runHook(environment.url, { SMOKE_VERSION: '9.9.9+abc' });
+
+    expect(failed).toEqual(['version']);
+    expect(output).toMatch(/9\.9\.9\+abc was deployed, but GET \/health answered with .+ 5 times/);
+    expect(code).toBe(1);
+  });
+
+  it('fails the deployment when any part is unready, or an answer comes from a cache', async () => {
+    const { code, failed } = await runHookOn((request, answer) => {
+      if (request.url?.endsWith('ready')) {
+        answer.body = answer.body.replace(
+          '"secrets":{"status":"ready"',
+          '"secrets":{"status":"unready"',
+        );
+      }
+      answer.body = answer.body.replace('"cached":false', '"cached":true');
+    });
+
+    expect(failed).toEqual(['ready', 'health/ready', 'chat', 'streamed chat']);
+    expect(code).toBe(1);
   });
 
   it('waits for an app that is still starting', async () => {

@@ -1,52 +1,28 @@
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { resolve } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { runScript } from '../support/run-script.ts';
+import { startFakeGitHub, type FakeGitHub } from './support/fake-github.ts';
 
 const SHA = 'b'.repeat(40);
 const GOOD_RUN = {
   head_repository: { full_name: 'team/agent' },
   head_branch: 'main',
   head_sha: SHA,
-  path: '.github/workflows/deploy.yml',
+  path: '.github/workflows/azure-dev.yml',
   event: 'push',
   conclusion: 'success',
 };
 
-interface FakeGitHub {
-  readonly url: string;
-  readonly requests: readonly string[];
-}
+const RUN_PATH = '/repos/team/agent/actions/runs/123';
 
-/** GitHub's API on loopback: one run, and how its commit relates to main. */
-async function startFakeGitHub(options: {
-  readonly run: Readonly<Record<string, unknown>>;
-  readonly comparison?: string;
-}): Promise<FakeGitHub> {
-  const requests: string[] = [];
-  const server = createServer((request, response) => {
-    requests.push(`${request.method} ${request.url}`);
-    const bodies = new Map<string, unknown>([
-      ['/repos/team/agent/actions/runs/123', options.run],
-      [`/repos/team/agent/compare/main...${SHA}`, { status: options.comparison ?? 'behind' }],
-    ]);
-    const isAuthorized = request.headers.authorization === 'Bearer a-token';
-    const body = isAuthorized ? bodies.get(request.url ?? '') : undefined;
-    response.writeHead(body === undefined ? 404 : 200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(body ?? {}));
+function startGitHub(run: Readonly<Record<string, unknown>>, comparison = 'behind') {
+  return startFakeGitHub({
+    [RUN_PATH]: run,
+    [`/repos/team/agent/compare/main...${SHA}`]: { status: comparison },
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  return { url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`, requests };
 }
 
 async function checkRollback(github: FakeGitHub, id = '123') {
@@ -65,7 +41,7 @@ describe('a rollback', () => {
   it.each(['push', 'workflow_dispatch'])(
     'is accepted to a good run of main, started by %s',
     async (event) => {
-      const github = await startFakeGitHub({ run: { ...GOOD_RUN, event } });
+      const github = await startGitHub({ ...GOOD_RUN, event });
 
       const { code, out } = await checkRollback(github);
 
@@ -75,7 +51,7 @@ describe('a rollback', () => {
   );
 
   it('is accepted to the commit at the tip of main', async () => {
-    const github = await startFakeGitHub({ run: GOOD_RUN, comparison: 'identical' });
+    const github = await startGitHub(GOOD_RUN, 'identical');
 
     const { code } = await checkRollback(github);
 
@@ -99,7 +75,7 @@ describe('a rollback', () => {
     ['a failed run', { conclusion: 'failure' }, 'its conclusion is failure, not success'],
     ['a run that is not over', { conclusion: null }, 'its conclusion is null, not success'],
   ])('is refused to a package of %s', async (...[, change, message]) => {
-    const github = await startFakeGitHub({ run: { ...GOOD_RUN, ...change } });
+    const github = await startGitHub({ ...GOOD_RUN, ...change });
 
     const { code, err } = await checkRollback(github);
 
@@ -111,7 +87,7 @@ describe('a rollback', () => {
   it.each(['ahead', 'diverged'])(
     'is refused to a commit that is %s of main',
     async (comparison) => {
-      const github = await startFakeGitHub({ run: GOOD_RUN, comparison });
+      const github = await startGitHub(GOOD_RUN, comparison);
 
       const { code, err } = await checkRollback(github);
 
@@ -123,7 +99,7 @@ describe('a rollback', () => {
   it.each(['', '../../other/repo', '123;id', '0', 'latest'])(
     'is refused to what is no id of a run, before GitHub is called: "%s"',
     async (id) => {
-      const github = await startFakeGitHub({ run: GOOD_RUN });
+      const github = await startGitHub(GOOD_RUN);
 
       const { code } = await checkRollback(github, id);
 
@@ -133,7 +109,7 @@ describe('a rollback', () => {
   );
 
   it('is refused while GitHub does not know the run', async () => {
-    const github = await startFakeGitHub({ run: GOOD_RUN });
+    const github = await startGitHub(GOOD_RUN);
 
     const { code, err } = await checkRollback(github, '999');
 
@@ -142,30 +118,27 @@ describe('a rollback', () => {
   });
 });
 
-describe('the deployment', () => {
-  it('checks the run of a rollback before it downloads the package, and never puts its id into a shell', () => {
-    const { jobs } = z
+describe('the rollback workflow', () => {
+  it('checks the run before anything of it is deployed, and never puts its id into a shell', () => {
+    const text = readFileSync('.github/workflows/rollback.yml', 'utf8');
+    const { concurrency, jobs } = z
       .object({
+        concurrency: z.object({ group: z.string(), 'cancel-in-progress': z.boolean() }),
         jobs: z.object({
-          deploy: z.object({
-            steps: z.array(
-              z.object({
-                run: z.string().optional(),
-                uses: z.string().optional(),
-                if: z.string().optional(),
-              }),
-            ),
-          }),
+          check: z.object({ steps: z.array(z.object({ run: z.string().optional() })) }),
+          rollback: z.object({ needs: z.string(), with: z.record(z.string(), z.string()) }),
         }),
       })
-      .parse(parse(readFileSync('.github/workflows/deploy.yml', 'utf8')));
+      .parse(parse(text));
 
-    const { steps } = jobs.deploy;
-    const check = steps.findIndex(({ run }) => run === 'node infra/hooks/check-rollback.js');
-    const download = steps.findIndex(({ uses }) => uses?.startsWith('actions/download-artifact@'));
-    expect(check).toBeGreaterThan(-1);
-    expect(check).toBeLessThan(download);
-    expect(steps[check]?.if).toBe('${{ inputs.rollback_run }}');
-    expect(steps.filter(({ run }) => run?.includes('${{'))).toEqual([]);
+    const commands = jobs.check.steps.flatMap(({ run }) => run ?? []);
+
+    expect(commands).toEqual(['node infra/hooks/check-rollback.js']);
+    expect(jobs.rollback.needs).toBe('check');
+    expect(jobs.rollback.with['package_run']).toBe('${{ inputs.run }}');
+    expect(concurrency['cancel-in-progress']).toBe(true);
+    expect(readFileSync('.github/workflows/azure-dev.yml', 'utf8')).toContain(
+      `group: ${concurrency.group}`,
+    );
   });
 });

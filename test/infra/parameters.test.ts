@@ -62,12 +62,12 @@ describe('a pipeline', () => {
       .filter((variable) => !OF_AZD.has(variable));
 
     expect([...variables, ...secrets].toSorted()).toEqual(wanted.toSorted());
-    expect(secrets).toEqual(['UPSTASH_REDIS_REST_TOKEN']);
+    expect(secrets).toEqual(['UPSTASH_REDIS_REST_TOKEN', 'ALERT_WEBHOOK_URL']);
   });
 
   it('passes each of them to azd in its workflow', () => {
     const { variables, secrets } = readAzureYaml().pipeline;
-    const text = readFileSync('.github/workflows/deploy.yml', 'utf8');
+    const text = readFileSync('.github/workflows/deploy-package.yml', 'utf8');
 
     expect(variables.filter((name) => !text.includes(`${name}: \${{ vars.${name} }}`))).toEqual([]);
     expect(secrets.filter((name) => !text.includes(`${name}: \${{ secrets.${name} }}`))).toEqual(

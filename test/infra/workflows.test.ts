@@ -21,12 +21,14 @@ function read(path: string): string {
 }
 
 describe('the workflows', () => {
-  it('are continuous integration, the container image, deployment and the check of the templates', () => {
+  it('are the tests, the container image, deployment, rollback and the check of the templates', () => {
     expect(FILES.map((path) => path.split('/').at(-1))).toEqual([
+      'azure-dev.yml',
       'ci.yml',
       'container.yml',
-      'deploy.yml',
+      'deploy-package.yml',
       'infra.yml',
+      'rollback.yml',
     ]);
   });
 
@@ -49,17 +51,18 @@ describe('the workflows', () => {
 
   it('deploy exactly the bytes that were tested and audited, and keep them', () => {
     const ci = read('.github/workflows/ci.yml');
-    const deploy = read('.github/workflows/deploy.yml');
+    const deploy = read('.github/workflows/deploy-package.yml');
+    const upload = read('infra/hooks/deploy-package.sh');
 
     for (const step of ['npm audit --omit=dev', 'dist/sbom.cdx.json', 'sha256sum api.zip']) {
       expect(ci).toContain(step);
     }
     expect(ci).toContain('-le 3145728');
     expect(ci).toContain('retention-days: 90');
-    expect(deploy).toContain('uses: ./.github/workflows/ci.yml');
+    expect(read('.github/workflows/azure-dev.yml')).toContain('uses: ./.github/workflows/ci.yml');
     expect(deploy).toContain('sha256sum --check');
-    expect(deploy).toContain('azd deploy api --from-package api.zip');
-    expect(deploy).not.toContain('npm run build');
+    expect(upload).toContain('azd deploy api --from-package "$folder/api.zip"');
+    expect(deploy).not.toMatch(/npm (run|ci|install)/);
   });
 
   it('build the container image only when each of its bases has a digest', () => {
@@ -87,12 +90,39 @@ describe('the workflows', () => {
       'npm ci',
       'npm run pin-bases -- --resolve',
       'npm run pin-bases',
-      'docker build --tag "agent:$GITHUB_SHA" .',
+      'docker build --build-arg "BUILD_COMMIT=$GITHUB_SHA" --tag "agent:$GITHUB_SHA" .',
     ]);
   });
 
+  it('retry the upload but not the smoke test, and deploy the last good package after a red one', () => {
+    const { jobs } = z
+      .object({
+        jobs: z.object({
+          deploy: z.object({
+            steps: z.array(
+              z.object({
+                run: z.string().optional(),
+                if: z.string().optional(),
+                id: z.string().optional(),
+              }),
+            ),
+          }),
+        }),
+      })
+      .parse(parse(read('.github/workflows/deploy-package.yml')));
+
+    const { steps } = jobs.deploy;
+    const smoke = steps.findIndex(({ id }) => id === 'smoke');
+    const after = steps.slice(smoke + 1);
+    expect(steps[smoke - 1]?.run).toBe('sh infra/hooks/deploy-package.sh package');
+    expect(steps[smoke]?.run).toBe('sh infra/hooks/smoke-package.sh package');
+    expect(after.map((step) => step.if?.includes('failure()'))).toEqual([true, true, true]);
+    expect(after.at(-1)?.run).toContain('sh infra/hooks/deploy-package.sh last-good');
+    expect(steps.filter(({ run }) => run?.includes('${{'))).toEqual([]);
+  });
+
   it('log in to Azure without a secret', () => {
-    const text = read('.github/workflows/deploy.yml');
+    const text = read('.github/workflows/deploy-package.yml');
 
     expect(text).toContain('--federated-credential-provider github');
     expect(text).not.toMatch(/client-secret|secrets\.AZURE/);

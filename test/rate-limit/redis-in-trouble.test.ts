@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hashIdentifier } from '../../shared/callers/caller.ts';
-import { rateLimitHeaders } from '../../shared/rate-limit/headers.ts';
+import { rateLimitHeaders } from '../../shared/rate-limit/rate-limiter.ts';
 import {
   countAllowed,
   createHandClock,

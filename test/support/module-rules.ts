@@ -69,15 +69,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
   model: {
     imports: ['resilience', 'telemetry'],
     folders: ['openai'],
-    base: [
-      'model.ts',
-      'endpoint.ts',
-      'upstream-error.ts',
-      'http-client.ts',
-      'connections.ts',
-      'content-encoding.ts',
-      'proxy.ts',
-    ],
+    base: ['model.ts', 'upstream-error.ts', 'http-client.ts', 'proxy.ts'],
   },
   storage: {
     imports: ['resilience', 'telemetry'],

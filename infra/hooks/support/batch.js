@@ -1,8 +1,9 @@
 import { expect, jsonOf } from './call.js';
 import { lacksBearerToken } from './checks.js';
-import { delay } from './terminal.js';
+import { delay, seconds } from './terminal.js';
 
-const POLL_MS = 500;
+/** A poll counts as a request of the caller, and a batch of one item takes seconds. */
+const POLL_SECONDS = 2.5;
 
 /** One item in, one result out. A deployment succeeds even if the host found no trigger. */
 export async function checkBatch(caller, { withinMs }) {
@@ -19,7 +20,8 @@ export async function checkBatch(caller, { withinMs }) {
 
 async function runItem(caller, { customId, deadline }) {
   const models = jsonOf(await caller.get('/v1/models'));
-  const body = { model: models?.data?.[0]?.id, messages: [{ role: 'user', content: 'Hello' }] };
+  const question = `Repeat this id: ${customId}`;
+  const body = { model: models?.data?.[0]?.id, messages: [{ role: 'user', content: question }] };
   const item = { custom_id: customId, method: 'POST', url: '/v1/chat/completions', body };
   const form = new FormData();
   form.set('purpose', 'batch');
@@ -41,12 +43,21 @@ async function runItem(caller, { customId, deadline }) {
 }
 
 async function finished(caller, { id, deadline }) {
+  const pollMs = seconds('SMOKE_BATCH_POLL_SECONDS', POLL_SECONDS) * 1000;
   while (Date.now() < deadline) {
-    const batch = jsonOf(await caller.get(`/v1/batches/${id}`));
+    const response = await caller.get(`/v1/batches/${id}`);
+    const batch = jsonOf(response);
     if (['completed', 'failed', 'expired', 'cancelled'].includes(batch?.status)) return batch;
-    await delay(POLL_MS);
+    await delay(Math.max(pollMs, retryAfterMs(response)));
   }
   return undefined;
+}
+
+/** How long a response asks to wait; 0 if it does not. */
+function retryAfterMs({ status, headers }) {
+  if (status !== 429 && status !== 503) return 0;
+  const seconds = Number(headers.get('retry-after') ?? 0);
+  return Number.isFinite(seconds) ? seconds * 1000 : 0;
 }
 
 function lineOf(text, customId) {

@@ -33,9 +33,21 @@ export function createCaller(url, key) {
       headers: { ...(isAuthenticated ? credentials : {}), ...headers },
       signal: AbortSignal.timeout(timeoutMs),
     });
-    const text = await response.text();
-    return { status: response.status, headers: response.headers, text };
+    const { text, pieces } = await readPieces(response);
+    return { status: response.status, headers: response.headers, text, pieces };
   }
+}
+
+/** The body, and the number of pieces in which it arrived: 1 if something in front collects it. */
+async function readPieces(response) {
+  const decoder = new TextDecoder();
+  let text = '';
+  let pieces = 0;
+  for await (const piece of response.body ?? []) {
+    text += decoder.decode(piece, { stream: true });
+    pieces += 1;
+  }
+  return { text: text + decoder.decode(), pieces };
 }
 
 /** The parsed JSON of a body; undefined if it is not JSON. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmod, mkdtemp, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
@@ -48,6 +48,7 @@ export async function runHook(
   env: Readonly<Record<string, string>>,
 ): Promise<HookOutcome> {
   const tools = await mkdtemp(join(tmpdir(), 'azd-'));
+  onTestFinished(() => rm(tools, { recursive: true, force: true }));
   const azd = join(tools, 'azd');
   await writeFile(azd, '#!/bin/sh\necho \'{"token":"a-token-of-azd","expiresOn":"2099-01-01"}\'\n');
   await chmod(azd, 0o755);

@@ -10,7 +10,7 @@ describe('GET /health', () => {
     const answered = await call(handler, get('http://127.0.0.1/health'));
 
     expect(answered.status).toBe(200);
-    expect(answered.json()).toEqual({ status: 'healthy' });
+    expect(answered.json()).toEqual({ status: 'healthy', version: 'unbuilt' });
     expect(answered.headers['cache-control']).toBe('no-store');
   });
 });

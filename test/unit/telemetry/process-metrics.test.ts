@@ -10,7 +10,7 @@ describe('observeProcess', () => {
   it('shows memory, processor, uptime, lateness and what runs', () => {
     const registry = createMetricsRegistry();
 
-    const stop = observeProcess(registry, { version: 'abc' });
+    const stop = observeProcess(registry, { version: 'abc', commit: 'def' });
 
     const families = parsePrometheus(toPrometheusText(registry.families()));
     stop();
@@ -19,13 +19,13 @@ describe('observeProcess', () => {
     expect(valueOf(families, 'process_memory_utilization')).toBeLessThan(1);
     expect(valueOf(families, 'process_cpu_utilization')).toBeGreaterThanOrEqual(0);
     expect(valueOf(families, 'process_uptime_seconds')).toBeGreaterThan(0);
-    expect(valueOf(families, 'agent_build_info', { version: 'abc' })).toBe(1);
+    expect(valueOf(families, 'agent_build_info', { version: 'abc', commit: 'def' })).toBe(1);
     expect(families.get('nodejs_eventloop_delay_seconds')?.samples).toHaveLength(3);
   });
 
   it('notices an event loop that was held up', async () => {
     const registry = createMetricsRegistry();
-    const stop = observeProcess(registry, { version: 'abc' });
+    const stop = observeProcess(registry, { version: 'abc', commit: 'def' });
     const nextTick = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 60));
     await nextTick();
 
