@@ -111,7 +111,7 @@ describe('a result of an MCP server', () => {
     expect(next.status).toBe('ok');
   });
 
-  it('that never comes ends at the time limit, and the server is told', async () => {
+  it('that never comes ends at the time limit, and the server receives a cancellation', async () => {
     const { server, remote } = await setUpMcpServer({
       tools: [{ name: 'hang', run: () => undefined }],
     });

@@ -180,8 +180,8 @@ function toSessionError(
   const options = { cause: thrown, status };
   if (status === 401 || status === 403) return new McpSessionError('unauthorized', options);
   // Servers that keep sessions in memory often answer 400 for one that they no longer know.
-  const isLost = sessionId !== undefined && (status === 404 || status === 400);
-  return new McpSessionError(isLost ? 'lost' : 'broken', options);
+  const isForgotten = sessionId !== undefined && (status === 404 || status === 400);
+  return new McpSessionError(isForgotten ? 'lost' : 'broken', options);
 }
 
 /** The call that a response belongs to. */
