@@ -117,8 +117,8 @@ function unknownBelow(table: TomlTable, path: readonly string[]): UnknownKey[] {
     const own = [...path, name];
     const schema = section === undefined ? undefined : entryOf(section, name);
     if (schema === undefined) {
-      const isNamed = section instanceof z.ZodRecord;
-      return [{ path: own, expected: isNamed ? NAME_EXPECTED : knownKey(closestKey(own)) }];
+      const isChosen = section instanceof z.ZodRecord;
+      return [{ path: own, expected: isChosen ? NAME_EXPECTED : knownKey(closestKey(own)) }];
     }
     if (!isSection(schema)) return [];
     return isTable(value)

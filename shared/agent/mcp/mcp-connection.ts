@@ -96,7 +96,7 @@ export function createMcpConnection(
   };
 }
 
-interface SessionParts {
+interface SessionListeners {
   readonly onSession: OnSession;
   readonly onToolsChanged: () => void;
 }
@@ -104,7 +104,7 @@ interface SessionParts {
 /** A server that refuses the credential gets the current one, if it was replaced meanwhile. */
 async function openSession(
   options: McpConnectionOptions,
-  { onSession, onToolsChanged }: SessionParts,
+  { onSession, onToolsChanged }: SessionListeners,
 ): Promise<McpSession> {
   const { url, credential, connectTimeoutMs: timeoutMs } = options;
   const open = async () => openMcpSession({ url, credential, timeoutMs, onToolsChanged });

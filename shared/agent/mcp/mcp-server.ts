@@ -47,7 +47,7 @@ export interface McpServer {
 export function createMcpServer(options: McpServerOptions): McpServer {
   let tools: readonly Tool[] = [];
   const list = createToolList(options, (tool, call) =>
-    callTool(tool, { ...call, connection, options }),
+    callTool(tool, { ...call, connection, refreshCredential: options.refreshCredential }),
   );
   const connection = createMcpConnection(options, async (session) => {
     tools = await list(session);
@@ -104,13 +104,13 @@ function createToolList(options: McpServerOptions, call: CallRemote) {
   };
 }
 
-interface ToolParts {
+interface ToolOptions {
   readonly call: CallRemote;
   readonly allowed: AllowedMcpTool;
   readonly options: McpServerOptions;
 }
 
-function toTool(described: McpToolDescription, { allowed, options, call }: ToolParts): Tool {
+function toTool(described: McpToolDescription, { allowed, options, call }: ToolOptions): Tool {
   const { description, parameters } = described;
   let validate: Promise<ValidateValue> | undefined;
   return {
@@ -138,14 +138,14 @@ async function assertValid(input: unknown, validate: Promise<ValidateValue>): Pr
   throw new ToolInputError(`${where} ${problem.expected}`);
 }
 
-interface CallParts extends RemoteCall {
+interface CallOptions extends RemoteCall {
   readonly connection: McpConnection;
-  readonly options: McpServerOptions;
+  readonly refreshCredential: McpServerOptions['refreshCredential'];
 }
 
 /** A call that the server certainly did not run is repeated once, on a new session. */
-async function callTool(tool: string, parts: CallParts): Promise<string> {
-  const { input, context, connection, options } = parts;
+async function callTool(tool: string, options: CallOptions): Promise<string> {
+  const { input, context, connection, refreshCredential } = options;
   const { signal, traceparent } = context;
   for (let attempt = 1; ; attempt += 1) {
     const session = await raceAbort(connection.acquire(), signal);
@@ -165,7 +165,7 @@ async function callTool(tool: string, parts: CallParts): Promise<string> {
       const { failure } = thrown;
       const canRepeat =
         attempt === 1 &&
-        (failure === 'lost' || (failure === 'unauthorized' && (await options.refreshCredential())));
+        (failure === 'lost' || (failure === 'unauthorized' && (await refreshCredential())));
       if (!canRepeat) throw unavailable(thrown);
     }
   }

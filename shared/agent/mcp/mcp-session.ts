@@ -105,13 +105,13 @@ export async function openMcpSession(options: McpSessionOptions): Promise<McpSes
   return createSession({ client, transport, timeoutMs });
 }
 
-interface SessionParts {
+interface OpenedSession {
   readonly client: Client;
   readonly transport: StreamableHTTPClientTransport;
   readonly timeoutMs: number;
 }
 
-function createSession({ client, transport, timeoutMs }: SessionParts): McpSession {
+function createSession({ client, transport, timeoutMs }: OpenedSession): McpSession {
   let activeCalls = 0;
   let isRetired = false;
   async function close(): Promise<void> {
