@@ -60,6 +60,8 @@ param vnetEnabled bool = false
 param corsOrigins string = ''
 @description('Client id of an app registration. If set, every route except the probes requires Entra ID.')
 param authClientId string = ''
+@description('Client ids of the applications that may call, separated by commas. Empty = every application of the tenant.')
+param authAllowedApplications string = ''
 param upstashRedisUrl string = ''
 @secure()
 param upstashRedisToken string = ''
@@ -242,6 +244,7 @@ module app 'modules/app.bicep' = {
     siteUpdateStrategy: siteUpdateStrategy
     corsOrigins: corsOrigins
     authClientId: authClientId
+    allowedApplications: filter(map(split(authAllowedApplications, ','), id => trim(id)), id => !empty(id))
     modelCapacity: aiEnabled ? modelCapacity : 0
     settings: {
       AZURE_KEY_VAULT_URL: vault.outputs.uri

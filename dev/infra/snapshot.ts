@@ -12,6 +12,7 @@ export const EVERY_OPTION = {
   alwaysReadyHttp: 2,
   corsOrigins: 'https://app.example.com',
   authClientId: '11111111-1111-1111-1111-111111111111',
+  authAllowedApplications: '33333333-3333-3333-3333-333333333333',
   upstashRedisUrl: 'https://redis.example.com',
   upstashRedisToken: 'a-token',
   alertEmail: 'oncall@example.com, second@example.com',

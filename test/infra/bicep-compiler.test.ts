@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import { requireTool } from '../support/required-tools.ts';
 import {
   compileBicep,
@@ -83,8 +84,24 @@ function appSettings({ resources }: Prediction): Readonly<Record<string, unknown
   return resources.find(({ id }) => id.endsWith('/config/appsettings'))?.properties ?? {};
 }
 
-function hasEasyAuth({ resources }: Prediction): boolean {
-  return resources.some(({ id }) => id.endsWith('/config/authsettingsV2'));
+const siteAuthSchema = z.object({
+  platform: z.object({ enabled: z.boolean() }),
+  globalValidation: z.object({ requireAuthentication: z.boolean() }),
+  identityProviders: z.object({
+    azureActiveDirectory: z.object({ validation: z.unknown() }).optional(),
+  }),
+});
+
+function easyAuth({ resources }: Prediction): z.infer<typeof siteAuthSchema> {
+  const found = resources.find(({ id }) => id.endsWith('/config/authsettingsV2'));
+  return siteAuthSchema.parse(found?.properties);
+}
+
+function corsOrigins({ resources }: Prediction): unknown {
+  const site = resources.find(({ type }) => type === 'Microsoft.Web/sites');
+  return z
+    .object({ siteConfig: z.object({ cors: z.object({ allowedOrigins: z.unknown() }) }) })
+    .parse(site?.properties).siteConfig.cors.allowedOrigins;
 }
 
 describe('the Bicep compiler', requireTool('the Bicep compiler'), () => {
@@ -160,11 +177,32 @@ describe('the Bicep compiler', requireTool('the Bicep compiler'), () => {
   });
 
   it('predicts that the app trusts the principal of Entra ID exactly where Easy Auth is on', () => {
-    expect(hasEasyAuth(full)).toBe(true);
+    expect(easyAuth(full)).toMatchObject({
+      platform: { enabled: true },
+      globalValidation: { requireAuthentication: true },
+    });
     expect(appSettings(full)).toMatchObject({ [TRUST]: 'true' });
-    expect(hasEasyAuth(plain)).toBe(false);
+    expect(easyAuth(plain)).toMatchObject({
+      platform: { enabled: false },
+      globalValidation: { requireAuthentication: false },
+      identityProviders: {},
+    });
     expect(Object.keys(appSettings(plain))).toContain('AZURE_CLIENT_ID');
     expect(Object.keys(appSettings(plain))).not.toContain(TRUST);
+  });
+
+  it('predicts that emptied settings take Easy Auth and foreign origins back', () => {
+    expect(corsOrigins(full)).toEqual(['https://app.example.com']);
+    expect(corsOrigins(plain)).toEqual([]);
+    expect(easyAuth(plain).platform.enabled).toBe(false);
+  });
+
+  it('predicts that only the named applications may call', () => {
+    expect(easyAuth(full).identityProviders.azureActiveDirectory?.validation).toMatchObject({
+      defaultAuthorizationPolicy: {
+        allowedApplications: [EVERY_OPTION.authAllowedApplications],
+      },
+    });
   });
 
   it('predicts that the app knows the capacity of the model that is deployed with it', () => {

@@ -91,6 +91,7 @@ describe('the check before provisioning', () => {
       ALERT_WEBHOOK_URL: 'http://very-secret.example.com',
       MONTHLY_BUDGET: '100',
       BUDGET_START: '2026-12-15',
+      AUTH_ALLOWED_APPLICATIONS: 'an-id',
       EXTRA_APP_SETTINGS: 'A="quoted";WEBSITE_RUN_FROM_PACKAGE=1',
     });
 
@@ -102,6 +103,7 @@ describe('the check before provisioning', () => {
       'ALERT_SMS must',
       'ALERT_WEBHOOK_URL must',
       'MONTHLY_BUDGET needs BUDGET_START',
+      'AUTH_ALLOWED_APPLICATIONS needs AUTH_CLIENT_ID',
     ]) {
       expect(output).toContain(name);
     }
