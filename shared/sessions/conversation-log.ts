@@ -75,3 +75,23 @@ export function createConversationReader(id: string): ConversationReader {
     view: () => (header === undefined ? undefined : { ...header, items: [...items] }),
   };
 }
+
+const AGE_DIGITS = 11;
+/** The last time that fits, so that newer ids sort first. */
+const LAST_TIME = 16 ** AGE_DIGITS - 1;
+const ID = new RegExp(`^(?:sess|conv)_[0-9a-f]{${AGE_DIGITS + 32}}$`);
+
+/** Whether a text has the form of an id. Any other text is not looked up. */
+export function isConversationId(id: string): boolean {
+  return ID.test(id);
+}
+
+/** The first part of an id that is made at this time, in epoch milliseconds. */
+export function ageOf(time: number): string {
+  return (LAST_TIME - time).toString(16).padStart(AGE_DIGITS, '0');
+}
+
+/** When an id was made, in epoch milliseconds. */
+export function createdAtOf(id: string): number {
+  return LAST_TIME - Number.parseInt(id.slice(5, 5 + AGE_DIGITS), 16);
+}

@@ -1,6 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
+  ageOf,
   createConversationReader,
+  createdAtOf,
+  isConversationId,
   type Conversation,
   type ConversationEntry,
   type ConversationReader,
@@ -213,7 +216,9 @@ function openConversation(
 ): OpenConversation {
   let bytes = lease.bytes;
   const journal = createGroupCommit({
-    write: (lines, position) => lease.append(lines, position),
+    async write(lines, position) {
+      if ((await lease.append(lines, position)) === 'full') throw conversationFull();
+    },
     position: lease.bytes,
   });
   async function write(entry: ConversationEntry): Promise<void> {
@@ -278,22 +283,4 @@ function blobName({ owner, id }: Place): string {
 
 function ownerFolder(owner: string): string {
   return createHash('sha256').update(owner).digest('hex').slice(0, 32);
-}
-
-const AGE_DIGITS = 11;
-/** The last time that fits, so that newer ids sort first. */
-const LAST_TIME = 16 ** AGE_DIGITS - 1;
-const ID = new RegExp(`^(?:sess|conv)_[0-9a-f]{${AGE_DIGITS + 32}}$`);
-
-/** Whether a text has the form of an id. Any other text is not looked up. */
-export function isConversationId(id: string): boolean {
-  return ID.test(id);
-}
-
-function ageOf(time: number): string {
-  return (LAST_TIME - time).toString(16).padStart(AGE_DIGITS, '0');
-}
-
-function createdAtOf(id: string): number {
-  return LAST_TIME - Number.parseInt(id.slice(5, 5 + AGE_DIGITS), 16);
 }

@@ -29,55 +29,72 @@ export async function acquireBlobLease(
     telemetry: telemetry.with({ blob: blob.name }),
     renewEveryMs,
   });
-  const { leaseId } = lease;
-  const conditions = { leaseId };
-  // Releasing is best effort: it must not delay the end of a job.
-  const release = () => call(() => lease.release()).catch(() => undefined);
   try {
+    const conditions = { leaseId: lease.leaseId };
     const found = await call((abortSignal) => blob.getProperties({ conditions, abortSignal }));
-    /** Every refusal that names the lease ends it. */
-    const callWithLease = async <T>(send: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
-      try {
-        return await call(send);
-      } catch (error) {
-        if (storageRefusalOf(error) === 'lease') lease.lose(describeError(error));
-        throw error;
-      }
-    };
     return {
       bytes: found.contentLength ?? 0,
       appends: found.blobCommittedBlockCount ?? 0,
       metadata: found.metadata ?? {},
-      lostSignal: lease.lostSignal,
-      async append(lines, position) {
-        try {
-          await callWithLease((abortSignal) =>
-            appendOnce(blob, { lines, position, leaseId, abortSignal }),
-          );
-          return 'appended';
-        } catch (error) {
-          if (storageRefusalOf(error) === 'full') return 'full';
-          throw error;
-        }
-      },
-      restart: async (metadata) =>
-        void (await callWithLease((abortSignal) =>
-          blob.create({ ...JOURNAL_TYPE, metadata: { ...metadata }, conditions, abortSignal }),
-        )),
-      setMetadata: async (metadata) =>
-        void (await callWithLease((abortSignal) =>
-          blob.setMetadata({ ...metadata }, { conditions, abortSignal }),
-        )),
-      async remove() {
-        await call((abortSignal) => blob.delete({ conditions, abortSignal }));
-        await release();
-      },
-      release,
+      ...leaseOperations(blob, { call, lease }),
     };
   } catch (error) {
-    await release();
+    await releaseLease({ call, lease });
     throw error;
   }
+}
+
+interface OperationsOptions extends Pick<BlobLeaseDependencies, 'call'> {
+  readonly lease: RenewedLease;
+}
+
+/** Releasing is best effort: it must not delay the end of a job. */
+async function releaseLease({ call, lease }: OperationsOptions): Promise<void> {
+  await call(() => lease.release()).catch(() => undefined);
+}
+
+function leaseOperations(
+  blob: AppendBlobClient,
+  { call, lease }: OperationsOptions,
+): Omit<BlobLease, 'bytes' | 'appends' | 'metadata'> {
+  const { leaseId, lostSignal } = lease;
+  const conditions = { leaseId };
+  /** Every refusal that names the lease ends it. */
+  async function callWithLease<T>(send: (abortSignal: AbortSignal) => Promise<T>): Promise<T> {
+    try {
+      return await call(send);
+    } catch (error) {
+      if (storageRefusalOf(error) === 'lease') lease.lose(describeError(error));
+      throw error;
+    }
+  }
+  return {
+    lostSignal,
+    async append(lines, position) {
+      try {
+        await callWithLease((abortSignal) =>
+          appendOnce(blob, { lines, position, leaseId, abortSignal }),
+        );
+        return 'appended';
+      } catch (error) {
+        if (storageRefusalOf(error) === 'full') return 'full';
+        throw error;
+      }
+    },
+    restart: async (metadata) =>
+      void (await callWithLease((abortSignal) =>
+        blob.create({ ...JOURNAL_TYPE, metadata: { ...metadata }, conditions, abortSignal }),
+      )),
+    setMetadata: async (metadata) =>
+      void (await callWithLease((abortSignal) =>
+        blob.setMetadata({ ...metadata }, { conditions, abortSignal }),
+      )),
+    async remove() {
+      await callWithLease((abortSignal) => blob.delete({ conditions, abortSignal }));
+      await lease.release();
+    },
+    release: () => releaseLease({ call, lease }),
+  };
 }
 
 interface AcquireOptions {
