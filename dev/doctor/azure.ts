@@ -11,7 +11,7 @@ const CLI_TIMEOUT_MS = 60_000;
 export interface Azure {
   readonly group: string;
   readonly app: string;
-  read(command: readonly string[]): Promise<unknown>;
+  readonly read: (command: readonly string[]) => Promise<unknown>;
 }
 
 /** @throws CliError without the outputs of a deployment */
