@@ -7,7 +7,7 @@ import { fail, pass, type Finding } from './finding.ts';
 /** A call of the CLI takes seconds. */
 const CLI_TIMEOUT_MS = 60_000;
 
-/** The resources of the deployment, read by the Azure CLI with the login of whoever runs it. */
+/** The resources of the deployment, read by the Azure CLI with the login of the operator. */
 export interface Azure {
   readonly group: string;
   readonly app: string;

@@ -68,7 +68,7 @@ export function createDeployment(url: URL, key: string | undefined): Deployment 
     const deadline = Date.now() + EXPORT_WAIT_MS;
     for (;;) {
       const { text } = await call('/metrics', { headers: credentials });
-      const counts = { sent: countExports(text, 'sent'), dropped: countExports(text, 'dropped') };
+      const counts = { sent: exportsWith(text, 'sent'), dropped: exportsWith(text, 'dropped') };
       if (counts.sent + counts.dropped > 0 || Date.now() > deadline) return counts;
       await delay(EXPORT_POLL_MS);
     }
@@ -202,7 +202,7 @@ export async function exportsTelemetry(deployment: Deployment): Promise<Finding>
       };
 }
 
-function countExports(text: string, outcome: string): number {
+function exportsWith(text: string, outcome: string): number {
   const pattern = new RegExp(
     `^agent_telemetry_exports_total\\{[^}]*outcome="${outcome}"[^}]*\\} (\\d+)`,
     'm',
