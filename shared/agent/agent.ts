@@ -9,6 +9,7 @@ import type {
   TokenUsage,
 } from '../model/model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { RunJournal } from './run-journal.ts';
 
 /** One message of a conversation. */
 export type Message =
@@ -85,8 +86,10 @@ export interface RunContext {
    * @throws ServiceError rate_limited or budget_exhausted
    */
   readonly reserveStep?: ((size: InputSize) => Promise<void>) | undefined;
-  /** Called after each step with its usage, also if a later step fails. */
+  /** Called with the usage of each step of this attempt, also if a later step fails. */
   readonly onStepEnd?: ((usage: TokenUsage) => void) | undefined;
+  /** Where the run keeps its finished steps, so that a later attempt goes on after them. */
+  readonly journal?: RunJournal | undefined;
   /** Called with the estimated usage of a model call that was sent and is not complete. */
   readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
 }
@@ -137,7 +140,8 @@ export interface RunResult {
 
 export interface ToolCallSummary {
   readonly name: string;
-  readonly status: 'ok' | 'failed';
+  /** `interrupted`: the process ended within the call, which was not repeated. */
+  readonly status: 'ok' | 'failed' | 'interrupted';
   readonly durationMs: number;
 }
 

@@ -6,6 +6,7 @@ import {
   type PromptOptions,
   responseFormatOf,
   sizeOf,
+  type ToolOffer,
 } from './model-request.ts';
 import {
   createFreeOutput,
@@ -13,16 +14,19 @@ import {
   type RunOutput,
   type TextDelta,
 } from './run-output.ts';
+import { openStep, type StepRecord } from './run-journal.ts';
 import {
   afterResponse,
   afterTools,
   assertBudget,
   DEFAULT_RUN_LIMITS,
   hasStepLeft,
+  hasEffectOnce,
   INITIAL_STATE,
   offerOf,
   planStep,
   type RunLimits,
+  type RunState,
   type StepPlan,
   toRunResult,
   withCorrection,
@@ -105,32 +109,33 @@ interface RunOptions {
 
 async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator<AgentEvent, void> {
   const { context } = options;
+  const { journal } = context;
   const limits = limitsOf(input, options.limits);
   const prompt = promptFor(context, options.prompt);
   const output = await createRunOutput(input, prompt);
   let state = INITIAL_STATE;
   for (;;) {
     output.startStep();
+    const step = state.steps;
     const tools = prompt.tools?.() ?? [];
     const offer = offerOf(input, { state, limits });
-    const request = buildModelRequest(input, prompt, { added: state.added, offer });
-    if (state.steps > 0) {
-      assertBudget(state, limits);
-      await context.reserveStep?.(sizeOf(request));
-    }
-    const response = yield* options.callModel(request, output);
+    const response =
+      journal?.steps[step]?.response ??
+      (yield* takeStep(input, { ...options, prompt, limits, state, offer, output }));
     state = afterResponse(state, response);
-    context.onStepEnd?.(response.usage);
     yield { type: 'step-end', usage: response.usage };
     const plan = planStep(response, { input, state, limits, offer, tools });
     if (plan.run.length + plan.refused.length > 0) {
-      const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool });
+      const once = plan.run.filter((call) => hasEffectOnce(call, tools));
+      const record = journal && (await openStep(journal, { step, response, once }));
+      const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool, record });
       state = afterTools(state, { response, outcomes, tools });
     }
     if (plan.kind === 'continue') continue;
     if (plan.kind === 'end') {
       const correction = output.check(response, hasStepLeft(state, limits));
       if (correction !== undefined) {
+        if (journal !== undefined) await openStep(journal, { step, response, once: [] });
         state = withCorrection(state, correction);
         continue;
       }
@@ -142,18 +147,39 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
   }
 }
 
+interface StepContext extends RunOptions {
+  readonly state: RunState;
+  readonly offer: ToolOffer;
+  readonly output: RunOutput;
+}
+
+/** Calls the model for one step, within the bounds of the run. */
+async function* takeStep(
+  input: AgentInput,
+  { context, prompt, limits, state, offer, output, callModel }: StepContext,
+): AsyncGenerator<TextDelta, ModelResponse> {
+  const request = buildModelRequest(input, prompt, { added: state.added, offer });
+  if (state.steps > 0) {
+    assertBudget(state, limits);
+    await context.reserveStep?.(sizeOf(request));
+  }
+  const response = yield* callModel(request, output);
+  context.onStepEnd?.(response.usage);
+  return response;
+}
+
 function limitsOf({ maxOwnToolCalls }: AgentInput, limits: RunLimits): RunLimits {
   const { maxToolCalls } = limits;
   return { ...limits, maxToolCalls: Math.min(maxToolCalls, maxOwnToolCalls ?? maxToolCalls) };
 }
 
 /**
- * A batch item that fails, or whose process is killed, starts anew and would repeat its tools. So
- * batch items are offered repeatable tools only.
+ * A background run is repeated if it fails or if its process ends. Without a journal it would repeat
+ * its tools, so it is offered repeatable tools only.
  */
-function promptFor({ isBackground }: RunContext, prompt: PromptOptions): PromptOptions {
+function promptFor({ isBackground, journal }: RunContext, prompt: PromptOptions): PromptOptions {
   const { tools } = prompt;
-  if (isBackground !== true || tools === undefined) return prompt;
+  if (isBackground !== true || journal !== undefined || tools === undefined) return prompt;
   return { ...prompt, tools: () => tools().filter(({ effect }) => effect === 'none') };
 }
 
@@ -169,6 +195,7 @@ interface ToolStepOptions {
   readonly tools: readonly Tool[];
   readonly context: RunContext;
   readonly limits: ToolLimits;
+  readonly record: StepRecord | undefined;
 }
 
 async function* runTools(

@@ -3,6 +3,7 @@ import { customIdOf, failureLine, type ItemPlace } from '../model/item.ts';
 import type { Shard } from '../planning/load-shard.ts';
 import type { ConcurrencyLimiter, ConcurrencyPermit } from './concurrency-limiter.ts';
 import { isDue, decideItemRetry, decideThrottledRetry, secondsUntilDue } from './item-retry.ts';
+import { createItemJournal, reportEffects } from './item-journal.ts';
 import { runItem, type ItemOutcome, type ThrottleReason, throttleReasonOf } from './run-item.ts';
 import { NO_THROTTLES } from '../storage/journal.ts';
 import type { ShardLease } from '../storage/shard-lease.ts';
@@ -137,7 +138,7 @@ async function runDueItems(
     entry: ReturnType<typeof decideItemRetry | typeof decideThrottledRetry>,
     startedAt: number,
   ): Promise<void> {
-    await lease.append(entry);
+    await lease.append(entry.type === 'result' ? reportEffects(entry, lease) : entry);
     if (entry.type === 'attempt') retryTimes.set(entry.index, entry.retryAt);
     if (entry.type === 'throttled') {
       telemetry.count('batchItemThrottled', 1, { 'error.type': entry.code });
@@ -153,7 +154,13 @@ async function runDueItems(
     const place = placeOf(shard, index);
     const outcome = shard.duplicates.has(index)
       ? duplicateOutcome(place)
-      : await runItem(shard.items[index], { ...options, place, stop, traceparent });
+      : await runItem(shard.items[index], {
+          ...options,
+          place,
+          stop,
+          traceparent,
+          journal: createItemJournal({ lease, index }),
+        });
     if (outcome.kind === 'stopped') return;
     const reason = reportToLimiter(outcome, permit);
     const { attempts, throttles, totalThrottles } = lease.view;
