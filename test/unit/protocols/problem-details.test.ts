@@ -11,6 +11,7 @@ const STATUSES: Record<ErrorCode, number> = {
   request_timeout: 408,
   payload_too_large: 413,
   context_too_long: 413,
+  context_length_exceeded: 400,
   unsupported_media_type: 415,
   content_filtered: 422,
   rate_limited: 429,
