@@ -11,12 +11,12 @@ function answer(statusCode: number, code?: string): RestError {
   return new RestError('secret', { statusCode, ...(code === undefined ? {} : { code }) });
 }
 
-/** An answer without a body: its code comes in a header only. */
+/** A response without a body: its code is in a header only. */
 function bare(statusCode: number, errorCode: string): RestError {
   return Object.assign(answer(statusCode), { details: { errorCode } });
 }
 
-describe('storageFailure', () => {
+describe('toStorageError', () => {
   it.each([
     ['a connection that failed', new RestError('secret', { code: 'ECONNREFUSED' })],
     ['a call that was aborted', named('AbortError')],
@@ -40,7 +40,7 @@ describe('storageFailure', () => {
     ['a missing queue', answer(404, 'QueueNotFound')],
     ['no identity', named('CredentialUnavailableError')],
     ['no token', named('AggregateAuthenticationError')],
-  ])('tells %s from a storage that is away', (_what, thrown) => {
+  ])('distinguishes %s from unavailable storage', (_what, thrown) => {
     expect(toStorageError(thrown)).toMatchObject({ code: 'config_unavailable', cause: thrown });
   });
 
@@ -54,8 +54,8 @@ describe('storageFailure', () => {
   });
 });
 
-describe('isAbsence', () => {
-  it('is said of a blob, and not of its container', () => {
+describe('isNotFound', () => {
+  it('is true for a blob, not for its container', () => {
     expect([answer(404, 'BlobNotFound'), answer(404)].map(isNotFound)).toEqual([true, true]);
     expect([bare(404, 'ContainerNotFound'), answer(500)].map(isNotFound)).toEqual([false, false]);
   });
