@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { ToolEffect } from '../../agent/run-journal.ts';
-import type { ErrorCode } from '../../errors.ts';
+import type { ErrorCode, ServiceError } from '../../errors.ts';
+import { toProblem } from '../../protocols/problem-details.ts';
 import { BATCH_URLS } from '../../protocols/registry.ts';
 import { describeIssue, type ValidationIssue } from '../../protocols/validation.ts';
 
@@ -31,10 +32,15 @@ export function parseItem(item: unknown): ParsedItem {
   return { ok: false, issue: describeIssue(result.error, item) };
 }
 
-/** The custom_id of an item, valid or not, so that its producer can match the result. */
+/**
+ * The custom_id of an item, valid or not, so that its producer can match the result. A number, which
+ * is not valid, is returned as text.
+ */
 export function customIdOf(item: unknown): string | null {
   if (typeof item !== 'object' || item === null || !('custom_id' in item)) return null;
-  return typeof item.custom_id === 'string' ? item.custom_id.slice(0, 512) : null;
+  const { custom_id: id } = item;
+  if (typeof id === 'number') return String(id);
+  return typeof id === 'string' ? id.slice(0, 512) : null;
 }
 
 /** Indexes of the items whose custom_id an earlier item has. */
@@ -74,7 +80,7 @@ export const resultLineSchema = z.object({
     .optional(),
 });
 
-/** A result line has either a response or an error. */
+/** A line with an error is a failure. It has a response too if the item got an answer. */
 export type ResultLine = z.infer<typeof resultLineSchema>;
 
 export interface ItemPlace {
@@ -107,6 +113,19 @@ export function withEffects(line: ResultLine, effects: readonly ToolEffect[]): R
   const names = [...new Set(interrupted.map(({ tool }) => `"${tool}"`))].join(', ');
   const message = `${error.message}; the call of ${names} was interrupted and may have taken effect`;
   return { ...line, error: { ...error, message }, tool_effects };
+}
+
+/** The failure of an item that got this error as the answer to its request. */
+export function errorAnswerLine(
+  place: ItemPlace,
+  error: ServiceError,
+  requestId: string,
+): ResultLine {
+  const { status, error: body } = toProblem(error, requestId);
+  return {
+    ...failureLine(place, error.code, error.message),
+    response: { status_code: status, request_id: requestId, body: { error: body } },
+  };
 }
 
 function lineId({ jobId, index }: ItemPlace): string {
