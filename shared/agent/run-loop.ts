@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import type { Model, ModelRequest, ModelResponse } from '../model/model.ts';
+import type { Model, ModelRequest, ModelResponse, ModelToolCall } from '../model/model.ts';
 import type { Agent, AgentEvent, AgentInput, RunContext } from './agent.ts';
 import {
   buildModelRequest,
@@ -14,7 +14,7 @@ import {
   type RunOutput,
   type TextDelta,
 } from './run-output.ts';
-import { openStep, type StepRecord } from './run-journal.ts';
+import { openStep, type RecordedStep, type StepRecord } from './run-journal.ts';
 import {
   afterResponse,
   afterTools,
@@ -126,10 +126,10 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
     yield { type: 'step-end', usage: response.usage };
     const plan = planStep(response, { input, state, limits, offer, tools });
     if (plan.run.length + plan.refused.length > 0) {
-      const once = plan.run.filter((call) => hasEffectOnce(call, tools));
+      const once = onceCallsOf(plan, { tools, response, recorded: journal?.steps[step] });
       const record = journal && (await openStep(journal, { step, response, once }));
       const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool, record });
-      state = afterTools(state, { response, outcomes, tools });
+      state = afterTools(state, { response, outcomes, hasEffect: once.length > 0 });
     }
     if (plan.kind === 'continue') continue;
     if (plan.kind === 'end') {
@@ -145,6 +145,21 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
     yield { type: 'done', result: toRunResult(state, { response, plan, text }) };
     return;
   }
+}
+
+interface OnceContext {
+  readonly tools: readonly Tool[];
+  readonly response: ModelResponse;
+  readonly recorded: RecordedStep | undefined;
+}
+
+/** The calls that change something outside. Tools may have changed since an earlier attempt. */
+function onceCallsOf(
+  { run }: StepPlan,
+  { tools, response, recorded }: OnceContext,
+): readonly ModelToolCall[] {
+  if (recorded === undefined) return run.filter((call) => hasEffectOnce(call, tools));
+  return response.toolCalls.filter((_, position) => recorded.once.includes(position));
 }
 
 interface StepContext extends RunOptions {

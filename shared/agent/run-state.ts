@@ -210,11 +210,15 @@ interface ToolResults {
   readonly response: ModelResponse;
   /** In any order. */
   readonly outcomes: readonly ToolCallOutcome[];
-  readonly tools: readonly Tool[];
+  /** Whether one of the calls changes something outside. */
+  readonly hasEffect: boolean;
 }
 
 /** Adds the calls of a step and their results to the conversation. */
-export function afterTools(state: RunState, { response, outcomes, tools }: ToolResults): RunState {
+export function afterTools(
+  state: RunState,
+  { response, outcomes, hasEffect }: ToolResults,
+): RunState {
   const { text, toolCalls } = response;
   const inOrder = toolCalls.flatMap((call) => outcomes.filter((outcome) => outcome.call === call));
   const results = inOrder.map(({ call, output }): ModelMessage => ({
@@ -222,7 +226,6 @@ export function afterTools(state: RunState, { response, outcomes, tools }: ToolR
     toolCallId: call.id,
     content: output,
   }));
-  const hasEffect = inOrder.some(({ call }) => hasEffectOnce(call, tools));
   return {
     ...state,
     added: [
