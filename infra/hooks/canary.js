@@ -13,17 +13,17 @@ const LOOKS = 12;
 await runHook('canary', async () => {
   const to = process.argv[2];
   const from = otherOrigin(to);
-  const door = createFrontDoor(await azdToken());
+  const frontDoor = createFrontDoor(await azdToken());
   const percent = seconds('CANARY_PERCENT', 5);
   const totalMs = seconds('CANARY_SECONDS', 3600) * 1000;
-  await door.setWeight(to, Math.max(1, Math.round(percent * 10)));
-  await door.setWeight(from, FULL - Math.round(percent * 10));
+  await frontDoor.setWeight(to, Math.max(1, Math.round(percent * 10)));
+  await frontDoor.setWeight(from, FULL - Math.round(percent * 10));
   let outcome;
   try {
     outcome = await watch(totalMs);
   } finally {
-    await door.setWeight(from, FULL);
-    await door.setWeight(to, 0);
+    await frontDoor.setWeight(from, FULL);
+    await frontDoor.setWeight(to, 0);
   }
   if (isRed(outcome)) throw new Error(`${describeTraffic(outcome)}; ${to} has no traffic any more`);
   log(

@@ -13,21 +13,21 @@ const FULL = 1000;
 await runHook('switch-traffic', async () => {
   const to = process.argv[2];
   const from = otherOrigin(to);
-  const door = createFrontDoor(await azdToken());
+  const frontDoor = createFrontDoor(await azdToken());
   const stepMs = seconds('STEP_SECONDS', 300) * 1000;
   for (const share of STEPS) {
-    await door.setWeight(to, share);
-    await door.setWeight(from, FULL - share);
+    await frontDoor.setWeight(to, share);
+    await frontDoor.setWeight(from, FULL - share);
     const seen = await observeTraffic({ forMs: stepMs });
     log(`${to} at ${share / 10} %: ${describeTraffic(seen)}`);
     if (isRed(seen)) {
-      await door.setWeight(from, FULL);
-      await door.setWeight(to, 0);
+      await frontDoor.setWeight(from, FULL);
+      await frontDoor.setWeight(to, 0);
       throw new Error(`${describeTraffic(seen)}; all traffic is back at ${from}`);
     }
   }
-  await door.setWeight(to, FULL);
-  await door.setWeight(from, 0);
+  await frontDoor.setWeight(to, FULL);
+  await frontDoor.setWeight(from, 0);
   log(`switched: all traffic is at ${to}; keep ${from} until ${to} has proven itself`);
   log(`azd env set FRONT_DOOR_WEIGHT ${to === 'this' ? 500 : 0}`);
   log(`azd env set FRONT_DOOR_OTHER_WEIGHT ${to === 'other' ? 500 : 0}`);
