@@ -28,23 +28,33 @@ export interface ChatDependencies extends AdmissionDependencies {
 /** The handler of every route that runs the agent: the protocol is the only difference. */
 export function chatHandler(id: ProtocolId) {
   const protocol = protocolById(id);
-  return async (
-    context: MeteredContext,
-    dependencies: ChatDependencies,
-  ): Promise<PlainResponse> => {
-    const request = protocol.parse(await context.readJson());
-    const { publicModel } = dependencies;
-    const chat: Chat = {
-      protocol,
-      dependencies,
-      input: protocol.toInput(request),
-      frame: { request, requestId: context.requestId, startedAt: Date.now(), publicModel },
-    };
-    const accept = (context.header('accept') ?? '').toLowerCase();
-    return protocol.wantsStream(request, accept)
-      ? streamResult(context, chat)
-      : sendResult(context, chat);
+  return async (context: MeteredContext, dependencies: ChatDependencies): Promise<PlainResponse> =>
+    handleChat(context, { protocol, body: await context.readJson(), dependencies });
+}
+
+interface ChatRequest {
+  readonly protocol: Protocol<unknown>;
+  readonly body: unknown;
+  readonly dependencies: ChatDependencies;
+}
+
+/** Runs the agent for a body that was read, and answers in the protocol, whole or streamed. */
+export async function handleChat(
+  context: MeteredContext,
+  { protocol, body, dependencies }: ChatRequest,
+): Promise<PlainResponse> {
+  const request = protocol.parse(body);
+  const { publicModel } = dependencies;
+  const chat: Chat = {
+    protocol,
+    dependencies,
+    input: protocol.toInput(request),
+    frame: { request, requestId: context.requestId, startedAt: Date.now(), publicModel },
   };
+  const accept = (context.header('accept') ?? '').toLowerCase();
+  return protocol.wantsStream(request, accept)
+    ? streamResult(context, chat)
+    : sendResult(context, chat);
 }
 
 interface Chat {
