@@ -1,6 +1,8 @@
 import * as z from 'zod';
+import { MAX_OUTPUT_TOKENS } from './validation.ts';
 
-const MAX_MESSAGES = 256;
+/** Far above every bound that a setting gives; it limits the work of reading a body. */
+const MAX_MESSAGES = 100_000;
 const MAX_PARTS = 64;
 const MAX_TOOLS = 128;
 const MAX_TOOL_CALLS = 128;
@@ -29,7 +31,7 @@ export const imageUrl = z
 const imagePart = z.object({
   type: z.literal('image_url'),
   image_url: z.object(
-    { url: imageUrl, detail: optional(z.enum(['auto', 'low', 'high'])) },
+    { url: imageUrl, detail: optional(z.enum(['auto', 'low', 'high', 'original'])) },
     'must be an object with the field url',
   ),
 });
@@ -165,7 +167,7 @@ function isEmpty(value: object): boolean {
 }
 
 const penalty = optional(z.number().min(-2).max(2));
-const tokens = optional(z.int().min(1).max(128_000));
+const tokens = optional(z.int().min(1).max(MAX_OUTPUT_TOKENS));
 const stopText = z.string().min(1).max(256);
 
 /** Every parameter that changes the meaning of an answer is honoured or refused, never dropped. */
@@ -191,7 +193,7 @@ export const completionsSchema = z.strictObject({
   stop: optional(
     z.union([stopText, z.array(stopText).max(4)], 'must be text or a list of at most 4 texts'),
   ),
-  reasoning_effort: optional(z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh'])),
+  reasoning_effort: optional(z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])),
   verbosity: optional(z.enum(['low', 'medium', 'high'])),
   response_format: optional(responseFormat),
   tools: optional(z.array(tool).max(MAX_TOOLS)),
