@@ -9,7 +9,7 @@ import type {
   TokenUsage,
 } from '../model/model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import type { RunJournal } from './run-journal.ts';
+import type { RunJournal, ToolCallStatus } from './run-journal.ts';
 
 /** One message of a conversation. */
 export type Message =
@@ -142,8 +142,7 @@ export interface RunResult {
 
 export interface ToolCallSummary {
   readonly name: string;
-  /** `interrupted`: the process ended within the call, which was not repeated. */
-  readonly status: 'ok' | 'failed' | 'interrupted';
+  readonly status: ToolCallStatus;
   readonly durationMs: number;
 }
 

@@ -1,8 +1,14 @@
 import type { ModelResponse, ModelToolCall } from '../model/model.ts';
-import type { ToolCallSummary } from './agent.ts';
 
-/** How a tool call ended, and what the model reads. */
-export interface RecordedOutcome extends ToolCallSummary {
+/** `interrupted`: the process ended within the call, which was not repeated. */
+export type ToolCallStatus = 'ok' | 'failed' | 'interrupted';
+
+/** How a tool call ended. */
+export interface RecordedOutcome {
+  readonly name: string;
+  readonly status: ToolCallStatus;
+  readonly durationMs: number;
+  /** What the model reads. */
   readonly output: string;
 }
 
@@ -73,7 +79,7 @@ export async function openStep(
 /** A call of a tool with effect `once`, and how it ended. */
 export interface ToolEffect {
   readonly tool: string;
-  readonly status: ToolCallSummary['status'];
+  readonly status: ToolCallStatus;
 }
 
 /** The calls of tools with effect `once` in these steps. */

@@ -15,7 +15,7 @@ async function unavailable(): Promise<never> {
   throw new ServiceError('upstream_interrupted', 'The model stopped');
 }
 
-/** An agent whose tool counts its calls, and which answers as told. */
+/** An agent with these responses of its model, and a tool that counts its calls. */
 function createPayer(responses: Parameters<typeof createToolAgent>[0]['responses']) {
   const paid: string[] = [];
   const pay = toolNamed('pay', { effect: 'once', run: (word) => String(paid.push(word)) });
