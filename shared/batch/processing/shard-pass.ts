@@ -117,6 +117,8 @@ interface PassState extends PassDependencies {
   readonly retryTimes: RetryTimes;
 }
 
+type AttemptEntry = ReturnType<typeof decideItemRetry | typeof decideThrottledRetry>;
+
 async function runDueItems(
   due: readonly number[],
   { shard, lease, options, retryTimes }: PassState,
@@ -134,10 +136,7 @@ async function runDueItems(
     onFailure: (error) => writeFailed.abort(error),
   });
 
-  async function record(
-    entry: ReturnType<typeof decideItemRetry | typeof decideThrottledRetry>,
-    startedAt: number,
-  ): Promise<void> {
+  async function record(entry: AttemptEntry, startedAt: number): Promise<void> {
     await lease.append(entry.type === 'result' ? reportEffects(entry, lease) : entry);
     if (entry.type === 'attempt') retryTimes.set(entry.index, entry.retryAt);
     if (entry.type === 'throttled') {
@@ -152,15 +151,10 @@ async function runDueItems(
   async function tryItem(index: number, permit: ConcurrencyPermit): Promise<void> {
     const startedAt = performance.now();
     const place = placeOf(shard, index);
+    const journal = createItemJournal({ lease, index });
     const outcome = shard.duplicates.has(index)
       ? duplicateOutcome(place)
-      : await runItem(shard.items[index], {
-          ...options,
-          place,
-          stop,
-          traceparent,
-          journal: createItemJournal({ lease, index }),
-        });
+      : await runItem(shard.items[index], { ...options, place, stop, traceparent, journal });
     if (outcome.kind === 'stopped') return;
     const reason = reportToLimiter(outcome, permit);
     const { attempts, throttles, totalThrottles } = lease.view;

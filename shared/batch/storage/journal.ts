@@ -122,6 +122,7 @@ export function createJournalReader(): JournalReader {
   const counts = { generation: 0, crashes: 0, poisonCount: 0, invalidLines: 0, totalThrottles: 0 };
   /** Returns false for a repeated result. */
   function apply(entry: JournalEntry): boolean {
+    runs.apply(entry);
     switch (entry.type) {
       case 'job':
         digest ??= entry.digest;
@@ -130,15 +131,15 @@ export function createJournalReader(): JournalReader {
         counts.crashes += 1;
         return true;
       case 'closed':
+      case 'step':
+      case 'tool':
         counts.crashes = 0;
         return true;
       case 'poisoned':
         counts.poisonCount += 1;
         return true;
       case 'reopened':
-        counts.generation = entry.generation;
-        counts.crashes = 0;
-        counts.poisonCount = 0;
+        Object.assign(counts, { generation: entry.generation, crashes: 0, poisonCount: 0 });
         attempts.clear();
         throttles.clear();
         for (const [index, outcome] of results) if (outcome === 'failed') results.delete(index);
@@ -155,14 +156,6 @@ export function createJournalReader(): JournalReader {
         counts.poisonCount = 0;
         if (results.has(entry.index)) return false;
         results.set(entry.index, entry.line.error === null ? 'succeeded' : 'failed');
-        runs.end(entry.index, entry.line.error === null);
-        return true;
-      case 'step':
-        counts.crashes = 0;
-        runs.addStep(entry);
-        return true;
-      case 'tool':
-        runs.addOutcome(entry);
         return true;
     }
   }
@@ -192,22 +185,28 @@ interface KeptStep extends RecordedStep {
 function createRunSteps() {
   const steps = new Map<number, KeptStep[]>();
   let stepChars = 0;
+  function addStep({ index, step, response, once }: EntryOf<'step'>): void {
+    stepChars += JSON.stringify(response).length;
+    const kept = steps.get(index) ?? [];
+    if (kept.length !== step) return;
+    steps.set(index, [...kept, { response, once, outcomes: new Map() }]);
+  }
+  function addOutcome(entry: EntryOf<'tool'>): void {
+    const { index, step, call, name, status, durationMs, output } = entry;
+    stepChars += output.length;
+    const outcomes = steps.get(index)?.[step]?.outcomes;
+    if (outcomes?.has(call) === false) outcomes.set(call, { name, status, durationMs, output });
+  }
+  /** A failed item that is opened again must not repeat the effects of its tools. */
+  function end({ index, line }: EntryOf<'result'>): void {
+    const hasEffect = steps.get(index)?.some(({ once }) => once.length > 0);
+    if (line.error === null || hasEffect !== true) steps.delete(index);
+  }
   return {
-    addStep({ index, step, response, once }: EntryOf<'step'>): void {
-      stepChars += JSON.stringify(response).length;
-      const kept = steps.get(index) ?? [];
-      if (kept.length !== step) return;
-      steps.set(index, [...kept, { response, once, outcomes: new Map() }]);
-    },
-    addOutcome({ index, step, call, name, status, durationMs, output }: EntryOf<'tool'>): void {
-      stepChars += output.length;
-      const outcomes = steps.get(index)?.[step]?.outcomes;
-      if (outcomes?.has(call) === false) outcomes.set(call, { name, status, durationMs, output });
-    },
-    /** A failed item that is opened again must not repeat the effects of its tools. */
-    end(index: number, hasSucceeded: boolean): void {
-      const hasEffect = steps.get(index)?.some(({ once }) => once.length > 0);
-      if (hasSucceeded || hasEffect !== true) steps.delete(index);
+    apply(entry: JournalEntry): void {
+      if (entry.type === 'step') addStep(entry);
+      if (entry.type === 'tool') addOutcome(entry);
+      if (entry.type === 'result') end(entry);
     },
     view: () => ({ steps, stepChars }),
   };
