@@ -1,6 +1,13 @@
-import type { ModelMessage, ModelRequest, ModelTool, ResponseFormat } from '../model/model.ts';
+import type {
+  CallerFields,
+  ModelMessage,
+  ModelParameter,
+  ModelRequest,
+  ModelTool,
+  ResponseFormat,
+} from '../model/model.ts';
 import { ServiceError } from '../errors.ts';
-import type { AgentInput, ClientTool, InputSize, Message } from './agent.ts';
+import type { AgentInput, ClientTool, FieldNames, InputSize, Message } from './agent.ts';
 import type { Tool } from './tool.ts';
 
 /** What the agent adds to the input of every run. */
@@ -56,25 +63,59 @@ export function buildModelRequest(
     toolChoice: _choice,
     maxOwnToolCalls: _bound,
     parallelToolCalls,
-    ...rest
+    fieldNames,
+    ...modelParameters
   } = input;
   const { parameters = {} } = prompt;
   const responseFormat = responseFormatOf(input, prompt);
   const tools = toolParameters(input, { own: prompt.tools?.() ?? [], step });
+  const maxOutputTokens = Math.min(
+    input.maxOutputTokens ?? parameters.defaultOutputTokens ?? DEFAULT_OUTPUT_TOKENS,
+    parameters.maxOutputTokens ?? Number.POSITIVE_INFINITY,
+  );
+  const callerFields =
+    fieldNames && callerFieldsOf(input, { fieldNames, tools: tools?.tools, maxOutputTokens });
   return {
-    ...rest,
+    ...modelParameters,
     messages: [
       { role: 'system', content: instructionsOf(prompt, responseFormat) },
       ...messages.map(toModelMessage),
       ...step.added,
     ],
-    maxOutputTokens: Math.min(
-      input.maxOutputTokens ?? parameters.defaultOutputTokens ?? DEFAULT_OUTPUT_TOKENS,
-      parameters.maxOutputTokens ?? Number.POSITIVE_INFINITY,
-    ),
+    maxOutputTokens,
     temperature: input.temperature ?? parameters.temperature,
     responseFormat,
     ...(tools === undefined ? {} : { ...tools, parallelToolCalls }),
+    ...(callerFields === undefined ? {} : { callerFields }),
+  };
+}
+
+interface NamedInput {
+  readonly fieldNames: FieldNames;
+  readonly tools: readonly ModelTool[] | undefined;
+  /** The bound that is sent. */
+  readonly maxOutputTokens: number;
+}
+
+function callerFieldsOf(
+  input: AgentInput,
+  { fieldNames, tools = [], maxOutputTokens }: NamedInput,
+): CallerFields {
+  const { messages, ...parameters } = fieldNames;
+  const names = Object.keys(parameters) as ModelParameter[];
+  // A bound that this service lowered is its own.
+  const isOwn = (name: ModelParameter): boolean =>
+    name === 'maxOutputTokens' && input.maxOutputTokens !== maxOutputTokens;
+  const toolNames = new Map(input.tools?.map(({ name, nameParam }) => [name, nameParam]));
+  return {
+    parameters: Object.fromEntries(
+      names
+        .filter((name) => input[name] !== undefined && !isOwn(name))
+        .map((name) => [name, parameters[name]]),
+    ),
+    messages: [undefined, ...input.messages.map(() => messages)],
+    tools: tools.map(({ name }) => toolNames.get(name)),
+    responseSchema: input.responseFormat?.param,
   };
 }
 

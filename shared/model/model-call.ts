@@ -199,6 +199,7 @@ const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
 export function toClientError(state: ModelCallState, failure: UpstreamFailure): ServiceError {
   return new ServiceError(failure.code, failure.message, {
     cause: failure.cause,
+    param: failure.param,
     retryAfterSeconds: TRANSIENT.has(failure.code)
       ? toRetryAfterSeconds(bestWaitMs(state, failure))
       : failure.retryAfterSeconds,

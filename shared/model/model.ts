@@ -47,7 +47,23 @@ export interface ModelRequest {
   readonly tools?: readonly ModelTool[] | undefined;
   readonly toolChoice?: ToolChoice | undefined;
   readonly parallelToolCalls?: boolean | undefined;
+  /** Not sent: the names for an error about a part that the endpoint rejects. */
+  readonly callerFields?: CallerFields | undefined;
 }
+
+/** The parts of a model request that the caller set, under the names of its protocol. */
+export interface CallerFields {
+  readonly parameters: Readonly<Partial<Record<ModelParameter, string>>>;
+  /** By the position in `messages`; undefined for those of this service. */
+  readonly messages: readonly (string | undefined)[];
+  /** By the position in `tools`; undefined for those of this service. */
+  readonly tools: readonly (string | undefined)[];
+  /** The schema within the response format. */
+  readonly responseSchema?: string | undefined;
+}
+
+/** A parameter of a model request besides its messages and tools. */
+export type ModelParameter = Exclude<keyof ModelRequest, 'messages' | 'tools' | 'callerFields'>;
 
 export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh';
 

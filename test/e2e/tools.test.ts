@@ -188,3 +188,40 @@ describe('structured output', () => {
     await expect(stream.finalChatCompletion()).rejects.toMatchObject({ code: 'upstream_invalid' });
   });
 });
+
+describe('a parameter that the model does not support', () => {
+  it.each([false, true])('is named to the client that sent it, streamed: %s', async (stream) => {
+    const asking = client.chat.completions.create({
+      ...ask('dev/without-reasoning_effort Hi'),
+      reasoning_effort: 'low',
+      stream,
+    });
+
+    await expect(asking).rejects.toMatchObject({
+      status: 400,
+      code: 'invalid_request',
+      param: 'reasoning_effort',
+    });
+    expect(environment.model.calls()).toHaveLength(1);
+  });
+
+  it('may be the strict schema of a tool or of the answer', async () => {
+    const strict = { ...WEATHER, function: { ...WEATHER.function, strict: true } };
+    const { json_schema: format } = zodResponseFormat(z.object({ a: z.string() }), 'answer');
+    const schema = { ...format.schema, additionalProperties: true };
+
+    const asking = [
+      client.chat.completions.create({ ...ask('dev/strict-schemas Hi'), tools: [strict] }),
+      client.chat.completions.create({
+        ...ask('dev/strict-schemas Hi'),
+        response_format: { type: 'json_schema', json_schema: { ...format, schema } },
+      }),
+    ];
+
+    const problems = await Promise.all(asking.map((one) => one.catch((error: unknown) => error)));
+    expect(problems).toMatchObject([
+      { status: 400, param: 'tools.0.function' },
+      { status: 400, param: 'response_format.json_schema.schema' },
+    ]);
+  });
+});

@@ -65,7 +65,7 @@ export function createChatCompletionsClient(
       if (usedName === firstName) return renamedTokenLimit();
     }
     const now = options.clock.now();
-    return mapApiError(error, { now, requestedTokens: estimateRequestTokens(request) });
+    return mapApiError(error, { now, request, requestedTokens: estimateRequestTokens(request) });
   }
 
   async function open(request: ModelRequest, call: OpenCall): Promise<HttpPostResponse> {
@@ -133,7 +133,7 @@ interface OpenCall extends EndpointCall {
 /** The failure behind an error of the official client. Its errors carry bodies and headers. */
 function mapApiError(
   thrown: APIError,
-  context: Pick<RejectedResponse, 'now' | 'requestedTokens'>,
+  context: Pick<RejectedResponse, 'now' | 'requestedTokens' | 'request'>,
 ): UpstreamFailure {
   const { status, headers, error, cause } = thrown;
   if (status !== undefined && headers !== undefined) {
