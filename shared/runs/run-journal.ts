@@ -32,17 +32,10 @@ export async function openRunJournal(ref: RunRef, store: RunStore): Promise<RunJ
       position: lease.bytes,
     });
     if (found.end < lease.bytes) await writer.add('\n');
-    let tail: Promise<void> = Promise.resolve();
     return {
       view: found.lines.reduce(applyLine, EMPTY_JOURNAL),
       lostSignal: lease.lostSignal,
-      append(line) {
-        // Sealing takes time; the lines keep their order.
-        const text = store.encodeLine(ref, line);
-        const added = tail.then(async () => writer.add(await text));
-        tail = added.catch(() => undefined);
-        return added;
-      },
+      append: (line) => writer.add(store.encodeLine(ref, line)),
       release: () => lease.release(),
     };
   } catch (error) {
@@ -67,6 +60,8 @@ export interface RunRecorder {
   isTextShown(): boolean;
   /** Rejects when a write failed. */
   readonly failed: Promise<never>;
+  /** Writes what was not written yet. */
+  flush(): Promise<void>;
   /** Drops what was not written yet. */
   close(): void;
 }
@@ -83,12 +78,14 @@ export function createRunRecorder({ journal, ...options }: RecorderOptions): Run
   let pending: RunEvent[] = [];
   let timer: NodeJS.Timeout | undefined;
 
-  function flush(): void {
+  async function flush(): Promise<void> {
+    clearTimeout(timer);
     timer = undefined;
-    const written = pending;
+    if (pending.length === 0) return;
+    const events = pending;
     pending = [];
-    isTextShown ||= written.some(({ type }) => type === 'text-delta');
-    journal.append({ type: 'events', events: written }).catch(failure.reject);
+    isTextShown ||= events.some(({ type }) => type === 'text-delta');
+    await journal.append({ type: 'events', events });
   }
   function push(event: RunEvent): void {
     const last = pending.at(-1);
@@ -98,7 +95,8 @@ export function createRunRecorder({ journal, ...options }: RecorderOptions): Run
       event.isRefusal === last.isRefusal;
     if (isMerged) pending[pending.length - 1] = { ...last, text: last.text + event.text };
     else pending.push(event);
-    if (options.isStreamed) timer ??= setTimeout(flush, options.flushMs);
+    if (options.isStreamed)
+      timer ??= setTimeout(() => void flush().catch(failure.reject), options.flushMs);
   }
   return {
     add(event) {
@@ -113,10 +111,12 @@ export function createRunRecorder({ journal, ...options }: RecorderOptions): Run
       const written = [...repeat.end(), ...pending];
       pending = [];
       isTextShown = false;
+      knownTools.clear();
       return journal.append({ type: 'checkpoint', events: written, checkpoint });
     },
     isTextShown: () => isTextShown,
     failed: failure.promise,
+    flush,
     close: () => clearTimeout(timer),
   };
 }

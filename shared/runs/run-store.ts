@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BlobContainer, BlobLease } from '../storage/blob-container.ts';
+import type { TextEncryption } from '../storage/text-encryption.ts';
 import {
   type JournalLine,
   parseEnd,
@@ -9,14 +10,6 @@ import {
   type RunRecord,
   type RunRef,
 } from './run-record.ts';
-
-/** Encrypts what is stored. The context binds a text to its place, so it cannot be moved. */
-export interface TextCipher {
-  /** One line of text. */
-  seal(text: string, context: string): Promise<string>;
-  /** @throws ServiceError if the text was sealed elsewhere, or its key is gone */
-  open(sealed: string, context: string): Promise<string>;
-}
 
 /** What one listing shows of a run. */
 export interface RunState {
@@ -30,7 +23,7 @@ export interface JournalState {
   /** A process works on the run. */
   readonly isLeased: boolean;
   /** Epoch milliseconds. */
-  readonly modifiedAt: number;
+  readonly changedAt: number;
 }
 
 export interface RunStore {
@@ -48,7 +41,7 @@ export interface RunStore {
   ): Promise<{ readonly lines: readonly JournalLine[]; readonly end: number }>;
   acquireJournal(ref: RunRef): Promise<BlobLease | 'busy'>;
   /** The text of a line, with its line feed. */
-  encodeLine(ref: RunRef, line: JournalLine): Promise<string>;
+  encodeLine(ref: RunRef, line: JournalLine): string;
   /** Deletes the record and the journal, and the end unless it has to stay for a running process. */
   remove(ref: RunRef, options: { readonly keepsEnd: boolean }): Promise<void>;
 }
@@ -66,20 +59,20 @@ function nameOf(ref: RunRef, part: Part): string {
 
 export interface RunStoreOptions {
   readonly container: BlobContainer;
-  readonly cipher: TextCipher;
+  readonly encryption: TextEncryption;
 }
 
 /** Stores runs as blobs: record and end once each, the journal under a lease. */
-export function createRunStore({ container, cipher }: RunStoreOptions): RunStore {
+export function createRunStore({ container, encryption }: RunStoreOptions): RunStore {
   async function create(ref: RunRef, part: Part, value: unknown): Promise<boolean> {
     const name = nameOf(ref, part);
-    const content = await cipher.seal(JSON.stringify(value), name);
+    const content = encryption.seal(JSON.stringify(value), name);
     return container.create(name, { content, contentType: 'text/plain' });
   }
   async function read(ref: RunRef, part: Part): Promise<string | undefined> {
     const name = nameOf(ref, part);
     const found = await container.read(name);
-    return found === undefined ? undefined : cipher.open(found.text, name);
+    return found === undefined ? undefined : encryption.open(found.text, name);
   }
   return {
     create: async (record) => void (await create(record, 'record', record)),
@@ -99,13 +92,11 @@ export function createRunStore({ container, cipher }: RunStoreOptions): RunStore
       const bytes = Buffer.concat(await Array.fromAsync(chunks ?? []));
       const length = bytes.lastIndexOf('\n') + 1;
       const texts = bytes.toString('utf8', 0, length).split('\n');
-      const lines = await Promise.all(texts.map((text) => openLine(cipher, { text, name })));
-      return { lines: lines.filter((line) => line !== undefined), end: range.start + length };
+      const lines = texts.flatMap((text) => openLine(encryption, { text, name }) ?? []);
+      return { lines, end: range.start + length };
     },
     acquireJournal: (ref) => container.acquireLease(nameOf(ref, 'journal')),
-    async encodeLine(ref, line) {
-      return `${await cipher.seal(JSON.stringify(line), nameOf(ref, 'journal'))}\n`;
-    },
+    encodeLine: (ref, line) => `${encryption.seal(JSON.stringify(line), nameOf(ref, 'journal'))}\n`,
     async remove(ref, { keepsEnd }) {
       await container.remove(nameOf(ref, 'record'));
       if (keepsEnd) return;
@@ -116,13 +107,13 @@ export function createRunStore({ container, cipher }: RunStoreOptions): RunStore
 }
 
 /** A process that crashed within a write may leave a part of a line, which counts as not written. */
-async function openLine(
-  cipher: TextCipher,
+function openLine(
+  encryption: TextEncryption,
   { text, name }: { readonly text: string; readonly name: string },
-): Promise<JournalLine | undefined> {
+): JournalLine | undefined {
   if (text === '') return undefined;
   try {
-    return parseLine(await cipher.open(text, name));
+    return parseLine(encryption.open(text, name));
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

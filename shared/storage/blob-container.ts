@@ -4,6 +4,8 @@ export type BlobMetadata = Readonly<Record<string, string>>;
 export interface BlobProperties {
   readonly metadata: BlobMetadata;
   readonly bytes: number;
+  /** The last write in milliseconds since the epoch, by the clock of the storage server. */
+  readonly changedAt: number;
 }
 
 export interface ListedBlob extends BlobProperties {

@@ -57,7 +57,11 @@ export function createAzureBlobContainer(options: AzureBlobContainerOptions): Bl
       const blob = container.getBlobClient(name);
       const found = await orUndefined(call((abortSignal) => blob.getProperties({ abortSignal })));
       if (found === undefined) return undefined;
-      return { metadata: found.metadata ?? {}, bytes: found.contentLength ?? 0 };
+      return {
+        metadata: found.metadata ?? {},
+        bytes: found.contentLength ?? 0,
+        changedAt: found.lastModified?.getTime() ?? 0,
+      };
     },
     list: (prefix) => list(container, prefix, startTimer()),
     stream: (name, range) => stream(container, name, { range, timer: startTimer() }),
@@ -140,6 +144,7 @@ async function* list(
       name: item.name,
       metadata: item.metadata ?? {},
       bytes: item.properties.contentLength ?? 0,
+      changedAt: item.properties.lastModified.getTime(),
       isLeased: item.properties.leaseState === 'leased',
     };
   }

@@ -9,6 +9,7 @@ interface StoredBlob {
   readonly content: Buffer;
   readonly metadata: BlobMetadata;
   readonly version: number;
+  readonly changedAt: number;
 }
 
 export interface MemoryContainer extends BlobContainer {
@@ -34,7 +35,7 @@ export function createMemoryContainer(): MemoryContainer {
   }
   function store(name: string, content: Buffer, metadata: BlobMetadata): void {
     versions += 1;
-    blobs.set(name, { content, metadata, version: versions });
+    blobs.set(name, { content, metadata, version: versions, changedAt: Date.now() });
   }
   async function write(name: string, blob: NewBlob): Promise<void> {
     store(name, await bytesOf(blob.content), blob.metadata ?? {});
@@ -90,15 +91,16 @@ export function createMemoryContainer(): MemoryContainer {
       const blob = blobs.get(name);
       return blob === undefined
         ? undefined
-        : { metadata: blob.metadata, bytes: blob.content.byteLength };
+        : { metadata: blob.metadata, bytes: blob.content.byteLength, changedAt: blob.changedAt };
     },
     async *list(prefix) {
       await reach();
       for (const name of [...blobs.keys()].toSorted()) {
         const blob = blobs.get(name);
         if (!name.startsWith(prefix) || blob === undefined) continue;
-        const { metadata, content } = blob;
-        yield { name, metadata: metadata, bytes: content.byteLength, isLeased: leases.has(name) };
+        const { metadata, content, changedAt } = blob;
+        const bytes = content.byteLength;
+        yield { name, metadata, bytes, changedAt, isLeased: leases.has(name) };
       }
     },
     async stream(name, range) {

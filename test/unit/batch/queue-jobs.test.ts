@@ -121,7 +121,7 @@ describe('a queue job', () => {
   it('fails with the reason when its blob is larger than a batch may be', async () => {
     const environment = setUp();
     const { inputs } = environment;
-    inputs.properties = async () => ({ metadata: {}, bytes: 200 * 1_048_576 + 1 });
+    inputs.properties = async () => ({ metadata: {}, bytes: 200 * 1_048_576 + 1, changedAt: 0 });
 
     await environment.processor.process({
       v: 1,
