@@ -21,7 +21,13 @@ import {
   createConfiguredCache,
   createSharedRedis,
 } from './composition-root/redis-and-cache.ts';
-import { createOutputFormat, createOwnTools, runLimitsOf } from './composition-root/tools.ts';
+import {
+  type AgentTools,
+  createAgentTools,
+  createOutputFormat,
+  runLimitsOf,
+  withPreparedTools,
+} from './composition-root/tools.ts';
 import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -116,12 +122,13 @@ export async function createService(
 ): Promise<Service> {
   const base = await createBase(environment, overrides);
   const { settings, secrets, credential, clock, telemetry, metrics } = base;
-  const prompt = await createPromptOptions(settings, clock);
+  const tools = await createAgentTools(base);
+  const prompt = await createPromptOptions(settings, tools);
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
   const cache = createConfiguredCache({ settings, redis, clock });
   const callers = createCallerAccess(settings, secrets);
-  const agent = createServiceAgent(settings, { prompt, model, cache });
+  const agent = withPreparedTools(createServiceAgent(settings, { prompt, model, cache }), tools);
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = memoize(async () => {
     const created = await createBatchFromSettings(settings, {
@@ -144,11 +151,22 @@ export async function createService(
     identify: callers.identify,
     limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
     measure: (input) => estimateInput(input, prompt),
-    readiness: createReadinessFromSettings({ ...base, model, callers, redis, batch }),
+    readiness: createReadinessFromSettings({
+      ...base,
+      model,
+      callers,
+      redis,
+      batch,
+      tools: tools.status,
+    }),
     batch,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
-      const stopped = Promise.all([(await batch.peek())?.processor.stop(), cache?.flush()]);
+      const stopped = Promise.all([
+        (await batch.peek())?.processor.stop(),
+        cache?.flush(),
+        tools.close(),
+      ]);
       // A batch that is slow to stop must not delay the last export of telemetry.
       await Promise.race([stopped, delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
       await Promise.all([stopped, base.closeTelemetry()]);
@@ -236,17 +254,17 @@ function bodyLimitsOf(limits: Settings['limits']) {
 }
 
 /** What the agent adds to the input of every run; part of the cache key. */
-async function createPromptOptions(settings: Settings, clock: Clock): Promise<PromptOptions> {
+async function createPromptOptions(
+  settings: Settings,
+  { tools, notices }: AgentTools,
+): Promise<PromptOptions> {
   const { maxOutputTokens, defaultOutputTokens, temperature } = settings.model;
-  const [tools, output] = await Promise.all([
-    createOwnTools(settings, clock),
-    createOutputFormat(settings),
-  ]);
   return {
     instructions: settings.agent.instructions,
     parameters: { maxOutputTokens, defaultOutputTokens, temperature },
-    tools: () => tools,
-    output,
+    tools,
+    notices,
+    output: await createOutputFormat(settings),
   };
 }
 

@@ -17,6 +17,8 @@ export interface PromptOptions {
   readonly parameters?: ModelParameters | undefined;
   /** The agent's own tools at this moment. */
   readonly tools?: (() => readonly Tool[]) | undefined;
+  /** Sentences about this moment that follow the system prompt. */
+  readonly notices?: (() => readonly string[]) | undefined;
   /** The shape of every answer for which the input names none. */
   readonly output?: ResponseFormat | undefined;
 }
@@ -132,9 +134,10 @@ export function responseFormatOf(
 }
 
 /** Models refuse the format `json_object` in a conversation that does not name it. */
-function instructionsOf({ instructions }: PromptOptions, format?: ResponseFormat): string {
-  if (format?.type !== 'json_object') return instructions;
-  return `${instructions}\n\nAnswer with one JSON object and nothing else.`;
+function instructionsOf(prompt: PromptOptions, format?: ResponseFormat): string {
+  const rules = [...(prompt.notices?.() ?? [])];
+  if (format?.type === 'json_object') rules.push('Answer with one JSON object and nothing else.');
+  return [prompt.instructions, ...rules].join('\n\n');
 }
 
 /** A forced choice names tools of the client, so the first step then offers no others. */

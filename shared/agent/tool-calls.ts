@@ -4,7 +4,13 @@ import { linkController, raceAbort } from '../resilience/abort.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import { withToolSpan } from '../telemetry/spans.ts';
 import type { RunContext, ToolCallSummary } from './agent.ts';
-import { type Tool, ToolInputError } from './tool.ts';
+import {
+  asData,
+  type Tool,
+  ToolInputError,
+  ToolReportedError,
+  ToolUnavailableError,
+} from './tool.ts';
 
 /** The bounds of one tool call. A tool may override them. */
 export interface ToolLimits {
@@ -72,11 +78,11 @@ async function execute(
     const output = await withToolSpan({ name, parent, telemetry }, (traceparent) =>
       callInTime(tool, { call, traceparent, context, limits }),
     );
-    return end('ok', capOutput(output, tool.maxOutputChars ?? limits.maxOutputChars));
+    return end('ok', presentOutput(output, { tool, limits }));
   } catch (thrown) {
     if (context.signal.aborted) throw thrown;
     context.telemetry.warn('tool call failed', { tool: name, cause: describeError(thrown) });
-    return end('failed', describeFailure(name, thrown).toWellFormed());
+    return end('failed', describeFailure(thrown, { tool, limits }).toWellFormed());
   }
 }
 
@@ -128,9 +134,21 @@ function describeUnknownTool(call: ModelToolCall, tools: readonly Tool[]): strin
   return `There is no tool named "${printableName(call)}". The tools are: ${names || 'none'}.`;
 }
 
-function describeFailure(name: string, thrown: unknown): string {
+interface PresentOptions {
+  readonly tool: Tool;
+  readonly limits: ToolLimits;
+}
+
+function describeFailure(thrown: unknown, options: PresentOptions): string {
+  const { name } = options.tool.definition;
   if (thrown instanceof ToolInputError) {
     return `The arguments of "${name}" are not valid. ${thrown.message}.`;
+  }
+  if (thrown instanceof ToolReportedError) {
+    return `The tool "${name}" reported an error.\n${presentOutput(thrown.output, options)}`;
+  }
+  if (thrown instanceof ToolUnavailableError) {
+    return `The tool "${name}" is not available. ${thrown.message}.`;
   }
   if (thrown instanceof ToolTimeoutError) return `The tool "${name}" ${thrown.message}.`;
   return `The tool "${name}" failed.`;
@@ -142,9 +160,18 @@ function printableName({ name }: ModelToolCall): string {
   return name.replaceAll(/[^\w.-]/g, '?').slice(0, MAX_NAME_CHARS);
 }
 
-function capOutput(output: string, maxChars: number): string {
-  if (output.length <= maxChars) return output.toWellFormed();
-  const notice = `\n[The output has ${output.length} characters. It was cut after ${maxChars}.]`;
+/** Text from outside is cut before it is marked as data, so that the marks stay whole. */
+function presentOutput(output: string, { tool, limits }: PresentOptions): string {
+  const maxChars = tool.maxOutputChars ?? limits.maxOutputChars;
+  const { dataFrom } = tool;
+  const text = cutText(output, maxChars);
+  const shown = dataFrom === undefined ? text : asData(text, dataFrom);
+  if (output.length <= maxChars) return shown;
+  return `${shown}\n[The output has ${output.length} characters. It was cut after ${maxChars}.]`;
+}
+
+function cutText(text: string, maxChars: number): string {
+  if (text.length <= maxChars) return text.toWellFormed();
   // A copy: a slice would keep the whole output in memory until the run ends.
-  return Buffer.from(output.slice(0, maxChars).toWellFormed()).toString() + notice;
+  return Buffer.from(text.slice(0, maxChars).toWellFormed()).toString();
 }

@@ -3,7 +3,7 @@ import type { ResponseCache } from '../cache/response-cache.ts';
 import type { Clock } from '../clock.ts';
 import type { ConfiguredModel } from './model.ts';
 import type { SharedRedis } from './redis-and-cache.ts';
-import type { Settings } from '../config/read-config.ts';
+import { type Settings, toolSecrets } from '../config/read-config.ts';
 import { requiredSecrets } from '../config/read-variables.ts';
 import {
   chatStatus,
@@ -23,6 +23,8 @@ interface ReadinessDependencies {
   readonly callers: { requireConfigured(): void };
   readonly redis: SharedRedis | undefined;
   readonly batch: () => Promise<Batch>;
+  /** The state of the MCP servers, if there are any. */
+  readonly tools: (() => Promise<PartStatus>) | undefined;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
@@ -32,7 +34,7 @@ const READINESS = { cacheMs: 5_000, timeoutMs: 2_000 } as const;
 
 /** The checks of readiness. None of them makes a paid call. */
 export function createReadinessFromSettings(dependencies: ReadinessDependencies): Readiness {
-  const { settings, secrets, model, callers, redis, batch, clock, telemetry } = dependencies;
+  const { settings, secrets, model, callers, redis, batch, tools, clock, telemetry } = dependencies;
   const checks = {
     async chat() {
       model.requireConfigured();
@@ -40,8 +42,10 @@ export function createReadinessFromSettings(dependencies: ReadinessDependencies)
       return chatStatus(model.model.endpoints(), clock.now());
     },
     batch: async (signal: AbortSignal) => batchStatus(await batch(), signal),
-    secrets: async () => secretsStatus(secrets, requiredSecrets(settings.modelFallbacks)),
+    secrets: async () =>
+      secretsStatus(secrets, requiredSecrets(settings.modelFallbacks, toolSecrets(settings))),
     redis: redis && (async () => redisStatus(redis)),
+    tools,
   };
   return createReadiness({ ...READINESS, checks, clock, telemetry });
 }

@@ -7,7 +7,7 @@ export type ContentPart =
       readonly type: 'image';
       /** An `https:` or `data:` URL. The endpoint fetches it; this service never does. */
       readonly url: string;
-      readonly detail?: 'auto' | 'low' | 'high' | undefined;
+      readonly detail?: 'auto' | 'low' | 'high' | 'original' | undefined;
     };
 
 /** One message of a conversation, as the model receives it. */
@@ -65,7 +65,7 @@ export interface CallerFields {
 /** A parameter of a model request besides its messages and tools. */
 export type ModelParameter = Exclude<keyof ModelRequest, 'messages' | 'tools' | 'callerFields'>;
 
-export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh';
+export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max';
 
 export type ResponseFormat =
   | { readonly type: 'text' | 'json_object' }

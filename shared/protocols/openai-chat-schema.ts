@@ -29,7 +29,7 @@ export const imageUrl = z
 const imagePart = z.object({
   type: z.literal('image_url'),
   image_url: z.object(
-    { url: imageUrl, detail: optional(z.enum(['auto', 'low', 'high'])) },
+    { url: imageUrl, detail: optional(z.enum(['auto', 'low', 'high', 'original'])) },
     'must be an object with the field url',
   ),
 });
@@ -191,7 +191,7 @@ export const completionsSchema = z.strictObject({
   stop: optional(
     z.union([stopText, z.array(stopText).max(4)], 'must be text or a list of at most 4 texts'),
   ),
-  reasoning_effort: optional(z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh'])),
+  reasoning_effort: optional(z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])),
   verbosity: optional(z.enum(['low', 'medium', 'high'])),
   response_format: optional(responseFormat),
   tools: optional(z.array(tool).max(MAX_TOOLS)),

@@ -29,6 +29,13 @@ export interface BlobContainer {
   remove(name: string): Promise<boolean>;
   /** Acquires the exclusive right to append to a blob, and creates the blob if it is new. */
   acquireLease(name: string): Promise<BlobLease | 'busy'>;
+  /** The same for a blob that must exist. */
+  acquireExistingLease(name: string): Promise<BlobLease | 'busy' | 'missing'>;
+  /**
+   * Creates a blob that can be appended to, with its first lines. Resolves to false if it exists. A
+   * crash in between leaves an empty blob.
+   */
+  createJournal(name: string, lines: string): Promise<boolean>;
   /** The storage server's time in epoch milliseconds; undefined before its first response. */
   now(): number | undefined;
   /** @throws ServiceError storage_unavailable or config_unavailable */
@@ -49,10 +56,20 @@ export interface ByteRange {
 export interface BlobLease {
   /** Length of the blob when the lease was acquired. */
   readonly bytes: number;
+  /** Appends that the blob contained then. */
+  readonly appends: number;
+  readonly metadata: BlobMetadata;
   /** Aborts when the lease is lost: another process may write now, and this one cannot. */
   readonly lostSignal: AbortSignal;
-  /** Appends exactly once, even if the storage client repeats the request. */
-  append(lines: string, position: number): Promise<void>;
+  /**
+   * Appends exactly once, even if the storage client repeats the request. Resolves to `full` if the
+   * blob takes no further append.
+   */
+  append(lines: string, position: number): Promise<'appended' | 'full'>;
+  /** Empties the blob and sets its metadata in one step; the appends count from zero again. */
+  restart(metadata: BlobMetadata): Promise<void>;
   setMetadata(metadata: BlobMetadata): Promise<void>;
+  /** Deletes the blob, and ends the lease with it. */
+  remove(): Promise<void>;
   release(): Promise<void>;
 }

@@ -103,32 +103,6 @@ describe("the client's tools", () => {
     expect(answered.choices[0]?.message.content).toContain('sunny | sunny');
   });
 
-  it('are run by the loop of the client library, streamed', async () => {
-    const cities: string[] = [];
-    const runner = client.chat.completions.runTools({
-      ...ask('get_weather {"city": "Bonn"}'),
-      stream: true,
-      tools: [
-        {
-          type: 'function',
-          function: {
-            ...WEATHER.function,
-            parse: (text: string) => z.object({ city: z.string() }).parse(JSON.parse(text)),
-            function: ({ city }: { city: string }) => {
-              cities.push(city);
-              return 'rainy';
-            },
-          },
-        },
-      ],
-    });
-
-    const content = await runner.finalContent();
-
-    expect(cities).toEqual(['Bonn']);
-    expect(content).toContain('The tool answered: rainy');
-  });
-
   it.each([
     { choice: 'required' as const, reason: 'tool_calls' },
     { choice: 'none' as const, reason: 'stop' },
@@ -159,15 +133,6 @@ describe("the client's tools", () => {
 describe('structured output', () => {
   const Event = z.object({ name: z.string(), attendees: z.array(z.string()) });
   const format = zodResponseFormat(Event, 'event');
-
-  it('is parsed by the client library', async () => {
-    const completion = await client.chat.completions.parse({
-      ...ask('An event'),
-      response_format: format,
-    });
-
-    expect(Event.safeParse(completion.choices[0]?.message.parsed).success).toBe(true);
-  });
 
   it('is corrected by a second step', async () => {
     const completion = await client.chat.completions.parse({

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { isIP } from 'node:net';
 import * as z from 'zod';
-import { asData, defineTool, type Tool, ToolInputError } from '../tool.ts';
+import { defineTool, type Tool, ToolInputError } from '../tool.ts';
 
 /** What stands between a URL and a connection. Tests replace parts of it. */
 export interface SafeFetchOptions {
@@ -162,11 +162,12 @@ export function createHttpFetch(options: SafeFetchOptions): Tool {
     description: `Reads a text by HTTPS from one of these hosts: ${options.allowedHosts.join(', ')}.`,
     parameters: z.strictObject({ url: z.string().describe('The https URL to read.') }),
     effect: 'none',
+    dataFrom: 'the Internet',
     timeoutMs: TIMEOUT_MS,
     async run({ url }, { signal }) {
       const { status, contentType, text, isCut } = await safeFetch(url, { ...options, signal });
       const length = isCut ? ' It was cut after 1 MiB.' : '';
-      return `Status ${status}, ${contentType}.${length}\n${asData(text, 'the Internet')}`;
+      return `Status ${status}, ${contentType}.${length}\n${text}`;
     },
   });
 }

@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { ContainerClient } from '@azure/storage-blob';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { BlobContainer, ByteRange, ListedBlob, NewBlob } from '../blob-container.ts';
-import { acquireBlobLease } from './blob-lease.ts';
+import { acquireBlobLease, createAppendBlob } from './blob-lease.ts';
 import {
   createServerClock,
   BACKGROUND_TIMEOUTS,
@@ -11,10 +12,12 @@ import {
   type StorageCallTimer,
   createStorageCallTimer,
 } from './storage-timeouts.ts';
-import { codeOf, dateOfFailure, isNotFound, statusOf } from './storage-errors.ts';
+import { dateOfFailure, storageRefusalOf } from './storage-errors.ts';
 
 /** Two blocks of this size are in memory at once while a stream is uploaded. */
 const BLOCK_BYTES = 4_194_304;
+/** The metadata key of the id that each write has. */
+const WRITE_ID = 'writeid';
 const TEXT_TYPE = 'application/x-ndjson';
 
 export interface AzureBlobContainerOptions {
@@ -71,8 +74,15 @@ export function createAzureBlobContainer(options: AzureBlobContainerOptions): Bl
       return removed !== undefined;
     },
     now: () => serverClock.now(),
-    acquireLease: (name) =>
-      acquireBlobLease(container.getAppendBlobClient(name), { ...options, call }),
+    async acquireLease(name) {
+      const blob = container.getAppendBlobClient(name);
+      const lease = await acquireBlobLease(blob, { ...options, call, mayCreate: true });
+      return lease === 'missing' ? 'busy' : lease;
+    },
+    acquireExistingLease: (name) =>
+      acquireBlobLease(container.getAppendBlobClient(name), { ...options, call, mayCreate: false }),
+    createJournal: (name, lines) =>
+      createAppendBlob(container.getAppendBlobClient(name), { lines, call }),
     ping: async (signal) =>
       void (await call(() => container.getProperties({ abortSignal: signal }))),
   };
@@ -105,15 +115,20 @@ interface WriteRequest extends NewBlob {
   readonly timer: StorageCallTimer;
 }
 
+/**
+ * Resolves to false if the condition is not met. The client library repeats a write whose answer
+ * was lost, and its own first request may be why the condition is not met; the id shows that.
+ */
 async function write(
   container: ContainerClient,
   name: string,
   { content, metadata = {}, contentType = TEXT_TYPE, conditions, timer }: WriteRequest,
 ): Promise<boolean> {
   const blob = container.getBlockBlobClient(name);
+  const id = randomUUID();
   const options = {
     conditions,
-    metadata: { ...metadata },
+    metadata: { ...metadata, [WRITE_ID]: id },
     blobHTTPHeaders: { blobContentType: contentType },
     abortSignal: timer.signal,
   };
@@ -125,11 +140,11 @@ async function write(
     await timer.call<unknown>(upload);
     return true;
   } catch (error) {
-    if (statusOf(error) === 412 || codeOf(error) === 'BlobAlreadyExists') return false;
-    // A commit discards the uncommitted blocks of every other writer of the blob.
-    const lostRace = codeOf(error) === 'InvalidBlockList' || codeOf(error) === 'InvalidBlobOrBlock';
-    if (lostRace && (await timer.call(blob.exists()))) return false;
-    throw error;
+    if (storageRefusalOf(error) !== 'conflict') throw error;
+    const abortSignal = timer.signal;
+    const found = await orUndefined(timer.call(blob.getProperties({ abortSignal })));
+    if (found === undefined) throw error;
+    return found.metadata?.[WRITE_ID] === id;
   }
 }
 
@@ -181,7 +196,7 @@ async function orUndefined<T>(pending: Promise<T>): Promise<T | undefined> {
   try {
     return await pending;
   } catch (error) {
-    if (isNotFound(error)) return undefined;
+    if (storageRefusalOf(error) === 'gone') return undefined;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { type AppendBlobClient, RestError } from '@azure/storage-blob';
-import { isNotFound, statusOf } from './storage-errors.ts';
+import { storageRefusalOf } from './storage-errors.ts';
 import type { BlobLease } from '../blob-container.ts';
 import { describeError } from '../../telemetry/describe-error.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
@@ -11,77 +11,141 @@ interface BlobLeaseDependencies {
   readonly call: <T>(send: (abortSignal: AbortSignal) => Promise<T>) => Promise<T>;
   readonly telemetry: Telemetry;
   readonly renewEveryMs?: number | undefined;
+  /** Creates the blob if it does not exist. */
+  readonly mayCreate: boolean;
 }
 
 /** Acquires the lease of a blob, which is the exclusive right to append to it, and renews it. */
 export async function acquireBlobLease(
   blob: AppendBlobClient,
-  { call, telemetry, renewEveryMs }: BlobLeaseDependencies,
-): Promise<BlobLease | 'busy'> {
+  { call, telemetry, renewEveryMs, mayCreate }: BlobLeaseDependencies,
+): Promise<BlobLease | 'busy' | 'missing'> {
   const client = blob.getBlobLeaseClient();
   const requestedAt = performance.now();
-  const acquired = await call((abortSignal) => acquire(blob, { client, abortSignal }));
-  if (acquired === 'busy') return 'busy';
+  const acquired = await call((abortSignal) => acquire(blob, { client, abortSignal, mayCreate }));
+  if (acquired !== 'acquired') return acquired;
   const lease = renewLease(client, {
     requestedAt,
     telemetry: telemetry.with({ blob: blob.name }),
     renewEveryMs,
   });
-  const { leaseId } = lease;
-  const conditions = { leaseId };
-  // Releasing is best effort: it must not delay the end of a job.
-  const release = () => call(() => lease.release()).catch(() => undefined);
   try {
-    const { contentLength = 0 } = await call((abortSignal) =>
-      blob.getProperties({ conditions, abortSignal }),
-    );
+    const conditions = { leaseId: lease.leaseId };
+    const found = await call((abortSignal) => blob.getProperties({ conditions, abortSignal }));
     return {
-      bytes: contentLength,
-      lostSignal: lease.lostSignal,
-      append: (lines, position) =>
-        call((abortSignal) => appendOnce(blob, { lines, position, leaseId, abortSignal })),
-      setMetadata: async (metadata) =>
-        void (await call((abortSignal) =>
-          blob.setMetadata({ ...metadata }, { conditions, abortSignal }),
-        )),
-      release,
+      bytes: found.contentLength ?? 0,
+      appends: found.blobCommittedBlockCount ?? 0,
+      metadata: found.metadata ?? {},
+      ...leaseOperations(blob, { call, lease }),
     };
   } catch (error) {
-    await release();
+    await releaseLease({ call, lease });
     throw error;
   }
+}
+
+interface OperationsOptions extends Pick<BlobLeaseDependencies, 'call'> {
+  readonly lease: RenewedLease;
+}
+
+/** Releasing is best effort: it must not delay the end of a job. */
+async function releaseLease({ call, lease }: OperationsOptions): Promise<void> {
+  await call(() => lease.release()).catch(() => undefined);
+}
+
+function leaseOperations(
+  blob: AppendBlobClient,
+  { call, lease }: OperationsOptions,
+): Omit<BlobLease, 'bytes' | 'appends' | 'metadata'> {
+  const { leaseId, lostSignal } = lease;
+  const conditions = { leaseId };
+  /** Every refusal that names the lease ends it. */
+  async function callWithLease<T>(send: (abortSignal: AbortSignal) => Promise<T>): Promise<T> {
+    try {
+      return await call(send);
+    } catch (error) {
+      if (storageRefusalOf(error) === 'lease') lease.lose(describeError(error));
+      throw error;
+    }
+  }
+  return {
+    lostSignal,
+    async append(lines, position) {
+      try {
+        await callWithLease((abortSignal) =>
+          appendOnce(blob, { lines, position, leaseId, abortSignal }),
+        );
+        return 'appended';
+      } catch (error) {
+        if (storageRefusalOf(error) === 'full') return 'full';
+        throw error;
+      }
+    },
+    restart: async (metadata) =>
+      void (await callWithLease((abortSignal) =>
+        blob.create({ ...JOURNAL_TYPE, metadata: { ...metadata }, conditions, abortSignal }),
+      )),
+    setMetadata: async (metadata) =>
+      void (await callWithLease((abortSignal) =>
+        blob.setMetadata({ ...metadata }, { conditions, abortSignal }),
+      )),
+    async remove() {
+      await callWithLease((abortSignal) => blob.delete({ conditions, abortSignal }));
+      await lease.release();
+    },
+    release: () => releaseLease({ call, lease }),
+  };
 }
 
 interface AcquireOptions {
   readonly client: ReturnType<AppendBlobClient['getBlobLeaseClient']>;
   readonly abortSignal: AbortSignal;
+  readonly mayCreate: boolean;
 }
 
 async function acquire(
   blob: AppendBlobClient,
-  { client, abortSignal }: AcquireOptions,
-): Promise<'acquired' | 'busy'> {
+  { client, abortSignal, mayCreate }: AcquireOptions,
+): Promise<'acquired' | 'busy' | 'missing'> {
   try {
     // A redelivery finds the blob, so only a new one costs the request that creates it.
     if (await acquireExisting({ client, abortSignal })) return 'acquired';
+    if (!mayCreate) return 'missing';
     await blob.createIfNotExists({ ...JOURNAL_TYPE, abortSignal });
     await client.acquireLease(LEASE_SECONDS, { abortSignal });
     return 'acquired';
   } catch (error) {
-    // 412: another delivery has just created the blob and has its lease.
-    if (statusOf(error) === 409 || statusOf(error) === 412) return 'busy';
+    const refusal = storageRefusalOf(error);
+    // Conflict: another delivery has just created the blob and has its lease.
+    if (refusal === 'lease' || refusal === 'conflict') return 'busy';
     throw error;
   }
 }
 
-async function acquireExisting({ client, abortSignal }: AcquireOptions): Promise<boolean> {
+async function acquireExisting({
+  client,
+  abortSignal,
+}: Omit<AcquireOptions, 'mayCreate'>): Promise<boolean> {
   try {
     await client.acquireLease(LEASE_SECONDS, { abortSignal });
     return true;
   } catch (error) {
-    if (isNotFound(error)) return false;
+    if (storageRefusalOf(error) === 'gone') return false;
     throw error;
   }
+}
+
+/** Creates a blob with its first lines; resolves to false if it exists. */
+export async function createAppendBlob(
+  blob: AppendBlobClient,
+  { lines, call }: Pick<BlobLeaseDependencies, 'call'> & { readonly lines: string },
+): Promise<boolean> {
+  const { succeeded } = await call((abortSignal) =>
+    blob.createIfNotExists({ ...JOURNAL_TYPE, abortSignal }),
+  );
+  if (!succeeded) return false;
+  await call((abortSignal) => appendOnce(blob, { lines, position: 0, abortSignal }));
+  return true;
 }
 
 /** The shortest lease that Azure Storage grants: after a crash the next delivery waits this long. */
@@ -94,6 +158,8 @@ export interface RenewedLease {
   readonly leaseId: string;
   /** Aborts when another process may have the lease. */
   readonly lostSignal: AbortSignal;
+  /** Marks the lease as lost, because storage refused a request that needs it. */
+  lose(cause: string): void;
   /** Never rejects: a lease that cannot be released expires by itself. */
   release(): Promise<void>;
 }
@@ -160,6 +226,7 @@ export function renewLease(client: LeaseClient, options: RenewalOptions): Renewe
   return {
     leaseId: client.leaseId,
     lostSignal: lostController.signal,
+    lose,
     async release() {
       end();
       if (!lostController.signal.aborted) await client.releaseLease().catch(() => undefined);
@@ -167,16 +234,17 @@ export function renewLease(client: LeaseClient, options: RenewalOptions): Renewe
   };
 }
 
-/** Storage answered that the lease is gone; any other failure may be transient. */
+/** Storage answered that the lease or its blob is gone; any other failure may be transient. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof RestError && [404, 409, 412].includes(error.statusCode ?? 0);
+  return ['lease', 'gone', 'conflict'].includes(storageRefusalOf(error) ?? '');
 }
 
 interface AppendRequest {
   readonly lines: string;
   /** The length that the blob must have before the append. */
   readonly position: number;
-  readonly leaseId: string;
+  /** Undefined for a new blob: no other process knows its name. */
+  readonly leaseId?: string | undefined;
   readonly abortSignal: AbortSignal;
 }
 
@@ -191,12 +259,17 @@ export async function appendOnce(
 ): Promise<void> {
   const length = Buffer.byteLength(lines);
   try {
-    const conditions = { leaseId, appendPosition: position };
+    const conditions = { ...leaseCondition(leaseId), appendPosition: position };
     await blob.appendBlock(lines, length, { conditions, abortSignal });
   } catch (error) {
     if (!(error instanceof RestError) || error.code !== 'AppendPositionConditionNotMet')
       throw error;
-    const { contentLength } = await blob.getProperties({ conditions: { leaseId }, abortSignal });
+    const conditions = leaseCondition(leaseId);
+    const { contentLength } = await blob.getProperties({ conditions, abortSignal });
     if (contentLength !== position + length) throw error;
   }
+}
+
+function leaseCondition(leaseId: string | undefined) {
+  return leaseId === undefined ? {} : { leaseId };
 }

@@ -14,7 +14,12 @@ let proxy: BreakProxy;
 let away = false;
 /** Requests to come that a busy storage refuses. */
 let busyFor = 0;
+/** Appends to come that a full journal refuses. */
+let fullFor = 0;
+let isBeingDeleted = false;
 const BUSY = { status: 503, code: 'ServerBusy' } as const;
+const FULL = { status: 409, code: 'BlockCountExceedsLimit' } as const;
+const BEING_DELETED = { status: 409, code: 'ContainerBeingDeleted' } as const;
 let connectionString: string;
 
 beforeAll(async () => {
@@ -22,8 +27,13 @@ beforeAll(async () => {
   // The worst of storages: it does the work and says nothing.
   proxy = await startBreakProxy({
     targetPort: environment.blobPort,
-    breaks: () => {
+    breaks: ({ url = '' }) => {
       if (away) return 'lost';
+      if (isBeingDeleted) return BEING_DELETED;
+      if (fullFor > 0 && url.includes('comp=appendblock')) {
+        fullFor -= 1;
+        return FULL;
+      }
       if (busyFor === 0) return undefined;
       busyFor -= 1;
       return BUSY;
@@ -38,6 +48,8 @@ beforeAll(async () => {
 beforeEach(() => {
   away = false;
   busyFor = 0;
+  fullFor = 0;
+  isBeingDeleted = false;
 });
 
 afterAll(async () => {
@@ -100,5 +112,71 @@ describe('storage that does not answer', () => {
 
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     expect(agent.asked).toEqual([]);
+  });
+});
+
+describe('a journal that takes no further append', () => {
+  it('F15: goes on in an empty blob, and no result is lost or repeated', async () => {
+    const { processor, batch, agent } = storageProcessor({
+      connectionString,
+      concurrency: 1,
+      script: ({ message }) => {
+        if (message === 'm3') fullFor = 1;
+        return 'ok';
+      },
+    });
+    const job = jobOf('full', messages(6));
+
+    await processor.process(job);
+    await processor.process(job);
+
+    const lines = await Array.fromAsync(batch.store.results('full', 'succeeded'));
+    expect(agent.asked).toEqual(messages(6));
+    expect(lines).toHaveLength(6);
+    const progress = await batch.store.progress('full');
+    expect(progress.finals.get(0)).toMatchObject({ outcome: 'completed', succeeded: 6 });
+  });
+
+  it('F15: does not keep a cancelled batch from its end', async () => {
+    const { processor, batch } = storageProcessor({
+      connectionString,
+      concurrency: 1,
+      script: ({ message }) => {
+        if (message === 'm2') fullFor = Number.POSITIVE_INFINITY;
+        return 'ok';
+      },
+    });
+    const job = jobOf('blocked', messages(4));
+    const running = await processor.process(job).catch((error: unknown) => error);
+    await batch.store.change('blocked', (record) => ({ ...record, cancelledAt: '2030-01-01' }));
+
+    const again = await processor.process(job).catch((error: unknown) => error);
+    await batch.handlePoison(job);
+
+    expect([running, again]).toEqual([
+      expect.objectContaining({ code: 'storage_unavailable' }),
+      expect.objectContaining({ code: 'storage_unavailable' }),
+    ]);
+    const { finals } = await batch.store.progress('blocked');
+    expect(finals.get(0)).toMatchObject({ outcome: 'cancelled' });
+  });
+});
+
+describe('a container that is being deleted', () => {
+  it('F15: is a reason to try again, also for a message of the poison queue', async () => {
+    const { processor, batch } = storageProcessor({ connectionString });
+    const job = jobOf('deleted', messages(2));
+    isBeingDeleted = true;
+
+    const outcomes = await Promise.allSettled([processor.process(job), batch.handlePoison(job)]);
+    isBeingDeleted = false;
+    await processor.process(job);
+
+    const retryable = expect.objectContaining({ code: 'storage_unavailable' });
+    expect(outcomes).toEqual([
+      { status: 'rejected', reason: retryable },
+      { status: 'rejected', reason: retryable },
+    ]);
+    expect((await batch.store.progress('deleted')).finals.size).toBe(1);
   });
 });

@@ -91,19 +91,17 @@ describe('handing a batch job over', () => {
     expect(sent).toHaveLength(1);
   });
 
-  it('rejects and ends what runs when it loses its lease', async () => {
+  it('F15: ends what runs when it loses its lease, and queues the job again', async () => {
     const { processor, agent, sent, store } = makeProcessor({
       script: ({ signal }) => untilAborted(signal),
     });
-    const rejection = expect(processor.process(jobOf('job', messages(2)))).rejects.toThrow(
-      'The lease is gone',
-    );
+    const delivery = processor.process(jobOf('job', messages(2)));
     await expect.poll(() => agent.asked).toHaveLength(2);
 
     store.loseLease('job');
 
-    await rejection;
-    expect(sent).toEqual([]);
+    await delivery;
+    expect(sent).toEqual([{ job: { v: 1, jobId: 'job', shard: 0 }, delaySeconds: 10 }]);
   });
 
   it('rejects when the job cannot be put back, so that the platform delivers it again', async () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BACKGROUND_TIMEOUTS } from '../../shared/storage/azure/storage-timeouts.ts';
+import type { BlobContainer } from '../../shared/storage/blob-container.ts';
 import { createAzureBlobContainer } from '../../shared/storage/azure/azure-blob-container.ts';
 import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
 import { successLine } from '../../shared/batch/model/item.ts';
@@ -16,6 +17,7 @@ import {
 let environment: StorageEnvironment;
 let proxy: BreakProxy;
 let store: BatchStore;
+let container: BlobContainer;
 /** Parts of `METHOD path?query` whose next answer is lost. */
 let losing: string[] = [];
 
@@ -33,14 +35,14 @@ beforeAll(async () => {
     `:${environment.blobPort}/`,
     `:${proxy.port}/`,
   );
-  const container = createAzureBlobContainer({
+  container = createAzureBlobContainer({
     connection: { kind: 'connectionString', connectionString },
     container: RESULT_CONTAINER,
     telemetry: noopTelemetry,
     renewEveryMs: 50,
   });
   store = createBlobBatchStore({
-    container: container,
+    container,
     clock: systemClock,
     telemetry: noopTelemetry,
   });
@@ -127,6 +129,38 @@ describe('an answer of storage that is lost on its way', () => {
     await lease.append({ type: 'closed' });
     await lease.release();
     expect((await environment.journalText('granted')).trimEnd().split('\n')).toHaveLength(2);
+  });
+});
+
+describe('a conditional write whose answer is lost', () => {
+  it('F16: is a success when its repeat finds what it wrote', async () => {
+    losing = ['PUT /devstoreaccount1/batch-results/text.json', 'comp=blocklist'];
+    async function* chunks() {
+      yield Buffer.from('line 1\n');
+      yield Buffer.from('line 2\n');
+    }
+
+    const outcomes = [
+      await container.create('text.json', { content: 'text' }),
+      await container.create('stream.jsonl', { content: chunks() }),
+    ];
+
+    expect(losing).toEqual([]);
+    expect(outcomes).toEqual([true, true]);
+  });
+
+  it('F16: is not a success where another writer was faster', async () => {
+    await container.create('taken.json', { content: 'first' });
+    losing = ['PUT /devstoreaccount1/batch-results/taken.json'];
+
+    const created = await container.create('taken.json', { content: 'second' });
+    const version = (await container.read('taken.json'))?.version ?? '';
+    losing = ['PUT /devstoreaccount1/batch-results/taken.json'];
+    const replaced = await container.replace('taken.json', { content: 'third', version });
+    const late = await container.replace('taken.json', { content: 'fourth', version });
+
+    expect([created, replaced, late]).toEqual([false, true, false]);
+    expect((await container.read('taken.json'))?.text).toBe('third');
   });
 });
 
