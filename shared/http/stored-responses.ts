@@ -23,7 +23,10 @@ interface RecorderOptions {
 }
 
 /** Stores the run of a response once, with its end. */
-export function createRecorder(record: RunRecord, { save, onFailure }: RecorderOptions): RunRecorder {
+export function createRecorder(
+  record: RunRecord,
+  { save, onFailure }: RecorderOptions,
+): RunRecorder {
   const events: RunEvent[] = [];
   let isEnded = false;
   return {

@@ -163,7 +163,8 @@ export function toAgentInput(request: ResponsesRequest): AgentInput {
   const { params, input, context, isStored } = request;
   if (context === undefined) throw notStored(params);
   // The item of a batch, which is in the background anyway.
-  if (params.background === true && !isStored) throw invalidField('background', 'must be false here');
+  if (params.background === true && !isStored)
+    throw invalidField('background', 'must be false here');
   const tools = allowedTools(params);
   const messages = [...toInstructions(params), ...toMessages([...context, ...input])];
   return {

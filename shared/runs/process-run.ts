@@ -1,4 +1,4 @@
-import type { Agent, RunCheckpoints, RunContext, RunResult } from '../agent/agent.ts';
+import type { Agent, RunCheckpoints, RunContext } from '../agent/agent.ts';
 import type { Clock } from '../clock.ts';
 import { type ErrorCode, isRetryable, ServiceError, toServiceError } from '../errors.ts';
 import { storedProtocol } from '../protocols/registry.ts';
@@ -23,7 +23,6 @@ export interface RunSender {
 /** The tokens that were reserved for one delivery of a run. */
 export interface BudgetedRun {
   readonly hooks: Pick<RunContext, 'reserveStep' | 'onStepEnd' | 'onPartialUsage'>;
-  finish(result: RunResult): void;
   /** Corrects the reservation to the usage. */
   settle(): void;
 }
@@ -184,7 +183,6 @@ async function runAgent(run: OpenRun, options: RunAgentOptions): Promise<Deliver
       if (done === true) throw interrupted();
       if (value.type !== 'done') recorder.add(value);
       else {
-        budget.finish(value.result);
         await recorder.flush();
         return { kind: 'ended', end: { kind: 'done', at: clock.now(), result: value.result } };
       }

@@ -1,3 +1,4 @@
+import { ServiceError } from '../errors.ts';
 import { createGroupCommit } from '../storage/group-commit.ts';
 import {
   applyLine,
@@ -28,7 +29,9 @@ export async function openRunJournal(ref: RunRef, store: RunStore): Promise<RunJ
   try {
     const found = await store.lines(ref, { start: 0, end: lease.bytes });
     const writer = createGroupCommit({
-      write: (lines, position) => lease.append(lines, position),
+      async write(lines, position) {
+        if ((await lease.append(lines, position)) === 'full') throw journalFull();
+      },
       position: lease.bytes,
     });
     if (found.end < lease.bytes) await writer.add('\n');
@@ -42,6 +45,10 @@ export async function openRunJournal(ref: RunRef, store: RunStore): Promise<RunJ
     await lease.release();
     throw error;
   }
+}
+
+function journalFull(): ServiceError {
+  return new ServiceError('internal', 'The run has more events than its journal takes');
 }
 
 export interface RecorderOptions {
