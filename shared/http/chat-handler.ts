@@ -1,6 +1,12 @@
 import type { Agent, AgentEvent, AgentInput, InputSize, RunResult } from '../agent/agent.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
-import type { Frame, Protocol, SseEvent, StreamEncoder } from '../protocols/protocol.ts';
+import {
+  type Frame,
+  type Protocol,
+  type SseEvent,
+  type StreamEncoder,
+  toProtocolError,
+} from '../protocols/protocol.ts';
 import { protocolById, type ProtocolId } from '../protocols/registry.ts';
 import type { AdmissionDependencies } from './admission.ts';
 import { reportFailure } from './handler.ts';
@@ -32,23 +38,37 @@ export function chatHandler(id: ProtocolId) {
     context: MeteredContext,
     dependencies: ChatDependencies,
   ): Promise<PlainResponse> => {
-    const request = protocol.parse(await context.readJson());
-    const { publicModel } = dependencies;
-    return answerChat(context, {
-      protocol,
-      dependencies,
-      input: protocol.toInput(request),
-      frame: { request, requestId: context.requestId, startedAt: Date.now(), publicModel },
-    });
+    try {
+      return await handleChat(context, { protocol, dependencies });
+    } catch (error) {
+      throw toProtocolError(protocol, error);
+    }
   };
 }
 
-/** One request that runs the agent. */
-export interface Chat {
+interface ChatOptions {
   readonly protocol: Protocol<unknown>;
+  readonly dependencies: ChatDependencies;
+}
+
+async function handleChat(
+  context: MeteredContext,
+  { protocol, dependencies }: ChatOptions,
+): Promise<PlainResponse> {
+  const request = protocol.parse(await context.readJson());
+  const { publicModel } = dependencies;
+  return answerChat(context, {
+    protocol,
+    dependencies,
+    input: protocol.toInput(request),
+    frame: { request, requestId: context.requestId, startedAt: Date.now(), publicModel },
+  });
+}
+
+/** One request that runs the agent. */
+export interface Chat extends ChatOptions {
   readonly frame: Frame<unknown>;
   readonly input: AgentInput;
-  readonly dependencies: ChatDependencies;
   /** Records the run, so that it can be stored. */
   readonly recorder?: RunRecorder | undefined;
 }
@@ -139,7 +159,7 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
     connection,
     signal: run.context.signal,
     toLastEvents(thrown) {
-      const error = toServiceError(thrown);
+      const error = toProtocolError(chat.protocol, thrown);
       code = clientDisconnected.aborted ? 'client_disconnected' : error.code;
       if (clientDisconnected.aborted) return [];
       reportFailure(telemetry, { message: 'stream failed', error });

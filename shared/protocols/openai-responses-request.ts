@@ -4,7 +4,6 @@ import { ServiceError } from '../errors.ts';
 import type { ToolChoice } from '../model/model.ts';
 import {
   checkCalls,
-  fitMessages,
   invalidInput,
   type Item,
   type ItemPlace,
@@ -158,7 +157,7 @@ function invalidField(param: string, expected: string): ServiceError {
   return new ServiceError('invalid_request', message, { param });
 }
 
-/** @throws ServiceError invalid_request or context_too_long */
+/** @throws ServiceError invalid_request */
 export function toAgentInput(request: ResponsesRequest): AgentInput {
   const { params, input, context, isStored } = request;
   if (context === undefined) throw notStored(params);
@@ -168,10 +167,9 @@ export function toAgentInput(request: ResponsesRequest): AgentInput {
   const tools = allowedTools(params);
   const messages = [...toInstructions(params), ...toMessages([...context, ...input])];
   return {
-    messages: fitMessages(messages, {
-      otherChars: JSON.stringify(tools).length,
-      mayTrim: params.truncation === 'auto',
-    }),
+    messages,
+    mayDropMessages: params.truncation === 'auto',
+    fieldNames: FIELD_NAMES,
     maxOutputTokens: params.max_output_tokens,
     temperature: params.temperature,
     // Clients send the defaults, which some models reject although they change nothing.
