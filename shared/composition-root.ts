@@ -40,6 +40,7 @@ import { noProxyWithLocalHosts } from './model/proxy.ts';
 import type { Readiness } from './health/readiness.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
 import type { ResponsesDependencies } from './http/responses-handler.ts';
+import type { McpDependencies } from './http/mcp-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
 import { limitToCapacity } from './model/capacity-limit.ts';
 import type { Model } from './model/model.ts';
@@ -50,7 +51,8 @@ import type { Runs } from './runs/create-runs.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
-export interface Service extends ResponsesDependencies, FilesDependencies, MetricsDependencies {
+export interface Service
+  extends ResponsesDependencies, McpDependencies, FilesDependencies, MetricsDependencies {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -150,6 +152,7 @@ export async function createService(
   return {
     agent,
     publicModel: settings.agent.name,
+    mcp: { ...settings.mcpServer, version: settings.appVersion ?? 'unknown' },
     telemetry,
     metrics,
     ...bodyLimitsOf(settings.limits),

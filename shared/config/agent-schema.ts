@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
 import { batch, redis, runs, secrets, telemetry } from './agent-schema-operations.ts';
-import { output, tools } from './agent-schema-tools.ts';
+import { mcpServerEndpoint, output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
 const agent = z.strictObject({
@@ -207,6 +207,7 @@ export const agentSchema = z.strictObject({
   model,
   output,
   tools,
+  mcp_server: mcpServerEndpoint,
   limits,
   cache,
   callers,

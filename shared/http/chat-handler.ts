@@ -39,7 +39,8 @@ export function chatHandler(id: ProtocolId) {
     dependencies: ChatDependencies,
   ): Promise<PlainResponse> => {
     try {
-      return await handleChat(context, { protocol, dependencies });
+      const body = await context.readJson();
+      return await handleChat(context, { protocol, dependencies, body });
     } catch (error) {
       throw toProtocolError(protocol, error);
     }
@@ -51,13 +52,14 @@ interface ChatOptions {
   readonly dependencies: ChatDependencies;
 }
 
-async function handleChat(
+/** Runs the agent for a body that was read, and answers in the protocol, whole or streamed. */
+export async function handleChat(
   context: MeteredContext,
-  { protocol, dependencies }: ChatOptions,
+  { protocol, dependencies, body }: ChatOptions & { readonly body: unknown },
 ): Promise<PlainResponse> {
-  const request = protocol.parse(await context.readJson());
+  const request = protocol.parse(body);
   const { publicModel } = dependencies;
-  return answerChat(context, {
+  return runChat(context, {
     protocol,
     dependencies,
     input: protocol.toInput(request),
@@ -87,7 +89,7 @@ export type RunOutcome =
   | { readonly kind: 'cancelled' };
 
 /** Runs the agent, and answers with the whole result or with a stream. */
-export function answerChat(context: MeteredContext, chat: Chat): Promise<PlainResponse> {
+export function runChat(context: MeteredContext, chat: Chat): Promise<PlainResponse> {
   const accept = (context.header('accept') ?? '').toLowerCase();
   return chat.protocol.wantsStream(chat.frame.request, accept)
     ? streamResult(context, chat)

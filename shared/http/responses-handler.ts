@@ -7,11 +7,12 @@ import {
   responsesRequestFromJson,
   responsesRequestToJson,
 } from '../protocols/openai-responses-request.ts';
+import { toProtocolError } from '../protocols/protocol.ts';
 import { parseRequest } from '../protocols/validation.ts';
 import type { RunsDependencies } from '../runs/create-runs.ts';
 import type { RunRecord } from '../runs/run-record.ts';
 import type { FoundRun, RunService } from '../runs/run-service.ts';
-import { answerChat, type ChatDependencies } from './chat-handler.ts';
+import { runChat, type ChatDependencies } from './chat-handler.ts';
 import { reportFailure } from './handler.ts';
 import { assertNoBody, type CallerContext, type MeteredContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
@@ -33,6 +34,17 @@ export async function handleCreateResponse(
   context: MeteredContext,
   dependencies: ResponsesDependencies,
 ): Promise<PlainResponse> {
+  try {
+    return await createResponse(context, dependencies);
+  } catch (error) {
+    throw toProtocolError(openAiResponses, error);
+  }
+}
+
+async function createResponse(
+  context: MeteredContext,
+  dependencies: ResponsesDependencies,
+): Promise<PlainResponse> {
   const parsed = parseResponsesRequest(await context.readJson());
   const service = await openService(parsed, dependencies);
   const loaded = service === undefined ? parsed : await loadItems(parsed, { context, service });
@@ -50,7 +62,7 @@ export async function handleCreateResponse(
     return jsonResponse(await snapshotOf(record, { service, status: 'queued' }));
   }
   const { requestId, createdAt: startedAt, publicModel } = record;
-  return answerChat(context, {
+  return runChat(context, {
     protocol: openAiResponses,
     dependencies,
     input,

@@ -98,7 +98,7 @@ export function followRun(
   const timer = setTimeout(() => scope.abort(), chatLimits.streamDeadlineMs);
   const end = context.startStream();
   const signal = AbortSignal.any([context.clientDisconnected, scope.signal]);
-  const events = encodeRun(record, { after, events: service.follow(record, signal) });
+  const events = encodeRun(record, { after, events: service.watch(record, signal) });
   let code: string | undefined;
   return sseResponse(events, {
     heartbeatMs: chatLimits.heartbeatMs,

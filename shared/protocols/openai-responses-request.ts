@@ -183,7 +183,6 @@ export function toAgentInput(request: ResponsesRequest): AgentInput {
     toolChoice: toToolChoice(params.tool_choice),
     parallelToolCalls: params.parallel_tool_calls,
     maxOwnToolCalls: params.max_tool_calls,
-    fieldNames: FIELD_NAMES,
   };
 }
 

@@ -51,7 +51,7 @@ export interface ProcessRunOptions {
 
 /** Cancelling takes at most this time and that of one storage call. */
 const CANCEL_CHECK_MS = 750;
-/** A client that follows a run reads text with this delay, and a journal has room for 50,000 lines. */
+/** A client that follows a run reads text with this delay, and a journal takes 50,000 writes. */
 const FLUSH_MS = 250;
 /** Deliveries in a row that may end without a word. */
 const MAX_CRASHES = 6;

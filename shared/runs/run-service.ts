@@ -34,7 +34,7 @@ export interface RunService {
   find(ref: RunRef): Promise<FoundRun | undefined>;
   history(record: RunRecord): Promise<RunHistory>;
   /** The events from the first on, as they happen, and then the end. Ends early with the signal. */
-  follow(record: RunRecord, signal: AbortSignal): AsyncIterable<RunEvent | RunEnd>;
+  watch(record: RunRecord, signal: AbortSignal): AsyncIterable<RunEvent | RunEnd>;
   /** Ends a run that has no end yet. */
   cancel(record: RunRecord): Promise<void>;
   /** Deletes a run, and ends it if it has no end. */
@@ -100,7 +100,7 @@ export function createRunService({
       const { lines } = await store.lines(record, { start: 0, end: bytes });
       return { events: lines.reduce(applyLine, EMPTY_JOURNAL).events, end: found };
     },
-    follow: (record, signal) => follow(record, { store, signal, pollMs, requeueIfStalled }),
+    watch: (record, signal) => watch(record, { store, signal, pollMs, requeueIfStalled }),
     async cancel(record) {
       if (record.finished === undefined) await end(record, 'cancelled');
     },
@@ -117,16 +117,16 @@ function isStalled({ isLeased, changedAt }: JournalState, now: number): boolean 
   return !isLeased && now - changedAt > STALLED_AFTER_MS;
 }
 
-interface FollowOptions {
+interface WatchOptions {
   readonly store: RunStore;
   readonly signal: AbortSignal;
   readonly pollMs: number;
   readonly requeueIfStalled: (ref: RunRef, state: RunState) => Promise<void>;
 }
 
-async function* follow(
+async function* watch(
   record: RunRecord,
-  { store, signal, pollMs, requeueIfStalled }: FollowOptions,
+  { store, signal, pollMs, requeueIfStalled }: WatchOptions,
 ): AsyncGenerator<RunEvent | RunEnd> {
   if (record.finished !== undefined) {
     yield* record.finished.events;

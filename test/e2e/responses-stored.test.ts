@@ -214,7 +214,7 @@ describe('a run in the background', () => {
     expect(cancelled.status).toBe('cancelled');
     expect(again.status).toBe('cancelled');
     await expect
-      .poll(() => environment.model.calls().find((call) => callsStall(call))?.ended, {
+      .poll(() => environment.model.calls().find((call) => callsStall(call))?.status, {
         timeout: 3_000,
       })
       .toBe('aborted');

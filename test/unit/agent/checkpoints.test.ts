@@ -64,12 +64,7 @@ describe.each(CASES)('a run of $name with checkpoints', ({ responses, body, kill
 });
 
 /** Tools that ran may run again after a response, so their events may repeat. */
-function withoutTimes(events: readonly AgentEvent[]): unknown[] {
-  return events
-    .filter(({ type }) => type !== 'tool-call' && type !== 'tool-result')
-    .map((event) =>
-      event.type === 'done'
-        ? { ...event.result, toolCalls: event.result.toolCalls.map(({ name }) => name) }
-        : event,
-    );
+function withoutTimes(events: readonly AgentEvent[]): unknown {
+  const others = events.filter(({ type }) => type !== 'tool-call' && type !== 'tool-result');
+  return JSON.parse(JSON.stringify(others).replaceAll(/"durationMs":\d+/g, '"durationMs":0'));
 }
