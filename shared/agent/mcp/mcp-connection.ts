@@ -130,7 +130,7 @@ async function openSession(
 }
 
 /** What an operator has to look at. Fixed texts: the messages of a server are text from outside. */
-function reasonOf(thrown: unknown): string {
+function describeOutage(thrown: unknown): string {
   if (!(thrown instanceof McpSessionError)) return 'its tools cannot be listed';
   if (thrown.cause instanceof McpCredentialError) return 'its secret is missing';
   if (thrown.failure === 'unauthorized') return 'it refuses the credential';
@@ -155,7 +155,7 @@ function createAttempts({ name: server, clock, telemetry }: McpConnectionOptions
       failures = 0;
     },
     fail(thrown: unknown): void {
-      const fields = { server, reason: reasonOf(thrown), cause: describeError(thrown) };
+      const fields = { server, reason: describeOutage(thrown), cause: describeError(thrown) };
       if (failures === 0) telemetry.warn('mcp server unavailable', fields);
       failures += 1;
       failedAt = clock.now();
