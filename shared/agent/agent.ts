@@ -9,7 +9,7 @@ import type {
   TokenUsage,
 } from '../model/model.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import type { RunJournal, ToolCallStatus } from './run-journal.ts';
+import type { StepJournal, ToolCallStatus } from './step-journal.ts';
 
 /** One message of a conversation. */
 export type Message =
@@ -91,9 +91,19 @@ export interface RunContext {
   /** Called with the usage of each step of this attempt, also if a later step fails. */
   readonly onStepEnd?: ((usage: TokenUsage) => void) | undefined;
   /** Where the run keeps its finished steps, so that a later attempt goes on after them. */
-  readonly journal?: RunJournal | undefined;
+  readonly journal?: StepJournal | undefined;
   /** Called with the estimated usage of a model call that was sent and is not complete. */
   readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
+  /** Makes the run resumable. */
+  readonly checkpoints?: RunCheckpoints | undefined;
+}
+
+/** A checkpoint is a JSON value that only the agent reads. */
+export interface RunCheckpoints {
+  /** The run goes on here, and pays no step again that ended before; undefined for a new run. */
+  readonly last?: unknown;
+  /** Called where the run can be resumed. The run waits for it, and fails if it rejects. */
+  save(checkpoint: unknown, kind: 'response' | 'step'): Promise<void>;
 }
 
 export interface RunCacheOptions {

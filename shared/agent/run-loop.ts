@@ -6,15 +6,15 @@ import {
   type PromptOptions,
   responseFormatOf,
   sizeOf,
-  type ToolOffer,
 } from './model-request.ts';
+import { type PaidStep, readCheckpoint, type RunCheckpoint } from './run-checkpoint.ts';
 import {
   createFreeOutput,
   createStructuredOutput,
   type RunOutput,
   type TextDelta,
 } from './run-output.ts';
-import { openStep, type RecordedStep, type StepRecord } from './run-journal.ts';
+import { openStep, type RecordedStep, type StepRecord } from './step-journal.ts';
 import {
   afterResponse,
   afterTools,
@@ -22,7 +22,6 @@ import {
   DEFAULT_RUN_LIMITS,
   hasStepLeft,
   hasEffectOnce,
-  INITIAL_STATE,
   offerOf,
   planStep,
   type RunLimits,
@@ -112,33 +111,34 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
   const { journal } = context;
   const limits = limitsOf(input, options.limits);
   const prompt = promptFor(context, options.prompt);
-  const output = await createRunOutput(input, prompt);
-  let state = INITIAL_STATE;
+  const last = readCheckpoint(context.checkpoints?.last);
+  let { state, paid } = last;
+  const output = await createRunOutput(input, { ...last, prompt });
   for (;;) {
-    output.startStep();
-    const step = state.steps;
     const tools = prompt.tools?.() ?? [];
-    const offer = offerOf(input, { state, limits });
-    const response =
-      journal?.steps[step]?.response ??
-      (yield* takeStep(input, { ...options, prompt, limits, state, offer, output }));
-    state = afterResponse(state, response);
-    yield { type: 'step-end', usage: response.usage };
+    const number = state.steps;
+    const recorded = journal?.steps[number];
+    const step =
+      paid ?? (yield* takeStep(input, { ...options, prompt, limits, output, state, recorded }));
+    paid = undefined;
+    state = step.state;
+    const { response, offer } = step;
     const plan = planStep(response, { input, state, limits, offer, tools });
     if (plan.run.length + plan.refused.length > 0) {
-      const once = onceCallsOf(plan, { tools, response, recorded: journal?.steps[step] });
-      const record = journal && (await openStep(journal, { step, response, once }));
+      const once = onceCallsOf(plan, { tools, response, recorded });
+      const record = journal && (await openStep(journal, { step: number, response, once }));
       const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool, record });
       state = afterTools(state, { response, outcomes, hasEffect: once.length > 0 });
     }
-    if (plan.kind === 'continue') continue;
-    if (plan.kind === 'end') {
-      const correction = output.check(response, hasStepLeft(state, limits));
-      if (correction !== undefined) {
-        if (journal !== undefined) await openStep(journal, { step, response, once: [] });
-        state = withCorrection(state, correction);
-        continue;
-      }
+    const correction =
+      plan.kind === 'end' ? output.check(response, hasStepLeft(state, limits)) : undefined;
+    if (correction !== undefined) {
+      if (journal !== undefined) await openStep(journal, { step: number, response, once: [] });
+      state = withCorrection(state, correction);
+    }
+    if (plan.kind === 'continue' || correction !== undefined) {
+      await context.checkpoints?.save({ state, isTextSent: output.isTextSent() }, 'step');
+      continue;
     }
     context.telemetry.record('runSteps', state.steps);
     const text = output.join(state.texts, response);
@@ -163,24 +163,35 @@ function onceCallsOf(
 }
 
 interface StepContext extends RunOptions {
-  readonly state: RunState;
-  readonly offer: ToolOffer;
   readonly output: RunOutput;
+  readonly state: RunState;
+  /** The step of an earlier attempt. */
+  readonly recorded: RecordedStep | undefined;
 }
 
-/** Calls the model for one step, within the bounds of the run. */
+/** One step: reserves its tokens, calls the model, and saves the response before it is used. */
 async function* takeStep(
   input: AgentInput,
-  { context, prompt, limits, state, offer, output, callModel }: StepContext,
-): AsyncGenerator<TextDelta, ModelResponse> {
-  const request = buildModelRequest(input, prompt, { added: state.added, offer });
-  if (state.steps > 0) {
-    assertBudget(state, limits);
+  { context, prompt, limits, callModel, output, state: before, recorded }: StepContext,
+): AsyncGenerator<AgentEvent, PaidStep> {
+  output.startStep();
+  const offer = offerOf(input, { state: before, limits });
+  if (recorded !== undefined) {
+    const { response } = recorded;
+    return { response, offer, state: afterResponse(before, response) };
+  }
+  const request = buildModelRequest(input, prompt, { added: before.added, offer });
+  if (before.steps > 0) {
+    assertBudget(before, limits);
     await context.reserveStep?.(sizeOf(request));
   }
   const response = yield* callModel(request, output);
+  const state = afterResponse(before, response);
   context.onStepEnd?.(response.usage);
-  return response;
+  yield { type: 'step-end', usage: response.usage };
+  const paid = { response, offer, state };
+  await context.checkpoints?.save({ state, paid, isTextSent: output.isTextSent() }, 'response');
+  return paid;
 }
 
 function limitsOf({ maxOwnToolCalls }: AgentInput, limits: RunLimits): RunLimits {
@@ -199,11 +210,16 @@ function promptFor({ isBackground, journal }: RunContext, prompt: PromptOptions)
 }
 
 /** @throws ServiceError invalid_request if the schema of the client cannot be used */
-async function createRunOutput(input: AgentInput, prompt: PromptOptions): Promise<RunOutput> {
+async function createRunOutput(
+  input: AgentInput,
+  { prompt, ...last }: RunCheckpoint & { readonly prompt: PromptOptions },
+): Promise<RunOutput> {
   const format = responseFormatOf(input, prompt);
-  if (format === undefined) return createFreeOutput();
+  if (format === undefined) return createFreeOutput(last);
   const check = await createOutputCheck(format, input.responseFormat?.param);
-  return check === undefined ? createFreeOutput() : createStructuredOutput(check, format);
+  if (check === undefined) return createFreeOutput(last);
+  const { isTextSent, state } = last;
+  return createStructuredOutput(check, { format, isTextSent, isCorrected: state.isCorrection });
 }
 
 interface ToolStepOptions {

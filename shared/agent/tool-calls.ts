@@ -4,7 +4,7 @@ import { linkController, raceAbort } from '../resilience/abort.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import { withToolSpan } from '../telemetry/spans.ts';
 import type { RunContext, ToolCallSummary } from './agent.ts';
-import type { StepRecord } from './run-journal.ts';
+import type { StepRecord } from './step-journal.ts';
 import {
   asData,
   type Tool,

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { ToolEffect } from '../../agent/run-journal.ts';
+import type { ToolEffect } from '../../agent/step-journal.ts';
 import type { ErrorCode, ServiceError } from '../../errors.ts';
 import { toProblem } from '../../protocols/problem-details.ts';
 import { BATCH_URLS } from '../../protocols/registry.ts';

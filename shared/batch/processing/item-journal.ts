@@ -1,4 +1,4 @@
-import { effectsOf, type RunJournal } from '../../agent/run-journal.ts';
+import { effectsOf, type StepJournal } from '../../agent/step-journal.ts';
 import { ServiceError } from '../../errors.ts';
 import { withEffects } from '../model/item.ts';
 import type { JournalEntry } from '../storage/journal.ts';
@@ -22,7 +22,7 @@ export function createItemJournal({
   lease,
   index,
   maxStepChars = MAX_STEP_CHARS,
-}: ItemJournalOptions): RunJournal {
+}: ItemJournalOptions): StepJournal {
   const steps = [...(lease.view.steps.get(index) ?? [])];
   return {
     steps,

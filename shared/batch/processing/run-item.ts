@@ -1,5 +1,5 @@
 import type { Agent, AgentInput, RunContext, RunResult } from '../../agent/agent.ts';
-import type { RunJournal } from '../../agent/run-journal.ts';
+import type { StepJournal } from '../../agent/step-journal.ts';
 import {
   errorAnswerLine,
   successLine,
@@ -45,7 +45,7 @@ export interface ItemOptions {
   readonly agentClock: Clock;
   readonly telemetry: Telemetry;
   /** Where the run keeps its finished steps. */
-  readonly journal?: RunJournal | undefined;
+  readonly journal?: StepJournal | undefined;
 }
 
 /** Runs the agent for one item. Never throws: a failure is the item's outcome. */

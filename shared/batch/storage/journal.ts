@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { RecordedOutcome, RecordedStep } from '../../agent/run-journal.ts';
+import type { RecordedOutcome, RecordedStep } from '../../agent/step-journal.ts';
 import { resultLineSchema } from '../model/item.ts';
 import { parseJson } from '../../json.ts';
 

@@ -1,15 +1,15 @@
 import type {
   RecordedOutcome,
   RecordedStep,
-  RunJournal,
-} from '../../../shared/agent/run-journal.ts';
+  StepJournal,
+} from '../../../shared/agent/step-journal.ts';
 
 /** The journal of a run over several attempts; `attempt` gives what the next attempt reads. */
 export function createMemoryJournal() {
   const steps: (RecordedStep & { readonly outcomes: Map<number, RecordedOutcome> })[] = [];
   return {
     steps,
-    attempt(): RunJournal {
+    attempt(): StepJournal {
       return {
         steps: steps.map((step) => ({ ...step, outcomes: new Map(step.outcomes) })),
         async addStep(step, { response, once }) {

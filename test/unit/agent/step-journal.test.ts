@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { effectsOf, type RunJournal } from '../../../shared/agent/run-journal.ts';
+import { effectsOf, type StepJournal } from '../../../shared/agent/step-journal.ts';
 import type { TokenUsage } from '../../../shared/model/model.ts';
 import { createMemoryJournal } from '../../support/agent/memory-journal.ts';
 import {
@@ -31,7 +31,7 @@ function createCounters(hanging: readonly string[] = []) {
   return { calls, tools: [count('pay', 'once'), count('look', 'none')] };
 }
 
-function backgroundContext(journal: RunJournal, signal = new AbortController().signal) {
+function backgroundContext(journal: StepJournal, signal = new AbortController().signal) {
   return runContext({ journal, signal, isBackground: true });
 }
 

@@ -32,7 +32,7 @@ export interface CallPlace {
  * a paid model call nor a tool with effect `once`. A step without tool calls that ends the run is
  * not kept: its result is.
  */
-export interface RunJournal {
+export interface StepJournal {
   /** The steps of earlier attempts at this run. */
   readonly steps: readonly RecordedStep[];
   /** Resolves when the step is durable; its tools start afterwards. */
@@ -57,7 +57,7 @@ interface OpenedStep {
 
 /** Makes a step durable, unless an earlier attempt did, and returns its record. */
 export async function openStep(
-  journal: RunJournal,
+  journal: StepJournal,
   { step, response, once }: OpenedStep,
 ): Promise<StepRecord> {
   const recorded = journal.steps[step];
