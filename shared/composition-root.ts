@@ -13,6 +13,10 @@ import {
   registerServiceGauges,
   createReadinessFromSettings,
 } from './composition-root/health.ts';
+import {
+  type ConfiguredGuardrails,
+  createConfiguredGuardrails,
+} from './composition-root/guardrails.ts';
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
 import { createBatchFromSettings } from './composition-root/batch.ts';
@@ -116,12 +120,14 @@ export async function createService(
 ): Promise<Service> {
   const base = await createBase(environment, overrides);
   const { settings, secrets, credential, clock, telemetry, metrics } = base;
-  const prompt = await createPromptOptions(settings, clock);
+  const ownPrompt = await createPromptOptions(settings, clock);
+  const guardrails = await createConfiguredGuardrails({ ...base, prompt: ownPrompt });
+  const prompt = guardrails?.prompt ?? ownPrompt;
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
   const cache = createConfiguredCache({ settings, redis, clock });
   const callers = createCallerAccess(settings, secrets);
-  const agent = createServiceAgent(settings, { prompt, model, cache });
+  const agent = createServiceAgent(settings, { prompt, ownPrompt, guardrails, model, cache });
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = memoize(async () => {
     const created = await createBatchFromSettings(settings, {
@@ -144,7 +150,7 @@ export async function createService(
     identify: callers.identify,
     limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
     measure: (input) => estimateInput(input, prompt),
-    readiness: createReadinessFromSettings({ ...base, model, callers, redis, batch }),
+    readiness: createReadinessFromSettings({ ...base, model, callers, redis, batch, guardrails }),
     batch,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
@@ -170,18 +176,21 @@ async function createBase(environment: Environment, overrides: ServiceOverrides)
     writeLog,
     transport,
   });
-  const { telemetry, metrics } = serviceTelemetry;
+  const { telemetry, metrics, secretValues } = serviceTelemetry;
   const common = { environment, settings, credential, clock, random, telemetry };
   const secrets = overrides.secrets ?? (await createSecrets(environment, common));
   await secrets.loaded();
   await serviceTelemetry.start(secrets);
   const readSettings = () => readConfig(environment, { agentToml, secrets }).settings;
   const closeTelemetry = () => serviceTelemetry.close();
-  return { ...common, secrets, readSettings, metrics, closeTelemetry };
+  return { ...common, secrets, secretValues, readSettings, metrics, closeTelemetry };
 }
 
 interface AgentDependencies {
   readonly prompt: PromptOptions;
+  /** Without the marker of the guardrails. */
+  readonly ownPrompt: PromptOptions;
+  readonly guardrails: ConfiguredGuardrails | undefined;
   readonly model: ConfiguredModel;
   readonly cache: ConfiguredCache | undefined;
 }
@@ -196,18 +205,20 @@ function fitToCapacity({ model: { capacityTokensPerMinute } }: Settings, model: 
   });
 }
 
-/** The agent with its wrappers from the inside out: model, cache (if enabled), tracing. */
+/** The agent with its wrappers from the inside out: model, guardrails and cache (if on), tracing. */
 function createServiceAgent(
   settings: Settings,
-  { prompt, model, cache }: AgentDependencies,
+  { prompt, ownPrompt, guardrails, model, cache }: AgentDependencies,
 ): Agent {
   const limits = runLimitsOf(settings);
-  const uncached = createAgent({ model: fitToCapacity(settings, model.model), limits, ...prompt });
+  const plain = createAgent({ model: fitToCapacity(settings, model.model), limits, ...prompt });
+  const uncached = guardrails?.guard(plain) ?? plain;
   const agent =
     cache === undefined
       ? uncached
       : createCachedAgent({
-          ...prompt,
+          ...ownPrompt,
+          guardrails: guardrails?.fingerprint,
           responseCache: cache.responseCache,
           agent: uncached,
           model: () => model.fingerprint(),

@@ -16,6 +16,7 @@ const ERROR_CODES = {
   context_too_long: false,
   unsupported_media_type: false,
   content_filtered: false,
+  guardrail_blocked: false,
   rate_limited: true,
   budget_exhausted: true,
   upstream_rate_limited: true,

@@ -7,6 +7,7 @@ import type {
   ResponseFormat,
   TokenUsage,
 } from '../model/model.ts';
+import type { GuardrailVerdict } from '../guardrails/verdicts.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** One message of a conversation. */
@@ -79,6 +80,24 @@ export interface RunContext {
   readonly onStepEnd?: ((usage: TokenUsage) => void) | undefined;
   /** Called with the estimated usage of a model call that was sent and is not complete. */
   readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
+  /** Called with each verdict of a guardrail. */
+  readonly onVerdict?: ((verdict: GuardrailVerdict) => void) | undefined;
+  /** Checks what own tools receive and return. */
+  readonly toolGuard?: ToolGuard | undefined;
+}
+
+/** The guardrails between the model and the agent's own tools. */
+export interface ToolGuard {
+  /**
+   * The arguments that the tool receives, as JSON text.
+   * @throws ServiceError guardrail_blocked
+   */
+  checkToolCall(call: Pick<ModelToolCall, 'name' | 'arguments'>): string;
+  /**
+   * The output that the model reads.
+   * @throws ServiceError guardrail_blocked
+   */
+  checkToolResult(output: string): Promise<string>;
 }
 
 export interface RunCacheOptions {

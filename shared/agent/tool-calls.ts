@@ -1,3 +1,4 @@
+import { ServiceError } from '../errors.ts';
 import { parseJson } from '../json.ts';
 import type { ModelToolCall } from '../model/model.ts';
 import { linkController, raceAbort } from '../resilience/abort.ts';
@@ -30,7 +31,7 @@ interface ToolCallOptions {
 /**
  * Runs the calls in parallel and yields each as it ends. A call that fails is an outcome with one
  * sentence for the model; neither the model nor the caller sees the error.
- * @throws the reason of the signal if the run ends
+ * @throws the reason of the signal if the run ends, and ServiceError guardrail_blocked
  */
 export async function* executeToolCalls(
   calls: readonly ModelToolCall[],
@@ -72,9 +73,10 @@ async function execute(
     const output = await withToolSpan({ name, parent, telemetry }, (traceparent) =>
       callInTime(tool, { call, traceparent, context, limits }),
     );
-    return end('ok', capOutput(output, tool.maxOutputChars ?? limits.maxOutputChars));
+    const capped = capOutput(output, tool.maxOutputChars ?? limits.maxOutputChars);
+    return end('ok', (await context.toolGuard?.checkToolResult(capped)) ?? capped);
   } catch (thrown) {
-    if (context.signal.aborted) throw thrown;
+    if (context.signal.aborted || isBlockedByGuardrail(thrown)) throw thrown;
     context.telemetry.warn('tool call failed', { tool: name, cause: describeError(thrown) });
     return end('failed', describeFailure(name, thrown).toWellFormed());
   }
@@ -92,7 +94,8 @@ async function callInTime(
   tool: Tool,
   { call, traceparent, context, limits }: TimedCall,
 ): Promise<string> {
-  const input = parseArguments(call);
+  const checked = context.toolGuard?.checkToolCall(call) ?? call.arguments;
+  const input = parseArguments(checked);
   const timeoutMs = tool.timeoutMs ?? limits.timeoutMs;
   const link = linkController(context.signal);
   const { controller } = link;
@@ -107,6 +110,11 @@ async function callInTime(
   }
 }
 
+/** A guardrail ends the run; a tool that fails does not. */
+function isBlockedByGuardrail(thrown: unknown): boolean {
+  return thrown instanceof ServiceError && thrown.code === 'guardrail_blocked';
+}
+
 class ToolTimeoutError extends Error {
   constructor(timeoutMs: number) {
     super(`did not answer within ${timeoutMs / 1_000} s`);
@@ -115,8 +123,8 @@ class ToolTimeoutError extends Error {
 }
 
 /** Some models send no text for a tool without parameters. */
-function parseArguments(call: ModelToolCall): unknown {
-  const value = call.arguments.trim() === '' ? {} : parseJson(call.arguments);
+function parseArguments(text: string): unknown {
+  const value = text.trim() === '' ? {} : parseJson(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ToolInputError('They must be one JSON object');
   }

@@ -29,6 +29,8 @@ interface TelemetryDependencies {
 export interface ServiceTelemetry {
   readonly telemetry: Telemetry;
   readonly metrics: MetricsRegistry;
+  /** Every secret that this process holds now, or held. */
+  readonly secretValues: () => readonly string[];
   /** Redacts these secrets too, and starts the exporter as soon as they contain a connection string. */
   start(secrets: Secrets): Promise<void>;
   /** Exports what is buffered. Later log lines are printed. */
@@ -82,6 +84,7 @@ export function createServiceTelemetry(dependencies: TelemetryDependencies): Ser
   return {
     telemetry,
     metrics,
+    secretValues: () => secretValues,
     async start(secrets) {
       async function update(): Promise<void> {
         // Calls in flight still use replaced secrets, so those stay redacted.

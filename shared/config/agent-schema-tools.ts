@@ -1,12 +1,8 @@
 import * as z from 'zod';
-import { choice, flag, integer, list, optionalJsonObject, text } from './schema-fields.ts';
+import { choice, flag, HOST, integer, list, optionalJsonObject, text } from './schema-fields.ts';
 
 /** The agent's own tools; composition-root/tools.ts creates each by its name. */
 const OWN_TOOLS = ['current_time', 'calculator', 'http_fetch'] as const;
-
-/** A DNS name, or `*.` and a DNS name for all names below it. Never an address. */
-const HOST =
-  /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Tools that the agent runs itself. */
 export const tools = z.strictObject({

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
 import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
+import { security } from './agent-schema-security.ts';
 import { output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
@@ -200,6 +201,7 @@ export const agentSchema = z.strictObject({
   model,
   output,
   tools,
+  security,
   limits,
   cache,
   callers,

@@ -8,6 +8,8 @@ import {
 import { findHiddenTexts } from './injection/hidden-texts.ts';
 import { SCALES, WEIGHTS } from './injection/weights.ts';
 
+export type { InjectionChannel };
+
 /** A window has to be so much surer than the whole text, because there are many of them. */
 export const WINDOW_PENALTY = 1;
 

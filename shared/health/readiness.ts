@@ -24,6 +24,8 @@ export interface ReadinessReport {
   readonly secrets?: PartStatus;
   /** Present if Redis is configured. */
   readonly redis?: PartStatus;
+  /** Present if a guardrail is on. */
+  readonly guardrails?: PartStatus;
 }
 
 export interface Readiness {
@@ -39,6 +41,7 @@ interface ReadinessOptions {
     readonly batch: Check;
     readonly secrets?: Check;
     readonly redis?: Check | undefined;
+    readonly guardrails?: Check | undefined;
   };
   /** How long a report is reused, so that frequent probes cost nothing. */
   readonly cacheMs: number;
@@ -51,16 +54,18 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   const { checks, cacheMs, clock } = options;
   let latest: { readonly at: number; readonly report: Promise<ReadinessReport> } | undefined;
   async function runChecks(): Promise<ReadinessReport> {
-    const [chat, batch, secrets, redis] = await Promise.all([
+    const [chat, batch, secrets, redis, guardrails] = await Promise.all([
       runCheck('chat', { check: checks.chat, options }),
       runCheck('batch', { check: checks.batch, options }),
       checks.secrets && runCheck('secrets', { check: checks.secrets, options }),
       checks.redis && runCheck('redis', { check: checks.redis, options }),
+      checks.guardrails && runCheck('guardrails', { check: checks.guardrails, options }),
     ]);
     const others = {
       batch,
       ...(secrets === undefined ? {} : { secrets }),
       ...(redis === undefined ? {} : { redis }),
+      ...(guardrails === undefined ? {} : { guardrails }),
     };
     return { status: overall(chat, Object.values(others)), chat, ...others };
   }

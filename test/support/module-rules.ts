@@ -64,7 +64,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
   },
   guardrails: {
     imports: ['resilience', 'telemetry'],
-    folders: ['detectors', 'injection'],
+    folders: ['detectors', 'injection', 'canary'],
   },
   model: {
     imports: ['resilience', 'telemetry'],
@@ -191,6 +191,7 @@ export const PACKAGES: readonly PackageRule[] = [
   { packages: ['openai'], in: ['shared/model/openai/'], typesIn: ['shared/protocols/'] },
   { packages: ['eventsource-parser'], in: ['shared/model/openai/'] },
   { packages: ['ajv'], in: ['shared/agent/structured-output.ts'] },
+  { packages: ['re2js'], in: ['shared/guardrails/input-validation.ts'] },
   { packages: ['node:vm'], in: ['shared/agent/structured-output.ts'] },
   { packages: ['cockatiel'], in: ['shared/resilience/'] },
   {

@@ -13,6 +13,7 @@ const STATUSES: Record<ErrorCode, number> = {
   context_too_long: 413,
   unsupported_media_type: 415,
   content_filtered: 422,
+  guardrail_blocked: 422,
   rate_limited: 429,
   budget_exhausted: 429,
   upstream_rate_limited: 429,
