@@ -15,6 +15,9 @@ FROM mcr.microsoft.com/azure-functions/node:4-node22
 ENV ASPNETCORE_URLS=http://+:8080 \
     AzureWebJobsScriptRoot=/home/site/wwwroot \
     AzureFunctionsJobHost__Logging__Console__IsEnabled=true \
+    # The user below cannot write where the image keeps the keys of functions.
+    AzureWebJobsSecretStorageType=files \
+    FUNCTIONS_SECRETS_PATH=/home/agent/secrets \
     FUNCTIONS_WORKER_RUNTIME=node \
     HOME=/home/agent
 RUN groupadd --gid 10001 agent \

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { startCompetitors, type Competitor } from './bench/competitors.ts';
 import { measureBatch } from './bench/measure-batch.ts';
 import { measureCache } from './bench/measure-cache.ts';
+import { measureClients } from './bench/measure-clients.ts';
 import { measureLimiter } from './bench/measure-limiter.ts';
 import {
   measureCloudLoading,
@@ -41,6 +42,8 @@ async function main(): Promise<number> {
     const figures = await compare(values.portkey);
     print('cache and limits');
     const ofCaller = [await measureCache(ROUNDS), ...(await measureLimiter())];
+    print('CPU of model calls');
+    const ofClients = await measureClients();
     print('loading the package');
     const dist = join(PROJECT_ROOT, 'dist');
     const bare = join(PROJECT_ROOT, 'dev', 'bench', 'pass-through');
@@ -49,7 +52,8 @@ async function main(): Promise<number> {
     if (values.batch) print('a batch of 1,000 items');
     const batch = values.batch ? await measureBatch() : undefined;
     const zipBytes = await measureZip(dist);
-    const rows = [...toSpeedRows({ figures, ours, cloud, bareApp, zipBytes, batch }), ...ofCaller];
+    const ofService = toSpeedRows({ figures, ours, cloud, bareApp, zipBytes, batch });
+    const rows = [...ofService, ...ofCaller, ...ofClients];
     console.log(`\n${toTextTable(rows)}`);
     if (values.write) await writePage(rows, figures);
     return rows.some(({ isMet }) => isMet === false) ? 1 : 0;

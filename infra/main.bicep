@@ -60,12 +60,26 @@ param vnetEnabled bool = false
 param corsOrigins string = ''
 @description('Client id of an app registration. If set, every route except the probes requires Entra ID.')
 param authClientId string = ''
+@description('Client ids of the applications that may call, separated by commas. Empty = every application of the tenant.')
+param authAllowedApplications string = ''
 param upstashRedisUrl string = ''
 @secure()
 param upstashRedisToken string = ''
 
-@description('Receiver of alerts. Empty = none.')
+@description('Addresses of the people on call, separated by commas. Empty = none.')
 param alertEmail string = ''
+@description('Phone number of the person on call, as country code and number: 46 701234567. Empty = none.')
+param alertSms string = ''
+@secure()
+@description('Webhook of the tool for people on call. Empty = none.')
+param alertWebhookUrl string = ''
+@description('Addresses for alerts that can wait until working hours. Empty = those of the people on call.')
+param workingHoursEmail string = ''
+@description('Spending per month at which the budget notifies, in the currency of the subscription. 0 = no budget.')
+@minValue(0)
+param monthlyBudget int = 0
+@description('First day of a month, such as 2026-12-01, from which the budget counts.')
+param budgetStart string = ''
 @description('Base URL of the links from alerts to runbooks; ends with a slash.')
 param runbookBaseUrl string = ''
 @description('Tokens in 24 hours above which the alert token-budget fires.')
@@ -230,6 +244,7 @@ module app 'modules/app.bicep' = {
     siteUpdateStrategy: siteUpdateStrategy
     corsOrigins: corsOrigins
     authClientId: authClientId
+    allowedApplications: filter(map(split(authAllowedApplications, ','), id => trim(id)), id => !empty(id))
     modelCapacity: aiEnabled ? modelCapacity : 0
     settings: {
       AZURE_KEY_VAULT_URL: vault.outputs.uri
@@ -251,6 +266,11 @@ module alerts 'modules/alerts.bicep' = {
     tags: tags
     workspaceId: monitor.outputs.workspaceId
     email: alertEmail
+    sms: alertSms
+    webhookUrl: alertWebhookUrl
+    workingHoursEmail: workingHoursEmail
+    monthlyBudget: monthlyBudget
+    budgetStart: budgetStart
     dailyTokenBudget: dailyTokenBudget
     runbookBaseUrl: runbookBaseUrl
   }

@@ -25,7 +25,13 @@ import {
   createConfiguredCache,
   createSharedRedis,
 } from './composition-root/redis-and-cache.ts';
-import { createOutputFormat, createOwnTools, runLimitsOf } from './composition-root/tools.ts';
+import {
+  type AgentTools,
+  createAgentTools,
+  createOutputFormat,
+  runLimitsOf,
+  withPreparedTools,
+} from './composition-root/tools.ts';
 import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -41,7 +47,7 @@ import type { MetricsDependencies } from './http/operations-handler.ts';
 import { limitToCapacity } from './model/capacity-limit.ts';
 import type { Model } from './model/model.ts';
 import { estimateTokens } from './rate-limit/reservation.ts';
-import { createConsoleLogger } from './telemetry/console-logger.ts';
+import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
@@ -120,14 +126,16 @@ export async function createService(
 ): Promise<Service> {
   const base = await createBase(environment, overrides);
   const { settings, secrets, credential, clock, telemetry, metrics } = base;
-  const ownPrompt = await createPromptOptions(settings, clock);
+  const tools = await createAgentTools(base);
+  const ownPrompt = await createPromptOptions(settings, tools);
   const guardrails = await createConfiguredGuardrails({ ...base, prompt: ownPrompt });
   const prompt = guardrails?.prompt ?? ownPrompt;
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
   const cache = createConfiguredCache({ settings, redis, clock });
   const callers = createCallerAccess(settings, secrets);
-  const agent = createServiceAgent(settings, { prompt, ownPrompt, guardrails, model, cache });
+  const parts = { prompt, ownPrompt, guardrails, model, cache };
+  const agent = withPreparedTools(createServiceAgent(settings, parts), tools);
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = memoize(async () => {
     const created = await createBatchFromSettings(settings, {
@@ -150,11 +158,23 @@ export async function createService(
     identify: callers.identify,
     limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
     measure: (input) => estimateInput(input, prompt),
-    readiness: createReadinessFromSettings({ ...base, model, callers, redis, batch, guardrails }),
+    readiness: createReadinessFromSettings({
+      ...base,
+      model,
+      callers,
+      redis,
+      batch,
+      tools: tools.status,
+      guardrails,
+    }),
     batch,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
-      const stopped = Promise.all([(await batch.peek())?.processor.stop(), cache?.flush()]);
+      const stopped = Promise.all([
+        (await batch.peek())?.processor.stop(),
+        cache?.flush(),
+        tools.close(),
+      ]);
       // A batch that is slow to stop must not delay the last export of telemetry.
       await Promise.race([stopped, delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
       await Promise.all([stopped, base.closeTelemetry()]);
@@ -247,17 +267,17 @@ function bodyLimitsOf(limits: Settings['limits']) {
 }
 
 /** What the agent adds to the input of every run; part of the cache key. */
-async function createPromptOptions(settings: Settings, clock: Clock): Promise<PromptOptions> {
+async function createPromptOptions(
+  settings: Settings,
+  { tools, notices }: AgentTools,
+): Promise<PromptOptions> {
   const { maxOutputTokens, defaultOutputTokens, temperature } = settings.model;
-  const [tools, output] = await Promise.all([
-    createOwnTools(settings, clock),
-    createOutputFormat(settings),
-  ]);
   return {
     instructions: settings.agent.instructions,
     parameters: { maxOutputTokens, defaultOutputTokens, temperature },
-    tools: () => tools,
-    output,
+    tools,
+    notices,
+    output: await createOutputFormat(settings),
   };
 }
 

@@ -2,13 +2,16 @@ import { once } from 'node:events';
 import { fork } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import * as z from 'zod';
 import { systemClock } from '../../shared/clock.ts';
 import { createHttpClient } from '../../shared/model/http-client.ts';
 import { parseJson } from '../../shared/json.ts';
 import { readText } from '../../shared/model/openai/read-response.ts';
 import { createResilientModel, DEFAULT_RESILIENCE } from '../../shared/model/resilient-model.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
-import { toTextTable } from './report.ts';
+import { isMain } from '../project-root.ts';
+import { median } from './measure-requests.ts';
+import { toTextTable, type SpeedRow } from './report.ts';
 
 const MAX_BYTES = 100_000;
 const CALLS = 1_000;
@@ -78,12 +81,23 @@ const CLIENTS: Readonly<Record<string, (baseUrl: string) => Promise<() => Promis
   },
 };
 
-const [way, baseUrl] = process.argv.slice(2);
-if (way === undefined || baseUrl === undefined) await compare();
-else await measure(way, baseUrl);
+const ROUNDS = 3;
 
-/** Measures each client in a fresh process, three times, interleaved. */
-async function compare(): Promise<void> {
+/** CPU time of one call in microseconds. */
+interface CallCost {
+  /** Mean of the first calls of a process. */
+  readonly cold: number;
+  /** Mean of the calls after them. */
+  readonly warm: number;
+}
+
+const costSchema = z.object({ cold: z.number(), warm: z.number() });
+
+/**
+ * The CPU time of one model call by each client and transport, each in fresh processes that take
+ * turns; the median of three.
+ */
+export async function measureClients(): Promise<readonly SpeedRow[]> {
   const server = createServer((request, response) => {
     request.resume();
     setTimeout(() => response.setHeader('content-type', 'application/json').end(ANSWER), CALL_MS);
@@ -91,27 +105,29 @@ async function compare(): Promise<void> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
-  const rows = [];
-  for (let round = 1; round <= 3; round += 1) {
-    for (const name of Object.keys(CLIENTS)) {
-      const child = fork(import.meta.filename, [name, url]);
-      const [measured] = await once(child, 'message');
-      await once(child, 'exit');
-      rows.push({ what: name, measured: String(measured), target: '', how: `round ${round}` });
-    }
+  const costs = new Map<string, CallCost[]>(Object.keys(CLIENTS).map((name) => [name, []]));
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    for (const [name, measured] of costs) measured.push(await measureInProcess(name, url));
   }
   server.closeAllConnections();
   server.close();
-  console.log(toTextTable(rows));
+  return [...costs].map(([name, measured]) => ({
+    what: `model call, ${name}`,
+    measured: `${medianOf(measured, 'cold')} us CPU, then ${medianOf(measured, 'warm')} us`,
+    target: '',
+    how: `the first ${CALLS.toLocaleString('en')} calls of a process and as many more, ${AT_ONCE} at a time`,
+  }));
 }
 
-/** CPU time per call, for the first calls of a process and for later ones. */
-async function measure(name: string, url: string): Promise<void> {
-  const call = await CLIENTS[name]?.(url);
-  if (call === undefined) throw new TypeError(`Cannot measure ${name}: no such client`);
-  const cold = await measureCalls(call);
-  const warm = await measureCalls(call);
-  process.send?.(`${cold} µs CPU per call, then ${warm} µs`, () => process.exit());
+async function measureInProcess(name: string, url: string): Promise<CallCost> {
+  const child = fork(import.meta.filename, [name, url]);
+  const [message]: unknown[] = await once(child, 'message');
+  await once(child, 'exit');
+  return costSchema.parse(message);
+}
+
+function medianOf(costs: readonly CallCost[], part: keyof CallCost): number {
+  return median(costs.map((cost) => cost[part]));
 }
 
 async function measureCalls(call: () => Promise<unknown>): Promise<number> {
@@ -126,4 +142,18 @@ async function measureCalls(call: () => Promise<unknown>): Promise<number> {
   await Promise.all(Array.from({ length: AT_ONCE }, runLane));
   const { user, system } = process.cpuUsage(before);
   return Math.round((user + system) / CALLS);
+}
+
+/** In a process of its own: sends the costs of one client to the parent. */
+async function measureHere(name: string, url: string): Promise<void> {
+  const call = await CLIENTS[name]?.(url);
+  if (call === undefined) throw new TypeError(`Cannot measure ${name}: no such client`);
+  const cost: CallCost = { cold: await measureCalls(call), warm: await measureCalls(call) };
+  process.send?.(cost, () => process.exit());
+}
+
+if (isMain(import.meta.filename)) {
+  const [name, url] = process.argv.slice(2);
+  if (name === undefined || url === undefined) console.log(toTextTable(await measureClients()));
+  else await measureHere(name, url);
 }

@@ -7,9 +7,8 @@ import {
   createRateLimiter,
   type SharedBuckets,
 } from '../../shared/rate-limit/create-rate-limiter.ts';
-import { policiesOf } from '../../shared/rate-limit/policies.ts';
-import { createMemoryBuckets } from '../../shared/rate-limit/memory-bucket-store.ts';
-import type { RateLimiter } from '../../shared/rate-limit/rate-limiter.ts';
+import { policiesOf, type RateLimiter } from '../../shared/rate-limit/rate-limiter.ts';
+import { createMemoryBuckets } from '../../shared/rate-limit/bucket-store.ts';
 import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';

@@ -45,7 +45,9 @@ function variableRows({ settings, sources }: Config): Row[] {
 }
 
 function agentRows({ settings, sources }: Config): Row[] {
-  return listAgentKeys().map(({ path }) => {
+  const namesAt = (path: readonly string[]): string[] =>
+    Object.keys(valueAt(settings, path.map(toCamelName)) ?? {});
+  return listAgentKeys(namesAt).map(({ path }) => {
     const key = path.join('.');
     const source = sources.get(key) ?? 'default';
     return [key, describeValue(valueAt(settings, path.map(toCamelName)), source), source];

@@ -1,7 +1,19 @@
 param location string
 param tags object
 param workspaceId string
+@description('E-mail addresses of the people on call, separated by commas. Empty = none.')
 param email string
+@description('Phone number for text messages, as country code and number: 46 701234567. Empty = none.')
+param sms string
+@secure()
+@description('Webhook of the tool for people on call. Empty = none.')
+param webhookUrl string
+@description('E-mail addresses for alerts that can wait until working hours. Empty = those of the people on call.')
+param workingHoursEmail string
+@description('Spending per month at which the budget notifies, in the currency of the subscription. 0 = no budget.')
+param monthlyBudget int
+@description('First day of a month, such as 2026-12-01, from which the budget counts.')
+param budgetStart string
 @description('Tokens in 24 hours above which the alert token-budget fires.')
 param dailyTokenBudget int
 @description('Base URL of the links to the runbooks; ends with a slash. Empty = the path in the repository.')
@@ -28,14 +40,47 @@ var rules = [
   { name: 'log-cap-reached', runbook: 'log-cap', severity: 1, window: 'PT1H', every: 'PT15M', query: loadTextContent('../queries/log-cap-reached.kql') }
 ]
 
-resource group 'Microsoft.Insights/actionGroups@2023-01-01' = {
+var pagedAddresses = filter(map(split(email, ','), address => trim(address)), address => !empty(address))
+var waitingAddresses = filter(map(split(workingHoursEmail, ','), address => trim(address)), address => !empty(address))
+
+// Severity 0 and 1. Every receiver is a parameter: provisioning replaces what was added in the portal.
+resource oncall 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: 'ag-oncall'
   location: 'global'
   tags: tags
   properties: {
     groupShortName: 'oncall'
     enabled: true
-    emailReceivers: empty(email) ? [] : [{ name: 'oncall', emailAddress: email, useCommonAlertSchema: true }]
+    emailReceivers: [for (address, index) in pagedAddresses: { name: 'email-${index}', emailAddress: address, useCommonAlertSchema: true }]
+    smsReceivers: empty(sms) ? [] : [{ name: 'sms', countryCode: first(split(sms, ' ')), phoneNumber: join(skip(split(sms, ' '), 1), '') }]
+    webhookReceivers: empty(webhookUrl) ? [] : [{ name: 'webhook', serviceUri: webhookUrl, useCommonAlertSchema: true }]
+  }
+}
+
+// Severity 2 and 3 wait until working hours.
+resource workingHours 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: 'ag-working-hours'
+  location: 'global'
+  tags: tags
+  properties: {
+    groupShortName: 'workhours'
+    enabled: true
+    emailReceivers: [for (address, index) in (empty(waitingAddresses) ? pagedAddresses : waitingAddresses): { name: 'email-${index}', emailAddress: address, useCommonAlertSchema: true }]
+  }
+}
+
+resource budget 'Microsoft.Consumption/budgets@2023-11-01' = if (monthlyBudget > 0) {
+  name: 'monthly'
+  properties: {
+    category: 'Cost'
+    amount: monthlyBudget
+    timeGrain: 'Monthly'
+    timePeriod: { startDate: budgetStart }
+    notifications: {
+      spent80: { enabled: true, operator: 'GreaterThanOrEqualTo', threshold: 80, thresholdType: 'Actual', contactEmails: [], contactGroups: [workingHours.id] }
+      spent100: { enabled: true, operator: 'GreaterThanOrEqualTo', threshold: 100, thresholdType: 'Actual', contactEmails: [], contactGroups: [oncall.id] }
+      forecast100: { enabled: true, operator: 'GreaterThanOrEqualTo', threshold: 100, thresholdType: 'Forecasted', contactEmails: [], contactGroups: [workingHours.id] }
+    }
   }
 }
 
@@ -67,7 +112,7 @@ resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
           }
         ]
       }
-      actions: { actionGroups: [group.id] }
+      actions: { actionGroups: [item.severity < 2 ? oncall.id : workingHours.id] }
     }
   }
 ]
@@ -99,7 +144,7 @@ resource tokens 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
         }
       ]
     }
-    actions: { actionGroups: [group.id] }
+    actions: { actionGroups: [workingHours.id] }
   }
 }
 
@@ -113,8 +158,8 @@ resource health 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
     enabled: true
     scopes: [subscription().id]
     condition: { allOf: [{ field: 'category', equals: 'ServiceHealth' }] }
-    actions: { actionGroups: [{ actionGroupId: group.id }] }
+    actions: { actionGroups: [{ actionGroupId: workingHours.id }] }
   }
 }
 
-output actionGroupId string = group.id
+output actionGroupId string = oncall.id

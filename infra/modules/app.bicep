@@ -18,6 +18,8 @@ param zoneRedundant bool
 param siteUpdateStrategy string
 param corsOrigins string
 param authClientId string
+@description('Client ids of the applications that may call. Empty = every application of the tenant with a token for this app.')
+param allowedApplications array
 @description('Capacity of the model deployment in thousands of tokens per minute; 0 if it is unknown.')
 param modelCapacity int
 param settings object
@@ -75,7 +77,8 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       http20Enabled: true
-      cors: empty(corsOrigins) ? null : { allowedOrigins: map(split(corsOrigins, ','), origin => trim(origin)), supportCredentials: false }
+      // An empty list takes earlier origins back; without the property they would stay.
+      cors: { allowedOrigins: empty(corsOrigins) ? [] : map(split(corsOrigins, ','), origin => trim(origin)), supportCredentials: false }
     }
   }
 }
@@ -118,25 +121,29 @@ resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01'
   dependsOn: [ftp]
 }
 
-resource auth 'Microsoft.Web/sites/config@2024-11-01' = if (!empty(authClientId)) {
+// Written without AUTH_CLIENT_ID as well, because otherwise emptying it would leave Easy Auth on.
+resource auth 'Microsoft.Web/sites/config@2024-11-01' = {
   parent: app
   name: 'authsettingsV2'
   properties: {
-    platform: { enabled: true }
+    platform: { enabled: !empty(authClientId) }
     globalValidation: {
-      requireAuthentication: true
+      requireAuthentication: !empty(authClientId)
       unauthenticatedClientAction: 'Return401'
       excludedPaths: probePaths
     }
     httpSettings: { requireHttps: true }
-    identityProviders: {
+    identityProviders: empty(authClientId) ? {} : {
       azureActiveDirectory: {
         enabled: true
         registration: {
           clientId: authClientId
           openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
         }
-        validation: { allowedAudiences: [authClientId, 'api://${authClientId}'] }
+        validation: union({ allowedAudiences: [authClientId, 'api://${authClientId}'] }, empty(allowedApplications) ? {} : {
+          // Any other application of the tenant gets 403, even with a token for this app.
+          defaultAuthorizationPolicy: { allowedApplications: allowedApplications }
+        })
       }
     }
     login: { tokenStore: { enabled: false } }

@@ -1,6 +1,7 @@
 import type {
   ContentPart,
   FinishReason,
+  ModelParameter,
   ModelRequest,
   ModelTool,
   ModelToolCall,
@@ -46,8 +47,17 @@ export interface AgentInput extends RunParameters {
   /** `none` means no tool at all; `required` and a name bind the first step to the client's tools. */
   readonly toolChoice?: ModelRequest['toolChoice'];
   readonly parallelToolCalls?: boolean | undefined;
+  /** The bound on calls of the agent's own tools, where it is lower than that of the agent. */
+  readonly maxOwnToolCalls?: number | undefined;
   /** The shape of the answer; the agent's own where undefined. */
   readonly responseFormat?: ClientResponseFormat | undefined;
+  /** How the protocol names the fields of the input, for errors. */
+  readonly fieldNames?: FieldNames | undefined;
+}
+
+/** The names of the fields of an input in the request of the client. */
+export interface FieldNames extends Readonly<Partial<Record<ModelParameter, string>>> {
+  readonly messages: string;
 }
 
 /** A response format. `param` is the path of its schema in the request, for errors. */

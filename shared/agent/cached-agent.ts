@@ -92,7 +92,8 @@ async function lookup(
   input: AgentInput,
   { context, cache, options }: LookupOptions,
 ): Promise<LookupResult> {
-  const { messages, tools = [], ...parameters } = buildModelRequest(input, options);
+  const request = buildModelRequest(input, options);
+  const { messages, tools = [], callerFields: _names, ...parameters } = request;
   const result = await options.responseCache.lookup({
     parts: {
       callerId: cache.scope,

@@ -1,6 +1,13 @@
-import type { ModelMessage, ModelRequest, ModelTool, ResponseFormat } from '../model/model.ts';
+import type {
+  CallerFields,
+  ModelMessage,
+  ModelParameter,
+  ModelRequest,
+  ModelTool,
+  ResponseFormat,
+} from '../model/model.ts';
 import { ServiceError } from '../errors.ts';
-import type { AgentInput, ClientTool, InputSize, Message } from './agent.ts';
+import type { AgentInput, ClientTool, FieldNames, InputSize, Message } from './agent.ts';
 import type { Tool } from './tool.ts';
 
 /** What the agent adds to the input of every run. */
@@ -10,6 +17,8 @@ export interface PromptOptions {
   readonly parameters?: ModelParameters | undefined;
   /** The agent's own tools at this moment. */
   readonly tools?: (() => readonly Tool[]) | undefined;
+  /** Sentences about this moment that follow the system prompt. */
+  readonly notices?: (() => readonly string[]) | undefined;
   /** The shape of every answer for which the input names none. */
   readonly output?: ResponseFormat | undefined;
 }
@@ -50,24 +59,65 @@ export function buildModelRequest(
   prompt: PromptOptions,
   step: StepOptions = firstStep(input),
 ): BoundedModelRequest {
-  const { messages, tools: _tools, toolChoice: _choice, parallelToolCalls, ...rest } = input;
+  const {
+    messages,
+    tools: _tools,
+    toolChoice: _choice,
+    maxOwnToolCalls: _bound,
+    parallelToolCalls,
+    fieldNames,
+    ...modelParameters
+  } = input;
   const { parameters = {} } = prompt;
   const responseFormat = responseFormatOf(input, prompt);
   const tools = toolParameters(input, { own: prompt.tools?.() ?? [], step });
+  const maxOutputTokens = Math.min(
+    input.maxOutputTokens ?? parameters.defaultOutputTokens ?? DEFAULT_OUTPUT_TOKENS,
+    parameters.maxOutputTokens ?? Number.POSITIVE_INFINITY,
+  );
+  const callerFields =
+    fieldNames && callerFieldsOf(input, { fieldNames, tools: tools?.tools, maxOutputTokens });
   return {
-    ...rest,
+    ...modelParameters,
     messages: [
       { role: 'system', content: instructionsOf(prompt, responseFormat) },
       ...messages.map(toModelMessage),
       ...step.added,
     ],
-    maxOutputTokens: Math.min(
-      input.maxOutputTokens ?? parameters.defaultOutputTokens ?? DEFAULT_OUTPUT_TOKENS,
-      parameters.maxOutputTokens ?? Number.POSITIVE_INFINITY,
-    ),
+    maxOutputTokens,
     temperature: input.temperature ?? parameters.temperature,
     responseFormat,
     ...(tools === undefined ? {} : { ...tools, parallelToolCalls }),
+    ...(callerFields === undefined ? {} : { callerFields }),
+  };
+}
+
+interface NamedInput {
+  readonly fieldNames: FieldNames;
+  readonly tools: readonly ModelTool[] | undefined;
+  /** The bound that is sent. */
+  readonly maxOutputTokens: number;
+}
+
+function callerFieldsOf(
+  input: AgentInput,
+  { fieldNames, tools = [], maxOutputTokens }: NamedInput,
+): CallerFields {
+  const { messages, ...parameters } = fieldNames;
+  const names = Object.keys(parameters) as ModelParameter[];
+  // A bound that this service lowered is its own.
+  const isOwn = (name: ModelParameter): boolean =>
+    name === 'maxOutputTokens' && input.maxOutputTokens !== maxOutputTokens;
+  const toolNames = new Map(input.tools?.map(({ name, nameParam }) => [name, nameParam]));
+  return {
+    parameters: Object.fromEntries(
+      names
+        .filter((name) => input[name] !== undefined && !isOwn(name))
+        .map((name) => [name, parameters[name]]),
+    ),
+    messages: [undefined, ...input.messages.map(() => messages)],
+    tools: tools.map(({ name }) => toolNames.get(name)),
+    responseSchema: input.responseFormat?.param,
   };
 }
 
@@ -84,9 +134,10 @@ export function responseFormatOf(
 }
 
 /** Models refuse the format `json_object` in a conversation that does not name it. */
-function instructionsOf({ instructions }: PromptOptions, format?: ResponseFormat): string {
-  if (format?.type !== 'json_object') return instructions;
-  return `${instructions}\n\nAnswer with one JSON object and nothing else.`;
+function instructionsOf(prompt: PromptOptions, format?: ResponseFormat): string {
+  const rules = [...(prompt.notices?.() ?? [])];
+  if (format?.type === 'json_object') rules.push('Answer with one JSON object and nothing else.');
+  return [prompt.instructions, ...rules].join('\n\n');
 }
 
 /** A forced choice names tools of the client, so the first step then offers no others. */

@@ -104,7 +104,8 @@ interface RunOptions {
 }
 
 async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator<AgentEvent, void> {
-  const { context, limits } = options;
+  const { context } = options;
+  const limits = limitsOf(input, options.limits);
   const prompt = promptFor(context, options.prompt);
   const output = await createRunOutput(input, prompt);
   let state = INITIAL_STATE;
@@ -139,6 +140,11 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
     yield { type: 'done', result: toRunResult(state, { response, plan, text }) };
     return;
   }
+}
+
+function limitsOf({ maxOwnToolCalls }: AgentInput, limits: RunLimits): RunLimits {
+  const { maxToolCalls } = limits;
+  return { ...limits, maxToolCalls: Math.min(maxToolCalls, maxOwnToolCalls ?? maxToolCalls) };
 }
 
 /**

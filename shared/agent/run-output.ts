@@ -2,7 +2,8 @@ import { ServiceError } from '../errors.ts';
 import type { ModelMessage, ModelResponse, ResponseFormat } from '../model/model.ts';
 import type { AgentEvent } from './agent.ts';
 import type { JsonPrefix } from './json-prefix.ts';
-import type { OutputCheck, OutputProblem } from './structured-output.ts';
+import type { SchemaProblem } from './json-schema.ts';
+import type { OutputCheck } from './structured-output.ts';
 
 export type TextDelta = Extract<AgentEvent, { type: 'text-delta' }>;
 
@@ -81,7 +82,7 @@ export function createStructuredOutput(check: OutputCheck, format: ResponseForma
   };
 }
 
-function invalidOutput({ path, expected }: OutputProblem): ServiceError {
+function invalidOutput({ path, expected }: SchemaProblem): ServiceError {
   const place = path === '' ? 'The answer of the model' : `The answer of the model at "${path}"`;
   return new ServiceError('upstream_invalid', `${place} is not valid: it ${expected}`);
 }
@@ -89,7 +90,7 @@ function invalidOutput({ path, expected }: OutputProblem): ServiceError {
 /** Schemas up to this length are repeated: some endpoints ignore the response format. */
 const MAX_REPEATED_CHARS = 8_192;
 
-function describeCorrection({ path, expected }: OutputProblem, format: ResponseFormat): string {
+function describeCorrection({ path, expected }: SchemaProblem, format: ResponseFormat): string {
   const place = path === '' ? 'It' : `The value at "${path}"`;
   const schema = format.type === 'json_schema' ? JSON.stringify(format.schema) : '';
   const isRepeated = schema !== '' && schema.length <= MAX_REPEATED_CHARS;

@@ -5,7 +5,13 @@ import { linkController, raceAbort } from '../resilience/abort.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import { withToolSpan } from '../telemetry/spans.ts';
 import type { RunContext, ToolCallSummary } from './agent.ts';
-import { type Tool, ToolInputError } from './tool.ts';
+import {
+  asData,
+  type Tool,
+  ToolInputError,
+  ToolReportedError,
+  ToolUnavailableError,
+} from './tool.ts';
 
 /** The bounds of one tool call. A tool may override them. */
 export interface ToolLimits {
@@ -73,12 +79,12 @@ async function execute(
     const output = await withToolSpan({ name, parent, telemetry }, (traceparent) =>
       callInTime(tool, { call, traceparent, context, limits }),
     );
-    const capped = capOutput(output, tool.maxOutputChars ?? limits.maxOutputChars);
-    return end('ok', (await context.toolGuard?.checkToolResult(capped)) ?? capped);
+    return end('ok', await presentOutput(output, { tool, limits, context }));
   } catch (thrown) {
     if (context.signal.aborted || isBlockedByGuardrail(thrown)) throw thrown;
     context.telemetry.warn('tool call failed', { tool: name, cause: describeError(thrown) });
-    return end('failed', describeFailure(name, thrown).toWellFormed());
+    const failure = await describeFailure(thrown, { tool, limits, context });
+    return end('failed', failure.toWellFormed());
   }
 }
 
@@ -136,9 +142,22 @@ function describeUnknownTool(call: ModelToolCall, tools: readonly Tool[]): strin
   return `There is no tool named "${printableName(call)}". The tools are: ${names || 'none'}.`;
 }
 
-function describeFailure(name: string, thrown: unknown): string {
+interface PresentOptions {
+  readonly tool: Tool;
+  readonly limits: ToolLimits;
+  readonly context: RunContext;
+}
+
+async function describeFailure(thrown: unknown, options: PresentOptions): Promise<string> {
+  const { name } = options.tool.definition;
   if (thrown instanceof ToolInputError) {
     return `The arguments of "${name}" are not valid. ${thrown.message}.`;
+  }
+  if (thrown instanceof ToolReportedError) {
+    return `The tool "${name}" reported an error.\n${await presentOutput(thrown.output, options)}`;
+  }
+  if (thrown instanceof ToolUnavailableError) {
+    return `The tool "${name}" is not available. ${thrown.message}.`;
   }
   if (thrown instanceof ToolTimeoutError) return `The tool "${name}" ${thrown.message}.`;
   return `The tool "${name}" failed.`;
@@ -150,9 +169,22 @@ function printableName({ name }: ModelToolCall): string {
   return name.replaceAll(/[^\w.-]/g, '?').slice(0, MAX_NAME_CHARS);
 }
 
-function capOutput(output: string, maxChars: number): string {
-  if (output.length <= maxChars) return output.toWellFormed();
-  const notice = `\n[The output has ${output.length} characters. It was cut after ${maxChars}.]`;
+/** Text from outside is cut and checked before it is marked as data, so that the marks stay whole. */
+async function presentOutput(
+  output: string,
+  { tool, limits, context }: PresentOptions,
+): Promise<string> {
+  const maxChars = tool.maxOutputChars ?? limits.maxOutputChars;
+  const { dataFrom } = tool;
+  const cut = cutText(output, maxChars);
+  const text = (await context.toolGuard?.checkToolResult(cut)) ?? cut;
+  const shown = dataFrom === undefined ? text : asData(text, dataFrom);
+  if (output.length <= maxChars) return shown;
+  return `${shown}\n[The output has ${output.length} characters. It was cut after ${maxChars}.]`;
+}
+
+function cutText(text: string, maxChars: number): string {
+  if (text.length <= maxChars) return text.toWellFormed();
   // A copy: a slice would keep the whole output in memory until the run ends.
-  return Buffer.from(output.slice(0, maxChars).toWellFormed()).toString() + notice;
+  return Buffer.from(text.slice(0, maxChars).toWellFormed()).toString();
 }

@@ -11,14 +11,19 @@ export interface Tool {
    * costs time at most.
    */
   readonly effect: 'none' | 'once';
+  /**
+   * Where the results come from, if they are text from outside, such as `the Internet`. The model
+   * then reads them between marks, as data.
+   */
+  readonly dataFrom?: string | undefined;
   /** Overrides `tools.timeout_ms`. */
   readonly timeoutMs?: number | undefined;
   /** Overrides `tools.max_output_chars`. */
   readonly maxOutputChars?: number | undefined;
   /**
    * Returns what the model reads as the result.
-   * @throws ToolInputError for wrong arguments; of any other error the model learns only that the
-   * tool failed
+   * @throws ToolInputError for wrong arguments, ToolReportedError with a text for the model; of any
+   * other error the model learns only that the tool failed
    */
   call(input: unknown, context: ToolContext): Promise<string>;
 }
@@ -34,7 +39,7 @@ export interface ToolContext {
 
 interface ToolOptions<Parameters extends z.ZodObject> extends Pick<
   Tool,
-  'effect' | 'timeoutMs' | 'maxOutputChars'
+  'effect' | 'dataFrom' | 'timeoutMs' | 'maxOutputChars'
 > {
   /** 1 to 64 letters, digits, `_` or `-`. */
   readonly name: string;
@@ -69,6 +74,25 @@ export class ToolInputError extends Error {
   constructor(message: string) {
     super(message);
     this.name = 'ToolInputError';
+  }
+}
+
+/** The tool ran and reports a failure. The model reads `output`, marked as data like any result. */
+export class ToolReportedError extends Error {
+  readonly output: string;
+
+  constructor(output: string) {
+    super('The tool reported an error');
+    this.name = 'ToolReportedError';
+    this.output = output;
+  }
+}
+
+/** The tool cannot be reached. Its message is for the model: one safe sentence. */
+export class ToolUnavailableError extends Error {
+  constructor(message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = 'ToolUnavailableError';
   }
 }
 

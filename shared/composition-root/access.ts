@@ -1,5 +1,9 @@
-import { createCallerKeyStore } from '../callers/caller-keys.ts';
-import { type Caller, type CallerEvidence, identifyCaller } from '../callers/caller.ts';
+import {
+  type Caller,
+  type CallerEvidence,
+  createCallerKeyStore,
+  identifyCaller,
+} from '../callers/caller.ts';
 import type { Clock } from '../clock.ts';
 import type { Settings } from '../config/read-config.ts';
 import { VARIABLES } from '../config/variables.ts';
@@ -9,9 +13,9 @@ import {
   type SharedBuckets,
   withMetrics,
 } from '../rate-limit/create-rate-limiter.ts';
-import { createMemoryBuckets } from '../rate-limit/memory-bucket-store.ts';
+import { createMemoryBuckets } from '../rate-limit/bucket-store.ts';
 import { createOpenCalls } from '../rate-limit/open-calls.ts';
-import { policiesOf } from '../rate-limit/policies.ts';
+import { policiesOf } from '../rate-limit/rate-limiter.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 

@@ -5,7 +5,7 @@ import type { GuardrailHealth } from '../guardrails/verdicts.ts';
 import type { ConfiguredGuardrails } from './guardrails.ts';
 import type { ConfiguredModel } from './model.ts';
 import type { SharedRedis } from './redis-and-cache.ts';
-import type { Settings } from '../config/read-config.ts';
+import { type Settings, toolSecrets } from '../config/read-config.ts';
 import { requiredSecrets } from '../config/read-variables.ts';
 import {
   chatStatus,
@@ -26,6 +26,8 @@ interface ReadinessDependencies {
   readonly redis: SharedRedis | undefined;
   readonly batch: () => Promise<Batch>;
   readonly guardrails: ConfiguredGuardrails | undefined;
+  /** The state of the MCP servers, if there are any. */
+  readonly tools: (() => Promise<PartStatus>) | undefined;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
@@ -35,7 +37,7 @@ const READINESS = { cacheMs: 5_000, timeoutMs: 2_000 } as const;
 
 /** The checks of readiness. None of them makes a paid call. */
 export function createReadinessFromSettings(dependencies: ReadinessDependencies): Readiness {
-  const { settings, secrets, model, callers, redis, batch, clock, telemetry } = dependencies;
+  const { settings, secrets, model, callers, redis, batch, tools, clock, telemetry } = dependencies;
   const { guardrails } = dependencies;
   const checks = {
     async chat() {
@@ -44,9 +46,11 @@ export function createReadinessFromSettings(dependencies: ReadinessDependencies)
       return chatStatus(model.model.endpoints(), clock.now());
     },
     batch: async (signal: AbortSignal) => batchStatus(await batch(), signal),
-    secrets: async () => secretsStatus(secrets, requiredSecrets(settings.modelFallbacks)),
+    secrets: async () =>
+      secretsStatus(secrets, requiredSecrets(settings.modelFallbacks, toolSecrets(settings))),
     redis: redis && (async () => redisStatus(redis)),
     guardrails: guardrails && (async () => guardrailStatus(guardrails.health, clock.now())),
+    tools,
   };
   return createReadiness({ ...READINESS, checks, clock, telemetry });
 }

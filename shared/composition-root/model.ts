@@ -7,7 +7,7 @@ import type { Settings } from '../config/read-config.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
-import type { ModelEndpoint } from '../model/endpoint.ts';
+import type { ModelEndpoint } from '../model/model.ts';
 import { createHttpClient, type HttpClient } from '../model/http-client.ts';
 import { createProxySelector } from '../model/proxy.ts';
 import { createResilientModel, type ResilientModel } from '../model/resilient-model.ts';

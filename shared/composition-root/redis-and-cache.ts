@@ -1,5 +1,4 @@
-import { createTieredCacheStore } from '../cache/cache-store.ts';
-import { createMemoryStore } from '../cache/memory-store.ts';
+import { createMemoryStore, createTieredCacheStore } from '../cache/cache-store.ts';
 import { createRedisStore, type TextStore } from '../cache/redis-store.ts';
 import { type ResponseCache, createResponseCache } from '../cache/response-cache.ts';
 import type { Clock } from '../clock.ts';

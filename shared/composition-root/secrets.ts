@@ -1,12 +1,11 @@
 import type { TokenCredential } from '@azure/identity';
-import { isUsableList } from '../callers/caller-keys.ts';
+import { isUsableList } from '../callers/caller.ts';
 import type { Clock } from '../clock.ts';
-import type { Settings } from '../config/read-config.ts';
+import { type Settings, toolSecrets } from '../config/read-config.ts';
 import { type Environment, requiredSecrets } from '../config/read-variables.ts';
 import { VARIABLES } from '../config/variables.ts';
-import { createEnvironmentSecrets } from '../secrets/environment-secrets.ts';
+import { createEnvironmentSecrets, type RequiredSecret, type Secrets } from '../secrets/secrets.ts';
 import { DEFAULT_REFRESH_SCHEDULE } from '../secrets/refresh-schedule.ts';
-import type { RequiredSecret, Secrets } from '../secrets/secrets.ts';
 import { createVaultSecrets } from '../secrets/vault-secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
@@ -23,7 +22,9 @@ export async function createSecrets(
   environment: Environment,
   { settings, credential, ...dependencies }: SecretsDependencies,
 ): Promise<Secrets> {
-  const required = requiredSecrets(settings.modelFallbacks).map(withListCheck);
+  const required = requiredSecrets(settings.modelFallbacks, toolSecrets(settings)).map(
+    withListCheck,
+  );
   const { azureKeyVaultUrl: vaultUrl } = settings;
   if (vaultUrl === undefined) return createEnvironmentSecrets({ required, environment });
   const [{ createKeyVaultReader }, identity] = await Promise.all([

@@ -3,13 +3,17 @@ import { hostname } from 'node:os';
 import { buildInfo } from '../telemetry/build-info.ts';
 import type { Clock } from '../clock.ts';
 import { parseFallbacks } from '../config/model-fallbacks.ts';
-import type { Settings } from '../config/read-config.ts';
+import { type Settings, toolSecrets } from '../config/read-config.ts';
 import { type Environment, requiredSecrets, textOf } from '../config/read-variables.ts';
 import { type Variable, VARIABLES } from '../config/variables.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { AzureMonitor, ExportTransport } from '../telemetry/azure-monitor/start.ts';
-import { createConsoleSink } from '../telemetry/console-logger.ts';
-import { createTelemetry, type LogRecord, noopTracer } from '../telemetry/create-telemetry.ts';
+import {
+  createConsoleSink,
+  createTelemetry,
+  type LogRecord,
+  noopTracer,
+} from '../telemetry/create-telemetry.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import { createMetricsRegistry, type MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { observeProcess } from '../telemetry/process-metrics.ts';
@@ -43,11 +47,11 @@ const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 /** Logs to the console until a connection string is known, then to Application Insights. */
 export function createServiceTelemetry(dependencies: TelemetryDependencies): ServiceTelemetry {
-  const { environment, settings, clock, writeLog } = dependencies;
+  const { settings, clock, writeLog } = dependencies;
   const { logLevel, console: printing } = settings.telemetry;
   let azureMonitor: AzureMonitor | undefined;
   let isStarted = false;
-  let secretValues = collectSecretValues(environment);
+  let secretValues = collectSecretValues(dependencies);
   const redact = createRedactor({ secrets: () => secretValues });
   const print = createConsoleSink({ clock, minLevel: logLevel, write: writeLog, redact });
   const metrics = createMetricsRegistry();
@@ -88,7 +92,7 @@ export function createServiceTelemetry(dependencies: TelemetryDependencies): Ser
     async start(secrets) {
       async function update(): Promise<void> {
         // Calls in flight still use replaced secrets, so those stay redacted.
-        const values = new Set([...collectSecretValues(environment, secrets), ...secretValues]);
+        const values = new Set([...collectSecretValues(dependencies, secrets), ...secretValues]);
         secretValues = [...values].slice(0, MAX_REDACTED_SECRETS);
         await startOnce(secrets.get(VARIABLES.appInsightsConnectionString.vaultName));
       }
@@ -142,14 +146,17 @@ async function startExporter(
 const ACCOUNT_KEY = /AccountKey=([^;]+)/;
 
 /** Every secret value that this process holds, for redaction. */
-function collectSecretValues(environment: Environment, secrets?: Secrets): readonly string[] {
+function collectSecretValues(
+  { environment, settings }: Pick<TelemetryDependencies, 'environment' | 'settings'>,
+  secrets?: Secrets,
+): readonly string[] {
   const variables = Object.values<Variable>(VARIABLES).filter(({ secret }) => secret === true);
   const texts = variables.map(({ name }) => textOf(environment, name));
   const fallbacks = textOf(environment, VARIABLES.modelFallbacks.name);
   const fallbackKeys = (parseFallbacks(fallbacks === '' ? '[]' : fallbacks) ?? []).map(
     ({ apiKey }) => apiKey,
   );
-  const required = requiredSecrets(fallbacks === '' ? undefined : fallbacks);
+  const required = requiredSecrets(fallbacks === '' ? undefined : fallbacks, toolSecrets(settings));
   const vaultValues = required.map(({ name }) => secrets?.get(name));
   const accountKeys = texts.map((text) => ACCOUNT_KEY.exec(text)?.[1]);
   const all = [...texts, ...fallbackKeys, ...vaultValues, ...accountKeys];

@@ -1,11 +1,19 @@
 import * as z from 'zod';
+import type { Agent } from '../agent/agent.ts';
+import type { McpServer } from '../agent/mcp/mcp-server.ts';
 import type { RunLimits } from '../agent/run-state.ts';
 import type { Tool } from '../agent/tool.ts';
 import type { Clock } from '../clock.ts';
 import { ConfigError } from '../config/config-error.ts';
+import { mcpToolName } from '../config/cross-checks.ts';
 import type { Settings } from '../config/read-config.ts';
 import { parseJson } from '../json.ts';
+import type { PartStatus } from '../health/readiness.ts';
 import type { ResponseFormat } from '../model/model.ts';
+import { raceAbort } from '../resilience/abort.ts';
+import type { Secrets } from '../secrets/secrets.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import { memoize } from './secrets.ts';
 
 type ToolName = Settings['tools']['enabled'][number];
 
@@ -25,15 +33,101 @@ const TOOLS: Readonly<Record<ToolName, (parts: ToolDependencies) => Promise<Tool
     return calculator;
   },
   async http_fetch({ settings }) {
-    const { createHttpFetch } = await import('../agent/tools/http-fetch.ts');
+    const { createHttpFetch } = await import('../agent/tools/safe-fetch.ts');
     return createHttpFetch({ allowedHosts: settings.tools.httpAllowedHosts });
   },
 };
 
-/** The agent's own tools that the settings enable. */
-export async function createOwnTools(settings: Settings, clock: Clock): Promise<readonly Tool[]> {
+/** The tools of the agent: those that the settings enable, and those of MCP servers. */
+export interface AgentTools {
+  /** At this moment. */
+  readonly tools: () => readonly Tool[];
+  /** Sentences for the model about tools that are missing. */
+  readonly notices: () => readonly string[];
+  /** Connects to the MCP servers, the first time within their time limits. Never rejects. */
+  readonly prepare: () => Promise<void>;
+  /** Undefined without MCP servers. */
+  readonly status: (() => Promise<PartStatus>) | undefined;
+  readonly close: () => Promise<void>;
+}
+
+interface AgentToolDependencies extends ToolDependencies {
+  readonly secrets: Secrets;
+  readonly telemetry: Telemetry;
+}
+
+export async function createAgentTools(dependencies: AgentToolDependencies): Promise<AgentTools> {
+  const { settings } = dependencies;
   const names = [...new Set(settings.tools.enabled)];
-  return Promise.all(names.map((name) => TOOLS[name]({ settings, clock })));
+  const own = await Promise.all(names.map((name) => TOOLS[name](dependencies)));
+  const serverNames = Object.keys(settings.tools.mcp);
+  let servers: readonly McpServer[] = [];
+  // The client library costs a cold start, and a health probe has no use for it.
+  const load = memoize(async () => {
+    const { createMcpServer } = await import('../agent/mcp/mcp-server.ts');
+    servers = serverNames.map((name) => createMcpServer(mcpServerOptions(name, dependencies)));
+  });
+  return {
+    tools: () => [...own, ...servers.flatMap((server) => server.tools())],
+    notices: () =>
+      servers
+        .filter((server) => !server.isAvailable() && server.tools().length === 0)
+        .map(({ name }) => `The tools of the server "${name}" are not available now.`),
+    async prepare() {
+      if (serverNames.length === 0) return;
+      await load();
+      await Promise.all(servers.map((server) => server.prepare()));
+    },
+    status: serverNames.length === 0 ? undefined : async () => mcpStatus(servers),
+    close: async () => void (await Promise.all(servers.map((server) => server.close()))),
+  };
+}
+
+function mcpServerOptions(name: string, dependencies: AgentToolDependencies) {
+  const { settings, secrets, clock, telemetry } = dependencies;
+  const server = settings.tools.mcp[name];
+  if (server === undefined) throw new RangeError('Expected the name of a server');
+  const { authSecret, authHeader } = server;
+  return {
+    ...server,
+    name,
+    clock,
+    telemetry,
+    tools: server.tools.map((tool) => ({
+      name: tool,
+      exposedAs: mcpToolName(name, tool),
+      effect: server.repeatableTools.includes(tool) ? ('none' as const) : ('once' as const),
+    })),
+    credential() {
+      if (authSecret === undefined) return undefined;
+      const value = secrets.get(authSecret);
+      if (value === undefined) throw new Error('The secret of the MCP server is missing');
+      if (authHeader !== undefined) return { header: authHeader, value };
+      return { header: 'authorization', value: `Bearer ${value}` };
+    },
+    refreshCredential: async () => authSecret !== undefined && secrets.refreshNow(),
+  };
+}
+
+function mcpStatus(servers: readonly McpServer[]): PartStatus {
+  const missing = servers.filter((server) => !server.isAvailable());
+  if (missing.length === 0) return { status: 'ready' };
+  const names = missing.map(({ name }) => name).join(', ');
+  return { status: 'degraded', reason: `MCP servers that do not answer: ${names}` };
+}
+
+/** The agent, which connects to its MCP servers before a run. */
+export function withPreparedTools(agent: Agent, { prepare }: AgentTools): Agent {
+  return {
+    async run(input, context) {
+      await raceAbort(prepare(), context.signal);
+      return agent.run(input, context);
+    },
+    async *stream(input, context) {
+      await raceAbort(prepare(), context.signal);
+      yield* agent.stream(input, context);
+    },
+  };
 }
 
 /**

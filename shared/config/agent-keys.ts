@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { agentSchema } from './agent-schema.ts';
-import { expectedOf } from './schema-fields.ts';
+import { expectedOf, SECTION_NAME } from './schema-fields.ts';
 
 /** One key of agent.toml. */
 export interface AgentKey {
@@ -14,25 +14,63 @@ export interface AgentKey {
   readonly purpose: string;
 }
 
-export function listAgentKeys(): readonly AgentKey[] {
-  return keysBelow(agentSchema, []);
+/** A section, or a table of sections whose names the file chooses, such as `tools.mcp`. */
+type Section = z.ZodObject | z.ZodRecord;
+
+/** The names of the sections in a table whose names the file chooses. */
+export type SectionNames = (path: readonly string[]) => readonly string[];
+
+/** All keys. Those in a table of named sections are listed once for each of the names. */
+export function listAgentKeys(namesAt: SectionNames = () => []): readonly AgentKey[] {
+  return keysBelow(agentSchema, { path: [], namesAt });
 }
 
 /** The section at a path, or undefined. */
-export function sectionAt(path: readonly string[]): z.ZodObject | undefined {
-  let section: z.ZodObject = agentSchema;
+export function sectionAt(path: readonly string[]): Section | undefined {
+  let section: Section = agentSchema;
   for (const name of path) {
-    const next = Object.hasOwn(section.shape, name) ? section.shape[name] : undefined;
-    if (!(next instanceof z.ZodObject)) return undefined;
+    const next = entryOf(section, name);
+    if (!isSection(next)) return undefined;
     section = next;
   }
   return section;
 }
 
-function keysBelow(section: z.ZodObject, path: readonly string[]): AgentKey[] {
-  return Object.entries(section.shape).flatMap(([name, schema]) => {
+/** The schema of a key or section, or undefined. */
+export function entryOf(section: Section, name: string): unknown {
+  if (section instanceof z.ZodRecord) {
+    return SECTION_NAME.test(name) ? section.valueType : undefined;
+  }
+  return Object.hasOwn(section.shape, name) ? section.shape[name] : undefined;
+}
+
+export function isSection(schema: unknown): schema is Section {
+  return schema instanceof z.ZodObject || schema instanceof z.ZodRecord;
+}
+
+/** The paths of all tables of named sections. */
+export function namedSectionPaths(): readonly (readonly string[])[] {
+  const paths: (readonly string[])[] = [];
+  listAgentKeys((path) => {
+    paths.push(path);
+    return [];
+  });
+  return paths;
+}
+
+interface KeyPosition {
+  readonly path: readonly string[];
+  readonly namesAt: SectionNames;
+}
+
+function keysBelow(section: Section, { path, namesAt }: KeyPosition): AgentKey[] {
+  const entries =
+    section instanceof z.ZodRecord
+      ? namesAt(path).map((name) => [name, section.valueType] as const)
+      : Object.entries(section.shape);
+  return entries.flatMap(([name, schema]) => {
     const own = [...path, name];
-    if (schema instanceof z.ZodObject) return keysBelow(schema, own);
+    if (isSection(schema)) return keysBelow(schema, { path: own, namesAt });
     if (!(schema instanceof z.ZodType)) return [];
     return [
       {

@@ -1,9 +1,17 @@
 import * as z from 'zod';
-import { type AgentKey, type CamelKeys, listAgentKeys, toCamelName } from './agent-keys.ts';
+import {
+  type AgentKey,
+  type CamelKeys,
+  listAgentKeys,
+  namedSectionPaths,
+  type SectionNames,
+  toCamelName,
+} from './agent-keys.ts';
 import type { agentSchema } from './agent-schema.ts';
 import { parseJson } from '../json.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { type Environment, textOf } from './read-variables.ts';
+import { SECTION_NAME } from './schema-fields.ts';
 import {
   isTable,
   parseToml,
@@ -30,10 +38,14 @@ export function readAgentSettings(environment: Environment, text: string): Agent
   const parsed = parseToml(text);
   const table = 'table' in parsed ? parsed.table : {};
   const problems = 'problem' in parsed ? [parsed.problem] : unknownKeys(text, table);
-  problems.push(...unknownVariables(environment));
+  const namesAt = sectionNames(environment, table);
+  problems.push(...unknownVariables(environment, namesAt));
   const settings = {};
+  for (const path of namedSectionPaths()) {
+    setAt(settings, { path: path.map(toCamelName), value: {} });
+  }
   const sources = new Map<string, SettingSource>();
-  for (const key of listAgentKeys()) {
+  for (const key of listAgentKeys(namesAt)) {
     const resolved = resolve(key, { environment, table });
     sources.set(key.path.join('.'), resolved.source);
     const result = key.schema.safeParse(resolved.value);
@@ -46,6 +58,20 @@ export function readAgentSettings(environment: Environment, text: string): Agent
     }
   }
   return { settings: settings as AgentSettings, sources, problems };
+}
+
+/** The names that the file and the environment give to sections, such as `AGENT__TOOLS__MCP__DOCS__URL`. */
+function sectionNames(environment: Environment, table: TomlTable): SectionNames {
+  return (path) => {
+    const below = valueAt(table, path);
+    const prefix = `AGENT__${path.join('__').toUpperCase()}__`;
+    const variables = Object.keys(environment).filter((name) => name.startsWith(prefix));
+    const names = [
+      ...(isTable(below) ? Object.keys(below) : []),
+      ...variables.map((name) => name.slice(prefix.length).split('__')[0]?.toLowerCase() ?? ''),
+    ];
+    return [...new Set(names)].filter((name) => SECTION_NAME.test(name));
+  };
 }
 
 interface ResolvedSetting {

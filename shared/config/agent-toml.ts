@@ -2,7 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import * as z from 'zod';
-import { type AgentKey, listAgentKeys, sectionAt } from './agent-keys.ts';
+import {
+  type AgentKey,
+  entryOf,
+  isSection,
+  listAgentKeys,
+  sectionAt,
+  type SectionNames,
+} from './agent-keys.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
 
 /** A parsed TOML table with unchecked values. */
@@ -70,8 +77,11 @@ export function unknownKeys(text: string, table: TomlTable): ConfigProblem[] {
 }
 
 /** Unknown `AGENT__` variables of the environment. */
-export function unknownVariables(environment: Readonly<Record<string, unknown>>): ConfigProblem[] {
-  const known = listAgentKeys();
+export function unknownVariables(
+  environment: Readonly<Record<string, unknown>>,
+  namesAt: SectionNames,
+): ConfigProblem[] {
+  const known = listAgentKeys(namesAt);
   return Object.keys(environment)
     .filter((name) => name.startsWith(PREFIX))
     .filter((name) => !known.some(({ variable }) => variable === name))
@@ -94,18 +104,23 @@ export function describeLine(text: string, path: readonly string[]): string {
   return `${position}: ${path.map(printable).join('.')}`;
 }
 
+const NAME_EXPECTED = 'a name of 1 to 24 lower-case letters and digits that begins with a letter';
+
 interface UnknownKey {
   readonly path: readonly string[];
   readonly expected: string;
 }
 
 function unknownBelow(table: TomlTable, path: readonly string[]): UnknownKey[] {
-  const shape = sectionAt(path)?.shape ?? {};
+  const section = sectionAt(path);
   return Object.entries(table).flatMap(([name, value]) => {
     const own = [...path, name];
-    const schema = Object.hasOwn(shape, name) ? shape[name] : undefined;
-    if (schema === undefined) return [{ path: own, expected: knownKey(closestKey(own)) }];
-    if (!(schema instanceof z.ZodObject)) return [];
+    const schema = section === undefined ? undefined : entryOf(section, name);
+    if (schema === undefined) {
+      const isChosen = section instanceof z.ZodRecord;
+      return [{ path: own, expected: isChosen ? NAME_EXPECTED : knownKey(closestKey(own)) }];
+    }
+    if (!isSection(schema)) return [];
     return isTable(value)
       ? unknownBelow(value, own)
       : [{ path: own, expected: `a section, begun with [${own.join('.')}]` }];
@@ -116,7 +131,9 @@ function unknownBelow(table: TomlTable, path: readonly string[]): UnknownKey[] {
 function closestKey(path: readonly string[]): string | undefined {
   const parent = path.slice(0, -1);
   const name = path.at(-1) ?? '';
-  const siblings = Object.keys(sectionAt(parent)?.shape ?? {}).map((key) => parent.concat(key));
+  const section = sectionAt(parent);
+  const shape = section instanceof z.ZodObject ? section.shape : {};
+  const siblings = Object.keys(shape).map((key) => parent.concat(key));
   const candidates = [...siblings, ...listAgentKeys().map((key: AgentKey) => key.path)];
   const ranked = candidates.map((candidate, index) => ({
     candidate,

@@ -26,10 +26,37 @@ export function checkOrder({ model, output, tools }: AgentSettings): ConfigProbl
     const expected = 'at least one host while tools.enabled has http_fetch';
     problems.push({ setting: 'tools.http_allowed_hosts', expected });
   }
+  problems.push(...checkMcpServers(tools.mcp));
   if (output.format === 'json_schema' && output.schema === undefined) {
     problems.push({ setting: 'output.schema', expected: 'set while output.format is json_schema' });
   }
   return problems;
+}
+
+/** What a model reads has 64 characters at most, and each tool needs a name of its own. */
+function checkMcpServers(servers: AgentSettings['tools']['mcp']): ConfigProblem[] {
+  return Object.entries(servers).flatMap(([server, { tools, repeatableTools }]) => {
+    const names = tools.map((tool) => mcpToolName(server, tool));
+    const problems: ConfigProblem[] = [];
+    if (tools.length === 0) {
+      const expected = 'at least one tool of the server';
+      problems.push({ setting: `tools.mcp.${server}.tools`, expected });
+    }
+    if (new Set(names).size < names.length || names.some((name) => name.length > 64)) {
+      const expected = `names that stay different after ${server}__, with characters other than letters, digits, _ and - replaced by _, and at most 64 characters in all`;
+      problems.push({ setting: `tools.mcp.${server}.tools`, expected });
+    }
+    if (repeatableTools.some((tool) => !tools.includes(tool))) {
+      const expected = `a part of tools.mcp.${server}.tools`;
+      problems.push({ setting: `tools.mcp.${server}.repeatable_tools`, expected });
+    }
+    return problems;
+  });
+}
+
+/** The name by which the model reads a tool of an MCP server. No own tool has `__` in its name. */
+export function mcpToolName(server: string, tool: string): string {
+  return `${server}__${tool.replaceAll(/[^\w-]/g, '_')}`;
 }
 
 function checkModel(sources: VariableSources): ConfigProblem[] {

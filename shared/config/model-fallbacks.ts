@@ -61,6 +61,19 @@ export function readPlainUrl(text: string, protocols: readonly string[]): string
   return url.href.replace(/\/+$/, '');
 }
 
+/**
+ * The URL of an MCP server: https, or http to this machine. It may have a query, with which some
+ * servers choose their tools. Undefined for any other text.
+ */
+export function readMcpUrl(text: string): string | undefined {
+  const url = /[\s#]/.test(text) ? null : URL.parse(text);
+  if (url === null || url.username !== '' || url.password !== '') return undefined;
+  const isLoopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)
+    ? url.href
+    : undefined;
+}
+
 /** The paths of operations, which people copy together with the address. */
 const OPERATION = /\/(?:chat\/completions|completions|responses|embeddings|models)$/i;
 const OPENAI_HOST = 'https://api.openai.com';

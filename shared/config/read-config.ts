@@ -50,6 +50,11 @@ export function inspectConfig(
   return { settings, sources: new Map([...variables.sources, ...agent.sources]), problems };
 }
 
+/** The names of the secrets that MCP servers require. */
+export function toolSecrets({ tools }: Pick<Settings, 'tools'>): readonly string[] {
+  return Object.values(tools.mcp).flatMap(({ authSecret }) => authSecret ?? []);
+}
+
 /** How to connect to the storage account. */
 type StorageSettings =
   | { readonly kind: 'connectionString'; readonly connectionString: string }

@@ -30,7 +30,10 @@ interface VariableSettingsResult {
 const PRINTABLE = /^[\x20-\x7e]{1,4096}$/;
 
 /** The secrets to read from the vault, if one is configured. */
-export function requiredSecrets(modelFallbacks?: string): readonly RequiredSecret[] {
+export function requiredSecrets(
+  modelFallbacks?: string,
+  toolSecrets: readonly string[] = [],
+): readonly RequiredSecret[] {
   const own = Object.values<Variable>(VARIABLES).flatMap((variable) => {
     const { name, vaultName } = variable;
     const accepts = (text: string): boolean => 'value' in parseValue(variable, text);
@@ -39,7 +42,16 @@ export function requiredSecrets(modelFallbacks?: string): readonly RequiredSecre
   const known = new Set(own.map(({ name }) => name));
   const others = fallbackSecrets(modelFallbacks).filter((name) => !known.has(name));
   const accepts = (text: string): boolean => !isReference(text) && PRINTABLE.test(text);
-  return [...own, ...[...new Set(others)].map((name) => ({ name, accepts }))];
+  const ofTools = toolSecrets.filter((name) => !known.has(name) && !others.includes(name));
+  return [
+    ...own,
+    ...[...new Set(others)].map((name) => ({ name, accepts })),
+    ...[...new Set(ofTools)].map((name) => ({ name, variable: variableOf(name), accepts })),
+  ];
+}
+
+function variableOf(secretName: string): string {
+  return secretName.toUpperCase().replaceAll('-', '_');
 }
 
 /** Reads the environment, and the secrets if they were loaded. */

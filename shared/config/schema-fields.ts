@@ -69,6 +69,23 @@ export function optionalText({ maxChars, purpose }: Omit<TextField, 'default'>) 
   return withMetadata(z.string().trim().min(1).max(maxChars).optional(), { purpose, expected });
 }
 
+interface PatternField<Schema extends z.ZodType> extends FieldText {
+  readonly schema: Schema;
+  readonly expected: string;
+}
+
+/** A text of a certain form that must be present. */
+export function pattern<Schema extends z.ZodType>(field: PatternField<Schema>): Schema {
+  return withMetadata(field.schema, field);
+}
+
+export function optionalPattern<Schema extends z.ZodType>(field: PatternField<Schema>) {
+  return withMetadata(field.schema.optional(), field);
+}
+
+/** The name that a file gives a section of its own. It is a part of variables and of tool names. */
+export const SECTION_NAME = /^[a-z][a-z0-9]{0,23}$/;
+
 /** A JSON object, written as text. */
 export function optionalJsonObject({ maxChars, purpose }: Omit<TextField, 'default'>) {
   const expected = `a JSON object of at most ${maxChars} characters`;

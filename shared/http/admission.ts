@@ -10,10 +10,13 @@ import type {
   HandlerDependencies,
 } from './request-context.ts';
 import type { PlainResponse } from './responses.ts';
-import type { LimitMode } from '../rate-limit/create-rate-limiter.ts';
-import { rateLimitHeaders } from '../rate-limit/headers.ts';
+import {
+  type LimitMode,
+  type RateLimiter,
+  rateLimitHeaders,
+  type Reservation,
+} from '../rate-limit/rate-limiter.ts';
 import type { OpenCalls } from '../rate-limit/open-calls.ts';
-import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
 
 /** What it takes to identify callers and to limit what each may use. */
 export interface AdmissionDependencies extends HandlerDependencies {

@@ -1,10 +1,9 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import type { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
+import { type Duplex, PassThrough, pipeline, type Readable } from 'node:stream';
 import { urlToHttpOptions } from 'node:url';
-import { createConnectionPool } from './connections.ts';
-import { decodeBody } from './content-encoding.ts';
+import * as zlib from 'node:zlib';
 import type { ProxySelector } from './proxy.ts';
 import { abortReason } from '../resilience/abort.ts';
 import type { HeaderSource } from '../resilience/retry-after.ts';
@@ -141,4 +140,131 @@ function isStale({ reusedSocket }: http.ClientRequest, error: NodeJS.ErrnoExcept
 function headerOf({ headers }: http.IncomingMessage, name: string): string | null {
   const value = headers[name];
   return (Array.isArray(value) ? value.join(', ') : value) ?? null;
+}
+
+const DECODERS: Readonly<Record<string, () => Duplex>> = {
+  gzip: () => zlib.createGunzip(),
+  'x-gzip': () => zlib.createGunzip(),
+  br: () => zlib.createBrotliDecompress(),
+  zstd: () => zlib.createZstdDecompress(),
+};
+
+/**
+ * The body without its content encodings. Requests ask for `identity`, but proxies compress anyway.
+ * A body in an unknown encoding, and one that cannot be decoded, end with an error.
+ */
+export function decodeBody(response: http.IncomingMessage): Readable {
+  const encodings = (response.headers['content-encoding'] ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '' && name !== 'identity');
+  // The last encoding was applied last.
+  return encodings.reduceRight<Readable>(decode, response);
+}
+
+function decode(source: Readable, encoding: string): Readable {
+  if (encoding === 'deflate') return inflate(source);
+  const createDecoder = DECODERS[encoding];
+  if (createDecoder === undefined) {
+    return source.destroy(new Error('The body has an unknown content encoding'));
+  }
+  return connect(source, createDecoder());
+}
+
+/** Destroying the result destroys the source too, and with it the connection. */
+function connect(source: Readable, decoder: Duplex): Duplex {
+  pipeline(source, decoder, () => undefined);
+  return decoder;
+}
+
+/** `deflate` means the zlib format, but some servers send the raw one. The first byte tells. */
+function inflate(source: Readable): Readable {
+  const output = new PassThrough();
+  function endEmpty(): void {
+    output.end();
+  }
+  source.once('end', endEmpty);
+  source.once('error', (error) => output.destroy(error));
+  source.once('data', (first: Uint8Array) => {
+    source.pause();
+    source.off('end', endEmpty);
+    source.unshift(first);
+    const isZlib = ((first[0] ?? 0) & 0x0f) === 8;
+    connect(connect(source, isZlib ? zlib.createInflate() : zlib.createInflateRaw()), output);
+  });
+  output.once('close', () => source.destroy());
+  return output;
+}
+
+/** The kept connections to one origin. */
+export interface Connections {
+  readonly agent: http.Agent;
+  /** Closes the unused connections and keeps later ones for a shorter time. */
+  learnStale(socket: Socket): void;
+}
+
+/**
+ * How long an unused connection stays open, in milliseconds. Servers and load balancers close theirs
+ * after five seconds or more; where it is less they send a `Keep-Alive` header, which the agent
+ * honours. A request that is sent while the server closes the connection is reset.
+ */
+const IDLE_MS = 4_000;
+/** How long a shorter time is kept that was learned from a reset, in milliseconds. */
+const LEARNED_FOR_MS = 60_000;
+
+/** The connections of each origin, directly or through a proxy. */
+export function createConnectionPool(proxyFor: ProxySelector): (url: URL) => Connections {
+  const origins = new Map<string, Connections>();
+  return (url) => {
+    const known = origins.get(url.origin);
+    if (known !== undefined) return known;
+    const connections = createConnections(createAgent(url, proxyFor(url)));
+    origins.set(url.origin, connections);
+    return connections;
+  };
+}
+
+function createAgent({ protocol }: URL, proxy: string | undefined): http.Agent {
+  const options = { keepAlive: true, timeout: IDLE_MS };
+  if (proxy === undefined) {
+    return protocol === 'https:' ? new https.Agent(options) : new http.Agent(options);
+  }
+  return protocol === 'https:'
+    ? new https.Agent({ ...options, proxyEnv: { HTTPS_PROXY: proxy } })
+    : new http.Agent({ ...options, proxyEnv: { HTTP_PROXY: proxy } });
+}
+
+function createConnections(agent: http.Agent): Connections {
+  const unusedSince = new WeakMap<Socket, number>();
+  const { maxFreeSockets } = agent;
+  let idleMs = IDLE_MS;
+  let relearnAt = 0;
+  agent.on('free', (socket: Socket) => {
+    unusedSince.set(socket, performance.now());
+    // The agent has set its own timeout before.
+    if (idleMs < IDLE_MS) socket.setTimeout(idleMs);
+  });
+
+  function setIdleTime(ms: number): void {
+    idleMs = ms;
+    // 0 closes each connection after its response.
+    agent.maxFreeSockets = ms < 1 ? 0 : maxFreeSockets;
+  }
+
+  return {
+    get agent() {
+      if (idleMs < IDLE_MS && performance.now() > relearnAt) setIdleTime(IDLE_MS);
+      return agent;
+    },
+    learnStale(socket) {
+      const now = performance.now();
+      const unusedMs = now - (unusedSince.get(socket) ?? now);
+      setIdleTime(Math.min(idleMs, Math.floor(unusedMs / 2)));
+      relearnAt = now + LEARNED_FOR_MS;
+      for (const sockets of Object.values(agent.freeSockets)) {
+        for (const unused of sockets ?? []) unused.destroy();
+      }
+    },
+  };
 }

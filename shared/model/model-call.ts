@@ -1,8 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { type ErrorCode, isRetryable, ServiceError } from '../errors.ts';
 import { type Cooldown, MAX_COOLDOWN_MS, type PooledEndpoint } from './endpoint-pool.ts';
-import type { ModelEndpoint } from './endpoint.ts';
-import type { ModelCall } from './model.ts';
+import type { ModelCall, ModelEndpoint } from './model.ts';
 import type { RetryState } from './retry-decision.ts';
 import type { UpstreamFailure } from './upstream-error.ts';
 import {
@@ -200,6 +199,7 @@ const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
 export function toClientError(state: ModelCallState, failure: UpstreamFailure): ServiceError {
   return new ServiceError(failure.code, failure.message, {
     cause: failure.cause,
+    param: failure.param,
     retryAfterSeconds: TRANSIENT.has(failure.code)
       ? toRetryAfterSeconds(bestWaitMs(state, failure))
       : failure.retryAfterSeconds,

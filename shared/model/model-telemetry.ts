@@ -1,12 +1,16 @@
 import { ServiceError } from '../errors.ts';
-import type { ModelEndpoint } from './endpoint.ts';
+import {
+  createPartialUsage,
+  type ModelEndpoint,
+  type ModelRequest,
+  type ModelResponse,
+  type TokenUsage,
+} from './model.ts';
 import type { HttpClient, HttpPostRequest, HttpPostResponse } from './http-client.ts';
-import type { ModelRequest, ModelResponse, TokenUsage } from './model.ts';
 import type { EndpointCall, EndpointClient } from './openai/chat-completions-client.ts';
 import { safeCode } from './openai/map-error.ts';
 import type { EndpointEvent } from './openai/read-stream.ts';
 import { UpstreamCause } from './upstream-error.ts';
-import { createPartialUsage } from './openai/usage.ts';
 import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
 import type { Span, Telemetry } from '../telemetry/telemetry.ts';
 

@@ -7,7 +7,7 @@ export type ContentPart =
       readonly type: 'image';
       /** An `https:` or `data:` URL. The endpoint fetches it; this service never does. */
       readonly url: string;
-      readonly detail?: 'auto' | 'low' | 'high' | undefined;
+      readonly detail?: 'auto' | 'low' | 'high' | 'original' | undefined;
     };
 
 /** One message of a conversation, as the model receives it. */
@@ -47,9 +47,25 @@ export interface ModelRequest {
   readonly tools?: readonly ModelTool[] | undefined;
   readonly toolChoice?: ToolChoice | undefined;
   readonly parallelToolCalls?: boolean | undefined;
+  /** Not sent: the names for an error about a part that the endpoint rejects. */
+  readonly callerFields?: CallerFields | undefined;
 }
 
-export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh';
+/** The parts of a model request that the caller set, under the names of its protocol. */
+export interface CallerFields {
+  readonly parameters: Readonly<Partial<Record<ModelParameter, string>>>;
+  /** By the position in `messages`; undefined for those of this service. */
+  readonly messages: readonly (string | undefined)[];
+  /** By the position in `tools`; undefined for those of this service. */
+  readonly tools: readonly (string | undefined)[];
+  /** The schema within the response format. */
+  readonly responseSchema?: string | undefined;
+}
+
+/** A parameter of a model request besides its messages and tools. */
+export type ModelParameter = Exclude<keyof ModelRequest, 'messages' | 'tools' | 'callerFields'>;
+
+export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max';
 
 export type ResponseFormat =
   | { readonly type: 'text' | 'json_object' }
@@ -138,4 +154,81 @@ export interface ModelCall {
 export interface Model {
   complete(request: ModelRequest, call: ModelCall): Promise<ModelResponse>;
   stream(request: ModelRequest, call: ModelCall): AsyncIterable<ModelEvent>;
+}
+
+/** One server that completes chats. */
+export interface ModelEndpoint {
+  /** Public label for logs and readiness: 'primary', 'fallback-1' or the configured name. */
+  readonly name: string;
+  readonly kind: 'openai' | 'azure';
+  /** Such as https://api.openai.com/v1 or https://x.openai.azure.com/openai/v1. */
+  readonly baseUrl: string;
+  /** Model or deployment that is sent to the endpoint. An Azure deployment is never shown to callers. */
+  readonly model: string;
+  /** Returns the key or bearer token; called for each attempt. */
+  readonly apiKey: () => Promise<string>;
+  /** An Azure key is sent as `api-key`; every other credential is a bearer token. */
+  readonly credential?: 'key' | 'token' | undefined;
+  /** Model name in responses, instead of the name that the endpoint reports. */
+  readonly publicModelName?: string | undefined;
+}
+
+/** The usual ratio for English text. */
+const CHARS_PER_TOKEN = 4;
+
+interface GeneratedContent {
+  readonly textChars: number;
+  readonly toolCalls: readonly ModelToolCall[];
+}
+
+/** The usage of a response without one, or of a call without a complete response. */
+export function estimateUsage(request: ModelRequest, output: GeneratedContent): TokenUsage {
+  const inputChars = request.messages.reduce((sum, message) => sum + charsOf(message), 0);
+  const callChars = output.toolCalls.reduce((sum, call) => sum + call.arguments.length, 0);
+  const inputTokens = Math.ceil(inputChars / CHARS_PER_TOKEN);
+  const outputTokens = Math.ceil((output.textChars + callChars) / CHARS_PER_TOKEN);
+  return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens };
+}
+
+/** Tokens that a request may use, the bound on its output included. */
+export function estimateRequestTokens(request: ModelRequest): number {
+  const { inputTokens } = estimateUsage(request, { textChars: 0, toolCalls: [] });
+  return inputTokens + (request.maxOutputTokens ?? 0);
+}
+
+function charsOf({ content }: ModelMessage): number {
+  if (content === null || typeof content === 'string') return content?.length ?? 0;
+  return content.reduce((sum, part) => sum + (part.type === 'text' ? part.text.length : 0), 0);
+}
+
+/** A part of a streamed response. `progress` is a token that is not shown. */
+type OutputEvent = Extract<ModelEvent, { type: 'text-delta' }> | { readonly type: 'progress' };
+
+/** The usage of a call that ends without a complete response, such as one that its client left. */
+export function createPartialUsage(request: ModelRequest) {
+  let isSent = false;
+  let textChars = 0;
+  let hiddenTokens = 0;
+  return {
+    markSent: () => {
+      isSent = true;
+    },
+    addOutput(event: OutputEvent) {
+      // A chunk of hidden reasoning is about one token.
+      if (event.type === 'progress') hiddenTokens += 1;
+      else textChars += event.text.length;
+    },
+    hasOutput: () => textChars + hiddenTokens > 0,
+    /** Undefined if the request was not sent. */
+    read(): TokenUsage | undefined {
+      if (!isSent) return undefined;
+      const { inputTokens, outputTokens } = estimateUsage(request, { textChars, toolCalls: [] });
+      const allOutputTokens = outputTokens + hiddenTokens;
+      return {
+        inputTokens,
+        outputTokens: allOutputTokens,
+        totalTokens: inputTokens + allOutputTokens,
+      };
+    },
+  };
 }

@@ -1,6 +1,10 @@
 import type { ErrorCode } from '../errors.ts';
-import { type Attempt, startAttempt } from './attempt.ts';
-import { MAX_COOLDOWN_MS, type PooledEndpoint } from './endpoint-pool.ts';
+import {
+  type Attempt,
+  MAX_COOLDOWN_MS,
+  type PooledEndpoint,
+  startAttempt,
+} from './endpoint-pool.ts';
 import {
   backoffMs,
   chooseEndpoint,

@@ -27,6 +27,8 @@ export interface UpstreamFailureOptions {
   readonly isRequestSpecific?: boolean | undefined;
   /** Retry-After for callers, where this service knows it. */
   readonly retryAfterSeconds?: number | undefined;
+  /** The field of the caller that the endpoint rejected. */
+  readonly param?: string | undefined;
   readonly cause?: unknown;
 }
 
@@ -38,7 +40,8 @@ export class UpstreamFailure extends ServiceError {
   readonly isRequestSpecific: boolean;
 
   constructor(code: ErrorCode, message: string, options: UpstreamFailureOptions) {
-    super(code, message, { cause: options.cause, retryAfterSeconds: options.retryAfterSeconds });
+    const { cause, retryAfterSeconds, param } = options;
+    super(code, message, { cause, retryAfterSeconds, param });
     this.name = 'UpstreamFailure';
     this.retryMode = options.retryMode;
     this.countsAsFailure = options.countsAsFailure;

@@ -39,6 +39,12 @@ const chatRequestSchema = z.strictObject({
 /** The body of POST /api/chat and of a batch item in this protocol. */
 export type ChatRequest = z.infer<typeof chatRequestSchema>;
 
+const FIELD_NAMES = {
+  messages: 'message',
+  maxOutputTokens: 'maxOutputTokens',
+  responseFormat: 'responseFormat',
+} as const;
+
 /** The service's own protocol: one message, answered as JSON or as named events. */
 export const chatApi: Protocol<ChatRequest> = {
   id: 'chat',
@@ -49,6 +55,7 @@ export const chatApi: Protocol<ChatRequest> = {
     messages: [{ role: 'user', content: message }],
     maxOutputTokens,
     responseFormat: format && { ...format, param: 'responseFormat.schema' },
+    fieldNames: FIELD_NAMES,
   }),
   wantsStream: ({ stream }, accept) => stream ?? accept.includes('text/event-stream'),
   encodeResult: (result, frame) => ({ response: result.text, ...toOutcome(result, frame) }),

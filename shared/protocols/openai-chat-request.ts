@@ -57,21 +57,19 @@ function checkOrder(messages: readonly CompletionsMessage[]): void {
       open.add(id);
     }
   }
+  if (open.size > 0) throw invalidField('messages', 'must end with the result of each tool call');
 }
 
+/** An assistant message at the end is the beginning of the answer, which may be empty. */
 function checkLast(messages: readonly CompletionsMessage[]): void {
-  const path = `messages.${messages.length - 1}`;
   const last = messages.at(-1);
-  if (last?.role === 'tool') return;
-  if (last?.role !== 'user') {
-    throw invalidField(`${path}.role`, 'the last must be of the user, or the result of a tool');
-  }
+  if (last === undefined || last.role === 'tool' || last.role === 'assistant') return;
   const { content } = last;
   const isBlank =
     typeof content === 'string'
       ? content.trim() === ''
       : content.every((part) => part.type === 'text' && part.text.trim() === '');
-  if (isBlank) throw invalidField(`${path}.content`, 'must not be blank');
+  if (isBlank) throw invalidField(`messages.${messages.length - 1}.content`, 'must not be blank');
 }
 
 function checkTools({ tools = [], tool_choice: choice }: CompletionsRequest): void {
@@ -127,8 +125,28 @@ export function toAgentInput(request: CompletionsRequest): AgentInput {
     tools: request.tools?.map(toClientTool),
     toolChoice: toToolChoice(request.tool_choice),
     parallelToolCalls: request.parallel_tool_calls,
+    fieldNames: {
+      ...FIELD_NAMES,
+      maxOutputTokens:
+        request.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens',
+    },
   };
 }
+
+const FIELD_NAMES = {
+  messages: 'messages',
+  temperature: 'temperature',
+  topP: 'top_p',
+  frequencyPenalty: 'frequency_penalty',
+  presencePenalty: 'presence_penalty',
+  seed: 'seed',
+  stop: 'stop',
+  reasoningEffort: 'reasoning_effort',
+  verbosity: 'verbosity',
+  responseFormat: 'response_format',
+  toolChoice: 'tool_choice',
+  parallelToolCalls: 'parallel_tool_calls',
+} as const;
 
 function unless(value: number | undefined, neutral: number): number | undefined {
   return value === neutral ? undefined : value;

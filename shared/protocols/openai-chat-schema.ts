@@ -10,25 +10,30 @@ const MAX_URL_CHARS = 2_048;
 const MAX_DATA_URL_CHARS = 3_000_000;
 const DATA_URL = /^data:image\/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}$/;
 
+const TEXT_ONLY = 'must be null: answers are text';
+const NOT_SUPPORTED = 'must be null: it is not supported';
+
 /** A field that clients also send as null. Its output has no null. */
-function optional<Schema extends z.ZodType>(schema: Schema) {
+export function optional<Schema extends z.ZodType>(schema: Schema) {
   return schema.nullish().transform((value) => value ?? undefined);
 }
 
-const textPart = z.strictObject({ type: z.literal('text'), text: z.string() });
-const refusalPart = z.strictObject({ type: z.literal('refusal'), refusal: z.string() });
-const imagePart = z.strictObject({
+/** Clients add fields of their own to parts, such as `annotations`. They have no effect here. */
+const textPart = z.object({ type: z.literal('text'), text: z.string() });
+const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() });
+/** The address of an image. The endpoint of the model fetches it; this service never does. */
+export const imageUrl = z
+  .string()
+  .max(MAX_DATA_URL_CHARS)
+  .refine(isImageUrl, 'must be an https URL, or a data URL of a PNG, JPEG, GIF or WebP image');
+const imagePart = z.object({
   type: z.literal('image_url'),
-  image_url: z.strictObject({
-    url: z
-      .string()
-      .max(MAX_DATA_URL_CHARS)
-      .refine(isImageUrl, 'must be an https URL, or a data URL of a PNG, JPEG, GIF or WebP image'),
-    detail: optional(z.enum(['auto', 'low', 'high'])),
-  }),
+  image_url: z.object(
+    { url: imageUrl, detail: optional(z.enum(['auto', 'low', 'high', 'original'])) },
+    'must be an object with the field url',
+  ),
 });
 
-/** The endpoint of the model fetches the address; this service never does. */
 function isImageUrl(text: string): boolean {
   if (text.startsWith('data:')) return DATA_URL.test(text);
   return text.length <= MAX_URL_CHARS && URL.parse(text)?.protocol === 'https:';
@@ -44,10 +49,10 @@ const text = z
     typeof value === 'string' ? value : value.map(({ text }) => text).join(''),
   );
 
-const userContent = z.union([
-  z.string('must be text or a list of parts'),
-  listOf(z.discriminatedUnion('type', [textPart, imagePart])),
-]);
+const userContent = z.union(
+  [z.string(), listOf(z.discriminatedUnion('type', [textPart, imagePart]))],
+  'must be text or a list of parts of the types text and image_url',
+);
 
 const assistantContent = z
   .union(
@@ -62,33 +67,32 @@ const assistantContent = z
   );
 
 const FUNCTION_NAME = /^[A-Za-z0-9_-]{1,64}$/;
-const functionName = z
+export const functionName = z
   .string()
   .regex(FUNCTION_NAME, 'must be 1 to 64 letters, digits, underscores or hyphens');
 const id = z.string().min(1).max(256);
 const name = optional(z.string().max(128));
 
-const toolCall = z.strictObject({
+const toolCall = z.object({
   id,
   type: z.literal('function'),
   // Not longer than a name, but any characters: it is what a model wrote.
-  function: z.strictObject({ name: z.string().min(1).max(64), arguments: z.string() }),
+  function: z.object({ name: z.string().min(1).max(64), arguments: z.string() }),
 });
 
 const message = z.discriminatedUnion('role', [
   z.strictObject({ role: z.literal('system'), content: text, name }),
   z.strictObject({ role: z.literal('developer'), content: text, name }),
   z.strictObject({ role: z.literal('user'), content: userContent, name }),
-  z.strictObject({
+  // Clients send earlier answers back as they got them, with fields that say nothing to a model.
+  z.object({
     role: z.literal('assistant'),
     content: assistantContent,
     name,
     refusal: optional(z.string()),
     tool_calls: optional(z.array(toolCall).max(MAX_TOOL_CALLS)),
-    // Clients send our own answers back.
-    annotations: optional(z.array(z.unknown()).max(0)),
-    audio: z.null().optional(),
-    function_call: z.null().optional(),
+    audio: z.null(TEXT_ONLY).optional(),
+    function_call: z.null('must be sent as tool_calls').optional(),
   }),
   z.strictObject({ role: z.literal('tool'), content: text, tool_call_id: id, name }),
 ]);
@@ -111,7 +115,7 @@ const toolChoice = z.union(
       function: z.strictObject({ name: z.string() }),
     }),
   ],
-  'must be none, auto, required or a function',
+  'must be none, auto, required or an object of the type function',
 );
 
 const responseFormat = z.discriminatedUnion('type', [
@@ -134,6 +138,7 @@ const IGNORED = {
   safety_identifier: optional(z.string().max(512)),
   prompt_cache_key: optional(z.string().max(512)),
   prompt_cache_retention: optional(z.string().max(64)),
+  prompt_cache_options: optional(z.record(z.string(), z.unknown())),
   service_tier: optional(z.string().max(64)),
   store: optional(z.boolean()),
   metadata: optional(z.record(z.string().max(64), z.string().max(512))),
@@ -145,13 +150,19 @@ const REFUSED = {
   logprobs: optional(z.literal(false)),
   top_logprobs: optional(z.literal(0)),
   modalities: optional(z.array(z.literal('text'))),
-  logit_bias: optional(z.record(z.string(), z.never())),
-  audio: z.null().optional(),
-  functions: optional(z.array(z.never()).max(0)),
-  function_call: optional(z.literal('none')),
-  prediction: z.null().optional(),
-  web_search_options: z.null().optional(),
+  logit_bias: optional(z.record(z.string(), z.unknown()).refine(isEmpty, 'must be empty')),
+  audio: z.null(TEXT_ONLY).optional(),
+  functions: optional(z.array(z.unknown()).max(0, 'must be empty: send tools instead')),
+  // Without functions both values ask for nothing.
+  function_call: optional(z.enum(['none', 'auto'])),
+  prediction: z.null(NOT_SUPPORTED).optional(),
+  moderation: z.null(NOT_SUPPORTED).optional(),
+  web_search_options: z.null(NOT_SUPPORTED).optional(),
 } as const;
+
+function isEmpty(value: object): boolean {
+  return Object.keys(value).length === 0;
+}
 
 const penalty = optional(z.number().min(-2).max(2));
 const tokens = optional(z.int().min(1).max(128_000));
@@ -177,8 +188,10 @@ export const completionsSchema = z.strictObject({
   frequency_penalty: penalty,
   presence_penalty: penalty,
   seed: optional(z.int()),
-  stop: optional(z.union([stopText, z.array(stopText).max(4)], 'must be at most 4 texts')),
-  reasoning_effort: optional(z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh'])),
+  stop: optional(
+    z.union([stopText, z.array(stopText).max(4)], 'must be text or a list of at most 4 texts'),
+  ),
+  reasoning_effort: optional(z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])),
   verbosity: optional(z.enum(['low', 'medium', 'high'])),
   response_format: optional(responseFormat),
   tools: optional(z.array(tool).max(MAX_TOOLS)),

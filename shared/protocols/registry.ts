@@ -1,11 +1,13 @@
 import { chatApi } from './chat-api.ts';
 import { openAiChatCompletions } from './openai-chat-completions.ts';
+import { openAiResponses } from './openai-responses.ts';
 import type { Protocol } from './protocol.ts';
 
 /** A new protocol is one file, one line here, and one trigger. */
 const PROTOCOLS = {
   chat: chatApi,
   'openai.chat-completions': openAiChatCompletions,
+  'openai.responses': openAiResponses,
 } as const;
 
 export type ProtocolId = keyof typeof PROTOCOLS;

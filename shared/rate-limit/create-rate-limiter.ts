@@ -1,8 +1,9 @@
 import { hashIdentifier } from '../callers/caller.ts';
 import type { Clock } from '../clock.ts';
 import type { BucketStore } from './bucket-store.ts';
-import type { LimitPolicy } from './policies.ts';
 import type {
+  LimitMode,
+  LimitPolicy,
   LimitSource,
   PolicyState,
   RateLimiter,
@@ -19,9 +20,6 @@ import {
   withAmount,
 } from './reservation.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-
-/** enforce: refuse requests over a limit; observe: allow them and log. */
-export type LimitMode = 'enforce' | 'observe';
 
 /** Buckets that all instances share. */
 export interface SharedBuckets {

@@ -1,5 +1,8 @@
+import type { BucketShape } from './bucket-store.ts';
 import type { ServiceError } from '../errors.ts';
-import type { LimitPolicy } from './policies.ts';
+
+/** enforce: refuse requests over a limit; observe: allow them and log. */
+export type LimitMode = 'enforce' | 'observe';
 
 /** Enforces the request and token limits of each caller before anything is spent. */
 export interface RateLimiter {
@@ -51,4 +54,126 @@ export interface Reservation {
   settle(tokens: number): Promise<void>;
   /** Returns all tokens. The request itself stays counted. Never rejects. */
   refund(): Promise<void>;
+}
+
+/** The unit that a policy counts. */
+type LimitUnit = 'requests' | 'tokens';
+
+/** One limit on the usage of a caller. */
+export interface LimitPolicy extends BucketShape {
+  /** As it appears in the RateLimit headers. */
+  readonly name: 'rpm' | 'tpm' | 'tpd';
+  readonly unit: LimitUnit;
+  /** The window in the RateLimit headers. */
+  readonly windowSeconds: number;
+  readonly code: 'rate_limited' | 'budget_exhausted';
+  /** The bucket key of a caller at a given time. */
+  keyOf(caller: string, now: number): string;
+  /** When the bucket of that time is replaced by a new one, where that is not at its refill. */
+  endsAt?(now: number): number;
+}
+
+export interface LimitSettings {
+  /** 0 disables this limit, and likewise for the others. */
+  readonly requestsPerMinute: number;
+  readonly tokensPerMinute: number;
+  readonly tokensPerDay: number;
+}
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+/** The enabled policies. */
+export function policiesOf(settings: LimitSettings): readonly LimitPolicy[] {
+  const { requestsPerMinute, tokensPerMinute, tokensPerDay } = settings;
+  const policies = [
+    perMinute('rpm', { unit: 'requests', capacity: requestsPerMinute }),
+    perMinute('tpm', { unit: 'tokens', capacity: tokensPerMinute }),
+    dailyBudget(tokensPerDay),
+  ];
+  return policies.filter(({ capacity }) => capacity > 0);
+}
+
+/**
+ * Refills the whole bucket once a minute instead of continuously: a caller that uses everything
+ * gets exactly the limit, however long the burst lasts.
+ */
+function perMinute(
+  name: 'rpm' | 'tpm',
+  { unit, capacity }: { unit: LimitUnit; capacity: number },
+): LimitPolicy {
+  return {
+    name,
+    unit,
+    capacity,
+    intervalMs: MINUTE_MS,
+    windowSeconds: 60,
+    code: 'rate_limited',
+    keyOf: (caller) => `${name}:${caller}`,
+  };
+}
+
+/** Tokens for one UTC day. Each day has its own bucket, which does not refill within the day. */
+function dailyBudget(capacity: number): LimitPolicy {
+  return {
+    name: 'tpd',
+    unit: 'tokens',
+    capacity,
+    intervalMs: 2 * DAY_MS,
+    windowSeconds: DAY_MS / 1000,
+    code: 'budget_exhausted',
+    keyOf: (caller, now) => `tpd:${new Date(now).toISOString().slice(0, 10)}:${caller}`,
+    endsAt: (now) => (Math.floor(now / DAY_MS) + 1) * DAY_MS,
+  };
+}
+
+interface RateLimitHeadersOptions {
+  readonly mode: LimitMode;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/**
+ * The rate limit headers of a response: those of the IETF draft and those that OpenAI clients read.
+ * None in observe mode, because the limits are not enforced.
+ */
+export function rateLimitHeaders(
+  result: RateLimitResult,
+  { mode, now }: RateLimitHeadersOptions,
+): Record<string, string> {
+  const { states, source } = result;
+  if (mode === 'observe' || states.length === 0) return {};
+  const headers: Record<string, string> = {
+    'ratelimit-policy': states.map(formatPolicy).join(', '),
+    ratelimit: states.map((state) => formatState(state, now)).join(', '),
+  };
+  for (const state of states) Object.assign(headers, openAiHeaders(state, now));
+  if (source === 'fallback') headers['x-ratelimit-policy'] = 'local';
+  if (!result.allowed && result.error.retryAfterSeconds !== undefined) {
+    headers['retry-after'] = String(result.error.retryAfterSeconds);
+  }
+  return headers;
+}
+
+function formatPolicy({ policy }: PolicyState): string {
+  const unit = policy.unit === 'requests' ? '' : `;qu="${policy.unit}"`;
+  return `"${policy.name}";q=${policy.capacity}${unit};w=${policy.windowSeconds}`;
+}
+
+function formatState({ policy, remaining, resetAt }: PolicyState, now: number): string {
+  return `"${policy.name}";r=${Math.floor(remaining)};t=${secondsUntil(resetAt, now)}`;
+}
+
+/** OpenAI's headers hold one limit of each unit: the one per minute. */
+function openAiHeaders({ policy, remaining, resetAt }: PolicyState, now: number): object {
+  if (policy.name === 'tpd') return {};
+  return {
+    [`x-ratelimit-limit-${policy.unit}`]: String(policy.capacity),
+    [`x-ratelimit-remaining-${policy.unit}`]: String(Math.floor(remaining)),
+    [`x-ratelimit-reset-${policy.unit}`]: `${secondsUntil(resetAt, now)}s`,
+  };
+}
+
+function secondsUntil(resetAt: number, now: number): number {
+  return Math.max(0, Math.ceil((resetAt - now) / 1000));
 }

@@ -1,7 +1,6 @@
 import { ServiceError } from '../errors.ts';
 import type { BucketStore } from './bucket-store.ts';
-import type { LimitPolicy } from './policies.ts';
-import type { PolicyState, Reservation } from './rate-limiter.ts';
+import type { LimitPolicy, PolicyState, Reservation } from './rate-limiter.ts';
 
 /** What one request takes from one policy. */
 export interface BucketRequest {

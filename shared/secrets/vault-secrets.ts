@@ -1,10 +1,20 @@
 import type { Clock } from '../clock.ts';
 import {
   type EnvironmentSecretsOptions,
-  normalizeSecret,
+  type MissingReason,
   type NormalizedSecret,
+  normalizeSecret,
   readEnvironmentSecrets,
-} from './environment-secrets.ts';
+  type RequiredSecret,
+  type SecretName,
+  type SecretReader,
+  type SecretReadResult,
+  type Secrets,
+  type SecretsListener,
+  type SecretSource,
+  type SecretsState,
+  type VaultErrorReason,
+} from './secrets.ts';
 import {
   createSecretPoller,
   fetchAll,
@@ -13,18 +23,6 @@ import {
   type RefreshSchedule,
   type SecretPoller,
 } from './refresh-schedule.ts';
-import type {
-  MissingReason,
-  RequiredSecret,
-  SecretName,
-  SecretReader,
-  SecretReadResult,
-  Secrets,
-  SecretsListener,
-  SecretSource,
-  SecretsState,
-  VaultErrorReason,
-} from './secrets.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 

@@ -47,10 +47,18 @@ export interface ByteRange {
 export interface BlobLease {
   /** Length of the blob when the lease was acquired. */
   readonly bytes: number;
+  /** Appends that the blob contained then. */
+  readonly appends: number;
+  readonly metadata: BlobMetadata;
   /** Aborts when the lease is lost: another process may write now, and this one cannot. */
   readonly lostSignal: AbortSignal;
-  /** Appends exactly once, even if the storage client repeats the request. */
-  append(lines: string, position: number): Promise<void>;
+  /**
+   * Appends exactly once, even if the storage client repeats the request. Resolves to `full` if the
+   * blob takes no further append.
+   */
+  append(lines: string, position: number): Promise<'appended' | 'full'>;
+  /** Empties the blob and sets its metadata in one step; the appends count from zero again. */
+  restart(metadata: BlobMetadata): Promise<void>;
   setMetadata(metadata: BlobMetadata): Promise<void>;
   release(): Promise<void>;
 }

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createResponseCache } from '../../shared/cache/response-cache.ts';
-import { createMemoryStore } from '../../shared/cache/memory-store.ts';
-import { createRedisStore } from '../../shared/cache/redis-store.ts';
 import {
-  createTieredCacheStore,
   type CacheStore,
+  createMemoryStore,
+  createTieredCacheStore,
   type TieredCacheStore,
 } from '../../shared/cache/cache-store.ts';
+import { createRedisStore } from '../../shared/cache/redis-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { answer, ask, candidate, entryOf } from '../support/cached-answers.ts';
 import { createHandClock, createRedisParts, type HandClock } from '../support/limits.ts';

@@ -33,6 +33,9 @@ function itemsOf(count: number): unknown[] {
   }));
 }
 
+/** The model rejects a parameter of this item. */
+const UNSUPPORTED = { seed: 7, messages: [{ role: 'user', content: 'dev/without-seed Hi' }] };
+
 async function isFinished(jobId: string): Promise<boolean> {
   const view = await batch.read(jobId);
   return view !== undefined && view.results.size === view.total;
@@ -53,6 +56,7 @@ describe('a job on the queue', () => {
       ...itemsOf(23),
       { custom_id: 'refused', body: { message: 'dev/content-filter Hi' } },
       { custom_id: 'malformed', body: { massage: 'Hi' } },
+      { custom_id: 'unsupported', body: UNSUPPORTED },
     ];
 
     await batch.submit(jobOf('mixed', items));
@@ -61,14 +65,16 @@ describe('a job on the queue', () => {
     const view = await batch.read('mixed');
     const lines = [...(view?.results.values() ?? [])];
     const failures = lines.filter(({ error }) => error !== null);
-    expect(lines).toHaveLength(25);
-    expect(new Set(lines.map((line) => line.custom_id)).size).toBe(25);
+    expect(lines).toHaveLength(26);
+    expect(new Set(lines.map((line) => line.custom_id)).size).toBe(26);
     expect(new Map(failures.map((line) => [line.custom_id, line.error?.code]))).toEqual(
       new Map([
         ['malformed', 'invalid_request'],
         ['refused', 'content_filtered'],
+        ['unsupported', 'invalid_request'],
       ]),
     );
+    expect(failures.map(({ error }) => error?.message).join()).toContain('"seed" is not supported');
   });
 
   it('may come as base64 of JSON', async () => {

@@ -103,32 +103,6 @@ describe("the client's tools", () => {
     expect(answered.choices[0]?.message.content).toContain('sunny | sunny');
   });
 
-  it('are run by the loop of the client library, streamed', async () => {
-    const cities: string[] = [];
-    const runner = client.chat.completions.runTools({
-      ...ask('get_weather {"city": "Bonn"}'),
-      stream: true,
-      tools: [
-        {
-          type: 'function',
-          function: {
-            ...WEATHER.function,
-            parse: (text: string) => z.object({ city: z.string() }).parse(JSON.parse(text)),
-            function: ({ city }: { city: string }) => {
-              cities.push(city);
-              return 'rainy';
-            },
-          },
-        },
-      ],
-    });
-
-    const content = await runner.finalContent();
-
-    expect(cities).toEqual(['Bonn']);
-    expect(content).toContain('The tool answered: rainy');
-  });
-
   it.each([
     { choice: 'required' as const, reason: 'tool_calls' },
     { choice: 'none' as const, reason: 'stop' },
@@ -160,15 +134,6 @@ describe('structured output', () => {
   const Event = z.object({ name: z.string(), attendees: z.array(z.string()) });
   const format = zodResponseFormat(Event, 'event');
 
-  it('is parsed by the client library', async () => {
-    const completion = await client.chat.completions.parse({
-      ...ask('An event'),
-      response_format: format,
-    });
-
-    expect(Event.safeParse(completion.choices[0]?.message.parsed).success).toBe(true);
-  });
-
   it('is corrected by a second step', async () => {
     const completion = await client.chat.completions.parse({
       ...ask('dev/wrong-json An event'),
@@ -186,5 +151,42 @@ describe('structured output', () => {
     });
 
     await expect(stream.finalChatCompletion()).rejects.toMatchObject({ code: 'upstream_invalid' });
+  });
+});
+
+describe('a parameter that the model does not support', () => {
+  it.each([false, true])('is named to the client that sent it, streamed: %s', async (stream) => {
+    const asking = client.chat.completions.create({
+      ...ask('dev/without-reasoning_effort Hi'),
+      reasoning_effort: 'low',
+      stream,
+    });
+
+    await expect(asking).rejects.toMatchObject({
+      status: 400,
+      code: 'invalid_request',
+      param: 'reasoning_effort',
+    });
+    expect(environment.model.calls()).toHaveLength(1);
+  });
+
+  it('may be the strict schema of a tool or of the answer', async () => {
+    const strict = { ...WEATHER, function: { ...WEATHER.function, strict: true } };
+    const { json_schema: format } = zodResponseFormat(z.object({ a: z.string() }), 'answer');
+    const schema = { ...format.schema, additionalProperties: true };
+
+    const asking = [
+      client.chat.completions.create({ ...ask('dev/strict-schemas Hi'), tools: [strict] }),
+      client.chat.completions.create({
+        ...ask('dev/strict-schemas Hi'),
+        response_format: { type: 'json_schema', json_schema: { ...format, schema } },
+      }),
+    ];
+
+    const problems = await Promise.all(asking.map((one) => one.catch((error: unknown) => error)));
+    expect(problems).toMatchObject([
+      { status: 400, param: 'tools.0.function' },
+      { status: 400, param: 'response_format.json_schema.schema' },
+    ]);
   });
 });

@@ -58,6 +58,7 @@ const EXPECTED = {
   models: 'GET /v1/models function',
   modelsGet: 'GET /v1/models/{id} function',
   ready: 'GET /ready anonymous',
+  responsesCreate: 'POST /v1/responses function',
 };
 
 describe.each([

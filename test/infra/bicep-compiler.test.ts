@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import { requireTool } from '../support/required-tools.ts';
 import {
   compileBicep,
@@ -7,27 +9,14 @@ import {
   restoreBicep,
   type Edit,
   type Prediction,
-} from './support/bicep-cli.ts';
+} from '../../dev/infra/bicep-cli.ts';
+import { EVERY_OPTION, SNAPSHOT, toSnapshot } from '../../dev/infra/snapshot.ts';
 
 const MAIN = 'infra/main.bicep';
 const APP = 'infra/modules/app.bicep';
 const STORAGE = 'infra/modules/storage.bicep';
 const TRUST = 'AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL';
-const CLIENT_ID = '11111111-1111-1111-1111-111111111111';
-
-/** Every option of the templates that adds resources. */
-const EVERYTHING = {
-  principalId: '22222222-2222-2222-2222-222222222222',
-  principalType: 'User',
-  vnetEnabled: true,
-  zoneRedundant: true,
-  alwaysReadyHttp: 2,
-  corsOrigins: 'https://app.example.com',
-  authClientId: CLIENT_ID,
-  upstashRedisUrl: 'https://redis.example.com',
-  upstashRedisToken: 'a-token',
-  alertEmail: 'oncall@example.com',
-};
+const CLIENT_ID = EVERY_OPTION.authClientId;
 
 interface Mistake extends Edit {
   readonly what: string;
@@ -95,8 +84,24 @@ function appSettings({ resources }: Prediction): Readonly<Record<string, unknown
   return resources.find(({ id }) => id.endsWith('/config/appsettings'))?.properties ?? {};
 }
 
-function hasEasyAuth({ resources }: Prediction): boolean {
-  return resources.some(({ id }) => id.endsWith('/config/authsettingsV2'));
+const siteAuthSchema = z.object({
+  platform: z.object({ enabled: z.boolean() }),
+  globalValidation: z.object({ requireAuthentication: z.boolean() }),
+  identityProviders: z.object({
+    azureActiveDirectory: z.object({ validation: z.unknown() }).optional(),
+  }),
+});
+
+function easyAuth({ resources }: Prediction): z.infer<typeof siteAuthSchema> {
+  const found = resources.find(({ id }) => id.endsWith('/config/authsettingsV2'));
+  return siteAuthSchema.parse(found?.properties);
+}
+
+function corsOrigins({ resources }: Prediction): unknown {
+  const site = resources.find(({ type }) => type === 'Microsoft.Web/sites');
+  return z
+    .object({ siteConfig: z.object({ cors: z.object({ allowedOrigins: z.unknown() }) }) })
+    .parse(site?.properties).siteConfig.cors.allowedOrigins;
 }
 
 describe('the Bicep compiler', requireTool('the Bicep compiler'), () => {
@@ -109,7 +114,7 @@ describe('the Bicep compiler', requireTool('the Bicep compiler'), () => {
     [mistaken, plain, full] = await Promise.all([
       compileEdited(MISTAKES),
       predictDeployment({}),
-      predictDeployment(EVERYTHING),
+      predictDeployment(EVERY_OPTION),
     ]);
   }, 360_000);
 
@@ -130,17 +135,74 @@ describe('the Bicep compiler', requireTool('the Bicep compiler'), () => {
     expect(full.resources.length).toBeGreaterThan(plain.resources.length);
   });
 
+  it('predicts what the committed snapshot shows; `node dev/write-infra-snapshot.ts` writes it', () => {
+    expect(toSnapshot(full)).toBe(readFileSync(SNAPSHOT, 'utf8'));
+  });
+
+  it('predicts that alerts of severity 0 and 1 reach the people on call, and others wait', () => {
+    const rules = full.resources.filter(({ type }) => type.endsWith('/scheduledQueryRules'));
+
+    const groups = rules.map(({ properties }) => ({
+      isUrgent: Number(properties?.['severity']) < 2,
+      group: JSON.stringify(properties?.['actions']).match(/ag-[a-z-]+/)?.[0],
+    }));
+
+    expect(groups.length).toBeGreaterThan(15);
+    for (const { isUrgent, group } of groups) {
+      expect(group).toBe(isUrgent ? 'ag-oncall' : 'ag-working-hours');
+    }
+  });
+
+  it('predicts every receiver, and a budget where one is set', () => {
+    const oncall = full.resources.find(({ id }) => id.endsWith('/ag-oncall'));
+    const budgets = [full, plain].map(
+      ({ resources }) => resources.filter(({ type }) => type.endsWith('/budgets')).length,
+    );
+
+    expect(oncall?.properties).toMatchObject({
+      emailReceivers: [
+        { emailAddress: 'oncall@example.com' },
+        { emailAddress: 'second@example.com' },
+      ],
+      smsReceivers: [{ countryCode: '46', phoneNumber: '701234567' }],
+      // The compiler does not evaluate secrets.
+      webhookReceivers: expect.stringContaining("parameters('webhookUrl')"),
+    });
+    expect(budgets).toEqual([1, 0]);
+  });
+
   it('predicts the six roles of the app, and five more for a person who deploys', () => {
     expect(countRoles(plain)).toBe(6);
     expect(countRoles(full)).toBe(11);
   });
 
   it('predicts that the app trusts the principal of Entra ID exactly where Easy Auth is on', () => {
-    expect(hasEasyAuth(full)).toBe(true);
+    expect(easyAuth(full)).toMatchObject({
+      platform: { enabled: true },
+      globalValidation: { requireAuthentication: true },
+    });
     expect(appSettings(full)).toMatchObject({ [TRUST]: 'true' });
-    expect(hasEasyAuth(plain)).toBe(false);
+    expect(easyAuth(plain)).toMatchObject({
+      platform: { enabled: false },
+      globalValidation: { requireAuthentication: false },
+      identityProviders: {},
+    });
     expect(Object.keys(appSettings(plain))).toContain('AZURE_CLIENT_ID');
     expect(Object.keys(appSettings(plain))).not.toContain(TRUST);
+  });
+
+  it('predicts that emptied settings take Easy Auth and foreign origins back', () => {
+    expect(corsOrigins(full)).toEqual(['https://app.example.com']);
+    expect(corsOrigins(plain)).toEqual([]);
+    expect(easyAuth(plain).platform.enabled).toBe(false);
+  });
+
+  it('predicts that only the named applications may call', () => {
+    expect(easyAuth(full).identityProviders.azureActiveDirectory?.validation).toMatchObject({
+      defaultAuthorizationPolicy: {
+        allowedApplications: [EVERY_OPTION.authAllowedApplications],
+      },
+    });
   });
 
   it('predicts that the app knows the capacity of the model that is deployed with it', () => {

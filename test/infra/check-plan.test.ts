@@ -24,6 +24,10 @@ describe('the check before provisioning', () => {
       VNET_ENABLED: 'true',
       EXTRA_APP_SETTINGS: 'AGENT__LIMITS__HEARTBEAT_MS=5000;AzureWebJobs.batch.Disabled=true',
       CORS_ORIGINS: 'https://app.example.com, http://localhost:3000',
+      ALERT_SMS: '46 701234567',
+      ALERT_WEBHOOK_URL: 'https://hooks.example.com/x',
+      MONTHLY_BUDGET: '100',
+      BUDGET_START: '2026-12-01',
     });
 
     expect(output).toBe('plan checked\n');
@@ -83,10 +87,24 @@ describe('the check before provisioning', () => {
       CORS_ORIGINS: 'https://app.example.com,*',
       RUNBOOK_BASE_URL: 'https://example.com/repo',
       UPSTASH_REDIS_REST_TOKEN: 'very-secret',
+      ALERT_SMS: '+46701234567',
+      ALERT_WEBHOOK_URL: 'http://very-secret.example.com',
+      MONTHLY_BUDGET: '100',
+      BUDGET_START: '2026-12-15',
+      AUTH_ALLOWED_APPLICATIONS: 'an-id',
       EXTRA_APP_SETTINGS: 'A="quoted";WEBSITE_RUN_FROM_PACKAGE=1',
     });
 
-    for (const name of ['AZURE_LOCATION', 'ALWAYS_READY', 'CORS_ORIGINS', 'RUNBOOK_BASE_URL']) {
+    for (const name of [
+      'AZURE_LOCATION',
+      'ALWAYS_READY',
+      'CORS_ORIGINS',
+      'RUNBOOK_BASE_URL',
+      'ALERT_SMS must',
+      'ALERT_WEBHOOK_URL must',
+      'MONTHLY_BUDGET needs BUDGET_START',
+      'AUTH_ALLOWED_APPLICATIONS needs AUTH_CLIENT_ID',
+    ]) {
       expect(output).toContain(name);
     }
     expect(output).toContain('UPSTASH_REDIS_REST_TOKEN needs');

@@ -9,6 +9,13 @@ const DOCKERFILE = readFileSync('Dockerfile', 'utf8');
 /** Its digest was not known when the Dockerfile was written; the workflow adds it. */
 const UNPINNED = 'mcr.microsoft.com/azure-functions/node:4-node22';
 
+/** Whether the host keeps its keys in a folder that its user owns. */
+function secretsFolder(stage: string): boolean {
+  const folder = /FUNCTIONS_SECRETS_PATH=(\S+)/.exec(stage)?.[1];
+  const home = /useradd .*--create-home --home-dir (\S+)/.exec(stage)?.[1];
+  return folder !== undefined && home !== undefined && folder.startsWith(`${home}/`);
+}
+
 function checkDockerfile(text: string): string[] {
   const images = [...text.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
   const last = text.slice(text.lastIndexOf('\nFROM '));
@@ -23,6 +30,7 @@ function checkDockerfile(text: string): string[] {
     ...(/^USER (?!root|0)\d+/m.test(last) ? [] : ['it runs as root']),
     ...(/^HEALTHCHECK /m.test(last) ? [] : ['it has no health check']),
     ...(/^EXPOSE (?:\d{4,5})$/m.test(last) ? [] : ['only root can open the port']),
+    ...(secretsFolder(last) ? [] : ['the user cannot write the keys of functions']),
     ...(/COPY .*(?:\.env|local\.settings)/.test(text) ? ['settings are baked in'] : []),
   ];
 }
@@ -61,6 +69,12 @@ describe('the container image', () => {
     ['a moving tag', /4-node22/, 'latest', 'not pinned to a version'],
     ['a base without its digest', /@sha256:\w+/, '', 'not pinned by digest'],
     ['no health check', /^HEALTHCHECK/m, 'LABEL', 'no health check'],
+    [
+      'keys beside the code',
+      /\/home\/agent\/secrets/,
+      '/home/site/secrets',
+      'cannot write the keys',
+    ],
     ['a low port', /EXPOSE 8080/, 'EXPOSE 80', 'only root can open'],
   ])('turns the check red with %s', (...[, pattern, to, found]) => {
     expect(checkDockerfile(DOCKERFILE.replace(pattern, to)).join('\n')).toContain(found);

@@ -62,7 +62,7 @@ describe('a pipeline', () => {
       .filter((variable) => !OF_AZD.has(variable));
 
     expect([...variables, ...secrets].toSorted()).toEqual(wanted.toSorted());
-    expect(secrets).toEqual(['UPSTASH_REDIS_REST_TOKEN']);
+    expect(secrets).toEqual(['UPSTASH_REDIS_REST_TOKEN', 'ALERT_WEBHOOK_URL']);
   });
 
   it('passes each of them to azd in its workflow', () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { FINISH_REASONS } from '../../shared/model/openai/finish-reason.ts';
+import { FINISH_REASONS } from '../../shared/model/openai/read-response.ts';
 import {
   createModelUnderTest,
   failureOf,

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../shared/clock.ts';
 import { hashIdentifier } from '../../shared/callers/caller.ts';
-import type { LimitSettings } from '../../shared/rate-limit/policies.ts';
-import type { RateLimiter, RateLimitResult } from '../../shared/rate-limit/rate-limiter.ts';
+import type {
+  LimitSettings,
+  RateLimiter,
+  RateLimitResult,
+} from '../../shared/rate-limit/rate-limiter.ts';
 import { countAllowed, createLimiter, createRedisParts, reserveAtOnce } from '../support/limits.ts';
 import { openRespConnection } from '../support/redis/resp-connection.ts';
 import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';

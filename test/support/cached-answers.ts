@@ -9,8 +9,7 @@ import {
   parseCacheControl,
   type RequestTraits,
 } from '../../shared/cache/cache-headers.ts';
-import type { CacheKeyInput } from '../../shared/cache/cache-key.ts';
-import type { CacheEntry } from '../../shared/cache/cache-store.ts';
+import type { CacheEntry, CacheKeyInput } from '../../shared/cache/cache-store.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 

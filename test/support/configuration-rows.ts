@@ -29,7 +29,7 @@ export function variableRows(): string[] {
 
 /** The rows that describe agent.toml. */
 export function agentKeyRows(): string[] {
-  return listAgentKeys().map((key) =>
+  return listAgentKeys(() => ['<name>']).map((key) =>
     toRow([
       code(key.path.join('.')),
       code(key.variable),

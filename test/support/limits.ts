@@ -1,12 +1,16 @@
 import type { Clock } from '../../shared/clock.ts';
 import {
   createRateLimiter,
-  type LimitMode,
   type SharedBuckets,
 } from '../../shared/rate-limit/create-rate-limiter.ts';
-import { policiesOf, type LimitSettings } from '../../shared/rate-limit/policies.ts';
-import { createMemoryBuckets } from '../../shared/rate-limit/memory-bucket-store.ts';
-import type { RateLimiter, RateLimitResult } from '../../shared/rate-limit/rate-limiter.ts';
+import {
+  type LimitMode,
+  type LimitSettings,
+  policiesOf,
+  type RateLimiter,
+  type RateLimitResult,
+} from '../../shared/rate-limit/rate-limiter.ts';
+import { createMemoryBuckets } from '../../shared/rate-limit/bucket-store.ts';
 import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import {

@@ -1,4 +1,4 @@
-import { createConsoleLogger } from '../../shared/telemetry/console-logger.ts';
+import { createConsoleLogger } from '../../shared/telemetry/create-telemetry.ts';
 import { systemClock, type Clock } from '../../shared/clock.ts';
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 

@@ -1,12 +1,12 @@
 import { systemClock } from '../../shared/clock.ts';
 import { ServiceError } from '../../shared/errors.ts';
 import { createHttpClient } from '../../shared/model/http-client.ts';
-import type { ModelEndpoint } from '../../shared/model/endpoint.ts';
 import type {
-  ModelResponse,
   ModelCall,
+  ModelEndpoint,
   ModelEvent,
   ModelRequest,
+  ModelResponse,
 } from '../../shared/model/model.ts';
 import {
   createResilientModel,

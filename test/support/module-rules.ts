@@ -59,8 +59,8 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
   protocols: { imports: [], types: ['agent', 'model'] },
   agent: {
     imports: ['model', 'cache', 'guardrails', 'resilience', 'telemetry'],
-    folders: ['tools'],
-    base: ['tool.ts'],
+    folders: ['tools', 'mcp'],
+    base: ['tool.ts', 'json-schema.ts'],
   },
   guardrails: {
     imports: ['resilience', 'telemetry'],
@@ -69,15 +69,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
   model: {
     imports: ['resilience', 'telemetry'],
     folders: ['openai'],
-    base: [
-      'model.ts',
-      'endpoint.ts',
-      'upstream-error.ts',
-      'http-client.ts',
-      'connections.ts',
-      'content-encoding.ts',
-      'proxy.ts',
-    ],
+    base: ['model.ts', 'upstream-error.ts', 'http-client.ts', 'proxy.ts'],
   },
   storage: {
     imports: ['resilience', 'telemetry'],
@@ -140,6 +132,11 @@ export const OPEN_FOLDERS: readonly OpenFolder[] = [
     reason: 'the tools that the settings enable, each loaded when it is used',
   },
   {
+    folder: 'shared/agent/mcp/',
+    to: ['shared/composition-root/'],
+    reason: 'an adapter, loaded when the settings name an MCP server',
+  },
+  {
     folder: 'shared/batch/api/',
     to: ['shared/http/'],
     reason: 'the services and views that the routes of batches and files encode',
@@ -190,9 +187,10 @@ export const PACKAGES: readonly PackageRule[] = [
   },
   { packages: ['openai'], in: ['shared/model/openai/'], typesIn: ['shared/protocols/'] },
   { packages: ['eventsource-parser'], in: ['shared/model/openai/'] },
-  { packages: ['ajv'], in: ['shared/agent/structured-output.ts'] },
+  { packages: ['ajv'], in: ['shared/agent/json-schema.ts'] },
+  { packages: ['node:vm'], in: ['shared/agent/json-schema.ts'] },
+  { packages: ['@modelcontextprotocol/sdk'], in: ['shared/agent/mcp/mcp-session.ts'] },
   { packages: ['re2js'], in: ['shared/guardrails/input-validation.ts'] },
-  { packages: ['node:vm'], in: ['shared/agent/structured-output.ts'] },
   { packages: ['cockatiel'], in: ['shared/resilience/'] },
   {
     packages: ['@upstash/redis'],
@@ -259,6 +257,7 @@ export const CLIENTS: readonly ClientRule[] = [
     in: ['shared/telemetry/azure-monitor/'],
   },
   { name: /^(?:Azure)?OpenAI$/, in: ['shared/model/openai/'] },
+  { name: /^Client$/, in: ['shared/agent/mcp/mcp-session.ts'] },
   { name: /^Redis$/, in: ['shared/redis/'] },
   { name: /^Ratelimit$/, in: ['shared/rate-limit/'] },
   { name: /Client$/, in: [] },

@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import type { ResponseWriter } from '../response-writer.ts';
 import { sendReply } from '../send-reply.ts';
 import type { ScriptedModel } from './scripted-model.ts';
@@ -69,7 +70,60 @@ export const rejectionModels: readonly ScriptedModel[] = [
             { param: 'temperature', code: 'unsupported_value' },
           ),
   },
+  {
+    name: 'without',
+    parameter: { label: 'field', kind: 'text' },
+    description: '400 unsupported_parameter if that field is sent, otherwise answers.',
+    answer: (writer, { text: field }) =>
+      writer.request.raw[field] === undefined
+        ? sendReply(writer)
+        : writer.sendError(400, `Unsupported parameter: '${field}' is not supported.`, {
+            param: field,
+            code: 'unsupported_parameter',
+          }),
+  },
+  {
+    name: 'strict-schemas',
+    description:
+      '400 if a strict schema of an object does not forbid additional properties, otherwise answers.',
+    answer: (writer) => {
+      const param = findLooseSchema(writer.request.raw);
+      return param === undefined
+        ? sendReply(writer)
+        : writer.sendError(
+            400,
+            "Invalid schema for the request: 'additionalProperties' is required and must be false.",
+            { param },
+          );
+    },
+  },
 ];
+
+/** The path of the first strict schema that is not closed, as OpenAI names it. */
+function findLooseSchema(raw: Readonly<Record<string, unknown>>): string | undefined {
+  const { response_format: format, tools } = strictSchemas.parse(raw);
+  if (isLoose(format?.json_schema)) return 'response_format';
+  const index = tools?.findIndex((tool) => isLoose(tool.function)) ?? -1;
+  return index === -1 ? undefined : `tools[${index}].function.parameters`;
+}
+
+const strictSchema = z
+  .object({ strict: z.boolean(), schema: z.unknown(), parameters: z.unknown() })
+  .partial();
+const strictSchemas = z
+  .object({
+    response_format: z.object({ json_schema: strictSchema.optional() }),
+    tools: z.array(z.object({ function: strictSchema })),
+  })
+  .partial();
+const openObject = z.object({
+  type: z.literal('object'),
+  additionalProperties: z.literal(true).optional(),
+});
+
+function isLoose(one: z.infer<typeof strictSchema> | undefined): boolean {
+  return one?.strict === true && openObject.safeParse(one.schema ?? one.parameters).success;
+}
 
 function refuseKey(writer: ResponseWriter): void {
   writer.sendError(401, 'Incorrect API key provided', { code: 'invalid_api_key' });

@@ -11,8 +11,13 @@ export function planProblems(setting) {
     ...extraSettings(setting('EXTRA_APP_SETTINGS')),
     ...modelFallbacks(setting('MODEL_FALLBACKS')),
     ...corsOrigins(setting('CORS_ORIGINS')),
+    ...alertReceivers(setting),
     ...(isOn(setting('ZONE_REDUNDANT')) && Number(setting('ALWAYS_READY') ?? 0) < 2
       ? ['ZONE_REDUNDANT needs ALWAYS_READY of at least 2']
+      : []),
+    ...(setting('AUTH_ALLOWED_APPLICATIONS') !== undefined &&
+    setting('AUTH_CLIENT_ID') === undefined
+      ? ['AUTH_ALLOWED_APPLICATIONS needs AUTH_CLIENT_ID']
       : []),
     ...(setting('RUNBOOK_BASE_URL')?.endsWith('/') === false
       ? ['RUNBOOK_BASE_URL must end with a slash']
@@ -73,6 +78,27 @@ function modelFallbacks(text = '[]') {
         'MODEL_FALLBACKS must not contain an apiKey: store it in the vault and name it as apiKeySecret',
       ]
     : [];
+}
+
+function alertReceivers(setting) {
+  const sms = setting('ALERT_SMS');
+  const webhook = setting('ALERT_WEBHOOK_URL');
+  const budget = Number(setting('MONTHLY_BUDGET') ?? 0);
+  return [
+    ...(sms === undefined || /^\d{1,3} \d{4,14}$/.test(sms)
+      ? []
+      : ['ALERT_SMS must be a country code and a number, such as 46 701234567']),
+    ...(webhook === undefined || /^https:\/\/[^\s/]+/.test(webhook)
+      ? []
+      : ['ALERT_WEBHOOK_URL must be an https URL']),
+    ...(Number.isInteger(budget) && budget >= 0
+      ? []
+      : ['MONTHLY_BUDGET must be a whole number, 0 for no budget']),
+    // Azure refuses a budget that begins in the middle of a month.
+    ...(budget > 0 && !/^\d{4}-(0[1-9]|1[0-2])-01$/.test(setting('BUDGET_START') ?? '')
+      ? ['MONTHLY_BUDGET needs BUDGET_START, the first day of a month, such as 2026-12-01']
+      : []),
+  ];
 }
 
 function corsOrigins(text = '') {

@@ -1,9 +1,10 @@
+import ipaddr from 'ipaddr.js';
 import { lookup } from 'node:dns/promises';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
-import { ToolInputError } from '../tool.ts';
+import * as z from 'zod';
+import { defineTool, type Tool, ToolInputError } from '../tool.ts';
 
 /** What stands between a URL and a connection. Tests replace parts of it. */
 export interface SafeFetchOptions {
@@ -149,4 +150,24 @@ async function readText(response: IncomingMessage): Promise<FetchedText> {
   }
   const text = Buffer.concat(chunks).toString('utf8');
   return { status: response.statusCode ?? 0, contentType, text, isCut: bytes > MAX_BYTES };
+}
+
+/** The whole fetch with its redirects. */
+const TIMEOUT_MS = 5_000;
+
+/** Reads a page or a document from the hosts that the settings allow. */
+export function createHttpFetch(options: SafeFetchOptions): Tool {
+  return defineTool({
+    name: 'http_fetch',
+    description: `Reads a text by HTTPS from one of these hosts: ${options.allowedHosts.join(', ')}.`,
+    parameters: z.strictObject({ url: z.string().describe('The https URL to read.') }),
+    effect: 'none',
+    dataFrom: 'the Internet',
+    timeoutMs: TIMEOUT_MS,
+    async run({ url }, { signal }) {
+      const { status, contentType, text, isCut } = await safeFetch(url, { ...options, signal });
+      const length = isCut ? ' It was cut after 1 MiB.' : '';
+      return `Status ${status}, ${contentType}.${length}\n${text}`;
+    },
+  });
 }

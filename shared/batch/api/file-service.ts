@@ -80,11 +80,15 @@ export function createFileService(options: FileServiceOptions): FileService {
     },
     async remove(id, owner) {
       const output = await findOutput(id, { owner, options });
-      const removed =
-        output === undefined
-          ? (await findInput(id, { owner, inputs })) && (await inputs.remove(inputBlob(id)))
-          : await outputs.remove(outputBlob(output.file));
-      if (!removed) throw notFound();
+      // A file that is gone by now was deleted by this request or by another one: both succeed.
+      if (output === undefined) {
+        await findInput(id, { owner, inputs });
+        await inputs.remove(inputBlob(id));
+        return;
+      }
+      const name = outputBlob(output.file);
+      if ((await outputs.properties(name)) === undefined) throw notFound();
+      await outputs.remove(name);
     },
   };
 }

@@ -52,6 +52,15 @@ export function newRecord({ id, owner, digest, now }: NewBatch): BatchRecord {
   };
 }
 
+/** Why no further item of the batch may run. */
+export function endedOutcome(
+  { cancelledAt, expiresAt }: BatchRecord,
+  now: number,
+): 'cancelled' | 'expired' | undefined {
+  if (cancelledAt !== null) return 'cancelled';
+  return now < Date.parse(expiresAt) ? undefined : 'expired';
+}
+
 /** Whether a caller may see a batch. */
 export function canAccess({ owner }: Pick<BatchRecord, 'owner'>, callerId: string): boolean {
   return owner === callerId;

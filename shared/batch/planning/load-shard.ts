@@ -1,8 +1,9 @@
+import type { Clock } from '../../clock.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
 import type { BlobContainer } from '../../storage/blob-container.ts';
 import { INPUT_DELETED, INVALID_LINE } from '../model/item.ts';
 import { MAX_LINE_BYTES } from '../input-limits.ts';
-import type { BatchRecord, ShardPlan } from '../model/batch-record.ts';
+import { type BatchRecord, endedOutcome, type ShardPlan } from '../model/batch-record.ts';
 import { parseLine, readLines } from '../model/jsonl.ts';
 import { INPUT_CONTAINER } from '../storage-names.ts';
 import { createTimeSlice } from '../model/time-slice.ts';
@@ -24,19 +25,25 @@ export interface ShardDependencies {
   readonly store: BatchStore;
   /** The container of input files. */
   readonly inputs: BlobContainer;
+  readonly clock: Clock;
 }
 
 /** Loads the items of one shard; undefined if the batch has no such shard. */
 export async function loadShard(
   { record, shard }: { readonly record: BatchRecord; readonly shard: number },
-  { store, inputs }: ShardDependencies,
+  { store, inputs, clock }: ShardDependencies,
 ): Promise<Shard | undefined> {
   const plan = await store.plan(record);
   const part = plan?.shards[shard];
   if (part === undefined) return undefined;
   const { id, digest, generation } = record;
   const { first, duplicates } = part;
-  const items = record.items ?? (await readItems(inputs, { record, part }));
+  const read = record.items ?? readItems(inputs, { record, part });
+  const items = await Promise.resolve(read).catch((error: unknown) => {
+    // A batch that has ended needs no input: every open item fails in the same way.
+    if (endedOutcome(record, clock.now()) === undefined) throw error;
+    return Array.from({ length: part.count }, () => INPUT_DELETED);
+  });
   return { id, shard, digest, generation, first, items, duplicates: new Set(duplicates) };
 }
 

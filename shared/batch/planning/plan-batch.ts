@@ -4,7 +4,7 @@ import type { BatchStore } from '../storage/batch-store.ts';
 import type { JobSender } from '../model/job-message.ts';
 import { MAX_INPUT_BYTES } from '../input-limits.ts';
 import { planInput } from './plan-input.ts';
-import { type BatchRecord, failedPlan, type Plan } from '../model/batch-record.ts';
+import { type BatchRecord, endedOutcome, failedPlan, type Plan } from '../model/batch-record.ts';
 import { inputName, type ShardDependencies } from './load-shard.ts';
 
 /** Messages sent in parallel: enough to hide the latency of the queue. */
@@ -31,7 +31,11 @@ export async function planBatch(record: BatchRecord, options: PlannerOptions): P
   if ((await store.progress(id)).finals.has(record.generation)) return;
   let plan = await store.plan(record);
   if (plan === undefined) {
-    const created = await createPlan(record, options);
+    const created = await createPlan(record, options).catch((error: unknown) => {
+      if (endedOutcome(record, clock.now()) === undefined) throw error;
+      return undefined;
+    });
+    if (created === undefined) return endWithoutPlan(record, options);
     if (created === 'input late') {
       await options.sender.send({ v: 1, jobId: id }, { delaySeconds: LATE_INPUT_DELAY_SECONDS });
       telemetry.info('batch waiting for input', { jobId: id });
@@ -48,6 +52,16 @@ export async function planBatch(record: BatchRecord, options: PlannerOptions): P
   }
   await sendShards({ id, shards: [...plan.shards.keys()] }, options.sender);
   telemetry.info('batch planned', { jobId: id, total: plan.total, shards: plan.shards.length });
+}
+
+/** Ends a cancelled or expired batch whose input cannot be read. */
+async function endWithoutPlan(
+  record: BatchRecord,
+  { store, clock, telemetry }: PlannerOptions,
+): Promise<void> {
+  const outcome = endedOutcome(record, clock.now()) ?? 'failed';
+  await store.finish(record, { outcome, succeeded: 0, failed: 0, at: clock.now() });
+  telemetry.warn('batch ended without its input', { jobId: record.id, outcome });
 }
 
 /** Queues shards. A shard that is queued already is processed once all the same. */

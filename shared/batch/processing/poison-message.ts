@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts';
-import { ServiceError } from '../../errors.ts';
+import { ServiceError, toServiceError } from '../../errors.ts';
+import { describeError } from '../../telemetry/describe-error.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
 import { createOrGetBatch } from './process-message.ts';
@@ -7,7 +8,7 @@ import { failUnfinished } from './process-shard.ts';
 import { finishIfComplete } from './finish-batch.ts';
 import { type Job, type JobSender, parseJob } from '../model/job-message.ts';
 import { sendShards } from '../planning/plan-batch.ts';
-import { type BatchRecord, failedPlan } from '../model/batch-record.ts';
+import { type BatchRecord, endedOutcome, failedPlan } from '../model/batch-record.ts';
 import { loadShard, type ShardDependencies } from '../planning/load-shard.ts';
 
 export interface PoisonDependencies extends ShardDependencies {
@@ -39,7 +40,10 @@ export async function handlePoisonMessage(
   if (parsed.ok) {
     const batch = await createOrGetBatch(parsed.job, dependencies);
     if (batch.kind === 'found') {
-      return handlePoisonedJob(parsed.job, { record: batch.record, dependencies });
+      const { record } = batch;
+      return handlePoisonedJob(parsed.job, { record, dependencies }).catch((error: unknown) =>
+        endAnyway(record, { error, dependencies }),
+      );
     }
     reason = loggableReason = batch.reason;
   }
@@ -89,6 +93,27 @@ async function handlePoisonedJob(job: Job, { record, dependencies }: PoisonedJob
     await lease.release();
   }
   await finishIfComplete(record, dependencies);
+}
+
+/**
+ * Ends a cancelled or expired batch whose journals cannot be written, so that no state of storage
+ * leaves it without an end. Its open items have no result.
+ * @throws the error of a batch that may still run
+ */
+async function endAnyway(
+  record: BatchRecord,
+  { error, dependencies }: { readonly error: unknown; readonly dependencies: PoisonDependencies },
+): Promise<void> {
+  const { store, clock, telemetry } = dependencies;
+  const outcome = endedOutcome(record, clock.now());
+  if (outcome === undefined || toServiceError(error).code === 'overloaded') throw error;
+  const { finals, shards } = await store.progress(record.id);
+  if (finals.has(record.generation)) return;
+  const failed = shards.reduce((sum, shard) => sum + shard.failed, 0);
+  const succeeded = shards.reduce((sum, shard) => sum + shard.done, 0) - failed;
+  await store.finish(record, { outcome, succeeded, failed, at: clock.now() });
+  const cause = describeError(error);
+  telemetry.error('batch ended without its journals', { jobId: record.id, outcome, cause });
 }
 
 /** Queues the shards of a batch that has a plan; fails a batch that cannot be planned. */

@@ -1,4 +1,4 @@
-import type { BatchRecord } from '../model/batch-record.ts';
+import { type BatchRecord, endedOutcome } from '../model/batch-record.ts';
 import { failureLine, type ItemFailureCode } from '../model/item.ts';
 import type { JobSender } from '../model/job-message.ts';
 import { loadShard, type Shard, type ShardDependencies } from '../planning/load-shard.ts';
@@ -47,13 +47,14 @@ export async function processShard(
   if (shard === undefined) return 'unknown shard';
   const message = { v: 1 as const, jobId: record.id, shard: number };
   const lease = await store.acquireShard({ ...shard, total: shard.items.length });
-  if (lease === 'busy') {
+  const remaining =
+    lease === 'busy' ? 'busy' : await processLeasedShard({ record, shard, lease }, options);
+  if (remaining === 'busy') {
     // Not dropped: the holder may have crashed, and this may be the last message of the shard.
     await sender.send(message, { delaySeconds: BUSY_DELAY_SECONDS });
     telemetry.info('batch shard lease busy');
     return 'done';
   }
-  const remaining = await processLeasedShard({ record, shard, lease }, options);
   if (remaining.items > 0) {
     await sender.send(message, { delaySeconds: remaining.delaySeconds });
     telemetry.info('batch shard rescheduled', { ...remaining });
@@ -66,16 +67,20 @@ export async function processShard(
   return 'done';
 }
 
+/** Resolves to `busy` if another delivery acquired the lease meanwhile, which is not an error. */
 async function processLeasedShard(
   leased: LeasedShard,
   options: ProcessShardOptions,
-): Promise<RemainingWork> {
+): Promise<RemainingWork | 'busy'> {
   const { lease } = leased;
   try {
     const remaining =
       (await finishWithoutModelCalls(leased, options)) ?? (await runItems(leased, options));
     if (remaining.items === 0) await lease.finish();
     return remaining;
+  } catch (error) {
+    if (lease.lostSignal.aborted) return 'busy';
+    throw error;
   } finally {
     await lease.release();
   }
@@ -99,8 +104,11 @@ async function finishWithoutModelCalls(
     telemetry.error('batch shard exhausted', { crashes, exhausted });
     return NONE_LEFT;
   }
-  if (await store.isCancelled(record)) return cancelOpenItems(leased);
-  if (clock.now() < Date.parse(record.expiresAt)) return undefined;
+  const ended = endedOutcome(record, clock.now());
+  if (ended === 'cancelled') return cancelOpenItems(leased);
+  if (ended === undefined) {
+    return (await store.isCancelled(record)) ? cancelOpenItems(leased) : undefined;
+  }
   const why = 'its batch was not finished within the completion window';
   const expired = await failUnfinished(shard, { lease, code: 'batch_expired', why });
   telemetry.warn('batch shard expired', { expired });

@@ -1,7 +1,7 @@
 import { toJsonLine } from '../../json.ts';
 import { readLines } from '../model/jsonl.ts';
 import { createTimeSlice } from '../model/time-slice.ts';
-import { blobPaths, shardOf } from './blob-paths.ts';
+import { blobPaths, journalBlobs, shardOf } from './blob-paths.ts';
 import { createJournalReader } from './journal.ts';
 import type { BlobContainer, BlobMetadata, ListedBlob } from '../../storage/blob-container.ts';
 
@@ -120,11 +120,20 @@ export async function* readResults(
   container: BlobContainer,
   { id, kind }: { readonly id: string; readonly kind: ResultKind },
 ): AsyncGenerator<string, void, void> {
-  for await (const { name } of container.list(`${id}/shard-`)) {
-    if (shardOf(name) === undefined) continue;
-    const chunks = await container.stream(name);
-    if (chunks !== undefined) yield* readShard(chunks, kind);
+  for await (const { name, metadata } of container.list(`${id}/shard-`)) {
+    const shard = shardOf(name);
+    if (shard === undefined) continue;
+    const names = journalBlobs({ id, shard }, metadata);
+    yield* readShard(readBlobs(container, names), kind);
   }
+}
+
+/** The content of several blobs as one; a blob that does not exist is empty. */
+export async function* readBlobs(
+  container: BlobContainer,
+  names: readonly string[],
+): AsyncGenerator<Uint8Array, void, void> {
+  for (const name of names) yield* (await container.stream(name)) ?? [];
 }
 
 async function* readShard(

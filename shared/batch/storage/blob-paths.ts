@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BatchRecord } from '../model/batch-record.ts';
+import type { BlobMetadata } from '../../storage/blob-container.ts';
 
 /** Blob names of a batch. One listing of its folder shows its progress. */
 export const blobPaths = {
@@ -7,6 +8,9 @@ export const blobPaths = {
   plan: (id: string) => `${id}/plan.json`,
   journal: (id: string, shard: number) =>
     `${id}/shard-${String(shard).padStart(5, '0')}.journal.jsonl`,
+  /** Earlier lines of a journal, which its metadata names. */
+  journalPart: (id: string, { shard, part }: { readonly shard: number; readonly part: string }) =>
+    `${id}/shard-${String(shard).padStart(5, '0')}.part-${part}.jsonl`,
   output: (id: string, generation: number) => `${id}/output-${generation}.jsonl`,
   errors: (id: string, generation: number) => `${id}/errors-${generation}.jsonl`,
   final: (id: string, generation: number) => `${id}/final-${generation}.json`,
@@ -14,6 +18,23 @@ export const blobPaths = {
 
 const JOURNAL = /\/shard-(\d+)\.journal\.jsonl$/;
 const LAST_TIME = 9_999_999_999_999;
+
+/**
+ * The blobs of a journal in the order of its lines. A journal takes a limited number of appends, so
+ * a long one consists of parts, and the blob that is written now comes last.
+ */
+export function journalBlobs(
+  { id, shard }: { readonly id: string; readonly shard: number },
+  metadata: BlobMetadata,
+): readonly string[] {
+  const parts = journalParts(metadata).map((part) => blobPaths.journalPart(id, { shard, part }));
+  return [...parts, blobPaths.journal(id, shard)];
+}
+
+/** The names of the parts in the metadata of a journal. */
+export function journalParts(metadata: BlobMetadata): readonly string[] {
+  return metadata['parts']?.split(' ').filter((part) => part !== '') ?? [];
+}
 
 export function shardOf(name: string): number | undefined {
   const digits = JOURNAL.exec(name)?.[1];

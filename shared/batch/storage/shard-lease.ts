@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
+import { ServiceError } from '../../errors.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { BlobContainer, BlobLease, BlobMetadata } from '../../storage/blob-container.ts';
 import { createGroupCommit, type GroupCommit } from '../../storage/group-commit.ts';
@@ -8,7 +10,8 @@ import {
   type JournalReader,
   type JournalView,
 } from './journal.ts';
-import { blobPaths } from './blob-paths.ts';
+import { readBlobs } from './batch-progress.ts';
+import { blobPaths, journalBlobs, journalParts } from './blob-paths.ts';
 import type { ResultLine } from '../model/item.ts';
 import { readLines } from '../model/jsonl.ts';
 import { createTimeSlice } from '../model/time-slice.ts';
@@ -17,6 +20,12 @@ import { createTimeSlice } from '../model/time-slice.ts';
 const COUNTS_INTERVAL_MS = 1_000;
 /** Longer than any entry: a result with its response. */
 const MAX_ENTRY_BYTES = 67_108_864;
+
+/**
+ * Appends after which a journal goes on in an empty blob. Azure Storage takes 50,000; the distance
+ * also covers a journal that an earlier version has filled.
+ */
+const MAX_APPENDS = 25_000;
 
 /** One object for all counts of successes, because there are many. */
 const SUCCEEDED = { outcome: 'succeeded' } as const;
@@ -45,6 +54,8 @@ interface LeaseDependencies {
   readonly container: BlobContainer;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  /** Appends after which a journal goes on in an empty blob. */
+  readonly maxAppends?: number | undefined;
 }
 
 /** Acquires the lease of a shard, begins its journal if it is new, and reads it. */
@@ -56,7 +67,7 @@ export async function acquireShardLease(
   const lease = await dependencies.container.acquireLease(name);
   if (lease === 'busy') return 'busy';
   try {
-    return await openJournal(ref, { ...dependencies, lease, name });
+    return await openJournal(ref, { ...dependencies, ref, lease, name });
   } catch (error) {
     await lease.release();
     throw error;
@@ -64,6 +75,7 @@ export async function acquireShardLease(
 }
 
 interface JournalDependencies extends LeaseDependencies {
+  readonly ref: ShardRef;
   readonly lease: BlobLease;
   readonly name: string;
 }
@@ -72,13 +84,13 @@ async function openJournal(ref: ShardRef, dependencies: JournalDependencies): Pr
   const { lease, clock, telemetry } = dependencies;
   const reader = createJournalReader();
   const endsWithLineFeed = await readJournal(reader, dependencies);
+  const counts = createCountsWriter(ref, { reader, lease });
   const writer = createGroupCommit({
-    write: (lines, position) => lease.append(lines, position),
+    write: createRollingWriter(ref, { ...dependencies, counts }),
     position: lease.bytes,
   });
   if (!endsWithLineFeed) await writer.add('\n');
   const write = (entry: JournalEntry) => writeEntry(entry, { writer, reader });
-  const counts = createCountsWriter(ref, { reader, lease });
   if (reader.view() === undefined) {
     const { digest, total } = ref;
     await write({ type: 'job', digest, total, createdAt: new Date(clock.now()).toISOString() });
@@ -126,16 +138,66 @@ async function writeEntry(
   reader.apply(entry);
 }
 
+interface RollingWriterDependencies extends JournalDependencies {
+  readonly counts: CountsWriter;
+}
+
+/**
+ * Appends to the journal. Long before its blob takes no further append, the lines become a part of
+ * their own and the blob is emptied. A process that ends in between leaves a part that no metadata
+ * names, so every line is read once.
+ */
+function createRollingWriter(
+  { id, shard }: ShardRef,
+  {
+    container,
+    lease,
+    name,
+    counts,
+    telemetry,
+    maxAppends = MAX_APPENDS,
+  }: RollingWriterDependencies,
+): (lines: string, position: number) => Promise<void> {
+  /** The position in the journal at which its blob begins. */
+  let start = 0;
+  let { appends } = lease;
+
+  async function roll(position: number): Promise<void> {
+    const part = randomUUID();
+    const content = await container.stream(name, { start: 0, end: position - start });
+    await container.create(blobPaths.journalPart(id, { shard, part }), { content: content ?? '' });
+    await counts.restart(part);
+    telemetry.info('batch journal continued in a new blob', { appends });
+    start = position;
+    appends = 0;
+  }
+
+  return async (lines, position) => {
+    if (appends >= maxAppends) await roll(position);
+    appends += 1;
+    if ((await lease.append(lines, position - start)) === 'appended') return;
+    await roll(position);
+    if ((await lease.append(lines, position - start)) === 'appended') return;
+    const message = 'Cannot write the journal of a batch: its blob must take appends';
+    throw new ServiceError('storage_unavailable', message);
+  };
+}
+
 /** Resolves to whether the last line is complete; a process may have crashed within a write. */
 async function readJournal(
   reader: JournalReader,
-  { container, name, lease }: JournalDependencies,
+  { container, name, lease, ref }: JournalDependencies,
 ): Promise<boolean> {
-  if (lease.bytes === 0) return true;
-  const chunks = await container.stream(name, { start: 0, end: lease.bytes });
+  const parts = journalBlobs(ref, lease.metadata).slice(0, -1);
+  async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
+    yield* readBlobs(container, parts);
+    if (lease.bytes > 0) {
+      yield* (await container.stream(name, { start: 0, end: lease.bytes })) ?? [];
+    }
+  }
   let endsWithLineFeed = true;
   async function* observed(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of chunks ?? []) {
+    for await (const chunk of chunks()) {
       if (chunk.byteLength > 0) endsWithLineFeed = chunk.at(-1) === 0x0a;
       yield chunk;
     }
@@ -150,6 +212,20 @@ async function readJournal(
   return endsWithLineFeed;
 }
 
+interface CountsWriter {
+  write(): Promise<void>;
+  /** Writes the counts within a second. */
+  writeSoon(): void;
+  /** Empties the journal whose lines are now in a part of this name. */
+  restart(part: string): Promise<void>;
+  /** Writes the final counts, and that the lease was released normally. */
+  stop(): Promise<void>;
+}
+
+function withParts(metadata: BlobMetadata, parts: readonly string[]): BlobMetadata {
+  return parts.length === 0 ? metadata : { ...metadata, parts: parts.join(' ') };
+}
+
 /**
  * Keeps the counts in the metadata of the journal up to date. They are informational, except for
  * the state `done`, which is written once and last.
@@ -157,23 +233,34 @@ async function readJournal(
 function createCountsWriter(
   ref: ShardRef,
   { reader, lease }: { readonly reader: JournalReader; readonly lease: BlobLease },
-) {
+): CountsWriter {
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
+  let parts = journalParts(lease.metadata);
+  /** One write after the other: a late one must not bring earlier parts back. */
+  function enqueue(send: () => Promise<void>): Promise<void> {
+    const next = writing.catch(() => undefined).then(send);
+    writing = next;
+    return next;
+  }
   function write(unfinished: 'open' | 'released' = 'open'): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
     const metadata = toShardMetadata(reader, { ref, unfinished });
-    const next = writing.catch(() => undefined).then(() => lease.setMetadata(metadata));
-    writing = next;
-    return next;
+    return enqueue(() => lease.setMetadata(withParts(metadata, parts)));
   }
   return {
-    write,
+    write: () => write(),
+    restart: (part) =>
+      enqueue(async () => {
+        const metadata = toShardMetadata(reader, { ref, unfinished: 'open' });
+        const next = [...parts, part];
+        await lease.restart(withParts(metadata, next));
+        parts = next;
+      }),
     writeSoon() {
       timer ??= setTimeout(() => void write().catch(() => undefined), COUNTS_INTERVAL_MS);
     },
-    /** Writes the final counts, and that the lease was released normally. */
     async stop() {
       const isDone = isComplete(reader, ref) && timer === undefined;
       if (!isDone && !lease.lostSignal.aborted) void write('released').catch(() => undefined);

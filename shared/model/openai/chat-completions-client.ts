@@ -1,13 +1,16 @@
 import { APIError, OpenAIError } from 'openai';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
-import type { ModelEndpoint } from '../endpoint.ts';
+import {
+  estimateRequestTokens,
+  type ModelEndpoint,
+  type ModelRequest,
+  type ModelResponse,
+} from '../model.ts';
 import type { HttpClient, HttpPostResponse } from '../http-client.ts';
-import type { ModelRequest, ModelResponse } from '../model.ts';
 import { mapStatus, mapTransportError, misconfigured, type RejectedResponse } from './map-error.ts';
-import type { MappedFinishReason } from './finish-reason.ts';
+import { type MappedFinishReason, readResponse, readText } from './read-response.ts';
 import { type EndpointCall, EndpointOpenAI } from './openai-client.ts';
-import { readResponse, readText } from './read-response.ts';
 import { type EndpointEvent, readStream } from './read-stream.ts';
 import {
   firstTokenLimitName,
@@ -16,7 +19,6 @@ import {
   type TokenLimitName,
   toRequestParams,
 } from './request-params.ts';
-import { estimateRequestTokens } from './usage.ts';
 import {
   credentialUnavailable,
   invalidResponse,
@@ -63,7 +65,7 @@ export function createChatCompletionsClient(
       if (usedName === firstName) return renamedTokenLimit();
     }
     const now = options.clock.now();
-    return mapApiError(error, { now, requestedTokens: estimateRequestTokens(request) });
+    return mapApiError(error, { now, request, requestedTokens: estimateRequestTokens(request) });
   }
 
   async function open(request: ModelRequest, call: OpenCall): Promise<HttpPostResponse> {
@@ -131,7 +133,7 @@ interface OpenCall extends EndpointCall {
 /** The failure behind an error of the official client. Its errors carry bodies and headers. */
 function mapApiError(
   thrown: APIError,
-  context: Pick<RejectedResponse, 'now' | 'requestedTokens'>,
+  context: Pick<RejectedResponse, 'now' | 'requestedTokens' | 'request'>,
 ): UpstreamFailure {
   const { status, headers, error, cause } = thrown;
   if (status !== undefined && headers !== undefined) {

@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import type { ModelRequest } from '../model.ts';
+import { findRejectedField, type RejectedField } from './rejected-field.ts';
 import { filteredContent, UpstreamCause, UpstreamFailure } from '../upstream-error.ts';
 import {
   type HeaderSource,
@@ -16,6 +18,8 @@ export interface RejectedResponse {
   readonly now: number;
   /** Estimated tokens of the request, the bound on its output included. */
   readonly requestedTokens?: number | undefined;
+  /** What was sent. */
+  readonly request?: ModelRequest | undefined;
 }
 
 const QUOTA_CODES = new Set([
@@ -63,7 +67,10 @@ export function mapStatus(response: RejectedResponse): UpstreamFailure {
   const message = 'The model endpoint is not set up as the service expects';
   // Every endpoint would reject a request that one of them cannot read.
   if (status === 400 || status === 422) {
-    return rejectedRequest('upstream_misconfigured', message, cause);
+    const field = response.request && findRejectedField(body, response.request);
+    return field === undefined
+      ? rejectedRequest('upstream_misconfigured', message, cause)
+      : rejectedField(field, cause);
   }
   if (status < 400 || PERMANENT.has(status)) {
     return failover('upstream_misconfigured', message, cause);
@@ -148,6 +155,15 @@ type FinalCode = 'context_too_long' | 'upstream_misconfigured' | 'upstream_quota
 
 function rejectedRequest(code: FinalCode, message: string, cause: UpstreamCause): UpstreamFailure {
   return new UpstreamFailure(code, message, { retryMode: 'none', countsAsFailure: false, cause });
+}
+
+/** The caller set the field, so the caller can change it; no operator is needed. */
+function rejectedField({ param, problem }: RejectedField, cause: UpstreamCause): UpstreamFailure {
+  return new UpstreamFailure(
+    'invalid_request',
+    `Cannot accept the request: "${param}" ${problem}`,
+    { retryMode: 'none', countsAsFailure: false, param, cause },
+  );
 }
 
 function failover(code: FinalCode, message: string, cause: UpstreamCause): UpstreamFailure {

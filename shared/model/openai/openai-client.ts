@@ -1,8 +1,7 @@
 import { OpenAI } from 'openai';
 import type { ChatCompletionCreateParams } from 'openai/resources/chat/completions';
-import type { ModelEndpoint } from '../endpoint.ts';
+import type { ModelEndpoint, TokenUsage } from '../model.ts';
 import type { HttpClient, HttpPostResponse } from '../http-client.ts';
-import type { TokenUsage } from '../model.ts';
 import type { HeaderSource } from '../../resilience/retry-after.ts';
 import { readText } from './read-response.ts';
 import { raceAbort } from '../../resilience/abort.ts';

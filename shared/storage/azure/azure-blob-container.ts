@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { ContainerClient } from '@azure/storage-blob';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
@@ -11,10 +12,12 @@ import {
   type StorageCallTimer,
   createStorageCallTimer,
 } from './storage-timeouts.ts';
-import { codeOf, dateOfFailure, isNotFound, statusOf } from './storage-errors.ts';
+import { dateOfFailure, storageRefusalOf } from './storage-errors.ts';
 
 /** Two blocks of this size are in memory at once while a stream is uploaded. */
 const BLOCK_BYTES = 4_194_304;
+/** The metadata key of the id that each write has. */
+const WRITE_ID = 'writeid';
 const TEXT_TYPE = 'application/x-ndjson';
 
 export interface AzureBlobContainerOptions {
@@ -101,15 +104,20 @@ interface WriteRequest extends NewBlob {
   readonly timer: StorageCallTimer;
 }
 
+/**
+ * Resolves to false if the condition is not met. The client library repeats a write whose answer
+ * was lost, and its own first request may be why the condition is not met; the id shows that.
+ */
 async function write(
   container: ContainerClient,
   name: string,
   { content, metadata = {}, contentType = TEXT_TYPE, conditions, timer }: WriteRequest,
 ): Promise<boolean> {
   const blob = container.getBlockBlobClient(name);
+  const id = randomUUID();
   const options = {
     conditions,
-    metadata: { ...metadata },
+    metadata: { ...metadata, [WRITE_ID]: id },
     blobHTTPHeaders: { blobContentType: contentType },
     abortSignal: timer.signal,
   };
@@ -121,11 +129,11 @@ async function write(
     await timer.call<unknown>(upload);
     return true;
   } catch (error) {
-    if (statusOf(error) === 412 || codeOf(error) === 'BlobAlreadyExists') return false;
-    // A commit discards the uncommitted blocks of every other writer of the blob.
-    const lostRace = codeOf(error) === 'InvalidBlockList' || codeOf(error) === 'InvalidBlobOrBlock';
-    if (lostRace && (await timer.call(blob.exists()))) return false;
-    throw error;
+    if (storageRefusalOf(error) !== 'conflict') throw error;
+    const abortSignal = timer.signal;
+    const found = await orUndefined(timer.call(blob.getProperties({ abortSignal })));
+    if (found === undefined) throw error;
+    return found.metadata?.[WRITE_ID] === id;
   }
 }
 
@@ -176,7 +184,7 @@ async function orUndefined<T>(pending: Promise<T>): Promise<T | undefined> {
   try {
     return await pending;
   } catch (error) {
-    if (isNotFound(error)) return undefined;
+    if (storageRefusalOf(error) === 'gone') return undefined;
     throw error;
   }
 }

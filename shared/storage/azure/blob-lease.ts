@@ -1,5 +1,5 @@
 import { type AppendBlobClient, RestError } from '@azure/storage-blob';
-import { isNotFound, statusOf } from './storage-errors.ts';
+import { storageRefusalOf } from './storage-errors.ts';
 import type { BlobLease } from '../blob-container.ts';
 import { describeError } from '../../telemetry/describe-error.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
@@ -32,16 +32,38 @@ export async function acquireBlobLease(
   // Releasing is best effort: it must not delay the end of a job.
   const release = () => call(() => lease.release()).catch(() => undefined);
   try {
-    const { contentLength = 0 } = await call((abortSignal) =>
-      blob.getProperties({ conditions, abortSignal }),
-    );
+    const found = await call((abortSignal) => blob.getProperties({ conditions, abortSignal }));
+    /** Every refusal that names the lease ends it. */
+    const callWithLease = async <T>(send: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
+      try {
+        return await call(send);
+      } catch (error) {
+        if (storageRefusalOf(error) === 'lease') lease.lose(describeError(error));
+        throw error;
+      }
+    };
     return {
-      bytes: contentLength,
+      bytes: found.contentLength ?? 0,
+      appends: found.blobCommittedBlockCount ?? 0,
+      metadata: found.metadata ?? {},
       lostSignal: lease.lostSignal,
-      append: (lines, position) =>
-        call((abortSignal) => appendOnce(blob, { lines, position, leaseId, abortSignal })),
+      async append(lines, position) {
+        try {
+          await callWithLease((abortSignal) =>
+            appendOnce(blob, { lines, position, leaseId, abortSignal }),
+          );
+          return 'appended';
+        } catch (error) {
+          if (storageRefusalOf(error) === 'full') return 'full';
+          throw error;
+        }
+      },
+      restart: async (metadata) =>
+        void (await callWithLease((abortSignal) =>
+          blob.create({ ...JOURNAL_TYPE, metadata: { ...metadata }, conditions, abortSignal }),
+        )),
       setMetadata: async (metadata) =>
-        void (await call((abortSignal) =>
+        void (await callWithLease((abortSignal) =>
           blob.setMetadata({ ...metadata }, { conditions, abortSignal }),
         )),
       release,
@@ -68,8 +90,9 @@ async function acquire(
     await client.acquireLease(LEASE_SECONDS, { abortSignal });
     return 'acquired';
   } catch (error) {
-    // 412: another delivery has just created the blob and has its lease.
-    if (statusOf(error) === 409 || statusOf(error) === 412) return 'busy';
+    const refusal = storageRefusalOf(error);
+    // Conflict: another delivery has just created the blob and has its lease.
+    if (refusal === 'lease' || refusal === 'conflict') return 'busy';
     throw error;
   }
 }
@@ -79,7 +102,7 @@ async function acquireExisting({ client, abortSignal }: AcquireOptions): Promise
     await client.acquireLease(LEASE_SECONDS, { abortSignal });
     return true;
   } catch (error) {
-    if (isNotFound(error)) return false;
+    if (storageRefusalOf(error) === 'gone') return false;
     throw error;
   }
 }
@@ -94,6 +117,8 @@ export interface RenewedLease {
   readonly leaseId: string;
   /** Aborts when another process may have the lease. */
   readonly lostSignal: AbortSignal;
+  /** Marks the lease as lost, because storage refused a request that needs it. */
+  lose(cause: string): void;
   /** Never rejects: a lease that cannot be released expires by itself. */
   release(): Promise<void>;
 }
@@ -160,6 +185,7 @@ export function renewLease(client: LeaseClient, options: RenewalOptions): Renewe
   return {
     leaseId: client.leaseId,
     lostSignal: lostController.signal,
+    lose,
     async release() {
       end();
       if (!lostController.signal.aborted) await client.releaseLease().catch(() => undefined);
@@ -167,9 +193,9 @@ export function renewLease(client: LeaseClient, options: RenewalOptions): Renewe
   };
 }
 
-/** Storage answered that the lease is gone; any other failure may be transient. */
+/** Storage answered that the lease or its blob is gone; any other failure may be transient. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof RestError && [404, 409, 412].includes(error.statusCode ?? 0);
+  return ['lease', 'gone', 'conflict'].includes(storageRefusalOf(error) ?? '');
 }
 
 interface AppendRequest {

@@ -5,7 +5,16 @@ const SWITCHED = (name: string) =>
     each: { [name]: 'string', categoryGroup: ['audit', 'allLogs'], 'enabled!': 'bool' },
   }) as const;
 
-/** Workspace, Application Insights, alerts, probe, workbook and diagnostic settings. */
+const NOTIFICATION = {
+  'enabled!': 'bool',
+  'operator!': ['EqualTo', 'GreaterThan', 'GreaterThanOrEqualTo'],
+  'threshold!': 'int',
+  thresholdType: ['Actual', 'Forecasted'],
+  'contactEmails!': { each: 'string' },
+  contactGroups: { each: 'string' },
+} as const;
+
+/** Workspace, budget, Application Insights, alerts, probe, workbook and diagnostic settings. */
 export const OBSERVING_SHAPES = {
   'Microsoft.OperationalInsights/workspaces@2025-02-01': {
     ...NAMED,
@@ -33,6 +42,7 @@ export const OBSERVING_SHAPES = {
     'name!': 'string',
     'properties!': {
       'workspaceId!': 'string',
+      logAnalyticsDestinationType: ['Dedicated'],
       logs: SWITCHED('category'),
       metrics: SWITCHED('category'),
     },
@@ -46,6 +56,22 @@ export const OBSERVING_SHAPES = {
       emailReceivers: {
         each: { 'name!': 'string', 'emailAddress!': 'string', useCommonAlertSchema: 'bool' },
       },
+      smsReceivers: {
+        each: { 'name!': 'string', 'countryCode!': 'string', 'phoneNumber!': 'string' },
+      },
+      webhookReceivers: {
+        each: { 'name!': 'string', 'serviceUri!': 'string', useCommonAlertSchema: 'bool' },
+      },
+    },
+  },
+  'Microsoft.Consumption/budgets@2023-11-01': {
+    'name!': 'string',
+    'properties!': {
+      'category!': ['Cost'],
+      'amount!': 'int',
+      'timeGrain!': ['Monthly', 'Quarterly', 'Annually'],
+      'timePeriod!': { 'startDate!': 'string', endDate: 'string' },
+      notifications: { spent80: NOTIFICATION, spent100: NOTIFICATION, forecast100: NOTIFICATION },
     },
   },
   'Microsoft.Insights/scheduledQueryRules@2023-12-01': {

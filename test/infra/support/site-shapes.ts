@@ -76,7 +76,7 @@ export const SITE_SHAPES = {
         azureActiveDirectory: {
           enabled: 'bool',
           registration: { 'clientId!': 'string', 'openIdIssuer!': 'string' },
-          validation: { allowedAudiences: { each: 'string' } },
+          validation: 'any',
         },
       },
       login: { tokenStore: { enabled: 'bool' } },

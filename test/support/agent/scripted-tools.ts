@@ -9,18 +9,20 @@ import { createScriptedModel } from '../scripted-model.ts';
 
 interface ScriptedTool {
   readonly effect?: Tool['effect'];
+  readonly dataFrom?: string;
   readonly timeoutMs?: number;
   readonly run?: (word: string, context: ToolContext) => string | Promise<string>;
 }
 
 /** A tool with one parameter, `word`. Without `run` it echoes the word. */
 export function toolNamed(name: string, options: ScriptedTool = {}): Tool {
-  const { effect = 'none', timeoutMs, run = (word) => `${name}: ${word}` } = options;
+  const { effect = 'none', dataFrom, timeoutMs, run = (word) => `${name}: ${word}` } = options;
   return defineTool({
     name,
     description: `The tool ${name}`,
     parameters: z.strictObject({ word: z.string().default('nothing') }),
     effect,
+    dataFrom,
     timeoutMs,
     run: ({ word }, context) => run(word, context),
   });

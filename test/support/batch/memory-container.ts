@@ -18,6 +18,8 @@ export interface MemoryContainer extends BlobContainer {
   /** Ends the lease, as storage does if it is not renewed. */
   loseLease(name: string): void;
   isLeased(name: string): boolean;
+  /** The next append to each blob with this many appends is refused as one too many. */
+  limitAppends(max: number): void;
   /** Every call fails from now on, until it is called with undefined. */
   breakWith(error: Error | undefined): void;
 }
@@ -26,6 +28,8 @@ export interface MemoryContainer extends BlobContainer {
 export function createMemoryContainer(): MemoryContainer {
   const blobs = new Map<string, StoredBlob>();
   const leases = new Map<string, AbortController>();
+  const appends = new Map<string, number>();
+  let maxAppends = Number.POSITIVE_INFINITY;
   let failure: Error | undefined;
   let versions = 0;
   async function reach(): Promise<void> {
@@ -49,12 +53,24 @@ export function createMemoryContainer(): MemoryContainer {
     };
     return {
       bytes: blobs.get(name)?.content.byteLength ?? 0,
+      appends: appends.get(name) ?? 0,
+      metadata: blobs.get(name)?.metadata ?? {},
       lostSignal: lost.signal,
       async append(lines, position) {
         await reach();
         const { content, metadata } = found();
         if (content.byteLength !== position) throw new Error('The position is wrong');
+        const count = appends.get(name) ?? 0;
+        if (count >= maxAppends) return 'full';
+        appends.set(name, count + 1);
         store(name, Buffer.concat([content, Buffer.from(lines)]), metadata);
+        return 'appended';
+      },
+      async restart(metadata) {
+        await reach();
+        found();
+        appends.delete(name);
+        store(name, Buffer.alloc(0), metadata);
       },
       async setMetadata(metadata) {
         await reach();
@@ -127,6 +143,9 @@ export function createMemoryContainer(): MemoryContainer {
       lease?.abort(new Error('The lease on the job was lost'));
     },
     isLeased: (name) => leases.has(name),
+    limitAppends(max) {
+      maxAppends = max;
+    },
     breakWith(error) {
       failure = error;
     },

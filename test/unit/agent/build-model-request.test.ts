@@ -14,7 +14,7 @@ import type { AgentInput, RunContext } from '../../../shared/agent/agent.ts';
 import { estimateInput } from '../../../shared/agent/model-request.ts';
 import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { createCachedAgent } from '../../../shared/agent/cached-agent.ts';
-import { cacheKey } from '../../../shared/cache/cache-key.ts';
+import { cacheKey } from '../../../shared/cache/cache-store.ts';
 import type { ResponseCache } from '../../../shared/cache/response-cache.ts';
 import type { ModelRequest } from '../../../shared/model/model.ts';
 import { noopTelemetry } from '../../../shared/telemetry/create-telemetry.ts';

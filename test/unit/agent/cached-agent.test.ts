@@ -3,7 +3,7 @@ import type { AgentEvent, AgentInput, RunContext } from '../../../shared/agent/a
 import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { createCachedAgent } from '../../../shared/agent/cached-agent.ts';
 import { createResponseCache } from '../../../shared/cache/response-cache.ts';
-import { createMemoryStore } from '../../../shared/cache/memory-store.ts';
+import { createMemoryStore } from '../../../shared/cache/cache-store.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 import { createHandClock } from '../../support/limits.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';

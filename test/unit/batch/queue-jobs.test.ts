@@ -118,6 +118,28 @@ describe('a queue job', () => {
     expect(environment.time.now - startedAt).toBeLessThanOrEqual(60_000);
   });
 
+  it.each([
+    { when: 'before it is planned', planned: false },
+    { when: 'after it was planned', planned: true },
+  ])('F15: is cancelled although its input cannot be read $when', async ({ planned }) => {
+    const environment = setUp();
+    const { inputs, processor, store } = environment;
+    inputs.put('nightly/items.jsonl', linesOf(5).join('\n'));
+    const pointer = { v: 1, jobId: 'unread', inputBlob: 'batch-input/nightly/items.jsonl' };
+    if (!planned) inputs.breakWith(new Error('the input is locked'));
+    await processor.process(pointer).catch(() => undefined);
+    await store.change('unread', (record) => ({ ...record, cancelledAt: record.createdAt }));
+    inputs.breakWith(new Error('the input is locked'));
+
+    await processor.process({ v: 1, jobId: 'unread' });
+    await environment.drain();
+
+    expect(await openAi(environment, 'unread')).toMatchObject({
+      status: 'cancelled',
+      request_counts: { completed: 0, failed: planned ? 5 : 0 },
+    });
+  });
+
   it('fails with the reason when its blob is larger than a batch may be', async () => {
     const environment = setUp();
     const { inputs } = environment;

@@ -1,8 +1,12 @@
 import { assert, jsonValue, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createResponseCache } from '../../../shared/cache/response-cache.ts';
-import { cacheKey, type CacheKeyInput, canonicalJson } from '../../../shared/cache/cache-key.ts';
-import { createMemoryStore } from '../../../shared/cache/memory-store.ts';
+import {
+  cacheKey,
+  type CacheKeyInput,
+  canonicalJson,
+  createMemoryStore,
+} from '../../../shared/cache/cache-store.ts';
 import { answer, ask, candidate, keyParts } from '../../support/cached-answers.ts';
 import { createHandClock } from '../../support/limits.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createMemoryStore, type MemoryStore } from '../../../shared/cache/memory-store.ts';
+import { createMemoryStore, type MemoryStore } from '../../../shared/cache/cache-store.ts';
 import { entryOf } from '../../support/cached-answers.ts';
 import { heapBytes } from '../../support/heap-bytes.ts';
 import { createHandClock } from '../../support/limits.ts';

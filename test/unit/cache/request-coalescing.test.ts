@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createResponseCache, type ResponseCache } from '../../../shared/cache/response-cache.ts';
 import type { CandidateResponse } from '../../../shared/cache/cache-headers.ts';
-import { createMemoryStore } from '../../../shared/cache/memory-store.ts';
+import { createMemoryStore } from '../../../shared/cache/cache-store.ts';
 import { answer, ask, candidate, toMake } from '../../support/cached-answers.ts';
 import { createHandClock } from '../../support/limits.ts';
 

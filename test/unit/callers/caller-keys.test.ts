@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { createCallerKeyStore, findCaller } from '../../../shared/callers/caller-keys.ts';
+import { createCallerKeyStore, findCaller } from '../../../shared/callers/caller.ts';
 
 function createSource(secret: string | undefined) {
   const source = {

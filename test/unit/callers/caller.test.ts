@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { parseCallerKeys } from '../../../shared/callers/caller-keys.ts';
-import { identifyCaller, type Caller, type CallerRules } from '../../../shared/callers/caller.ts';
+import {
+  type Caller,
+  type CallerRules,
+  identifyCaller,
+  parseCallerKeys,
+} from '../../../shared/callers/caller.ts';
 import { ServiceError } from '../../../shared/errors.ts';
 
 const TENANT = '11111111-2222-3333-4444-555555555555';

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { listAgentKeys } from '../../../shared/config/agent-keys.ts';
 import { ConfigError, type ConfigProblem } from '../../../shared/config/config-error.ts';
-import { createEnvironmentSecrets } from '../../../shared/secrets/environment-secrets.ts';
+import { createEnvironmentSecrets, type Secrets } from '../../../shared/secrets/secrets.ts';
 import { readConfig, type ConfigInputs } from '../../../shared/config/read-config.ts';
-import type { Secrets } from '../../../shared/secrets/secrets.ts';
 import { requiredSecrets } from '../../../shared/config/read-variables.ts';
 import { DEFAULT_RESILIENCE } from '../../../shared/resilience/retry-policy.ts';
 

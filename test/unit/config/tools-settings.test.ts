@@ -29,6 +29,52 @@ describe('[tools] of agent.toml', () => {
   });
 });
 
+describe('[tools.mcp.<name>] of agent.toml', () => {
+  const docs = '[tools.mcp.docs]\nurl = "https://mcp.example.com/v1?set=a"\ntools = ["a/b", "c"]\n';
+
+  it('names a server with its tools, which variables may override or add', () => {
+    const { mcp } = settingsOf(docs, {
+      AGENT__TOOLS__MCP__DOCS__TOOLS: 'other',
+      AGENT__TOOLS__MCP__LOCAL__URL: 'http://127.0.0.1:3001/mcp',
+      AGENT__TOOLS__MCP__LOCAL__TOOLS: 'echo',
+    }).tools;
+
+    expect(settingsOf('').tools.mcp).toEqual({});
+    expect(mcp).toMatchObject({
+      docs: { url: 'https://mcp.example.com/v1?set=a', tools: ['other'], connectTimeoutMs: 5_000 },
+      local: { url: 'http://127.0.0.1:3001/mcp', tools: ['echo'] },
+    });
+  });
+
+  it.each([
+    ['[tools.mcp.docs]\ntools = ["a"]', 'tools.mcp.docs.url must be an https URL'],
+    ['[tools.mcp.docs]\nurl = "https://a.example"', 'tools.mcp.docs.tools must be at least one'],
+    [`${docs}timeout = 1`, 'agent.toml line 4: tools.mcp.docs.timeout must be a known key; the'],
+    [`${docs}repeatable_tools = ["d"]`, 'tools.mcp.docs.repeatable_tools must be a part of'],
+    [docs.replace('"c"', '"a_b"'), 'tools.mcp.docs.tools must be names that stay different'],
+    [docs.replaceAll('docs', 'My-Docs'), 'tools.mcp.My-Docs must be a name of 1 to 24 lower-case'],
+    ['[tools]\nmcp = 1', 'tools.mcp must be a section'],
+    ['[tools.mcp]\ndocs = 1', 'tools.mcp.docs must be a section'],
+    ...[
+      'http://mcp.example.com',
+      'https://u:p@a.example',
+      'ftp://a.example',
+      'http://127.0.0.1.a.b',
+    ].map((url) => [
+      docs.replace(/"https.*"/, `"${url}"`),
+      'tools.mcp.docs.url must be an https URL',
+    ]),
+  ])('refuses %j with the name of the key', (toml, message) => {
+    expect(() => settingsOf(toml)).toThrow(message);
+  });
+
+  it('refuses an unknown key in a variable with the nearest known one', () => {
+    const reading = () => settingsOf(docs, { AGENT__TOOLS__MCP__DOCS__URLS: 'https://a.example' });
+
+    expect(reading).toThrow('the nearest is AGENT__TOOLS__MCP__DOCS__URL');
+  });
+});
+
 describe('[output] of agent.toml', () => {
   it.each([
     ['[output]\nformat = "json_schema"', 'output.schema'],

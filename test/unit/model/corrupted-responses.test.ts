@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import type { ModelEndpoint } from '../../../shared/model/endpoint.ts';
+import type { ModelEndpoint } from '../../../shared/model/model.ts';
 import { readResponse } from '../../../shared/model/openai/read-response.ts';
 import { readStream } from '../../../shared/model/openai/read-stream.ts';
 import { UpstreamFailure } from '../../../shared/model/upstream-error.ts';

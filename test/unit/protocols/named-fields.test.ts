@@ -41,6 +41,7 @@ const agent: Agent = {
 const BODIES: readonly [ProtocolId, Record<string, unknown>][] = [
   ['chat', { message: 'Hi' }],
   ['openai.chat-completions', { messages: [{ role: 'user', content: 'Hi' }] }],
+  ['openai.responses', { input: 'Hi' }],
 ];
 
 describe.each(BODIES)('an extra field of a result in the protocol %s', (protocol, body) => {
@@ -55,7 +56,8 @@ describe.each(BODIES)('an extra field of a result in the protocol %s', (protocol
 
   it('does not reach the caller in a stream', async () => {
     const { handler } = createChat({ agent }, protocol);
-    const options = protocol === 'chat' ? {} : { stream_options: { include_usage: true } };
+    const options =
+      protocol === 'openai.chat-completions' ? { stream_options: { include_usage: true } } : {};
 
     const response = await call(handler, postJson({ ...body, ...options, stream: true }));
 

@@ -23,7 +23,8 @@ describe('the request of chat completions', () => {
       temperature: 0.2,
     });
 
-    expect(protocol.toInput(request)).toEqual({
+    const { fieldNames: _names, ...input } = protocol.toInput(request);
+    expect(input).toEqual({
       messages: [
         { role: 'system', content: 'Rhyme' },
         { role: 'user', content: 'AB' },
@@ -43,7 +44,7 @@ describe('the request of chat completions', () => {
   ])('accepts what clients send by habit without sending it on: %j', (extra) => {
     const request = protocol.parse({ messages: [USER], ...extra });
 
-    const { messages, tools, ...parameters } = protocol.toInput(request);
+    const { messages, tools, fieldNames: _names, ...parameters } = protocol.toInput(request);
     expect(messages).toEqual([USER]);
     expect(tools ?? []).toEqual([]);
     expect(Object.values(parameters).filter((value) => value !== undefined)).toEqual([]);
@@ -80,7 +81,8 @@ describe('the request of chat completions', () => {
       parallel_tool_calls: false,
     });
 
-    expect(protocol.toInput(request)).toEqual({
+    const { fieldNames: _names, ...input } = protocol.toInput(request);
+    expect(input).toEqual({
       messages: [USER],
       topP: 0.5,
       presencePenalty: 1,
@@ -99,7 +101,7 @@ describe('the request of chat completions', () => {
     { param: 'top_logprobs', body: { messages: [USER], top_logprobs: 2 } },
     { param: 'modalities.0', body: { messages: [USER], modalities: ['audio'] } },
     { param: 'audio', body: { messages: [USER], audio: { voice: 'x' } } },
-    { param: 'logit_bias.5', body: { messages: [USER], logit_bias: { 5: 1 } } },
+    { param: 'logit_bias', body: { messages: [USER], logit_bias: { 5: 1 } } },
     { param: 'web_search_options', body: { messages: [USER], web_search_options: {} } },
     { param: 'stop', body: { messages: [USER], stop: ['1', '2', '3', '4', '5'] } },
     { param: 'verbosity', body: { messages: [USER], verbosity: 'chatty' } },
@@ -119,7 +121,7 @@ describe('the request of chat completions', () => {
     { param: 'messages.0.role', body: { messages: [{ role: 'function', content: 'x' }] } },
     { param: 'messages.0.content', body: { messages: [{ role: 'user', content: 7 }] } },
     { param: 'messages.0.content', body: { messages: [{ role: 'user', content: ' ' }] } },
-    { param: 'messages.1.role', body: { messages: [USER, { role: 'system', content: 'x' }] } },
+    { param: 'messages.1.content', body: { messages: [USER, { role: 'system', content: ' ' }] } },
   ])('names the field that it cannot accept: $param', ({ body, param }) => {
     expect(() => protocol.parse(body)).toThrow(
       expect.objectContaining({ code: 'invalid_request', param }),

@@ -93,7 +93,7 @@ describe('a follow-up with results', () => {
     { param: 'messages.1.tool_call_id', messages: [USER, ANSWERED] },
     { param: 'messages.3.tool_call_id', messages: [USER, ASKED, ANSWERED, ANSWERED] },
     { param: 'messages.2.role', messages: [USER, ASKED, USER] },
-    { param: 'messages.1.role', messages: [USER, ASKED] },
+    { param: 'messages', messages: [USER, ASKED] },
     { param: 'messages.1.content', messages: [USER, { role: 'assistant' }, USER] },
     {
       param: 'messages.1.tool_calls.1.id',

@@ -8,6 +8,18 @@ const schema = z.strictObject({
     .min(1)
     .max(2),
   format: z.union([z.string(), z.number()]).optional(),
+  kind: z
+    .discriminatedUnion('type', [
+      z.strictObject({ type: z.literal('a') }),
+      z.strictObject({ type: z.literal('b'), on: z.literal(true) }),
+    ])
+    .optional(),
+  list: z
+    .union(
+      [z.string(), z.array(z.union([z.string().min(1), z.number()])).max(2)],
+      'must be a text or two',
+    )
+    .optional(),
 });
 
 describe('parseRequest', () => {
@@ -22,7 +34,12 @@ describe('parseRequest', () => {
     [{ items: [{ id: 7 }] }, 'items.0.id', '"items.0.id" must be of type string'],
     [{ items: [{ id: 'a', x: 1 }] }, 'items.0.x', 'is not a field that is known here'],
     [{ items: [{ id: 'a', kind: 'canary' }] }, 'items.0.kind', 'must be one of a, b'],
-    [{ items: [{ id: 'a' }], format: {} }, 'format', '"format" is not valid'],
+    [{ items: [{ id: 'a' }], format: {} }, 'format', '"format" must be of type string or number'],
+    [{ items: [{ id: 'a' }], kind: { type: 'c' } }, 'kind.type', 'must be one of a, b'],
+    [{ items: [{ id: 'a' }], kind: {} }, 'kind.type', '"kind.type" is required and must be one of'],
+    [{ items: [{ id: 'a' }], kind: { type: 'b' } }, 'kind.on', 'is required and must be true'],
+    [{ items: [{ id: 'a' }], list: [1, ''] }, 'list.1', 'must be at least 1 characters long'],
+    [{ items: [{ id: 'a' }], list: ['a', 'b', 'c'] }, 'list', '"list" must be a text or two'],
   ])('names the place in %j', (value, param, text) => {
     expect(() => parseRequest(schema, value)).toThrow(
       expect.objectContaining({

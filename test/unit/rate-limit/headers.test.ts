@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { rateLimitHeaders } from '../../../shared/rate-limit/headers.ts';
+import { rateLimitHeaders } from '../../../shared/rate-limit/rate-limiter.ts';
 import { createHandClock, createLimiter } from '../../support/limits.ts';
 
 const settings = { requestsPerMinute: 60, tokensPerMinute: 100_000, tokensPerDay: 2_000_000 };

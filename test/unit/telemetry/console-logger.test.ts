@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import {
-  createConsoleSink,
   createConsoleLogger,
-} from '../../../shared/telemetry/console-logger.ts';
-import { createTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
+  createConsoleSink,
+  createTelemetry,
+} from '../../../shared/telemetry/create-telemetry.ts';
 import { createRedactor } from '../../../shared/telemetry/redact.ts';
 import type { LogLevel, Telemetry } from '../../../shared/telemetry/telemetry.ts';
 

@@ -43,7 +43,7 @@ describe('parseJob', () => {
     ['an array', [job], 'it must be of type object'],
     ['a number', 7, 'it must be of type object'],
     ['a number as text', '7', 'it must be of type object'],
-    ['another version', { ...job, v: 2 }, '"v" must be one of 1'],
+    ['another version', { ...job, v: 2 }, '"v" must be 1'],
     ['a field that is not known', { ...job, dequeueCount: 0 }, '"dequeueCount" is not a field'],
     ['no items', { ...job, items: [] }, '"items" must be at least 1'],
     ['items that are no list', { ...job, items: {} }, '"items" must be of type array'],

@@ -3,7 +3,7 @@ import {
   toModelResponse,
   type RawCompletion,
 } from '../../../../shared/model/openai/read-response.ts';
-import type { ModelEndpoint } from '../../../../shared/model/endpoint.ts';
+import type { ModelEndpoint } from '../../../../shared/model/model.ts';
 
 const CALL = { id: 'call_1', name: 'get_weather', arguments: '{"city":"Oslo"}' };
 const request = {

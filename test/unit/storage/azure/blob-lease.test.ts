@@ -33,8 +33,8 @@ function keep(script: (renewal: number, signal: AbortSignal) => Promise<void>) {
   return { kept, calls, telemetry };
 }
 
-function refusal(statusCode: number): RestError {
-  return new RestError('no', { statusCode });
+function refusal(statusCode: number, code?: string): RestError {
+  return new RestError('no', { statusCode, ...(code === undefined ? {} : { code }) });
 }
 
 describe('renewLease', () => {
@@ -47,8 +47,12 @@ describe('renewLease', () => {
     expect(kept.lostSignal.aborted).toBe(false);
   });
 
-  it.each([404, 409, 412])('Q9: is lost at once when storage refuses with %i', async (status) => {
-    const { kept, calls, telemetry } = keep(() => Promise.reject(refusal(status)));
+  it.each([
+    { status: 404, code: 'BlobNotFound' },
+    { status: 409, code: 'LeaseIdMismatchWithLeaseOperation' },
+    { status: 412, code: 'LeaseLost' },
+  ])('Q9: is lost at once when storage refuses with $code', async ({ status, code }) => {
+    const { kept, calls, telemetry } = keep(() => Promise.reject(refusal(status, code)));
 
     await vi.advanceTimersByTimeAsync(4_000);
 

@@ -1,6 +1,9 @@
 import { RestError } from '@azure/storage-blob';
 import { describe, expect, it } from 'vitest';
-import { isNotFound, toStorageError } from '../../../../shared/storage/azure/storage-errors.ts';
+import {
+  storageRefusalOf,
+  toStorageError,
+} from '../../../../shared/storage/azure/storage-errors.ts';
 import { ServiceError } from '../../../../shared/errors.ts';
 
 function named(name: string): Error {
@@ -45,18 +48,43 @@ describe('storageFailure', () => {
   });
 
   it.each([
+    ['a request that storage cannot read', answer(400, 'InvalidMetadata')],
+    ['a condition that was not met', answer(412, 'ConditionNotMet')],
+    ['a lease that another process has', answer(409, 'LeaseAlreadyPresent')],
+    ['a blob that is full', answer(409, 'BlockCountExceedsLimit')],
+    ['a container that is being deleted', answer(409, 'ContainerBeingDeleted')],
+    ['a code that nothing knows yet', answer(409, 'SomethingNew')],
+    ['a status that nothing knows yet', answer(418)],
+  ])('F15: never makes %s a defect of ours', (_what, thrown) => {
+    expect(toStorageError(thrown)).toMatchObject({ code: 'storage_unavailable', cause: thrown });
+  });
+
+  it.each([
     ['a defect', new TypeError('secret')],
-    ['a request that storage cannot read', answer(400, 'InvalidHeaderValue')],
-    ['a condition that was not met', answer(412)],
     ['what has a code already', new ServiceError('invalid_request', 'The form must end')],
-  ])('leaves %s alone', (_what, thrown) => {
+  ])('returns %s unchanged', (_what, thrown) => {
     expect(toStorageError(thrown)).toBe(thrown);
   });
 });
 
-describe('isAbsence', () => {
-  it('is said of a blob, and not of its container', () => {
-    expect([answer(404, 'BlobNotFound'), answer(404)].map(isNotFound)).toEqual([true, true]);
-    expect([bare(404, 'ContainerNotFound'), answer(500)].map(isNotFound)).toEqual([false, false]);
+describe('storageRefusalOf', () => {
+  it.each([
+    [answer(404, 'BlobNotFound'), 'gone'],
+    [answer(404), 'gone'],
+    [bare(404, 'ContainerNotFound'), 'operator'],
+    [answer(409, 'BlobAlreadyExists'), 'conflict'],
+    [answer(412, 'AppendPositionConditionNotMet'), 'conflict'],
+    [bare(412, 'LeaseIdMismatchWithBlobOperation'), 'lease'],
+    [answer(409, 'LeaseAlreadyPresent'), 'lease'],
+    [answer(409, 'BlockCountExceedsLimit'), 'full'],
+    [answer(409, 'ContainerBeingDeleted'), 'retry'],
+    [answer(400, 'InvalidBlockList'), 'conflict'],
+    [answer(400, 'InvalidQueryParameterValue'), 'bug'],
+    [new RestError('secret', { code: 'ECONNRESET' }), 'retry'],
+  ])('F15: classifies %o as %s, also behind the error for callers', (thrown, refusal) => {
+    expect([storageRefusalOf(thrown), storageRefusalOf(toStorageError(thrown))]).toEqual([
+      refusal,
+      refusal,
+    ]);
   });
 });

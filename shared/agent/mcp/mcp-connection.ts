@@ -1,0 +1,174 @@
+import type { Clock } from '../../clock.ts';
+import { describeError } from '../../telemetry/describe-error.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
+import { ToolUnavailableError } from '../tool.ts';
+import {
+  type McpCredential,
+  type McpSession,
+  McpSessionError,
+  openMcpSession,
+} from './mcp-session.ts';
+
+export interface McpConnectionOptions {
+  /** The name in the settings. */
+  readonly name: string;
+  readonly url: string;
+  /**
+   * The current credential; undefined if the server requires none.
+   * @throws Error if there is none where the server requires one
+   */
+  readonly credential: () => McpCredential | undefined;
+  /** Reads the credential again; true if it changed. */
+  readonly refreshCredential: () => Promise<boolean>;
+  readonly connectTimeoutMs: number;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+}
+
+const FIRST_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 60_000;
+/** A server that announces changes without end is listed this often at most. */
+const MIN_LIST_INTERVAL_MS = 1_000;
+
+/** The session with one server, opened when it is first needed and again after it was lost. */
+export interface McpConnection {
+  /**
+   * The current session, or a new one.
+   * @throws ToolUnavailableError
+   */
+  acquire(): Promise<McpSession>;
+  /** There is no session, and it is time to open one. */
+  canOpen(): boolean;
+  /** The next call opens a new session. */
+  drop(session: McpSession): void;
+  /** False from a failed attempt to connect until a successful one. */
+  isAvailable(): boolean;
+  close(): Promise<void>;
+}
+
+type OnSession = (session: McpSession) => Promise<void>;
+
+/** `onSession` lists the tools of a new session, and of one whose tools have changed. */
+export function createMcpConnection(
+  options: McpConnectionOptions,
+  onSession: OnSession,
+): McpConnection {
+  let session: McpSession | undefined;
+  let opening: Promise<McpSession> | undefined;
+  let isClosed = false;
+  const attempts = createAttempts(options);
+  const refresh = createRefresh(async () => {
+    if (session !== undefined) await onSession(session);
+  }, options);
+
+  async function open(): Promise<McpSession> {
+    try {
+      session = await openSession(options, { onSession, onToolsChanged: () => refresh.request() });
+      attempts.succeed();
+      return session;
+    } catch (thrown) {
+      attempts.fail(thrown);
+      throw unavailable(thrown);
+    } finally {
+      opening = undefined;
+    }
+  }
+
+  return {
+    async acquire() {
+      if (session !== undefined) return session;
+      if (isClosed || (opening === undefined && attempts.isWaiting())) throw unavailable();
+      opening ??= open();
+      return opening;
+    },
+    canOpen: () => session === undefined && !isClosed && !attempts.isWaiting(),
+    drop(dropped) {
+      if (session === dropped) session = undefined;
+      dropped.retire();
+    },
+    isAvailable: () => attempts.isAvailable(),
+    async close() {
+      isClosed = true;
+      refresh.stop();
+      await opening?.catch(() => undefined);
+      await session?.close();
+    },
+  };
+}
+
+interface SessionListeners {
+  readonly onSession: OnSession;
+  readonly onToolsChanged: () => void;
+}
+
+/** A server that refuses the credential gets the current one, if it was replaced meanwhile. */
+async function openSession(
+  options: McpConnectionOptions,
+  { onSession, onToolsChanged }: SessionListeners,
+): Promise<McpSession> {
+  const { url, credential, connectTimeoutMs: timeoutMs } = options;
+  const open = async () => openMcpSession({ url, credential, timeoutMs, onToolsChanged });
+  const session = await open().catch(async (thrown: unknown) => {
+    const isRefused = thrown instanceof McpSessionError && thrown.failure === 'unauthorized';
+    if (isRefused && (await options.refreshCredential())) return open();
+    throw thrown;
+  });
+  try {
+    await onSession(session);
+    return session;
+  } catch (thrown) {
+    await session.close();
+    throw thrown;
+  }
+}
+
+/** The attempts to connect: an outage is logged once, and the attempts become rarer. */
+function createAttempts({ name: server, clock, telemetry }: McpConnectionOptions) {
+  let failures = 0;
+  let failedAt = 0;
+  return {
+    isAvailable: () => failures === 0,
+    /** The distance in both directions: a clock that was set back must not extend the wait. */
+    isWaiting(): boolean {
+      const waitMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1));
+      return failures > 0 && Math.abs(clock.now() - failedAt) < waitMs;
+    },
+    succeed(): void {
+      if (failures > 0) telemetry.info('mcp server recovered', { server });
+      failures = 0;
+    },
+    fail(thrown: unknown): void {
+      const cause = describeError(thrown);
+      if (failures === 0) telemetry.warn('mcp server unavailable', { server, cause });
+      failures += 1;
+      failedAt = clock.now();
+    },
+  };
+}
+
+export function unavailable(cause?: unknown): ToolUnavailableError {
+  return new ToolUnavailableError('Its server does not answer now', { cause });
+}
+
+/** Lists again after an announced change: once at a time, and with a pause between two lists. */
+function createRefresh(run: () => Promise<void>, { name, telemetry }: McpConnectionOptions) {
+  let timer: NodeJS.Timeout | undefined;
+  let lastAt = Number.NEGATIVE_INFINITY;
+  async function runNow(): Promise<void> {
+    try {
+      await run();
+    } catch (thrown) {
+      telemetry.warn('mcp tools not listed', { server: name, cause: describeError(thrown) });
+    } finally {
+      lastAt = performance.now();
+      timer = undefined;
+    }
+  }
+  return {
+    request(): void {
+      const waitMs = Math.max(0, lastAt + MIN_LIST_INTERVAL_MS - performance.now());
+      timer ??= setTimeout(() => void runNow(), waitMs).unref();
+    },
+    stop: () => clearTimeout(timer),
+  };
+}

@@ -1,0 +1,254 @@
+import { randomBytes } from 'node:crypto';
+import type { Message } from '../agent/agent.ts';
+import { ServiceError } from '../errors.ts';
+import type { ContentPart } from '../model/model.ts';
+import type { InputItem } from './openai-responses-schema.ts';
+
+/** All texts of a request and its context, about 25,000 tokens; more belongs into a batch. */
+const MAX_CHARS = 100_000;
+const MAX_IMAGES = 16;
+
+/** One piece of content, as clients read it. */
+export type ItemPart =
+  | { readonly type: 'input_text'; readonly text: string }
+  | {
+      readonly type: 'input_image';
+      readonly image_url: string;
+      readonly detail: 'auto' | 'low' | 'high';
+    }
+  | { readonly type: 'output_text'; readonly text: string; readonly annotations: readonly [] }
+  | { readonly type: 'refusal'; readonly refusal: string };
+
+export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
+
+/** One item of a conversation, as clients read it. */
+export type Item =
+  | {
+      readonly type: 'message';
+      readonly id: string;
+      readonly status: ItemStatus;
+      readonly role: 'user' | 'assistant' | 'system' | 'developer';
+      readonly content: readonly ItemPart[];
+      readonly phase?: 'commentary' | 'final_answer' | undefined;
+    }
+  | {
+      readonly type: 'function_call';
+      readonly id: string;
+      readonly call_id: string;
+      readonly name: string;
+      /** JSON text. */
+      readonly arguments: string;
+      readonly status: ItemStatus;
+    }
+  | {
+      readonly type: 'function_call_output';
+      readonly id: string;
+      readonly call_id: string;
+      readonly output: string;
+      readonly status: ItemStatus;
+    }
+  | {
+      readonly type: 'reasoning';
+      readonly id: string;
+      readonly summary: readonly unknown[];
+      readonly content?: readonly unknown[] | undefined;
+      readonly encrypted_content?: string | undefined;
+    };
+
+type IdPrefix = 'resp' | 'msg' | 'fc' | 'fco' | 'rs' | 'conv';
+
+/** An id that cannot be guessed: 192 random bits. */
+export function newId(prefix: IdPrefix): string {
+  return `${prefix}_${randomBytes(24).toString('hex')}`;
+}
+
+/** Undefined for a reference, which stands for a stored item. */
+export function toItem(item: InputItem): Item | undefined {
+  const status = 'completed';
+  switch (item.type) {
+    case 'message': {
+      const { role, id = newId('msg') } = item;
+      const content = item.content.map(toPart);
+      const phase = item.role === 'assistant' ? item.phase : undefined;
+      return { type: 'message', id, status, role, content, ...(phase && { phase }) };
+    }
+    case 'function_call': {
+      const { call_id, name, id = newId('fc') } = item;
+      return { type: 'function_call', id, call_id, name, arguments: item.arguments, status };
+    }
+    case 'function_call_output': {
+      const { call_id, id = newId('fco') } = item;
+      const output = item.output.map(({ text }) => text).join('');
+      return { type: 'function_call_output', id, call_id, output, status };
+    }
+    case 'reasoning': {
+      const { id = newId('rs'), summary = [], content, encrypted_content } = item;
+      return {
+        type: 'reasoning',
+        id,
+        summary,
+        ...(content && { content }),
+        ...(encrypted_content !== undefined && { encrypted_content }),
+      };
+    }
+    case 'item_reference':
+      return undefined;
+  }
+}
+
+type InputPart = Extract<InputItem, { type: 'message' }>['content'][number];
+
+function toPart(part: InputPart): ItemPart {
+  switch (part.type) {
+    case 'input_text':
+      return { type: 'input_text', text: part.text };
+    case 'input_image':
+      return { type: 'input_image', image_url: part.image_url, detail: part.detail ?? 'auto' };
+    case 'output_text':
+      return { type: 'output_text', text: part.text, annotations: [] };
+    case 'refusal':
+      return { type: 'refusal', refusal: part.refusal };
+  }
+}
+
+/**
+ * Models refuse a call without an output and an output without a call; here the error has a name.
+ * @throws ServiceError invalid_request
+ */
+export function checkCalls(items: readonly Item[]): void {
+  const open = new Set<string>();
+  for (const item of items) {
+    if (item.type === 'reasoning') continue;
+    if (item.type === 'function_call_output') {
+      if (!open.delete(item.call_id)) {
+        const message = `No tool call found for function call output with call_id ${item.call_id}.`;
+        throw new ServiceError('invalid_request', message, { param: 'input' });
+      }
+    } else if (item.type === 'function_call') {
+      if (open.has(item.call_id)) throw invalidInput('must have unique call ids');
+      open.add(item.call_id);
+    } else assertNoOpenCall(open);
+  }
+  assertNoOpenCall(open);
+}
+
+function assertNoOpenCall(open: ReadonlySet<string>): void {
+  const [first] = open;
+  if (first === undefined) return;
+  const message = `No tool output found for function call ${first}.`;
+  throw new ServiceError('invalid_request', message, { param: 'input' });
+}
+
+/** @throws ServiceError invalid_request */
+export function invalidInput(expected: string): ServiceError {
+  const message = `Cannot accept the request: "input" ${expected}`;
+  return new ServiceError('invalid_request', message, { param: 'input' });
+}
+
+/** Calls that stand together, and the assistant's text before them, are one message. */
+export function toMessages(items: readonly Item[]): Message[] {
+  const messages: Message[] = [];
+  for (const item of items) {
+    switch (item.type) {
+      case 'message':
+        messages.push(toMessage(item));
+        break;
+      case 'function_call': {
+        const last = messages.at(-1);
+        const { call_id: id, name, arguments: text } = item;
+        const call = { id, name, arguments: text };
+        if (last?.role === 'assistant') {
+          const { content, toolCalls = [] } = last;
+          messages[messages.length - 1] = { ...last, content, toolCalls: [...toolCalls, call] };
+        } else messages.push({ role: 'assistant', content: null, toolCalls: [call] });
+        break;
+      }
+      case 'function_call_output':
+        messages.push({ role: 'tool', toolCallId: item.call_id, content: item.output });
+        break;
+      case 'reasoning':
+        // The endpoints that this service calls do not take it back.
+        break;
+    }
+  }
+  return messages;
+}
+
+function toMessage({ role, content }: Extract<Item, { type: 'message' }>): Message {
+  if (role === 'user') return { role, content: toContent(content) };
+  return { role, content: content.map(textOf).join('') };
+}
+
+function textOf(part: ItemPart): string {
+  if (part.type === 'refusal') return part.refusal;
+  return part.type === 'input_image' ? '' : part.text;
+}
+
+/** Parts without an image are one text, so that equal requests have equal cache keys. */
+function toContent(parts: readonly ItemPart[]): string | readonly ContentPart[] {
+  if (parts.every(({ type }) => type !== 'input_image')) return parts.map(textOf).join('');
+  return parts.map((part): ContentPart => {
+    if (part.type !== 'input_image') return { type: 'text', text: textOf(part) };
+    return { type: 'image', url: part.image_url, detail: part.detail };
+  });
+}
+
+export interface FitOptions {
+  /** The length of what is sent besides the messages. */
+  readonly otherChars: number;
+  /** Drops the oldest messages; instructions stay. Otherwise a conversation that is too long fails. */
+  readonly mayTrim: boolean;
+}
+
+/** @throws ServiceError context_too_long */
+export function fitMessages(
+  messages: readonly Message[],
+  { otherChars, mayTrim }: FitOptions,
+): readonly Message[] {
+  const kept = [...messages];
+  while (!isWithinLimits(kept, otherChars)) {
+    if (!mayTrim || !dropOldest(kept)) {
+      throw new ServiceError(
+        'context_too_long',
+        `Cannot accept the conversation: it must have at most ${MAX_CHARS} characters and ${MAX_IMAGES} images`,
+        { param: 'input' },
+      );
+    }
+  }
+  return kept;
+}
+
+function isWithinLimits(messages: readonly Message[], otherChars: number): boolean {
+  const chars = messages.reduce((sum, message) => sum + charsOf(message), otherChars);
+  const images = messages.reduce((sum, message) => sum + imagesOf(message), 0);
+  return chars <= MAX_CHARS && images <= MAX_IMAGES;
+}
+
+/** A call goes with its outputs. False if only instructions and the last message are left. */
+function dropOldest(messages: Message[]): boolean {
+  const first = messages.findIndex(({ role }) => role !== 'system' && role !== 'developer');
+  if (first === -1) return false;
+  let next = first + 1;
+  while (messages[next]?.role === 'tool') next += 1;
+  if (next >= messages.length) return false;
+  messages.splice(first, next - first);
+  return true;
+}
+
+function charsOf(message: Message): number {
+  const { content } = message;
+  const own =
+    typeof content === 'string'
+      ? content.length
+      : (content ?? []).reduce(
+          (sum, part) => sum + (part.type === 'text' ? part.text.length : 0),
+          0,
+        );
+  if (message.role !== 'assistant') return own;
+  const { toolCalls = [] } = message;
+  return toolCalls.reduce((sum, call) => sum + call.arguments.length, own);
+}
+
+function imagesOf({ content }: Message): number {
+  return Array.isArray(content) ? content.filter(({ type }) => type === 'image').length : 0;
+}
