@@ -112,9 +112,10 @@ function mapTexts(message: Message, map: MapText): Message {
         ...(toolCalls === undefined
           ? {}
           : {
-              toolCalls: toolCalls.map((call) => ({
-                ...call,
-                arguments: mapJsonTexts(call.arguments, (text) => map({ text, role: 'assistant' })),
+              toolCalls: toolCalls.map(({ id, name, arguments: json }) => ({
+                id,
+                name,
+                arguments: mapJsonTexts(json, (text) => map({ text, role: 'assistant' })),
               })),
             }),
       };
@@ -136,7 +137,7 @@ function mapContent(
     } else joined.push(part);
   }
   return joined.map((part) =>
-    part.type === 'text' ? { ...part, text: map({ text: part.text, role: 'user' }) } : part,
+    part.type === 'text' ? { type: 'text', text: map({ text: part.text, role: 'user' }) } : part,
   );
 }
 
@@ -166,9 +167,10 @@ function guardToolCalls(
 ): Pick<RunResult, 'clientToolCalls'> {
   if (clientToolCalls === undefined) return {};
   return {
-    clientToolCalls: clientToolCalls.map((call) => ({
-      ...call,
-      arguments: guard.checkOutputJson(call.arguments),
+    clientToolCalls: clientToolCalls.map(({ id, name, arguments: json }) => ({
+      id,
+      name,
+      arguments: guard.checkOutputJson(json),
     })),
   };
 }

@@ -99,15 +99,32 @@ async function call(
       signal: link.controller.signal,
     });
     if (status !== 200) throw new ShieldStatusError(status);
-    const answer = answerSchema.parse(parseJson(body));
-    const found = documents.filter((_, at) => answer.documentsAnalysis?.[at]?.attackDetected);
-    const attacks = found.map(({ input }) => input);
-    const isPromptAttack = answer.userPromptAnalysis?.attackDetected === true;
-    return prompt !== undefined && isPromptAttack ? [prompt, ...attacks] : attacks;
+    return readAttacks(answerSchema.parse(parseJson(body)), { prompt, documents });
   } finally {
     clearTimeout(timer);
     link.unlink();
   }
+}
+
+interface ShieldedTexts {
+  readonly prompt: InputText | undefined;
+  readonly documents: readonly { readonly input: InputText }[];
+}
+
+/** @throws RangeError if a text has no analysis */
+function readAttacks(
+  { userPromptAnalysis, documentsAnalysis }: z.infer<typeof answerSchema>,
+  { prompt, documents }: ShieldedTexts,
+): readonly InputText[] {
+  const inputs = documents.map(({ input }) => input);
+  const analyses = documentsAnalysis ?? [];
+  const hasPrompt = prompt === undefined || userPromptAnalysis?.attackDetected !== undefined;
+  if (analyses.length !== inputs.length || !hasPrompt) {
+    throw new RangeError('Prompt Shields must analyse each text');
+  }
+  const attacks = inputs.filter((_, at) => analyses[at]?.attackDetected === true);
+  const isPromptAttack = prompt !== undefined && userPromptAnalysis?.attackDetected === true;
+  return isPromptAttack ? [prompt, ...attacks] : attacks;
 }
 
 class ShieldTimeoutError extends Error {

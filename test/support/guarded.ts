@@ -1,12 +1,20 @@
+import { expect } from 'vitest';
 import { createGuardedAgent } from '../../shared/agent/guarded-agent.ts';
-import type { Agent } from '../../shared/agent/agent.ts';
+import type { Agent, AgentEvent } from '../../shared/agent/agent.ts';
+import { createAgent } from '../../shared/agent/run-loop.ts';
+import { collectEvents, runContext } from './agent/scripted-tools.ts';
+import { answerOf, createScriptedModel, inputOf, textsThenAnswer } from './scripted-model.ts';
 import type { PromptOptions } from '../../shared/agent/model-request.ts';
 import {
   createGuardrails,
   type GuardrailOptions,
   type GuardrailSettings,
 } from '../../shared/guardrails/guardrails.ts';
-import { createGuardrailHealth, type GuardrailHealth } from '../../shared/guardrails/verdicts.ts';
+import {
+  createGuardrailHealth,
+  type GuardrailHealth,
+  type GuardrailVerdict,
+} from '../../shared/guardrails/verdicts.ts';
 
 /** Parts of the settings; all guardrails that are left out are off. */
 export interface GuardrailScript {
@@ -78,4 +86,45 @@ function settingsOf(script: GuardrailScript): GuardrailSettings {
       ...script.output,
     },
   };
+}
+
+/** The text of a stream. */
+export function textOf(events: readonly AgentEvent[]): string {
+  return events.map((event) => (event.type === 'text-delta' ? event.text : '')).join('');
+}
+
+/** A context that notes verdicts as `guardrail stage outcome`. */
+export function noteVerdicts() {
+  const verdicts: string[] = [];
+  const onVerdict = ({ guardrail, stage, outcome }: GuardrailVerdict): void =>
+    void verdicts.push(`${guardrail} ${stage} ${outcome}`);
+  return { verdicts, context: runContext({ onVerdict }) };
+}
+
+interface AnswerOptions extends GuardedOptions {
+  readonly texts?: readonly string[];
+}
+
+/** One answer of the model, as a whole and in pieces. */
+export function guardedAnswer(
+  script: GuardrailScript,
+  { texts = ['Hello'], ...options }: AnswerOptions = {},
+) {
+  const model = createScriptedModel({
+    answers: [async () => answerOf(texts.join(''))],
+    streams: [() => textsThenAnswer(texts)],
+  });
+  const agent = createAgent({ model, instructions: 'x', output: options.output });
+  return { ...guarded(agent, script, options), model };
+}
+
+/** The text of the answer as JSON and as a stream, which must be the same. */
+export async function answersOf(script: GuardrailScript, options: AnswerOptions): Promise<string> {
+  const whole = await guardedAnswer(script, options).agent.run(inputOf('Hi'), runContext());
+  const events = await collectEvents(
+    guardedAnswer(script, options).agent.stream(inputOf('Hi'), runContext()),
+  );
+  expect(textOf(events)).toBe(whole.text);
+  expect(events.at(-1)).toMatchObject({ type: 'done', result: { text: whole.text } });
+  return whole.text;
 }

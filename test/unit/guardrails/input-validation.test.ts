@@ -42,7 +42,7 @@ describe('createInputCheck', () => {
       { images: ['https://docs.example/a.png'] },
       'of the types image/*',
     ],
-  ] as const)('refuses %s', (_what, rules, input, problem) => {
+  ] as const)('refuses %s', (...[, rules, input, problem]) => {
     expect(problemOf(rules, input)).toContain(problem);
   });
 
