@@ -21,8 +21,8 @@ function options(script: Script, rest: Partial<ItemOptions> = {}): ItemOptions {
   };
 }
 
-describe('answerItem', () => {
-  it('is stopped at once when the job let go already, whatever the agent does', async () => {
+describe('runItem', () => {
+  it('ends at once when the job was stopped, whatever the agent does', async () => {
     const outcome = await runItem(itemOf('hi'), options(never, { stop: AbortSignal.abort() }));
 
     expect(outcome).toEqual({ kind: 'stopped' });
@@ -44,7 +44,7 @@ describe('answerItem', () => {
     expect(outcome).toMatchObject({ kind: 'retry', code: 'upstream_timeout' });
   });
 
-  it('tells the agent when the time is up, by the clock of the service', async () => {
+  it('passes the deadline to the agent, by the clock of the service', async () => {
     const seen: number[] = [];
     const agent = createScriptedAgent();
     const watching = {
@@ -82,7 +82,7 @@ describe('answerItem', () => {
     expect(seen).toEqual([true]);
   });
 
-  it('leaves no timer behind', async () => {
+  it('leaves no timer', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
 
