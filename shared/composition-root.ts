@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from './agent/agent.ts';
+import { inputBoundsOf } from './agent/input-bounds.ts';
 import { estimateInput, type PromptOptions, sizeOf } from './agent/model-request.ts';
 import { createAgent } from './agent/run-loop.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
@@ -271,10 +272,11 @@ async function createPromptOptions(
   settings: Settings,
   { tools, notices }: AgentTools,
 ): Promise<PromptOptions> {
-  const { maxOutputTokens, defaultOutputTokens, temperature } = settings.model;
+  const { maxOutputTokens, defaultOutputTokens, temperature, contextTokens } = settings.model;
   return {
     instructions: settings.agent.instructions,
-    parameters: { maxOutputTokens, defaultOutputTokens, temperature },
+    parameters: { maxOutputTokens, defaultOutputTokens, temperature, contextTokens },
+    bounds: inputBoundsOf({ ...settings.limits, contextTokens }),
     tools,
     notices,
     output: await createOutputFormat(settings),

@@ -51,6 +51,13 @@ const model = z.strictObject({
     purpose:
       'Tokens per minute that the endpoint admits, input and output. A request that can never fit is refused, and limits.tokens_per_minute is at most this. The deployment sets it; unset means unknown.',
   }),
+  context_tokens: optionalInteger({
+    min: 1_000,
+    max: 100_000_000,
+    unit: 'tokens',
+    purpose:
+      'Context window of the model, input and output together. The bounds of a conversation follow it, and no answer is longer.',
+  }),
   max_output_tokens: optionalInteger({
     min: 1,
     max: 1_000_000,
