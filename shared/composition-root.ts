@@ -1,10 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from './agent/agent.ts';
 import { inputBoundsOf } from './agent/input-bounds.ts';
-import { estimateInput, type PromptOptions, sizeOf } from './agent/model-request.ts';
-import { createAgent } from './agent/run-loop.ts';
-import { createCachedAgent } from './agent/cached-agent.ts';
-import { createTracedAgent } from './agent/traced-agent.ts';
+import { estimateInput } from './agent/model-request.ts';
 import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
 import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
@@ -14,27 +11,15 @@ import {
   registerServiceGauges,
   createReadinessFromSettings,
 } from './composition-root/health.ts';
-import {
-  type ConfiguredGuardrails,
-  createConfiguredGuardrails,
-} from './composition-root/guardrails.ts';
+import { createPromptOptions, createServiceAgent } from './composition-root/agent.ts';
+import { createConfiguredGuardrails } from './composition-root/guardrails.ts';
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
 import { createBatchFromSettings } from './composition-root/batch.ts';
-import {
-  type ConfiguredCache,
-  createConfiguredCache,
-  createSharedRedis,
-} from './composition-root/redis-and-cache.ts';
-import {
-  type AgentTools,
-  createAgentTools,
-  createOutputFormat,
-  runLimitsOf,
-  withPreparedTools,
-} from './composition-root/tools.ts';
+import { createConfiguredCache, createSharedRedis } from './composition-root/redis-and-cache.ts';
+import { createAgentTools, withPreparedTools } from './composition-root/tools.ts';
 import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
-import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
+import { createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { Environment } from './config/read-variables.ts';
 import { readConfig, type Settings } from './config/read-config.ts';
@@ -45,9 +30,6 @@ import type { Readiness } from './health/readiness.ts';
 import type { ChatDependencies } from './http/chat-handler.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
-import { limitToCapacity } from './model/capacity-limit.ts';
-import type { Model } from './model/model.ts';
-import { estimateTokens } from './rate-limit/reservation.ts';
 import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
@@ -207,46 +189,6 @@ async function createBase(environment: Environment, overrides: ServiceOverrides)
   return { ...common, secrets, secretValues, readSettings, metrics, closeTelemetry };
 }
 
-interface AgentDependencies {
-  readonly prompt: PromptOptions;
-  /** Without the marker of the guardrails. */
-  readonly ownPrompt: PromptOptions;
-  readonly guardrails: ConfiguredGuardrails | undefined;
-  readonly model: ConfiguredModel;
-  readonly cache: ConfiguredCache | undefined;
-}
-
-/** A request that the endpoint can never admit is refused, if its capacity is known. */
-function fitToCapacity({ model: { capacityTokensPerMinute } }: Settings, model: Model): Model {
-  if (capacityTokensPerMinute === undefined) return model;
-  return limitToCapacity(model, {
-    tokensPerMinute: capacityTokensPerMinute,
-    estimate: ({ maxOutputTokens = 0, ...request }) =>
-      estimateTokens(sizeOf({ ...request, maxOutputTokens })),
-  });
-}
-
-/** The agent with its wrappers from the inside out: model, guardrails and cache (if on), tracing. */
-function createServiceAgent(
-  settings: Settings,
-  { prompt, ownPrompt, guardrails, model, cache }: AgentDependencies,
-): Agent {
-  const limits = runLimitsOf(settings);
-  const plain = createAgent({ model: fitToCapacity(settings, model.model), limits, ...prompt });
-  const uncached = guardrails?.guard(plain) ?? plain;
-  const agent =
-    cache === undefined
-      ? uncached
-      : createCachedAgent({
-          ...ownPrompt,
-          guardrails: guardrails?.fingerprint,
-          responseCache: cache.responseCache,
-          agent: uncached,
-          model: () => model.fingerprint(),
-        });
-  return createTracedAgent(agent, { name: settings.agent.name });
-}
-
 /** The form around the file of an upload is small. */
 const MAX_FORM_BYTES = 65_536;
 
@@ -264,22 +206,6 @@ function bodyLimitsOf(limits: Settings['limits']) {
       maxBytes: MAX_INPUT_BYTES + MAX_FORM_BYTES,
       deadlineMs: limits.uploadDeadlineMs,
     },
-  };
-}
-
-/** What the agent adds to the input of every run; part of the cache key. */
-async function createPromptOptions(
-  settings: Settings,
-  { tools, notices }: AgentTools,
-): Promise<PromptOptions> {
-  const { maxOutputTokens, defaultOutputTokens, temperature, contextTokens } = settings.model;
-  return {
-    instructions: settings.agent.instructions,
-    parameters: { maxOutputTokens, defaultOutputTokens, temperature, contextTokens },
-    bounds: inputBoundsOf({ ...settings.limits, contextTokens }),
-    tools,
-    notices,
-    output: await createOutputFormat(settings),
   };
 }
 
