@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from './agent/agent.ts';
-import { inputBoundsOf } from './agent/input-bounds.ts';
 import { estimateInput } from './agent/model-request.ts';
 import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
 import type { Batch } from './batch/queue-trigger.ts';

@@ -1,5 +1,6 @@
 import type { Agent } from '../agent/agent.ts';
 import { createCachedAgent } from '../agent/cached-agent.ts';
+import { inputBoundsOf } from '../agent/input-bounds.ts';
 import { type PromptOptions, sizeOf } from '../agent/model-request.ts';
 import { createAgent } from '../agent/run-loop.ts';
 import { createTracedAgent } from '../agent/traced-agent.ts';
