@@ -26,15 +26,15 @@ import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import { noProxyWithLocalHosts } from './model/proxy.ts';
 import type { Readiness } from './health/readiness.ts';
-import type { ChatDependencies } from './http/chat-handler.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
+import type { McpDependencies } from './http/mcp-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
 import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
-export interface Service extends ChatDependencies, FilesDependencies, MetricsDependencies {
+export interface Service extends McpDependencies, FilesDependencies, MetricsDependencies {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -132,6 +132,7 @@ export async function createService(
   return {
     agent,
     publicModel: settings.agent.name,
+    mcp: { ...settings.mcpServer, version: settings.appVersion ?? 'unknown' },
     telemetry,
     metrics,
     ...bodyLimitsOf(settings.limits),

@@ -4,6 +4,7 @@ import { callers, limits } from './agent-schema-limits.ts';
 import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
 import { security } from './agent-schema-security.ts';
 import { output, tools } from './agent-schema-tools.ts';
+import { mcpServerEndpoint, output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
 const agent = z.strictObject({
@@ -209,6 +210,7 @@ export const agentSchema = z.strictObject({
   output,
   tools,
   security,
+  mcp_server: mcpServerEndpoint,
   limits,
   cache,
   callers,

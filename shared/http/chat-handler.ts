@@ -39,7 +39,8 @@ export function chatHandler(id: ProtocolId) {
     dependencies: ChatDependencies,
   ): Promise<PlainResponse> => {
     try {
-      return await handleChat(context, { protocol, dependencies });
+      const body = await context.readJson();
+      return await handleChat(context, { protocol, dependencies, body });
     } catch (error) {
       throw toProtocolError(protocol, error);
     }
@@ -51,11 +52,12 @@ interface ChatOptions {
   readonly dependencies: ChatDependencies;
 }
 
-async function handleChat(
+/** Runs the agent for a body that was read, and answers in the protocol, whole or streamed. */
+export async function handleChat(
   context: MeteredContext,
-  { protocol, dependencies }: ChatOptions,
+  { protocol, dependencies, body }: ChatOptions & { readonly body: unknown },
 ): Promise<PlainResponse> {
-  const request = protocol.parse(await context.readJson());
+  const request = protocol.parse(body);
   const { publicModel } = dependencies;
   const chat: Chat = {
     protocol,

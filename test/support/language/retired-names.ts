@@ -12,6 +12,8 @@ export type RetiredNames = Readonly<Record<string, string>>;
 export const ALLOWED_NAMES: ReadonlySet<string> = new Set([
   'floor',
   'wireFormat',
+  // The argument of the MCP tool `ask`.
+  'question',
   'guardrailVerdicts',
 ]);
 
