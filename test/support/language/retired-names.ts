@@ -17,6 +17,9 @@ export const ALLOWED_NAMES: ReadonlySet<string> = new Set([
   'guardrailVerdicts',
 ]);
 
+/** Names of products, in words of lower case, that no pattern reads. */
+export const PRODUCT_WORDS = ['front door'] as const;
+
 /** Retired in all programs of the project. */
 export const RETIRED_NAMES: RetiredNames = {
   '* house *': 'module, project',
