@@ -10,13 +10,12 @@ import {
   registerServiceGauges,
   createReadinessFromSettings,
 } from './composition-root/health.ts';
-import { createPromptOptions, createServiceAgent } from './composition-root/agent.ts';
-import { createConfiguredGuardrails } from './composition-root/guardrails.ts';
+import { createConfiguredAgent } from './composition-root/agent.ts';
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
 import { createBatchFromSettings } from './composition-root/batch.ts';
 import { createConfiguredCache, createSharedRedis } from './composition-root/redis-and-cache.ts';
-import { createAgentTools, withPreparedTools } from './composition-root/tools.ts';
+import { createAgentTools } from './composition-root/tools.ts';
 import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -109,15 +108,11 @@ export async function createService(
   const base = await createBase(environment, overrides);
   const { settings, secrets, credential, clock, telemetry, metrics } = base;
   const tools = await createAgentTools(base);
-  const ownPrompt = await createPromptOptions(settings, tools);
-  const guardrails = await createConfiguredGuardrails({ ...base, prompt: ownPrompt });
-  const prompt = guardrails?.prompt ?? ownPrompt;
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
   const cache = createConfiguredCache({ settings, redis, clock });
   const callers = createCallerAccess(settings, secrets);
-  const parts = { prompt, ownPrompt, guardrails, model, cache };
-  const agent = withPreparedTools(createServiceAgent(settings, parts), tools);
+  const { agent, prompt, guardrails } = await createConfiguredAgent(base, { tools, model, cache });
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = memoize(async () => {
     const created = await createBatchFromSettings(settings, {

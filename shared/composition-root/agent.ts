@@ -8,13 +8,17 @@ import type { Settings } from '../config/read-config.ts';
 import { limitToCapacity } from '../model/capacity-limit.ts';
 import type { Model } from '../model/model.ts';
 import { estimateTokens } from '../rate-limit/reservation.ts';
-import type { ConfiguredGuardrails } from './guardrails.ts';
+import {
+  type ConfiguredGuardrails,
+  createConfiguredGuardrails,
+  type GuardrailDependencies,
+} from './guardrails.ts';
 import type { ConfiguredModel } from './model.ts';
 import type { ConfiguredCache } from './redis-and-cache.ts';
-import { type AgentTools, createOutputFormat, runLimitsOf } from './tools.ts';
+import { type AgentTools, createOutputFormat, runLimitsOf, withPreparedTools } from './tools.ts';
 
 /** What the agent adds to the input of every run; part of the cache key. */
-export async function createPromptOptions(
+async function createPromptOptions(
   settings: Settings,
   { tools, notices }: AgentTools,
 ): Promise<PromptOptions> {
@@ -27,6 +31,25 @@ export async function createPromptOptions(
     notices,
     output: await createOutputFormat(settings),
   };
+}
+
+interface AgentParts {
+  readonly tools: AgentTools;
+  readonly model: ConfiguredModel;
+  readonly cache: ConfiguredCache | undefined;
+}
+
+/** The agent of chats and batches, with what the model reads and the guardrails that are on. */
+export async function createConfiguredAgent(
+  dependencies: Omit<GuardrailDependencies, 'prompt'>,
+  { tools, model, cache }: AgentParts,
+) {
+  const { settings } = dependencies;
+  const ownPrompt = await createPromptOptions(settings, tools);
+  const guardrails = await createConfiguredGuardrails({ ...dependencies, prompt: ownPrompt });
+  const prompt = guardrails?.prompt ?? ownPrompt;
+  const agent = createServiceAgent(settings, { prompt, ownPrompt, guardrails, model, cache });
+  return { agent: withPreparedTools(agent, tools), prompt, guardrails };
 }
 
 interface AgentDependencies {
@@ -49,7 +72,7 @@ function fitToCapacity({ model: { capacityTokensPerMinute } }: Settings, model: 
 }
 
 /** The agent with its wrappers from the inside out: model, guardrails and cache (if on), tracing. */
-export function createServiceAgent(
+function createServiceAgent(
   settings: Settings,
   { prompt, ownPrompt, guardrails, model, cache }: AgentDependencies,
 ): Agent {

@@ -15,7 +15,7 @@ import type { Secrets } from '../secrets/secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { identityTokens } from './model.ts';
 
-interface GuardrailDependencies {
+export interface GuardrailDependencies {
   readonly settings: Settings;
   readonly environment: Environment;
   readonly secrets: Secrets;

@@ -3,7 +3,6 @@ import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-
 import { callers, limits } from './agent-schema-limits.ts';
 import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
 import { security } from './agent-schema-security.ts';
-import { output, tools } from './agent-schema-tools.ts';
 import { mcpServerEndpoint, output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
