@@ -8,7 +8,7 @@ import type {
   ResponseFormat,
   TokenUsage,
 } from '../model/model.ts';
-import type { GuardrailVerdict } from '../guardrails/verdicts.ts';
+import type { GuardrailDecision } from '../guardrails/decisions.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** One message of a conversation. */
@@ -92,8 +92,8 @@ export interface RunContext {
   readonly onStepEnd?: ((usage: TokenUsage) => void) | undefined;
   /** Called with the estimated usage of a model call that was sent and is not complete. */
   readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
-  /** Called with each verdict of a guardrail. */
-  readonly onVerdict?: ((verdict: GuardrailVerdict) => void) | undefined;
+  /** Called with each decision of a guardrail. */
+  readonly onDecision?: ((decision: GuardrailDecision) => void) | undefined;
   /** Checks what own tools receive and return. */
   readonly toolGuard?: ToolGuard | undefined;
 }

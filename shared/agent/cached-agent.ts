@@ -16,7 +16,7 @@ import {
 } from '../cache/cache-headers.ts';
 import type { StoredResponse } from '../cache/cache-store.ts';
 import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
-import type { GuardrailVerdict } from '../guardrails/verdicts.ts';
+import type { GuardrailDecision } from '../guardrails/decisions.ts';
 
 interface CachedAgentOptions extends PromptOptions {
   readonly agent: Agent;
@@ -134,9 +134,9 @@ function notePersonalData(context: RunContext) {
     isFound: () => isFound,
     context: {
       ...context,
-      onVerdict(verdict: GuardrailVerdict) {
-        isFound ||= verdict.guardrail === 'pii_detection' && verdict.outcome !== 'passed';
-        context.onVerdict?.(verdict);
+      onDecision(decision: GuardrailDecision) {
+        isFound ||= decision.guardrail === 'pii_detection' && decision.outcome !== 'passed';
+        context.onDecision?.(decision);
       },
     },
   };

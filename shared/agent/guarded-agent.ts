@@ -1,7 +1,7 @@
 import { ServiceError } from '../errors.ts';
 import type { Guardrails, RunGuard } from '../guardrails/guardrails.ts';
-import type { InputText } from '../guardrails/input-guard.ts';
-import { guardText, mapJsonTexts } from '../guardrails/output-guard.ts';
+import type { InputText } from '../guardrails/prompt-injection.ts';
+import { guardText, mapJsonTexts } from '../guardrails/output-checks.ts';
 import type { ContentPart, ResponseFormat } from '../model/model.ts';
 import { parseJson } from '../json.ts';
 import type { Agent, AgentEvent, AgentInput, Message, RunContext, RunResult } from './agent.ts';
@@ -21,10 +21,10 @@ interface GuardedAgentOptions {
  */
 export function createGuardedAgent({ agent, guardrails, prompt }: GuardedAgentOptions): Agent {
   async function start(input: AgentInput, context: RunContext): Promise<GuardedRun> {
-    const guard = guardrails.startRun(context);
+    const checks = guardrails.startRun(context);
     const format = responseFormatOf(input, prompt);
-    const guarded = await guardInput(input, guard);
-    return { guard, format, input: guarded, context: { ...context, toolGuard: guard } };
+    const guarded = await guardInput(input, checks);
+    return { checks, format, input: guarded, context: { ...context, toolGuard: checks } };
   }
   return {
     async run(input, context) {
@@ -35,27 +35,29 @@ export function createGuardedAgent({ agent, guardrails, prompt }: GuardedAgentOp
       const run = await start(input, context);
       const events = agent.stream(run.input, run.context);
       const isJson = run.format !== undefined;
-      yield* isJson && run.guard.changesOutput ? sendAtOnce(events, run) : guardStream(events, run);
+      yield* isJson && run.checks.changesOutput
+        ? sendAtOnce(events, run)
+        : guardStream(events, run);
     },
   };
 }
 
 interface GuardedRun {
-  readonly guard: RunGuard;
+  readonly checks: RunGuard;
   /** The shape of the answer; undefined for text. */
   readonly format: ResponseFormat | undefined;
   readonly input: AgentInput;
   readonly context: RunContext;
 }
 
-async function guardInput(input: AgentInput, guard: RunGuard): Promise<AgentInput> {
-  guard.validate({
+async function guardInput(input: AgentInput, checks: RunGuard): Promise<AgentInput> {
+  checks.validate({
     texts: input.messages.map(textOf),
     images: input.messages.flatMap(imageUrlsOf),
     values: valuesOf(input),
   });
   const safe = input.messages.map((message) =>
-    mapTexts(message, (text) => guard.redactInput(text)),
+    mapTexts(message, (text) => checks.redactInput(text)),
   );
   const texts: InputText[] = [];
   for (const message of safe) {
@@ -64,7 +66,7 @@ async function guardInput(input: AgentInput, guard: RunGuard): Promise<AgentInpu
       return text.text;
     });
   }
-  const screened = (await guard.screenInput(texts)).values();
+  const screened = (await checks.screenInput(texts)).values();
   return {
     ...input,
     messages: safe.map((message) => mapTexts(message, ({ text }) => screened.next().value ?? text)),
@@ -142,35 +144,35 @@ function mapContent(
 }
 
 async function guardResult(result: RunResult, run: GuardedRun): Promise<RunResult> {
-  const { guard } = run;
+  const { checks } = run;
   const { refusal, finishReason } = result;
   const isJson = run.format !== undefined && refusal === undefined;
-  const text = isJson ? guard.checkOutputJson(result.text) : guardWhole(result.text, guard);
+  const text = isJson ? checks.checkOutputJson(result.text) : guardWhole(result.text, checks);
   if (isJson && text !== result.text && finishReason !== 'length') await assertValid(text, run);
   const safe = {
     ...result,
     text,
-    ...(refusal === undefined ? {} : { refusal: guardWhole(refusal, guard) }),
-    ...guardToolCalls(result, guard),
+    ...(refusal === undefined ? {} : { refusal: guardWhole(refusal, checks) }),
+    ...guardToolCalls(result, checks),
   };
-  guard.passOutput();
+  checks.passOutput();
   return safe;
 }
 
-function guardWhole(text: string, guard: RunGuard): string {
-  return text === '' ? text : guardText(text, guard.startOutput());
+function guardWhole(text: string, checks: RunGuard): string {
+  return text === '' ? text : guardText(text, checks.startOutput());
 }
 
 function guardToolCalls(
   { clientToolCalls }: RunResult,
-  guard: RunGuard,
+  checks: RunGuard,
 ): Pick<RunResult, 'clientToolCalls'> {
   if (clientToolCalls === undefined) return {};
   return {
     clientToolCalls: clientToolCalls.map(({ id, name, arguments: json }) => ({
       id,
       name,
-      arguments: guard.checkOutputJson(json),
+      arguments: checks.checkOutputJson(json),
     })),
   };
 }
@@ -208,10 +210,10 @@ async function* sendAtOnce(
 
 async function* guardStream(
   events: AsyncIterable<AgentEvent>,
-  { guard }: GuardedRun,
+  { checks }: GuardedRun,
 ): AsyncGenerator<AgentEvent, void> {
-  const answer = startText(guard);
-  const refusal = startText(guard, true);
+  const answer = startText(checks);
+  const refusal = startText(checks, true);
   for await (const event of events) {
     switch (event.type) {
       case 'text-delta':
@@ -236,9 +238,9 @@ async function* guardStream(
           // An answer that is too long to be kept has no text.
           text: text === '' ? '' : sent,
           ...(words === undefined ? {} : { refusal: refusal.sent() }),
-          ...guardToolCalls(event.result, guard),
+          ...guardToolCalls(event.result, checks),
         };
-        guard.passOutput();
+        checks.passOutput();
         yield { type: 'done', result };
       }
     }
@@ -252,8 +254,8 @@ interface StreamedText {
   sent(): string;
 }
 
-function startText(guard: RunGuard, isRefusal?: true): StreamedText {
-  const stream = guard.startOutput();
+function startText(checks: RunGuard, isRefusal?: true): StreamedText {
+  const stream = checks.startOutput();
   let all = '';
   function* send(text: string): Generator<AgentEvent> {
     if (text === '') return;

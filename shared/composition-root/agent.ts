@@ -33,7 +33,7 @@ async function createPromptOptions(
   };
 }
 
-interface AgentParts {
+interface AgentOptions {
   readonly tools: AgentTools;
   readonly model: ConfiguredModel;
   readonly cache: ConfiguredCache | undefined;
@@ -42,7 +42,7 @@ interface AgentParts {
 /** The agent of chats and batches, with what the model reads and the guardrails that are on. */
 export async function createConfiguredAgent(
   dependencies: Omit<GuardrailDependencies, 'prompt'>,
-  { tools, model, cache }: AgentParts,
+  { tools, model, cache }: AgentOptions,
 ) {
   const { settings } = dependencies;
   const ownPrompt = await createPromptOptions(settings, tools);
@@ -78,7 +78,7 @@ function createServiceAgent(
 ): Agent {
   const limits = runLimitsOf(settings);
   const plain = createAgent({ model: fitToCapacity(settings, model.model), limits, ...prompt });
-  const uncached = guardrails?.guard(plain) ?? plain;
+  const uncached = guardrails?.wrap(plain) ?? plain;
   const agent =
     cache === undefined
       ? uncached

@@ -8,7 +8,7 @@ import type { Settings } from '../config/read-config.ts';
 import type { Environment } from '../config/read-variables.ts';
 import { VARIABLES } from '../config/variables.ts';
 import type { PromptShields } from '../guardrails/prompt-shields.ts';
-import { createGuardrailHealth, type GuardrailHealth } from '../guardrails/verdicts.ts';
+import { createGuardrailHealth, type GuardrailHealth } from '../guardrails/decisions.ts';
 import { createHttpClient } from '../model/http-client.ts';
 import { createProxySelector } from '../model/proxy.ts';
 import type { Secrets } from '../secrets/secrets.ts';
@@ -33,7 +33,7 @@ export interface ConfiguredGuardrails {
   /** Changes with every setting of the guardrails: a part of the cache key. */
   readonly fingerprint: string;
   readonly health: GuardrailHealth;
-  guard(agent: Agent): Agent;
+  wrap(agent: Agent): Agent;
 }
 
 /**
@@ -81,7 +81,7 @@ export async function createConfiguredGuardrails(
     prompt: marked,
     fingerprint: JSON.stringify(security),
     health,
-    guard: (agent) => createGuardedAgent({ agent, guardrails, prompt }),
+    wrap: (agent) => createGuardedAgent({ agent, guardrails, prompt }),
   };
 }
 
@@ -139,8 +139,8 @@ async function createShields(
   });
 }
 
-/** Far above the size of a verdict. */
-const MAX_VERDICT_BYTES = 65_536;
+/** Far above the size of a decision. */
+const MAX_ANSWER_BYTES = 65_536;
 
 async function readText(body: Readable, signal: AbortSignal): Promise<string> {
   const stop = (): void => void body.destroy(new Error('The call was aborted'));
@@ -151,7 +151,7 @@ async function readText(body: Readable, signal: AbortSignal): Promise<string> {
     for await (const chunk of body) {
       const bytes = Buffer.from(chunk as Uint8Array);
       size += bytes.length;
-      if (size > MAX_VERDICT_BYTES) throw new RangeError('The verdict is too long');
+      if (size > MAX_ANSWER_BYTES) throw new RangeError('The decision is too long');
       chunks.push(bytes);
     }
     return Buffer.concat(chunks).toString();

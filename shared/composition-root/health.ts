@@ -1,7 +1,7 @@
 import type { Batch } from '../batch/queue-trigger.ts';
 import type { ResponseCache } from '../cache/response-cache.ts';
 import type { Clock } from '../clock.ts';
-import type { GuardrailHealth } from '../guardrails/verdicts.ts';
+import type { GuardrailHealth } from '../guardrails/decisions.ts';
 import type { ConfiguredGuardrails } from './guardrails.ts';
 import type { ConfiguredModel } from './model.ts';
 import type { SharedRedis } from './redis-and-cache.ts';

@@ -33,7 +33,7 @@ interface TelemetryDependencies {
 export interface ServiceTelemetry {
   readonly telemetry: Telemetry;
   readonly metrics: MetricsRegistry;
-  /** Every secret that this process holds now, or held. */
+  /** Every secret that this process holds now, or buffered. */
   readonly secretValues: () => readonly string[];
   /** Redacts these secrets too, and starts the exporter as soon as they contain a connection string. */
   start(secrets: Secrets): Promise<void>;

@@ -26,7 +26,7 @@ interface CanaryOptions {
 }
 
 /** More than this is never held back. */
-export const MAX_HELD_CANARY_CHARS = 1_024;
+export const MAX_BUFFERED_CANARY_CHARS = 1_024;
 /** Letters that no other letter or digit resembles. */
 const MARKER_LETTERS = 'bcdfghjkmnpqrvwxyz';
 const MARKER_CHARS = 24;
@@ -37,7 +37,7 @@ export function createMarker(): string {
   return Array.from(bytes, (byte) => MARKER_LETTERS.charAt(byte % MARKER_LETTERS.length)).join('');
 }
 
-/** Whether a text has enough letters and digits to be told from other texts. */
+/** Whether a text has enough letters and digits to differ from other texts. */
 export function isUsableCanary(text: string): boolean {
   return text.normalize('NFKD').replaceAll(/[^A-Za-z0-9]/g, '').length >= MIN_SECRET_CHARS;
 }
@@ -121,14 +121,14 @@ function startScan(patterns: readonly CompiledPattern[]): CanaryScan {
       return isFound;
     },
     safeLength() {
-      const held = windows.filter(({ pattern }) => pattern.isHeld).map(heldFrom);
+      const buffered = windows.filter(({ pattern }) => pattern.isBuffered).map(bufferedFrom);
       const length = reader.length();
-      return Math.max(length - MAX_HELD_CANARY_CHARS, Math.min(length, ...held));
+      return Math.max(length - MAX_BUFFERED_CANARY_CHARS, Math.min(length, ...buffered));
     },
   };
 }
 
-function heldFrom({ count, pattern, positions }: Window): number {
+function bufferedFrom({ count, pattern, positions }: Window): number {
   if (count === 0) return Number.POSITIVE_INFINITY;
   const first = Math.max(0, count - pattern.width + 1);
   return positions[first % pattern.width] ?? 0;
@@ -247,8 +247,8 @@ function feedAll(windows: readonly Window[], char: string, position: number): bo
 function feed(window: Window, code: number, position: number): boolean {
   const { pattern, codes, positions } = window;
   const at = window.count % pattern.width;
-  const leaving = window.count >= pattern.width ? (codes[at] ?? 0) : 0;
-  window.hash = (Math.imul(window.hash, BASE) + code - Math.imul(leaving, pattern.power)) | 0;
+  const outgoing = window.count >= pattern.width ? (codes[at] ?? 0) : 0;
+  window.hash = (Math.imul(window.hash, BASE) + code - Math.imul(outgoing, pattern.power)) | 0;
   codes[at] = code;
   positions[at] = position;
   window.count += 1;

@@ -1,11 +1,5 @@
 import { type Canary, createCanary } from './canary.ts';
-import {
-  createScorer,
-  type InjectionRules,
-  type InputText,
-  redactText,
-  screenTexts,
-} from './input-guard.ts';
+import { createScorer, type InjectionRules, redactText, screenTexts } from './input-checks.ts';
 import {
   createInputCheck,
   hasInputRules,
@@ -22,21 +16,21 @@ import {
   type OutputRule,
   type OutputRules,
   type ScoreAction,
-} from './output-guard.ts';
+} from './output-checks.ts';
 import type { PiiSpan, PiiType } from './personal-data.ts';
-import type { InjectionOptions } from './prompt-injection.ts';
+import type { InjectionOptions, InputText } from './prompt-injection.ts';
 import type { PromptShields } from './prompt-shields.ts';
 import { createRedaction } from './redaction.ts';
 import { secretsFilter } from './secrets.ts';
 import { redactionFilter, type StreamRedactor } from './stream-redactor.ts';
 import {
-  createVerdicts,
+  createDecisions,
   type FailureMode,
   type GuardrailHealth,
   isBlock,
-  type VerdictContext,
-  type Verdicts,
-} from './verdicts.ts';
+  type DecisionContext,
+  type Decisions,
+} from './decisions.ts';
 
 /** The guardrails of `[security]` in agent.toml. */
 export interface GuardrailSettings {
@@ -79,7 +73,7 @@ export interface GuardrailOptions {
 }
 
 export interface Guardrails {
-  startRun(context: VerdictContext & { readonly signal: AbortSignal }): RunGuard;
+  startRun(context: DecisionContext & { readonly signal: AbortSignal }): RunGuard;
 }
 
 /** The guardrails of one run. Methods throw `guardrail_blocked` where the run must end. */
@@ -133,34 +127,34 @@ interface CompiledGuardrails extends GuardrailOptions {
 
 function startRun(
   guardrails: CompiledGuardrails,
-  context: VerdictContext & { readonly signal: AbortSignal },
+  context: DecisionContext & { readonly signal: AbortSignal },
 ): RunGuard {
   const { settings, types, score, shields, health, detectPii: detect } = guardrails;
   const { piiDetection, promptInjection: rules } = settings;
-  const verdicts = createVerdicts(context, health);
+  const decisions = createDecisions(context, health);
   const redaction = createRedaction({ types, isReversible: true, ...(detect && { detect }) });
-  const injection = { rules, score, shields, verdicts, signal: context.signal };
+  const injection = { rules, score, shields, decisions, signal: context.signal };
   const output = outputRulesOf(guardrails);
   const toolCalls = { ...output, rules: output.rules.filter(isForToolCalls) };
 
   function redact(text: string, stage: 'input' | 'tool_result', action: FilterAction): string {
     const { onError } = piiDetection;
-    return redactText(text, { action, onError, stage, redaction, verdicts });
+    return redactText(text, { action, onError, stage, redaction, decisions });
   }
   return {
     changesOutput:
       output.canaryAction === 'block' || output.rules.some(({ action }) => action !== 'observe'),
-    validate: (input) => validate(input, { guardrails, verdicts }),
+    validate: (input) => validate(input, { guardrails, decisions }),
     redactInput: ({ text, role }) =>
       redact(text, 'input', role === 'tool' ? piiDetection.toolResults : piiDetection.input),
     async screenInput(inputs) {
       if (piiDetection.input !== 'off') {
-        verdicts.report({ guardrail: 'pii_detection', stage: 'input', outcome: 'passed' });
+        decisions.report({ guardrail: 'pii_detection', stage: 'input', outcome: 'passed' });
       }
       return screenTexts(inputs, { ...injection, stage: 'input' });
     },
     checkToolCall({ name, arguments: json }) {
-      const safe = guardJson(json, toolCalls, { stage: 'tool_call', verdicts });
+      const safe = guardJson(json, toolCalls, { stage: 'tool_call', decisions });
       return piiDetection.restoreInTools.includes(name) ? redaction.restore(safe) : safe;
     },
     async checkToolResult(text) {
@@ -172,30 +166,30 @@ function startRun(
     passOutput() {
       const names = output.rules.map(({ guardrail }) => guardrail);
       for (const guardrail of output.canary === undefined ? names : ['canary' as const, ...names]) {
-        verdicts.report({ guardrail, stage: 'output', outcome: 'passed' });
+        decisions.report({ guardrail, stage: 'output', outcome: 'passed' });
       }
     },
-    startOutput: () => createOutputGuard(output, { stage: 'output', verdicts }),
-    checkOutputJson: (json) => guardJson(json, output, { stage: 'output', verdicts }),
+    startOutput: () => createOutputGuard(output, { stage: 'output', decisions }),
+    checkOutputJson: (json) => guardJson(json, output, { stage: 'output', decisions }),
   };
 }
 
 interface ValidationContext {
   readonly guardrails: CompiledGuardrails;
-  readonly verdicts: Verdicts;
+  readonly decisions: Decisions;
 }
 
-function validate(input: ValidatedInput, { guardrails, verdicts }: ValidationContext): void {
+function validate(input: ValidatedInput, { guardrails, decisions }: ValidationContext): void {
   const { checkInput, settings } = guardrails;
   if (checkInput === undefined) return;
-  const verdict = { guardrail: 'input_validation', stage: 'input' } as const;
+  const decision = { guardrail: 'input_validation', stage: 'input' } as const;
   try {
     const problem = checkInput(input);
-    if (problem !== undefined) throw verdicts.block(verdict, problem);
-    verdicts.report({ ...verdict, outcome: 'passed' });
+    if (problem !== undefined) throw decisions.block(decision, problem);
+    decisions.report({ ...decision, outcome: 'passed' });
   } catch (thrown) {
     if (isBlock(thrown)) throw thrown;
-    verdicts.fail({ ...verdict, onError: settings.inputValidation.onError, thrown });
+    decisions.fail({ ...decision, onError: settings.inputValidation.onError, thrown });
   }
 }
 

@@ -135,13 +135,13 @@ function createHostCheck(allowedHosts: readonly string[]): HostCheck {
 }
 
 /** More than this is never held back. */
-const MAX_HELD_LINK_CHARS = 3_000;
+const MAX_BUFFERED_LINK_CHARS = 3_000;
 const OPEN_LINK =
   /!?\[[^[\]]{0,500}(?:\](?:\((?:[^()]|\([^()]{0,200}(?:\)|$)){0,2300}|:\s{0,8}<?[^\s<>]{0,2048})?)?$|<[^<>]{0,2100}$/;
 
 /** The last word, which may become an address, or a link or element that is not closed. */
 function startOfOpenLink(text: string): number {
-  const limit = Math.max(0, text.length - MAX_HELD_LINK_CHARS);
+  const limit = Math.max(0, text.length - MAX_BUFFERED_LINK_CHARS);
   let start = text.length;
   while (start > limit && !/\s/.test(text.charAt(start - 1))) start -= 1;
   const open = text.slice(limit).search(OPEN_LINK);

@@ -4,7 +4,7 @@ import { parseJson } from '../json.ts';
 import { linkController, raceAbort } from '../resilience/abort.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { channelOf, type InputText } from './input-guard.ts';
+import { channelOf, type InputText } from './prompt-injection.ts';
 
 /** Prompt Shields of Azure AI Content Safety: a second opinion. */
 export interface PromptShields {

@@ -65,7 +65,7 @@ const MAX_TOKEN_CHARS = 4_096;
 const MAX_KEY_CHARS = 9_000;
 const PRIVATE_KEY_END = /-----END[A-Z ]{1,40}-----/;
 /** A name, the sign after it, and the value. */
-const HELD_TOKENS = 3;
+const OPEN_TOKENS = 3;
 
 /** Finds secrets by their shape, and those that this process holds. */
 export function secretsFilter(known: () => readonly string[]): TextFilter<Finding> {
@@ -85,7 +85,7 @@ export function secretsFilter(known: () => readonly string[]): TextFilter<Findin
       if (begin >= 0 && !PRIVATE_KEY_END.test(text.slice(begin))) return begin;
       let start = text.length;
       const limit = Math.max(0, text.length - MAX_TOKEN_CHARS);
-      for (let token = 0; token < HELD_TOKENS; token += 1) {
+      for (let token = 0; token < OPEN_TOKENS; token += 1) {
         while (start > limit && /\s/.test(text.charAt(start - 1))) start -= 1;
         while (start > limit && !/\s/.test(text.charAt(start - 1))) start -= 1;
       }

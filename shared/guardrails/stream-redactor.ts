@@ -65,10 +65,10 @@ export function createFilterStream<Found extends Finding>(
     },
     end: () => release(true),
     abandon() {
-      const held = pending;
+      const buffered = pending;
       context = '';
       pending = '';
-      return held;
+      return buffered;
     },
   };
 }
@@ -80,7 +80,7 @@ const MAX_NUMBER_CHARS = 96;
 /** A number is decided when so much text follows: words after it can make it a phone number. */
 const LOOKAHEAD_CHARS = 24;
 /** More than this is never held back. */
-export const MAX_HELD_CHARS = MAX_TOKEN_CHARS + LOOKAHEAD_CHARS;
+export const MAX_BUFFERED_CHARS = MAX_TOKEN_CHARS + LOOKAHEAD_CHARS;
 
 /**
  * Holds back the end of a text while it may be the beginning of personal data: the last word, and

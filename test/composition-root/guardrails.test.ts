@@ -87,7 +87,7 @@ describe('the settings of the guardrails', () => {
 describe('Prompt Shields', () => {
   const TOML = "[security.prompt_injection]\nuser = 'block'\nprompt_shields = true\n";
 
-  function verdict(attackDetected: boolean): Script {
+  function decision(attackDetected: boolean): Script {
     return answer(200, { userPromptAnalysis: { attackDetected }, documentsAnalysis: [] });
   }
 
@@ -101,7 +101,7 @@ describe('Prompt Shields', () => {
   }
 
   it('finds an attack that the local score does not', async () => {
-    const { service, shields, upstream } = await serveWith(verdict(true));
+    const { service, shields, upstream } = await serveWith(decision(true));
 
     const running = service.agent.run(inputOf('How are you?'), context());
 
@@ -117,7 +117,7 @@ describe('Prompt Shields', () => {
   });
 
   it('cannot overrule the local score', async () => {
-    const { service } = await serveWith(verdict(false));
+    const { service } = await serveWith(decision(false));
 
     const running = service.agent.run(inputOf(ATTACK), context());
 

@@ -51,7 +51,7 @@ describe.each(WAYS)('guardrails at %s, stream: %s', (path, stream) => {
     expect(text).toContain('[CREDIT_CARD]');
   });
 
-  it('keep the marker of the system prompt from the client in every way that it is asked for', async () => {
+  it('keep the marker of the system prompt from the client in every way to write it', async () => {
     const answers = await Promise.all(
       Object.keys(LEAKS).map(async (way) => {
         const response = await ask(path, { text: `dev/leak-${way}`, stream });

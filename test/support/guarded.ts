@@ -13,8 +13,8 @@ import {
 import {
   createGuardrailHealth,
   type GuardrailHealth,
-  type GuardrailVerdict,
-} from '../../shared/guardrails/verdicts.ts';
+  type GuardrailDecision,
+} from '../../shared/guardrails/decisions.ts';
 
 /** Parts of the settings; all guardrails that are left out are off. */
 export interface GuardrailScript {
@@ -93,12 +93,12 @@ export function textOf(events: readonly AgentEvent[]): string {
   return events.map((event) => (event.type === 'text-delta' ? event.text : '')).join('');
 }
 
-/** A context that notes verdicts as `guardrail stage outcome`. */
-export function noteVerdicts() {
-  const verdicts: string[] = [];
-  const onVerdict = ({ guardrail, stage, outcome }: GuardrailVerdict): void =>
-    void verdicts.push(`${guardrail} ${stage} ${outcome}`);
-  return { verdicts, context: runContext({ onVerdict }) };
+/** A context that notes decisions as `guardrail stage outcome`. */
+export function noteDecisions() {
+  const decisions: string[] = [];
+  const onDecision = ({ guardrail, stage, outcome }: GuardrailDecision): void =>
+    void decisions.push(`${guardrail} ${stage} ${outcome}`);
+  return { decisions, context: runContext({ onDecision }) };
 }
 
 interface AnswerOptions extends GuardedOptions {

@@ -108,8 +108,8 @@ function mapCodes(text: string, map: (code: number) => string): string {
     .join('');
 }
 
-function rotate(text: string, places: number): string {
+function rotate(text: string, shift: number): string {
   return text.replaceAll(/[a-z]/g, (char) =>
-    String.fromCharCode(97 + ((char.charCodeAt(0) - 97 + places) % 26)),
+    String.fromCharCode(97 + ((char.charCodeAt(0) - 97 + shift) % 26)),
   );
 }

@@ -22,7 +22,7 @@ export interface Pattern {
   readonly width: number;
   readonly texts: ReadonlySet<string>;
   /** Whether a stream holds back what may become one of the texts. */
-  readonly isHeld: boolean;
+  readonly isBuffered: boolean;
 }
 
 /** So many characters in a row are a leak: a part of a secret helps too. */
@@ -64,14 +64,18 @@ function plain(text: string): string {
 export function patternsOf(secrets: readonly string[], prompt: string): readonly Pattern[] {
   const table = new Map<
     string,
-    { view: ViewName; width: number; isHeld: boolean; texts: Set<string> }
+    { view: ViewName; width: number; isBuffered: boolean; texts: Set<string> }
   >();
 
-  function add(view: ViewName, text: string, options: { width: number; isHeld?: boolean }): void {
-    const { width, isHeld = true } = options;
+  function add(
+    view: ViewName,
+    text: string,
+    options: { width: number; isBuffered?: boolean },
+  ): void {
+    const { width, isBuffered = true } = options;
     if (text.length < width) return;
     const key = `${view} ${width}`;
-    const row = table.get(key) ?? { view, width, isHeld, texts: new Set<string>() };
+    const row = table.get(key) ?? { view, width, isBuffered, texts: new Set<string>() };
     table.set(key, row);
     for (let at = 0; at + width <= text.length; at += 1) row.texts.add(text.slice(at, at + width));
   }
@@ -79,17 +83,18 @@ export function patternsOf(secrets: readonly string[], prompt: string): readonly
   for (const secret of secrets) addSecret(secret, add);
   const passage = plain(prompt);
   for (const text of [passage, reverse(passage), rotate(passage, 13)]) {
-    add('folded', fold(text), { width: PASSAGE, isHeld: false });
+    add('folded', fold(text), { width: PASSAGE, isBuffered: false });
   }
-  for (const text of base64Of(prompt)) add('base64', text, { width: PASSAGE + 16, isHeld: false });
-  add('hex', Buffer.from(prompt).toString('hex'), { width: 2 * PASSAGE, isHeld: false });
+  for (const text of base64Of(prompt))
+    add('base64', text, { width: PASSAGE + 16, isBuffered: false });
+  add('hex', Buffer.from(prompt).toString('hex'), { width: 2 * PASSAGE, isBuffered: false });
   return [...table.values()];
 }
 
 type Add = (
   view: ViewName,
   text: string,
-  options: { readonly width: number; readonly isHeld?: boolean },
+  options: { readonly width: number; readonly isBuffered?: boolean },
 ) => void;
 
 function addSecret(secret: string, add: Add): void {
@@ -104,7 +109,7 @@ function addSecret(secret: string, add: Add): void {
     const lettersWidth = Math.min(WINDOW, letters.length);
     for (const shifted of shiftsOf(ordered)) add('letters', fold(shifted), { width: lettersWidth });
     add('initials', fold(ordered), { width: lettersWidth });
-    add('lineInitials', fold(ordered), { width: lettersWidth, isHeld: false });
+    add('lineInitials', fold(ordered), { width: lettersWidth, isBuffered: false });
   }
   const cases = [secret, secret.toLowerCase(), secret.toUpperCase(), text, text.toUpperCase()];
   for (const written of new Set([...cases, reverse(secret), reverse(text)])) {
@@ -169,23 +174,23 @@ function addCodes(
     { width: 6 * width },
   );
   if (!/^[a-z]+$/.test(written)) return;
-  const places = Array.from(written, (char) => ALPHABET.indexOf(char));
-  add('digits', places.map((place) => place + 1).join(''), { width: Math.floor(1.5 * width) });
-  add('morse', places.map((place) => MORSE[place]).join(''), { width: 2 * width });
+  const numbers = Array.from(written, (char) => ALPHABET.indexOf(char));
+  add('digits', numbers.map((number) => number + 1).join(''), { width: Math.floor(1.5 * width) });
+  add('morse', numbers.map((number) => MORSE[number]).join(''), { width: 2 * width });
 }
 
 /** The text, and the text with every letter moved by the same number of places or mirrored. */
 function shiftsOf(text: string): string[] {
-  const shifts = Array.from({ length: ALPHABET.length }, (_, places) => rotate(text, places));
+  const shifts = Array.from({ length: ALPHABET.length }, (_, shift) => rotate(text, shift));
   const mirrored = text.replaceAll(/[a-z]/g, (char) =>
     ALPHABET.charAt(25 - ALPHABET.indexOf(char)),
   );
   return [...shifts, mirrored];
 }
 
-function rotate(text: string, places: number): string {
+function rotate(text: string, shift: number): string {
   return text.replaceAll(/[a-z]/g, (char) =>
-    ALPHABET.charAt((ALPHABET.indexOf(char) + places) % ALPHABET.length),
+    ALPHABET.charAt((ALPHABET.indexOf(char) + shift) % ALPHABET.length),
   );
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AgentInput, RunContext } from '../../../shared/agent/agent.ts';
-import { WITHHELD } from '../../../shared/guardrails/input-guard.ts';
+import { WITHHELD } from '../../../shared/guardrails/input-checks.ts';
 import {
   collectEvents,
   createToolAgent,
@@ -13,7 +13,7 @@ import {
   guarded,
   guardedAnswer,
   type GuardrailScript,
-  noteVerdicts,
+  noteDecisions,
 } from '../../support/guarded.ts';
 import { answerOf, callsOf, inputOf } from '../../support/scripted-model.ts';
 
@@ -30,11 +30,11 @@ const EVERYTHING: GuardrailScript = {
 describe('createGuardedAgent', () => {
   it('runs the guardrails in one order: validation, personal data, injection, model, output', async () => {
     const { agent } = guardedAnswer(EVERYTHING);
-    const { verdicts, context } = noteVerdicts();
+    const { decisions, context } = noteDecisions();
 
     await agent.run(inputOf('Hi'), context);
 
-    expect(verdicts).toEqual([
+    expect(decisions).toEqual([
       'input_validation input passed',
       'pii_detection input passed',
       'prompt_injection input passed',
@@ -54,7 +54,7 @@ describe('createGuardedAgent', () => {
     'refuses an input that %s blocks, without a model call',
     async (name, script, text) => {
       const { agent, model } = guardedAnswer(script);
-      const { verdicts, context } = noteVerdicts();
+      const { decisions, context } = noteDecisions();
 
       const running = agent.run(inputOf(text), context);
 
@@ -62,7 +62,7 @@ describe('createGuardedAgent', () => {
       await expect(running).rejects.toThrow(`The guardrail ${name} blocked the input`);
       await expect(running).rejects.not.toThrow(text);
       expect(model.calls).toEqual([]);
-      expect(verdicts).toContain(`${name} input blocked`);
+      expect(decisions).toContain(`${name} input blocked`);
     },
   );
 
@@ -71,12 +71,12 @@ describe('createGuardedAgent', () => {
       piiDetection: { input: 'observe' },
       promptInjection: { user: 'observe' },
     });
-    const { verdicts, context } = noteVerdicts();
+    const { decisions, context } = noteDecisions();
 
     await agent.run(inputOf(`${ATTACK} ${CARD}`), context);
 
     expect(model.calls[0]?.request.messages.at(-1)?.content).toBe(`${ATTACK} ${CARD}`);
-    expect(verdicts).toEqual(['pii_detection input observed', 'prompt_injection input observed']);
+    expect(decisions).toEqual(['pii_detection input observed', 'prompt_injection input observed']);
   });
 
   it('gives the model placeholders, in every message and part', async () => {
@@ -140,7 +140,7 @@ describe('the tools of a guarded agent', () => {
     ['block', 'blocked', WITHHELD],
   ] as const)('have output with instructions scored: %s', async (documents, outcome, read) => {
     const { agent, model } = toolRun({ promptInjection: { documents } }, POISONED);
-    const { verdicts, context } = noteVerdicts();
+    const { decisions, context } = noteDecisions();
 
     const result = await agent.run(inputOf('Look'), context);
 
@@ -148,7 +148,7 @@ describe('the tools of a guarded agent', () => {
     expect(output).toContain(read);
     expect(String(output).includes(ATTACK)).toBe(documents === 'observe');
     expect(result.text).toBe('Done');
-    expect(verdicts).toContain(`prompt_injection tool_result ${outcome}`);
+    expect(decisions).toContain(`prompt_injection tool_result ${outcome}`);
   });
 
   it.each([
@@ -193,12 +193,12 @@ describe('a guardrail that fails', () => {
       { piiDetection: { [place]: 'redact' } },
       { detectPii: fail },
     );
-    const { verdicts, context } = noteVerdicts();
+    const { decisions, context } = noteDecisions();
 
     const whole = agent.run(inputOf('Hi'), context);
 
     await expect(whole).rejects.toThrow('The guardrail pii_detection failed');
-    expect(verdicts).toContain(`pii_detection ${place} failed_closed`);
+    expect(decisions).toContain(`pii_detection ${place} failed_closed`);
     expect(health.failedAt.has('pii_detection')).toBe(true);
   });
 
@@ -217,12 +217,12 @@ describe('a guardrail that fails', () => {
       { promptInjection: { user: 'block' } },
       { detectInjection: fail },
     );
-    const { verdicts, context } = noteVerdicts();
+    const { decisions, context } = noteDecisions();
 
     await agent.run(inputOf(ATTACK), context);
 
     expect(model.calls).toHaveLength(1);
-    expect(verdicts).toEqual(['prompt_injection input failed_open']);
+    expect(decisions).toEqual(['prompt_injection input failed_open']);
   });
 
   it('is healthy again after it passed', async () => {

@@ -6,7 +6,7 @@ import {
   answersOf,
   guarded,
   guardedAnswer,
-  noteVerdicts,
+  noteDecisions,
   textOf,
   type GuardrailScript,
 } from '../../support/guarded.ts';
@@ -32,7 +32,7 @@ describe('the output of a guarded agent', () => {
     ['canary', { output: { canary: 'block' } }, 'It is B.l.u.e.b.i.r.d, yes'],
   ] as const)('ends where %s blocks it, before what it found', async (name, script, text) => {
     const options = { canaryTexts: ['bluebird'], texts: text.split(/(?<=..)/) };
-    const { verdicts, context } = noteVerdicts();
+    const { decisions, context } = noteDecisions();
 
     const whole = guardedAnswer(script, options).agent.run(inputOf('Hi'), context);
     await expect(whole).rejects.toThrow(`The guardrail ${name} blocked the answer`);
@@ -48,7 +48,7 @@ describe('the output of a guarded agent', () => {
 
     await expect(streaming).rejects.toMatchObject({ code: 'guardrail_blocked' });
     expect('It is '.startsWith(textOf(events))).toBe(true);
-    expect(verdicts).toContain(`${name} output blocked`);
+    expect(decisions).toContain(`${name} output blocked`);
   });
 
   it('passes at once and unchanged what it observes', async () => {
@@ -58,13 +58,13 @@ describe('the output of a guarded agent', () => {
     };
     const texts = [`It is ${CARD} `, 'bluebird sk-proj-abcdefgh1234 ', 'https://evil.example'];
     const { agent } = guardedAnswer(script, { canaryTexts: ['bluebird'], texts });
-    const { verdicts, context } = noteVerdicts();
+    const { decisions, context } = noteDecisions();
 
     const events = await collectEvents(agent.stream(inputOf('Hi'), context));
 
     const deltas = events.flatMap((event) => (event.type === 'text-delta' ? [event.text] : []));
     expect(deltas).toEqual(texts);
-    expect(verdicts.filter((verdict) => verdict.endsWith('observed'))).toHaveLength(4);
+    expect(decisions.filter((decision) => decision.endsWith('observed'))).toHaveLength(4);
   });
 
   it('keeps the shape of JSON, of which it changes texts and numbers', async () => {

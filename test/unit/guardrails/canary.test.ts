@@ -4,7 +4,7 @@ import {
   createCanary,
   createMarker,
   isUsableCanary,
-  MAX_HELD_CANARY_CHARS,
+  MAX_BUFFERED_CANARY_CHARS,
 } from '../../../shared/guardrails/canary.ts';
 
 const MARKER = createMarker();
@@ -64,15 +64,15 @@ describe('createCanary', () => {
     const prose =
       'const total = items.reduce((sum, { price }) => sum + price, 0); // 1,234.56 EUR\n';
     const running = canary.startScan();
-    const held: number[] = [];
+    const buffered: number[] = [];
     let length = 0;
     for (let count = 0; count < 200; count += 1) {
       length += prose.length;
       expect(running.push(prose)).toBe(false);
-      held.push(length - running.safeLength());
+      buffered.push(length - running.safeLength());
     }
 
-    expect(Math.max(...held)).toBeLessThan(200);
+    expect(Math.max(...buffered)).toBeLessThan(200);
   });
 
   it('never holds back more than its bound', () => {
@@ -81,7 +81,7 @@ describe('createCanary', () => {
 
     running.push(text);
 
-    expect(text.length - running.safeLength()).toBeLessThanOrEqual(MAX_HELD_CANARY_CHARS);
+    expect(text.length - running.safeLength()).toBeLessThanOrEqual(MAX_BUFFERED_CANARY_CHARS);
   });
 
   it.each(['b', 'bcdf', '63 ', '.-', 'QmNk'])(

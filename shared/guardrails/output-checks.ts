@@ -11,8 +11,8 @@ import {
   type GuardedStage,
   type Guardrail,
   isBlock,
-  type Verdicts,
-} from './verdicts.ts';
+  type Decisions,
+} from './decisions.ts';
 
 /** `redact` replaces what is found; `block` ends the run. */
 export type FilterAction = 'off' | 'observe' | 'redact' | 'block';
@@ -37,7 +37,7 @@ export interface OutputRules {
 
 interface OutputContext {
   readonly stage: GuardedStage;
-  readonly verdicts: Verdicts;
+  readonly decisions: Decisions;
 }
 
 /**
@@ -62,62 +62,66 @@ export function createOutputGuard(rules: OutputRules, context: OutputContext): S
 }
 
 /** The text after all rules, in one piece. */
-export function guardText(text: string, guard: StreamRedactor): string {
-  return guard.push(text) + guard.end();
+export function guardText(text: string, checks: StreamRedactor): string {
+  return checks.push(text) + checks.end();
 }
 
 function canaryStages(
   { canary, canaryAction: action, onError }: OutputRules,
-  { stage, verdicts }: OutputContext,
+  { stage, decisions }: OutputContext,
 ): readonly StreamRedactor[] {
   if (canary === undefined || action === 'off') return [];
-  const verdict = { guardrail: 'canary', stage } as const;
-  const held = holdForScan(canary.startScan(), () => {
-    if (action === 'block') throw verdicts.block(verdict);
-    verdicts.report({ ...verdict, outcome: 'observed' });
+  const decision = { guardrail: 'canary', stage } as const;
+  const buffered = bufferForScan(canary.startScan(), () => {
+    if (action === 'block') throw decisions.block(decision);
+    decisions.report({ ...decision, outcome: 'observed' });
   });
-  const stream = action === 'block' ? held : observeOnly(held);
-  return [withFailureMode(stream, { guardrail: 'canary', stage, onError, verdicts })];
+  const stream = action === 'block' ? buffered : observeOnly(buffered);
+  return [withFailureMode(stream, { guardrail: 'canary', stage, onError, decisions })];
 }
 
 /** Holds back what may become a secret. */
-function holdForScan(scan: CanaryScan, onFound: () => void): StreamRedactor {
-  let held = '';
+function bufferForScan(scan: CanaryScan, onFound: () => void): StreamRedactor {
+  let buffered = '';
   let length = 0;
   return {
     push(delta) {
-      held += delta;
+      buffered += delta;
       length += delta.length;
       if (scan.push(delta)) onFound();
-      const safe = held.length - (length - Math.min(length, scan.safeLength()));
-      const text = held.slice(0, Math.max(0, safe));
-      held = held.slice(text.length);
+      const safe = buffered.length - (length - Math.min(length, scan.safeLength()));
+      const text = buffered.slice(0, Math.max(0, safe));
+      buffered = buffered.slice(text.length);
       return text;
     },
-    end: () => takeHeld(),
-    abandon: () => takeHeld(),
+    end: () => takeBuffered(),
+    abandon: () => takeBuffered(),
   };
 
-  function takeHeld(): string {
-    const text = held;
-    held = '';
+  function takeBuffered(): string {
+    const text = buffered;
+    buffered = '';
     return text;
   }
 }
 
-function createStage(rule: OutputRule, { stage, verdicts }: OutputContext): StreamRedactor {
+function createStage(rule: OutputRule, { stage, decisions }: OutputContext): StreamRedactor {
   const { guardrail, action, onError, createFilter } = rule;
   const filter = createFilter();
   const stream = createFilterStream({
     ...filter,
     replace(value, found) {
-      if (action === 'block') throw verdicts.block({ guardrail, stage });
-      verdicts.report({ guardrail, stage, outcome: action === 'redact' ? 'redacted' : 'observed' });
+      if (action === 'block') throw decisions.block({ guardrail, stage });
+      decisions.report({
+        guardrail,
+        stage,
+        outcome: action === 'redact' ? 'redacted' : 'observed',
+      });
       return filter.replace(value, found);
     },
   });
   const acting = action === 'observe' ? observeOnly(stream) : stream;
-  return withFailureMode(acting, { guardrail, stage, onError, verdicts });
+  return withFailureMode(acting, { guardrail, stage, onError, decisions });
 }
 
 /** The text passes unchanged and at once, whatever the stream finds in it. */
@@ -146,7 +150,7 @@ interface FailureOptions extends OutputContext {
 /** If the stream fails, the text ends, or it passes from then on: by the setting. */
 function withFailureMode(
   stream: StreamRedactor,
-  { guardrail, stage, onError, verdicts }: FailureOptions,
+  { guardrail, stage, onError, decisions }: FailureOptions,
 ): StreamRedactor {
   let isBypassed = false;
   function run(step: () => string): string {
@@ -154,7 +158,7 @@ function withFailureMode(
       return step();
     } catch (thrown) {
       if (isBlock(thrown)) throw thrown;
-      verdicts.fail({ guardrail, stage, onError, thrown });
+      decisions.fail({ guardrail, stage, onError, thrown });
       isBypassed = true;
       return stream.abandon();
     }

@@ -1,20 +1,9 @@
 import { hash } from 'node:crypto';
-import { detectInjection, type InjectionChannel } from './prompt-injection.ts';
-import type { FilterAction, ScoreAction } from './output-guard.ts';
+import { channelOf, detectInjection, type InputText } from './prompt-injection.ts';
+import type { FilterAction, ScoreAction } from './output-checks.ts';
 import type { PromptShields } from './prompt-shields.ts';
 import type { Redaction } from './redaction.ts';
-import { type FailureMode, type GuardedStage, isBlock, type Verdicts } from './verdicts.ts';
-
-/** A text that the model would read, and who wrote it. */
-export interface InputText {
-  readonly text: string;
-  readonly role: 'user' | 'assistant' | 'tool';
-}
-
-/** What is no message of the user should not instruct at all. */
-export function channelOf({ role }: InputText): InjectionChannel {
-  return role === 'user' ? 'user' : 'document';
-}
+import { type FailureMode, type GuardedStage, isBlock, type Decisions } from './decisions.ts';
 
 /** The rules of `[security.prompt_injection]`. */
 export interface InjectionRules {
@@ -58,7 +47,7 @@ interface InjectionOptions {
   readonly rules: InjectionRules;
   readonly score: (input: InputText) => number;
   readonly shields: PromptShields | undefined;
-  readonly verdicts: Verdicts;
+  readonly decisions: Decisions;
   readonly signal: AbortSignal;
 }
 
@@ -70,7 +59,7 @@ export async function screenTexts(
   inputs: readonly InputText[],
   { stage, ...options }: InjectionOptions & { readonly stage: GuardedStage },
 ): Promise<readonly string[]> {
-  const { rules, verdicts } = options;
+  const { rules, decisions } = options;
   const checked = inputs.filter((input) => input.text !== '' && actionOf(input, rules) !== 'off');
   if (checked.length === 0) return inputs.map(({ text }) => text);
   try {
@@ -78,21 +67,21 @@ export async function screenTexts(
     const texts = inputs.map((input) => {
       if (!attacks.has(input)) return input.text;
       const blocks = actionOf(input, rules) === 'block';
-      const verdict = { guardrail: 'prompt_injection', stage } as const;
-      if (blocks && input.role === 'user') throw verdicts.block(verdict);
+      const decision = { guardrail: 'prompt_injection', stage } as const;
+      if (blocks && input.role === 'user') throw decisions.block(decision);
       if (!blocks && input.role !== 'tool') {
-        verdicts.report({ ...verdict, outcome: 'observed' });
+        decisions.report({ ...decision, outcome: 'observed' });
         return input.text;
       }
-      verdicts.report({ ...verdict, outcome: blocks ? 'blocked' : 'marked' });
+      decisions.report({ ...decision, outcome: blocks ? 'blocked' : 'marked' });
       return blocks ? WITHHELD : markAsSuspicious(input.text);
     });
-    verdicts.report({ guardrail: 'prompt_injection', stage, outcome: 'passed' });
+    decisions.report({ guardrail: 'prompt_injection', stage, outcome: 'passed' });
     return texts;
   } catch (thrown) {
     if (isBlock(thrown) || options.signal.aborted) throw thrown;
     const { onError } = rules;
-    verdicts.fail({ guardrail: 'prompt_injection', stage, onError, thrown });
+    decisions.fail({ guardrail: 'prompt_injection', stage, onError, thrown });
     return inputs.map(({ text }) => text);
   }
 }
@@ -108,7 +97,7 @@ async function findAttacks(
     rules,
     score,
     shields,
-    verdicts,
+    decisions,
     signal,
     stage,
   }: InjectionOptions & { readonly stage: GuardedStage },
@@ -122,7 +111,7 @@ async function findAttacks(
   if (shields === undefined) return attacks;
   const opinion = await shields.detect(inputs, signal);
   const outcome = opinion === undefined ? 'fallback' : 'passed';
-  verdicts.report({ guardrail: 'prompt_shields', stage, outcome });
+  decisions.report({ guardrail: 'prompt_shields', stage, outcome });
   for (const input of opinion ?? []) attacks.add(input);
   return attacks;
 }
@@ -140,7 +129,7 @@ interface PersonalDataOptions {
   readonly onError: FailureMode;
   readonly stage: GuardedStage;
   readonly redaction: Redaction;
-  readonly verdicts: Verdicts;
+  readonly decisions: Decisions;
 }
 
 /**
@@ -148,23 +137,23 @@ interface PersonalDataOptions {
  * @throws ServiceError guardrail_blocked
  */
 export function redactText(text: string, options: PersonalDataOptions): string {
-  const { action, onError, stage, redaction, verdicts } = options;
+  const { action, onError, stage, redaction, decisions } = options;
   if (action === 'off') return text;
-  const verdict = { guardrail: 'pii_detection', stage } as const;
+  const decision = { guardrail: 'pii_detection', stage } as const;
   try {
     if (action === 'redact') {
       const safe = redaction.redact(text);
-      if (safe !== text) verdicts.report({ ...verdict, outcome: 'redacted' });
+      if (safe !== text) decisions.report({ ...decision, outcome: 'redacted' });
       return safe;
     }
     if (redaction.find(text).length > 0) {
-      if (action === 'block') throw verdicts.block(verdict);
-      verdicts.report({ ...verdict, outcome: 'observed' });
+      if (action === 'block') throw decisions.block(decision);
+      decisions.report({ ...decision, outcome: 'observed' });
     }
     return text;
   } catch (thrown) {
     if (isBlock(thrown)) throw thrown;
-    verdicts.fail({ ...verdict, onError, thrown });
+    decisions.fail({ ...decision, onError, thrown });
     return text;
   }
 }

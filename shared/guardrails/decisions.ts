@@ -16,7 +16,7 @@ export type Guardrail =
 export type GuardedStage = 'input' | 'tool_call' | 'tool_result' | 'output';
 
 /** `fallback`: the local score decided alone, because Prompt Shields did not answer. */
-export type VerdictOutcome =
+export type DecisionOutcome =
   | 'passed'
   | 'observed'
   | 'redacted'
@@ -27,10 +27,10 @@ export type VerdictOutcome =
   | 'fallback';
 
 /** What one guardrail decided in one stage of a run. It never contains text. */
-export interface GuardrailVerdict {
+export interface GuardrailDecision {
   readonly guardrail: Guardrail;
   readonly stage: GuardedStage;
-  readonly outcome: VerdictOutcome;
+  readonly outcome: DecisionOutcome;
 }
 
 /** What happens if a guardrail fails. */
@@ -53,17 +53,17 @@ export function createGuardrailHealth(now: () => number): GuardrailHealth {
   };
 }
 
-export interface VerdictContext {
+export interface DecisionContext {
   readonly telemetry: Telemetry;
-  /** Called once for each verdict of the run. */
-  readonly onVerdict?: ((verdict: GuardrailVerdict) => void) | undefined;
+  /** Called once for each decision of the run. */
+  readonly onDecision?: ((decision: GuardrailDecision) => void) | undefined;
 }
 
-/** Reports the verdicts of one run, each once. */
-export interface Verdicts {
-  report(verdict: GuardrailVerdict): void;
+/** Reports the decisions of one run, each once. */
+export interface Decisions {
+  report(decision: GuardrailDecision): void;
   /** The error of a run that a guardrail ends. Also reports it. */
-  block(verdict: Omit<GuardrailVerdict, 'outcome'>, reason?: string): ServiceError;
+  block(decision: Omit<GuardrailDecision, 'outcome'>, reason?: string): ServiceError;
   /**
    * Reports that a guardrail failed. Returns where the run may continue without it.
    * @throws ServiceError guardrail_blocked if it fails closed
@@ -71,7 +71,7 @@ export interface Verdicts {
   fail(failure: GuardrailFailure): void;
 }
 
-export interface GuardrailFailure extends Omit<GuardrailVerdict, 'outcome'> {
+export interface GuardrailFailure extends Omit<GuardrailDecision, 'outcome'> {
   readonly thrown: unknown;
   readonly onError: FailureMode;
 }
@@ -83,15 +83,15 @@ const STAGE_TEXT: Readonly<Record<GuardedStage, string>> = {
   output: 'the answer',
 };
 
-export function createVerdicts(
-  { telemetry, onVerdict }: VerdictContext,
+export function createDecisions(
+  { telemetry, onDecision }: DecisionContext,
   health: GuardrailHealth,
-): Verdicts {
-  const reported = new Map<string, Set<VerdictOutcome>>();
+): Decisions {
+  const reported = new Map<string, Set<DecisionOutcome>>();
 
-  function report(verdict: GuardrailVerdict): void {
-    const { guardrail, stage, outcome } = verdict;
-    const outcomes = reported.get(`${guardrail} ${stage}`) ?? new Set<VerdictOutcome>();
+  function report(decision: GuardrailDecision): void {
+    const { guardrail, stage, outcome } = decision;
+    const outcomes = reported.get(`${guardrail} ${stage}`) ?? new Set<DecisionOutcome>();
     reported.set(`${guardrail} ${stage}`, outcomes);
     // A guardrail that found something in one text passes no stage.
     if (outcomes.has(outcome) || (outcome === 'passed' && outcomes.size > 0)) return;
@@ -100,7 +100,7 @@ export function createVerdicts(
     if (outcome === 'fallback') health.recordFailure(guardrail);
     if (outcome === 'passed') health.recordSuccess(guardrail);
     else telemetry.info('guardrail decided', { guardrail, stage, outcome });
-    onVerdict?.(verdict);
+    onDecision?.(decision);
   }
 
   return {
