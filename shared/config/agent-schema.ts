@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
-import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
+import { security } from './agent-schema-security.ts';
+import { batch, redis, runs, secrets, telemetry } from './agent-schema-operations.ts';
 import { mcpServerEndpoint, output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
@@ -207,12 +208,14 @@ export const agentSchema = z.strictObject({
   model,
   output,
   tools,
+  security,
   mcp_server: mcpServerEndpoint,
   limits,
   cache,
   callers,
   redis,
   batch,
+  runs,
   secrets,
   telemetry,
 });
