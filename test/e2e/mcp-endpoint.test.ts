@@ -120,16 +120,15 @@ describe('the official client', () => {
   it('cancels a call, which ends the call of the model', async () => {
     const client = await connect();
     const controller = new AbortController();
-    const asking = client.callTool(
-      { name: 'ask', arguments: { question: 'dev/slow-60000 Hi' } },
-      undefined,
-      { signal: controller.signal },
-    );
+    const call = { name: 'ask', arguments: { question: 'dev/slow-60000 Hi' } };
+    const rejected = expect(
+      client.callTool(call, undefined, { signal: controller.signal }),
+    ).rejects.toThrow('no longer needed');
     await eventually('the model is called', () => environment.model.calls().length === 1);
 
     controller.abort(new Error('no longer needed'));
 
-    await expect(asking).rejects.toThrow('no longer needed');
+    await rejected;
     await eventually('the call of the model ends', () =>
       environment.model.calls().every(({ status }) => status === 'aborted'),
     );

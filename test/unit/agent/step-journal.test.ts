@@ -67,13 +67,12 @@ describe('a run that goes on after its finished steps', () => {
     const process = new AbortController();
     const first = createToolAgent({ responses: [callsOf(['pay'], ['look'])], tools });
     const second = createToolAgent({ responses: [DONE], tools });
-    const running = first.agent.run(
-      inputOf('Hi'),
-      backgroundContext(journal.attempt(), process.signal),
-    );
+    const rejected = expect(
+      first.agent.run(inputOf('Hi'), backgroundContext(journal.attempt(), process.signal)),
+    ).rejects.toThrow('The process ended');
     await expect.poll(() => calls).toEqual(['pay', 'look']);
     process.abort(new Error('The process ended'));
-    await expect(running).rejects.toThrow('The process ended');
+    await rejected;
 
     const result = await second.agent.run(inputOf('Hi'), backgroundContext(journal.attempt()));
 
