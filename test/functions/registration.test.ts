@@ -51,6 +51,7 @@ const EXPECTED = {
   filesContent: 'GET /v1/files/{id}/content function',
   filesCreate: 'POST /v1/files function',
   filesDelete: 'DELETE /v1/files/{id} function',
+  filesList: 'GET /v1/files function',
   filesGet: 'GET /v1/files/{id} function',
   health: 'GET /health anonymous',
   healthReady: 'GET /health/ready anonymous',
@@ -59,6 +60,7 @@ const EXPECTED = {
   modelsGet: 'GET /v1/models/{id} function',
   ready: 'GET /ready anonymous',
   responsesCreate: 'POST /v1/responses function',
+  unknownRoute: 'GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS /{*path:minlength(1)} anonymous',
 };
 
 describe.each([
@@ -79,6 +81,12 @@ describe.each([
 
     expect(Object.fromEntries(triggers)).toEqual(EXPECTED);
     expect(captured.hooks).toContain('appTerminate');
+  });
+
+  it('try the route of unknown paths last, as the platform sorts by name', () => {
+    const names = captured.registered.map(({ name }) => name.toLowerCase());
+
+    expect(names.toSorted((a, b) => (a < b ? -1 : 1)).at(-1)).toBe('unknownroute');
   });
 
   it('load none of the packages that only some installations need', () => {
