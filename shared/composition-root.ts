@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Agent } from './agent/agent.ts';
+import type { Agent, AgentInput } from './agent/agent.ts';
 import { inputBoundsOf } from './agent/input-bounds.ts';
 import { estimateInput, type PromptOptions, sizeOf } from './agent/model-request.ts';
 import { createAgent } from './agent/run-loop.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
 import { createTracedAgent } from './agent/traced-agent.ts';
-import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
 import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential, memoize, createSecrets } from './composition-root/secrets.ts';
@@ -17,6 +16,7 @@ import {
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
 import { createBatchFromSettings } from './composition-root/batch.ts';
+import { createLazyRuns, responseRetentionOf } from './composition-root/runs.ts';
 import {
   type ConfiguredCache,
   createConfiguredCache,
@@ -29,7 +29,7 @@ import {
   runLimitsOf,
   withPreparedTools,
 } from './composition-root/tools.ts';
-import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
+import { bodyLimitsOf, createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { Environment } from './config/read-variables.ts';
@@ -38,23 +38,28 @@ import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import { noProxyWithLocalHosts } from './model/proxy.ts';
 import type { Readiness } from './health/readiness.ts';
-import type { ChatDependencies } from './http/chat-handler.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
+import type { ResponsesDependencies } from './http/responses-handler.ts';
+import type { McpDependencies } from './http/mcp-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
 import { limitToCapacity } from './model/capacity-limit.ts';
 import type { Model } from './model/model.ts';
 import { estimateTokens } from './rate-limit/reservation.ts';
 import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
+import type { Runs } from './runs/create-runs.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
-export interface Service extends ChatDependencies, FilesDependencies, MetricsDependencies {
+export interface Service
+  extends ResponsesDependencies, McpDependencies, FilesDependencies, MetricsDependencies {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
   /** Created for the first job, so that chats do not load the storage client. */
   batch(): Promise<Batch>;
+  /** Created for the first stored response. */
+  runs(): Promise<Runs>;
   /** Stops background work within the 5 s that the platform grants at shutdown. */
   close(): Promise<void>;
 }
@@ -130,6 +135,8 @@ export async function createService(
   const cache = createConfiguredCache({ settings, redis, clock });
   const callers = createCallerAccess(settings, secrets);
   const agent = withPreparedTools(createServiceAgent(settings, { prompt, model, cache }), tools);
+  const limits = createCallerLimits({ settings, shared: redis, clock, telemetry });
+  const measure = (input: AgentInput) => estimateInput(input, prompt);
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = memoize(async () => {
     const created = await createBatchFromSettings(settings, {
@@ -141,17 +148,20 @@ export async function createService(
     registerBatchGauges(metrics, created);
     return created;
   });
+  const runs = createLazyRuns({ ...base, agent, limiter: limits.limiter, measure });
   return {
     agent,
     publicModel: settings.agent.name,
+    mcp: { ...settings.mcpServer, version: settings.appVersion ?? 'unknown' },
     telemetry,
     metrics,
     ...bodyLimitsOf(settings.limits),
     chatLimits: settings.limits,
     slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
     identify: callers.identify,
-    limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
-    measure: (input) => estimateInput(input, prompt),
+    limits,
+    measure,
+    responseRetention: responseRetentionOf(settings),
     readiness: createReadinessFromSettings({
       ...base,
       model,
@@ -161,13 +171,11 @@ export async function createService(
       tools: tools.status,
     }),
     batch,
+    runs,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
-      const stopped = Promise.all([
-        (await batch.peek())?.processor.stop(),
-        cache?.flush(),
-        tools.close(),
-      ]);
+      const engines = [(await batch.peek())?.processor.stop(), (await runs.peek())?.stop()];
+      const stopped = Promise.all([...engines, cache?.flush(), tools.close()]);
       // A batch that is slow to stop must not delay the last export of telemetry.
       await Promise.race([stopped, delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
       await Promise.all([stopped, base.closeTelemetry()]);
@@ -232,26 +240,6 @@ function createServiceAgent(
           model: () => model.fingerprint(),
         });
   return createTracedAgent(agent, { name: settings.agent.name });
-}
-
-/** The form around the file of an upload is small. */
-const MAX_FORM_BYTES = 65_536;
-
-function bodyLimitsOf(limits: Settings['limits']) {
-  const { bodyStallMs: stallMs, minBodyBytesPerSecond: minBytesPerSecond } = limits;
-  const common = { stallMs, minBytesPerSecond };
-  return {
-    requestBody: {
-      ...common,
-      maxBytes: limits.maxRequestBytes,
-      deadlineMs: limits.bodyDeadlineMs,
-    },
-    uploadBody: {
-      ...common,
-      maxBytes: MAX_INPUT_BYTES + MAX_FORM_BYTES,
-      deadlineMs: limits.uploadDeadlineMs,
-    },
-  };
 }
 
 /** What the agent adds to the input of every run; part of the cache key. */

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
-import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
-import { output, tools } from './agent-schema-tools.ts';
+import { batch, redis, runs, secrets, telemetry } from './agent-schema-operations.ts';
+import { mcpServerEndpoint, output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
 const agent = z.strictObject({
@@ -207,11 +207,13 @@ export const agentSchema = z.strictObject({
   model,
   output,
   tools,
+  mcp_server: mcpServerEndpoint,
   limits,
   cache,
   callers,
   redis,
   batch,
+  runs,
   secrets,
   telemetry,
 });
