@@ -275,56 +275,6 @@ describe('files and batches', () => {
     await expect(client.files.retrieve(fileId)).rejects.toThrow(NotFoundError);
   });
 
-  it('F21 F23: are listed by the client and expire when it says so', async () => {
-    const file = await client.files.create({
-      file: await toFile(Buffer.from(`${lineOf('a')}\n`), '日本語.jsonl'),
-      purpose: 'batch',
-      expires_after: { anchor: 'created_at', seconds: 7_200 },
-    });
-    const batch = await client.batches.create({
-      input_file_id: file.id,
-      endpoint: ENDPOINT,
-      completion_window: '24h',
-      output_expires_after: { anchor: 'created_at', seconds: 3_600 },
-    });
-    const { output_file_id: outputId } = await ended(batch.id);
-
-    const listed = await client.files.list({ limit: 2 });
-    const ids = listed.data.map(({ id }) => id);
-    const next = await client.files.list({ limit: 1, after: ids[1] ?? '' });
-    const output = await client.files.retrieve(outputId ?? '');
-
-    expect(file).toMatchObject({ filename: '日本語.jsonl', expires_at: file.created_at + 7_200 });
-    expect(new Set(ids)).toEqual(new Set([file.id, outputId]));
-    expect(listed.has_more).toBe(true);
-    expect(next.data.map(({ id }) => id)).not.toContain(file.id);
-    expect(output.expires_at).toBeGreaterThan(file.created_at + 3_500);
-    await expect(
-      client.files.create({
-        file: await toFile(Buffer.from('{}'), 'x.jsonl'),
-        purpose: 'batch',
-        expires_after: { anchor: 'created_at', seconds: 60 },
-      }),
-    ).rejects.toMatchObject({ status: 400, param: 'expires_after[seconds]' });
-  });
-
-  it.each([
-    ['GET', '/v1/'],
-    ['GET', '/v1/nothing'],
-    ['DELETE', '/v1/chat/completions'],
-    ['GET', '/v1/files/file-unknown'],
-    ['GET', '/v1/batches/batch_unknown'],
-    ['GET', '/v1/models/unknown'],
-    ['POST', '/v1/embeddings'],
-  ])('F21: %s %s is a 404 with an error body that no client repeats', async (method, path) => {
-    const response = await fetch(`${environment.url}${path}`, { method });
-
-    expect([response.status, response.headers.get('x-should-retry')]).toEqual([404, 'false']);
-    expect(await response.json()).toMatchObject({
-      error: { code: 'not_found', type: 'invalid_request_error' },
-    });
-  });
-
   it('are refused by the field that is wrong', async () => {
     const file = await toFile(Buffer.from('{}'), 'x.jsonl');
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type BatchView, isStalled, viewBatch } from './batch-status.ts';
-import { findInput, inputBlob } from './file-service.ts';
+import { findInput } from './file-service.ts';
+import { inputBlob } from '../storage/blob-paths.ts';
 import {
   type BatchRecord,
   COMPLETION_WINDOW_MS,

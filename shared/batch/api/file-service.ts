@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { type BatchRecord, canAccess } from '../model/batch-record.ts';
-import { UPLOAD_FOLDER } from '../storage-names.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
 import {
   blobPaths,
+  inputBlob,
   outputBlob,
   type OutputFile,
   outputFileId,
@@ -132,20 +132,28 @@ export function createFileService(options: FileServiceOptions): FileService {
       if (chunks === undefined) throw notFound();
       return { chunks, bytes };
     },
-    async remove(id, owner) {
-      const output = await findOutput(id, { owner, options });
-      // A file that is gone by now was deleted by this request or by another one: both succeed.
-      if (output === undefined) {
-        const file = await findInput(id, { owner, inputs, now: clock.now() });
-        await inputs.remove(inputBlob(id));
-        await removeFromFileIndex(outputs, { owner, file });
-        return;
-      }
-      const file = await describeOutput(output, options);
-      await outputs.remove(outputBlob(output.file));
-      await removeFromFileIndex(outputs, { owner, file });
-    },
+    remove: (id, owner) => removeFile(id, { owner, options }),
   };
+}
+
+/** A file that is gone by now was deleted by this request or by another one: both succeed. */
+async function removeFile(id: string, { owner, options }: OwnedFile): Promise<void> {
+  const { inputs, outputs, clock } = options;
+  const output = await findOutput(id, { owner, options });
+  if (output === undefined) {
+    const file = await findInput(id, { owner, inputs, now: clock.now() });
+    await inputs.remove(inputBlob(id));
+    await removeFromFileIndex(outputs, { owner, file });
+    return;
+  }
+  const file = await describeOutput(output, options);
+  await outputs.remove(outputBlob(output.file));
+  await removeFromFileIndex(outputs, { owner, file });
+}
+
+interface OwnedFile {
+  readonly owner: string;
+  readonly options: FileServiceOptions;
 }
 
 function metadataOf(
@@ -172,11 +180,6 @@ function toFileObject(file: IndexedFile): FileObject {
     status: 'processed',
     ...(expiresAt === undefined ? {} : { expires_at: Math.floor(expiresAt / 1_000) }),
   };
-}
-
-/** The name of an input file within its container. */
-export function inputBlob(id: string): string {
-  return `${UPLOAD_FOLDER}${id}.jsonl`;
 }
 
 interface InputRequest {
@@ -215,7 +218,7 @@ interface FoundOutput {
 /** Undefined if the id is not that of an output file. */
 async function findOutput(
   id: string,
-  { owner, options }: { readonly owner: string; readonly options: FileServiceOptions },
+  { owner, options }: OwnedFile,
 ): Promise<FoundOutput | undefined> {
   const file = parseOutputFileId(id);
   if (file === undefined) return undefined;

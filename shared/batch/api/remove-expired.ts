@@ -1,7 +1,7 @@
-import { inputBlob } from './file-service.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
 import {
   blobPaths,
+  inputBlob,
   journalParts,
   outputBlob,
   parseOutputFileId,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { UPLOAD_FOLDER } from '../storage-names.ts';
 import type { BatchRecord } from '../model/batch-record.ts';
 import type { BlobMetadata } from '../../storage/blob-container.ts';
 
@@ -15,6 +16,11 @@ export const blobPaths = {
   errors: (id: string, generation: number) => `${id}/errors-${generation}.jsonl`,
   final: (id: string, generation: number) => `${id}/final-${generation}.json`,
 } as const;
+
+/** The name of an input file within its container. */
+export function inputBlob(id: string): string {
+  return `${UPLOAD_FOLDER}${id}.jsonl`;
+}
 
 /** The file of the successful results, or of the failed ones, of one batch. */
 export interface OutputFile {
