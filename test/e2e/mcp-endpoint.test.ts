@@ -120,10 +120,12 @@ describe('the official client', () => {
   it('cancels a call, which ends the call of the model', async () => {
     const client = await connect();
     const controller = new AbortController();
-    const call = { name: 'ask', arguments: { question: 'dev/slow-60000 Hi' } };
-    const rejected = expect(
-      client.callTool(call, undefined, { signal: controller.signal }),
-    ).rejects.toThrow('no longer needed');
+    const asking = client.callTool(
+      { name: 'ask', arguments: { question: 'dev/slow-60000 Hi' } },
+      undefined,
+      { signal: controller.signal },
+    );
+    const rejected = expect(asking).rejects.toThrow('no longer needed');
     await eventually('the model is called', () => environment.model.calls().length === 1);
 
     controller.abort(new Error('no longer needed'));

@@ -67,12 +67,14 @@ describe('a run that goes on after its finished steps', () => {
     const process = new AbortController();
     const first = createToolAgent({ responses: [callsOf(['pay'], ['look'])], tools });
     const second = createToolAgent({ responses: [DONE], tools });
-    const rejected = expect(
-      first.agent.run(inputOf('Hi'), backgroundContext(journal.attempt(), process.signal)),
-    ).rejects.toThrow('The process ended');
+    const running = first.agent.run(
+      inputOf('Hi'),
+      backgroundContext(journal.attempt(), process.signal),
+    );
+    const interrupted = expect(running).rejects.toThrow('The process ended');
     await expect.poll(() => calls).toEqual(['pay', 'look']);
     process.abort(new Error('The process ended'));
-    await rejected;
+    await interrupted;
 
     const result = await second.agent.run(inputOf('Hi'), backgroundContext(journal.attempt()));
 
