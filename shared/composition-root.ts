@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Agent } from './agent/agent.ts';
+import type { Agent, AgentInput } from './agent/agent.ts';
 import { estimateInput, type PromptOptions, sizeOf } from './agent/model-request.ts';
 import { createAgent } from './agent/run-loop.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
@@ -129,6 +129,8 @@ export async function createService(
   const cache = createConfiguredCache({ settings, redis, clock });
   const callers = createCallerAccess(settings, secrets);
   const agent = withPreparedTools(createServiceAgent(settings, { prompt, model, cache }), tools);
+  const limits = createCallerLimits({ settings, shared: redis, clock, telemetry });
+  const measure = (input: AgentInput) => estimateInput(input, prompt);
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = memoize(async () => {
     const created = await createBatchFromSettings(settings, {
@@ -136,6 +138,8 @@ export async function createService(
       clock,
       telemetry,
       credential,
+      limiter: limits.limiter,
+      measure,
     });
     registerBatchGauges(metrics, created);
     return created;
@@ -149,8 +153,8 @@ export async function createService(
     chatLimits: settings.limits,
     slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
     identify: callers.identify,
-    limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
-    measure: (input) => estimateInput(input, prompt),
+    limits,
+    measure,
     readiness: createReadinessFromSettings({
       ...base,
       model,

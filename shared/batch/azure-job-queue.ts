@@ -32,6 +32,13 @@ export function createAzureJobSender(
       const { signal: abortSignal } = timer;
       await timer.call(queue.sendMessage(text, { visibilityTimeout: delaySeconds, abortSignal }));
     },
+    async hasWaiting() {
+      const timer = createStorageCallTimer(callMs);
+      const { signal: abortSignal } = timer;
+      // Messages with a delay and those that an instance processes are invisible, so not among them.
+      const { peekedMessageItems } = await timer.call(queue.peekMessages({ abortSignal }));
+      return peekedMessageItems.length > 0;
+    },
   };
 }
 

@@ -15,7 +15,8 @@ import {
   readProgress,
 } from './batch-progress.ts';
 import { idOfListEntry, listEntry, listPrefix, blobPaths } from './blob-paths.ts';
-import { acquireShardLease, type ShardLease, type ShardRef } from './shard-lease.ts';
+import type { ShardRef } from './shard-counts.ts';
+import { acquireShardLease, type ShardLease } from './shard-lease.ts';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
 import type { BlobContainer } from '../../storage/blob-container.ts';

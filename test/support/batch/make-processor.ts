@@ -5,6 +5,11 @@ import {
   type JobProcessor,
   type ProcessorOptions,
 } from '../../../shared/batch/processing/process-message.ts';
+import {
+  type OwnerBudgets,
+  UNLIMITED_BUDGETS,
+  withRunningItems,
+} from '../../../shared/batch/processing/owner-budget.ts';
 import { createMemoryContainer, type MemoryContainer } from './memory-container.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';
@@ -37,6 +42,7 @@ interface BenchOptions extends Partial<
     | 'sender'
     | 'itemsPerShard'
     | 'cancelCheckMs'
+    | 'yieldCheckMs'
     | 'longPassMs'
     | 'queueOwner'
     | 'limiters'
@@ -46,6 +52,7 @@ interface BenchOptions extends Partial<
   readonly script?: Script;
   readonly store?: MemoryStore;
   readonly inputs?: MemoryContainer;
+  readonly budgets?: OwnerBudgets;
 }
 
 /** A processor with everything around it in memory. */
@@ -53,6 +60,7 @@ export function makeProcessor({
   script,
   store = createMemoryStore(),
   inputs = createMemoryContainer(),
+  budgets = UNLIMITED_BUDGETS,
   ...rest
 }: BenchOptions = {}): Bench {
   const agent = createScriptedAgent(script);
@@ -66,10 +74,12 @@ export function makeProcessor({
     inputs,
     telemetry,
     limiters: createConcurrencyLimiters({ max: 256 }),
+    budgets: withRunningItems(budgets),
     sender: {
       async send(job, { delaySeconds }) {
         sent.push({ job, delaySeconds });
       },
+      hasWaiting: async () => false,
     },
     clock: { now: () => time.now },
     agentClock: { now: () => time.now },
