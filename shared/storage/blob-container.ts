@@ -4,6 +4,8 @@ export type BlobMetadata = Readonly<Record<string, string>>;
 export interface BlobProperties {
   readonly metadata: BlobMetadata;
   readonly bytes: number;
+  /** The last write in milliseconds since the epoch, by the clock of the storage server. */
+  readonly changedAt: number;
 }
 
 export interface ListedBlob extends BlobProperties {
@@ -27,6 +29,13 @@ export interface BlobContainer {
   remove(name: string): Promise<boolean>;
   /** Acquires the exclusive right to append to a blob, and creates the blob if it is new. */
   acquireLease(name: string): Promise<BlobLease | 'busy'>;
+  /** The same for a blob that must exist. */
+  acquireExistingLease(name: string): Promise<BlobLease | 'busy' | 'missing'>;
+  /**
+   * Creates a blob that can be appended to, with its first lines. Resolves to false if it exists. A
+   * crash in between leaves an empty blob.
+   */
+  createJournal(name: string, lines: string): Promise<boolean>;
   /** The storage server's time in epoch milliseconds; undefined before its first response. */
   now(): number | undefined;
   /** @throws ServiceError storage_unavailable or config_unavailable */
@@ -60,5 +69,7 @@ export interface BlobLease {
   /** Empties the blob and sets its metadata in one step; the appends count from zero again. */
   restart(metadata: BlobMetadata): Promise<void>;
   setMetadata(metadata: BlobMetadata): Promise<void>;
+  /** Deletes the blob, and ends the lease with it. */
+  remove(): Promise<void>;
   release(): Promise<void>;
 }

@@ -1,18 +1,41 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll } from 'vitest';
 import { testAiSdk } from './clients/ai-sdk.ts';
+import type { ClientEnvironment } from './clients/client-environment.ts';
+import { testDotnet } from './clients/dotnet.ts';
 import { testLangchain } from './clients/langchain.ts';
 import { testOpenAi } from './clients/openai.ts';
 import { testOpenAiAgents } from './clients/openai-agents.ts';
 import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
+const FUNCTION_KEY = 'function-key-of-the-clients';
+const CALLER_KEY = 'caller-key-of-the-clients-0123456789';
+
 let environment: TestEnvironment;
 beforeAll(async () => {
-  environment = await startEnvironment();
+  environment = await startEnvironment({
+    enableAuth: true,
+    keys: { master: 'the-master-key', host: { default: FUNCTION_KEY } },
+    settings: {
+      CALLER_KEYS: JSON.stringify({
+        clients: createHash('sha256').update(CALLER_KEY).digest('hex'),
+      }),
+    },
+  });
 });
 afterAll(() => environment.stop());
 
-// Unmodified clients, each as its documentation shows it.
-testOpenAi(() => environment);
-testOpenAiAgents(() => environment);
-testAiSdk(() => environment);
-testLangchain(() => environment);
+function service(): ClientEnvironment {
+  return {
+    baseURL: `${environment.url}/v1`,
+    apiKey: CALLER_KEY,
+    headers: { 'x-functions-key': FUNCTION_KEY },
+  };
+}
+
+// Unmodified clients, each as its documentation shows it, with the keys of a deployment.
+testOpenAi(service);
+testOpenAiAgents(service);
+testAiSdk(service);
+testLangchain(service);
+testDotnet(service);

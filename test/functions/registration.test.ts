@@ -23,6 +23,7 @@ const LAZY = [
   '@azure/identity',
   '@azure/keyvault-secrets',
   '@azure/storage-',
+  '@modelcontextprotocol/',
 ];
 
 function capture(glob: string): z.infer<typeof captureSchema> {
@@ -54,11 +55,18 @@ const EXPECTED = {
   filesGet: 'GET /v1/files/{id} function',
   health: 'GET /health anonymous',
   healthReady: 'GET /health/ready anonymous',
+  mcp: 'POST,GET,DELETE /mcp function',
   metrics: 'GET /metrics function',
   models: 'GET /v1/models function',
   modelsGet: 'GET /v1/models/{id} function',
   ready: 'GET /ready anonymous',
+  responsesCancel: 'POST /v1/responses/{id}/cancel function',
   responsesCreate: 'POST /v1/responses function',
+  responsesDelete: 'DELETE /v1/responses/{id} function',
+  responsesGet: 'GET /v1/responses/{id} function',
+  responsesInputItems: 'GET /v1/responses/{id}/input_items function',
+  runs: 'queue agent-runs',
+  runsPoison: 'queue agent-runs-poison',
 };
 
 describe.each([

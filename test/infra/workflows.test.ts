@@ -25,6 +25,7 @@ describe('the workflows', () => {
     expect(FILES.map((path) => path.split('/').at(-1))).toEqual([
       'azure-dev.yml',
       'ci.yml',
+      'codeql.yml',
       'container.yml',
       'deploy-package.yml',
       'infra.yml',

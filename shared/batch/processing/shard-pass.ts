@@ -3,6 +3,7 @@ import { customIdOf, failureLine, type ItemPlace } from '../model/item.ts';
 import type { Shard } from '../planning/load-shard.ts';
 import type { ConcurrencyLimiter, ConcurrencyPermit } from './concurrency-limiter.ts';
 import { isDue, decideItemRetry, decideThrottledRetry, secondsUntilDue } from './item-retry.ts';
+import { createItemJournal, reportEffects } from './item-journal.ts';
 import type { ExhaustedBudget } from './owner-budget.ts';
 import {
   type AttemptOutcome,
@@ -175,9 +176,10 @@ async function runDueItems(
   ): Promise<ExhaustedBudget | undefined> {
     const startedAt = performance.now();
     const place = placeOf(shard, index);
+    const journal = createItemJournal({ lease, index });
     const outcome = shard.duplicates.has(index)
       ? duplicateOutcome(place)
-      : await runItem(shard.items[index], { ...options, place, stop, traceparent });
+      : await runItem(shard.items[index], { ...options, place, stop, traceparent, journal });
     if (outcome.kind === 'stopped') return undefined;
     if (outcome.kind === 'budget exhausted') return outcome;
     const reason = reportToLimiter(outcome, permit);
@@ -220,7 +222,7 @@ async function recordEntry(
   entry: ItemEntry,
   { lease, retryTimes, telemetry, startedAt }: EntryContext,
 ): Promise<void> {
-  await lease.append(entry);
+  await lease.append(entry.type === 'result' ? reportEffects(entry, lease) : entry);
   if (entry.type === 'attempt') retryTimes.set(entry.index, entry.retryAt);
   if (entry.type === 'throttled') {
     telemetry.count('batchItemThrottled', 1, { 'error.type': entry.code });

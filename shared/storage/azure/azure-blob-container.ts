@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { ContainerClient } from '@azure/storage-blob';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { BlobContainer, ByteRange, ListedBlob, NewBlob } from '../blob-container.ts';
-import { acquireBlobLease } from './blob-lease.ts';
+import { acquireBlobLease, createAppendBlob } from './blob-lease.ts';
 import {
   createServerClock,
   BACKGROUND_TIMEOUTS,
@@ -60,7 +60,11 @@ export function createAzureBlobContainer(options: AzureBlobContainerOptions): Bl
       const blob = container.getBlobClient(name);
       const found = await orUndefined(call((abortSignal) => blob.getProperties({ abortSignal })));
       if (found === undefined) return undefined;
-      return { metadata: found.metadata ?? {}, bytes: found.contentLength ?? 0 };
+      return {
+        metadata: found.metadata ?? {},
+        bytes: found.contentLength ?? 0,
+        changedAt: found.lastModified?.getTime() ?? 0,
+      };
     },
     list: (prefix) => list(container, prefix, startTimer()),
     stream: (name, range) => stream(container, name, { range, timer: startTimer() }),
@@ -70,8 +74,15 @@ export function createAzureBlobContainer(options: AzureBlobContainerOptions): Bl
       return removed !== undefined;
     },
     now: () => serverClock.now(),
-    acquireLease: (name) =>
-      acquireBlobLease(container.getAppendBlobClient(name), { ...options, call }),
+    async acquireLease(name) {
+      const blob = container.getAppendBlobClient(name);
+      const lease = await acquireBlobLease(blob, { ...options, call, mayCreate: true });
+      return lease === 'missing' ? 'busy' : lease;
+    },
+    acquireExistingLease: (name) =>
+      acquireBlobLease(container.getAppendBlobClient(name), { ...options, call, mayCreate: false }),
+    createJournal: (name, lines) =>
+      createAppendBlob(container.getAppendBlobClient(name), { lines, call }),
     ping: async (signal) =>
       void (await call(() => container.getProperties({ abortSignal: signal }))),
   };
@@ -148,6 +159,7 @@ async function* list(
       name: item.name,
       metadata: item.metadata ?? {},
       bytes: item.properties.contentLength ?? 0,
+      changedAt: item.properties.lastModified.getTime(),
       isLeased: item.properties.leaseState === 'leased',
     };
   }

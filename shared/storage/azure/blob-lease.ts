@@ -11,81 +11,106 @@ interface BlobLeaseDependencies {
   readonly call: <T>(send: (abortSignal: AbortSignal) => Promise<T>) => Promise<T>;
   readonly telemetry: Telemetry;
   readonly renewEveryMs?: number | undefined;
+  /** Creates the blob if it does not exist. */
+  readonly mayCreate: boolean;
 }
 
 /** Acquires the lease of a blob, which is the exclusive right to append to it, and renews it. */
 export async function acquireBlobLease(
   blob: AppendBlobClient,
-  { call, telemetry, renewEveryMs }: BlobLeaseDependencies,
-): Promise<BlobLease | 'busy'> {
+  { call, telemetry, renewEveryMs, mayCreate }: BlobLeaseDependencies,
+): Promise<BlobLease | 'busy' | 'missing'> {
   const client = blob.getBlobLeaseClient();
   const requestedAt = performance.now();
-  const acquired = await call((abortSignal) => acquire(blob, { client, abortSignal }));
-  if (acquired === 'busy') return 'busy';
+  const acquired = await call((abortSignal) => acquire(blob, { client, abortSignal, mayCreate }));
+  if (acquired !== 'acquired') return acquired;
   const lease = renewLease(client, {
     requestedAt,
     telemetry: telemetry.with({ blob: blob.name }),
     renewEveryMs,
   });
-  const { leaseId } = lease;
-  const conditions = { leaseId };
-  // Releasing is best effort: it must not delay the end of a job.
-  const release = () => call(() => lease.release()).catch(() => undefined);
   try {
+    const conditions = { leaseId: lease.leaseId };
     const found = await call((abortSignal) => blob.getProperties({ conditions, abortSignal }));
-    /** Every refusal that names the lease ends it. */
-    const callWithLease = async <T>(send: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
-      try {
-        return await call(send);
-      } catch (error) {
-        if (storageRefusalOf(error) === 'lease') lease.lose(describeError(error));
-        throw error;
-      }
-    };
     return {
       bytes: found.contentLength ?? 0,
       appends: found.blobCommittedBlockCount ?? 0,
       metadata: found.metadata ?? {},
-      lostSignal: lease.lostSignal,
-      async append(lines, position) {
-        try {
-          await callWithLease((abortSignal) =>
-            appendOnce(blob, { lines, position, leaseId, abortSignal }),
-          );
-          return 'appended';
-        } catch (error) {
-          if (storageRefusalOf(error) === 'full') return 'full';
-          throw error;
-        }
-      },
-      restart: async (metadata) =>
-        void (await callWithLease((abortSignal) =>
-          blob.create({ ...JOURNAL_TYPE, metadata: { ...metadata }, conditions, abortSignal }),
-        )),
-      setMetadata: async (metadata) =>
-        void (await callWithLease((abortSignal) =>
-          blob.setMetadata({ ...metadata }, { conditions, abortSignal }),
-        )),
-      release,
+      ...leaseOperations(blob, { call, lease }),
     };
   } catch (error) {
-    await release();
+    await releaseLease({ call, lease });
     throw error;
   }
+}
+
+interface OperationsOptions extends Pick<BlobLeaseDependencies, 'call'> {
+  readonly lease: RenewedLease;
+}
+
+/** Releasing is best effort: it must not delay the end of a job. */
+async function releaseLease({ call, lease }: OperationsOptions): Promise<void> {
+  await call(() => lease.release()).catch(() => undefined);
+}
+
+function leaseOperations(
+  blob: AppendBlobClient,
+  { call, lease }: OperationsOptions,
+): Omit<BlobLease, 'bytes' | 'appends' | 'metadata'> {
+  const { leaseId, lostSignal } = lease;
+  const conditions = { leaseId };
+  /** Every refusal that names the lease ends it. */
+  async function callWithLease<T>(send: (abortSignal: AbortSignal) => Promise<T>): Promise<T> {
+    try {
+      return await call(send);
+    } catch (error) {
+      if (storageRefusalOf(error) === 'lease') lease.lose(describeError(error));
+      throw error;
+    }
+  }
+  return {
+    lostSignal,
+    async append(lines, position) {
+      try {
+        await callWithLease((abortSignal) =>
+          appendOnce(blob, { lines, position, leaseId, abortSignal }),
+        );
+        return 'appended';
+      } catch (error) {
+        if (storageRefusalOf(error) === 'full') return 'full';
+        throw error;
+      }
+    },
+    restart: async (metadata) =>
+      void (await callWithLease((abortSignal) =>
+        blob.create({ ...JOURNAL_TYPE, metadata: { ...metadata }, conditions, abortSignal }),
+      )),
+    setMetadata: async (metadata) =>
+      void (await callWithLease((abortSignal) =>
+        blob.setMetadata({ ...metadata }, { conditions, abortSignal }),
+      )),
+    async remove() {
+      await callWithLease((abortSignal) => blob.delete({ conditions, abortSignal }));
+      await lease.release();
+    },
+    release: () => releaseLease({ call, lease }),
+  };
 }
 
 interface AcquireOptions {
   readonly client: ReturnType<AppendBlobClient['getBlobLeaseClient']>;
   readonly abortSignal: AbortSignal;
+  readonly mayCreate: boolean;
 }
 
 async function acquire(
   blob: AppendBlobClient,
-  { client, abortSignal }: AcquireOptions,
-): Promise<'acquired' | 'busy'> {
+  { client, abortSignal, mayCreate }: AcquireOptions,
+): Promise<'acquired' | 'busy' | 'missing'> {
   try {
     // A redelivery finds the blob, so only a new one costs the request that creates it.
     if (await acquireExisting({ client, abortSignal })) return 'acquired';
+    if (!mayCreate) return 'missing';
     await blob.createIfNotExists({ ...JOURNAL_TYPE, abortSignal });
     await client.acquireLease(LEASE_SECONDS, { abortSignal });
     return 'acquired';
@@ -97,7 +122,10 @@ async function acquire(
   }
 }
 
-async function acquireExisting({ client, abortSignal }: AcquireOptions): Promise<boolean> {
+async function acquireExisting({
+  client,
+  abortSignal,
+}: Omit<AcquireOptions, 'mayCreate'>): Promise<boolean> {
   try {
     await client.acquireLease(LEASE_SECONDS, { abortSignal });
     return true;
@@ -105,6 +133,19 @@ async function acquireExisting({ client, abortSignal }: AcquireOptions): Promise
     if (storageRefusalOf(error) === 'gone') return false;
     throw error;
   }
+}
+
+/** Creates a blob with its first lines; resolves to false if it exists. */
+export async function createAppendBlob(
+  blob: AppendBlobClient,
+  { lines, call }: Pick<BlobLeaseDependencies, 'call'> & { readonly lines: string },
+): Promise<boolean> {
+  const { succeeded } = await call((abortSignal) =>
+    blob.createIfNotExists({ ...JOURNAL_TYPE, abortSignal }),
+  );
+  if (!succeeded) return false;
+  await call((abortSignal) => appendOnce(blob, { lines, position: 0, abortSignal }));
+  return true;
 }
 
 /** The shortest lease that Azure Storage grants: after a crash the next delivery waits this long. */
@@ -202,7 +243,8 @@ interface AppendRequest {
   readonly lines: string;
   /** The length that the blob must have before the append. */
   readonly position: number;
-  readonly leaseId: string;
+  /** Undefined for a new blob: no other process knows its name. */
+  readonly leaseId?: string | undefined;
   readonly abortSignal: AbortSignal;
 }
 
@@ -217,12 +259,17 @@ export async function appendOnce(
 ): Promise<void> {
   const length = Buffer.byteLength(lines);
   try {
-    const conditions = { leaseId, appendPosition: position };
+    const conditions = { ...leaseCondition(leaseId), appendPosition: position };
     await blob.appendBlock(lines, length, { conditions, abortSignal });
   } catch (error) {
     if (!(error instanceof RestError) || error.code !== 'AppendPositionConditionNotMet')
       throw error;
-    const { contentLength } = await blob.getProperties({ conditions: { leaseId }, abortSignal });
+    const conditions = leaseCondition(leaseId);
+    const { contentLength } = await blob.getProperties({ conditions, abortSignal });
     if (contentLength !== position + length) throw error;
   }
+}
+
+function leaseCondition(leaseId: string | undefined) {
+  return leaseId === undefined ? {} : { leaseId };
 }

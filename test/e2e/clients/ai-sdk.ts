@@ -12,17 +12,16 @@ import {
 } from 'ai';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import type { TestEnvironment } from '../support/start-environment.ts';
+import type { ClientEnvironment } from './client-environment.ts';
 
 /** The AI SDK with both of its providers that speak chat completions. */
-export function testAiSdk(environment: () => TestEnvironment): void {
-  const providers: Record<string, (baseURL: string) => LanguageModel> = {
-    '@ai-sdk/openai': (baseURL) => createOpenAI({ baseURL, apiKey: 'unused' }).chat('any'),
-    '@ai-sdk/openai-compatible': (baseURL) =>
+export function testAiSdk(service: () => ClientEnvironment): void {
+  const providers: Record<string, (options: ClientEnvironment) => LanguageModel> = {
+    '@ai-sdk/openai': (options) => createOpenAI(options).chat('any'),
+    '@ai-sdk/openai-compatible': (options) =>
       createOpenAICompatible({
         name: 'agent',
-        baseURL,
-        apiKey: 'unused',
+        ...options,
         includeUsage: true,
         supportsStructuredOutputs: true,
       }).chatModel('any'),
@@ -32,7 +31,7 @@ export function testAiSdk(environment: () => TestEnvironment): void {
     const model = (): LanguageModel => {
       const create = providers[name];
       if (create === undefined) throw new Error(`There is no provider ${name}`);
-      return create(`${environment().url}/v1`);
+      return create(service());
     };
 
     it('answer: has a text, its usage and a finish reason', async () => {

@@ -8,9 +8,9 @@ import { tool } from '@langchain/core/tools';
 import { ChatOpenAI } from '@langchain/openai';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import type { TestEnvironment } from '../support/start-environment.ts';
+import type { ClientEnvironment } from './client-environment.ts';
 
-export function testLangchain(environment: () => TestEnvironment): void {
+export function testLangchain(service: () => ClientEnvironment): void {
   const weather = tool(({ city }) => `sunny in ${city}`, {
     name: 'get_weather',
     description: 'The weather of a city',
@@ -19,10 +19,11 @@ export function testLangchain(environment: () => TestEnvironment): void {
   const Meeting = z.object({ name: z.string(), attendees: z.array(z.string()) });
 
   function createModel(options: Partial<ConstructorParameters<typeof ChatOpenAI>[0]> = {}) {
-    const configuration = { baseURL: `${environment().url}/v1` };
+    const { baseURL, apiKey, headers: defaultHeaders } = service();
+    const configuration = { baseURL, defaultHeaders };
     return new ChatOpenAI({
       model: 'any',
-      apiKey: 'unused',
+      apiKey,
       maxRetries: 0,
       configuration,
       ...options,

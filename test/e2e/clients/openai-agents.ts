@@ -2,10 +2,10 @@ import { Agent, handoff, OpenAIProvider, Runner, tool } from '@openai/agents';
 import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import type { TestEnvironment } from '../support/start-environment.ts';
+import type { ClientEnvironment } from './client-environment.ts';
 
 /** The Agents SDK in its chat completions mode. */
-export function testOpenAiAgents(environment: () => TestEnvironment): void {
+export function testOpenAiAgents(service: () => ClientEnvironment): void {
   const cities: string[] = [];
   const weather = tool({
     name: 'get_weather',
@@ -18,8 +18,8 @@ export function testOpenAiAgents(environment: () => TestEnvironment): void {
   });
 
   function createRunner(): Runner {
-    const baseURL = `${environment().url}/v1`;
-    const openAIClient = new OpenAI({ baseURL, apiKey: 'unused', maxRetries: 0 });
+    const { baseURL, apiKey, headers: defaultHeaders } = service();
+    const openAIClient = new OpenAI({ baseURL, apiKey, defaultHeaders, maxRetries: 0 });
     const modelProvider = new OpenAIProvider({ openAIClient, useResponses: false });
     return new Runner({ modelProvider, tracingDisabled: true });
   }

@@ -2,15 +2,15 @@ import OpenAI, { APIError, BadRequestError } from 'openai';
 import { zodFunction, zodResponseFormat } from 'openai/helpers/zod';
 import { beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import type { TestEnvironment } from '../support/start-environment.ts';
+import type { ClientEnvironment } from './client-environment.ts';
 
-export function testOpenAi(environment: () => TestEnvironment): void {
+export function testOpenAi(service: () => ClientEnvironment): void {
   let client: OpenAI;
 
   describe('openai', () => {
     beforeAll(() => {
-      const baseURL = `${environment().url}/v1`;
-      client = new OpenAI({ baseURL, apiKey: 'unused', maxRetries: 0 });
+      const { baseURL, apiKey, headers } = service();
+      client = new OpenAI({ baseURL, apiKey, defaultHeaders: headers, maxRetries: 0 });
     });
 
     it('answer: has a text, its usage and the id of the request', async () => {
@@ -53,7 +53,10 @@ export function testOpenAi(environment: () => TestEnvironment): void {
             return `sunny in ${city}`;
           },
         });
-        const options = { ...ask('get_weather {"city": "Bonn"}'), tools: [weather] };
+        const options = {
+          ...ask('get_weather {"city":"Bonn"} get_weather {"city":"Ulm"}'),
+          tools: [weather],
+        };
         const runner = stream
           ? client.chat.completions.runTools({ ...options, stream })
           : client.chat.completions.runTools({ ...options, stream });
@@ -64,8 +67,8 @@ export function testOpenAi(environment: () => TestEnvironment): void {
           messages: [...runner.messages, { role: 'user', content: 'And now?' }],
         });
 
-        expect(cities).toEqual(['Bonn']);
-        expect(content).toContain('The tool answered: sunny in Bonn');
+        expect(cities).toEqual(['Bonn', 'Ulm']);
+        expect(content).toContain('The tool answered: sunny in Bonn | sunny in Ulm');
         expect(again.choices[0]?.message.content).toContain('And now?');
       },
     );

@@ -1,3 +1,4 @@
+import type { Agent } from '../../../shared/agent/agent.ts';
 import type { Job } from '../../../shared/batch/model/job-message.ts';
 import { createConcurrencyLimiters } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import {
@@ -53,6 +54,8 @@ interface BenchOptions extends Partial<
   readonly store?: MemoryStore;
   readonly inputs?: MemoryContainer;
   readonly budgets?: OwnerBudgets;
+  /** In place of the scripted agent. */
+  readonly runner?: Agent;
 }
 
 /** A processor with everything around it in memory. */
@@ -61,6 +64,7 @@ export function makeProcessor({
   store = createMemoryStore(),
   inputs = createMemoryContainer(),
   budgets = UNLIMITED_BUDGETS,
+  runner,
   ...rest
 }: BenchOptions = {}): Bench {
   const agent = createScriptedAgent(script);
@@ -68,7 +72,7 @@ export function makeProcessor({
   const time = { now: Date.parse('2030-01-01T00:00:00Z') };
   const sent: SentJob[] = [];
   const processor = createJobProcessor({
-    agent,
+    agent: runner ?? agent,
     publicModel: 'assistant',
     store,
     inputs,

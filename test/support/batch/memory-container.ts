@@ -9,6 +9,7 @@ interface StoredBlob {
   readonly content: Buffer;
   readonly metadata: BlobMetadata;
   readonly version: number;
+  readonly changedAt: number;
 }
 
 export interface MemoryContainer extends BlobContainer {
@@ -38,7 +39,7 @@ export function createMemoryContainer(): MemoryContainer {
   }
   function store(name: string, content: Buffer, metadata: BlobMetadata): void {
     versions += 1;
-    blobs.set(name, { content, metadata, version: versions });
+    blobs.set(name, { content, metadata, version: versions, changedAt: Date.now() });
   }
   async function write(name: string, blob: NewBlob): Promise<void> {
     store(name, await bytesOf(blob.content), blob.metadata ?? {});
@@ -76,6 +77,12 @@ export function createMemoryContainer(): MemoryContainer {
         await reach();
         store(name, found().content, metadata);
       },
+      async remove() {
+        await reach();
+        found();
+        blobs.delete(name);
+        leases.delete(name);
+      },
       async release() {
         if (leases.get(name) === lost) leases.delete(name);
       },
@@ -106,15 +113,16 @@ export function createMemoryContainer(): MemoryContainer {
       const blob = blobs.get(name);
       return blob === undefined
         ? undefined
-        : { metadata: blob.metadata, bytes: blob.content.byteLength };
+        : { metadata: blob.metadata, bytes: blob.content.byteLength, changedAt: blob.changedAt };
     },
     async *list(prefix) {
       await reach();
       for (const name of [...blobs.keys()].toSorted()) {
         const blob = blobs.get(name);
         if (!name.startsWith(prefix) || blob === undefined) continue;
-        const { metadata, content } = blob;
-        yield { name, metadata: metadata, bytes: content.byteLength, isLeased: leases.has(name) };
+        const { metadata, content, changedAt } = blob;
+        const bytes = content.byteLength;
+        yield { name, metadata, bytes, changedAt, isLeased: leases.has(name) };
       }
     },
     async stream(name, range) {
@@ -126,6 +134,7 @@ export function createMemoryContainer(): MemoryContainer {
     },
     async remove(name) {
       await reach();
+      if (leases.has(name)) throw new Error('The blob is leased');
       return blobs.delete(name);
     },
     async acquireLease(name) {
@@ -133,6 +142,17 @@ export function createMemoryContainer(): MemoryContainer {
       if (leases.has(name)) return 'busy';
       if (!blobs.has(name)) store(name, Buffer.alloc(0), {});
       return leaseOf(name);
+    },
+    async acquireExistingLease(name) {
+      await reach();
+      if (!blobs.has(name)) return 'missing';
+      return leases.has(name) ? 'busy' : leaseOf(name);
+    },
+    async createJournal(name, lines) {
+      await reach();
+      if (blobs.has(name)) return false;
+      store(name, Buffer.from(lines), {});
+      return true;
     },
     now: () => undefined,
     ping: () => reach(),

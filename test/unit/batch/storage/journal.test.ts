@@ -36,12 +36,12 @@ function readJournal(text: string): JournalView | undefined {
   return reader.view();
 }
 
-describe('a journal that is read', () => {
-  it('knows no job in an empty journal', () => {
+describe('reading a journal', () => {
+  it('finds no job in an empty journal', () => {
     expect(readJournal('')).toBeUndefined();
   });
 
-  it('collects results and failed tries by item', () => {
+  it('collects results and failed attempts by item', () => {
     const text = textOf(
       head,
       attemptOf(1, 'overloaded', 5),
@@ -65,7 +65,7 @@ describe('a journal that is read', () => {
     expect(view?.results.size).toBe(1);
   });
 
-  it('counts deliveries that ended without a word, until one makes progress', () => {
+  it('counts deliveries that ended without a result, until one makes progress', () => {
     const crashes = (...entries: JournalEntry[]) => readJournal(textOf(head, ...entries))?.crashes;
 
     expect(crashes()).toBe(0);
@@ -79,14 +79,14 @@ describe('a journal that is read', () => {
     ['a line of another version', '{"type":"checkpoint","at":1}'],
     ['a known line in another shape', '{"type":"result","index":"one"}'],
     ['no JSON at all', '\u0000\u0000'],
-  ])('reads on behind %s, and tells', (_case, line) => {
+  ])('continues after %s and reports it', (_case, line) => {
     const view = readJournal(textOf(head, resultOf(0), line, resultOf(1)));
 
     expect([...(view?.results.keys() ?? [])]).toEqual([0, 1]);
     expect(view?.invalidLines).toBe(1);
   });
 
-  it('forgets failures and tries, and nothing else, when the failed items begin again', () => {
+  it('resets failures and attempts, nothing else, when failed items are retried', () => {
     const failure: JournalEntry = {
       type: 'result',
       index: 1,
@@ -106,5 +106,56 @@ describe('a journal that is read', () => {
     const read = resultsIn(textOf(head, resultOf(0, 'a\u2028b\u0085c\r\nd')));
 
     expect(read?.results.get(0)?.response?.body).toEqual({ response: 'a\u2028b\u0085c\r\nd' });
+  });
+});
+
+describe('the steps of a run in a journal', () => {
+  const response = {
+    text: '',
+    toolCalls: [
+      { id: 'a', name: 'pay', arguments: '{}' },
+      { id: 'b', name: 'look', arguments: '{}' },
+    ],
+    finishReason: 'tool_calls' as const,
+    usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 },
+    model: 'm',
+  };
+  const stepOf = (index: number, once = [0]): JournalEntry => {
+    return { type: 'step', index, step: 0, response, once };
+  };
+  const outcomeOf = (index: number, output: string): JournalEntry => {
+    const outcome = { name: 'pay', status: 'ok' as const, durationMs: 1, output };
+    return { type: 'tool', index, step: 0, call: 0, ...outcome };
+  };
+  const failed: JournalEntry = {
+    type: 'result',
+    index: 1,
+    line: failureLine(placeOf(1), 'internal', 'failed'),
+  };
+
+  it('are kept for the next attempt, the first of two equal entries', () => {
+    const lines = [stepOf(1), outcomeOf(1, 'paid'), outcomeOf(1, 'paid twice'), stepOf(1)];
+
+    const view = readJournal(textOf(head, ...lines));
+
+    expect(view?.steps.get(1)).toMatchObject([{ response, once: [0] }]);
+    expect(view?.steps.get(1)?.[0]?.outcomes.get(0)?.output).toBe('paid');
+    expect(view?.stepChars).toBeGreaterThan(100);
+  });
+
+  it('are dropped with the result, except those of a failed item whose tools had an effect', () => {
+    const succeeded = textOf(head, stepOf(0), resultOf(0));
+    const withEffect = textOf(head, stepOf(1), failed, { type: 'reopened', generation: 1 });
+    const withoutEffect = textOf(head, stepOf(1, []), failed);
+
+    const views = [succeeded, withEffect, withoutEffect].map(readJournal);
+
+    expect(views.map((view) => view?.steps.size)).toEqual([0, 1, 0]);
+  });
+
+  it('count as progress of a delivery that crashed', () => {
+    const view = readJournal(textOf(head, opened, opened, stepOf(0)));
+
+    expect(view?.crashes).toBe(0);
   });
 });

@@ -1,0 +1,85 @@
+import { globSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+
+/** The tests of each client. A title begins with the features that it shows. */
+const TESTS: Readonly<Record<string, string>> = {
+  openai: 'test/e2e/clients/openai.ts',
+  '@openai/agents': 'test/e2e/clients/openai-agents.ts',
+  ai: 'test/e2e/clients/ai-sdk.ts',
+  '@langchain/openai': 'test/e2e/clients/langchain.ts',
+  'Microsoft.Extensions.AI': 'test/e2e/clients/dotnet.ts',
+  'Microsoft.SemanticKernel.Core': 'test/e2e/clients/dotnet.ts',
+  'Microsoft.Agents.AI': 'test/e2e/clients/dotnet.ts',
+};
+
+interface Row {
+  readonly client: string;
+  readonly version: string;
+  readonly features: readonly string[];
+}
+
+/** The table of docs/clients.md. */
+function readTable(): { readonly columns: readonly string[]; readonly rows: readonly Row[] } {
+  const [head = [], , ...body] = readFileSync('docs/clients.md', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split('|')
+        .map((cell) => cell.trim()),
+    );
+  const columns = head.slice(2);
+  const rows = body.map(([client = '', version = '', ...cells]) => ({
+    client: client.replaceAll('`', ''),
+    version,
+    features: columns.filter((_, index) => cells[index] === 'yes'),
+  }));
+  return { columns, rows };
+}
+
+function testedFeatures(path: string, columns: readonly string[]): string[] {
+  const titles = [...readFileSync(path, 'utf8').matchAll(/^\s+(?:.*\()?'([a-z ,]+): /gm)];
+  const named = new Set(titles.flatMap(([, names = '']) => names.split(', ')));
+  return columns.filter((column) => named.has(column));
+}
+
+const packageSchema = z.object({
+  dependencies: z.record(z.string(), z.string()),
+  devDependencies: z.record(z.string(), z.string()),
+});
+
+function pinnedVersions(): Map<string, string> {
+  const manifest = packageSchema.parse(JSON.parse(readFileSync('package.json', 'utf8')));
+  const project = readFileSync('examples/dotnet/AgentClients.csproj', 'utf8');
+  const references = [...project.matchAll(/Include="([^"]+)" Version="([^"]+)"/g)];
+  return new Map([
+    ...Object.entries({ ...manifest.dependencies, ...manifest.devDependencies }),
+    ...references.map(([, name = '', version = '']) => [name, version] as const),
+  ]);
+}
+
+describe('docs/clients.md', () => {
+  it('has a row for each client, with the version that the tests use', () => {
+    const { rows } = readTable();
+
+    const versions = pinnedVersions();
+
+    expect(rows.map(({ client }) => client)).toEqual(Object.keys(TESTS));
+    expect(rows.map(({ version }) => version)).toEqual(
+      rows.map(({ client }) => versions.get(client)),
+    );
+    expect(globSync('test/e2e/clients/*.ts').toSorted()).toEqual(
+      [...new Set([...Object.values(TESTS), 'test/e2e/clients/client-environment.ts'])].toSorted(),
+    );
+  });
+
+  it('claims the features that have a test, and no others', () => {
+    const { columns, rows } = readTable();
+
+    const tested = rows.map(({ client }) => testedFeatures(TESTS[client] ?? '', columns));
+
+    expect(rows.map(({ features }) => features)).toEqual(tested);
+  });
+});
