@@ -61,24 +61,32 @@ export function createBatch(options: BatchOptions): Batch {
   });
   const { instanceConcurrency: max, firstPauseMs } = options;
   const limiters = createConcurrencyLimiters({ max, firstPauseMs });
-  const budgets = withRunningItems(options.budgets ?? UNLIMITED_BUDGETS);
+  const processor = createJobProcessor({
+    ...options,
+    clock,
+    agentClock: options.clock,
+    store,
+    limiters,
+    budgets: withRunningItems(options.budgets ?? UNLIMITED_BUDGETS),
+  });
+  const files = createFileService({
+    inputs: requestStorage.inputs,
+    outputs: requestStorage.results,
+    store: requestStore,
+    clock,
+    telemetry,
+  });
   return {
     store: requestStore,
-    processor: createJobProcessor({
-      ...options,
-      clock,
-      agentClock: options.clock,
-      store,
-      limiters,
-      budgets,
-    }),
+    processor: {
+      ...processor,
+      async process(message) {
+        await processor.process(message);
+        await files.removeExpired();
+      },
+    },
     batches: createBatchService({ ...requestStorage, store: requestStore, clock }),
-    files: createFileService({
-      inputs: requestStorage.inputs,
-      outputs: requestStorage.results,
-      store: requestStore,
-      clock,
-    }),
+    files,
     load: () => limiters.load(),
     handlePoison: (message) =>
       handlePoisonMessage(message, { store, inputs, sender, clock, telemetry, queueOwner }),

@@ -37,7 +37,8 @@ export function setUp(
     },
     hasWaiting: async () => false,
   };
-  const files = createFileService({ store, inputs, outputs: store.container, clock });
+  const { telemetry } = bench;
+  const files = createFileService({ store, inputs, outputs: store.container, clock, telemetry });
   const batches = createBatchService({ store, inputs, sender, clock });
   return {
     ...bench,
