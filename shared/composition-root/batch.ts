@@ -9,9 +9,14 @@ import { type Settings, storageSettings } from '../config/read-config.ts';
 import { ServiceError } from '../errors.ts';
 import { createUsageMeter, reserveTokens } from '../http/run-scope.ts';
 import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
+import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import { registerBatchGauges } from './health.ts';
+import { memoize } from './secrets.ts';
 
-export interface BatchWiring {
+interface BatchWiring {
+  readonly settings: Settings;
+  readonly metrics: MetricsRegistry;
   readonly agent: Agent;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
@@ -20,11 +25,17 @@ export interface BatchWiring {
   readonly measure: (input: AgentInput) => InputSize;
 }
 
-/** Batch on the storage that the settings name. The storage client is loaded here, and not before. */
-export async function createBatchFromSettings(
-  settings: Settings,
-  parts: BatchWiring,
-): Promise<Batch> {
+/** Batch, created at its first use. The storage client is loaded here, and not before. */
+export function createLazyBatch(parts: BatchWiring) {
+  return memoize(async () => {
+    const batch = await createBatchFromSettings(parts);
+    registerBatchGauges(parts.metrics, batch);
+    return batch;
+  });
+}
+
+async function createBatchFromSettings(parts: BatchWiring): Promise<Batch> {
+  const { settings } = parts;
   const place = storageSettings(settings);
   if (place === undefined) {
     throw new ServiceError(
