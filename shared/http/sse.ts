@@ -29,11 +29,7 @@ const FORMATS = {
   sse: {
     contentType: 'text/event-stream; charset=utf-8',
     heartbeat: ': keep-alive\n\n',
-    encode({ event, data }: SseEvent): string {
-      const json = data === DONE ? '[DONE]' : toJsonLine(data);
-      const name = event === undefined ? '' : `event: ${event}\n`;
-      return `${name}data: ${json}\n\n`;
-    },
+    encode: toFrame,
   },
   'json-lines': {
     contentType: 'application/jsonl; charset=utf-8',
@@ -111,6 +107,12 @@ async function* frames(
   } finally {
     discard(iterator);
   }
+}
+
+function toFrame({ event, data }: SseEvent): string {
+  const json = data === DONE ? '[DONE]' : toJsonLine(data);
+  const name = event === undefined ? '' : `event: ${event}\n`;
+  return `${name}data: ${json}\n\n`;
 }
 
 /** Closes an iterator without waiting for work that may hang. */
