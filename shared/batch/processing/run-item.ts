@@ -86,7 +86,6 @@ export async function runItem(item: unknown, options: ItemOptions): Promise<Item
     const { run } = reservation;
     try {
       const result = await runAgent(input, { ...options, telemetry, hooks: run.hooks });
-      run.finish(result);
       return { kind: 'result', line: successLine(place, requestId, encode(result)) };
     } finally {
       // Not awaited: it never rejects, and the result does not depend on it.
@@ -173,7 +172,7 @@ function failedOutcome(
 ): ItemOutcome {
   const { code, retryAfterSeconds } = error;
   if (code === 'budget_exhausted') {
-    // A later step of the run was refused, so the next attempt repeats the earlier ones.
+    // A later step of the run was refused. Its tool calls are in the journal and are not repeated.
     return {
       kind: 'budget exhausted',
       retryAfterSeconds: retryAfterSeconds ?? BUDGET_RETRY_SECONDS,
