@@ -14,8 +14,10 @@ describe('T3 the open batches of a caller', () => {
     await environment.submit(linesOf(1));
     await environment.submit(linesOf(1));
 
-    const third = environment.submit(linesOf(1));
-    await expect(third).rejects.toEqual(refused('batch.max_open_batches'));
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const third = environment.submit(linesOf(1));
+      await expect(third).rejects.toEqual(refused('batch.max_open_batches'));
+    }
     await environment.drain();
 
     await expect(environment.submit(linesOf(1))).resolves.toMatch(/^batch_/);
