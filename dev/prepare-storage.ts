@@ -6,6 +6,8 @@ import {
   POISON_QUEUE,
   RESULT_CONTAINER,
 } from '../shared/batch/storage-names.ts';
+import { IDEMPOTENCY_CONTAINER } from '../shared/idempotency/idempotency-store.ts';
+import { CONVERSATION_CONTAINER } from '../shared/sessions/conversation-store.ts';
 import { CliError, firstLine } from './cli-error.ts';
 import { requireConnectionString } from './require-connection-string.ts';
 
@@ -22,8 +24,8 @@ export async function prepareStorage(connectionString: string): Promise<void> {
     const blobs = BlobServiceClient.fromConnectionString(connectionString, { retryOptions: RETRY });
     await Promise.all([
       ...[JOB_QUEUE, POISON_QUEUE].map((name) => queues.getQueueClient(name).createIfNotExists()),
-      ...[INPUT_CONTAINER, RESULT_CONTAINER].map((name) =>
-        blobs.getContainerClient(name).createIfNotExists(),
+      ...[INPUT_CONTAINER, RESULT_CONTAINER, CONVERSATION_CONTAINER, IDEMPOTENCY_CONTAINER].map(
+        (name) => blobs.getContainerClient(name).createIfNotExists(),
       ),
     ]);
   } catch (error) {

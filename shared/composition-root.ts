@@ -28,6 +28,11 @@ import {
   runLimitsOf,
   withPreparedTools,
 } from './composition-root/tools.ts';
+import {
+  createHistory,
+  createHistoryEncryption,
+  type History,
+} from './composition-root/sessions.ts';
 import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -43,17 +48,20 @@ import type { MetricsDependencies } from './http/operations-handler.ts';
 import { limitToCapacity } from './model/capacity-limit.ts';
 import type { Model } from './model/model.ts';
 import { estimateTokens } from './rate-limit/reservation.ts';
+import type { TextEncryption } from './storage/text-encryption.ts';
 import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
-export interface Service extends ChatDependencies, FilesDependencies, MetricsDependencies {
+export interface Service extends ChatDependencies, FilesDependencies, MetricsDependencies, History {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
   /** Created for the first job, so that chats do not load the storage client. */
   batch(): Promise<Batch>;
+  /** Encrypts what is stored of runs. */
+  readonly encryption: TextEncryption;
   /** Stops background work within the 5 s that the platform grants at shutdown. */
   close(): Promise<void>;
 }
@@ -126,7 +134,8 @@ export async function createService(
   const prompt = await createPromptOptions(settings, tools);
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
-  const cache = createConfiguredCache({ settings, redis, clock });
+  const encryption = createHistoryEncryption(settings, secrets);
+  const cache = createConfiguredCache({ settings, redis, encryption, clock });
   const callers = createCallerAccess(settings, secrets);
   const agent = withPreparedTools(createServiceAgent(settings, { prompt, model, cache }), tools);
   registerServiceGauges(metrics, { model: model.model, cache });
@@ -160,6 +169,8 @@ export async function createService(
       tools: tools.status,
     }),
     batch,
+    encryption,
+    ...createHistory({ settings, encryption, clock, telemetry, credential }),
     async close() {
       if (overrides.secrets === undefined) secrets.close();
       const stopped = Promise.all([

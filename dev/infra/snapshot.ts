@@ -15,6 +15,7 @@ export const EVERY_OPTION = {
   authAllowedApplications: '33333333-3333-3333-3333-333333333333',
   upstashRedisUrl: 'https://redis.example.com',
   upstashRedisToken: 'a-token',
+  historyEncryptionKey: 'a-key',
   alertEmail: 'oncall@example.com, second@example.com',
   alertSms: '46 701234567',
   alertWebhookUrl: 'https://hooks.example.com/oncall',

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
-import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
+import { batch, redis, secrets, sessions, telemetry } from './agent-schema-operations.ts';
 import { output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
@@ -205,6 +205,7 @@ export const agentSchema = z.strictObject({
   callers,
   redis,
   batch,
+  sessions,
   secrets,
   telemetry,
 });

@@ -1,3 +1,11 @@
+import { createHash, type Hash } from 'node:crypto';
+import {
+  claimUpload,
+  fingerprintOf,
+  type IdempotencyDependencies,
+  replayOf,
+} from './idempotency.ts';
+import { startRecording } from './answer-recording.ts';
 import { type BodyLimits, readChunks } from './read-body.ts';
 import {
   type CallerContext,
@@ -8,7 +16,7 @@ import {
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { discard } from './sse.ts';
 import { boundaryOf, invalidForm, readForm } from './upload.ts';
-import type { FileObject } from '../batch/api/file-service.ts';
+import type { FileService } from '../batch/api/file-service.ts';
 import type { BatchDependencies } from '../batch/queue-trigger.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
 import { describeError } from '../telemetry/describe-error.ts';
@@ -20,31 +28,103 @@ export interface FilesDependencies extends HandlerDependencies, BatchDependencie
   readonly slowReaderTimeoutMs: number;
 }
 
+interface UploadDependencies extends FilesDependencies, IdempotencyDependencies {}
+
 /** POST /v1/files: the input of a batch, stored while it arrives. */
 export async function handleUploadFile(
   context: CallerContext,
-  dependencies: FilesDependencies,
+  dependencies: UploadDependencies,
 ): Promise<PlainResponse> {
   const boundary = boundaryOf(context.header('content-type') ?? '');
   const { files } = await dependencies.batch();
-  let stored: FileObject | undefined;
+  let upload: Upload | undefined;
   try {
     const fields = await readForm(readChunks(context, dependencies.uploadBody), {
       boundary,
       fields: ['purpose'],
       onStart: () => context.markNonJsonBody(),
-      async onFile({ filename = 'input.jsonl', chunks }) {
-        stored = await files.create({ owner: context.callerId, filename, chunks });
+      async onFile(file) {
+        upload = await receiveFile(file, { context, files, dependencies });
       },
     });
-    if (stored === undefined) throw invalidForm('file', 'is required');
+    if (upload === undefined) throw invalidForm('file', 'is required');
     if (fields.get('purpose') !== 'batch') throw invalidForm('purpose', 'must be batch');
-    return jsonResponse(stored);
+    return await upload.finish();
   } catch (error) {
     // The file is complete, but the rest of the form is not valid.
-    if (stored !== undefined)
-      await files.remove(stored.id, context.callerId).catch(() => undefined);
+    await upload?.discard();
     throw error;
+  }
+}
+
+/** A file that has arrived whole. */
+interface Upload {
+  finish(): Promise<PlainResponse>;
+  /** Never rejects. */
+  discard(): Promise<void>;
+}
+
+interface UploadedFile {
+  readonly filename?: string | undefined;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+interface ReceiveOptions {
+  readonly context: CallerContext;
+  readonly files: FileService;
+  readonly dependencies: UploadDependencies;
+}
+
+/**
+ * Stores a file. With an `Idempotency-Key` that has an answer, the file is only compared with the
+ * first one: its name and its content, for the boundary of the form differs each time.
+ * @throws ServiceError idempotency_in_progress
+ */
+async function receiveFile(
+  { filename = 'input.jsonl', chunks }: UploadedFile,
+  { context, files, dependencies }: ReceiveOptions,
+): Promise<Upload> {
+  const { callerId: owner, telemetry } = context;
+  const claim = await claimUpload(context, dependencies);
+  const hash = createHash('sha256');
+  const fingerprint = () => fingerprintOf(context, `${filename}\n${hash.digest('hex')}`);
+  async function discardClaim(): Promise<void> {
+    await claim?.release().catch(() => undefined);
+  }
+  try {
+    if (claim?.answered !== undefined) {
+      const { answered } = claim;
+      for await (const chunk of chunks) hash.update(chunk);
+      await claim.release();
+      const finish = async () => replayOf(answered, fingerprint());
+      return { finish, discard: async () => undefined };
+    }
+    const stored = await files.create({ owner, filename, chunks: hashing(chunks, hash) });
+    return {
+      async finish() {
+        const response = jsonResponse(stored);
+        if (claim === undefined) return response;
+        await claim.start(fingerprint());
+        return startRecording(claim, telemetry).record(response, context.clientDisconnected);
+      },
+      async discard() {
+        await files.remove(stored.id, owner).catch(() => undefined);
+        await discardClaim();
+      },
+    };
+  } catch (error) {
+    await discardClaim();
+    throw error;
+  }
+}
+
+async function* hashing(
+  chunks: AsyncIterable<Uint8Array>,
+  hash: Hash,
+): AsyncGenerator<Uint8Array, void, void> {
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
   }
 }
 
