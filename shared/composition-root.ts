@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from './agent/agent.ts';
+import { inputBoundsOf } from './agent/input-bounds.ts';
 import { estimateInput, type PromptOptions, sizeOf } from './agent/model-request.ts';
 import { createAgent } from './agent/run-loop.ts';
 import { createCachedAgent } from './agent/cached-agent.ts';
 import { createTracedAgent } from './agent/traced-agent.ts';
-import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
 import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential, memoize, createSecrets } from './composition-root/secrets.ts';
@@ -33,7 +33,7 @@ import {
   createHistoryEncryption,
   type History,
 } from './composition-root/sessions.ts';
-import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
+import { bodyLimitsOf, createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { Environment } from './config/read-variables.ts';
@@ -42,8 +42,8 @@ import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import { noProxyWithLocalHosts } from './model/proxy.ts';
 import type { Readiness } from './health/readiness.ts';
-import type { ChatDependencies } from './http/chat-handler.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
+import type { McpDependencies } from './http/mcp-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
 import { limitToCapacity } from './model/capacity-limit.ts';
 import type { Model } from './model/model.ts';
@@ -54,7 +54,7 @@ import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
-export interface Service extends ChatDependencies, FilesDependencies, MetricsDependencies, History {
+export interface Service extends McpDependencies, FilesDependencies, MetricsDependencies, History {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -152,6 +152,7 @@ export async function createService(
   return {
     agent,
     publicModel: settings.agent.name,
+    mcp: { ...settings.mcpServer, version: settings.appVersion ?? 'unknown' },
     telemetry,
     metrics,
     ...bodyLimitsOf(settings.limits),
@@ -244,35 +245,16 @@ function createServiceAgent(
   return createTracedAgent(agent, { name: settings.agent.name });
 }
 
-/** The form around the file of an upload is small. */
-const MAX_FORM_BYTES = 65_536;
-
-function bodyLimitsOf(limits: Settings['limits']) {
-  const { bodyStallMs: stallMs, minBodyBytesPerSecond: minBytesPerSecond } = limits;
-  const common = { stallMs, minBytesPerSecond };
-  return {
-    requestBody: {
-      ...common,
-      maxBytes: limits.maxRequestBytes,
-      deadlineMs: limits.bodyDeadlineMs,
-    },
-    uploadBody: {
-      ...common,
-      maxBytes: MAX_INPUT_BYTES + MAX_FORM_BYTES,
-      deadlineMs: limits.uploadDeadlineMs,
-    },
-  };
-}
-
 /** What the agent adds to the input of every run; part of the cache key. */
 async function createPromptOptions(
   settings: Settings,
   { tools, notices }: AgentTools,
 ): Promise<PromptOptions> {
-  const { maxOutputTokens, defaultOutputTokens, temperature } = settings.model;
+  const { maxOutputTokens, defaultOutputTokens, temperature, contextTokens } = settings.model;
   return {
     instructions: settings.agent.instructions,
-    parameters: { maxOutputTokens, defaultOutputTokens, temperature },
+    parameters: { maxOutputTokens, defaultOutputTokens, temperature, contextTokens },
+    bounds: inputBoundsOf({ ...settings.limits, contextTokens }),
     tools,
     notices,
     output: await createOutputFormat(settings),

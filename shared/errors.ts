@@ -17,6 +17,8 @@ const ERROR_CODES = {
   idempotency_in_progress: true,
   payload_too_large: false,
   context_too_long: false,
+  /** `context_too_long` as OpenAI clients know it. */
+  context_length_exceeded: false,
   unsupported_media_type: false,
   content_filtered: false,
   idempotency_mismatch: false,

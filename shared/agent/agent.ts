@@ -50,6 +50,8 @@ export interface AgentInput extends RunParameters {
   readonly maxOwnToolCalls?: number | undefined;
   /** The shape of the answer; the agent's own where undefined. */
   readonly responseFormat?: ClientResponseFormat | undefined;
+  /** Permits to drop the oldest messages of a conversation that is too long. */
+  readonly mayDropMessages?: boolean | undefined;
   /** How the protocol names the fields of the input, for errors. */
   readonly fieldNames?: FieldNames | undefined;
 }

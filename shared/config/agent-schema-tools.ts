@@ -117,6 +117,22 @@ export const tools = z.strictObject({
     ),
 });
 
+/** The agent as an MCP server at `/mcp`. */
+export const mcpServerEndpoint = z.strictObject({
+  tool_description: text({
+    default: 'Asks the agent a question and returns its answer.',
+    maxChars: 1_024,
+    purpose: 'What the models of other agents read about the tool `ask`.',
+  }),
+  allowed_origins: list({
+    item: z.string().regex(/^https:\/\/[a-z0-9.-]{1,253}(?::\d{1,5})?$/),
+    expected: 'an https origin in lower case, such as https://app.example.com',
+    maxItems: 100,
+    purpose:
+      'Origins of web pages that may call `/mcp`, besides those of the same machine. Other clients send no origin.',
+  }),
+});
+
 /** The shape of answers to requests that name none. */
 export const output = z.strictObject({
   format: choice({

@@ -1,6 +1,12 @@
 import type { Agent, AgentEvent, AgentInput, InputSize } from '../agent/agent.ts';
-import { ServiceError, toServiceError } from '../errors.ts';
-import type { Frame, Protocol, SseEvent, StreamEncoder } from '../protocols/protocol.ts';
+import { ServiceError } from '../errors.ts';
+import {
+  type Frame,
+  type Protocol,
+  type SseEvent,
+  type StreamEncoder,
+  toProtocolError,
+} from '../protocols/protocol.ts';
 import { protocolById, type ProtocolId } from '../protocols/registry.ts';
 import type { AdmissionDependencies } from './admission.ts';
 import { reportFailure } from './handler.ts';
@@ -32,26 +38,42 @@ export function chatHandler(id: ProtocolId) {
     context: MeteredContext,
     dependencies: ChatDependencies,
   ): Promise<PlainResponse> => {
-    const request = protocol.parse(await context.readJson());
-    const { publicModel } = dependencies;
-    const chat: Chat = {
-      protocol,
-      dependencies,
-      input: protocol.toInput(request),
-      frame: { request, requestId: context.requestId, startedAt: Date.now(), publicModel },
-    };
-    const accept = (context.header('accept') ?? '').toLowerCase();
-    return protocol.wantsStream(request, accept)
-      ? streamResult(context, chat)
-      : sendResult(context, chat);
+    try {
+      const body = await context.readJson();
+      return await handleChat(context, { protocol, dependencies, body });
+    } catch (error) {
+      throw toProtocolError(protocol, error);
+    }
   };
 }
 
-interface Chat {
+interface ChatOptions {
   readonly protocol: Protocol<unknown>;
+  readonly dependencies: ChatDependencies;
+}
+
+/** Runs the agent for a body that was read, and answers in the protocol, whole or streamed. */
+export async function handleChat(
+  context: MeteredContext,
+  { protocol, dependencies, body }: ChatOptions & { readonly body: unknown },
+): Promise<PlainResponse> {
+  const request = protocol.parse(body);
+  const { publicModel } = dependencies;
+  const chat: Chat = {
+    protocol,
+    dependencies,
+    input: protocol.toInput(request),
+    frame: { request, requestId: context.requestId, startedAt: Date.now(), publicModel },
+  };
+  const accept = (context.header('accept') ?? '').toLowerCase();
+  return protocol.wantsStream(request, accept)
+    ? streamResult(context, chat)
+    : sendResult(context, chat);
+}
+
+interface Chat extends ChatOptions {
   readonly frame: Frame<unknown>;
   readonly input: AgentInput;
-  readonly dependencies: ChatDependencies;
 }
 
 async function sendResult(context: MeteredContext, chat: Chat): Promise<PlainResponse> {
@@ -112,7 +134,7 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
     connection,
     signal: run.context.signal,
     toLastEvents(thrown) {
-      const error = toServiceError(thrown);
+      const error = toProtocolError(chat.protocol, thrown);
       code = clientDisconnected.aborted ? 'client_disconnected' : error.code;
       if (clientDisconnected.aborted) return [];
       reportFailure(telemetry, { message: 'stream failed', error });

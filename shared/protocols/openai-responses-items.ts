@@ -4,10 +4,6 @@ import { ServiceError } from '../errors.ts';
 import type { ContentPart } from '../model/model.ts';
 import type { InputItem } from './openai-responses-schema.ts';
 
-/** All texts of a request and its context, about 25,000 tokens; more belongs into a batch. */
-const MAX_CHARS = 100_000;
-const MAX_IMAGES = 16;
-
 /** One piece of content, as clients read it. */
 export type ItemPart =
   | { readonly type: 'input_text'; readonly text: string }
@@ -191,64 +187,4 @@ function toContent(parts: readonly ItemPart[]): string | readonly ContentPart[] 
     if (part.type !== 'input_image') return { type: 'text', text: textOf(part) };
     return { type: 'image', url: part.image_url, detail: part.detail };
   });
-}
-
-export interface FitOptions {
-  /** The length of what is sent besides the messages. */
-  readonly otherChars: number;
-  /** Drops the oldest messages; instructions stay. Otherwise a conversation that is too long fails. */
-  readonly mayTrim: boolean;
-}
-
-/** @throws ServiceError context_too_long */
-export function fitMessages(
-  messages: readonly Message[],
-  { otherChars, mayTrim }: FitOptions,
-): readonly Message[] {
-  const kept = [...messages];
-  while (!isWithinLimits(kept, otherChars)) {
-    if (!mayTrim || !dropOldest(kept)) {
-      throw new ServiceError(
-        'context_too_long',
-        `Cannot accept the conversation: it must have at most ${MAX_CHARS} characters and ${MAX_IMAGES} images`,
-        { param: 'input' },
-      );
-    }
-  }
-  return kept;
-}
-
-function isWithinLimits(messages: readonly Message[], otherChars: number): boolean {
-  const chars = messages.reduce((sum, message) => sum + charsOf(message), otherChars);
-  const images = messages.reduce((sum, message) => sum + imagesOf(message), 0);
-  return chars <= MAX_CHARS && images <= MAX_IMAGES;
-}
-
-/** A call goes with its outputs. False if only instructions and the last message are left. */
-function dropOldest(messages: Message[]): boolean {
-  const first = messages.findIndex(({ role }) => role !== 'system' && role !== 'developer');
-  if (first === -1) return false;
-  let next = first + 1;
-  while (messages[next]?.role === 'tool') next += 1;
-  if (next >= messages.length) return false;
-  messages.splice(first, next - first);
-  return true;
-}
-
-function charsOf(message: Message): number {
-  const { content } = message;
-  const own =
-    typeof content === 'string'
-      ? content.length
-      : (content ?? []).reduce(
-          (sum, part) => sum + (part.type === 'text' ? part.text.length : 0),
-          0,
-        );
-  if (message.role !== 'assistant') return own;
-  const { toolCalls = [] } = message;
-  return toolCalls.reduce((sum, call) => sum + call.arguments.length, own);
-}
-
-function imagesOf({ content }: Message): number {
-  return Array.isArray(content) ? content.filter(({ type }) => type === 'image').length : 0;
 }

@@ -3,7 +3,6 @@ import { ServiceError } from '../errors.ts';
 import type { ToolChoice } from '../model/model.ts';
 import {
   checkCalls,
-  fitMessages,
   invalidInput,
   type Item,
   newId,
@@ -124,16 +123,28 @@ function invalidField(param: string, expected: string): ServiceError {
   return new ServiceError('invalid_request', message, { param });
 }
 
-/** @throws ServiceError invalid_request or context_too_long */
+/** How this protocol names the fields of an input. */
+const FIELD_NAMES = {
+  messages: 'input',
+  maxOutputTokens: 'max_output_tokens',
+  temperature: 'temperature',
+  topP: 'top_p',
+  frequencyPenalty: 'frequency_penalty',
+  presencePenalty: 'presence_penalty',
+  reasoningEffort: 'reasoning.effort',
+  verbosity: 'text.verbosity',
+  responseFormat: 'text.format',
+} as const;
+
+/** @throws ServiceError invalid_request */
 export function toAgentInput({ params, input, context }: ResponsesRequest): AgentInput {
   if (context === undefined) throw notStored(params);
   const tools = allowedTools(params);
   const messages = [...toInstructions(params), ...toMessages([...context, ...input])];
   return {
-    messages: fitMessages(messages, {
-      otherChars: JSON.stringify(tools).length,
-      mayTrim: params.truncation === 'auto',
-    }),
+    messages,
+    mayDropMessages: params.truncation === 'auto',
+    fieldNames: FIELD_NAMES,
     maxOutputTokens: params.max_output_tokens,
     temperature: params.temperature,
     // Clients send the defaults, which some models reject although they change nothing.

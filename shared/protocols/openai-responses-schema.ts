@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { MAX_OUTPUT_TOKENS } from './validation.ts';
 import { functionName, imageUrl, optional } from './openai-chat-schema.ts';
 
 /** Twice the messages of a chat: a call and its output are two items. */
@@ -174,7 +175,7 @@ export const responsesSchema = z.strictObject({
   tool_choice: optional(toolChoice),
   parallel_tool_calls: optional(z.boolean()),
   max_tool_calls: optional(z.int().min(1)),
-  max_output_tokens: optional(z.int().min(16).max(128_000)),
+  max_output_tokens: optional(z.int().min(16).max(MAX_OUTPUT_TOKENS)),
   temperature: optional(z.number().min(0).max(2)),
   top_p: optional(z.number().min(0).max(1)),
   presence_penalty: penalty,

@@ -14,7 +14,14 @@ import {
   type ResponsesRequest,
   toAgentInput,
 } from './openai-responses-request.ts';
-import { DONE, type Frame, type Protocol, type SseEvent, type StreamEncoder } from './protocol.ts';
+import {
+  DONE,
+  type Frame,
+  OPENAI_ERROR_CODES,
+  type Protocol,
+  type SseEvent,
+  type StreamEncoder,
+} from './protocol.ts';
 
 /** The protocol of OpenAI's Responses API: a list of items, and streams with numbered events. */
 export const openAiResponses: Protocol<ResponsesRequest> = {
@@ -22,6 +29,7 @@ export const openAiResponses: Protocol<ResponsesRequest> = {
   batchUrl: '/v1/responses',
   recognizes: (body) => typeof body === 'object' && body !== null && 'input' in body,
   parse: parseResponsesRequest,
+  errorCodes: OPENAI_ERROR_CODES,
   toInput: toAgentInput,
   wantsStream: ({ params }) => params.stream ?? false,
   encodeResult: toResponse,

@@ -1,5 +1,5 @@
 import type { AgentEvent, AgentInput, RunResult } from '../agent/agent.ts';
-import type { ServiceError } from '../errors.ts';
+import { type ErrorCode, ServiceError, toServiceError } from '../errors.ts';
 
 /**
  * A wire format that clients speak: how its requests are read and how results, events and errors
@@ -12,7 +12,9 @@ export interface Protocol<Request> {
   readonly batchUrl?: string;
   /** Whether the body of a batch item has the shape of this protocol. */
   recognizes(body: unknown): boolean;
-  /** @throws ServiceError invalid_request naming the field, or context_too_long */
+  /** Codes of errors that clients of this protocol know by another name. */
+  readonly errorCodes?: Readonly<Partial<Record<ErrorCode, ErrorCode>>>;
+  /** @throws ServiceError invalid_request naming the field */
   parse(body: unknown): Request;
   toInput(request: Request): AgentInput;
   /** Whether the client expects a stream. `accept` is the Accept header, in lower case. */
@@ -40,6 +42,21 @@ export interface Frame<Request> {
   readonly startedAt: number;
   /** The name that clients know the agent by. */
   readonly publicModel: string;
+}
+
+/** OpenAI clients shorten a conversation and try again when they read this code. */
+export const OPENAI_ERROR_CODES = { context_too_long: 'context_length_exceeded' } as const;
+
+/** The error as clients of the protocol know it. */
+export function toProtocolError(
+  { errorCodes }: Pick<Protocol<unknown>, 'errorCodes'>,
+  thrown: unknown,
+): ServiceError {
+  const error = toServiceError(thrown);
+  const code = errorCodes?.[error.code];
+  if (code === undefined) return error;
+  const { message, cause, retryAfterSeconds, param } = error;
+  return new ServiceError(code, message, { cause, retryAfterSeconds, param });
 }
 
 /** One server-sent event. */

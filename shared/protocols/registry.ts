@@ -1,4 +1,5 @@
 import { chatApi } from './chat-api.ts';
+import { mcpAsk } from './mcp.ts';
 import { openAiChatCompletions } from './openai-chat-completions.ts';
 import { openAiResponses } from './openai-responses.ts';
 import type { Protocol } from './protocol.ts';
@@ -8,6 +9,7 @@ const PROTOCOLS = {
   chat: chatApi,
   'openai.chat-completions': openAiChatCompletions,
   'openai.responses': openAiResponses,
+  mcp: mcpAsk,
 } as const;
 
 export type ProtocolId = keyof typeof PROTOCOLS;

@@ -67,7 +67,7 @@ function journalBlob(jobId: string) {
 }
 
 describe('a journal in blob storage', () => {
-  it('begins with what identifies the job, and is one line for each entry', async () => {
+  it('begins with the identity of the job and has one line for each entry', async () => {
     const job = jobOf('begins', messages(2));
     const lease = await mustOpen(job);
     await lease.append(resultOf('begins', 0));
@@ -82,7 +82,7 @@ describe('a journal in blob storage', () => {
     expect(contentType).toBe('application/x-ndjson');
   });
 
-  it('Q3: says to the next delivery what is finished', async () => {
+  it('Q3: shows the next delivery which items are done', async () => {
     const job = jobOf('resumes', messages(3));
     const first = await mustOpen(job);
     await Promise.all([0, 2].map((index) => first.append(resultOf('resumes', index))));
@@ -96,7 +96,7 @@ describe('a journal in blob storage', () => {
     expect((await read('resumes'))?.results.size).toBe(3);
   });
 
-  it('Q9: is held by one delivery at a time, and free again once released', async () => {
+  it('Q9: is leased by one delivery at a time, and can be leased again after its release', async () => {
     const job = jobOf('held', messages(1));
     const lease = await mustOpen(job);
 
@@ -107,7 +107,7 @@ describe('a journal in blob storage', () => {
     await (await mustOpen(job)).release();
   });
 
-  it('Q9: is begun by one of many that come at the same time', async () => {
+  it('Q9: is created by one of many concurrent deliveries', async () => {
     const job = jobOf('raced', messages(1));
 
     const outcomes = await Promise.all(
@@ -118,7 +118,7 @@ describe('a journal in blob storage', () => {
     expect((await environment.journalText('raced')).match(/"type":"job"/g)).toHaveLength(1);
   });
 
-  it('begins a journal that a crash left empty', async () => {
+  it('writes the first line of a journal that a crash left empty', async () => {
     await journalBlob('empty').create();
     expect(await read('empty')).toBeUndefined();
 
@@ -129,7 +129,7 @@ describe('a journal in blob storage', () => {
     expect((await read('empty'))?.total).toBe(1);
   });
 
-  it('goes on behind a torn line, on a line of its own, and tells operators', async () => {
+  it('appends after an incomplete line on a new line and logs it', async () => {
     const job = jobOf('torn', messages(2));
     const first = await mustOpen(job);
     await first.append(resultOf('torn', 0));
@@ -150,7 +150,7 @@ describe('a journal in blob storage', () => {
     });
   });
 
-  it('keeps results whose first line is gone', async () => {
+  it('keeps the results of a journal without its first line', async () => {
     const job = jobOf('headless', messages(2));
     const line = `${JSON.stringify(resultOf('headless', 1))}\n`;
     await journalBlob('headless').create();
@@ -162,7 +162,7 @@ describe('a journal in blob storage', () => {
     await lease.release();
   });
 
-  it('holds lines larger than one write and many at once', async () => {
+  it('appends lines larger than one write, and many at once', async () => {
     const job = jobOf('large', messages(30));
     const lease = await mustOpen(job);
     const place = { jobId: 'large', index: 0, customId: null };
@@ -181,7 +181,7 @@ describe('a journal in blob storage', () => {
 });
 
 describe('a lease in blob storage', () => {
-  it('Q9: aborts and rejects appends once another delivery has the job', async () => {
+  it('Q9: aborts and rejects appends after another delivery leased the job', async () => {
     const job = jobOf('stolen', messages(2));
     const lease = await mustOpen(job, storeWith({ renewEveryMs: 50 }));
     await journalBlob('stolen').getBlobLeaseClient().breakLease(0);
@@ -214,13 +214,13 @@ describe('a lease in blob storage', () => {
 
 describe('the result store', () => {
   it.each(['never-begun', '', '..', '../begins', 'a/b', '_dead-letters'])(
-    'knows no job %j',
+    'finds no job %j',
     async (jobId) => {
       expect(await store.find(jobId)).toBeUndefined();
     },
   );
 
-  it('Q1: keeps a dead letter as a file of its own, whatever the message is', async () => {
+  it('Q1: stores each dead letter as a file, whatever the message is', async () => {
     const deep: unknown = JSON.parse(`${'['.repeat(20_000)}${']'.repeat(20_000)}`);
     const letters = ['text \ud800', undefined, { v: 2 }, 'x'.repeat(200_000), deep];
 
@@ -238,7 +238,7 @@ describe('the result store', () => {
     expect(Math.max(...kept.map((text) => text.length))).toBeLessThan(110_000);
   });
 
-  it('can be reached, and says so when it cannot', async () => {
+  it('answers a ping, and rejects it when storage is unreachable', async () => {
     await store.ping(AbortSignal.timeout(5_000));
 
     await expect(store.ping(AbortSignal.abort())).rejects.toThrow();

@@ -14,11 +14,11 @@ import {
 } from '../support/batch/storage-environment.ts';
 
 const MINUTE_MS = 60_000;
-/** What an item waits after its first failure, and after its second. */
+/** The delay of an item after its first failure, and after its second. */
 const PROMISED_MS = [5_000, 10_000] as const;
 /** Items that are nearly due go along with those that are. */
 const EARLY_MS = 2_000;
-/** The queue counts in seconds, and two cores do other things as well. */
+/** The queue counts in seconds, and the machine may be busy. */
 const LATE_MS = 5_000;
 const ITEMS = 12;
 
@@ -34,7 +34,7 @@ function wrongClock(minutes: number) {
 }
 
 const environments: StorageEnvironment[] = [];
-/** A storage of its own, for a test that empties the queue. */
+/** A separate storage for a test that empties the queue. */
 async function startEnvironment(): Promise<StorageEnvironment> {
   const environment = await startStorageEnvironment();
   environments.push(environment);
@@ -59,7 +59,7 @@ function failingTwice() {
   return { asked, script };
 }
 
-/** How many waits were other than promised. */
+/** The number of delays that differ from the expected ones. */
 function brokenPromises(asked: ReadonlyMap<string, readonly number[]>): string[] {
   return [...asked].flatMap(([message, times]) =>
     PROMISED_MS.flatMap((promised, wait) => {
@@ -70,7 +70,7 @@ function brokenPromises(asked: ReadonlyMap<string, readonly number[]>): string[]
   );
 }
 
-/** Hands the deliveries to the instances by turns, and counts them. */
+/** Delivers messages to the instances in turn, and counts them. */
 function inTurns(instances: readonly StorageProcessor[]) {
   let deliveries = 0;
   const processor: JobProcessor = {
@@ -94,7 +94,7 @@ describe.concurrent('instances whose clocks differ', () => {
     [-10, 10],
     [2, -2],
   ])(
-    'Q10: keep what was promised to an item that fails, %i and %i minutes off',
+    'Q10: keep the delay of a failed item, %i and %i minutes off',
     async (first, second) => {
       const environment = await startEnvironment();
       const { asked, script } = failingTwice();
@@ -155,7 +155,7 @@ describe.concurrent('an instance whose clock is set', () => {
     ['forward', 10],
     ['back', -10],
   ])(
-    'Q10: keeps what was promised to an item that fails, %s',
+    'Q10: keeps the delay of a failed item, %s',
     async (_direction, minutes) => {
       const environment = await startEnvironment();
       const { asked, script } = failingTwice();
@@ -182,7 +182,7 @@ describe.concurrent('an instance whose clock is set', () => {
     60_000,
   );
 
-  it('Q10: holds its job for longer than a lease, against one whose clock is behind', async () => {
+  it('Q10: keeps its job for longer than a lease, against an instance whose clock is behind', async () => {
     const { connectionString } = shared;
     const clock = wrongClock(0);
     const answer = Promise.withResolvers<string>();
@@ -193,7 +193,7 @@ describe.concurrent('an instance whose clock is set', () => {
     await expect.poll(() => holder.agent.asked).toHaveLength(1);
 
     clock.set(10);
-    // Renewals are what this is about, so their time must pass.
+    // The test needs renewals, so real time must pass.
     await delay((LEASE_SECONDS + 1) * 1_000);
     await other.processor.process(job);
     answer.resolve('ok');

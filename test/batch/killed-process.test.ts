@@ -31,7 +31,7 @@ function askedBy(output: string): string[] {
 }
 
 describe('a process that is killed in the middle of a job', () => {
-  it('Q5: leaves what is answered; the redelivery asks only the rest', async () => {
+  it('Q5: keeps the results; the redelivery runs only the other items', async () => {
     const job = jobOf('killed', messages(12));
     const first = deliver(toMessageText(job), '30');
     await first.waitFor('asked m6');
@@ -47,12 +47,12 @@ describe('a process that is killed in the middle of a job', () => {
     expect(kept).toBeGreaterThan(3);
     expect(agent.asked).toHaveLength(12 - kept);
     expect(new Set(asked).size).toBe(12);
-    // At most what was in flight at the kill is paid for twice.
+    // Only items that were running at the kill may run twice.
     expect(asked.length - 12).toBeLessThanOrEqual(2);
     expect((await read('killed'))?.results.size).toBe(12);
   });
 
-  it('Q9: finds its job held at once after the kill, and puts itself back instead', async () => {
+  it('Q9: finds the job leased right after the kill and reschedules itself', async () => {
     const job = jobOf('held', messages(4));
     const first = deliver(toMessageText(job), '10', 'm2');
     expect(await first.ended).toMatchObject({ signal: 'SIGKILL' });
@@ -65,7 +65,7 @@ describe('a process that is killed in the middle of a job', () => {
   });
 
   it(
-    'Q7: an item that kills each process is given up, and the finished ones stay',
+    'Q7: an item that kills each process is marked as exhausted; finished items stay',
     // Nine processes one after the other.
     { timeout: 180_000 },
     async () => {
@@ -88,7 +88,7 @@ describe('a process that is killed in the middle of a job', () => {
     },
   );
 
-  it('Q12: is explained once the platform gave its message up', async () => {
+  it('Q12: gets failed results when its message becomes poison', async () => {
     const job = jobOf('poisoned', messages(4));
     await deliver(toMessageText(job), '20', 'm3').ended;
     const { batch, read } = storageProcessor(environment);

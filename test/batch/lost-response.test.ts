@@ -18,7 +18,7 @@ let environment: StorageEnvironment;
 let proxy: BreakProxy;
 let store: BatchStore;
 let container: BlobContainer;
-/** Parts of `METHOD path?query` whose next answer is lost. */
+/** Parts of `METHOD path?query` whose next response is lost. */
 let losing: string[] = [];
 
 beforeAll(async () => {
@@ -69,8 +69,8 @@ function countOf(part: string): number {
   return proxy.passed.filter((line) => line.includes(part)).length;
 }
 
-describe('an answer of storage that is lost on its way', () => {
-  it('Q11: leaves the line in the journal once, although the client sends it again', async () => {
+describe('a response of storage that is lost', () => {
+  it('Q11: leaves one line in the journal although the client repeats the append', async () => {
     const lease = await open('append');
     const line = successLine({ jobId: 'append', index: 0, customId: 'id-hi' }, 'r', { text: 'hi' });
     const before = countOf('comp=appendblock');
@@ -90,7 +90,7 @@ describe('an answer of storage that is lost on its way', () => {
     expect(countOf('comp=appendblock') - before).toBe(3);
   });
 
-  it('Q11: begins the job once when the answer to its first line is lost', async () => {
+  it('Q11: creates the job once when the response to its first line is lost', async () => {
     losing = ['comp=appendblock'];
 
     const lease = await open('begin');
@@ -99,7 +99,7 @@ describe('an answer of storage that is lost on its way', () => {
     expect((await environment.journalText('begin')).match(/"type":"job"/g)).toHaveLength(1);
   });
 
-  it('opens the job when the answers about its creation and its lease are lost', async () => {
+  it('opens the job when the responses to its creation and its lease are lost', async () => {
     losing = ['PUT /devstoreaccount1/batch-results/lease/shard-00000.journal.jsonl?comp=lease'];
     await (await open('lease')).release();
     expect(losing).toEqual([]);
@@ -108,7 +108,7 @@ describe('an answer of storage that is lost on its way', () => {
     expect(losing).toEqual([]);
   });
 
-  it('lets go of the job when its journal cannot be read', async () => {
+  it('releases the job when its journal cannot be read', async () => {
     await (await open('unread')).release();
     losing = Array.from(
       { length: BACKGROUND_TIMEOUTS.retryOptions.maxTries },
@@ -120,7 +120,7 @@ describe('an answer of storage that is lost on its way', () => {
     await (await open('unread')).release();
   });
 
-  it('takes a lease once when the answer that granted it is lost', async () => {
+  it('acquires a lease once when the response that granted it is lost', async () => {
     await (await open('granted')).release();
     losing = ['granted/shard-00000.journal.jsonl?comp=lease'];
 
@@ -165,7 +165,7 @@ describe('a conditional write whose answer is lost', () => {
 });
 
 describe('the renewal of a lease', () => {
-  it('goes on in the background and ends with the release', async () => {
+  it('runs in the background and ends with the release', async () => {
     const lease = await open('renewed');
     const renewals = (): number => countOf('renewed/shard-00000.journal.jsonl?comp=lease');
     const before = renewals();
@@ -178,10 +178,10 @@ describe('the renewal of a lease', () => {
     expect(renewals()).toBe(after);
   });
 
-  it('may fail now and then without losing the lease', async () => {
+  it('may fail a few times without losing the lease', async () => {
     const lease = await open('shaky');
     const renewals = (): number => countOf('shaky/shard-00000.journal.jsonl?comp=lease');
-    // As many as the client tries by itself, so that the renewal fails as a whole.
+    // As many as the client retries, so that the renewal fails.
     losing = Array.from({ length: 4 }, () => 'shaky/shard-00000.journal.jsonl?comp=lease');
     await expect.poll(() => losing).toEqual([]);
     const before = renewals();

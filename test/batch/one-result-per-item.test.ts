@@ -26,7 +26,7 @@ async function resultLines(jobId: string): Promise<string[]> {
 }
 
 describe('one result for each item', () => {
-  it('Q3: asks each item once when ten copies of a message come to two instances', async () => {
+  it('Q3: runs each item once when two instances get ten copies of a message', async () => {
     const sent: Job[] = [];
     const sender: JobSender = {
       async send(job) {
@@ -40,7 +40,7 @@ describe('one result for each item', () => {
     const job = jobOf('copies', messages(20));
     let copies: Job[] = Array.from({ length: 10 }, () => job);
 
-    // Whatever is put back on the queue comes again, until nothing is.
+    // Delivers requeued messages until none is left.
     while (copies.length > 0) {
       await Promise.all(
         copies.map((copy, at) => instances[at % 2 === 0 ? 0 : 1].processor.process(copy)),
@@ -53,7 +53,7 @@ describe('one result for each item', () => {
     expect(await resultLines('copies')).toHaveLength(20);
   });
 
-  it('Q4: does not depend on the order in which jobs and their copies come', async () => {
+  it('Q4: does not depend on the order of jobs and their copies', async () => {
     const { processor, read, agent } = storageProcessor(environment);
     const jobs = ['c', 'a', 'b'].map((jobId) => jobOf(jobId, [`${jobId}0`, `${jobId}1`]));
 
@@ -64,7 +64,7 @@ describe('one result for each item', () => {
     expect(agent.asked.toSorted()).toEqual(['a0', 'a1', 'b0', 'b1', 'c0', 'c1']);
   });
 
-  it('Q6: goes on in another instance when the first is stopped', async () => {
+  it('Q6: continues in another instance when the first is stopped', async () => {
     const { connectionString } = environment;
     const first = storageProcessor({
       connectionString,
@@ -83,7 +83,7 @@ describe('one result for each item', () => {
     expect(await resultLines('stopped')).toHaveLength(9);
   });
 
-  it('answers a thousand items as fast as its width allows, with few writes', async () => {
+  it('runs a thousand items as fast as the concurrency allows, with few writes', async () => {
     const script = () => pause(5).then(() => 'ok');
     const { connectionString } = environment;
     const serial = storageProcessor({ connectionString, script, concurrency: 1 });

@@ -30,7 +30,7 @@ const job = jobOf('job', [
 ]);
 
 describe('the job queue', () => {
-  it('Q2: hands back the same job, whatever characters are in it', async () => {
+  it('Q2: delivers the same job, whatever characters are in it', async () => {
     await createAzureJobSender(environment.connection).send(job, { delaySeconds: 0 });
 
     const { receivedMessageItems } = await environment.jobs.receiveMessages();
@@ -39,14 +39,14 @@ describe('the job queue', () => {
     expect(text).toBe(toMessageText(job));
   });
 
-  it('takes base64 of the job from other producers', async () => {
+  it('accepts base64 of the job from other producers', async () => {
     await environment.jobs.sendMessage(Buffer.from(JSON.stringify(job)).toString('base64'));
 
     const { receivedMessageItems } = await environment.jobs.receiveMessages();
     expect(parseJob(receivedMessageItems[0]?.messageText)).toEqual({ ok: true, job });
   });
 
-  it('Q8: keeps a delayed job back', async () => {
+  it('Q8: delivers a delayed job later', async () => {
     await createAzureJobSender(environment.connection).send(job, { delaySeconds: 60 });
 
     const { receivedMessageItems } = await environment.jobs.receiveMessages();
@@ -54,7 +54,7 @@ describe('the job queue', () => {
     expect([receivedMessageItems.length, approximateMessagesCount]).toEqual([0, 1]);
   });
 
-  it('Q2: refuses a job that no message can lease, and says what to do instead', async () => {
+  it('Q2: refuses a job that is too large for a message and names the alternative', async () => {
     const sender = createAzureJobSender(environment.connection);
     const job = jobOf('large', ['x'.repeat(70_000)]);
 

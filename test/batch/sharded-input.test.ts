@@ -43,7 +43,7 @@ async function linesIn(batch: Batch, fileId: string): Promise<string[]> {
 }
 
 describe('a large input on the queue', () => {
-  it('Q3: is answered once by two instances, although its message comes ten times', async () => {
+  it('Q3: is processed once by two instances although its message is delivered ten times', async () => {
     const script = () => pause(2).then(() => 'ok');
     const needs = { connectionString: environment.connectionString, script, itemsPerShard: 25 };
     const [one, two] = [storageProcessor(needs), storageProcessor(needs)];
@@ -67,7 +67,7 @@ describe('a large input on the queue', () => {
     expect(new Set(lines).size).toBe(400);
   });
 
-  it('Q8: loses nothing to a model without capacity for a while, at little cost', async () => {
+  it('Q8: loses nothing while the model has no capacity, with few calls', async () => {
     let roomAgainAt = Number.POSITIVE_INFINITY;
     let refused = 0;
     const { processor, batch, agent } = storageProcessor({
@@ -95,7 +95,7 @@ describe('a large input on the queue', () => {
     expect(agent.asked).toHaveLength(150 + refused);
   });
 
-  it('is not held up by one slow item', async () => {
+  it('is not delayed by one slow item', async () => {
     let finishedBefore = 0;
     const { processor, batch, agent } = storageProcessor({
       connectionString: environment.connectionString,

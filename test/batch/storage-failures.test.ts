@@ -25,7 +25,7 @@ const idSchema = z.object({ id: z.string() });
 let environment: StorageEnvironment;
 let proxies: readonly BreakProxy[];
 let routes: RouteEnvironment;
-/** How requests to blobs and to queues go wrong at the moment. */
+/** How requests to blobs and to queues fail now. */
 let blobs: (path: string) => Breakage | undefined;
 let queues: () => Breakage | undefined;
 let fileId: string;
@@ -59,7 +59,7 @@ afterAll(async () => {
   await environment.stop();
 });
 
-/** A request on each route, and what it is for. */
+/** A request to each route, by its purpose. */
 function requests(): readonly (readonly [RouteName, HttpRequest])[] {
   return [
     ['upload', uploadOf(TEXT)],
@@ -107,8 +107,8 @@ const TROUBLE: Readonly<Record<string, Trouble>> = {
   'has no such container': notOurs({ status: 404, code: 'ContainerNotFound' }, /RestError .*404/),
 };
 
-describe('files and batches while storage', () => {
-  it.each(Object.entries(TROUBLE))('%s: 503 and not a word of storage', async (...testCase) => {
+describe('files and batches while storage fails', () => {
+  it.each(Object.entries(TROUBLE))('%s: 503 without details of storage', async (...testCase) => {
     const [, { breakage, code, inTheLog }] = testCase;
     const before = routes.telemetry.lines.length;
     blobs = () => breakage;
@@ -141,7 +141,7 @@ describe('files and batches while storage', () => {
     await routes.ping();
   });
 
-  it('does not lie: what is not there stays not there', async () => {
+  it('still reports a missing file as missing', async () => {
     const absent = `file-${'0'.repeat(32)}`;
 
     const answers = await askAll([
@@ -156,17 +156,20 @@ describe('files and batches while storage', () => {
     );
   });
 
-  it.each(Object.entries(AWAY))('%s to queues: no batch, and later one', async (...testCase) => {
-    const [, { breakage }] = testCase;
-    queues = () => breakage;
+  it.each(Object.entries(AWAY))(
+    '%s to queues: no batch, and one after the outage',
+    async (...testCase) => {
+      const [, { breakage }] = testCase;
+      queues = () => breakage;
 
-    const refused = await call(routes.handlers.create, creationOf(fileId));
-    queues = () => undefined;
-    const taken = await call(routes.handlers.create, creationOf(fileId));
+      const refused = await call(routes.handlers.create, creationOf(fileId));
+      queues = () => undefined;
+      const taken = await call(routes.handlers.create, creationOf(fileId));
 
-    expect([refused.status, refused.problem().error.code]).toEqual([503, 'storage_unavailable']);
-    expect(taken.status).toBe(200);
-  });
+      expect([refused.status, refused.problem().error.code]).toEqual([503, 'storage_unavailable']);
+      expect(taken.status).toBe(200);
+    },
+  );
 });
 
 describe('the content of a file', () => {
@@ -176,13 +179,13 @@ describe('the content of a file', () => {
     bigId = idSchema.parse(big.json()).id;
   });
 
-  /** Breaks the answer that has the content, after the one that says whose file it is. */
+  /** Breaks the response with the content, after the one with the owner of the file. */
   function breakContent(how: Breakage): void {
     let looks = 0;
     blobs = () => ((looks += 1) === 1 ? undefined : how);
   }
 
-  it('ends as a broken answer when nothing more comes from storage', async () => {
+  it('ends as a broken response when storage stops sending', async () => {
     breakContent('stuck');
 
     const response = await open(routes.handlers.content, requestFor(bigId));
@@ -195,7 +198,7 @@ describe('the content of a file', () => {
     expect(last?.fields['code']).toBe('storage_unavailable');
   });
 
-  it('is refused when storage breaks off before there is anything of it', async () => {
+  it('is an error when storage fails before the first byte', async () => {
     breakContent('stillborn');
 
     const answer = await call(routes.handlers.content, requestFor(bigId));

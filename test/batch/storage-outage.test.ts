@@ -12,7 +12,7 @@ import {
 let environment: StorageEnvironment;
 let proxy: BreakProxy;
 let away = false;
-/** Requests to come that a busy storage refuses. */
+/** The number of requests that the busy storage still refuses. */
 let busyFor = 0;
 /** Appends to come that a full journal refuses. */
 let fullFor = 0;
@@ -24,7 +24,7 @@ let connectionString: string;
 
 beforeAll(async () => {
   environment = await startStorageEnvironment();
-  // The worst of storages: it does the work and says nothing.
+  // The worst case: storage processes the request and sends no response.
   proxy = await startBreakProxy({
     targetPort: environment.blobPort,
     breaks: ({ url = '' }) => {
@@ -57,11 +57,11 @@ afterAll(async () => {
   await environment.stop();
 });
 
-/** Enough to see that waiting has an end. */
+/** Long enough to see that the wait ends. */
 const IMPATIENT = requestTimeouts(60_000);
 
-describe('storage that is busy for a moment', () => {
-  it('Q11: is waited for, and no item runs twice', async () => {
+describe('storage that is briefly busy', () => {
+  it('Q11: is retried, and no item runs twice', async () => {
     const { processor, agent, read } = storageProcessor({
       connectionString,
       script: ({ message }) => {
@@ -79,7 +79,7 @@ describe('storage that is busy for a moment', () => {
 });
 
 describe('storage that does not answer', () => {
-  it('Q11: rejects the delivery in the middle, and loses and repeats nothing later', async () => {
+  it('Q11: rejects the running delivery, and no result is lost or repeated later', async () => {
     const { processor, agent, read } = storageProcessor({
       connectionString,
       timeouts: IMPATIENT,
@@ -101,7 +101,7 @@ describe('storage that does not answer', () => {
     expect((await read('middle'))?.results.size).toBe(8);
   });
 
-  it('Q11: rejects deliveries at once, valid jobs and invalid messages', async () => {
+  it('Q11: rejects new deliveries at once, valid jobs and invalid messages', async () => {
     const { processor, agent } = storageProcessor({ connectionString, timeouts: IMPATIENT });
     away = true;
 

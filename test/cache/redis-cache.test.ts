@@ -18,7 +18,7 @@ import { requireTool } from '../support/required-tools.ts';
 const TTL_MS = 300_000;
 const MAX_ENTRY_BYTES = 10_000;
 
-describe('answers in Redis', requireTool('redis-server'), () => {
+describe('responses in Redis', requireTool('redis-server'), () => {
   let environment: RedisEnvironment;
   let redis: RespConnection;
   let clock: HandClock;
@@ -66,7 +66,7 @@ describe('answers in Redis', requireTool('redis-server'), () => {
     return entryOf(text, { storedAt: clock.now(), ttlMs: TTL_MS });
   }
 
-  it('come back as they were, whatever characters they hold', async () => {
+  it('are returned unchanged, whatever characters they contain', async () => {
     const cache = far();
     const texts = ['plain', '12345', 'null', '{"a":1}', 'żółć 🦊 \u0000 \ud83d', 'T0s=', 'OK'];
 
@@ -77,7 +77,7 @@ describe('answers in Redis', requireTool('redis-server'), () => {
     expect(found).toEqual(texts);
   });
 
-  it('are found by another instance, which keeps them from then on', async () => {
+  it('are found by another instance, which then stores them too', async () => {
     const [one, two] = [instance(), instance()];
     await one.set('key', entry('shared'));
     await one.flush();
@@ -90,7 +90,7 @@ describe('answers in Redis', requireTool('redis-server'), () => {
     expect(second).toEqual(first);
   });
 
-  it('end when their time is over, in Redis too', async () => {
+  it('expire, in Redis too', async () => {
     const cache = far();
     await cache.set('key', entry('old'));
     const lifetimeMs = Number(await redis.send(['PTTL', 'answers:key']));
@@ -141,7 +141,7 @@ describe('answers in Redis', requireTool('redis-server'), () => {
     ['R3 fails', { kind: 'status', status: 500 }],
     ['R3 answers with a web page', { kind: 'body', body: '<html>' }],
     ['R3 refuses', { kind: 'reply-error', message: 'NOAUTH Authentication required.' }],
-  ])('are kept in the process while Redis %s', async (_name, fault) => {
+  ])('are stored in the process while Redis %s', async (_name, fault) => {
     environment.bridge.inject(fault);
     const cache = createResponseCache({ store: instance(), ttlMs: TTL_MS, clock });
     const answerAgain = () =>
@@ -166,7 +166,7 @@ describe('answers in Redis', requireTool('redis-server'), () => {
     return JSON.stringify({ ...valid, ...change });
   }
 
-  it('R7 are found when Redis holds a record that is right', async () => {
+  it('R7 are found when Redis holds a valid record', async () => {
     await redis.send(['SET', 'answers:key', record({ expiresAt: clock.now() + 1_000 })]);
 
     expect((await far().get('key'))?.response.text).toBe('because');

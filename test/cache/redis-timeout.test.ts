@@ -50,7 +50,7 @@ describe('one instance with limits and cache on one Redis', requireTool('redis-s
     };
   }
 
-  it('R2 waits for a hanging Redis once for limits and cache together', async () => {
+  it('R2 waits once for a Redis that does not answer, for limits and cache together', async () => {
     const chat = createInstance();
     environment.bridge.inject({ kind: 'hang' });
 

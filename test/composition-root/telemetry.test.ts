@@ -55,8 +55,8 @@ function open(transport: Ingestion['transport'] | undefined) {
   return { opened, lines };
 }
 
-describe('openTelemetry', () => {
-  it('hides the secrets of the environment before any other is known', () => {
+describe('createServiceTelemetry', () => {
+  it('hides the secrets of the environment from the start', () => {
     const { opened, lines } = open(undefined);
 
     opened.telemetry.info('m', { cause: 'got environment-canary' });
@@ -64,7 +64,7 @@ describe('openTelemetry', () => {
     expect(lines.join()).toContain('got [secret]');
   });
 
-  it('hides a secret that was replaced as well as the one in its place', async () => {
+  it('hides a replaced secret and its successor', async () => {
     const { opened, lines } = open(undefined);
     const { secrets, set } = createLateSecrets();
     await opened.start(secrets);
@@ -76,7 +76,7 @@ describe('openTelemetry', () => {
     expect(lines.join()).not.toContain('canary');
   });
 
-  it('sends as soon as the vault names where to, and prints again after the end', async () => {
+  it('exports as soon as the vault has the connection string, and prints again after the end', async () => {
     ingestion = await startIngestion();
     const { opened, lines } = open(ingestion.transport);
     const { secrets, set } = createLateSecrets();

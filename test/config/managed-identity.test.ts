@@ -46,7 +46,7 @@ async function readKey(reader: ReturnType<typeof createReader>, timeoutMs: numbe
 }
 
 describe('K5 a managed identity', () => {
-  it('that is slow, then fails, then works: reported as it is, within the time limit', async () => {
+  it('that is slow, then fails, then works is reported as such within the time limit', async () => {
     const reader = createReader();
 
     vault.identityBe({ kind: 'slow', delayMs: 30_000 });

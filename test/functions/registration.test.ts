@@ -23,6 +23,7 @@ const LAZY = [
   '@azure/identity',
   '@azure/keyvault-secrets',
   '@azure/storage-',
+  '@modelcontextprotocol/',
 ];
 
 function capture(glob: string): z.infer<typeof captureSchema> {
@@ -54,6 +55,7 @@ const EXPECTED = {
   filesGet: 'GET /v1/files/{id} function',
   health: 'GET /health anonymous',
   healthReady: 'GET /health/ready anonymous',
+  mcp: 'POST,GET,DELETE /mcp function',
   metrics: 'GET /metrics function',
   models: 'GET /v1/models function',
   modelsGet: 'GET /v1/models/{id} function',

@@ -46,7 +46,7 @@ describe('the debug log', () => {
     ]);
   });
 
-  it('has the outcome of a call that fails, of one that is cut and of one that is abandoned', async () => {
+  it('has the outcome of a failed, of an interrupted and of an aborted call', async () => {
     await using upstream = await startScriptedUpstream(
       inTurn(refuse(400), cutStream(chunk({ content: 'Hello' })), ({ response }) =>
         openStream(response, chunk({ content: 'Hello' })),

@@ -4,8 +4,8 @@ import { inTurn, refuse, say, startScriptedUpstream } from '../support/scripted-
 
 const background = { isBackground: true };
 
-describe('a rate limit that background work meets', () => {
-  it('T9: concerns its own item: it delays neither chats nor other background calls', async () => {
+describe('a rate limit that a background call meets', () => {
+  it('T9: concerns its own item and delays neither chats nor other background calls', async () => {
     await using upstream = await startScriptedUpstream(
       inTurn(refuse(429, {}, { 'retry-after': '90' }), say('hello')),
     );
@@ -36,7 +36,7 @@ describe('a rate limit that background work meets', () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
-  it('takes nothing from the retries that people have', async () => {
+  it('takes nothing from the retry budget of interactive calls', async () => {
     const refusals = Array.from({ length: 41 }, () => refuse(429));
     await using upstream = await startScriptedUpstream(inTurn(...refusals, say('hello')));
     const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
@@ -48,7 +48,7 @@ describe('a rate limit that background work meets', () => {
     expect(upstream.requests).toHaveLength(42);
   });
 
-  it('sends it to another endpoint at once, and later straight there', async () => {
+  it('fails over at once, and later calls start at that endpoint', async () => {
     await using limited = await startScriptedUpstream(refuse(429, {}, { 'retry-after': '90' }));
     await using free = await startScriptedUpstream(say('from the fallback'));
     const { complete } = createModelUnderTest({ endpoints: [limited.baseUrl, free.baseUrl] });
@@ -60,8 +60,8 @@ describe('a rate limit that background work meets', () => {
   });
 });
 
-describe('a rate limit that people meet', () => {
-  it('is not waited for by background work, however short it is', async () => {
+describe('a rate limit that an interactive call meets', () => {
+  it('is not waited for by background calls, however short it is', async () => {
     await using upstream = await startScriptedUpstream(
       inTurn(refuse(429, {}, { 'retry-after': '1' }), say('hello')),
     );
@@ -79,7 +79,7 @@ describe('a rate limit that people meet', () => {
     expect((await asked).text).toBe('hello');
   });
 
-  it('holds for background work as well', async () => {
+  it('applies to background calls too', async () => {
     await using upstream = await startScriptedUpstream(
       inTurn(refuse(429, {}, { 'retry-after': '90' }), say('hello')),
     );

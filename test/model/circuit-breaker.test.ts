@@ -8,8 +8,8 @@ import {
   startScriptedUpstream,
 } from '../support/scripted-upstream.ts';
 
-describe('U8 an upstream that is down', () => {
-  it('is left alone once the circuit is open, and callers are answered at once', async () => {
+describe('U8 an endpoint that is down', () => {
+  it('gets no calls while the circuit is open, and callers get an error at once', async () => {
     await using upstream = await startScriptedUpstream(refuse(503));
     const { complete, count, model } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
     while (model.endpoints()[0]?.circuit === 'closed') await failureOf(complete());
@@ -25,7 +25,7 @@ describe('U8 an upstream that is down', () => {
     expect(count('model circuit opened')).toBe(1);
   });
 
-  it('gets one probe when the time has passed; the others fail at once, and it closes', async () => {
+  it('gets one probe after the delay while other calls fail at once; then the circuit closes', async () => {
     let isDown = true;
     await using upstream = await startScriptedUpstream((turn) =>
       isDown ? refuse(503)(turn) : say('hello')(turn),
@@ -53,7 +53,7 @@ describe('U8 an upstream that is down', () => {
     expect((await complete({ deadlineAt: now + 15_000 })).text).toBe('hello');
   });
 
-  it('is closed by the first token of a streamed probe, not by its end', async () => {
+  it('closes the circuit at the first token of a streamed probe, not at its end', async () => {
     let isDown = true;
     await using upstream = await startScriptedUpstream((turn) => {
       if (isDown) return refuse(503)(turn);
@@ -78,7 +78,7 @@ describe('U8 an upstream that is down', () => {
     await events.return?.();
   });
 
-  it('does not keep callers from the next endpoint', async () => {
+  it('does not delay calls to the next endpoint', async () => {
     await using sick = await startScriptedUpstream(refuse(503));
     await using well = await startScriptedUpstream(say('hello'));
     const { complete } = createModelUnderTest({ endpoints: [sick.baseUrl, well.baseUrl] });
@@ -93,7 +93,7 @@ describe('U8 an upstream that is down', () => {
     ['a request it cannot read', refuse(400)],
     ['a rate limit', refuse(429, {}, { 'retry-after-ms': '1' })],
     ['refused credentials', refuse(401)],
-  ])('is not what %s means: the circuit stays closed', async (_name, script) => {
+  ])('keeps the circuit closed after %s', async (_name, script) => {
     await using upstream = await startScriptedUpstream(script);
     const { complete, model } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 

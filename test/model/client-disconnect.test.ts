@@ -12,7 +12,7 @@ import {
   type UpstreamRequest,
 } from '../support/scripted-upstream.ts';
 
-const GONE = new Error('client gone');
+const DISCONNECTED = new Error('client disconnected');
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise(setImmediate);
@@ -26,7 +26,7 @@ function openCalls(requests: readonly UpstreamRequest[]): Promise<boolean[]> {
   return Promise.all(requests.map(({ leftEarly }) => leftEarly));
 }
 
-describe('a caller who leaves', () => {
+describe('a caller that disconnects', () => {
   it('ends a call under way with its own reason and closes the socket', async () => {
     await using upstream = await startScriptedUpstream(hang);
     const { complete, model } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
@@ -34,9 +34,9 @@ describe('a caller who leaves', () => {
     const outcome = complete({ signal: caller.signal }).catch((error: unknown) => error);
     await until(() => upstream.requests.length === 1);
 
-    caller.abort(GONE);
+    caller.abort(DISCONNECTED);
 
-    expect(await outcome).toBe(GONE);
+    expect(await outcome).toBe(DISCONNECTED);
     expect(await openCalls(upstream.requests)).toEqual([true]);
     expect(upstream.requests).toHaveLength(1);
     expect(model.endpoints()[0]).toEqual({ name: 'primary', circuit: 'closed' });
@@ -50,18 +50,18 @@ describe('a caller who leaves', () => {
     const outcome = complete({ signal: caller.signal }).catch((error: unknown) => error);
     await until(() => count('model call retried') === 1);
 
-    caller.abort(GONE);
+    caller.abort(DISCONNECTED);
 
-    expect(await outcome).toBe(GONE);
+    expect(await outcome).toBe(DISCONNECTED);
     expect(upstream.requests).toHaveLength(1);
     expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
   });
 
-  it('ends a wait for a credential that does not come', async () => {
+  it('ends a wait for a credential that never arrives', async () => {
     const caller = new AbortController();
-    let isAsked = false;
+    let isRequested = false;
     function neverAnswer(): Promise<string> {
-      isAsked = true;
+      isRequested = true;
       return new Promise(() => undefined);
     }
     const { complete } = createModelUnderTest({
@@ -69,14 +69,14 @@ describe('a caller who leaves', () => {
       settings: { attemptTimeoutMs: 600_000 },
     });
     const outcome = complete({ signal: caller.signal }).catch((error: unknown) => error);
-    await until(() => isAsked);
+    await until(() => isRequested);
 
-    caller.abort(GONE);
+    caller.abort(DISCONNECTED);
 
-    expect(await outcome).toBe(GONE);
+    expect(await outcome).toBe(DISCONNECTED);
   });
 
-  it('ends a call at whatever step it is', async () => {
+  it('ends a call at any step', async () => {
     await using upstream = await startScriptedUpstream(hang);
     const { complete, stream: ask } = createModelUnderTest({
       endpoints: [upstream.baseUrl],
@@ -90,14 +90,14 @@ describe('a caller who leaves', () => {
         ask({ signal: caller.signal }).then(({ error }) => error),
       ];
       for (let step = 0; step < steps; step += 1) await Promise.resolve();
-      caller.abort(GONE);
+      caller.abort(DISCONNECTED);
 
-      expect(await Promise.all(outcomes)).toEqual([GONE, GONE]);
+      expect(await Promise.all(outcomes)).toEqual([DISCONNECTED, DISCONNECTED]);
       expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
     }
   });
 
-  it('ends a wait in line', async () => {
+  it('ends a wait in the queue', async () => {
     await using upstream = await startScriptedUpstream(hang);
     const { complete } = createModelUnderTest({
       endpoints: [upstream.baseUrl],
@@ -107,23 +107,23 @@ describe('a caller who leaves', () => {
     const outcomes = [first, second].map(({ signal }) => complete({ signal }).catch(String));
     await until(() => upstream.requests.length === 1);
 
-    second.abort(GONE);
+    second.abort(DISCONNECTED);
 
-    expect(await outcomes[1]).toBe(String(GONE));
-    first.abort(GONE);
+    expect(await outcomes[1]).toBe(String(DISCONNECTED));
+    first.abort(DISCONNECTED);
     await Promise.all(outcomes);
     expect(upstream.requests).toHaveLength(1);
   });
 
-  it('before the call costs nothing', async () => {
+  it('before the call causes no request', async () => {
     await using upstream = await startScriptedUpstream(say('hello'));
     const { complete, stream: ask } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
-    const signal = AbortSignal.abort(GONE);
+    const signal = AbortSignal.abort(DISCONNECTED);
 
     const outcome = await complete({ signal }).catch((error: unknown) => error);
     const streamed = await ask({ signal });
 
-    expect([outcome, streamed.error]).toEqual([GONE, GONE]);
+    expect([outcome, streamed.error]).toEqual([DISCONNECTED, DISCONNECTED]);
     expect(upstream.requests).toHaveLength(0);
   });
 
@@ -138,26 +138,26 @@ describe('a caller who leaves', () => {
       clock: { now: () => now },
       settings: { maxAttempts: 1 },
     });
-    async function leaveOnceAsked(): Promise<void> {
-      const asked = upstream.requests.length;
+    async function disconnectDuringCall(): Promise<void> {
+      const before = upstream.requests.length;
       const caller = new AbortController();
       const outcome = complete({ signal: caller.signal }).catch(() => undefined);
-      await until(() => upstream.requests.length > asked);
-      caller.abort(GONE);
+      await until(() => upstream.requests.length > before);
+      caller.abort(DISCONNECTED);
       await outcome;
     }
     for (let i = 0; i < 5; i += 1) await complete().catch(() => undefined);
     now += 30_000;
     isDown = false;
 
-    await leaveOnceAsked();
+    await disconnectDuringCall();
 
     expect(model.endpoints()[0]?.circuit).toBe('half-open');
-    for (let i = 0; i < 10; i += 1) await leaveOnceAsked();
+    for (let i = 0; i < 10; i += 1) await disconnectDuringCall();
     expect(model.endpoints()[0]?.circuit).toBe('half-open');
   });
 
-  it('frees the slot of a stream that is not read any more', async () => {
+  it('frees the slot of a stream without a reader', async () => {
     await using upstream = await startScriptedUpstream((turn) =>
       turn.request.body['stream'] === true
         ? openStream(turn.response, chunk({ content: 'Hello' }))
@@ -171,15 +171,15 @@ describe('a caller who leaves', () => {
     const events = model.stream(QUESTION, call({ signal: caller.signal }));
     await events[Symbol.asyncIterator]().next();
 
-    caller.abort(GONE);
+    caller.abort(DISCONNECTED);
 
     expect(await upstream.requests[0]?.leftEarly).toBe(true);
     expect((await complete()).text).toBe('hello');
   });
 });
 
-describe('what calls leave behind', () => {
-  it('is no timer and no listener, however they end', async () => {
+describe('the timers and listeners of calls', () => {
+  it('are removed, however a call ends', async () => {
     await using upstream = await startScriptedUpstream((turn) => {
       const scripts = [
         say('hello'),
@@ -204,7 +204,7 @@ describe('what calls leave behind', () => {
       try {
         for await (const _event of model.stream(QUESTION, call(parts)));
       } catch {
-        // Half of these streams end badly, which is the point.
+        // Half of these streams fail; they must be cleaned up too.
       }
     }
 

@@ -13,7 +13,7 @@ beforeAll(async () => {
 
 afterAll(() => upstream.stop());
 
-/** Name, what a whole call ends as, what a stream ends as. */
+/** Name, outcome of a whole call, outcome of a stream. */
 const ENDINGS = [
   ['development-model', 'stop', 'stop'],
   ['dev/length', 'length', 'length'],
@@ -57,7 +57,7 @@ describe('the development model', () => {
   it.each(ENDINGS)('%s ends as %s, streamed as %s', async (name, whole, streamed) => {
     upstream.reset();
     const endpoints = [{ baseUrl: upstream.url, model: name }];
-    // Short only where a limit is what ends the call: elsewhere a busy machine needs its time.
+    // Short only where a time limit ends the call; elsewhere a busy machine needs more time.
     const endsByTime = [whole, streamed].some((ending) => ending === 'upstream_timeout');
     const settings = endsByTime
       ? { attemptTimeoutMs: 600, firstTokenTimeoutMs: 600, idleTimeoutMs: 200 }

@@ -45,14 +45,17 @@ async function outcomesOf(script: Script, times = 1) {
   return { outcomes, calls: upstream.requests.length, state: underTest.model.endpoints()[0] };
 }
 
-describe('F2 events without words', () => {
-  it.each(WORDLESS)('%s: change nothing, in five streams in a row', async (_name, bytes) => {
-    const { outcomes, calls, state } = await outcomesOf(around(bytes), 5);
+describe('F2 events without content', () => {
+  it.each(WORDLESS)(
+    '%s: do not change the response, in five streams in a row',
+    async (_name, bytes) => {
+      const { outcomes, calls, state } = await outcomesOf(around(bytes), 5);
 
-    expect(outcomes.map(({ answer }) => answer?.text)).toEqual(Array(5).fill('Hello'));
-    expect(calls).toBe(5);
-    expect(state?.circuit).toBe('closed');
-  });
+      expect(outcomes.map(({ answer }) => answer?.text)).toEqual(Array(5).fill('Hello'));
+      expect(calls).toBe(5);
+      expect(state?.circuit).toBe('closed');
+    },
+  );
 
   it.each([
     ['JSON that is cut', 'data: {"choices":[\n\n'],
@@ -63,7 +66,7 @@ describe('F2 events without words', () => {
     ['a line beyond the cap', `data: ${'x'.repeat(2_000_000)}\n\n`],
     ['text that is not JSON', event('[DONE]].')],
     ['a choice of another index', event(chunk({ content: 'x' }, 'tired'))],
-  ])('after the finish reason %s voids nothing', async (_name, bytes) => {
+  ])('%s after the finish reason does not invalidate the response', async (_name, bytes) => {
     const { outcomes, calls } = await outcomesOf(({ response }) => {
       openStream(response, HELLO, STOP);
       response.end(bytes);
@@ -74,7 +77,7 @@ describe('F2 events without words', () => {
     expect(calls).toBe(1);
   });
 
-  it('after the finish reason a broken connection voids nothing', async () => {
+  it('a broken connection after the finish reason does not invalidate the response', async () => {
     const { outcomes } = await outcomesOf(cutStream(HELLO, STOP));
 
     expect(outcomes[0]).toMatchObject({ answer: { text: 'Hello' }, error: undefined });
@@ -118,7 +121,7 @@ describe('F10 an endpoint that does not close its stream', () => {
       },
       true,
     ],
-  ])('ends long before the idle limit: %s', async (...row) => {
+  ])('ends long before the idle timeout: %s', async (...row) => {
     const [, script, usageEstimated] = row;
     await using upstream = await startScriptedUpstream(script);
     const { stream: ask } = createModelUnderTest({

@@ -17,13 +17,13 @@ import {
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
-describe('what an endpoint is sent', () => {
+describe('the requests to an endpoint', () => {
   it.each([
     ['openai', undefined, { authorization: `Bearer ${SECRET}`, 'api-key': undefined }],
     ['azure', undefined, { authorization: `Bearer ${SECRET}`, 'api-key': undefined }],
     ['azure', 'token', { authorization: `Bearer ${SECRET}`, 'api-key': undefined }],
     ['azure', 'key', { authorization: undefined, 'api-key': SECRET }],
-  ] as const)('for %s with %s has the credential where it belongs', async (...row) => {
+  ] as const)('for %s with %s have the credential in the right header', async (...row) => {
     const [kind, credential, headers] = row;
     await using upstream = await startScriptedUpstream(say('hello'));
     const { complete } = createModelUnderTest({
@@ -50,7 +50,7 @@ describe('what an endpoint is sent', () => {
       for (const name of NAMES) delete process.env[name];
     });
 
-    it('has nothing of the environment, of the platform or of the client in its headers', async () => {
+    it('have no headers from the environment, the platform or the client', async () => {
       process.env['OPENAI_CUSTOM_HEADERS'] = 'x-canary: canary';
       process.env['OPENAI_BASE_URL'] = 'http://canary.invalid/v1';
       process.env['OPENAI_ORG_ID'] = 'canary';
@@ -68,7 +68,7 @@ describe('what an endpoint is sent', () => {
     });
   });
 
-  it('gets a credential at each attempt', async () => {
+  it('use a new credential for each attempt', async () => {
     const keys = ['first', 'second'];
     await using upstream = await startScriptedUpstream(inTurn(refuse(500), say('hello')));
     const { complete } = createModelUnderTest({
@@ -83,7 +83,7 @@ describe('what an endpoint is sent', () => {
     ]);
   });
 
-  it('is not sent anything where the credential cannot be had', async () => {
+  it('are not sent without a credential', async () => {
     await using upstream = await startScriptedUpstream(say('hello'));
     await using other = await startScriptedUpstream(say('from the fallback'));
     const broken = {
@@ -130,7 +130,7 @@ describe('the name of the token limit', () => {
     expect(upstream.requests.at(-1)?.body).toMatchObject({ [name]: 50 });
   });
 
-  it('is not looked for without end where neither name is known', async () => {
+  it('is not tried again and again where neither name is accepted', async () => {
     await using upstream = await startScriptedUpstream((turn) => {
       const param = 'max_tokens' in turn.request.body ? 'max_tokens' : 'max_completion_tokens';
       return refuse(400, { code: 'unsupported_parameter', param })(turn);
@@ -171,7 +171,7 @@ describe('U20 refused credentials', () => {
     },
   );
 
-  it('lets no request fail while a key is rotated under load', async () => {
+  it('fail no request while a key is rotated under load', async () => {
     let key = 'old';
     let refresh: Promise<boolean> | undefined;
     await using upstream = await startScriptedUpstream((turn) =>

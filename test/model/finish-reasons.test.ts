@@ -86,7 +86,7 @@ describe('F11 a finish reason by another name', () => {
     },
   );
 
-  it('that nothing resembles stays invalid', async () => {
+  it('that is unknown stays invalid', async () => {
     await using upstream = await startScriptedUpstream(
       answer(200, completion({ content: 'hi' }, 'tired')),
     );

@@ -19,7 +19,7 @@ function send(baseUrl: string, parts: Partial<HttpPostRequest> = {}) {
   });
 }
 
-/** An upstream below HTTP, which answers a request with these bytes and keeps the socket. */
+/** A TCP server that answers a request with these bytes and keeps the socket open. */
 async function startRawUpstream(bytes: string) {
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
@@ -39,13 +39,13 @@ async function startRawUpstream(bytes: string) {
   };
 }
 
-/** Long enough for everything that was put off to the next turns of the loop. */
+/** Long enough for callbacks in the next turns of the event loop. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
 }
 
-describe('createHttpTransport', () => {
-  it('asks one after the other over one connection, and at the same time over several', async () => {
+describe('createHttpClient', () => {
+  it('sends sequential requests over one connection and concurrent ones over several', async () => {
     await using upstream = await startScriptedUpstream(say('hello'));
     const ask = async () => readText((await send(upstream.baseUrl)).body, 10_000);
 
@@ -58,7 +58,7 @@ describe('createHttpTransport', () => {
     expect([inTurn, upstream.connections()]).toEqual([1, 3]);
   });
 
-  it('sends what it was given, with the length of the body, and asks for no encoding', async () => {
+  it('sends the given headers and body with its length, and asks for no encoding', async () => {
     await using upstream = await startScriptedUpstream(say('hello'));
 
     await readText((await send(upstream.baseUrl, { body: '{"a":"ü"}' })).body, 10_000);
@@ -72,7 +72,7 @@ describe('createHttpTransport', () => {
     });
   });
 
-  it('shows every value of a header that is there twice', async () => {
+  it('returns every value of a repeated header', async () => {
     await using upstream = await startRawUpstream(
       'HTTP/1.1 429 Slow\r\nRetry-After: 2\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n',
     );
@@ -113,13 +113,13 @@ describe('createHttpTransport', () => {
     ],
     ['something that is no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
     ['a header beyond all measure', `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`],
-  ])('rejects where the other side speaks %s', async (_name, bytes) => {
+  ])('rejects a server that speaks %s', async (_name, bytes) => {
     await using upstream = await startRawUpstream(bytes);
 
     await expect(send(upstream.baseUrl)).rejects.toBeInstanceOf(Error);
   });
 
-  it('takes no credentials from an address', async () => {
+  it('ignores credentials in an address', async () => {
     await using upstream = await startScriptedUpstream(say('hello'));
     const address = upstream.baseUrl.replace('http://', 'http://user:canary@');
 
@@ -128,7 +128,7 @@ describe('createHttpTransport', () => {
     expect(upstream.requests[0]?.headers).not.toHaveProperty('authorization');
   });
 
-  it('closes the connection of an answer that came before the whole request was sent', async () => {
+  it('closes the connection of a response that arrived before the whole request was sent', async () => {
     await using upstream = await startRawUpstream('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
     const sending = send(upstream.baseUrl, { body: 'x'.repeat(80_000_000) });
     while (upstream.sockets.length === 0) await settle();
@@ -142,7 +142,7 @@ describe('createHttpTransport', () => {
     expect(connection).toMatchObject({ destroyed: true });
   });
 
-  it('reports to the reader of a body that its end is missing', async () => {
+  it('reports a truncated body to its reader', async () => {
     await using upstream = await startRawUpstream(
       'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf',
     );
@@ -184,7 +184,7 @@ describe('a request that is aborted', () => {
     expect(upstream.connections()).toBe(0);
   });
 
-  it('rejects with the reason while it waits for the answer, and closes the socket', async () => {
+  it('rejects with the reason while it waits for the response, and closes the socket', async () => {
     await using upstream = await startScriptedUpstream(hang);
     const caller = new AbortController();
     const rejection = expect(send(upstream.baseUrl, { signal: caller.signal })).rejects.toBe(GONE);
@@ -228,7 +228,7 @@ describe('a request that is aborted', () => {
     await expect(readText(body, 10_000)).rejects.toMatchObject({ code: 'ECONNRESET' });
   });
 
-  it('is over once its body was read: its connection serves the next', async () => {
+  it('has no effect after the body was read: its connection serves the next request', async () => {
     await using upstream = await startScriptedUpstream(say('hello'));
     const caller = new AbortController();
     await buffer((await send(upstream.baseUrl, { signal: caller.signal })).body);

@@ -68,7 +68,7 @@ describe('F3 a kept connection that the server has closed', () => {
     expect(lines.filter(({ message }) => message !== 'model attempt')).toEqual([]);
   });
 
-  it('teaches the pool: later connections are not kept for as long', async () => {
+  it('shortens the time for which later connections are kept', async () => {
     await using upstream = await startResettingUpstream(({ ofConnection }) => ofConnection === 2);
     const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
@@ -90,7 +90,7 @@ describe('F3 a kept connection that the server has closed', () => {
     expect(answers.map(({ text: said }) => said)).toEqual(Array(40).fill('hello'));
   });
 
-  it('is no excuse for a server that resets new connections too', async () => {
+  it('is not assumed for a server that resets new connections too', async () => {
     let isDown = false;
     await using upstream = await startResettingUpstream(() => isDown);
     const { complete, model } = createModelUnderTest({

@@ -13,7 +13,7 @@ import {
 
 const HTML = '<html><h1>canary 503 page</h1></html>';
 
-describe('U7 an upstream that fails for a moment', () => {
+describe('U7 an endpoint that fails briefly', () => {
   it.each([500, 502, 503, 504, 408])('is called again after %i', async (status) => {
     await using upstream = await startScriptedUpstream(
       inTurn(answer(status, HTML), refuse(status), say('hello')),
@@ -38,7 +38,7 @@ describe('U7 an upstream that fails for a moment', () => {
     expect((await stream()).error).toMatchObject({ code: 'upstream_unavailable' });
   });
 
-  it('hands over to the next endpoint without waiting', async () => {
+  it('fails over to the next endpoint without waiting', async () => {
     await using sick = await startScriptedUpstream(refuse(503));
     await using well = await startScriptedUpstream(say('hello'));
     const { complete, count } = createModelUnderTest({
@@ -51,7 +51,7 @@ describe('U7 an upstream that fails for a moment', () => {
     expect(count('model call failed over')).toBe(1);
   });
 
-  it('passes on the time an outage is said to last, without sleeping through the deadline', async () => {
+  it('returns the Retry-After of an outage without waiting past the deadline', async () => {
     await using upstream = await startScriptedUpstream(refuse(503, {}, { 'retry-after': '120' }));
     const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
@@ -61,7 +61,7 @@ describe('U7 an upstream that fails for a moment', () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
-  it('does not begin a wait that would outlast the deadline', async () => {
+  it('does not start a wait that ends after the deadline', async () => {
     await using upstream = await startScriptedUpstream(refuse(503));
     const { complete } = createModelUnderTest({
       endpoints: [upstream.baseUrl],
@@ -75,7 +75,7 @@ describe('U7 an upstream that fails for a moment', () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
-  it('gets no more than the budgeted extra calls when everything fails', async () => {
+  it('gets no more retries than the budget allows when everything fails', async () => {
     await using upstream = await startScriptedUpstream(refuse(503));
     const { complete } = createModelUnderTest({
       endpoints: [upstream.baseUrl],
@@ -88,7 +88,7 @@ describe('U7 an upstream that fails for a moment', () => {
     expect(upstream.requests.length).toBeLessThanOrEqual(100 + 20 + 10);
   });
 
-  it('answers nearly every request while one call in five fails', async () => {
+  it('serves nearly every request while one call in five fails', async () => {
     let seed = 5;
     await using upstream = await startScriptedUpstream((turn) => {
       seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
@@ -112,8 +112,8 @@ describe('U7 an upstream that fails for a moment', () => {
   });
 });
 
-describe('U9 and U22 an upstream that cannot be reached', () => {
-  it('is called again after a connection that broke before the answer', async () => {
+describe('U9 and U22 an endpoint that cannot be reached', () => {
+  it('is called again after a connection that broke before the response', async () => {
     await using upstream = await startScriptedUpstream(inTurn(reset, reset, say('hello')));
     const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
@@ -141,7 +141,7 @@ describe('U9 and U22 an upstream that cannot be reached', () => {
     expect(failure.message).not.toContain('invalid');
   });
 
-  it('is unavailable where TLS is spoken to a server that does not', async () => {
+  it('is unavailable if it does not speak TLS', async () => {
     await using upstream = await startScriptedUpstream(say('hello'));
     const { complete } = createModelUnderTest({
       endpoints: [upstream.baseUrl.replace('http:', 'https:')],
@@ -150,7 +150,7 @@ describe('U9 and U22 an upstream that cannot be reached', () => {
     expect((await failureOf(complete())).code).toBe('upstream_unavailable');
   });
 
-  it('hands over to an endpoint that can be reached', async () => {
+  it('fails over to an endpoint that can be reached', async () => {
     await using well = await startScriptedUpstream(say('hello'));
     const { stream } = createModelUnderTest({ endpoints: ['http://127.0.0.1:1/v1', well.baseUrl] });
 
@@ -158,8 +158,8 @@ describe('U9 and U22 an upstream that cannot be reached', () => {
   });
 });
 
-describe('U12 an upstream that does not answer', () => {
-  it('is left after the time of one attempt, for another attempt', async () => {
+describe('U12 an endpoint that does not respond', () => {
+  it('is called again after the timeout of one attempt', async () => {
     await using upstream = await startScriptedUpstream(inTurn(hang, say('hello')));
     const { complete } = createModelUnderTest({
       endpoints: [upstream.baseUrl],
@@ -170,7 +170,7 @@ describe('U12 an upstream that does not answer', () => {
     expect(await upstream.requests[0]?.leftEarly).toBe(true);
   });
 
-  it('is a timeout in the end, with every socket closed', async () => {
+  it('finally times out, with every socket closed', async () => {
     await using upstream = await startScriptedUpstream(hang);
     const { complete } = createModelUnderTest({
       endpoints: [upstream.baseUrl],
@@ -188,7 +188,7 @@ describe('U12 an upstream that does not answer', () => {
     ]);
   });
 
-  it('covers a body that stops in the middle', async () => {
+  it('includes a body that stops in the middle', async () => {
     await using upstream = await startScriptedUpstream(({ response }) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' });
       response.write('{"choices":[');
@@ -202,7 +202,7 @@ describe('U12 an upstream that does not answer', () => {
   });
 });
 
-describe('a credential that is not there yet', () => {
+describe('a credential that is not loaded yet', () => {
   it('is reported with the time of the next attempt', async () => {
     const { complete } = createModelUnderTest({
       endpoints: [

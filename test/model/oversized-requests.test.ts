@@ -23,7 +23,7 @@ describe('T6 a rate limit that one request can never meet', () => {
       {},
       { 'x-ratelimit-limit-tokens': String(LIMIT) },
     ],
-  ])('is an error of that request, and others go on: %s', async (...row) => {
+  ])('is an error of that request only: %s', async (...row) => {
     const [, request, error, headers] = row;
     await using upstream = await startScriptedUpstream(
       inTurn(
@@ -51,7 +51,7 @@ describe('T6 a rate limit that one request can never meet', () => {
     expect((await model.complete(LARGE, call())).text).toBe('from the fallback');
   });
 
-  it.each(['0', '-1', 'unknown', ''])('is not concluded from the limit "%s"', async (limit) => {
+  it.each(['0', '-1', 'unknown', ''])('does not follow from the limit "%s"', async (limit) => {
     await using upstream = await startScriptedUpstream(
       refuse(
         429,
@@ -113,7 +113,7 @@ describe('T6 a rate limit while most of the limit is free', () => {
     expect((last?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(300);
   });
 
-  it('cools the endpoint down where the requests are what is used up', async () => {
+  it('sets a cooldown where the limit of requests is used up', async () => {
     await using upstream = await startScriptedUpstream(
       refuse(
         429,

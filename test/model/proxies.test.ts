@@ -98,7 +98,7 @@ describe('F9 the proxy of an address', () => {
   });
 
   it.each(['socks5://user:canary@proxy.example:1080', 'http://', '::canary::'])(
-    'is none for %s, and the log names the variable',
+    'is ignored for %s, and the log names the variable',
     (value) => {
       const { proxyOf, telemetry } = selector({ ALL_PROXY: value });
 

@@ -29,7 +29,7 @@ describe('U1 a Retry-After that fits the deadline', () => {
     expect(count('model call retried')).toBe(1);
   });
 
-  it('holds for every caller of the process, and all of them succeed', async () => {
+  it('applies to every caller of the process, and all of them succeed', async () => {
     await using upstream = await startScriptedUpstream(({ number, ...turn }) =>
       number <= 20
         ? refuse(429, {}, { 'retry-after': '1' })({ number, ...turn })
@@ -72,7 +72,7 @@ describe('U2 a Retry-After beyond the deadline', () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
-  it('keeps later callers away from the endpoint and tells them the time that is left', async () => {
+  it('blocks later calls to the endpoint, which return the remaining time', async () => {
     await using upstream = await startScriptedUpstream(refuse(429, {}, { 'retry-after': '90' }));
     const { complete, stream, model } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
     await failureOf(complete());
@@ -90,7 +90,7 @@ describe('U2 a Retry-After beyond the deadline', () => {
     expect(model.endpoints()[0]?.coolingDownUntil).toBeGreaterThan(Date.now() + 80_000);
   });
 
-  it('is not waited for by callers who come later, though it would fit their deadline', async () => {
+  it('is not waited for by later callers, though it would fit their deadline', async () => {
     await using upstream = await startScriptedUpstream(refuse(429, {}, { 'retry-after': '90' }));
     const { complete } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
     await failureOf(complete());
@@ -100,7 +100,7 @@ describe('U2 a Retry-After beyond the deadline', () => {
     expect(failure).toMatchObject({ code: 'upstream_rate_limited', retryAfterSeconds: 90 });
   });
 
-  it('is no reason to wait where another endpoint can answer', async () => {
+  it('causes no wait where another endpoint can answer', async () => {
     await using limited = await startScriptedUpstream(refuse(429, {}, { 'retry-after': '2' }));
     await using free = await startScriptedUpstream(say('from the fallback'));
     const { complete, count } = createModelUnderTest({
@@ -114,7 +114,7 @@ describe('U2 a Retry-After beyond the deadline', () => {
     expect(count('model call failed over')).toBe(1);
   });
 
-  it('fails at once where every endpoint rests, naming the one that is back first', async () => {
+  it('fails at once where every endpoint is in cooldown, with the shortest remaining time', async () => {
     await using first = await startScriptedUpstream(refuse(429, {}, { 'retry-after': '90' }));
     await using second = await startScriptedUpstream(refuse(429, {}, { 'retry-after': '60' }));
     const { complete } = createModelUnderTest({ endpoints: [first.baseUrl, second.baseUrl] });
@@ -127,7 +127,7 @@ describe('U2 a Retry-After beyond the deadline', () => {
 });
 
 describe('U3 milliseconds beside seconds', () => {
-  it.each(['retry-after-ms', 'x-ms-retry-after-ms'])('%s wins', async (name) => {
+  it.each(['retry-after-ms', 'x-ms-retry-after-ms'])('%s takes precedence', async (name) => {
     await using upstream = await startScriptedUpstream(
       inTurn(refuse(429, {}, { [name]: '700', 'retry-after': '30' }), say('hello')),
     );
@@ -140,7 +140,7 @@ describe('U3 milliseconds beside seconds', () => {
   });
 });
 
-describe('U4 a Retry-After that makes no sense', () => {
+describe('U4 an invalid Retry-After', () => {
   it.each(['-5', 'abc', '1e9', 'NaN', '0', 'Wed, 21 Oct 2015 07:28:00 GMT'])(
     '"%s" means the usual back-off',
     async (retryAfter) => {
@@ -161,8 +161,8 @@ describe('U4 a Retry-After that makes no sense', () => {
   );
 });
 
-describe('U5 the own limits of an upstream', () => {
-  it('are the time to wait where there is no Retry-After', async () => {
+describe('U5 the rate limit headers of an endpoint', () => {
+  it('set the wait where there is no Retry-After', async () => {
     await using upstream = await startScriptedUpstream(
       inTurn(refuse(429, {}, { 'x-ratelimit-reset-tokens': '400ms' }), say('hello')),
     );
@@ -174,7 +174,7 @@ describe('U5 the own limits of an upstream', () => {
   });
 });
 
-describe('U6 a quota that is used up', () => {
+describe('U6 an exhausted quota', () => {
   it('is reported after one call, to operators as well', async () => {
     await using upstream = await startScriptedUpstream(
       refuse(429, { code: 'insufficient_quota' }, { 'retry-after': '1' }),
@@ -188,7 +188,7 @@ describe('U6 a quota that is used up', () => {
     expect(lines.filter(({ level }) => level === 'error')).toHaveLength(1);
   });
 
-  it('is no reason to fail where another endpoint can answer', async () => {
+  it('fails no call where another endpoint can answer', async () => {
     await using empty = await startScriptedUpstream(refuse(429, { code: 'insufficient_quota' }));
     await using full = await startScriptedUpstream(say('hello'));
     const { stream } = createModelUnderTest({ endpoints: [empty.baseUrl, full.baseUrl] });

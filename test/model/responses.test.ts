@@ -33,8 +33,8 @@ function raw(...parts: readonly (string | Uint8Array)[]): Script {
   };
 }
 
-describe('a whole answer', () => {
-  it('brings text, reason, usage and the public name of the model', async () => {
+describe('a whole response', () => {
+  it('has text, finish reason, usage and the public name of the model', async () => {
     await using upstream = await startScriptedUpstream(say('hello'));
     const { complete, model } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
@@ -48,7 +48,7 @@ describe('a whole answer', () => {
     expect(model.endpoints()[0]?.lastSuccessAt).toBeGreaterThan(Date.now() - 5_000);
   });
 
-  it('brings tool calls', async () => {
+  it('has tool calls', async () => {
     const call = { id: 'call_1', type: 'function', function: { name: 'now', arguments: '{}' } };
     await using upstream = await startScriptedUpstream(
       answer(200, completion({ content: null, tool_calls: [call] }, 'tool_calls')),
@@ -86,7 +86,7 @@ describe('U15 event streams in every legal form', () => {
     ['broken JSON', raw(event(chunk({ content: 'Hi' })), 'data: {"choices":[canary\n\n')],
     ['no object', raw(event(chunk({ content: 'Hi' })), event('7'))],
     ['a line over the cap', raw(event(chunk({ content: 'Hi' })), `data: ${'x'.repeat(5_000)}`)],
-  ])('refuses %s and repeats nothing of it', async (_name, script) => {
+  ])('rejects %s without repeating its text', async (_name, script) => {
     await using upstream = await startScriptedUpstream(script);
     const { stream: ask, lines } = createModelUnderTest({
       endpoints: [upstream.baseUrl],
@@ -116,8 +116,8 @@ const NO_ANSWERS: readonly (readonly [string, Script])[] = [
   ['a body over the cap', answer(200, completion({ content: 'x'.repeat(50_000) }))],
 ];
 
-describe('U16 a success that is none', () => {
-  it.each(NO_ANSWERS)('%s: is retried once, then refused', async (_name, script) => {
+describe('U16 an invalid success', () => {
+  it.each(NO_ANSWERS)('%s: is retried once, then an error', async (_name, script) => {
     await using upstream = await startScriptedUpstream(script);
     const { complete, lines } = createModelUnderTest({
       endpoints: [upstream.baseUrl],
@@ -132,7 +132,7 @@ describe('U16 a success that is none', () => {
   });
 
   it.each(NO_ANSWERS)(
-    '%s: costs the caller nothing when the next answer is good',
+    '%s: is hidden from the caller when the next response is valid',
     async (...row) => {
       await using upstream = await startScriptedUpstream(inTurn(row[1], say('hello')));
       const { complete } = createModelUnderTest({
@@ -171,7 +171,7 @@ describe('U16 a success that is none', () => {
   it.each([
     ['a body that is no event stream', answer(200, completion({ content: 'canary' }))],
     ['an end without text', stream(chunk({}, 'stop'), '[DONE]')],
-  ])('holds for streams: %s', async (_name, script) => {
+  ])('applies to streams: %s', async (_name, script) => {
     await using upstream = await startScriptedUpstream(script);
     const { stream: ask } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
@@ -221,7 +221,7 @@ describe('U18 the content filter', () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
-  it('ends a stream as filtered after the text that was let through', async () => {
+  it('ends a stream as filtered after the text before it', async () => {
     await using upstream = await startScriptedUpstream(
       stream(chunk({ content: 'So far' }), chunk({}, 'content_filter'), '[DONE]'),
     );

@@ -9,10 +9,10 @@ import {
   startScriptedUpstream,
 } from '../support/scripted-upstream.ts';
 
-const GONE = new Error('client gone');
+const DISCONNECTED = new Error('client disconnected');
 
-describe('a reader who leaves a stream', () => {
-  it('in the middle closes the socket', async () => {
+describe('a reader that leaves a stream', () => {
+  it('closes the socket', async () => {
     await using upstream = await startScriptedUpstream(({ response }) =>
       openStream(response, chunk({ content: 'Hello' })),
     );
@@ -29,7 +29,7 @@ describe('a reader who leaves a stream', () => {
     expect(model.endpoints()[0]?.lastFailureCode).toBeUndefined();
   });
 
-  it('while waiting for a token is not made to wait for it', async () => {
+  it('does not wait for a token that is pending', async () => {
     await using upstream = await startScriptedUpstream(({ response }) =>
       openStream(response, chunk({ content: 'Hello' })),
     );
@@ -57,19 +57,19 @@ describe('a reader who leaves a stream', () => {
     try {
       for await (const _event of model.stream(QUESTION, call({ signal: caller.signal }))) {
         texts += 1;
-        caller.abort(GONE);
+        caller.abort(DISCONNECTED);
       }
     } catch (error) {
       thrown = error;
     }
 
-    expect(thrown).toBe(GONE);
+    expect(thrown).toBe(DISCONNECTED);
     expect(texts).toBe(1);
   });
 });
 
-describe('a reader who stops after the answer', () => {
-  it('leaves no listener behind', async () => {
+describe('a reader that stops after the response', () => {
+  it('leaves no listener', async () => {
     await using upstream = await startScriptedUpstream(say('hello'));
     const { model, call } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
     const { signal } = new AbortController();
@@ -82,8 +82,8 @@ describe('a reader who stops after the answer', () => {
   });
 });
 
-describe('a reader who is slow', () => {
-  it('slows the upstream instead of filling the memory', async () => {
+describe('a slow reader', () => {
+  it('slows the endpoint down instead of filling the memory', async () => {
     const piece = event(chunk({ content: 'x'.repeat(16_000) }));
     let sent = 0;
     await using upstream = await startScriptedUpstream(({ response }) => {

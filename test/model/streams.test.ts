@@ -27,7 +27,7 @@ async function outcomeOf(script: Script, settings = {}, request = QUESTION) {
 }
 
 describe('a stream', () => {
-  it('shows text as it comes and ends with exactly one whole answer', async () => {
+  it('delivers text as it arrives and ends with exactly one response', async () => {
     const usage = {
       choices: [],
       usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 },
@@ -56,7 +56,7 @@ describe('a stream', () => {
     });
   });
 
-  it('leaves the connection to the next call, also when its end comes later than its answer', async () => {
+  it('leaves its connection to the next call, also when it ends later than its response', async () => {
     await using upstream = await startScriptedUpstream(async ({ response }) => {
       openStream(response, HELLO, STOP, '[DONE]');
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -69,7 +69,7 @@ describe('a stream', () => {
     expect(await upstream.requests[0]?.leftEarly).toBe(false);
   });
 
-  it('brings tool calls in its answer and shows none of them as text', async () => {
+  it('has tool calls in its response and none of them as text', async () => {
     const part = (call: unknown) => chunk({ tool_calls: [call] });
     const { text, answer } = await outcomeOf(
       stream(
@@ -114,7 +114,7 @@ describe('U10 a stream that breaks after some text', () => {
     expect(whole.requests).toHaveLength(0);
   });
 
-  it('leaves the circuit closed: every caller gets the error of its own stream, none is refused', async () => {
+  it('leaves the circuit closed: every caller gets the error of its own stream', async () => {
     await using upstream = await startScriptedUpstream(cutStream(HELLO));
     const { stream: ask, model } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
 
@@ -167,14 +167,14 @@ describe('U11 a stream that ends without a finish reason', () => {
     expect(calls).toBe(3);
   });
 
-  it('is whole where the reason came, whatever became of [DONE]', async () => {
+  it('is complete with a finish reason, with or without [DONE]', async () => {
     const { answer } = await outcomeOf(cutStream(HELLO, STOP));
 
     expect(answer).toMatchObject({ text: 'Hello', usageEstimated: true });
   });
 });
 
-describe('U13 a stream whose first token does not come', () => {
+describe('U13 a stream without a first token', () => {
   it('times out, and the socket is closed', async () => {
     const { error, upstream, calls } = await outcomeOf(({ response }) => openStream(response), {
       firstTokenTimeoutMs: 100,
@@ -185,7 +185,7 @@ describe('U13 a stream whose first token does not come', () => {
     expect(await upstream.requests[0]?.leftEarly).toBe(true);
   });
 
-  it('is no trouble where another endpoint answers', async () => {
+  it('fails over to an endpoint that answers', async () => {
     await using silent = await startScriptedUpstream(hang);
     await using well = await startScriptedUpstream(say('hello'));
     const { stream: ask } = createModelUnderTest({
@@ -197,13 +197,13 @@ describe('U13 a stream whose first token does not come', () => {
   });
 });
 
-describe('U14 a stream that trickles', () => {
+describe('U14 a slow stream', () => {
   it.each([
     ['comments', ': keep-alive\n\n'],
     ['single bytes', ':'],
     ['empty deltas', event(chunk({ content: '' }))],
     ['empty lines', '\n'],
-  ])('is cut when nothing but %s comes', async (_name, bytes) => {
+  ])('is ended when only %s arrive', async (_name, bytes) => {
     const { text, error } = await outcomeOf(
       ({ response }) => {
         openStream(response, HELLO);
@@ -217,7 +217,7 @@ describe('U14 a stream that trickles', () => {
     expect(error).toMatchObject({ code: 'upstream_timeout' });
   });
 
-  it('is kept while tokens come, though the whole takes longer than the limit', async () => {
+  it('continues while tokens arrive, though it takes longer than the limit', async () => {
     const { answer } = await outcomeOf(
       async ({ response }) => {
         openStream(response);
@@ -233,7 +233,7 @@ describe('U14 a stream that trickles', () => {
     expect(answer?.text).toBe('Hello'.repeat(6));
   });
 
-  it('is kept while the model thinks aloud, though nothing of that is shown', async () => {
+  it('continues during reasoning text, which is not shown', async () => {
     const { answer } = await outcomeOf(
       async ({ response }) => {
         openStream(response);
@@ -249,7 +249,7 @@ describe('U14 a stream that trickles', () => {
     expect(answer?.text).toBe('Hello');
   });
 
-  it('is not cut for a reader who takes longer than the limit', async () => {
+  it('is not ended for a reader that takes longer than the limit', async () => {
     await using upstream = await startScriptedUpstream(stream(HELLO, HELLO, STOP, '[DONE]'));
     const { model, call } = createModelUnderTest({
       endpoints: [upstream.baseUrl],
@@ -276,7 +276,7 @@ describe('U17 an error in the stream', () => {
         response.end('event: error\ndata: canary\n\n');
       },
     ],
-  ])('%s interrupts the answer and says nothing of its text', async (_name, script) => {
+  ])('%s interrupts the response without repeating its text', async (_name, script) => {
     const { text, error, underTest } = await outcomeOf(script);
 
     expect(text).toBe('Hello');

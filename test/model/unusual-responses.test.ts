@@ -116,7 +116,7 @@ describe('F4 a tool call that was not requested', () => {
   });
 });
 
-describe('F6 characters in two halves', () => {
+describe('F6 split characters', () => {
   it.each([
     ['one character', ['a\ud83e', '\udd8ab'], 'a🦊b'],
     ['two in a row', ['\ud83e', '\udd8a\ud83d', '\ude00'], '🦊😀'],
@@ -143,7 +143,7 @@ describe('F6 characters in two halves', () => {
     expect(whole).toBe(expected);
   });
 
-  it('lone halves in a whole response become U+FFFD', async () => {
+  it('lone surrogates in a whole response become U+FFFD', async () => {
     await using upstream = await startScriptedUpstream(
       answer(200, completion({ content: 'a\ud83eb' })),
     );

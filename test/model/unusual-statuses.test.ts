@@ -17,7 +17,7 @@ const TRANSIENT = [
 const TRANSIENT_SERVER = [500, 502, 503, 504, 507, 508, 509, 520, 524, 529, 530, 598, 599];
 const MISCONFIGURED = [301, 404, 405, 407, 410, 411, 415, 426, 431, 451, 501, 505];
 
-describe('F1 one odd status', () => {
+describe('F1 an unusual status', () => {
   it.each([...TRANSIENT, ...TRANSIENT_SERVER])('%i is retried', async (status) => {
     await using upstream = await startScriptedUpstream(inTurn(answer(status, {}), say('hello')));
     const { complete, model, lines } = createModelUnderTest({ endpoints: [upstream.baseUrl] });
@@ -40,7 +40,7 @@ describe('F1 one odd status', () => {
     expect(chatStatus(model.endpoints(), Date.now()).status).toBe('ready');
   });
 
-  it.each(MISCONFIGURED)('%i needs an operator and another endpoint', async (status) => {
+  it.each(MISCONFIGURED)('%i is reported to operators and fails over', async (status) => {
     await using upstream = await startScriptedUpstream(answer(status, {}));
     await using other = await startScriptedUpstream(say('from the fallback'));
     const { complete, count } = createModelUnderTest({

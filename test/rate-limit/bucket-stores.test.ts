@@ -42,7 +42,7 @@ describe('buckets in Redis', requireTool('redis-server'), () => {
 
 /** The same table for both: an instance must not notice which of them keeps its limits. */
 function behavesAsBucketStore(create: (shape: BucketShape) => BucketStore): void {
-  it('takes the whole amount or nothing, and a refusal costs nothing', async () => {
+  it('takes the whole amount or nothing', async () => {
     const store = create({ capacity: 1_000, intervalMs: HOUR_MS });
 
     const steps = [];
@@ -54,7 +54,7 @@ function behavesAsBucketStore(create: (shape: BucketShape) => BucketStore): void
     ]);
   });
 
-  it('says when the bucket is filled up', async () => {
+  it('reports when the bucket is full again', async () => {
     const store = create({ capacity: 10, intervalMs: HOUR_MS });
     const before = Date.now();
 
@@ -81,7 +81,7 @@ function behavesAsBucketStore(create: (shape: BucketShape) => BucketStore): void
     expect(second.some(({ taken }) => taken)).toBe(false);
   });
 
-  it('gives back what was not used', async () => {
+  it('refunds tokens that were not used', async () => {
     const store = create({ capacity: 1_000, intervalMs: HOUR_MS });
     await store.take('a', 900);
 
@@ -90,7 +90,7 @@ function behavesAsBucketStore(create: (shape: BucketShape) => BucketStore): void
     expect(await store.take('a', 750)).toMatchObject({ taken: true, remaining: 0 });
   });
 
-  it('takes what was used on top, down to nothing when there is less', async () => {
+  it('charges extra tokens, down to an empty bucket', async () => {
     const store = create({ capacity: 1_000, intervalMs: HOUR_MS });
     await store.take('a', 500);
 
@@ -103,7 +103,7 @@ function behavesAsBucketStore(create: (shape: BucketShape) => BucketStore): void
     expect(afterTooMuch).toMatchObject({ taken: false, remaining: 0 });
   });
 
-  it('never takes more than there is under concurrency', async () => {
+  it('never takes more than the capacity under concurrency', async () => {
     const store = create({ capacity: 20_000, intervalMs: HOUR_MS });
 
     const all = await Promise.all(Array.from({ length: 100 }, () => store.take('a', 1_000)));
@@ -111,7 +111,7 @@ function behavesAsBucketStore(create: (shape: BucketShape) => BucketStore): void
     expect(all.filter(({ taken }) => taken)).toHaveLength(20);
   });
 
-  it('fills the bucket up as a whole when the interval is over, and no sooner', async () => {
+  it('refills the whole bucket at the end of the interval, not earlier', async () => {
     const intervalMs = 300;
     const store = create({ capacity: 5, intervalMs });
     const before = Date.now();

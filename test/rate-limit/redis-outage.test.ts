@@ -23,7 +23,7 @@ const TIMEOUT_MS = 10_000;
 const SHORT_TIMEOUT_MS = 1_000;
 const RPM = 60;
 
-describe('limits while Redis is in trouble', requireTool('redis-server'), () => {
+describe('limits during an outage of Redis', requireTool('redis-server'), () => {
   let environment: RedisEnvironment;
   let clock: HandClock;
   let parts: RedisParts;
@@ -66,7 +66,7 @@ describe('limits while Redis is in trouble', requireTool('redis-server'), () => 
       if (fault.kind === 'slow' || fault.kind === 'hang') open({ timeoutMs: SHORT_TIMEOUT_MS });
     });
 
-    it('lets exactly the local limit pass, and says who kept it', async () => {
+    it('admits exactly the local limit and reports its source', async () => {
       environment.bridge.inject(fault);
 
       const verdicts = await reserveAtOnce(limiter, { times: 200, callerId: 'caller', tokens: 0 });
@@ -76,7 +76,7 @@ describe('limits while Redis is in trouble', requireTool('redis-server'), () => 
       expect(new Set(passed.map(({ source }) => source))).toEqual(new Set(['fallback']));
     });
 
-    it('goes on counting where Redis left off', async () => {
+    it('continues from the count in Redis', async () => {
       const before = await spend(25);
       environment.bridge.inject(fault);
 
@@ -115,7 +115,7 @@ describe('limits while Redis is in trouble', requireTool('redis-server'), () => 
     expect(limiter.state()).toBe('unavailable');
   });
 
-  it('R4 does not ask Redis for what this instance refuses', async () => {
+  it('R4 sends Redis no command for a request that this instance refuses', async () => {
     await spend(RPM);
     const before = environment.bridge.commands().length;
 
@@ -125,7 +125,7 @@ describe('limits while Redis is in trouble', requireTool('redis-server'), () => 
     expect(environment.bridge.commands()).toHaveLength(before);
   });
 
-  it('R1 tells the caller that the limit is local, and readiness that Redis is away', async () => {
+  it('R1 reports a local limit to callers and an unavailable Redis to readiness', async () => {
     const whileWell = await limiter.reserve({ callerId: 'caller', tokens: 0 });
     const stateWhileWell = limiter.state();
     environment.bridge.inject({ kind: 'status', status: 500 });
@@ -139,7 +139,7 @@ describe('limits while Redis is in trouble', requireTool('redis-server'), () => 
     expect(limiter.state()).toBe('unavailable');
   });
 
-  it('R2 waits for a hanging Redis once, and then leaves it alone', async () => {
+  it('R2 waits once for a Redis that does not answer, then skips it', async () => {
     open({ timeoutMs: SHORT_TIMEOUT_MS });
     environment.bridge.inject({ kind: 'hang' });
     const first = await timed(() => spend(1));
@@ -155,7 +155,7 @@ describe('limits while Redis is in trouble', requireTool('redis-server'), () => 
     expect(environment.bridge.requests()).toBe(requests);
   });
 
-  it('R3 logs the trouble once a minute, however many calls fail', async () => {
+  it('R3 logs the outage once a minute, however many calls fail', async () => {
     environment.bridge.inject({ kind: 'status', status: 500 });
     const untilFailed = async (): Promise<void> => {
       // A failure, then enough time for the next call to try again.
@@ -179,7 +179,7 @@ describe('limits while Redis is in trouble', requireTool('redis-server'), () => 
     expect(parts.telemetry.at('warn')[0]?.message).toBe('redis failed');
   });
 
-  it('uses Redis again soon after it is back, and no request waits to find out', async () => {
+  it('uses Redis again soon after it recovers, and no request waits for the probe', async () => {
     open({ timeoutMs: SHORT_TIMEOUT_MS });
     environment.bridge.inject({ kind: 'hang' });
     await spend(1);

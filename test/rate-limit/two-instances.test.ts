@@ -23,7 +23,7 @@ describe('two instances that share Redis', requireTool('redis-server'), () => {
     return createLimiter({ settings, shared, clock });
   }
 
-  it('R4 let exactly 60 of 200 concurrent requests pass, and leave other callers alone', async () => {
+  it('R4 admit exactly 60 of 200 concurrent requests and do not affect other callers', async () => {
     const [one, two] = [createInstance(RPM), createInstance(RPM)];
 
     const verdicts = await Promise.all([
@@ -37,7 +37,7 @@ describe('two instances that share Redis', requireTool('redis-server'), () => {
     expect(other.allowed && other.states[0]?.remaining).toBe(59);
   });
 
-  it('never give out more than the tokens of a minute', async () => {
+  it('never grant more than the tokens of a minute', async () => {
     const settings = { tokensPerMinute: 20_000 };
     const [one, two] = [createInstance(settings), createInstance(settings)];
 
@@ -49,7 +49,7 @@ describe('two instances that share Redis', requireTool('redis-server'), () => {
     expect(countAllowed(verdicts.flat())).toBe(20);
   });
 
-  it('see on one what was settled on the other', async () => {
+  it('share what was settled', async () => {
     const settings = { tokensPerMinute: 10_000 };
     const [one, two] = [createInstance(settings), createInstance(settings)];
     const held = await one.reserve({ callerId: 'settling', tokens: 9_000 });
@@ -62,7 +62,7 @@ describe('two instances that share Redis', requireTool('redis-server'), () => {
     expect(allowed).toMatchObject({ allowed: true, states: [{ remaining: 0 }] });
   });
 
-  it('give the request back when its tokens are refused', async () => {
+  it('refund the request when its tokens are refused', async () => {
     const settings = { requestsPerMinute: 5, tokensPerMinute: 1_000 };
     const [one, two] = [createInstance(settings), createInstance(settings)];
     await one.reserve({ callerId: 'big', tokens: 800 });
@@ -103,7 +103,7 @@ describe('two instances that share Redis', requireTool('redis-server'), () => {
     expect(seconds).toBeLessThan(90);
   });
 
-  it('keep a daily budget together', async () => {
+  it('share a daily budget', async () => {
     const settings = { tokensPerDay: 5_000 };
     const [one, two] = [createInstance(settings), createInstance(settings)];
     await one.reserve({ callerId: 'daily', tokens: 4_000 });
@@ -113,7 +113,7 @@ describe('two instances that share Redis', requireTool('redis-server'), () => {
     expect(refused.allowed ? undefined : refused.error.code).toBe('budget_exhausted');
   });
 
-  it('never tell Redis who calls', async () => {
+  it('never send Redis the caller', async () => {
     const instance = createInstance(RPM);
     await instance.reserve({ callerId: 'address:203.0.113.7', tokens: 0 });
 

@@ -61,7 +61,7 @@ function startMonitor(to: Ingestion, timeoutMs = 200): MetricsRegistry {
   return registry;
 }
 
-describe('Application Insights in trouble (H26)', () => {
+describe('Application Insights while it fails (H26)', () => {
   it.each(FAULTS)('answers every chat as ever when it %s', async (_name, answer) => {
     ingestion = await startIngestion({ answer });
     observed = await startObservedService({ ingestion });

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import type { ErrorCode } from '../../errors.ts';
+import type { ErrorCode, ServiceError } from '../../errors.ts';
+import { toProblem } from '../../protocols/problem-details.ts';
 import { BATCH_URLS } from '../../protocols/registry.ts';
 import { describeIssue, type ValidationIssue } from '../../protocols/validation.ts';
 
@@ -30,10 +31,15 @@ export function parseItem(item: unknown): ParsedItem {
   return { ok: false, issue: describeIssue(result.error, item) };
 }
 
-/** The custom_id of an item, valid or not, so that its producer can match the result. */
+/**
+ * The custom_id of an item, valid or not, so that its producer can match the result. A number, which
+ * is not valid, is returned as text.
+ */
 export function customIdOf(item: unknown): string | null {
   if (typeof item !== 'object' || item === null || !('custom_id' in item)) return null;
-  return typeof item.custom_id === 'string' ? item.custom_id.slice(0, 512) : null;
+  const { custom_id: id } = item;
+  if (typeof id === 'number') return String(id);
+  return typeof id === 'string' ? id.slice(0, 512) : null;
 }
 
 /** Indexes of the items whose custom_id an earlier item has. */
@@ -69,7 +75,7 @@ export const resultLineSchema = z.object({
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
 });
 
-/** A result line has either a response or an error. */
+/** A line with an error is a failure. It has a response too if the item got an answer. */
 export type ResultLine = z.infer<typeof resultLineSchema>;
 
 export interface ItemPlace {
@@ -90,6 +96,19 @@ export function successLine(place: ItemPlace, requestId: string, body: unknown):
 
 export function failureLine(place: ItemPlace, code: ItemFailureCode, message: string): ResultLine {
   return { id: lineId(place), custom_id: place.customId, response: null, error: { code, message } };
+}
+
+/** The failure of an item that got this error as the answer to its request. */
+export function errorAnswerLine(
+  place: ItemPlace,
+  error: ServiceError,
+  requestId: string,
+): ResultLine {
+  const { status, error: body } = toProblem(error, requestId);
+  return {
+    ...failureLine(place, error.code, error.message),
+    response: { status_code: status, request_id: requestId, body: { error: body } },
+  };
 }
 
 function lineId({ jobId, index }: ItemPlace): string {

@@ -17,7 +17,7 @@ describe('the admin area', () => {
     expect((await host.get('/admin/host/ping', { method: 'POST' })).status).toBe(200);
   });
 
-  it('tells the state of the host', async () => {
+  it('reports the state of the host', async () => {
     const status = await (await host.get('/admin/host/status')).json();
 
     expect(status).toMatchObject({ state: 'Running', processUptime: expect.any(Number) });
@@ -44,7 +44,7 @@ describe('the admin area', () => {
     expect(after).toMatchObject({ state: 'Disabled' });
   });
 
-  it('is not there for anything else', async () => {
+  it('answers 404 to anything else', async () => {
     expect((await host.get('/admin/host/nothing')).status).toBe(404);
     expect((await host.get('/admin')).status).toBe(404);
   });

@@ -59,7 +59,7 @@ describe('a worker that ends', () => {
     expect(performance.now() - startedAt).toBeGreaterThan(700);
   });
 
-  it('a third time stops the host: the port closes and who waits is reset', async () => {
+  it('a third time stops the host: the port closes and waiting requests are reset', async () => {
     const host = await startFixture('streaming', {
       timings: { restartIntervalMs: 300, giveUpResetMs: 300 },
     });
@@ -77,7 +77,7 @@ describe('a worker that ends', () => {
     await host.stop();
   });
 
-  it('and cannot be loaded again stops the host too: who waits for a worker is reset', async () => {
+  it('and cannot be loaded again stops the host too: waiting requests are reset', async () => {
     const appRoot = await writeApp(
       appWith(
         `import { existsSync, writeFileSync } from 'node:fs';
@@ -96,7 +96,7 @@ describe('a worker that ends', () => {
     await reset;
   });
 
-  it('is not counted with crashes of long ago', async () => {
+  it('is not counted with crashes of more than half an hour ago', async () => {
     const host = await startFixture('streaming', {
       timings: { restartIntervalMs: 10, crashWindowMs: 1 },
     });
@@ -107,7 +107,7 @@ describe('a worker that ends', () => {
     }
   });
 
-  it('with exit code 0 is never replaced: everything hangs, and the log says so', async () => {
+  it('with exit code 0 is never replaced: requests hang, and the log reports it', async () => {
     const host = await startFixture('streaming');
 
     const timeouts = ['/exit/0', '/echo'].map((path) =>
@@ -151,7 +151,7 @@ describe('a function that runs longer than the functionTimeout', () => {
     expect((await stuck).tookMs).toBeGreaterThan(1_900);
   });
 
-  it('is killed with its worker when it does not even let the worker terminate', async () => {
+  it('is killed with its worker when the worker cannot terminate', async () => {
     const host = await startFixture('streaming', {
       environment: hostJson({ functionTimeout: '00:00:00.300' }),
       timings: { timeoutGraceMs: 50, timeoutAnswerMs: 50, terminateGraceMs: 100 },

@@ -103,8 +103,8 @@ describe('local.settings.json', () => {
   });
 });
 
-describe('the waits between looks into an empty queue', () => {
-  it('grow from the shortest to the longest and begin anew after a find', () => {
+describe('the delays between polls of an empty queue', () => {
+  it('grow from the shortest to the longest and start again after a message', () => {
     const interval = createPollingInterval({ minMs: 100, maxMs: 2_000, random: () => 0.5 });
 
     const waits = Array.from({ length: 6 }, () => interval.next(false));
@@ -196,7 +196,7 @@ describe('the restart of a crashed worker', () => {
     expect(policy.onCrash(29 * 60_000)).toBe('stop');
   });
 
-  it('forgets crashes older than half an hour', () => {
+  it('ignores crashes older than half an hour', () => {
     const policy = createRestartPolicy(REAL_TIMINGS);
     policy.onCrash(0);
     policy.onCrash(1);
@@ -206,7 +206,7 @@ describe('the restart of a crashed worker', () => {
 });
 
 describe('the constants of the real host', () => {
-  it('are what was seen on it', () => {
+  it('equal those of the real host', () => {
     expect(REAL_TIMINGS).toMatchObject({
       timeoutGraceMs: 2_000,
       timeoutAnswerMs: 10_000,
@@ -240,7 +240,7 @@ describe('the log', () => {
 });
 
 describe('the environment of a worker', () => {
-  it('holds the settings and the basics of a process, and nothing else of this shell', () => {
+  it('has the settings and the basics of a process, and nothing else of this shell', () => {
     const own = { PATH: '/bin', HOME: '/home', SECRET_OF_THIS_SHELL: 'x' };
 
     expect(workerEnvironment({ A: '1', HOME: '/other' }, own)).toEqual({

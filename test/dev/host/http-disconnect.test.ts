@@ -32,8 +32,8 @@ async function outstanding(): Promise<number> {
   return drainSchema.parse(status).outstandingInvocations;
 }
 
-describe('a streamed answer whose client leaves or waits', () => {
-  it('ends for the worker when the client leaves', async () => {
+describe('a streamed response whose client disconnects or waits', () => {
+  it('ends for the worker when the client disconnects', async () => {
     const before = (await counts()).aborted;
     const leaving = new AbortController();
     const response = await host.get('/ticks/10000', { signal: leaving.signal });
@@ -44,7 +44,7 @@ describe('a streamed answer whose client leaves or waits', () => {
     await waitUntil(async () => (await counts()).aborted > before, 'an abort in the worker');
   });
 
-  it('still reaches the worker when the client leaves before it was answered', async () => {
+  it('still reaches the worker when the client disconnects before the response', async () => {
     const before = (await counts()).aborted;
     const socket = await open(host.port);
     socket.write(requestText('GET /late/60000'));
@@ -55,7 +55,7 @@ describe('a streamed answer whose client leaves or waits', () => {
     await waitUntil(async () => (await counts()).aborted > before, 'an abort in the worker');
   });
 
-  it('is no reason for an alarm when its function fails because the client has left', async () => {
+  it('is not logged as an error when its function fails because the client disconnected', async () => {
     const socket = await open(host.port);
     socket.write(requestText('GET /failsWhenLeft'));
     await waitUntil(async () => (await counts()).waiting === 1, 'the function to run');
@@ -67,7 +67,7 @@ describe('a streamed answer whose client leaves or waits', () => {
     expect(host.lines.filter(({ message }) => message.includes("'failsWhenLeft'"))).toEqual([]);
   });
 
-  it('leaves no call behind when a hundred clients leave at once', async () => {
+  it('leaves no open call when a hundred clients disconnect at once', async () => {
     const before = await outstanding();
     const sockets = await Promise.all(Array.from({ length: 100 }, () => open(host.port)));
     for (const socket of sockets) socket.write(requestText('GET /echo'));

@@ -118,7 +118,7 @@ describe('a streamed request', () => {
 });
 
 describe('the headers that the app sees', () => {
-  it('are gone when the query has a key named headers', async () => {
+  it('are missing when the query has a key named headers', async () => {
     const request = await seen('/echo?headers=1', { headers: { authorization: 'real' } });
 
     expect(request.headers).toEqual({});
@@ -160,7 +160,7 @@ describe('the headers that the app sees', () => {
 });
 
 describe('a streamed answer', () => {
-  it('comes piece by piece', async () => {
+  it('arrives in pieces', async () => {
     const socket = await open(host.port);
     socket.write(requestText('GET /ticks/3'));
     const [first] = (await once(socket, 'data')) as [Buffer];
@@ -208,7 +208,7 @@ describe('an app on the host', () => {
     expect(hasSend).toBe(false);
   });
 
-  it('is not there for a disabled function, a wrong method or an unknown route', async () => {
+  it('answers 404 for a disabled function, a wrong method or an unknown route', async () => {
     expect((await host.get('/switchedOff')).status).toBe(404);
     expect((await host.get('/ticks/1', { method: 'POST' })).status).toBe(404);
     expect((await host.get('/ticks/one')).status).toBe(404);

@@ -18,7 +18,7 @@ function ask(path: string, key?: string): Promise<Response> {
   return host.get(path, key === undefined ? {} : { headers: { 'x-functions-key': key } });
 }
 
-describe('a host that asks for keys', () => {
+describe('a host that enforces keys', () => {
   it.each([
     ['/echo', undefined, 200],
     ['/echo', 'wrong', 200],

@@ -46,7 +46,7 @@ async function hang(path: string): Promise<Hang> {
 
 describe('a streamed call that the platform leaves without an answer', () => {
   it.each(CASES)(
-    'hangs, then gets 500 with nothing, and the log says why: %s',
+    'hangs, then gets 500 without a body, and the log has the reason: %s',
     async (name, reason) => {
       expect(hangs.get(name)).toMatchObject({ status: 500, body: '' });
       expect(hangs.get(name)?.tookMs).toBeGreaterThan(HANG_MS * 0.9);
@@ -56,11 +56,11 @@ describe('a streamed call that the platform leaves without an answer', () => {
     },
   );
 
-  it('does not cost the worker its life', () => {
+  it('does not end the worker', () => {
     expect(host.workerPid()).toBe(workerPid);
   });
 
-  it('is cut off without an end when its stream fails', async () => {
+  it('is truncated when its stream fails', async () => {
     const startedAt = performance.now();
 
     const answer = await exchange(host.port, requestText('GET /brokenStream'));

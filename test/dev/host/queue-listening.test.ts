@@ -68,7 +68,7 @@ describe('a queue listener', () => {
     await environment.untilTold('job');
   });
 
-  it('can be gone round: the admin area calls a function by hand', async () => {
+  it('can be bypassed: the admin area calls a function directly', async () => {
     const environment = await environments.start();
 
     const response = await environment.host.get('/admin/functions/jobs', {
@@ -80,7 +80,7 @@ describe('a queue listener', () => {
     expect((await environment.untilTold('job'))[0]?.message).toBe('by hand');
   });
 
-  it('waits for the message in work when the host stops, but not for ever', async () => {
+  it('waits for the running message when the host stops, with a time limit', async () => {
     const patient = await environments.start({}, { timings: { jobHostDrainMs: 10_000 } });
     await patient.jobs.sendMessage('{"takesMs":500}');
     await patient.untilTold('job');

@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => environments.stop());
 
 describe('a message of a queue', () => {
-  it('is handed to its function with what the platform tells about it, then deleted', async () => {
+  it('is passed to its function with the metadata of the platform, then deleted', async () => {
     const environment = await environments.start();
     const sentAt = Date.now();
     await environment.jobs.sendMessage('{"jobId":"j1","id":"mine","DEQUEUECOUNT":42,"list":[1]}');
@@ -36,7 +36,7 @@ describe('a message of a queue', () => {
     await untilGone(environment.jobs);
   });
 
-  it('arrives as text when it is not JSON, and as null when it says null', async () => {
+  it('arrives as text when it is not JSON, and as null when it is null', async () => {
     const environment = await environments.start();
     await environment.jobs.sendMessage('plain words');
     await environment.jobs.sendMessage('null');
@@ -47,7 +47,7 @@ describe('a message of a queue', () => {
     expect(tells[0]?.triggerMetadata['dequeueCount']).toBe(1);
   });
 
-  it('that fails comes again after its delay, and goes to the poison queue at the last time', async () => {
+  it('that fails is delivered again after its delay, and finally goes to the poison queue', async () => {
     const environment = await environments.start();
     await environment.jobs.sendMessage('{"fails":true}');
 
@@ -104,7 +104,7 @@ describe('a message of a queue', () => {
     expect(environment.told('poison').map(({ message }) => message)).toEqual(['fresh']);
   });
 
-  it('in work when the worker crashes comes again with its count at two', async () => {
+  it('that runs when the worker crashes is delivered again with the count 2', async () => {
     const environment = await environments.start();
     await environment.jobs.sendMessage('{"crashes":true}');
 
@@ -114,7 +114,7 @@ describe('a message of a queue', () => {
     await untilGone(environment.jobs);
   });
 
-  it('whose function runs out of time comes again, on another worker', async () => {
+  it('whose function exceeds its time limit is delivered again, on another worker', async () => {
     const environment = await environments.start(hostJson({ functionTimeout: '00:00:00.300' }), {
       timings: { timeoutGraceMs: 50, timeoutAnswerMs: 50 },
     });
@@ -148,7 +148,7 @@ describe('a message of a queue', () => {
     expect(Math.max(...tells.map(({ inWork }) => inWork ?? 0))).toBe(3);
   });
 
-  it('written in base64 is decoded when host.json says so; any other is poisoned unseen', async () => {
+  it('in base64 is decoded when host.json requires it; any other becomes poison without a call', async () => {
     const environment = await environments.start({
       ...hostJson({ 'extensions.queues.messageEncoding': 'base64' }),
       'AzureWebJobs.poisoned.Disabled': 'true',

@@ -48,7 +48,7 @@ async function hang(headers: readonly string[]): Promise<Hang> {
 
 describe('a request that never reaches its function', () => {
   it.each(CASES)(
-    'hangs, costs the worker with its other calls, and the log says why: %s',
+    'hangs, ends the worker with its other calls, and the log has the reason: %s',
     async (_what, headers, reason) => {
       const worker = await currentWorker();
       const neighbour = host.get('/late/60000');
@@ -67,7 +67,7 @@ describe('a request that never reaches its function', () => {
     },
   );
 
-  it('costs the worker also when its client has disconnected', async () => {
+  it('ends the worker also when its client has disconnected', async () => {
     const worker = await currentWorker();
     const socket = await open(host.port);
 

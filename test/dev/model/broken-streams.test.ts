@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ask, clientOf, endedCall, post, readStream, startModel } from './support.ts';
 
-describe('streams that break off', () => {
+describe('interrupted streams', () => {
   it.each([
     ['dev/cut-5', 5],
     ['dev/stall-5', 5],
@@ -106,7 +106,7 @@ describe('slow answers', () => {
   });
 });
 
-describe('odd but valid streams', () => {
+describe('unusual valid streams', () => {
   it.each(['dev/sse-crlf', 'dev/sse-bom', 'dev/sse-split-utf8'])(
     '%s gives the whole text to the real client',
     async (name) => {

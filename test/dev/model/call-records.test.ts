@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { startDevelopmentModel } from '../../../dev/model/start-development-model.ts';
 import { ask, clientOf, endedCall, post, readStream, startModel } from './support.ts';
 
-describe('what the development model remembers', () => {
+describe('the calls that the development model records', () => {
   it('records headers, body and outcome of a call', async () => {
     const model = await startModel();
 

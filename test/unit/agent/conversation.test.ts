@@ -3,8 +3,8 @@ import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
 import { answerOf, createScriptedModel } from '../../support/scripted-model.ts';
 
-describe('a conversation that the caller keeps', () => {
-  it('stands behind the instructions, which nothing in it can replace', async () => {
+describe('a conversation that the caller sends', () => {
+  it('follows the instructions, which nothing in it can replace', async () => {
     const model = createScriptedModel({ answers: [async () => answerOf('Hello')] });
     const agent = createAgent({ model, instructions: 'Be brief' });
     const context = {

@@ -244,7 +244,7 @@ describe('the schema of a client', () => {
       schema: { $ref: '#/$defs/a', $defs: { a: { $ref: '#/$defs/b' }, b: { $ref: '#/$defs/a' } } },
       text: '1',
     },
-  ])('cannot hold the service up: %#', async ({ schema, text }) => {
+  ])('cannot block the service: %#', async ({ schema, text }) => {
     const format = { type: 'json_schema', name: 'x', schema } as const;
 
     const checking = createOutputCheck(format, 'the.param').then((check) => check?.validate(text));

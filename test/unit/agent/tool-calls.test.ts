@@ -136,7 +136,7 @@ describe('the output of a tool', () => {
     expect(String(outcome.output).isWellFormed()).toBe(true);
   });
 
-  it('is the only thing that neither the log nor the spans hold', async () => {
+  it('is in neither the log nor the spans', async () => {
     const { telemetry, spans, value } = createMeteredTelemetry();
     const { agent } = createToolAgent({
       responses: [callsOf(['echo', { word: 'private' }]), answerOf('Done')],

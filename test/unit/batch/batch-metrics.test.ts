@@ -10,7 +10,7 @@ import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 
 const ITEMS = 'agent_batch_items_total';
 
-/** A processor whose telemetry counts for real. */
+/** A processor with a real metrics registry. */
 function setUp(script: Script, limiter = createConcurrencyLimiters({ max: 256 })) {
   const { telemetry, value } = createMeteredTelemetry();
   const memory = createMemoryStore();
@@ -103,7 +103,7 @@ describe('metrics of a batch', () => {
   it.each([
     ['waiting', 'upstream_timeout'],
     ['stopping', undefined],
-  ] as const)('say why a job goes on later: %s', async (reason, code) => {
+  ] as const)('name the reason of a rescheduled job: %s', async (reason, code) => {
     const { processor, value, agent } = setUp(({ signal }) => {
       if (code !== undefined) throw refusal(code);
       return untilAborted(signal);
@@ -118,7 +118,7 @@ describe('metrics of a batch', () => {
     expect(value('agent_batch_item_throttled_total')).toBe(0);
   });
 
-  it('show what is in flight and how much may be', async () => {
+  it('report running items and the limit', async () => {
     const answer = Promise.withResolvers<string>();
     const { processor, limiter, agent } = setUp(
       () => answer.promise,

@@ -13,7 +13,7 @@ import { messages, shardJob } from '../../support/batch/jobs.ts';
 import { makeProcessor } from '../../support/batch/make-processor.ts';
 
 describe('a batch of a file', () => {
-  it('is split, worked on in any order and ended once with both of its files', async () => {
+  it('is split, processed in any order and ended once with both of its files', async () => {
     const environment = setUp(({ message }) => {
       if (message === 'm4') throw new ServiceError('content_filtered', 'No');
       return 'ok';
@@ -46,7 +46,7 @@ describe('a batch of a file', () => {
     expect(ids?.toSorted()).toEqual(['0', '1', '2', '3', '4']);
   });
 
-  it('Q3: asks nothing twice when each of its messages comes five times', async () => {
+  it('Q3: runs no item twice when each of its messages is delivered five times', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(7));
     const plan = environment.sent.pop();
@@ -61,7 +61,7 @@ describe('a batch of a file', () => {
     expect((await openAi(environment, id)).request_counts.completed).toBe(7);
   });
 
-  it('is read while it runs, counts and answers alike', async () => {
+  it('shows counts and results while it runs', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(6));
     await environment.processor.process(environment.sent.pop()?.job);
@@ -78,7 +78,7 @@ describe('a batch of a file', () => {
     expect(customIdsIn(await textOf(environment, running.progress.output_file_id))).toHaveLength(3);
   });
 
-  it('goes on where its planner was killed, before or after the plan was kept', async () => {
+  it('continues after its planner was killed, before or after the plan was stored', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(4));
     const broken = { ...environment.store, savePlan: async () => {} };
@@ -101,7 +101,7 @@ describe('a batch of a file', () => {
     expect((await openAi(environment, id)).request_counts.completed).toBe(4);
   });
 
-  it('writes its files before it says that it has ended', async () => {
+  it('writes its files before its end is visible', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(1));
     await environment.drain();
@@ -117,7 +117,7 @@ describe('a batch of a file', () => {
     expect(order[0]).toBeLessThan(order[1] ?? -1);
   });
 
-  it('ends although the process died between its last answer and its end', async () => {
+  it('ends although the process ended between its last result and its end', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(2));
     await environment.processor.process(environment.sent.pop()?.job);
@@ -173,7 +173,7 @@ describe('a batch of a file', () => {
 });
 
 describe('the list of an owner', () => {
-  it('has the newest first, page by page, without what retention took away', async () => {
+  it('has the newest first, in pages, without deleted batches', async () => {
     const environment = setUp();
     const ids: string[] = [];
     for (let n = 0; n < 5; n += 1) {

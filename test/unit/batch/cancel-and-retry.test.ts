@@ -13,7 +13,7 @@ import { jobOf, messages, shardJob } from '../../support/batch/jobs.ts';
 import { untilAborted } from '../../support/batch/scripted-agent.ts';
 
 describe('a batch that is cancelled', () => {
-  it('stops what runs, keeps what is finished and ends everything else', async () => {
+  it('stops running items, keeps results and ends the others', async () => {
     const environment = setUp(({ message, signal }) =>
       message === 'm0' ? 'ok' : untilAborted(signal),
     );
@@ -50,8 +50,8 @@ describe('a batch that is cancelled', () => {
   });
 });
 
-describe('retrying what failed', () => {
-  it('asks only the failed items again, and keeps the earlier files', async () => {
+describe('a retry of failed items', () => {
+  it('runs only the failed items again and keeps the earlier files', async () => {
     let isWell = false;
     const environment = setUp(({ message }) => {
       if (isWell || message !== 'm1') return 'ok';
@@ -78,7 +78,7 @@ describe('retrying what failed', () => {
     expect(customIdsIn(await textOf(environment, second.output_file_id))).toHaveLength(5);
   });
 
-  it('needs something that failed, and a batch that has ended', async () => {
+  it('requires failed items and a batch that has ended', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(1));
     const early = environment.batches.retryFailed(id, OWNER);
@@ -92,7 +92,7 @@ describe('retrying what failed', () => {
 });
 
 describe('a model without capacity', () => {
-  it('Q8: costs no item a try however long it lasts, and few calls', async () => {
+  it('Q8: costs no item an attempt and few calls, however long it lasts', async () => {
     let isWell = false;
     const limiters = createConcurrencyLimiters({ max: 8, firstPauseMs: 20 });
     const limiter = limiters.forBatch('job');
@@ -119,7 +119,7 @@ describe('a model without capacity', () => {
     expect((await openAi(environment, 'job')).request_counts.completed).toBe(30);
   });
 
-  it('Q8: puts the job back for as long as the model asks', async () => {
+  it('Q8: reschedules the job for as long as the model requests', async () => {
     const environment = setUp(() => {
       throw new ServiceError('upstream_rate_limited', 'Too many', { retryAfterSeconds: 42 });
     });
@@ -133,11 +133,11 @@ describe('a model without capacity', () => {
     });
   });
 
-  it('is not taken for the fault of one item that fails alone', async () => {
+  it('differs from one item that fails alone', async () => {
     const environment = setUp(async ({ message }) => {
       if (message !== 'm0') return 'ok';
       await new Promise((resolve) => setImmediate(resolve));
-      throw new ServiceError('upstream_unavailable', 'Away');
+      throw new ServiceError('upstream_unavailable', 'Unavailable');
     });
 
     await environment.processor.process(jobOf('job', messages(3)));
@@ -147,7 +147,7 @@ describe('a model without capacity', () => {
     );
   });
 
-  it('ends what is still open when the completion window is over', async () => {
+  it('ends open items when the completion window is over', async () => {
     const environment = setUp(() => {
       throw new ServiceError('upstream_rate_limited', 'Too many', { retryAfterSeconds: 1 });
     });

@@ -23,7 +23,7 @@ async function inputFileOf(environment: BatchEnvironment, id: string): Promise<s
 }
 
 describe('an input file that is deleted', () => {
-  it('while its batch runs ends the rest with that reason, and what is answered stays', async () => {
+  it('ends the other items of a running batch with that reason and keeps the results', async () => {
     const environment = setUp();
     const id = await environment.submit(linesOf(6));
     await environment.processor.process(environment.sent.pop()?.job);
@@ -39,7 +39,7 @@ describe('an input file that is deleted', () => {
     expect(environment.agent.asked.toSorted()).toEqual(messages(3));
   });
 
-  it('after its batch has ended leaves nothing to retry, and the reasons as they are', async () => {
+  it('prevents a retry of an ended batch and keeps the errors', async () => {
     const environment = setUp(refuseM1);
     const id = await environment.submit(linesOf(3));
     await environment.drain();
@@ -55,7 +55,7 @@ describe('an input file that is deleted', () => {
 });
 
 describe('an output file that is deleted', () => {
-  it('is gone', async () => {
+  it('cannot be read', async () => {
     const environment = setUp(refuseM1);
     const id = await environment.submit(linesOf(3));
     await environment.drain();
@@ -76,12 +76,12 @@ describe('a batch whose message cannot be sent', () => {
     const environment = setUp(undefined, {
       sender: {
         async send() {
-          throw new Error('The queue is away');
+          throw new Error('The queue is unavailable');
         },
       },
     });
 
-    await expect(environment.submit(linesOf(1))).rejects.toThrow('The queue is away');
+    await expect(environment.submit(linesOf(1))).rejects.toThrow('The queue is unavailable');
     expect(await environment.batches.list(OWNER, { after: undefined, limit: 10 })).toEqual({
       batches: [],
       hasMore: false,
@@ -90,7 +90,7 @@ describe('a batch whose message cannot be sent', () => {
 });
 
 describe('a batch whose record was removed while a delivery processed it', () => {
-  it('asks nothing more', async () => {
+  it('runs no more items', async () => {
     const environment = setUp(async ({ message, signal }) => {
       if (message === 'm0') return 'ok';
       return new Promise((_resolve, reject) => {
@@ -140,7 +140,7 @@ describe('a batch whose message was lost', () => {
 });
 
 describe('a batch whose last pass was long', () => {
-  it('is ended by a delivery of its own', async () => {
+  it('is ended by another delivery', async () => {
     const environment = setUp(
       async ({ message }) => {
         if (message === 'm2') await new Promise((resolve) => setTimeout(resolve, 60));

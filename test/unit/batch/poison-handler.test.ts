@@ -19,8 +19,8 @@ function contextOf() {
   return { logged, context: new InvocationContext({ logHandler }) };
 }
 
-describe('asPoisonHandler', () => {
-  it('leaves nothing of a message that it could explain', async () => {
+describe('poisonHandler', () => {
+  it('removes a message that it handled', async () => {
     const explained: unknown[] = [];
     const { context, logged } = contextOf();
     const handler = handlerOf(async (message) => void explained.push(message));
@@ -33,9 +33,9 @@ describe('asPoisonHandler', () => {
   });
 
   it.each([
-    ['storage is away', new ServiceError('storage_unavailable', 'Away')],
+    ['storage is unavailable', new ServiceError('storage_unavailable', 'Unavailable')],
     ['another delivery holds the job', new ServiceError('overloaded', 'Held')],
-  ])('Q12: hands a message back for the queue of jobs where %s', async (_why, error) => {
+  ])('Q12: requeues a message for the job queue where %s', async (_why, error) => {
     const { context, logged } = contextOf();
     const handler = handlerOf(() => Promise.reject(error));
 
@@ -47,7 +47,7 @@ describe('asPoisonHandler', () => {
     expect(logged).toEqual(['batch poison message requeued']);
   });
 
-  it('leaves a message with the platform where it is our own fault', async () => {
+  it('rejects a message after a defect of ours, so that the platform keeps it', async () => {
     const { context, logged } = contextOf();
     const handler = handlerOf(() => Promise.reject(new TypeError('A defect')));
 
@@ -55,7 +55,7 @@ describe('asPoisonHandler', () => {
     expect(logged).toEqual([]);
   });
 
-  it('Q12: hands a message back where the service cannot start', async () => {
+  it('Q12: requeues a message where the service cannot start', async () => {
     const { context } = contextOf();
     const broken = new ServiceError('config_unavailable', 'A setting is wrong');
 

@@ -84,7 +84,7 @@ describe('a queue job', () => {
     expect((await openAi(environment, 'pointer')).request_counts.completed).toBe(5);
   });
 
-  it('Q4: waits a while for a blob that its message has overtaken', async () => {
+  it('Q4: waits for a blob that is written after its message', async () => {
     const environment = setUp();
     const pointer = { v: 1, jobId: 'early', inputBlob: 'batch-input/early.jsonl' };
 

@@ -32,7 +32,7 @@ describe('queueHandler', () => {
     [new ServiceError('storage_unavailable', 'Away', { cause: refused() }), 'warn'],
     [new TypeError('A defect'), 'error'],
   ] as const)(
-    'rejects with %s so that the message comes again, and says so once',
+    'rejects with %s so that the message is delivered again, and logs it once',
     async (...of) => {
       const [thrown, level] = of;
       const telemetry = createRecordedTelemetry();
@@ -48,7 +48,7 @@ describe('queueHandler', () => {
     },
   );
 
-  it('measures how long a message has waited', async () => {
+  it('measures the age of a message', async () => {
     const { value, handled } = await deliver(new Date(Date.now() - 90_000).toISOString());
 
     expect(handled).toEqual(['hello']);
@@ -57,7 +57,7 @@ describe('queueHandler', () => {
   });
 
   it.each([undefined, 'soon', 42, '1970-01-01T00:00:00Z', '2999-01-01T00:00:00Z', { a: 1 }])(
-    'measures nothing where the message says %j in the place of the queue',
+    'measures nothing where the message replaces the time of the queue by %j',
     async (insertionTime) => {
       const { value, handled } = await deliver(insertionTime);
 

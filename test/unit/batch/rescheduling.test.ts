@@ -9,8 +9,8 @@ const away = (): never => {
   throw new ServiceError('upstream_timeout', 'The model is slow');
 };
 
-describe('handing a batch job over', () => {
-  it('takes no more items after its time, and goes on where it was', async () => {
+describe('a batch job that is rescheduled', () => {
+  it('starts no more items after its deadline and continues where it stopped', async () => {
     const { processor, agent, sent, store } = makeProcessor({
       concurrency: 1,
       jobDeadlineMs: 100,
@@ -35,7 +35,7 @@ describe('handing a batch job over', () => {
   });
 
   it.each([10, -10])(
-    'Q10: takes items until its time whatever the clock shows, %i minutes off',
+    'Q10: starts items until its deadline when the clock is set, %i minutes off',
     async (minutes) => {
       const { processor, agent, sent, time } = makeProcessor({
         concurrency: 1,
@@ -52,7 +52,7 @@ describe('handing a batch job over', () => {
     },
   );
 
-  it('Q6: stop ends what runs, keeps what is answered and puts the job back', async () => {
+  it('Q6: stop aborts running items, keeps results and reschedules the job', async () => {
     const { processor, agent, sent, store } = makeProcessor({
       script: ({ message, signal }) => (message === 'm0' ? 'ok' : untilAborted(signal)),
     });
@@ -81,7 +81,7 @@ describe('handing a batch job over', () => {
     expect(sent).toHaveLength(1);
   });
 
-  it('Q6: a message that comes after the stop is put back untouched', async () => {
+  it('Q6: a message after the stop is requeued unchanged', async () => {
     const { processor, agent, sent } = makeProcessor();
     await processor.stop();
 
@@ -91,7 +91,7 @@ describe('handing a batch job over', () => {
     expect(sent).toHaveLength(1);
   });
 
-  it('F15: ends what runs when it loses its lease, and queues the job again', async () => {
+  it('F15: aborts running items when it loses its lease, and requeues the job', async () => {
     const { processor, agent, sent, store } = makeProcessor({
       script: ({ signal }) => untilAborted(signal),
     });
@@ -104,26 +104,26 @@ describe('handing a batch job over', () => {
     expect(sent).toEqual([{ job: { v: 1, jobId: 'job', shard: 0 }, delaySeconds: 10 }]);
   });
 
-  it('rejects when the job cannot be put back, so that the platform delivers it again', async () => {
+  it('rejects when the job cannot be requeued, so that the platform delivers it again', async () => {
     const { processor } = makeProcessor({
       script: away,
       sender: {
         async send() {
-          throw new Error('queue away');
+          throw new Error('queue unavailable');
         },
       },
     });
 
     const delivery = processor.process(jobOf('job', ['hi']));
 
-    await expect(delivery).rejects.toThrow('queue away');
+    await expect(delivery).rejects.toThrow('queue unavailable');
   });
 });
 
-describe('a batch job whose storage is away', () => {
+describe('a batch job whose storage is unavailable', () => {
   it('Q11: rejects when it cannot be opened', async () => {
     const { processor, store, agent, sent } = makeProcessor();
-    store.breakWith(new Error('storage away'));
+    store.breakWith(new Error('storage unavailable'));
 
     const deliveries = [processor.process(jobOf('job', ['hi'])), processor.process('rubbish')];
 
@@ -132,33 +132,33 @@ describe('a batch job whose storage is away', () => {
     expect([agent.asked, sent]).toEqual([[], []]);
   });
 
-  it('Q11: rejects when a result cannot be kept, and stops paying for others', async () => {
+  it('Q11: rejects when a result cannot be stored and starts no more items', async () => {
     const { processor, store, agent } = makeProcessor({
       concurrency: 2,
       script: ({ message, signal }) => {
         if (message !== 'm0') return untilAborted(signal);
-        store.breakWith(new Error('storage away'));
+        store.breakWith(new Error('storage unavailable'));
         return 'ok';
       },
     });
 
     const delivery = processor.process(jobOf('job', messages(10)));
 
-    await expect(delivery).rejects.toThrow('storage away');
+    await expect(delivery).rejects.toThrow('storage unavailable');
     expect(agent.asked).toEqual(['m0', 'm1']);
     expect(store.isLeased('job')).toBe(false);
   });
 
-  it('Q11: goes on without a loss when storage is back', async () => {
+  it('Q11: continues without a loss when storage recovers', async () => {
     const { processor, store, agent } = makeProcessor({
       concurrency: 1,
       script: ({ message, call }) => {
-        if (message === 'm2' && call === 1) store.breakWith(new Error('storage away'));
+        if (message === 'm2' && call === 1) store.breakWith(new Error('storage unavailable'));
         return 'ok';
       },
     });
     const job = jobOf('job', messages(5));
-    await expect(processor.process(job)).rejects.toThrow('storage away');
+    await expect(processor.process(job)).rejects.toThrow('storage unavailable');
     store.breakWith(undefined);
 
     await processor.process(job);
@@ -169,7 +169,7 @@ describe('a batch job whose storage is away', () => {
 });
 
 describe('a batch job that ends its process', () => {
-  it('is given up after eight ends in a row; what was answered stays', async () => {
+  it('is exhausted after eight crashes in a row and keeps its results', async () => {
     const { processor, store, agent } = makeProcessor({
       script: ({ message, signal }) => (message === 'm0' ? 'ok' : untilAborted(signal)),
     });
@@ -189,7 +189,7 @@ describe('a batch job that ends its process', () => {
     expect(sent).toEqual([]);
   });
 
-  it('is worked on while its ends leave results behind', async () => {
+  it('continues while its deliveries write results', async () => {
     const { processor, store } = makeProcessor();
     const job = jobOf('job', messages(2));
     await processor.process(job);
@@ -205,7 +205,7 @@ describe('a batch job that ends its process', () => {
   });
 });
 
-/** What deliveries leave behind whose process ended before they could write anything else. */
+/** The entries of deliveries whose process ended before they wrote anything else. */
 function crashes(count: number): JournalEntry[] {
   return Array.from({ length: count }, () => ({ type: 'opened' }));
 }

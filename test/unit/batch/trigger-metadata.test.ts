@@ -25,7 +25,7 @@ describe('dropMessageFromTriggerMetadata', () => {
     },
   );
 
-  it('does nothing where there is no platform', () => {
+  it('does nothing outside of the platform', () => {
     expect(() => dropMessageFromTriggerMetadata(undefined)).not.toThrow();
   });
 });

@@ -22,7 +22,7 @@ describe('Cache-Control of a request', () => {
   });
 });
 
-describe('Cache-Status of an answer', () => {
+describe('Cache-Status of a response', () => {
   it.each([
     [{ kind: 'hit', ttlSeconds: 299 } as const, 'serverless-agent; hit; ttl=299'],
     [{ kind: 'collapsed' } as const, 'serverless-agent; fwd=miss; collapsed'],
@@ -33,7 +33,7 @@ describe('Cache-Status of an answer', () => {
     [{ kind: 'forward', reason: 'stale', stored: false } as const, 'serverless-agent; fwd=stale'],
     [{ kind: 'forward', reason: 'bypass' } as const, 'serverless-agent; fwd=bypass'],
     [{ kind: 'forward', reason: 'request' } as const, 'serverless-agent; fwd=request'],
-  ])('says %j as RFC 9211 does', (status, expected) => {
+  ])('formats %j as RFC 9211 does', (status, expected) => {
     expect(cacheStatusHeader(status)).toBe(expected);
   });
 });

@@ -10,7 +10,7 @@ import {
 import { answer, ask, candidate, keyParts } from '../../support/cached-answers.ts';
 import { createHandClock } from '../../support/limits.ts';
 
-describe('the key of an answer', () => {
+describe('the key of a response', () => {
   it.each<readonly [string, Partial<CacheKeyInput>]>([
     ['caller', { callerId: 'bob' }],
     ['model', { model: 'fallback/gpt' }],
@@ -33,7 +33,7 @@ describe('the key of an answer', () => {
     expect(cacheKey(one)).toBe(cacheKey(other));
   });
 
-  it('R6 cannot be forged by moving text over the border between two fields', () => {
+  it('R6 cannot be forged by moving text from one field to the next', () => {
     const keys = [
       keyParts({ callerId: 'a', model: 'bc' }),
       keyParts({ callerId: 'ab', model: 'c' }),
@@ -50,7 +50,7 @@ describe('the key of an answer', () => {
     expect(new Set(keys).size).toBe(keys.length);
   });
 
-  it('R6 never lets one caller hit an answer of another, in 10,000 pairs of prompts', async () => {
+  it('R6 never matches a response of another caller, in 10,000 pairs of prompts', async () => {
     const clock = createHandClock();
     const memory = createMemoryStore({
       maxEntries: 20_000,
@@ -84,7 +84,7 @@ describe('the key of an answer', () => {
 });
 
 describe('canonical JSON', () => {
-  it('reads back as the value that was written', () => {
+  it('parses to the value that was written', () => {
     assert(
       property(jsonValue({ stringUnit: 'binary' }), (value) => {
         expect(canonicalJson(JSON.parse(canonicalJson(value)))).toBe(canonicalJson(value));

@@ -25,8 +25,8 @@ function createMapCache(): CacheStore & { entries: Map<string, CacheEntry>; look
   };
 }
 
-describe('two caches as one', () => {
-  it('look into the far one only for what the near one does not know', async () => {
+describe('the tiered store', () => {
+  it('reads the remote store only after a local miss', async () => {
     const [near, far] = [createMapCache(), createMapCache()];
     const cache = createTieredCacheStore({ local: near, remote: far, maxPendingWrites: 10 });
     far.entries.set('key', entry);
@@ -37,7 +37,7 @@ describe('two caches as one', () => {
     expect(far.looks).toEqual(['key']);
   });
 
-  it('do not wait for the remote write, and limit the writes at once', async () => {
+  it('does not wait for remote writes and limits concurrent ones', async () => {
     const near = createMapCache();
     const writes: PromiseWithResolvers<boolean>[] = [];
     const far: CacheStore = {
@@ -62,7 +62,7 @@ describe('two caches as one', () => {
     expect([atOnce, writes.length]).toEqual([2, 3]);
   });
 
-  it('go on when a write to the far one fails', async () => {
+  it('continues when a remote write fails', async () => {
     const far: CacheStore = {
       get: async () => undefined,
       set: async () => {

@@ -22,8 +22,8 @@ function entry(text: string) {
   return entryOf(text, { storedAt: clock.now(), ttlMs: TTL_MS });
 }
 
-describe('answers in this process', () => {
-  it('R9 stay within their number and their size under a flood of 200,000 keys', async () => {
+describe('responses in this process', () => {
+  it('R9 stay within their number and size at 200,000 keys', async () => {
     const cache = create();
     const text = 'x'.repeat(1_000);
     const before = heapBytes();
@@ -50,7 +50,7 @@ describe('answers in this process', () => {
     expect(cache.size().bytes).toBeLessThanOrEqual(200_000);
   });
 
-  it('do not push out the others for one that is too large', async () => {
+  it('are not evicted by one that is too large', async () => {
     const cache = create();
     await cache.set('small', entry('small'));
 
@@ -61,7 +61,7 @@ describe('answers in this process', () => {
     expect((await cache.get('small'))?.response.text).toBe('small');
   });
 
-  it('drop the least recently used one when they are full', async () => {
+  it('evict the least recently used one when they are full', async () => {
     const cache = create({ maxEntries: 2 });
     await cache.set('a', entry('a'));
     await cache.set('b', entry('b'));
@@ -73,7 +73,7 @@ describe('answers in this process', () => {
     expect((await cache.get('a'))?.response.text).toBe('a');
   });
 
-  it('drop an expired entry when it is read', async () => {
+  it('remove an expired entry when it is read', async () => {
     const cache = create();
     await cache.set('a', entryOf('a', { storedAt: clock.now() - TTL_MS, ttlMs: TTL_MS }));
 

@@ -19,7 +19,7 @@ function createCache(): ResponseCache {
   return createResponseCache({ store: cache, ttlMs: TTL_MS, clock });
 }
 
-/** Calls that end when and how the test says, in the order in which they were made. */
+/** Calls that the test ends, in the order in which they started. */
 function createScript(): {
   make: () => Promise<CandidateResponse>;
   calls: PromiseWithResolvers<CandidateResponse>[];
@@ -33,8 +33,8 @@ function createScript(): {
   return { make, calls };
 }
 
-describe('equal questions at the same time', () => {
-  it('R8 cause one call for 500 of them, and all get its answer', async () => {
+describe('equal requests at the same time', () => {
+  it('R8 cause one call for 500 of them, and all get its response', async () => {
     const cache = createCache();
     const { make, calls } = createScript();
 
@@ -49,7 +49,7 @@ describe('equal questions at the same time', () => {
     expect(cache.counts()).toMatchObject({ misses: 1, collapsed: 499, stored: 1 });
   });
 
-  it('R8 do not inherit the failure of a call that was already under way', async () => {
+  it('R8 do not get the error of a call that was already running', async () => {
     const cache = createCache();
     const { make, calls } = createScript();
 
@@ -83,7 +83,7 @@ describe('equal questions at the same time', () => {
     expect(calls).toHaveLength(2);
   });
 
-  it('R8 go on when the one who makes the answer leaves', async () => {
+  it('R8 continue when the leader disconnects', async () => {
     const cache = createCache();
     const { make, calls } = createScript();
     const leader = toMake(await cache.lookup(ask()));
@@ -98,7 +98,7 @@ describe('equal questions at the same time', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('R8 are left alone when one of those who wait gives up', async () => {
+  it('R8 are not affected when a follower disconnects', async () => {
     const cache = createCache();
     const leader = toMake(await cache.lookup(ask()));
     const patience = new AbortController();
@@ -112,7 +112,7 @@ describe('equal questions at the same time', () => {
     expect(await patient).toMatchObject({ kind: 'hit', response: { text: 'because' } });
   });
 
-  it('each make their own answer when it may not be shared', async () => {
+  it('each make a call when the response must not be shared', async () => {
     const cache = createCache();
     const { make, calls } = createScript();
 
@@ -136,7 +136,7 @@ describe('equal questions at the same time', () => {
     await expect.poll(() => calls.length).toBe(2);
   });
 
-  it('are forgotten once they are answered, so the next one is a hit', async () => {
+  it('end with the response, so the next one is a hit', async () => {
     const cache = createCache();
     const first = await answer(cache, { question: ask(), make: async () => candidate() });
 
@@ -146,7 +146,7 @@ describe('equal questions at the same time', () => {
     expect(second).toMatchObject({ kind: 'hit', status: { kind: 'hit', ttlSeconds: 300 } });
   });
 
-  it('ask the store once for all of them', async () => {
+  it('read the store once', async () => {
     const clock = createHandClock();
     let looks = 0;
     const cache = createResponseCache({
@@ -170,7 +170,7 @@ describe('equal questions at the same time', () => {
     expect(looks).toBe(1);
   });
 
-  it('survive a store that breaks its word and throws', async () => {
+  it('survive a store that throws', async () => {
     const broken = async (): Promise<never> => {
       throw new Error('broken');
     };

@@ -24,7 +24,7 @@ function createEnvironment() {
   return { cache, clock, memory, answerTo };
 }
 
-describe('the cache of answers', () => {
+describe('the response cache', () => {
   it.each<readonly [string, Partial<CandidateResponse>]>([
     ['cut off at the token limit', { finishReason: 'length' }],
     ['asking for tools', { finishReason: 'tool_calls' }],
@@ -32,7 +32,7 @@ describe('the cache of answers', () => {
     ['empty', { text: '' }],
     ['made with tools', { toolCalls: [{ name: 'clock' }] }],
     ['changed by a guardrail', { isFiltered: true }],
-  ])('R7 never keeps an answer that is %s', async (_name, made) => {
+  ])('R7 never stores a response that is %s', async (_name, made) => {
     const { memory, answerTo } = createEnvironment();
 
     const { status } = await answerTo({}, made);
@@ -46,7 +46,7 @@ describe('the cache of answers', () => {
     ['continues a conversation', { traits: { hasHistory: true } }, 'bypass'],
     ['holds personal data', { traits: { hasPersonalData: true } }, 'bypass'],
     ['forbids it', { cacheControl: 'no-store' }, 'request'],
-  ])('R7 neither keeps nor gives out an answer when the request %s', async (_name, how, reason) => {
+  ])('R7 neither stores nor serves a response when the request %s', async (_name, how, reason) => {
     const { memory, answerTo } = createEnvironment();
     await answerTo(how);
     const keptFromIt = memory.size().entries;
@@ -58,7 +58,7 @@ describe('the cache of answers', () => {
     expect(status).toEqual({ kind: 'forward', reason, stored: false });
   });
 
-  it('R7 never keeps what was given up or failed before', async () => {
+  it('R7 never stores the result of an abandoned or failed call', async () => {
     const { cache, memory } = createEnvironment();
     const failed = toMake(await cache.lookup(ask({ question: 'one?' })));
     const left = toMake(await cache.lookup(ask({ question: 'two?' })));
@@ -71,7 +71,7 @@ describe('the cache of answers', () => {
     expect(memory.size().entries).toBe(0);
   });
 
-  it('keeps an answer to a request with temperature 0', async () => {
+  it('stores the response to a request with temperature 0', async () => {
     const { answerTo } = createEnvironment();
     await answerTo({ traits: { temperature: 0 } });
 
@@ -80,7 +80,7 @@ describe('the cache of answers', () => {
     expect(status).toEqual({ kind: 'hit', ttlSeconds: 300 });
   });
 
-  it('makes a fresh answer for no-cache, and keeps that one for the next', async () => {
+  it('calls the model for no-cache and stores that response', async () => {
     const { answerTo } = createEnvironment();
     await answerTo({}, { text: 'old' });
 
@@ -94,7 +94,7 @@ describe('the cache of answers', () => {
     expect(next.text).toBe('new');
   });
 
-  it('gives out an answer until its time is over', async () => {
+  it('serves a response until it expires', async () => {
     const { clock, answerTo } = createEnvironment();
     await answerTo({}, { text: 'old' });
 
@@ -110,7 +110,7 @@ describe('the cache of answers', () => {
     });
   });
 
-  it('makes a new answer when the kept one is older than the caller accepts', async () => {
+  it('calls the model when the stored response is older than the caller accepts', async () => {
     const { clock, answerTo } = createEnvironment();
     await answerTo({}, { text: 'old' });
     clock.advance(30_000);
@@ -135,7 +135,7 @@ describe('the cache of answers', () => {
     expect(status).toMatchObject({ kind: 'forward', reason: 'miss' });
   });
 
-  it('counts the tokens that it saved', async () => {
+  it('counts the saved tokens', async () => {
     const { cache, answerTo } = createEnvironment();
     for (let times = 0; times < 4; times += 1) await answerTo({});
     await answerTo({ cacheControl: 'no-store' });

@@ -16,7 +16,7 @@ function listOf(name: string, key: string): string {
   return JSON.stringify({ [name]: hash('sha256', key) });
 }
 
-describe('the ring of caller keys', () => {
+describe('the store of caller keys', () => {
   it('follows the secret when it changes', () => {
     const source = createSource(listOf('alice', 'old'));
     const currentKeys = createCallerKeyStore(source);
@@ -30,7 +30,7 @@ describe('the ring of caller keys', () => {
     expect(after && findCaller(after, 'new')).toBe('alice');
   });
 
-  it('lets a caller in by an old and a new key while it changes them', () => {
+  it('accepts the old and the new key of a caller during a rotation', () => {
     const digests = ['old', 'new'].map((key) => hash('sha256', key));
     const keys = createCallerKeyStore(createSource(JSON.stringify({ alice: digests })))();
 
@@ -45,7 +45,7 @@ describe('the ring of caller keys', () => {
     expect(currentKeys()).toBe(currentKeys());
   });
 
-  it('asks for no key only where there is certainly no list', () => {
+  it('requires no key only where the secret is known to be absent', () => {
     const source = createSource(undefined);
     const currentKeys = createCallerKeyStore(source);
 

@@ -51,8 +51,8 @@ function refusalOf(headers: Record<string, string>, rules: CallerRules): unknown
   }
 }
 
-describe('who is calling', () => {
-  it('is the address that the platform saw, where nothing better is known', () => {
+describe('the caller', () => {
+  it('is the address that the platform saw, where there is no other evidence', () => {
     const caller = identify({ 'x-forwarded-for': '9.9.9.9, 203.0.113.7:1234' }, open);
 
     expect(caller).toEqual({ id: 'address:203.0.113.7', kind: 'address' });
@@ -67,7 +67,7 @@ describe('who is calling', () => {
     expect(identify(headers, keyed)).toEqual({ id, kind: 'key' });
   });
 
-  it('is the Entra principal where the front end is trusted to write it', () => {
+  it('is the Entra principal where the front end is trusted', () => {
     const caller = identify(
       { 'x-ms-client-principal': entra, 'x-api-key': 'key-b' },
       {
@@ -79,14 +79,14 @@ describe('who is calling', () => {
     expect(caller).toEqual({ id: `entra:${TENANT}/${OBJECT.toLowerCase()}`, kind: 'entra' });
   });
 
-  it('R5 is not who a forged principal claims to be', () => {
+  it('R5 is not the principal of a forged header', () => {
     const headers = { 'x-ms-client-principal': entra, 'x-forwarded-for': '203.0.113.7' };
 
     expect(identify(headers, open).id).toBe('address:203.0.113.7');
     expect(refusalOf(headers, keyed)).toBeInstanceOf(ServiceError);
   });
 
-  it('R5 is the same whatever else a request claims', () => {
+  it('R5 does not depend on any other part of the request', () => {
     const claims = ['x-real-ip', 'forwarded', 'client-ip', 'x-client-ip', 'cf-connecting-ip'];
     const ids = claims.map(
       (name, index) =>
@@ -125,7 +125,7 @@ describe('who is calling', () => {
       ]),
       behindEasyAuth,
     ],
-  ])('is refused with the same words for %s', (_name, headers, rules) => {
+  ])('is refused with the same message for %s', (_name, headers, rules) => {
     const refusal = refusalOf(headers, rules);
 
     expect(refusal).toBeInstanceOf(ServiceError);

@@ -34,11 +34,11 @@ describe('the address of a client', () => {
     '[2001:db8::1',
     '1'.repeat(10_000),
     '<script>',
-  ])('counts %j among the unknown', (text) => {
+  ])('treats %j as unknown', (text) => {
     expect(normalizeAddress(text, RULES)).toBe('unknown');
   });
 
-  it('R5 is the last one that was forwarded, whatever the client wrote before it', () => {
+  it('R5 is the last forwarded one, whatever the client wrote before it', () => {
     const forged = ['1.1.1.1, 203.0.113.7:80', 'x, y,203.0.113.7', ',,, 203.0.113.7'];
 
     const addresses = forged.map((header) =>
@@ -48,7 +48,7 @@ describe('the address of a client', () => {
     expect(new Set(addresses)).toEqual(new Set(['203.0.113.7']));
   });
 
-  it('R5 is the one before our own proxies, where there are some', () => {
+  it('R5 is the one before our own proxies', () => {
     const header = '1.1.1.1, 203.0.113.7, 10.0.0.1';
 
     expect(clientAddress(header, { ...RULES, proxiesInFront: 1 })).toBe('203.0.113.7');

@@ -33,7 +33,7 @@ function numberKeys() {
   });
 }
 
-describe('K6 a configuration with mistakes', () => {
+describe('K6 an invalid configuration', () => {
   it('is reported once, with all seven by name and line, and no value', () => {
     const agentToml = [
       '[limits]',
@@ -139,7 +139,7 @@ describe('K6 a configuration with mistakes', () => {
     expect(problems.map(({ setting }) => setting)).toEqual(['AGENT__LIMITS__HEARTBEAT_MS']);
   });
 
-  it.each(numberKeys())('holds $name to its range', ({ variable, min, max }) => {
+  it.each(numberKeys())('refuses $name outside of its range', ({ variable, min, max }) => {
     const outcomes = [min - 1, min, max, max + 1].map(
       (value) => problemsOf({ ...KEY, [variable]: String(value) })[0]?.setting,
     );
@@ -156,7 +156,7 @@ describe('K6 a configuration with mistakes', () => {
     '"__proto__".polluted = 1',
     '[constructor.prototype]\npolluted = 1',
     '[limits]\ntoString = 1',
-  ])('refuses %j and stays clean', (toml) => {
+  ])('refuses %j and changes no prototype', (toml) => {
     const problems = problemsOfToml(toml);
 
     expect(problems).toHaveLength(1);
@@ -192,7 +192,7 @@ describe('K6 a configuration with mistakes', () => {
     ]);
   });
 
-  it('never throws anything but its own error, whatever the file holds', () => {
+  it('throws only its own error, whatever the file contains', () => {
     const line = fc.oneof(
       fc.string(),
       fc.constantFrom(

@@ -21,7 +21,7 @@ function problemsOf(
   }
 }
 
-/** Secrets as a vault would have given them. */
+/** Secrets as if a vault had returned them. */
 function vaultWith(values: Record<string, string>): Secrets {
   const none = createEnvironmentSecrets({ required: requiredSecrets(), environment: {} });
   return {
@@ -33,7 +33,7 @@ function vaultWith(values: Record<string, string>): Secrets {
 }
 
 describe('the configuration', () => {
-  it('is whole without agent.toml and without variables beside the key', () => {
+  it('is complete with a key alone', () => {
     const { settings, sources } = readConfig(KEY);
 
     expect(settings.limits.answerDeadlineMs).toBe(60_000);
@@ -43,7 +43,7 @@ describe('the configuration', () => {
     expect(sources.get('AZURE_OPENAI_ENDPOINT')).toBe('unset');
   });
 
-  it('has the same idea of patience as the model calls themselves', () => {
+  it('has the same default time limits as the model calls', () => {
     const {
       maxOutputTokens: _tokens,
       defaultOutputTokens: _default,
@@ -68,7 +68,7 @@ describe('the configuration', () => {
     expect(sources.get('limits.max_request_bytes')).toBe('default');
   });
 
-  it('lets every key of agent.toml be overridden by a variable of its own', () => {
+  it('overrides every key of agent.toml by its variable', () => {
     const variables = listAgentKeys().map(({ variable }) => variable);
 
     expect(new Set(variables).size).toBe(variables.length);

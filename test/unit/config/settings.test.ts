@@ -45,7 +45,7 @@ describe('settings from the environment', () => {
     expect(problemsOf({ ...KEY, ...Object.fromEntries(defaults) })).toEqual([]);
   });
 
-  it.each(['', ' ', '\t\n'])('takes %j for not set', (blank) => {
+  it.each(['', ' ', '\t\n'])('treats %j as not set', (blank) => {
     const { settings } = readConfig({
       ...KEY,
       OPENAI_BASE_URL: blank,
@@ -55,7 +55,7 @@ describe('settings from the environment', () => {
     expect(settings).toMatchObject({ openAiBaseUrl: undefined, batch: { concurrency: 8 } });
   });
 
-  it('takes surrounding blanks and a trailing line feed away', () => {
+  it('trims blanks and a trailing line feed', () => {
     const { settings } = readConfig({
       OPENAI_API_KEY: ' sk-canary\n',
       AGENT__LIMITS__HEARTBEAT_MS: ' 50 ',
@@ -198,7 +198,7 @@ describe('settings from the environment', () => {
     },
   );
 
-  it('is not fooled by names of the prototype', () => {
+  it('ignores names of the prototype', () => {
     const polluted = Object.create({ OPENAI_API_KEY: 'sk-inherited' }) as Environment;
 
     expect(problemsOf(polluted)).toEqual(['OPENAI_API_KEY']);
@@ -220,7 +220,7 @@ describe('settings from the environment', () => {
       { ...KEY, AzureWebJobsStorage__queueServiceUri: 'https://q.example' },
       ['AzureWebJobsStorage__blobServiceUri'],
     ],
-  ])('says of %j which settings do not go together', (environment, problems) => {
+  ])('names the settings of %j that contradict each other', (environment, problems) => {
     expect(problemsOf(environment)).toEqual(problems);
   });
 

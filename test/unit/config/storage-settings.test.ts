@@ -8,7 +8,7 @@ const URIS = {
 };
 
 describe('storageSettings', () => {
-  it('knows no storage when none is set', () => {
+  it('returns no storage when none is set', () => {
     expect(storageSettings(readConfig(KEY).settings)).toBeUndefined();
   });
 

@@ -56,7 +56,7 @@ describe('createReadiness', () => {
     },
   );
 
-  it('looks again only when the report is old', async () => {
+  it('checks again only when the report is old', async () => {
     const { check, looks } = counting();
     const { readiness, time } = setUp({ chat: check });
 
@@ -70,7 +70,7 @@ describe('createReadiness', () => {
     expect([whileFresh, looks()]).toEqual([1, 2]);
   });
 
-  it('looks again after the clock was set back', async () => {
+  it('checks again after the clock was set back', async () => {
     const { check, looks } = counting();
     const { readiness, time } = setUp({ chat: check });
 
@@ -81,7 +81,7 @@ describe('createReadiness', () => {
     expect(looks()).toBe(2);
   });
 
-  it('shares one look among a hundred callers', async () => {
+  it('shares one check among a hundred callers', async () => {
     const { check, looks } = counting();
     const { readiness } = setUp({ chat: check });
 
@@ -100,7 +100,7 @@ describe('createReadiness', () => {
       },
     ],
   ] as [string, Check][])(
-    'takes a part whose check %s for unready, without its text',
+    'reports a part whose check %s as unready, without its text',
     async (_name, check) => {
       const { readiness, telemetry } = setUp({ batch: check });
 
@@ -118,7 +118,7 @@ describe('createReadiness', () => {
     },
   );
 
-  it('does not wait for a check that hangs, and tells it to stop', async () => {
+  it('does not wait for a check that hangs, and aborts it', async () => {
     const signals: AbortSignal[] = [];
     const hanging: Check = (signal) => {
       signals.push(signal);
@@ -139,7 +139,7 @@ describe('createReadiness', () => {
     ]);
   });
 
-  it('survives a check that fails after its time', async () => {
+  it('ignores a check that fails after its time limit', async () => {
     const late = Promise.withResolvers<never>();
     const { readiness } = setUp({ chat: () => late.promise }, 10);
 
@@ -161,7 +161,7 @@ describe('createReadiness', () => {
     });
   });
 
-  it('is degraded while the secrets are old, and says where they came from', async () => {
+  it('is degraded while the secrets are old, and names their source', async () => {
     const sources = { NAME: 'key-vault' };
     const { readiness } = setUp({ secrets: async () => ({ status: 'degraded', sources }) });
 
@@ -172,7 +172,7 @@ describe('createReadiness', () => {
     });
   });
 
-  it('recovers with the next look', async () => {
+  it('recovers with the next check', async () => {
     let fails = true;
     const { readiness, time } = setUp({
       chat: async () => ({ status: fails ? 'unready' : 'ready' }),

@@ -44,7 +44,7 @@ function openMetered(handle: (context: MeteredContext) => Promise<PlainResponse>
   return meteredHandler(async () => needs, handle);
 }
 
-/** As the wire announces a body that the platform has read too, and may have taken headers from. */
+/** The wire headers of a body that the platform has read too and may have copied headers from. */
 function announce(request: HttpRequest): Promise<string> {
   return request.clone().text();
 }

@@ -85,7 +85,7 @@ describe('POST /api/chat as a stream', () => {
     expect(telemetry.lines).toHaveLength(1);
   });
 
-  it('answers a plain failure when streaming cannot even begin', async () => {
+  it('answers a plain error when streaming cannot start', async () => {
     const { handler } = setUp(() => {
       throw new Error('sk-secret');
     });
@@ -129,7 +129,7 @@ describe('POST /api/chat as a stream', () => {
     expect(JSON.stringify([answered.text, telemetry.lines])).not.toContain('secret');
   });
 
-  it('never takes a model that ends without an answer for one that finished', async () => {
+  it('reports a model that ends without a response as an error', async () => {
     const { handler: cut } = setUp(async function* () {
       yield { type: 'text-delta', text: 'Hel' };
     });
@@ -155,7 +155,7 @@ describe('POST /api/chat as a stream', () => {
     expect(namesIn(answered.text)).toEqual(['session', 'delta', 'done']);
   });
 
-  it('begins without the model when it is slow, and keeps the line alive', async () => {
+  it('starts before a slow model and sends keep-alives', async () => {
     const gate = Promise.withResolvers<void>();
     const { handler } = setUp(
       async function* () {
@@ -178,7 +178,7 @@ describe('POST /api/chat as a stream', () => {
     expect(text).toMatch(/event: done\ndata: .*\n\n$/);
   });
 
-  it('ends with a typed error when a slow model fails after all', async () => {
+  it('ends with a typed error when a slow model fails', async () => {
     const gate = Promise.withResolvers<never>();
     const { handler } = setUp(
       async function* () {
@@ -196,7 +196,7 @@ describe('POST /api/chat as a stream', () => {
     expect(namesIn(text)).toEqual(['session', 'error']);
   });
 
-  it('cuts a model that hangs and does not listen', async () => {
+  it('ends at the deadline when the model ignores its signal', async () => {
     const { handler } = setUp(
       async function* () {
         yield { type: 'text-delta', text: 'Hel' };
@@ -213,7 +213,7 @@ describe('POST /api/chat as a stream', () => {
     });
   });
 
-  it('answers 504 when the time is up before anything was sent', async () => {
+  it('answers 504 at the deadline before anything was sent', async () => {
     const { handler } = setUp(() => ({ [Symbol.asyncIterator]: () => ({ next: never }) }), {
       streamDeadlineMs: 20,
     });

@@ -24,7 +24,7 @@ function failing(thrown: unknown): RouteHandler<HandlerDependencies> {
   return () => Promise.reject(thrown);
 }
 
-/** What code may throw, foreseen or not. */
+/** Values that code may throw. */
 const THROWN: readonly [string, unknown][] = [
   ['an error', new Error('sk-secret at https://upstream.internal/key')],
   ['a text', 'sk-secret'],
@@ -134,7 +134,7 @@ describe('publicHandler, when something fails', () => {
     expect(answered.headers['retry-after']).toBe('5');
   });
 
-  it('answers although every log fails', async () => {
+  it('answers even if every log call fails', async () => {
     const fail = (): never => {
       throw new Error('disk full');
     };

@@ -25,7 +25,7 @@ function failing(thrown: unknown): RouteHandler<HandlerDependencies> {
   return () => Promise.reject(thrown);
 }
 
-describe('asOpenHandler', () => {
+describe('publicHandler', () => {
   it('answers with the ids of the request and logs one line', async () => {
     const { handler, telemetry } = setUp(async () => jsonResponse({ ok: true }));
 

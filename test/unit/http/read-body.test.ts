@@ -121,7 +121,7 @@ describe('readText', () => {
     await expect(refused).rejects.toMatchObject({ code: 'request_timeout' });
   });
 
-  it('T2: refuses a body that arrives in drips, however regularly', async () => {
+  it('T2: refuses a body below the minimum rate, however regularly it arrives', async () => {
     const limits = { ...LIMITS, stallMs: 40, minBytesPerSecond: 10_000 };
 
     const refused = read(postStream(drips({ everyMs: 5 })), limits);
@@ -159,7 +159,7 @@ describe('readText', () => {
     expect(bytes).toBe(5);
   });
 
-  it('calls a body that is cut off incomplete, without the text of the cause', async () => {
+  it('reports a truncated body as incomplete, without the text of the cause', async () => {
     const broken = new ReadableStream<Uint8Array>({
       start: (controller) => controller.error(new Error('ECONNRESET 10.0.0.7')),
     });

@@ -5,7 +5,7 @@ import {
 } from '../../../shared/http/read-body.ts';
 import { get } from '../../support/http-call.ts';
 
-describe('refuseShadowingQuery', () => {
+describe('rejectHeaderOverrideInQuery', () => {
   it.each([
     'headers=1',
     'Headers={"a":"b"}',
@@ -29,7 +29,7 @@ describe('refuseShadowingQuery', () => {
   );
 });
 
-describe('refuseShadowingBody', () => {
+describe('rejectHeaderOverrideInBody', () => {
   it.each([{ headers: 1 }, { Headers: {} }, { a: 1, hEADERS: null }, { ['header\u017f']: 1 }])(
     'refuses the body %j',
     (body) => {

@@ -47,13 +47,13 @@ describe('problemResponse', () => {
     expect(retryAfter('config_unavailable')).toBe('5');
   });
 
-  it('promises nothing for a failure that a retry does not heal', () => {
+  it('has no Retry-After for a permanent error', () => {
     expect(retryAfter('upstream_quota')).toBeUndefined();
     expect(retryAfter('invalid_json')).toBeUndefined();
     expect(retryAfter('internal')).toBeUndefined();
   });
 
-  it('is a problem that is not stored and can be quoted', () => {
+  it('is a problem that is not cached and has its ids', () => {
     const response = problemResponse(new ServiceError('unauthorized', 'x'), IDS);
 
     expect(response.headers).toEqual({

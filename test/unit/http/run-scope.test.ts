@@ -35,7 +35,7 @@ function runOf(deadlineMs: number, clientDisconnected = new AbortController().si
 }
 
 describe('startRun', () => {
-  it('ends work that ignores its signal when the time is up', async () => {
+  it('ends work that ignores its signal at the deadline', async () => {
     const run = await runOf(10);
 
     await expect(run.raceAbort(never())).rejects.toMatchObject({ code: 'upstream_timeout' });
@@ -55,7 +55,7 @@ describe('startRun', () => {
     run.close();
   });
 
-  it('passes on what the work gives, and never aborts after it was closed', async () => {
+  it('returns the result of the work and never aborts after its end', async () => {
     const run = await runOf(10);
 
     expect(await run.raceAbort(Promise.resolve(7))).toBe(7);
@@ -66,7 +66,7 @@ describe('startRun', () => {
     expect(run.context.signal.aborted).toBe(false);
   });
 
-  it('stops clock and work when the client cancels', async () => {
+  it('ends timer and work when the client cancels', async () => {
     const before = countTimers();
     const run = await runOf(10_000);
 
@@ -76,7 +76,7 @@ describe('startRun', () => {
     expect(countTimers()).toBe(before);
   });
 
-  it('survives work that fails after its time', async () => {
+  it('ignores work that fails after the deadline', async () => {
     const late = Promise.withResolvers<never>();
     const run = await runOf(5);
 

@@ -47,14 +47,14 @@ describe('sseResponse', () => {
     );
   });
 
-  it('keeps text of many bytes whole, half characters included', async () => {
+  it('never splits a character', async () => {
     const text = await textOf(eventsOf('👩‍👩‍👧 日本\u2028\u0085', '\ud83d', '\ude00'));
 
     const data = [...text.matchAll(/^data: (.*)$/gm)].map(([, json = '']) => JSON.parse(json));
     expect(data).toEqual(['👩‍👩‍👧 日本\u2028\u0085', '\ud83d', '\ude00']);
   });
 
-  it('sends comments while the source is silent and none after the end', async () => {
+  it('sends comments while the source is idle and none after the end', async () => {
     const gate = Promise.withResolvers<void>();
     async function* slow(): AsyncGenerator<SseEvent> {
       await gate.promise;

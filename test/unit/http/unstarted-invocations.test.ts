@@ -37,7 +37,7 @@ function watching() {
 }
 
 describe('an invocation whose function does not start', () => {
-  it('is given up once, with its request, after 10 s', () => {
+  it('is ended once, with its request, after 10 s', () => {
     const { givenUp, watch } = watching();
     const id = crypto.randomUUID();
     const response = createResponse();
@@ -51,7 +51,7 @@ describe('an invocation whose function does not start', () => {
     expect(givenUp).toEqual([[id, response]]);
   });
 
-  it('is given up without a request when the worker announced it and none arrived', () => {
+  it('is ended without a request when the worker announced it and none arrived', () => {
     const { givenUp, announce } = watching();
     const id = crypto.randomUUID();
 
@@ -73,7 +73,7 @@ describe('an invocation whose function does not start', () => {
     expect(givenUp).toEqual([[id, response]]);
   });
 
-  it('is not given up by other lines of the log', () => {
+  it('is not ended because of other log lines', () => {
     const { givenUp, log } = watching();
 
     log(`received FunctionInvocationRequest with invocationId ${crypto.randomUUID()}`);
@@ -82,7 +82,7 @@ describe('an invocation whose function does not start', () => {
     expect(givenUp).toEqual([]);
   });
 
-  it('is watched by its request alone where the worker has no log hook', () => {
+  it('is tracked by its request alone where the worker has no log hook', () => {
     const givenUp: string[] = [];
     const id = crypto.randomUUID();
     const watch = watchUnstartedInvocations(
@@ -102,7 +102,7 @@ describe('an invocation whose function does not start', () => {
 });
 
 describe('an invocation whose function has started', () => {
-  it('is never given up', () => {
+  it('is never ended', () => {
     const { givenUp, watch, announce } = watching();
     const id = crypto.randomUUID();
 

@@ -59,7 +59,7 @@ describe('readForm', () => {
     expect(fields).toEqual({ purpose: 'batch' });
   });
 
-  it('holds no more than a few chunks of a large file, however slowly it is stored', async () => {
+  it('buffers only a few chunks of a large file, however slowly it is stored', async () => {
     const chunk = Buffer.alloc(65_536, 'x');
     let given = 0;
     let stored = 0;

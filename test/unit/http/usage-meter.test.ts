@@ -5,7 +5,7 @@ function usageOf(inputTokens: number, outputTokens: number) {
   return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens };
 }
 
-/** Notes what is settled; the input of each step is 100 tokens long. */
+/** Records what is settled; the input of each step has 100 tokens. */
 function setUp() {
   const settled: number[] = [];
   const step = (tokens = 5_100): StepReservation => ({
@@ -56,7 +56,7 @@ describe('createUsageMeter', () => {
     expect(settled).toEqual([100]);
   });
 
-  it('T4: settles the steps before a call that is not complete, and calls that were repeated', () => {
+  it('T4: settles the steps before an incomplete call, and repeated calls', () => {
     const { meter, settled } = setUp();
 
     meter.addUsage(usageOf(100, 40));

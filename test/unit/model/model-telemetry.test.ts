@@ -44,7 +44,7 @@ function setUp(client: Partial<EndpointClient>, prices = {}) {
   return { ...metered, controller, call, traced };
 }
 
-describe('traceEndpoint', () => {
+describe('tracedEndpointClient', () => {
   it('measures the tokens and the cost of a whole answer', async () => {
     const { traced, call, value } = setUp({}, { inputPerMillion: 2, outputPerMillion: 8 });
 
@@ -74,7 +74,7 @@ describe('traceEndpoint', () => {
     });
   });
 
-  it('says nothing about costs without prices', async () => {
+  it('records no cost without prices', async () => {
     const { traced, call, value } = setUp({});
 
     await traced.complete(REQUEST, call);
@@ -83,7 +83,7 @@ describe('traceEndpoint', () => {
     expect(value(DURATION)).toBe(1);
   });
 
-  it('names the span in the trace that goes upstream', async () => {
+  it('sends its span in the trace context', async () => {
     let sent: string | undefined;
     const { traced, call, spans } = setUp({
       async complete(_request, { traceparent }) {
@@ -100,7 +100,7 @@ describe('traceEndpoint', () => {
     expect(sent).toBe(spans[0]?.traceparent);
   });
 
-  it('ends with the code of what was thrown', async () => {
+  it('ends with the code of the error', async () => {
     const { traced, call, spans, value } = setUp({
       complete: () => Promise.reject(timedOutResponse('too late')),
     });
@@ -111,7 +111,7 @@ describe('traceEndpoint', () => {
     expect(value(DURATION, { error_type: 'upstream_timeout' })).toBe(1);
   });
 
-  it('measures the first piece of a stream and the steps between pieces', async () => {
+  it('measures the time to the first chunk and between chunks', async () => {
     const { traced, call, value } = setUp({});
 
     for await (const event of traced.stream(REQUEST, call)) expect(event).toBeDefined();
@@ -122,7 +122,7 @@ describe('traceEndpoint', () => {
     expect(value(DURATION)).toBe(1);
   });
 
-  it('ends a stream that its reader leaves, and an unread one when its signal aborts', async () => {
+  it('ends a stream when its reader stops, and an unread one when its signal aborts', async () => {
     const { traced, call, controller, spans } = setUp({});
 
     for await (const event of traced.stream(REQUEST, call)) {

@@ -98,7 +98,7 @@ describe('decideRetry', () => {
   const unavailable = status(503);
   const rateLimited = status(429);
 
-  it('waits the back-off before a ready endpoint, paid from the budget', () => {
+  it('waits the back-off before a ready endpoint and withdraws from the budget', () => {
     expect(decideRetry(FIRST_FAILURE, unavailable)).toEqual({ action: 'back-off', delayMs: 250 });
   });
 

@@ -14,6 +14,7 @@ const STATUSES: Record<ErrorCode, number> = {
   idempotency_in_progress: 409,
   payload_too_large: 413,
   context_too_long: 413,
+  context_length_exceeded: 400,
   unsupported_media_type: 415,
   content_filtered: 422,
   idempotency_mismatch: 422,

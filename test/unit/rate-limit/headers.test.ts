@@ -5,7 +5,7 @@ import { createHandClock, createLimiter } from '../../support/limits.ts';
 const settings = { requestsPerMinute: 60, tokensPerMinute: 100_000, tokensPerDay: 2_000_000 };
 
 describe('rate limit headers', () => {
-  it('tell what is left and when it is filled up, to every kind of client', async () => {
+  it('report the remaining amount and the reset time for every kind of client', async () => {
     const clock = createHandClock();
     const limiter = createLimiter({ settings, clock });
     await limiter.reserve({ callerId: 'a', tokens: 289 });
@@ -27,7 +27,7 @@ describe('rate limit headers', () => {
     });
   });
 
-  it('R4 tell a refused caller when to come back', async () => {
+  it('R4 have a Retry-After for a refused caller', async () => {
     const clock = createHandClock();
     const limiter = createLimiter({ settings: { requestsPerMinute: 1 }, clock });
     await limiter.reserve({ callerId: 'a', tokens: 0 });
@@ -39,7 +39,7 @@ describe('rate limit headers', () => {
     expect(headers).toMatchObject({ 'retry-after': '1', ratelimit: '"rpm";r=0;t=1' });
   });
 
-  it('say nothing where nothing is limited or held to it', async () => {
+  it('are absent where nothing is limited or enforced', async () => {
     const now = createHandClock().now();
     const unlimited = await createLimiter({ settings: {} }).reserve({ callerId: 'a', tokens: 1 });
     const limiter = createLimiter({ settings, mode: 'observe' });

@@ -4,7 +4,7 @@ import { heapBytes } from '../../support/heap-bytes.ts';
 import { createHandClock } from '../../support/limits.ts';
 
 describe('token buckets in this process', () => {
-  it('R9 stay within their number under a flood of 1,000,000 keys', async () => {
+  it('R9 stay within their bound at 1,000,000 keys', async () => {
     const buckets = createMemoryBuckets({
       capacity: 60,
       intervalMs: 60_000,
@@ -20,7 +20,7 @@ describe('token buckets in this process', () => {
     expect(heapBytes() - before).toBeLessThan(20_000_000);
   });
 
-  it('R9 remember a caller who keeps coming while a flood passes', async () => {
+  it('R9 keep an active caller while many other keys arrive', async () => {
     const buckets = createMemoryBuckets({
       capacity: 2,
       intervalMs: 60_000,
@@ -39,7 +39,7 @@ describe('token buckets in this process', () => {
     expect(passed).toBe(0);
   });
 
-  it('keep their rhythm from the first request on', async () => {
+  it('refill at fixed intervals from the first request', async () => {
     const clock = createHandClock();
     const buckets = createMemoryBuckets({ capacity: 10, intervalMs: 1_000, maxKeys: 10, clock });
     const first = await buckets.take('a', 5);
@@ -52,7 +52,7 @@ describe('token buckets in this process', () => {
     expect(third).toEqual({ taken: true, remaining: 0, resetAt: first.resetAt + 1_000 });
   });
 
-  it('hold no more than they can when something is given back', async () => {
+  it('hold at most their capacity after a refund', async () => {
     const clock = createHandClock();
     const buckets = createMemoryBuckets({ capacity: 10, intervalMs: 1_000, maxKeys: 10, clock });
     await buckets.take('a', 5);

@@ -14,7 +14,7 @@ function setUp(limits: Partial<OpenCallLimits> = {}) {
   const order: string[] = [];
   const releases = new Map<string, (() => void)[]>();
 
-  /** Acquires so many slots without waiting for them, and notes the caller of each that is given. */
+  /** Acquires that many slots without waiting for them, and records the caller of each granted one. */
   function open(caller: string, count = 1): Promise<void>[] {
     return Array.from({ length: count }, async () => {
       const release = await calls.acquire(caller, forever);
@@ -30,7 +30,7 @@ function setUp(limits: Partial<OpenCallLimits> = {}) {
 }
 
 describe('createOpenCalls', () => {
-  it('opens so many calls of a caller at once, and more as those end', async () => {
+  it('opens calls of a caller up to its limit, and more as those end', async () => {
     const { order, open, close } = setUp();
 
     void open('a', 4);
@@ -54,7 +54,7 @@ describe('createOpenCalls', () => {
     expect(order.slice(3)).toEqual(['greedy', 'modest', 'greedy']);
   });
 
-  it('does not let a caller at its cap hold up the others', async () => {
+  it('does not delay others for a caller at its limit', async () => {
     const { order, open, close } = setUp();
     await Promise.all(open('greedy', 2));
     void open('greedy', 4);
@@ -91,7 +91,7 @@ describe('createOpenCalls', () => {
     await expect(open('late')[0]).rejects.toMatchObject({ code: 'overloaded' });
   });
 
-  it('refuses a call that waited too long, and gives its place away', async () => {
+  it('refuses a call that waited too long and frees its place', async () => {
     const { calls, order, open, close } = setUp({ queueTimeoutMs: 5, maxPerCaller: 1 });
     await Promise.all(open('a'));
 
@@ -131,7 +131,7 @@ describe('createOpenCalls', () => {
     expect(order).toEqual(['a']);
   });
 
-  it('has no cap of a caller at 0', async () => {
+  it('has no limit of a caller at 0', async () => {
     const { order, open } = setUp({ maxPerCaller: 0, maxTotal: 100 });
 
     await Promise.all(open('a', 100));

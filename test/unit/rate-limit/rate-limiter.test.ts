@@ -19,7 +19,7 @@ function refusalOf(verdict: RateLimitResult) {
 }
 
 describe('the limit of requests', () => {
-  it('R4 lets exactly 60 of 200 concurrent requests pass, and leaves other callers alone', async () => {
+  it('R4 admits exactly 60 of 200 concurrent requests and does not affect other callers', async () => {
     const limiter = createLimiter({ settings: { requestsPerMinute: 60 } });
 
     const verdicts = await reserveAtOnce(limiter, { times: 200, callerId: 'busy', tokens: 0 });
@@ -29,7 +29,7 @@ describe('the limit of requests', () => {
     expect(other.allowed).toBe(true);
   });
 
-  it('R4 says how long to wait, and keeps its word', async () => {
+  it('R4 returns a Retry-After after which a request is admitted', async () => {
     const clock = createHandClock();
     const limiter = createLimiter({ settings: { requestsPerMinute: 2 }, clock });
     await reserveAtOnce(limiter, { times: 2, callerId: 'a', tokens: 0 });
@@ -45,7 +45,7 @@ describe('the limit of requests', () => {
     expect([early.allowed, inTime.allowed]).toEqual([false, true]);
   });
 
-  it('lets no more than the limit pass in the minute that a burst begins', async () => {
+  it('admits no more than the limit in the first minute of a burst', async () => {
     const clock = createHandClock();
     const limiter = createLimiter({ settings: { requestsPerMinute: 60 }, clock });
 
@@ -67,7 +67,7 @@ describe('the limit of requests', () => {
     expect(verdicts[0]?.states).toEqual([]);
   });
 
-  it('does not stop filling up when the clock is set back', async () => {
+  it('refills when the clock is set back', async () => {
     const clock = createHandClock();
     const limiter = createLimiter({ settings: { requestsPerMinute: 1 }, clock });
     await limiter.reserve({ callerId: 'a', tokens: 0 });
@@ -109,7 +109,7 @@ describe('the limit of tokens', () => {
     expect(spent).toBeGreaterThan(18_000);
   });
 
-  it('gives back what was not used, and everything when nothing was', async () => {
+  it('refunds unused tokens, and all of them if none were used', async () => {
     const limiter = createLimiter({ settings: { tokensPerMinute: 10_000 } });
     const first = reservationOf(await limiter.reserve({ callerId: 'a', tokens: 6_000 }));
     const second = reservationOf(await limiter.reserve({ callerId: 'a', tokens: 4_000 }));
@@ -132,7 +132,7 @@ describe('the limit of tokens', () => {
     expect(next.states[0]?.remaining).toBe(5_000);
   });
 
-  it('keeps what was used beyond the estimate as a debt', async () => {
+  it('charges usage beyond the estimate as a debt', async () => {
     const clock = createHandClock();
     const limiter = createLimiter({ settings: { tokensPerMinute: 1_000 }, clock });
     await reservationOf(await limiter.reserve({ callerId: 'a', tokens: 100 })).settle(2_500);
@@ -148,7 +148,7 @@ describe('the limit of tokens', () => {
     expect(paid.states[0]?.remaining).toBe(400);
   });
 
-  it('gives the request back when the tokens are refused', async () => {
+  it('refunds the request when the tokens are refused', async () => {
     const limiter = createLimiter({ settings: { requestsPerMinute: 3, tokensPerMinute: 1_000 } });
     await limiter.reserve({ callerId: 'a', tokens: 900 });
 
@@ -159,7 +159,7 @@ describe('the limit of tokens', () => {
     expect(countAllowed(small)).toBe(2);
   });
 
-  it('refuses for good what can never fit', async () => {
+  it('refuses a request that can never fit as permanent', async () => {
     const limiter = createLimiter({ settings: { tokensPerMinute: 1_000 } });
 
     const refusal = refusalOf(await limiter.reserve({ callerId: 'a', tokens: 1_001 }));
@@ -167,7 +167,7 @@ describe('the limit of tokens', () => {
     expect(refusal).toMatchObject({ code: 'context_too_long', retryAfterSeconds: undefined });
   });
 
-  it('reads an estimate that is no number of tokens as none', async () => {
+  it('treats an invalid estimate as 0', async () => {
     const limiter = createLimiter({ settings: { tokensPerMinute: 1_000 } });
 
     const held = await limiter.reserve({ callerId: 'a', tokens: -500 });
@@ -194,7 +194,7 @@ describe('the daily budget', () => {
     expect([before.allowed, after.allowed]).toEqual([false, true]);
   });
 
-  it('gives back to the day that was charged', async () => {
+  it('refunds the day that was charged', async () => {
     const clock = createHandClock(Date.UTC(2026, 0, 15, 23, 59, 59));
     const limiter = createLimiter({ settings: { tokensPerDay: 5_000 }, clock });
     const late = reservationOf(await limiter.reserve({ callerId: 'a', tokens: 4_000 }));
@@ -207,7 +207,7 @@ describe('the daily budget', () => {
     expect(next.states[0]?.remaining).toBe(4_000);
   });
 
-  it('is what the caller hears of when it lasts longer than the limit of a minute', async () => {
+  it('is the reported limit when it resets later than the limit of a minute', async () => {
     const limiter = createLimiter({ settings: { requestsPerMinute: 1, tokensPerDay: 10 } });
     await limiter.reserve({ callerId: 'a', tokens: 10 });
 
@@ -217,8 +217,8 @@ describe('the daily budget', () => {
   });
 });
 
-describe('limits that are only observed', () => {
-  it('let everything pass, and tell the log what they would have refused', async () => {
+describe('limits in observe mode', () => {
+  it('admit everything and log what they would have refused', async () => {
     const limiter = createLimiter({ settings: { requestsPerMinute: 2 }, mode: 'observe' });
 
     const verdicts = await reserveAtOnce(limiter, { times: 5, callerId: 'secret-name', tokens: 0 });
@@ -235,7 +235,7 @@ describe('limits that are only observed', () => {
 });
 
 describe('limits with a shared store that fails', () => {
-  it.each(['reject', 'throw'])('R1 stay exact when it can only %s', async (how) => {
+  it.each(['reject', 'throw'])('R1 stay exact when every command %ss', async (how) => {
     const shared: SharedBuckets = {
       bucketsOf: () => ({
         take: async () => ({ taken: true, remaining: 1, resetAt: 1 }),
@@ -255,7 +255,7 @@ describe('limits with a shared store that fails', () => {
     expect(limiter.state()).toBe('unavailable');
   });
 
-  it('R1 stay exact when it lets everything pass', async () => {
+  it('R1 stay exact when it admits everything', async () => {
     const shared: SharedBuckets = {
       bucketsOf: () => ({
         take: async () => ({ taken: true, remaining: 1_000, resetAt: 1 }),

@@ -38,14 +38,14 @@ const fails = async (): Promise<never> => {
 const works = async (): Promise<string> => 'worked';
 
 describe('the circuit in front of Redis', () => {
-  it('passes on what Redis says', async () => {
+  it('returns the result of a command', async () => {
     const { circuit } = createEnvironment();
 
     expect(await circuit.execute(works)).toBe('worked');
     expect(circuit.state()).toBe('ready');
   });
 
-  it('R2 gives up when the budget is over, and does no work from then on', async () => {
+  it('R2 times out, then skips commands', async () => {
     const { circuit } = createEnvironment(20);
     let calls = 0;
     const hangs = (): Promise<never> => {
@@ -64,7 +64,7 @@ describe('the circuit in front of Redis', () => {
     expect(circuit.state()).toBe('unavailable');
   });
 
-  it('finds out in the background, with one ping at a time, whether Redis is back', async () => {
+  it('probes in the background, with one ping at a time', async () => {
     const { circuit, clock, pings } = createEnvironment();
     await expect(circuit.execute(fails)).rejects.toThrow();
     clock.advance(2_000);
@@ -78,7 +78,7 @@ describe('the circuit in front of Redis', () => {
     expect(probes).toBe(1);
   });
 
-  it('leaves Redis alone for another while when the ping fails', async () => {
+  it('waits again when the ping fails', async () => {
     const { circuit, clock, pings } = createEnvironment();
     await expect(circuit.execute(fails)).rejects.toThrow();
     clock.advance(2_000);
@@ -91,7 +91,7 @@ describe('the circuit in front of Redis', () => {
     await expect.poll(() => circuit.execute(works).catch(() => pings.length)).toBe(2);
   });
 
-  it('finds out without traffic, when readiness asks', async () => {
+  it('probes without traffic, when readiness checks', async () => {
     const { circuit, clock, pings } = createEnvironment();
     await expect(circuit.execute(fails)).rejects.toThrow();
     clock.advance(4_000);
@@ -103,7 +103,7 @@ describe('the circuit in front of Redis', () => {
     expect(before).toBe('unavailable');
   });
 
-  it('still says away when Redis answers pings and refuses the commands', async () => {
+  it('stays unavailable when Redis answers pings and refuses commands', async () => {
     const { circuit, clock, pings } = createEnvironment();
     for (let round = 0; round < 3; round += 1) {
       await expect(circuit.execute(fails)).rejects.toThrow('the secret command');
@@ -116,7 +116,7 @@ describe('the circuit in front of Redis', () => {
     expect(circuit.state()).toBe('unavailable');
   });
 
-  it('R3 says once a minute that Redis fails, and nothing of what was sent', async () => {
+  it('R3 logs failures once a minute, without commands or values', async () => {
     const { circuit, clock, telemetry, pings } = createEnvironment();
     for (let second = 0; second < 119; second += 1) {
       await circuit.execute(fails).catch(() => undefined);
@@ -130,7 +130,7 @@ describe('the circuit in front of Redis', () => {
     expect(JSON.stringify(telemetry.lines)).not.toContain('secret');
   });
 
-  it('says that Redis is back once a call has succeeded', async () => {
+  it('logs the recovery after a successful command', async () => {
     const { circuit, clock, telemetry, pings } = createEnvironment();
     await circuit.execute(fails).catch(() => undefined);
     clock.advance(2_000);
@@ -142,7 +142,7 @@ describe('the circuit in front of Redis', () => {
     expect(telemetry.at('info').map(({ message }) => message)).toEqual(['redis recovered']);
   });
 
-  it('does not leave Redis alone for a key that holds another type', async () => {
+  it('stays closed for a key that holds another type', async () => {
     const { circuit } = createEnvironment();
     const wrongType = async (): Promise<never> => {
       throw new Error('Command failed: WRONGTYPE Operation against a key');

@@ -10,8 +10,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('waitFor', () => {
-  it('resolves after its time and leaves no listener behind', async () => {
+describe('delay', () => {
+  it('resolves after its time and leaves no listener', async () => {
     const { signal } = new AbortController();
     let isOver = false;
     const waiting = delay(1_000, signal).then(() => (isOver = true));
@@ -25,7 +25,7 @@ describe('waitFor', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('rejects at once with the reason when the caller aborts, and leaves no timer behind', async () => {
+  it('rejects at once with the reason of the abort and leaves no timer', async () => {
     const caller = new AbortController();
     const waiting = delay(60_000, caller.signal);
 
@@ -35,7 +35,7 @@ describe('waitFor', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('does not begin to wait for a caller who has left', async () => {
+  it('rejects at once if the signal is aborted already', async () => {
     const waiting = delay(60_000, AbortSignal.abort(new Error('client gone')));
 
     await expect(waiting).rejects.toThrow('client gone');
@@ -43,8 +43,8 @@ describe('waitFor', () => {
   });
 });
 
-describe('unlessAborted', () => {
-  it('passes the outcome of the work on and leaves no listener behind', async () => {
+describe('raceAbort', () => {
+  it('settles as the work does and leaves no listener', async () => {
     const { signal } = new AbortController();
 
     await expect(raceAbort(Promise.resolve(7), signal)).resolves.toBe(7);
@@ -53,7 +53,7 @@ describe('unlessAborted', () => {
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
-  it('does not wait for work that hangs once the caller has left', async () => {
+  it('does not wait for work after the abort', async () => {
     const caller = new AbortController();
     const outcome = raceAbort(new Promise(() => undefined), caller.signal);
 
@@ -62,7 +62,7 @@ describe('unlessAborted', () => {
     await expect(outcome).rejects.toThrow('client gone');
   });
 
-  it('makes an error of a reason that is none', () => {
+  it('wraps a reason that is no error', () => {
     const reason = abortReason(AbortSignal.abort('just text'));
 
     expect(reason).toBeInstanceOf(Error);

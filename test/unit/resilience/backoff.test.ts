@@ -10,7 +10,7 @@ describe('back-off', () => {
     expect(ceilings).toEqual([250, 500, 1_000, 2_000, 4_000, 4_000, 4_000]);
   });
 
-  it('spreads over the whole range but never retries at once', () => {
+  it('spreads over the whole range and never retries at once', () => {
     const options = { initialMs: 250, maxMs: 4_000 };
 
     const lowest = backoffDelayMs(0, { ...options, random: () => 0 });

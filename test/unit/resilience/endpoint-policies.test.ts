@@ -66,7 +66,7 @@ describe('the circuit breaker of an endpoint', () => {
     expect(changes).toEqual(['open']);
   });
 
-  it('opens within ten failures after a healthy time', async () => {
+  it('opens within ten failures after successes', async () => {
     const { policies } = createScene();
     await callTimes(policies, { times: 50, outcome: 'healthy' });
 

@@ -41,7 +41,7 @@ describe('an idle timer', () => {
     expect(bite).toHaveBeenCalledTimes(1);
   });
 
-  it('does not count the time between an end and the next beginning', () => {
+  it('does not count the time between a pause and the next start', () => {
     const bite = vi.fn();
     const watchdog = createIdleTimer(bite);
     watchdog.start(1_000);
@@ -54,7 +54,7 @@ describe('an idle timer', () => {
     expect(bite).not.toHaveBeenCalled();
   });
 
-  it('obeys a limit that is shorter than the one before', () => {
+  it('applies a limit that is shorter than the one before', () => {
     const bite = vi.fn();
     const watchdog = createIdleTimer(bite);
     watchdog.start(20_000);

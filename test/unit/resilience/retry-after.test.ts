@@ -16,7 +16,7 @@ function headers(entries: Record<string, string | string[]>): Headers {
   return result;
 }
 
-describe('U1 to U4 what an upstream asks to wait', () => {
+describe('U1 to U4 the wait that an endpoint requests', () => {
   it.each([
     ['whole seconds', { 'retry-after': '2' }, 2_000],
     ['seconds with a fraction', { 'retry-after': '2.5' }, 2_500],
@@ -52,7 +52,7 @@ describe('U1 to U4 what an upstream asks to wait', () => {
   });
 });
 
-describe('U5 when the own limits of an upstream are full again', () => {
+describe('U5 the reset time of the rate limits of an endpoint', () => {
   it.each([
     ['7', 7_000],
     ['7.66s', 7_660],

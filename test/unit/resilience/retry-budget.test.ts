@@ -22,7 +22,7 @@ describe('retry budget', () => {
     expect(granted).toBeLessThanOrEqual(250);
   });
 
-  it('lets a lone call retry twice, even when a storm emptied it a few seconds ago', () => {
+  it('allows two retries of a single call seconds after it was emptied', () => {
     const { budget, pass } = createScene();
     budget.deposit();
     while (budget.withdraw());
@@ -33,7 +33,7 @@ describe('retry budget', () => {
     expect([budget.withdraw(), budget.withdraw(), budget.withdraw()]).toEqual([true, true, false]);
   });
 
-  it('saves up no more than a handful, however long it was quiet', () => {
+  it('saves up at most a few retries, however long it was idle', () => {
     const { budget, pass } = createScene();
     let granted = 0;
 

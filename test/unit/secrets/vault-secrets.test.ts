@@ -38,7 +38,7 @@ function found(value: string, version = value): SecretReadResult {
   return { kind: 'found', value, version };
 }
 
-/** Secrets over a scripted vault with a clock that only the test moves. */
+/** Secrets of a scripted vault with a manual clock. */
 function open(
   vault: Record<string, Answer>,
   {
@@ -120,7 +120,7 @@ describe('secrets of a vault', () => {
   });
 
   it.each([' \n', 'key\t2', 'k'.repeat(24_577)])(
-    'stay as they were while the new value cannot be used, example %#, and log it once',
+    'keep their values while a new one cannot be used, example %#, and log it once',
     async (unusable) => {
       const { secrets, vault, log, keyReads } = open(
         { 'openai-api-key': found('key-1') },
@@ -141,7 +141,7 @@ describe('secrets of a vault', () => {
     },
   );
 
-  it('end their first load in one shared time while the vault is silent', async () => {
+  it('end their first load within one time limit while the vault does not answer', async () => {
     const { secrets } = open({ 'openai-api-key': 'silent', 'azure-openai-endpoint': 'silent' });
 
     await secrets.loaded();
@@ -150,7 +150,7 @@ describe('secrets of a vault', () => {
     expect(secrets.missingReason('openai-api-key')).toBe('timed out');
   });
 
-  it('are read again with growing delays until the vault answers for the first time', async () => {
+  it('are read again with growing delays until the vault first answers', async () => {
     const { secrets, vault, keyReads } = open({ 'openai-api-key': 'away' });
     await secrets.loaded();
     const heard: string[][] = [];
@@ -164,7 +164,7 @@ describe('secrets of a vault', () => {
     expect(heard).toEqual([['openai-api-key']]);
   });
 
-  it('stay as they were last known while the vault is away, and operators hear it once a minute', async () => {
+  it('keep their last values while the vault is unavailable, with one log line a minute', async () => {
     const { secrets, vault, log, keyReads, advance } = open(
       { 'openai-api-key': found('key-1') },
       { pace: { refreshMs: 1, failingMs: 1 } },
@@ -214,7 +214,7 @@ describe('secrets of a vault', () => {
     expect(heard).toEqual(['openai-api-key']);
   });
 
-  it('are missing once the vault says that they are disabled', async () => {
+  it('are missing after the vault disabled them', async () => {
     const { secrets, vault, advance } = open({ 'openai-api-key': found('key-1') });
     await secrets.loaded();
 
@@ -227,8 +227,8 @@ describe('secrets of a vault', () => {
   });
 });
 
-describe('U20 secrets after an upstream refused the key', () => {
-  it('are read once for a hundred who were refused, and all of them may try again', async () => {
+describe('U20 secrets after an endpoint refused the key', () => {
+  it('are read once for a hundred refused calls, and all of them may retry', async () => {
     const { secrets, vault, keyReads, advance } = open({ 'openai-api-key': found('key-1') });
     await secrets.loaded();
     advance(60_000);
@@ -241,7 +241,7 @@ describe('U20 secrets after an upstream refused the key', () => {
     expect(secrets.get('openai-api-key')).toBe('key-2');
   });
 
-  it('let a call try again that began with the old key and was refused late', async () => {
+  it('let a call retry that used the old key and was refused late', async () => {
     const { secrets, vault, keyReads, advance } = open({ 'openai-api-key': found('key-1') });
     await secrets.loaded();
     advance(60_000);
@@ -254,7 +254,7 @@ describe('U20 secrets after an upstream refused the key', () => {
     expect(keyReads()).toBe(2);
   });
 
-  it('are not read for every request while the key is really wrong', async () => {
+  it('are not read for every request while the key is wrong', async () => {
     const { secrets, keyReads, advance } = open({ 'openai-api-key': found('key-1') });
     await secrets.loaded();
     advance(60_000);
@@ -269,7 +269,7 @@ describe('U20 secrets after an upstream refused the key', () => {
     expect(keyReads()).toBe(3);
   });
 
-  it('leave a failing vault alone for a minute', async () => {
+  it('are not read from a failing vault for a minute', async () => {
     const { secrets, vault, keyReads, advance } = open({ 'openai-api-key': found('key-1') });
     await secrets.loaded();
     vault['openai-api-key'] = 'away';

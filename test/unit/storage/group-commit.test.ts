@@ -10,7 +10,7 @@ interface Write {
   readonly fail: (error: Error) => void;
 }
 
-/** A commit whose writes end when the test says so. */
+/** A commit whose writes the test ends. */
 function slowCommit(position = 0) {
   const writes: Write[] = [];
   const commit = createGroupCommit({
@@ -57,7 +57,7 @@ describe('createGroupCommit', () => {
     expect(durable).toEqual(['a', 'b']);
   });
 
-  it('fails what waits and all that comes later once a write failed', async () => {
+  it('rejects waiting and later lines after a failed write', async () => {
     const { commit, writes } = slowCommit();
     const lines = [commit.add('a\n'), commit.add('b\n')];
     writes[0]?.fail(new Error('storage is away'));
@@ -69,7 +69,7 @@ describe('createGroupCommit', () => {
     expect(writes).toHaveLength(1);
   });
 
-  it('keeps a write within what storage takes, and a longer line whole', async () => {
+  it('keeps a write within the limit of storage, and never splits a line', async () => {
     const sizes: number[] = [];
     const commit = createGroupCommit({
       position: 0,
@@ -88,7 +88,7 @@ describe('createGroupCommit', () => {
     expect(sizes).toEqual([400_000, 800_000, 800_000, 400_000, 1_500_000, 3]);
   });
 
-  it('begins anew after it was idle', async () => {
+  it('starts again after it was idle', async () => {
     const positions: number[] = [];
     const commit = createGroupCommit({
       position: 0,

@@ -85,7 +85,7 @@ describe('createLogSink', () => {
     expect(records[0]).toMatchObject({ body: 'something happened', severityText: 'warn' });
   });
 
-  it('belongs to the span that its fields name', () => {
+  it('sets the span that its fields name', () => {
     const { records, log } = setUpLog();
     const fields = { traceId: '11112222333344445555666677778888', spanId: '1234123412341234' };
 

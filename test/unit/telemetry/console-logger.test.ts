@@ -22,7 +22,7 @@ function sayAll(telemetry: Telemetry): void {
   telemetry.error('e');
 }
 
-describe('createConsoleTelemetry (H19)', () => {
+describe('createConsoleLogger (H19)', () => {
   it('writes one JSON object with time, level, message and fields', () => {
     const { telemetry, lines } = setUp();
 
@@ -122,7 +122,7 @@ describe('createConsoleTelemetry (H19)', () => {
   });
 });
 
-describe('createConsoleLog with redaction (H20)', () => {
+describe('createConsoleLogger with redaction (H20)', () => {
   it('hides secrets and personal data in every field, those that were bound included', () => {
     const lines: string[] = [];
     const redact = createRedactor({ secrets: () => ['secret-canary'] });

@@ -6,7 +6,7 @@ function withStack(stack: string, message = ''): Error {
   return Object.assign(new Error(message), { stack });
 }
 
-describe('describeCause', () => {
+describe('describeError', () => {
   it('names classes, codes and statuses along the chain', () => {
     const innermost = Object.assign(new TypeError('secret'), { code: 'ECONNRESET' });
     const middle = Object.assign(new Error('secret', { cause: innermost }), { status: 503 });
@@ -23,11 +23,11 @@ describe('describeCause', () => {
     [{ message: 'secret' }, 'object'],
     [undefined, ''],
     [null, ''],
-  ])('says of %j no more than its type', (thrown, text) => {
+  ])('describes %j by its type only', (thrown, text) => {
     expect(describeError(thrown)).toBe(text);
   });
 
-  it('takes no free text for a code, a class or a status', () => {
+  it('uses no free text as a code, a class or a status', () => {
     const error = Object.assign(new Error('secret'), {
       code: 'key sk-secret was refused',
       status: 'secret',
@@ -38,7 +38,7 @@ describe('describeCause', () => {
     expect(describeError(error)).toBe('Error');
   });
 
-  it('stops in a chain that goes in circles', () => {
+  it('stops in a circular chain', () => {
     const error = new Error('secret');
     error.cause = error;
 
@@ -46,7 +46,7 @@ describe('describeCause', () => {
   });
 });
 
-describe('describePlace', () => {
+describe('stackFrames', () => {
   it('names functions, files and lines of this code', () => {
     function explode(): Error {
       return new Error('secret');
@@ -66,11 +66,11 @@ describe('describePlace', () => {
     ['at node:internal/process/task_queues:95:5', 'task_queues:95:5'],
     ['at eval (eval at go (/home/ann/x.js:1:1), <anonymous>:1:7)', 'unknown'],
     ['at Promise.all (index 0)', 'unknown'],
-  ])('takes the folders out of "%s"', (frame, place) => {
+  ])('removes the folders of "%s"', (frame, place) => {
     expect(stackFrames(withStack(`Error\n    ${frame}`))).toBe(place);
   });
 
-  it('does not take lines of the message for places', () => {
+  it('does not read lines of the message as frames', () => {
     const message = 'first\n    at sk-secret (/secret/key.ts:1:1)\n    at more:1:1';
     const error = new Error(message);
 
@@ -78,7 +78,7 @@ describe('describePlace', () => {
     expect(stackFrames(error)).toContain('describe-error.test.ts');
   });
 
-  it('names at most three places', () => {
+  it('has at most three frames', () => {
     const frames = Array.from({ length: 9 }, (_, at) => `    at f${at} (/a/x.ts:${at}:1)`);
 
     expect(stackFrames(withStack(`Error\n${frames.join('\n')}`))).toBe(
@@ -87,7 +87,7 @@ describe('describePlace', () => {
   });
 
   it.each([undefined, null, 'text', 7, withStack(''), withStack('Error: x', 'x')])(
-    'has no place for %s',
+    'has no frame for %s',
     (thrown) => {
       expect(stackFrames(thrown)).toBe('unknown');
     },

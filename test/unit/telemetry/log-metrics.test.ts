@@ -23,7 +23,7 @@ function setUp() {
 }
 
 describe('log lines that are counted', () => {
-  it.each(Object.keys(COUNTED_LINES))('"%s" is said somewhere', (message) => {
+  it.each(Object.keys(COUNTED_LINES))('"%s" is logged somewhere', (message) => {
     const files = ROOMS.flatMap((room) => globSync(`${room}/**/*.ts`));
     const texts = files.map((file) => readFileSync(file, 'utf8'));
 
@@ -41,7 +41,7 @@ describe('log lines that are counted', () => {
     expect(valueOf(read(), 'agent_model_retries_total', labels)).toBe(1);
   });
 
-  it('count why a part of a batch goes on later', () => {
+  it('count the reason of a rescheduled shard', () => {
     const { telemetry, read } = setUp();
 
     telemetry.info('batch shard rescheduled', { items: 7, delaySeconds: 2, reason: 'throttled' });
@@ -50,7 +50,7 @@ describe('log lines that are counted', () => {
     expect(valueOf(read(), 'agent_batch_shards_total', labels)).toBe(1);
   });
 
-  it('leave the items of a batch alone, which were counted one by one', () => {
+  it('do not count items of a batch again', () => {
     const { telemetry, read } = setUp();
 
     telemetry.info('batch finished', { jobId: 'one', succeeded: 7, failed: 2 });
@@ -67,7 +67,7 @@ describe('log lines that are counted', () => {
     expect(valueOf(read(), 'agent_batch_poisoned_total')).toBe(2);
   });
 
-  it('leave other lines alone', () => {
+  it('do not count other lines', () => {
     const { telemetry, read } = setUp();
 
     telemetry.info('request answered');

@@ -91,7 +91,7 @@ describe('createMetricsRegistry', () => {
     expect(valueOf(read(), 'agent_rate_limit_decisions_total')).toBe(1);
   });
 
-  it('tells listeners of every measurement', () => {
+  it('reports every measurement to listeners', () => {
     const { registry } = setUp();
     const heard: unknown[] = [];
     registry.subscribe((...measurement) => void heard.push(measurement));
@@ -114,7 +114,7 @@ describe('METRICS', () => {
     expect(spelled.filter((name) => !/^[a-z][a-z0-9_]*$/.test(name))).toEqual([]);
   });
 
-  it('never lets a metric be split by who calls or what is said', () => {
+  it('has no attribute for callers or content', () => {
     const attributes = definitions.flatMap((one): readonly string[] => one.attributes);
 
     expect(

@@ -7,7 +7,7 @@ import { observeProcess } from '../../../shared/telemetry/process-metrics.ts';
 import { parsePrometheus, valueOf } from '../../support/parse-prometheus.ts';
 
 describe('observeProcess', () => {
-  it('shows memory, processor, uptime, lateness and what runs', () => {
+  it('reports memory, processor time, uptime, event loop delay and version', () => {
     const registry = createMetricsRegistry();
 
     const stop = observeProcess(registry, { version: 'abc', commit: 'def' });
@@ -23,7 +23,7 @@ describe('observeProcess', () => {
     expect(families.get('nodejs_eventloop_delay_seconds')?.samples).toHaveLength(3);
   });
 
-  it('notices an event loop that was held up', async () => {
+  it('reports a blocked event loop', async () => {
     const registry = createMetricsRegistry();
     const stop = observeProcess(registry, { version: 'abc', commit: 'def' });
     const nextTick = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 60));

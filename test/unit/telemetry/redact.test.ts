@@ -4,7 +4,7 @@ import { createRedactor } from '../../../shared/telemetry/redact.ts';
 
 const redact = createRedactor({ secrets: () => ['known-secret-canary', 'short'] });
 
-/** Processor time, because the wall clock of a busy machine says little; the least of three. */
+/** Processor time, because other work changes the wall clock time; the lowest of three. */
 function cpuMsOf(text: string): number {
   const runs = Array.from({ length: 3 }, () => {
     const before = process.cpuUsage();

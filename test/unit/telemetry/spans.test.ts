@@ -5,7 +5,7 @@ import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 const COUNT = 'agent_tool_duration_seconds_count';
 
 describe('traceTool', () => {
-  it('gives back what the tool gives, and measures it', async () => {
+  it('returns the result of the tool and measures it', async () => {
     const { telemetry, spans, value } = createMeteredTelemetry();
 
     const result = await withToolSpan(

@@ -45,7 +45,7 @@ describe('readLines', () => {
     for (const { text, source } of lines) expect(source.replace(/\n$/, '')).toBe(text);
   });
 
-  it('discards the bytes of a line that is too long, and goes on', async () => {
+  it('discards the bytes of a line that is too long and continues', async () => {
     const { lines } = await read(Buffer.from(`${'x'.repeat(101)}\nok\n`), { size: 10 });
 
     expect(lines.map(({ text }) => text)).toEqual([undefined, 'ok']);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { planInput } from '../../../../shared/batch/planning/plan-input.ts';
 import { itemOf } from '../../../support/batch/jobs.ts';
 
-/** The text in pieces of that many bytes, wherever they cut it. */
+/** The text in chunks of that many bytes. */
 async function* pieces(text: string, bytes = 7): AsyncGenerator<Uint8Array> {
   const content = Buffer.from(text);
   for (let at = 0; at < content.length; at += bytes) yield content.subarray(at, at + bytes);
@@ -15,7 +15,7 @@ function linesOf(count: number): string {
 }
 
 describe('planInput', () => {
-  it('cuts the input at line ends into shards that cover it', async () => {
+  it('splits the input at line ends into shards that cover it', async () => {
     const text = linesOf(7);
     const content = Buffer.from(text);
 
@@ -32,7 +32,7 @@ describe('planInput', () => {
     expect(parts.every((part) => part.endsWith('\n'))).toBe(true);
   });
 
-  it('comes to the same plan however the bytes arrive', async () => {
+  it('makes the same plan however the bytes arrive', async () => {
     const text = `${linesOf(4)}\n${linesOf(2)}no json`;
 
     const plans = await Promise.all(
@@ -43,7 +43,7 @@ describe('planInput', () => {
     expect(plans[2]).toEqual(plans[0]);
   });
 
-  it('names what is wrong by line, blank lines counted but no items', async () => {
+  it('reports errors by line, blank lines included', async () => {
     const text = [
       JSON.stringify(itemOf('a')),
       '',
@@ -76,7 +76,7 @@ describe('planInput', () => {
     expect(plan.shards.map(({ duplicates }) => duplicates)).toEqual([[], [], [0]]);
   });
 
-  it('does not keep a line that is too long, and goes on behind it', async () => {
+  it('skips a line that is too long and continues after it', async () => {
     const text = `${'x'.repeat(1_100_000)}\n${JSON.stringify(itemOf('a'))}`;
 
     const plan = await planInput(pieces(text, 65_536));
@@ -100,7 +100,7 @@ describe('planInput', () => {
     expect(plan).toMatchObject({ failed: true, errors: [{ code: 'too_many_items' }] });
   });
 
-  it('lists a hundred errors and not one more', async () => {
+  it('lists at most a hundred errors', async () => {
     const plan = await planInput(pieces('1\n'.repeat(300), 65_536));
 
     expect([plan.total, plan.errors.length]).toEqual([300, 100]);
@@ -142,7 +142,7 @@ describe('an input of blank lines', () => {
     expect(ratio).toBeLessThan(2);
   });
 
-  it('T1: lets timers of the process run in between', async () => {
+  it('T1: lets other timers of the process run', async () => {
     const items = Buffer.from(linesOf(20_000));
     let ticks = 0;
     const timer = setInterval(() => (ticks += 1), 1);

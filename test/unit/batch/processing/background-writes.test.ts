@@ -10,7 +10,7 @@ function setUp(max: number) {
 }
 
 describe('createWriteBehind', () => {
-  it('lets the work go on until too many writes are on their way', async () => {
+  it('does not wait until too many writes are pending', async () => {
     const { writes } = setUp(1);
     const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     let wentOn = 0;
@@ -27,7 +27,7 @@ describe('createWriteBehind', () => {
     await writes.settled();
   });
 
-  it('waits for each write where none may be on its way', async () => {
+  it('waits for each write where none may be pending', async () => {
     const { writes } = setUp(0);
     const write = Promise.withResolvers<void>();
     let isDone = false;
@@ -40,7 +40,7 @@ describe('createWriteBehind', () => {
     await adding;
   });
 
-  it('is settled when everything is written, and tells the first failure at once', async () => {
+  it('resolves when everything is written and rejects at the first failure', async () => {
     const { writes, failures } = setUp(9);
     const late = Promise.withResolvers<void>();
     const [one, two] = [new Error('one'), new Error('two')];

@@ -20,7 +20,7 @@ async function take(limiter: ConcurrencyLimiter): Promise<ConcurrencyPermit> {
   return permit;
 }
 
-/** How many get in at once; all of them leave again. */
+/** The number of permits at once; all are released again. */
 async function width(limiter: ConcurrencyLimiter): Promise<number> {
   const over = new AbortController();
   const entering = Array.from({ length: 20 }, () => limiter.acquire(over.signal));
@@ -32,7 +32,7 @@ async function width(limiter: ConcurrencyLimiter): Promise<number> {
 }
 
 describe('createConcurrencyLimiters', () => {
-  it('lets in as many as there are places, and the next when one leaves', async () => {
+  it('grants as many permits as its limit, and the next at a release', async () => {
     const { limiter } = setUp(2);
     const [first] = [await take(limiter), await take(limiter)];
     let entered = false;
@@ -48,7 +48,7 @@ describe('createConcurrencyLimiters', () => {
     expect([before, entered]).toEqual([false, true]);
   });
 
-  it('halves once for all that were refused together, and grows again with answers', async () => {
+  it('halves once for attempts that were throttled together, and grows with successes', async () => {
     const { limiter, time } = setUp(8);
     const burst = await Promise.all(Array.from({ length: 8 }, () => take(limiter)));
     time.now = 10;
@@ -79,7 +79,7 @@ describe('createConcurrencyLimiters', () => {
     expect(waits).toEqual([0, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000]);
   });
 
-  it('blocks at once and as long as the model asks, and lets waiting ones go', async () => {
+  it('pauses at once for as long as the model requests, and cancels waiting attempts', async () => {
     const { limiter, time } = setUp(1);
     const permit = await take(limiter);
     const waiting = limiter.acquire(never);
@@ -118,7 +118,7 @@ describe('createConcurrencyLimiters', () => {
     expect(await width(limiter)).toBe(4);
   });
 
-  it('tells a refusal of one from a refusal of all', async () => {
+  it('distinguishes one throttled attempt from throttling of all', async () => {
     const { limiter, time } = setUp(8);
     const unlucky = await take(limiter);
     const lucky = await take(limiter);
@@ -146,7 +146,7 @@ describe('createConcurrencyLimiters', () => {
 });
 
 describe('the limiters of two batches', () => {
-  it('T9: one that is refused pauses alone', async () => {
+  it('T9: a throttled one pauses alone', async () => {
     const { limiters, time } = setUp(8);
     const [refused, other] = [limiters.forBatch('refused'), limiters.forBatch('other')];
     for (let round = 0; round < 5; round += 1) {
@@ -162,7 +162,7 @@ describe('the limiters of two batches', () => {
     expect(await width(other)).toBe(8);
   });
 
-  it('T8: share the places in turn', async () => {
+  it('T8: share the slots in turn', async () => {
     const { limiters } = setUp(4);
     const limiterOf = (name: string) => limiters.forBatch(name);
     const running = await Promise.all(

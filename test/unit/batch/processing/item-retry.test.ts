@@ -11,7 +11,7 @@ describe('retryAt', () => {
     expect(times).toEqual([after(5), after(10), after(20), after(40)]);
   });
 
-  it('Q8: waits as long as the upstream asked for, where that is longer', () => {
+  it('Q8: waits as long as the endpoint requested, where that is longer', () => {
     expect(retryAt(1, { now, retryAfterSeconds: 60 })).toBe(after(60));
     expect(retryAt(3, { now, retryAfterSeconds: 1 })).toBe(after(20));
   });
@@ -23,14 +23,14 @@ describe('retryAt', () => {
 });
 
 describe('isDue', () => {
-  it('lets an item that never failed, or is nearly due, go', () => {
+  it('is true for an item that never failed or is nearly due', () => {
     expect([undefined, after(-1), after(0), after(2)].map((time) => isDue(time, now))).toEqual(
       Array(4).fill(true),
     );
     expect([after(3), after(300)].map((time) => isDue(time, now))).toEqual([false, false]);
   });
 
-  it('Q10: does not wait for a time that only a wrong clock can have written', () => {
+  it('Q10: ignores a time that only a wrong clock can have written', () => {
     expect(isDue(after(600), now)).toBe(true);
   });
 });
@@ -40,7 +40,7 @@ describe('secondsUntilDue', () => {
     expect(secondsUntilDue([after(40), after(7.2), after(300)], now)).toBe(8);
   });
 
-  it('is nothing when one of them is due or there are none', () => {
+  it('is 0 when one of them is due or there are none', () => {
     expect(secondsUntilDue([after(40), undefined], now)).toBe(0);
     expect(secondsUntilDue([], now)).toBe(0);
   });

@@ -37,7 +37,7 @@ function needsOf(
 
 const PUT_BACK: JournalEntry = { type: 'poisoned', results: 1 };
 
-/** By default its message was put back before, and nothing has happened since. */
+/** By default its message was requeued before, without progress since. */
 function begunStore(more: readonly JournalEntry[] = [PUT_BACK, PUT_BACK, PUT_BACK]) {
   const store = createMemoryStore();
   const line = successLine({ jobId: 'job', index: 0, customId: 'id-m0' }, 'r', {
@@ -53,7 +53,7 @@ function begunStore(more: readonly JournalEntry[] = [PUT_BACK, PUT_BACK, PUT_BAC
 }
 
 describe('handlePoisonMessage', () => {
-  it('Q12: gives every unfinished item a reason and leaves finished ones alone', async () => {
+  it('Q12: writes an error for every unfinished item and keeps the results', async () => {
     const store = begunStore();
     const telemetry = createRecordedTelemetry();
 
@@ -73,7 +73,7 @@ describe('handlePoisonMessage', () => {
     expect(store.isLeased('job')).toBe(false);
   });
 
-  it('Q12: puts a job back three times in a row, and not a fourth time', async () => {
+  it('Q12: requeues a job three times in a row, not a fourth time', async () => {
     const store = begunStore([PUT_BACK, PUT_BACK]);
     const first = needsOf(store);
     const second = needsOf(store);
@@ -86,7 +86,7 @@ describe('handlePoisonMessage', () => {
     expect((await store.read('job'))?.results.get(2)?.error?.code).toBe('exhausted');
   });
 
-  it('Q12: counts from the start again when its deliveries left a result behind', async () => {
+  it('Q12: counts from the start when deliveries wrote a result', async () => {
     const line = successLine({ jobId: 'job', index: 1, customId: 'id-m1' }, 'r', {
       response: 'ok',
     });
@@ -98,7 +98,7 @@ describe('handlePoisonMessage', () => {
     expect(needs.sent).toEqual([shardJob('job')]);
   });
 
-  it('Q12: explains a job that never began', async () => {
+  it('Q12: writes errors for a job that never started', async () => {
     const store = createMemoryStore();
 
     for (let times = 0; times < 4; times += 1) await handlePoisonMessage(job, needsOf(store));
@@ -116,7 +116,7 @@ describe('handlePoisonMessage', () => {
     expect(store.entries('job')).toHaveLength(lines);
   });
 
-  it('Q1: keeps what is no job, or another job, with the reason', async () => {
+  it('Q1: stores an invalid or a different job with the reason', async () => {
     const store = begunStore();
     const telemetry = createRecordedTelemetry();
     await handlePoisonMessage(job, needsOf(store));
@@ -130,7 +130,7 @@ describe('handlePoisonMessage', () => {
     ]);
   });
 
-  it('rejects while another delivery holds the job, so that it comes again', async () => {
+  it('rejects while another delivery leases the job, so that it is delivered again', async () => {
     const store = begunStore();
     await store.acquireShard({
       id: 'job',
@@ -162,7 +162,7 @@ describe('handlePoisonMessage', () => {
     expect(store.isLeased('job')).toBe(false);
   });
 
-  it('Q12: sends the parts of a batch whose planner was given up after the plan was kept', async () => {
+  it('Q12: sends the shards of a batch whose planner became poison after the plan was stored', async () => {
     const store = createMemoryStore();
     const needs = needsOf(store);
     const record = newRecord({ id: 'split', owner: null, digest: 'd', now: 0 });

@@ -28,7 +28,7 @@ describe('a batch job', () => {
     expect(store.isLeased('job')).toBe(false);
   });
 
-  it('Q1: keeps what is no job with the reason, and asks nothing', async () => {
+  it('Q1: stores an invalid job with the reason and runs nothing', async () => {
     const { processor, store, agent, sent } = makeProcessor();
 
     await processor.process('not a job');
@@ -62,7 +62,7 @@ describe('a batch job', () => {
     ]);
   });
 
-  it('keeps a second job under the id of another as a dead letter', async () => {
+  it('stores a second job with a used id as a dead letter', async () => {
     const { processor, store, agent } = makeProcessor();
     await processor.process(jobOf('job', ['first']));
 
@@ -74,7 +74,7 @@ describe('a batch job', () => {
     expect(agent.asked).toEqual(['first']);
   });
 
-  it('Q3: asks nothing again when the message comes once more', async () => {
+  it('Q3: runs nothing again when the message is delivered again', async () => {
     const { processor, agent, store } = makeProcessor();
     await processor.process(jobOf('job', messages(3)));
     const lines = store.entries('job').length;
@@ -85,7 +85,7 @@ describe('a batch job', () => {
     expect(store.entries('job')).toHaveLength(lines);
   });
 
-  it('Q9: sends itself again, a little later, while another delivery works on the job', async () => {
+  it('Q9: reschedules itself while another delivery works on the job', async () => {
     const gate = Promise.withResolvers<string>();
     const { processor, agent, sent } = makeProcessor({ script: () => gate.promise });
     const job = jobOf('job', ['hi']);
@@ -100,7 +100,7 @@ describe('a batch job', () => {
     expect(agent.asked).toHaveLength(1);
   });
 
-  it('Q7: records items that cannot succeed and answers the 99 good ones', async () => {
+  it('Q7: records an error for one item and results for the 99 others', async () => {
     const { processor, store, agent, sent } = makeProcessor({
       script: ({ message }) => {
         if (message === 'm7') throw new ServiceError('content_filtered', 'The model refused');
@@ -118,7 +118,7 @@ describe('a batch job', () => {
     expect([agent.asked.length, sent.length]).toEqual([100, 0]);
   });
 
-  it('gives malformed items, refused bodies and repeated ids a reason each', async () => {
+  it('records an error for each invalid item, refused body and repeated id', async () => {
     const { processor, store, agent } = makeProcessor();
     const items = [
       itemOf('good'),
@@ -145,7 +145,7 @@ describe('a batch job', () => {
     expect(agent.asked).toEqual(['good']);
   });
 
-  it('records a defect of our own as internal, without its text, and tells operators', async () => {
+  it('records a defect as internal, without its text, and logs it as an error', async () => {
     const { processor, store, telemetry } = makeProcessor({
       script: () => {
         throw new TypeError('secret');
@@ -162,7 +162,7 @@ describe('a batch job', () => {
     );
   });
 
-  it('keeps within its width', async () => {
+  it('stays within its concurrency', async () => {
     const { processor, agent } = makeProcessor({
       concurrency: 3,
       script: async () => {
@@ -177,8 +177,8 @@ describe('a batch job', () => {
   });
 });
 
-describe('a batch item that fails for now', () => {
-  it('Q7: is tried again after a delay, and answered then', async () => {
+describe('a batch item with a transient failure', () => {
+  it('Q7: runs again after a delay and succeeds', async () => {
     const { processor, store, agent, sent, time } = makeProcessor({
       script: ({ message, call }) => (message === 'm1' && call === 1 ? away() : 'ok'),
     });
@@ -193,7 +193,7 @@ describe('a batch item that fails for now', () => {
     expect((await store.read('job'))?.results.size).toBe(3);
   });
 
-  it('Q7: is recorded as exhausted after five tries, each later than the one before', async () => {
+  it('Q7: is recorded as exhausted after five attempts with growing delays', async () => {
     const { processor, store, agent, sent, time } = makeProcessor({ script: away });
     const job = jobOf('job', ['hi']);
 
@@ -210,7 +210,7 @@ describe('a batch item that fails for now', () => {
     });
   });
 
-  it('Q8: waits as long as the upstream asked', async () => {
+  it('Q8: waits as long as the endpoint requested', async () => {
     const { processor, sent } = makeProcessor({
       script: () => {
         throw new ServiceError('upstream_rate_limited', 'Too fast', { retryAfterSeconds: 42 });
@@ -222,7 +222,7 @@ describe('a batch item that fails for now', () => {
     expect(sent).toMatchObject([{ delaySeconds: 42 }]);
   });
 
-  it('Q3: does not lose its tries to copies of the message that come too early', async () => {
+  it('Q3: loses no attempts to copies of the message that arrive early', async () => {
     const { processor, agent, sent, store } = makeProcessor({ script: away });
     const job = jobOf('job', ['hi']);
     await processor.process(job);
@@ -236,7 +236,7 @@ describe('a batch item that fails for now', () => {
     expect(store.entries('job')).toHaveLength(lines);
   });
 
-  it('goes on at once when its time was up before it tried every item', async () => {
+  it('continues at once when its deadline passed before it ran every item', async () => {
     const { processor, sent, agent } = makeProcessor({ jobDeadlineMs: 0.001, script: away });
 
     await processor.process(jobOf('job', messages(2)));
@@ -245,7 +245,7 @@ describe('a batch item that fails for now', () => {
     expect(sent).toMatchObject([{ delaySeconds: 0 }]);
   });
 
-  it('counts an item as failed when the agent takes longer than it may', async () => {
+  it('counts an item as failed when the agent exceeds its time limit', async () => {
     const { processor, store } = makeProcessor({
       itemDeadlineMs: 20,
       script: () => new Promise(() => undefined),

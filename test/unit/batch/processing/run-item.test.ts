@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { runItem, type ItemOptions } from '../../../../shared/batch/processing/run-item.ts';
+import { customIdOf } from '../../../../shared/batch/model/item.ts';
 import { ServiceError } from '../../../../shared/errors.ts';
 import { noopTelemetry } from '../../../../shared/telemetry/create-telemetry.ts';
 import { itemOf } from '../../../support/batch/jobs.ts';
@@ -21,8 +22,8 @@ function options(script: Script, rest: Partial<ItemOptions> = {}): ItemOptions {
   };
 }
 
-describe('answerItem', () => {
-  it('is stopped at once when the job let go already, whatever the agent does', async () => {
+describe('runItem', () => {
+  it('ends at once when the job was stopped, whatever the agent does', async () => {
     const outcome = await runItem(itemOf('hi'), options(never, { stop: AbortSignal.abort() }));
 
     expect(outcome).toEqual({ kind: 'stopped' });
@@ -44,7 +45,7 @@ describe('answerItem', () => {
     expect(outcome).toMatchObject({ kind: 'retry', code: 'upstream_timeout' });
   });
 
-  it('tells the agent when the time is up, by the clock of the service', async () => {
+  it('passes the deadline to the agent, by the clock of the service', async () => {
     const seen: number[] = [];
     const agent = createScriptedAgent();
     const watching = {
@@ -82,7 +83,7 @@ describe('answerItem', () => {
     expect(seen).toEqual([true]);
   });
 
-  it('leaves no timer behind', async () => {
+  it('leaves no timer', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
 
@@ -101,7 +102,45 @@ describe('answerItem', () => {
 
     const outcome = await runItem(itemOf('hi'), options(script));
 
-    expect(outcome).toEqual({ kind: 'retry', code: 'overloaded', retryAfterSeconds: 7 });
+    expect(outcome).toMatchObject({ kind: 'retry', code: 'overloaded', retryAfterSeconds: 7 });
+  });
+
+  it.each([
+    { body: { message: 'hi' }, status: 413, code: 'context_too_long' },
+    {
+      body: { messages: [{ role: 'user', content: 'hi' }] },
+      status: 400,
+      code: 'context_length_exceeded',
+    },
+  ])('F23: gives a failed line the answer of the item: $code', async ({ body, status, code }) => {
+    const script: Script = () => {
+      throw new ServiceError('context_too_long', 'Too long', { param: 'messages' });
+    };
+
+    const outcome = await runItem({ custom_id: 'a', body }, options(script));
+
+    if (outcome.kind !== 'result') throw new Error(`The outcome is ${outcome.kind}`);
+    expect(outcome.line).toMatchObject({
+      error: { code, message: 'Too long' },
+      response: {
+        status_code: status,
+        body: { error: { code, message: 'Too long', type: 'invalid_request_error' } },
+      },
+    });
+  });
+
+  it('F23: gives the line of an item that got no answer its numeric custom_id as text', async () => {
+    const outcome = await runItem(
+      { custom_id: 7, body: { message: 'hi' } },
+      {
+        ...options(() => 'ok'),
+        place: { jobId: 'job', index: 0, customId: customIdOf({ custom_id: 7 }) },
+      },
+    );
+
+    expect(outcome).toMatchObject({
+      line: { custom_id: '7', response: null, error: { code: 'invalid_item' } },
+    });
   });
 
   it('puts the id of the request into the line and into the answer', async () => {

@@ -4,7 +4,7 @@ import { slidingWindow } from '../../../../shared/batch/processing/shard-pass.ts
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('slidingWindow', () => {
-  it('lets no straggler lease up the others', async () => {
+  it('lets a slow task delay no other', async () => {
     const straggler = Promise.withResolvers<void>();
     const ended: number[] = [];
 
@@ -14,7 +14,7 @@ describe('slidingWindow', () => {
       run: async (task) => {
         await (task === 0 ? straggler.promise : turn());
         ended.push(task);
-        // The last of the others is what lets the straggler go.
+        // The last of the others ends the slow task.
         if (task === 5) straggler.resolve();
       },
     });
@@ -23,7 +23,7 @@ describe('slidingWindow', () => {
     expect(ended).toEqual([1, 2, 3, 4, 5, 0]);
   });
 
-  it('runs as many at once as its width, and never more', async () => {
+  it('runs as many tasks at once as its limit, never more', async () => {
     let running = 0;
     const counts: number[] = [];
 
@@ -77,7 +77,7 @@ describe('slidingWindow', () => {
     expect({ started, ended }).toEqual({ started: [0, 1], ended: [1] });
   });
 
-  it('is done at once when there is nothing to do', async () => {
+  it('resolves at once without tasks', async () => {
     const walk = slidingWindow([], { width: 4, isClosed: () => false, run: () => turn() });
 
     await expect(walk).resolves.toBeUndefined();

@@ -13,7 +13,7 @@ import type { Script } from '../../../support/batch/scripted-agent.ts';
 
 const MINUTE_MS = 60_000;
 
-/** A world whose limiter goes by the same time as its queue, and in which each question takes some. */
+/** An environment whose limiter and queue share a clock, and in which each call takes time. */
 function setUpInTime(script: Script): BatchEnvironment {
   let now = (): number => 0;
   const limiter = createConcurrencyLimiters({ max: 4, now: () => now() });
@@ -32,8 +32,8 @@ async function turn(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-describe('an item that is refused', () => {
-  it('Q7: each time, while others are answered, ends as exhausted within minutes', async () => {
+describe('an item that is throttled', () => {
+  it('Q7: each time while others succeed is exhausted within minutes', async () => {
     const environment = setUpInTime(async ({ message }) => {
       await turn();
       if (message !== 'm1') return 'ok';
@@ -57,7 +57,7 @@ describe('an item that is refused', () => {
     expect(environment.time.now - startedAt).toBeLessThan(3 * MINUTE_MS);
   });
 
-  it('Q7: for lack of capacity each time ends as exhausted after an hour, not after a day', async () => {
+  it('Q7: for lack of capacity each time is exhausted after an hour, not after a day', async () => {
     const environment = setUpInTime(({ message }) => {
       if (message !== 'm1') return 'ok';
       throw new ServiceError('upstream_rate_limited', 'Larger than the limit');
@@ -76,7 +76,7 @@ describe('an item that is refused', () => {
     expect(minutes).toBeLessThan(90);
   });
 
-  it('begins from the start when its batch is retried', async () => {
+  it('starts again when its batch is retried', async () => {
     let isWell = false;
     const environment = setUpInTime(() => {
       if (isWell) return 'ok';
@@ -97,7 +97,7 @@ describe('an item that is refused', () => {
 });
 
 describe('an outage', () => {
-  it('Q8: that follows lack of capacity has a count of its own', async () => {
+  it('Q8: after lack of capacity has its own count', async () => {
     let [noRoomUntil, awayUntil] = [0, 0];
     const environment = setUpInTime(() => {
       if (environment.time.now < noRoomUntil)
@@ -117,7 +117,7 @@ describe('an outage', () => {
     });
   });
 
-  it('Q8: makes no item suspect that failed for another reason before', async () => {
+  it('Q8: does not count against an item that failed for another reason before', async () => {
     let awayUntil = 0;
     const environment = setUpInTime(({ call }) => {
       if (call === 1) throw new ServiceError('upstream_timeout', 'Late');
@@ -135,7 +135,7 @@ describe('an outage', () => {
     });
   });
 
-  it('Q8: is survived for three minutes by the two items that it cut off', async () => {
+  it('Q8: of three minutes does not exhaust the two items that it interrupted', async () => {
     let awayUntil = 0;
     const environment = setUpInTime(async ({ message, call }) => {
       await turn();
@@ -157,7 +157,7 @@ describe('an outage', () => {
     });
   });
 
-  it('leaves space in the journal for results, however long it lasts', async () => {
+  it('leaves space for results in the journal, however long it lasts', async () => {
     let endsAt = 0;
     const environment = setUpInTime(() => {
       if (environment.time.now >= endsAt) return 'ok';
@@ -176,7 +176,7 @@ describe('an outage', () => {
     await environment.drain();
 
     const kept = environment.store.entries('job').filter(({ type }) => type === 'throttled');
-    // Those that were under way when it was full may still come.
+    // Those that were running when it was full may still arrive.
     expect(kept.length).toBeLessThanOrEqual(10_004);
     expect((await openAi(environment, 'job')).request_counts).toMatchObject({ completed: 100 });
   });
@@ -203,7 +203,7 @@ describe('an outage', () => {
       request_counts: { total: items, completed: items, failed: 0 },
     });
     expect(environment.time.now - endsAt).toBeLessThan(MINUTE_MS);
-    // One try every 15 s, and those that were under way when it began.
+    // One attempt every 15 s, and those that were running when it began.
     expect(environment.agent.asked.length).toBeLessThan(2 * items + minutes * 4 + 20);
   });
 });

@@ -36,12 +36,12 @@ function readJournal(text: string): JournalView | undefined {
   return reader.view();
 }
 
-describe('a journal that is read', () => {
-  it('knows no job in an empty journal', () => {
+describe('reading a journal', () => {
+  it('finds no job in an empty journal', () => {
     expect(readJournal('')).toBeUndefined();
   });
 
-  it('collects results and failed tries by item', () => {
+  it('collects results and failed attempts by item', () => {
     const text = textOf(
       head,
       attemptOf(1, 'overloaded', 5),
@@ -65,7 +65,7 @@ describe('a journal that is read', () => {
     expect(view?.results.size).toBe(1);
   });
 
-  it('counts deliveries that ended without a word, until one makes progress', () => {
+  it('counts deliveries that ended without a result, until one makes progress', () => {
     const crashes = (...entries: JournalEntry[]) => readJournal(textOf(head, ...entries))?.crashes;
 
     expect(crashes()).toBe(0);
@@ -79,14 +79,14 @@ describe('a journal that is read', () => {
     ['a line of another version', '{"type":"checkpoint","at":1}'],
     ['a known line in another shape', '{"type":"result","index":"one"}'],
     ['no JSON at all', '\u0000\u0000'],
-  ])('reads on behind %s, and tells', (_case, line) => {
+  ])('continues after %s and reports it', (_case, line) => {
     const view = readJournal(textOf(head, resultOf(0), line, resultOf(1)));
 
     expect([...(view?.results.keys() ?? [])]).toEqual([0, 1]);
     expect(view?.invalidLines).toBe(1);
   });
 
-  it('forgets failures and tries, and nothing else, when the failed items begin again', () => {
+  it('resets failures and attempts, nothing else, when failed items are retried', () => {
     const failure: JournalEntry = {
       type: 'result',
       index: 1,

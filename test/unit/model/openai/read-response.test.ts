@@ -36,26 +36,26 @@ function build(raw: Partial<RawCompletion>, endpoint: Partial<ModelEndpoint> = {
   );
 }
 
-describe('whole answers', () => {
-  it('takes the count of the upstream and adds up a missing total', () => {
+describe('whole responses', () => {
+  it('uses the usage of the endpoint and computes a missing total', () => {
     const { usage, usageEstimated } = build({ usage: { prompt_tokens: 10, completion_tokens: 5 } });
 
     expect(usage).toEqual({ inputTokens: 10, outputTokens: 5, totalTokens: 15 });
     expect(usageEstimated).toBeUndefined();
   });
 
-  it('estimates four characters to a token where the upstream does not count, and says so', () => {
+  it('estimates four characters a token where the endpoint sends no usage, and marks the estimate', () => {
     const { usage, usageEstimated } = build({ text: 'twelve chars' });
 
     expect(usage).toEqual({ inputTokens: 10, outputTokens: 3, totalTokens: 13 });
     expect(usageEstimated).toBe(true);
   });
 
-  it('calls an answer with tool calls by its name, even where the upstream says stop', () => {
+  it('has the finish reason tool_calls even where the endpoint sends stop', () => {
     expect(build({ text: undefined, toolCalls: [CALL] }).finishReason).toBe('tool_calls');
   });
 
-  it('keeps no tool call that the token limit cut short', () => {
+  it('drops a tool call that the token limit cut short', () => {
     const answer = build({ text: undefined, toolCalls: [CALL], finishReason: 'length' });
 
     expect(answer).toMatchObject({ finishReason: 'length', toolCalls: [], text: '' });

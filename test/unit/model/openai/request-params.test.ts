@@ -8,7 +8,7 @@ import {
 const context = { model: 'model-a', tokenLimitName: 'max_completion_tokens' as const };
 
 describe('chat completion parameters', () => {
-  it('sends nothing that was not asked for', () => {
+  it('sends only the parameters of the request', () => {
     const params = toRequestParams({ messages: [{ role: 'user', content: 'hi' }] }, context);
 
     expect(params).toEqual({ model: 'model-a', messages: [{ role: 'user', content: 'hi' }] });

@@ -26,7 +26,7 @@ function createAccumulator(maxChars = 1_000) {
 }
 
 describe('stream accumulator', () => {
-  it('puts text together and says what is visible', () => {
+  it('joins text and reports what is visible', () => {
     const accumulator = createAccumulator();
 
     const effects = [{ role: 'assistant', content: '' }, { content: 'Hel' }, { content: 'lo' }].map(
@@ -38,7 +38,7 @@ describe('stream accumulator', () => {
     expect(accumulator.response()).toMatchObject({ text: 'Hello', finishReason: 'stop' });
   });
 
-  it('puts a text of very many pieces together in order', () => {
+  it('joins a text of very many chunks in order', () => {
     const accumulator = createAccumulator(100_000);
     const words = Array.from({ length: 3_000 }, (_, index) => `${index} `);
 
@@ -48,7 +48,7 @@ describe('stream accumulator', () => {
     expect(accumulator.response().text).toBe(words.join(''));
   });
 
-  it('puts tool calls together by their index, in order', () => {
+  it('joins tool calls by their index, in order', () => {
     const accumulator = createAccumulator();
     const deltas = [
       [{ index: 1, id: 'b', function: { name: 'two', arguments: '' } }],
@@ -67,7 +67,7 @@ describe('stream accumulator', () => {
     ]);
   });
 
-  it('counts thinking aloud as progress, not as text', () => {
+  it('counts reasoning text as progress, not as text', () => {
     const accumulator = createAccumulator();
 
     expect(accumulator.addDelta({ reasoning_content: 'hm' })).toEqual({ text: '', progress: true });
@@ -109,7 +109,7 @@ describe('stream accumulator', () => {
     );
   });
 
-  it('passes on more text than it keeps, and says that it was dropped', () => {
+  it('delivers more text than it keeps, and marks it as dropped', () => {
     const accumulator = createAccumulator(100);
     const delta = { content: 'x'.repeat(60) };
 

@@ -11,7 +11,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A lease whose every renewal goes as the script says. */
+/** A lease with scripted renewals. */
 function keep(script: (renewal: number, signal: AbortSignal) => Promise<void>) {
   const calls: string[] = [];
   let renewals = 0;
@@ -38,7 +38,7 @@ function refusal(statusCode: number, code?: string): RestError {
 }
 
 describe('renewLease', () => {
-  it('renews every four seconds for as long as it takes', async () => {
+  it('renews every four seconds until its release', async () => {
     const { kept, calls } = keep(async () => undefined);
 
     await vi.advanceTimersByTimeAsync(60_000);
@@ -63,7 +63,7 @@ describe('renewLease', () => {
     expect(calls).toEqual(['renew']);
   });
 
-  it('survives two renewals in a row that fail for now', async () => {
+  it('survives two failed renewals in a row', async () => {
     const { kept } = keep(async (renewal) => {
       if (renewal % 3 !== 0) throw new RestError('away', { statusCode: 503 });
     });
@@ -73,7 +73,7 @@ describe('renewLease', () => {
     expect(kept.lostSignal.aborted).toBe(false);
   });
 
-  it('Q9: is lost when the lease ends before a renewal came through', async () => {
+  it('Q9: is lost when the lease ends before a renewal succeeded', async () => {
     const { kept } = keep(() => Promise.reject(new Error('connection reset')));
 
     await vi.advanceTimersByTimeAsync(14_999);
@@ -83,7 +83,7 @@ describe('renewLease', () => {
     expect([before, kept.lostSignal.aborted]).toEqual([false, true]);
   });
 
-  it('waits for a slow renewal instead of sending more, and lets go of it when the lease ends', async () => {
+  it('waits for a slow renewal instead of sending more, and aborts it when the lease ends', async () => {
     const signals: AbortSignal[] = [];
     const { kept, calls } = keep((_renewal, signal) => {
       signals.push(signal);
@@ -97,7 +97,7 @@ describe('renewLease', () => {
     expect(kept.lostSignal.aborted).toBe(true);
   });
 
-  it('is not lost by a release, and leaves no timer behind', async () => {
+  it('is not lost by a release, and leaves no timer', async () => {
     const { kept, calls } = keep(async () => undefined);
 
     await kept.release();

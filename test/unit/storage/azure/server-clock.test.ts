@@ -9,8 +9,8 @@ function setUp() {
   return { clock, time, hear: (at: number) => time.observe(new Date(at)) };
 }
 
-describe('the time of a storage', () => {
-  it('Q10: is unknown until the first answer', () => {
+describe('the clock of the storage server', () => {
+  it('Q10: is unknown until the first response', () => {
     const { time } = setUp();
     const before = time.now();
 
@@ -20,7 +20,7 @@ describe('the time of a storage', () => {
     expect([before, time.now()]).toEqual([undefined, undefined]);
   });
 
-  it('Q10: advances between two answers by the monotonic clock', () => {
+  it('Q10: advances between two responses by the monotonic clock', () => {
     const { clock, time, hear } = setUp();
     hear(noon);
 
@@ -29,7 +29,7 @@ describe('the time of a storage', () => {
     expect(time.now()).toBe(noon + 90_000);
   });
 
-  it('Q10: does not go back for a date that has no fractions, or whose answer was slow', () => {
+  it('Q10: does not go back for a date without fractions or a slow response', () => {
     const { clock, time, hear } = setUp();
     hear(noon);
     clock.ms += 900;
@@ -39,7 +39,7 @@ describe('the time of a storage', () => {
     expect(time.now()).toBe(noon + 900);
   });
 
-  it('Q10: follows the storage where its time is another one, forward and back', () => {
+  it('Q10: follows the server when its clock is set forward or back', () => {
     const { time, hear } = setUp();
     hear(noon);
 

@@ -14,12 +14,12 @@ function answer(statusCode: number, code?: string): RestError {
   return new RestError('secret', { statusCode, ...(code === undefined ? {} : { code }) });
 }
 
-/** An answer without a body: its code comes in a header only. */
+/** A response without a body: its code is in a header only. */
 function bare(statusCode: number, errorCode: string): RestError {
   return Object.assign(answer(statusCode), { details: { errorCode } });
 }
 
-describe('storageFailure', () => {
+describe('toStorageError', () => {
   it.each([
     ['a connection that failed', new RestError('secret', { code: 'ECONNREFUSED' })],
     ['a call that was aborted', named('AbortError')],
@@ -43,7 +43,7 @@ describe('storageFailure', () => {
     ['a missing queue', answer(404, 'QueueNotFound')],
     ['no identity', named('CredentialUnavailableError')],
     ['no token', named('AggregateAuthenticationError')],
-  ])('tells %s from a storage that is away', (_what, thrown) => {
+  ])('distinguishes %s from unavailable storage', (_what, thrown) => {
     expect(toStorageError(thrown)).toMatchObject({ code: 'config_unavailable', cause: thrown });
   });
 

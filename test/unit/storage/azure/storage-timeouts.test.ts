@@ -17,8 +17,8 @@ async function* sourceOf(pieces: readonly string[], end: Promise<unknown>): Asyn
   await end;
 }
 
-describe('a watch over storage', () => {
-  it('ends a call without an answer, and aborts it in the client library', async () => {
+describe('the timer of storage calls', () => {
+  it('ends a call without a response and aborts it in the client library', async () => {
     const watch = setUp();
 
     const answer = expect(watch.call(never())).rejects.toMatchObject(SILENCE);
@@ -28,7 +28,7 @@ describe('a watch over storage', () => {
     expect(watch.signal.aborted).toBe(true);
   });
 
-  it('leaves no timer behind', async () => {
+  it('leaves no timer', async () => {
     const watch = setUp();
 
     await watch.call(Promise.resolve('answered'));
@@ -38,7 +38,7 @@ describe('a watch over storage', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('ends a stream that gets stuck, but not for the sake of a slow reader', async () => {
+  it('ends a stream that stalls, but not for a slow reader', async () => {
     const watch = setUp();
     const pieces = watch.download(sourceOf(['a', 'b'], never()));
 
@@ -52,7 +52,7 @@ describe('a watch over storage', () => {
     await third;
   });
 
-  it('ends the source when its reader has enough', async () => {
+  it('ends the source when its reader stops', async () => {
     const watch = setUp();
     let ended = false;
     async function* source(): AsyncGenerator<string> {
@@ -69,7 +69,7 @@ describe('a watch over storage', () => {
     expect(ended).toBe(true);
   });
 
-  it('ends an upload that storage does not take, but not for the sake of a slow sender', async () => {
+  it('ends an upload that storage does not read, but not for a slow sender', async () => {
     const watch = setUp();
     const sender = Promise.withResolvers<void>();
     const content = watch.upload(sourceOf(['a'], sender.promise));
@@ -89,7 +89,7 @@ describe('a watch over storage', () => {
     expect(whileSending).toBe(false);
   });
 
-  it('passes on what the sender itself got wrong', async () => {
+  it('passes on errors of the sender', async () => {
     const watch = setUp();
     const mistake = new TypeError('The form must end');
     const content = watch.upload(sourceOf(['a'], Promise.reject(mistake)));
