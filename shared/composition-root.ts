@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Agent } from './agent/agent.ts';
+import type { Agent, AgentInput } from './agent/agent.ts';
 import { inputBoundsOf } from './agent/input-bounds.ts';
 import { estimateInput, type PromptOptions, sizeOf } from './agent/model-request.ts';
 import { createAgent } from './agent/run-loop.ts';
@@ -16,6 +16,7 @@ import {
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
 import { createBatchFromSettings } from './composition-root/batch.ts';
+import { createLazyRuns, responseRetentionOf } from './composition-root/runs.ts';
 import {
   type ConfiguredCache,
   createConfiguredCache,
@@ -43,6 +44,7 @@ import { ServiceError } from './errors.ts';
 import { noProxyWithLocalHosts } from './model/proxy.ts';
 import type { Readiness } from './health/readiness.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
+import type { ResponsesDependencies } from './http/responses-handler.ts';
 import type { McpDependencies } from './http/mcp-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
 import { limitToCapacity } from './model/capacity-limit.ts';
@@ -51,10 +53,12 @@ import { estimateTokens } from './rate-limit/reservation.ts';
 import type { TextEncryption } from './storage/text-encryption.ts';
 import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
+import type { Runs } from './runs/create-runs.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
-export interface Service extends McpDependencies, FilesDependencies, MetricsDependencies, History {
+export interface Service
+  extends ResponsesDependencies, McpDependencies, FilesDependencies, MetricsDependencies, History {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -62,6 +66,8 @@ export interface Service extends McpDependencies, FilesDependencies, MetricsDepe
   batch(): Promise<Batch>;
   /** Encrypts what is stored of runs. */
   readonly encryption: TextEncryption;
+  /** Created for the first stored response. */
+  runs(): Promise<Runs>;
   /** Stops background work within the 5 s that the platform grants at shutdown. */
   close(): Promise<void>;
 }
@@ -138,6 +144,8 @@ export async function createService(
   const cache = createConfiguredCache({ settings, redis, encryption, clock });
   const callers = createCallerAccess(settings, secrets);
   const agent = withPreparedTools(createServiceAgent(settings, { prompt, model, cache }), tools);
+  const limits = createCallerLimits({ settings, shared: redis, clock, telemetry });
+  const measure = (input: AgentInput) => estimateInput(input, prompt);
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = memoize(async () => {
     const created = await createBatchFromSettings(settings, {
@@ -149,6 +157,7 @@ export async function createService(
     registerBatchGauges(metrics, created);
     return created;
   });
+  const runs = createLazyRuns({ ...base, agent, encryption, limiter: limits.limiter, measure });
   return {
     agent,
     publicModel: settings.agent.name,
@@ -159,8 +168,9 @@ export async function createService(
     chatLimits: settings.limits,
     slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
     identify: callers.identify,
-    limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
-    measure: (input) => estimateInput(input, prompt),
+    limits,
+    measure,
+    responseRetention: responseRetentionOf(settings),
     readiness: createReadinessFromSettings({
       ...base,
       model,
@@ -172,13 +182,11 @@ export async function createService(
     batch,
     encryption,
     ...createHistory({ settings, encryption, clock, telemetry, credential }),
+    runs,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
-      const stopped = Promise.all([
-        (await batch.peek())?.processor.stop(),
-        cache?.flush(),
-        tools.close(),
-      ]);
+      const engines = [(await batch.peek())?.processor.stop(), (await runs.peek())?.stop()];
+      const stopped = Promise.all([...engines, cache?.flush(), tools.close()]);
       // A batch that is slow to stop must not delay the last export of telemetry.
       await Promise.race([stopped, delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
       await Promise.all([stopped, base.closeTelemetry()]);

@@ -11,6 +11,7 @@ const ERROR_CODES = {
   invalid_request: false,
   unauthorized: false,
   not_found: false,
+  previous_response_not_found: false,
   session_not_found: false,
   request_timeout: true,
   session_busy: true,
@@ -60,6 +61,11 @@ export class ServiceError extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.param = options.param;
   }
+}
+
+/** Whether a text from storage is an error code of this version. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, text);
 }
 
 /** Whether the same request may succeed later. */

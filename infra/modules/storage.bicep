@@ -7,10 +7,10 @@ param retentionDays int
 param sessionRetentionDays int
 param workspaceId string
 
-var queues = ['batch-jobs', 'batch-jobs-poison']
-var containers = ['app-package', 'batch-input', 'batch-results', 'conversations', 'idempotency']
+var queues = ['agent-runs', 'agent-runs-poison', 'batch-jobs', 'batch-jobs-poison']
+var containers = ['app-package', 'agent-runs', 'batch-input', 'batch-results', 'conversations', 'idempotency']
 // Data of callers. It expires; the package of the app does not.
-var expiring = ['batch-input/', 'batch-results/']
+var expiring = ['agent-runs/', 'batch-input/', 'batch-results/']
 var expiringSessions = ['conversations/']
 // Stored answers of an Idempotency-Key count for 24 hours.
 var expiringDaily = ['idempotency/']

@@ -91,6 +91,16 @@ export interface RunContext {
   readonly onStepEnd?: ((usage: TokenUsage) => void) | undefined;
   /** Called with the estimated usage of a model call that was sent and is not complete. */
   readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
+  /** Makes the run resumable. */
+  readonly checkpoints?: RunCheckpoints | undefined;
+}
+
+/** A checkpoint is a JSON value that only the agent reads. */
+export interface RunCheckpoints {
+  /** The run goes on here, and pays no step again that ended before; undefined for a new run. */
+  readonly last?: unknown;
+  /** Called where the run can be resumed. The run waits for it, and fails if it rejects. */
+  save(checkpoint: unknown, kind: 'response' | 'step'): Promise<void>;
 }
 
 export interface RunCacheOptions {

@@ -7,6 +7,7 @@ import {
   responseFormatOf,
   sizeOf,
 } from './model-request.ts';
+import { type PaidStep, readCheckpoint, type RunCheckpoint } from './run-checkpoint.ts';
 import {
   createFreeOutput,
   createStructuredOutput,
@@ -19,10 +20,10 @@ import {
   assertBudget,
   DEFAULT_RUN_LIMITS,
   hasStepLeft,
-  INITIAL_STATE,
   offerOf,
   planStep,
   type RunLimits,
+  type RunState,
   type StepPlan,
   toRunResult,
   withCorrection,
@@ -107,39 +108,58 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
   const { context } = options;
   const limits = limitsOf(input, options.limits);
   const prompt = promptFor(context, options.prompt);
-  const output = await createRunOutput(input, prompt);
-  let state = INITIAL_STATE;
+  const last = readCheckpoint(context.checkpoints?.last);
+  let { state, paid } = last;
+  const output = await createRunOutput(input, { ...last, prompt });
   for (;;) {
-    output.startStep();
     const tools = prompt.tools?.() ?? [];
-    const offer = offerOf(input, { state, limits });
-    const request = buildModelRequest(input, prompt, { added: state.added, offer });
-    if (state.steps > 0) {
-      assertBudget(state, limits);
-      await context.reserveStep?.(sizeOf(request));
-    }
-    const response = yield* options.callModel(request, output);
-    state = afterResponse(state, response);
-    context.onStepEnd?.(response.usage);
-    yield { type: 'step-end', usage: response.usage };
+    const step = paid ?? (yield* takeStep(input, { ...options, prompt, limits, output, state }));
+    paid = undefined;
+    state = step.state;
+    const { response, offer } = step;
     const plan = planStep(response, { input, state, limits, offer, tools });
     if (plan.run.length + plan.refused.length > 0) {
       const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool });
       state = afterTools(state, { response, outcomes, tools });
     }
-    if (plan.kind === 'continue') continue;
-    if (plan.kind === 'end') {
-      const correction = output.check(response, hasStepLeft(state, limits));
-      if (correction !== undefined) {
-        state = withCorrection(state, correction);
-        continue;
-      }
+    const correction =
+      plan.kind === 'end' ? output.check(response, hasStepLeft(state, limits)) : undefined;
+    if (correction !== undefined) state = withCorrection(state, correction);
+    if (plan.kind === 'continue' || correction !== undefined) {
+      await context.checkpoints?.save({ state, isTextSent: output.isTextSent() }, 'step');
+      continue;
     }
     context.telemetry.record('runSteps', state.steps);
     const text = output.join(state.texts, response);
     yield { type: 'done', result: toRunResult(state, { response, plan, text }) };
     return;
   }
+}
+
+interface StepContext extends RunOptions {
+  readonly output: RunOutput;
+  readonly state: RunState;
+}
+
+/** One step: reserves its tokens, calls the model, and saves the response before it is used. */
+async function* takeStep(
+  input: AgentInput,
+  { context, prompt, limits, callModel, output, state: before }: StepContext,
+): AsyncGenerator<AgentEvent, PaidStep> {
+  output.startStep();
+  const offer = offerOf(input, { state: before, limits });
+  const request = buildModelRequest(input, prompt, { added: before.added, offer });
+  if (before.steps > 0) {
+    assertBudget(before, limits);
+    await context.reserveStep?.(sizeOf(request));
+  }
+  const response = yield* callModel(request, output);
+  const state = afterResponse(before, response);
+  context.onStepEnd?.(response.usage);
+  yield { type: 'step-end', usage: response.usage };
+  const paid = { response, offer, state };
+  await context.checkpoints?.save({ state, paid, isTextSent: output.isTextSent() }, 'response');
+  return paid;
 }
 
 function limitsOf({ maxOwnToolCalls }: AgentInput, limits: RunLimits): RunLimits {
@@ -158,11 +178,16 @@ function promptFor({ isBackground }: RunContext, prompt: PromptOptions): PromptO
 }
 
 /** @throws ServiceError invalid_request if the schema of the client cannot be used */
-async function createRunOutput(input: AgentInput, prompt: PromptOptions): Promise<RunOutput> {
+async function createRunOutput(
+  input: AgentInput,
+  { prompt, ...last }: RunCheckpoint & { readonly prompt: PromptOptions },
+): Promise<RunOutput> {
   const format = responseFormatOf(input, prompt);
-  if (format === undefined) return createFreeOutput();
+  if (format === undefined) return createFreeOutput(last);
   const check = await createOutputCheck(format, input.responseFormat?.param);
-  return check === undefined ? createFreeOutput() : createStructuredOutput(check, format);
+  if (check === undefined) return createFreeOutput(last);
+  const { isTextSent, state } = last;
+  return createStructuredOutput(check, { format, isTextSent, isCorrected: state.isCorrection });
 }
 
 interface ToolStepOptions {

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
-import { batch, redis, secrets, sessions, telemetry } from './agent-schema-operations.ts';
+import { batch, redis, runs, secrets, sessions, telemetry } from './agent-schema-operations.ts';
 import { mcpServerEndpoint, output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
@@ -214,6 +214,7 @@ export const agentSchema = z.strictObject({
   redis,
   batch,
   sessions,
+  runs,
   secrets,
   telemetry,
 });

@@ -51,34 +51,56 @@ export type Item =
       readonly encrypted_content?: string | undefined;
     };
 
-type IdPrefix = 'resp' | 'msg' | 'fc' | 'fco' | 'rs' | 'conv';
-
 /** An id that cannot be guessed: 192 random bits. */
-export function newId(prefix: IdPrefix): string {
+export function newId(prefix: 'resp' | 'conv' | ItemIdPrefix): string {
   return `${prefix}_${randomBytes(24).toString('hex')}`;
 }
 
+type ItemIdPrefix = 'msg' | 'fc' | 'fco' | 'rs';
+
+/** Items of the input and of the output are counted apart. */
+export interface ItemPlace {
+  readonly responseId: string;
+  readonly kind: 'input' | 'output';
+  readonly index: number;
+}
+
+/** The id of an item: it names the response, so that the item is found without an index. */
+export function itemId(prefix: ItemIdPrefix, { responseId, kind, index }: ItemPlace): string {
+  const number = (kind === 'input' ? INPUT_BASE : 0) + index;
+  return `${prefix}_${responseId.slice('resp_'.length)}${number.toString(16).padStart(4, '0')}`;
+}
+
+const INPUT_BASE = 0x8000;
+const ITEM_ID = /^[a-z]+_([0-9a-f]{48})[0-9a-f]{4}$/;
+
+/** The response that an item belongs to; undefined for an id that was not made here. */
+export function responseIdOf(id: string): string | undefined {
+  const hex = ITEM_ID.exec(id)?.[1];
+  return hex === undefined ? undefined : `resp_${hex}`;
+}
+
 /** Undefined for a reference, which stands for a stored item. */
-export function toItem(item: InputItem): Item | undefined {
+export function toItem(item: InputItem, place: ItemPlace): Item | undefined {
   const status = 'completed';
   switch (item.type) {
     case 'message': {
-      const { role, id = newId('msg') } = item;
+      const { role, id = itemId('msg', place) } = item;
       const content = item.content.map(toPart);
       const phase = item.role === 'assistant' ? item.phase : undefined;
       return { type: 'message', id, status, role, content, ...(phase && { phase }) };
     }
     case 'function_call': {
-      const { call_id, name, id = newId('fc') } = item;
+      const { call_id, name, id = itemId('fc', place) } = item;
       return { type: 'function_call', id, call_id, name, arguments: item.arguments, status };
     }
     case 'function_call_output': {
-      const { call_id, id = newId('fco') } = item;
+      const { call_id, id = itemId('fco', place) } = item;
       const output = item.output.map(({ text }) => text).join('');
       return { type: 'function_call_output', id, call_id, output, status };
     }
     case 'reasoning': {
-      const { id = newId('rs'), summary = [], content, encrypted_content } = item;
+      const { id = itemId('rs', place), summary = [], content, encrypted_content } = item;
       return {
         type: 'reasoning',
         id,

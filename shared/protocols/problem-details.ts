@@ -5,6 +5,7 @@ const PROBLEMS: Record<ErrorCode, readonly [status: number, title: string]> = {
   invalid_json: [400, 'The body is not JSON'],
   invalid_encoding: [400, 'The body is not UTF-8'],
   invalid_request: [400, 'The request is not valid'],
+  previous_response_not_found: [400, 'The earlier response does not exist'],
   context_length_exceeded: [400, 'The conversation is too long for the model'],
   unauthorized: [401, 'Credentials are missing or wrong'],
   not_found: [404, 'Nothing is here'],

@@ -22,6 +22,15 @@ export interface Protocol<Request> {
   encodeResult(result: RunResult, frame: Frame<Request>): unknown;
   /** Starts the encoding of one stream. */
   openStream(frame: Frame<Request>): StreamEncoder;
+  /** Present if runs of this protocol can be stored. */
+  readonly storage?: RequestStorage<Request>;
+}
+
+/** How a request is stored, so that another process can run it and encode its events. */
+export interface RequestStorage<Request> {
+  /** A JSON value. */
+  toJson(request: Request): unknown;
+  fromJson(value: unknown): Request;
 }
 
 /** Encodes the events of one stream, in their order. It may keep state between them. */
@@ -31,6 +40,12 @@ export interface StreamEncoder {
   event(event: AgentEvent): readonly SseEvent[];
   /** The last events of a stream that fails. */
   fail(error: ServiceError): readonly SseEvent[];
+  /** What follows is instead of the text of the step, which was interrupted. */
+  restart?(): readonly SseEvent[];
+  /** The last events of a run that was cancelled. */
+  cancel?(): readonly SseEvent[];
+  /** The run as a client that polls it reads it. `status` is that of a run without an end. */
+  snapshot?(status: 'queued' | 'in_progress'): unknown;
 }
 
 /** The values that every part of one answer shares. */
@@ -42,6 +57,10 @@ export interface Frame<Request> {
   readonly startedAt: number;
   /** The name that clients know the agent by. */
   readonly publicModel: string;
+  /** The id of a stored run. */
+  readonly runId?: string | undefined;
+  /** The end of a stored run in milliseconds since the epoch. */
+  readonly endedAt?: (() => number) | undefined;
 }
 
 /** OpenAI clients shorten a conversation and try again when they read this code. */

@@ -30,3 +30,17 @@ export const BATCH_URLS: readonly string[] = Object.values(PROTOCOLS).flatMap(
 export function protocolOfBody(body: unknown): Protocol<unknown> {
   return Object.values(PROTOCOLS).find((protocol) => protocol.recognizes(body)) ?? chatApi;
 }
+
+/**
+ * The protocol of a stored run.
+ * @throws TypeError if runs of this protocol cannot be stored
+ */
+export function storedProtocol(
+  id: string,
+): Protocol<unknown> & Required<Pick<Protocol<unknown>, 'storage'>> {
+  const protocol: Protocol<unknown> | undefined = Object.values(PROTOCOLS).find(
+    (one) => one.id === id,
+  );
+  if (protocol?.storage === undefined) throw new TypeError('Cannot find the protocol of a run');
+  return { ...protocol, storage: protocol.storage };
+}

@@ -60,7 +60,13 @@ const EXPECTED = {
   models: 'GET /v1/models function',
   modelsGet: 'GET /v1/models/{id} function',
   ready: 'GET /ready anonymous',
+  responsesCancel: 'POST /v1/responses/{id}/cancel function',
   responsesCreate: 'POST /v1/responses function',
+  responsesDelete: 'DELETE /v1/responses/{id} function',
+  responsesGet: 'GET /v1/responses/{id} function',
+  responsesInputItems: 'GET /v1/responses/{id}/input_items function',
+  runs: 'queue agent-runs',
+  runsPoison: 'queue agent-runs-poison',
 };
 
 describe.each([

@@ -17,7 +17,7 @@ export interface ModuleRule {
 export const BASE_MODULES: readonly string[] = ['errors', 'clock', 'json'];
 
 export const MODULES: Readonly<Record<string, ModuleRule>> = {
-  functions: { imports: ['composition-root', 'http', 'batch'] },
+  functions: { imports: ['composition-root', 'http', 'batch', 'runs'] },
   'composition-root': {
     imports: [
       'agent',
@@ -34,6 +34,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'rate-limit',
       'redis',
       'resilience',
+      'runs',
       'secrets',
       'sessions',
       'storage',
@@ -50,6 +51,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'rate-limit',
       'health',
       'idempotency',
+      'runs',
       'sessions',
       'resilience',
       'telemetry',
@@ -81,6 +83,10 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
     base: ['blob-container.ts', 'group-commit.ts'],
   },
   idempotency: { imports: ['storage', 'telemetry'] },
+  runs: {
+    imports: ['protocols', 'agent', 'storage', 'resilience', 'telemetry'],
+    base: ['storage-names.ts'],
+  },
   sessions: { imports: ['storage', 'telemetry'], types: ['agent', 'model'] },
   redis: { imports: ['resilience', 'telemetry'] },
   resilience: { imports: ['telemetry'] },
@@ -169,7 +175,7 @@ export const PACKAGES: readonly PackageRule[] = [
   {
     packages: ['@azure/functions'],
     in: ['functions/', 'shared/http/'],
-    typesIn: ['shared/batch/queue-trigger.ts'],
+    typesIn: ['shared/batch/queue-trigger.ts', 'shared/runs/create-runs.ts'],
   },
   {
     packages: ['@azure/identity'],
@@ -178,14 +184,13 @@ export const PACKAGES: readonly PackageRule[] = [
       'shared/composition-root/',
       'shared/secrets/key-vault.ts',
       'shared/storage/azure/',
-      'shared/batch/azure-job-queue.ts',
       'shared/telemetry/azure-monitor/',
     ],
   },
   { packages: ['@azure/keyvault-secrets'], in: ['shared/secrets/key-vault.ts'] },
   {
     packages: ['@azure/storage-*'],
-    in: ['shared/storage/azure/', 'shared/batch/azure-job-queue.ts'],
+    in: ['shared/storage/azure/'],
   },
   {
     packages: ['@azure/logger', 'applicationinsights', '@opentelemetry/*'],
@@ -203,7 +208,7 @@ export const PACKAGES: readonly PackageRule[] = [
     typesIn: ['shared/cache/'],
   },
   { packages: ['@upstash/ratelimit'], in: ['shared/rate-limit/'] },
-  { packages: ['lru-cache'], in: ['shared/cache/', 'shared/rate-limit/'] },
+  { packages: ['lru-cache'], in: ['shared/cache/', 'shared/rate-limit/', 'shared/runs/'] },
   { packages: ['smol-toml'], in: ['shared/config/'] },
   { packages: ['@fastify/busboy'], in: ['shared/http/upload.ts'] },
   { packages: ['ipaddr.js'], in: ['shared/callers/', 'shared/agent/tools/safe-fetch.ts'] },
@@ -252,7 +257,7 @@ export interface ClientRule {
 export const CLIENTS: readonly ClientRule[] = [
   { name: /Credential$/, in: ['shared/composition-root/secrets.ts'] },
   { name: /^SecretClient$/, in: ['shared/secrets/key-vault.ts'] },
-  { name: /^Queue(?:Service)?Client$/, in: ['shared/batch/azure-job-queue.ts'] },
+  { name: /^Queue(?:Service)?Client$/, in: ['shared/storage/azure/'] },
   {
     name: /^(?:Container|BlobService|Blob|BlockBlob|AppendBlob)Client$/,
     in: ['shared/storage/azure/'],

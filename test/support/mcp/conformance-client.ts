@@ -16,7 +16,7 @@ const server = createMcpServer({
   name: 'suite',
   url: process.argv.at(-1) ?? '',
   tools: [{ name: tool, exposedAs: `suite__${tool}`, effect: 'none' }],
-  credential: () => undefined,
+  credential: () => 'none',
   refreshCredential: async () => false,
   connectTimeoutMs: 10_000,
   clock: systemClock,

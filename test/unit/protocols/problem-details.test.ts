@@ -8,6 +8,7 @@ const STATUSES: Record<ErrorCode, number> = {
   invalid_request: 400,
   unauthorized: 401,
   not_found: 404,
+  previous_response_not_found: 400,
   session_not_found: 404,
   request_timeout: 408,
   session_busy: 409,
