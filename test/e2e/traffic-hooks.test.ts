@@ -90,7 +90,7 @@ async function startFrontDoor(hosts: Readonly<Record<string, string>>) {
 let blue: TestEnvironment;
 let green: TestEnvironment;
 let bad: TestEnvironment;
-let door: Awaited<ReturnType<typeof startFrontDoor>>;
+let frontDoor: Awaited<ReturnType<typeof startFrontDoor>>;
 const hosts: Record<string, string> = {};
 
 beforeAll(async () => {
@@ -100,25 +100,25 @@ beforeAll(async () => {
     startEnvironment(LOCKED),
     startEnvironment({ ...LOCKED, model: 'dev/500-always' }),
   ]);
-  door = await startFrontDoor(hosts);
+  frontDoor = await startFrontDoor(hosts);
 });
 afterAll(async () => {
-  door.close();
+  frontDoor.close();
   await Promise.all([blue.stop(), green.stop(), bad.stop()]);
 });
 beforeEach(() => {
   hosts['this'] = blue.url;
   hosts['other'] = green.url;
-  door.reset();
+  frontDoor.reset();
 });
 
 function run(script: string, env: Readonly<Record<string, string>>) {
   return runHook(script, {
-    AZURE_ARM_URL: door.url,
+    AZURE_ARM_URL: frontDoor.url,
     AZURE_SUBSCRIPTION_ID: 'sub',
     AZURE_RESOURCE_GROUP: 'rg',
     FRONT_DOOR_PROFILE: 'afd',
-    FRONT_DOOR_URL: door.url,
+    FRONT_DOOR_URL: frontDoor.url,
     SMOKE_FUNCTION_KEY: KEY,
     ...env,
   });
@@ -128,7 +128,7 @@ describe('switch-traffic.js', () => {
   it('moves all traffic to the other app in steps, without a failed request', async () => {
     const { code, output } = await run('switch-traffic.js other', { STEP_SECONDS: '3' });
 
-    expect(door.patches).toEqual([
+    expect(frontDoor.patches).toEqual([
       'other 50',
       'this 950',
       'other 500',
@@ -136,7 +136,7 @@ describe('switch-traffic.js', () => {
       'other 1000',
       'this 0',
     ]);
-    expect(door.seen.filter(({ status }) => status !== 200)).toEqual([]);
+    expect(frontDoor.seen.filter(({ status }) => status !== 200)).toEqual([]);
     expect(output).toContain('switched: all traffic is at other');
     expect(code).toBe(0);
   });
@@ -145,13 +145,13 @@ describe('switch-traffic.js', () => {
     hosts['other'] = bad.url;
 
     const { code, output } = await run('switch-traffic.js other', { STEP_SECONDS: '3' });
-    door.seen.length = 0;
-    await fetch(`${door.url}/health`);
+    frontDoor.seen.length = 0;
+    await fetch(`${frontDoor.url}/health`);
 
-    expect(Object.fromEntries(door.weights)).toEqual({ this: 1000, other: 0 });
+    expect(Object.fromEntries(frontDoor.weights)).toEqual({ this: 1000, other: 0 });
     expect(output).toMatch(/chats failed .+; all traffic is back at this/);
     expect(code).toBe(1);
-    expect(door.seen).toEqual([{ origin: 'this', status: 200 }]);
+    expect(frontDoor.seen).toEqual([{ origin: 'this', status: 200 }]);
   });
 
   it('refuses an origin that does not exist', async () => {
@@ -159,7 +159,7 @@ describe('switch-traffic.js', () => {
 
     expect(output).toContain('the origin must be this or other: green');
     expect(code).toBe(1);
-    expect(door.patches).toEqual([]);
+    expect(frontDoor.patches).toEqual([]);
   });
 });
 
@@ -170,8 +170,8 @@ describe('canary.js', () => {
       CANARY_PERCENT: '30',
     });
 
-    expect(door.patches).toEqual(['other 300', 'this 700', 'this 1000', 'other 0']);
-    expect(door.seen.some(({ origin }) => origin === 'other')).toBe(true);
+    expect(frontDoor.patches).toEqual(['other 300', 'this 700', 'this 1000', 'other 0']);
+    expect(frontDoor.seen.some(({ origin }) => origin === 'other')).toBe(true);
     expect(output).toContain('switch-traffic.js other is next');
     expect(code).toBe(0);
   });
@@ -184,7 +184,7 @@ describe('canary.js', () => {
       CANARY_PERCENT: '50',
     });
 
-    expect(Object.fromEntries(door.weights)).toEqual({ this: 1000, other: 0 });
+    expect(Object.fromEntries(frontDoor.weights)).toEqual({ this: 1000, other: 0 });
     expect(output).toMatch(/chats failed .+; other has no traffic any more/);
     expect(code).toBe(1);
   });
