@@ -160,17 +160,12 @@ export async function createService(
   const runs = createLazyRuns({ ...base, agent, encryption, limiter: limits.limiter, measure });
   return {
     agent,
-    publicModel: settings.agent.name,
-    mcp: { ...settings.mcpServer, version: settings.appVersion ?? 'unknown' },
+    ...routeSettingsOf(settings),
     telemetry,
     metrics,
-    ...bodyLimitsOf(settings.limits),
-    chatLimits: settings.limits,
-    slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
     identify: callers.identify,
     limits,
     measure,
-    responseRetention: responseRetentionOf(settings),
     readiness: createReadinessFromSettings({
       ...base,
       model,
@@ -191,6 +186,18 @@ export async function createService(
       await Promise.race([stopped, delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
       await Promise.all([stopped, base.closeTelemetry()]);
     },
+  };
+}
+
+/** What the routes read of the settings. */
+function routeSettingsOf(settings: Settings) {
+  return {
+    publicModel: settings.agent.name,
+    mcp: { ...settings.mcpServer, version: settings.appVersion ?? 'unknown' },
+    ...bodyLimitsOf(settings.limits),
+    chatLimits: settings.limits,
+    slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
+    responseRetention: responseRetentionOf(settings),
   };
 }
 
