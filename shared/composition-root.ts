@@ -1,10 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent, AgentInput } from './agent/agent.ts';
-import { inputBoundsOf } from './agent/input-bounds.ts';
-import { estimateInput, type PromptOptions, sizeOf } from './agent/model-request.ts';
-import { createAgent } from './agent/run-loop.ts';
-import { createCachedAgent } from './agent/cached-agent.ts';
-import { createTracedAgent } from './agent/traced-agent.ts';
+import { estimateInput } from './agent/model-request.ts';
 import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential, memoize, createSecrets } from './composition-root/secrets.ts';
@@ -13,32 +9,23 @@ import {
   registerServiceGauges,
   createReadinessFromSettings,
 } from './composition-root/health.ts';
+import { createConfiguredAgent } from './composition-root/agent.ts';
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
 import { createBatchFromSettings } from './composition-root/batch.ts';
 import { createLazyRuns, responseRetentionOf } from './composition-root/runs.ts';
-import {
-  type ConfiguredCache,
-  createConfiguredCache,
-  createSharedRedis,
-} from './composition-root/redis-and-cache.ts';
-import {
-  type AgentTools,
-  createAgentTools,
-  createOutputFormat,
-  runLimitsOf,
-  withPreparedTools,
-} from './composition-root/tools.ts';
+import { createConfiguredCache, createSharedRedis } from './composition-root/redis-and-cache.ts';
+import { createAgentTools } from './composition-root/tools.ts';
 import {
   createHistory,
   createHistoryEncryption,
   type History,
 } from './composition-root/sessions.ts';
 import { bodyLimitsOf, createCallerAccess, createCallerLimits } from './composition-root/access.ts';
-import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
+import { createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { Environment } from './config/read-variables.ts';
-import { readConfig, type Settings } from './config/read-config.ts';
+import { readConfig } from './config/read-config.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import { noProxyWithLocalHosts } from './model/proxy.ts';
@@ -47,9 +34,6 @@ import type { FilesDependencies } from './http/files-handler.ts';
 import type { ResponsesDependencies } from './http/responses-handler.ts';
 import type { McpDependencies } from './http/mcp-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
-import { limitToCapacity } from './model/capacity-limit.ts';
-import type { Model } from './model/model.ts';
-import { estimateTokens } from './rate-limit/reservation.ts';
 import type { TextEncryption } from './storage/text-encryption.ts';
 import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
@@ -137,13 +121,12 @@ export async function createService(
   const base = await createBase(environment, overrides);
   const { settings, secrets, credential, clock, telemetry, metrics } = base;
   const tools = await createAgentTools(base);
-  const prompt = await createPromptOptions(settings, tools);
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
   const encryption = createHistoryEncryption(settings, secrets);
   const cache = createConfiguredCache({ settings, redis, encryption, clock });
   const callers = createCallerAccess(settings, secrets);
-  const agent = withPreparedTools(createServiceAgent(settings, { prompt, model, cache }), tools);
+  const { agent, prompt, guardrails } = await createConfiguredAgent(base, { tools, model, cache });
   const limits = createCallerLimits({ settings, shared: redis, clock, telemetry });
   const measure = (input: AgentInput) => estimateInput(input, prompt);
   registerServiceGauges(metrics, { model: model.model, cache });
@@ -173,6 +156,7 @@ export async function createService(
       redis,
       batch,
       tools: tools.status,
+      guardrails,
     }),
     batch,
     encryption,
@@ -215,65 +199,14 @@ async function createBase(environment: Environment, overrides: ServiceOverrides)
     writeLog,
     transport,
   });
-  const { telemetry, metrics } = serviceTelemetry;
+  const { telemetry, metrics, secretValues } = serviceTelemetry;
   const common = { environment, settings, credential, clock, random, telemetry };
   const secrets = overrides.secrets ?? (await createSecrets(environment, common));
   await secrets.loaded();
   await serviceTelemetry.start(secrets);
   const readSettings = () => readConfig(environment, { agentToml, secrets }).settings;
   const closeTelemetry = () => serviceTelemetry.close();
-  return { ...common, secrets, readSettings, metrics, closeTelemetry };
-}
-
-interface AgentDependencies {
-  readonly prompt: PromptOptions;
-  readonly model: ConfiguredModel;
-  readonly cache: ConfiguredCache | undefined;
-}
-
-/** A request that the endpoint can never admit is refused, if its capacity is known. */
-function fitToCapacity({ model: { capacityTokensPerMinute } }: Settings, model: Model): Model {
-  if (capacityTokensPerMinute === undefined) return model;
-  return limitToCapacity(model, {
-    tokensPerMinute: capacityTokensPerMinute,
-    estimate: ({ maxOutputTokens = 0, ...request }) =>
-      estimateTokens(sizeOf({ ...request, maxOutputTokens })),
-  });
-}
-
-/** The agent with its wrappers from the inside out: model, cache (if enabled), tracing. */
-function createServiceAgent(
-  settings: Settings,
-  { prompt, model, cache }: AgentDependencies,
-): Agent {
-  const limits = runLimitsOf(settings);
-  const uncached = createAgent({ model: fitToCapacity(settings, model.model), limits, ...prompt });
-  const agent =
-    cache === undefined
-      ? uncached
-      : createCachedAgent({
-          ...prompt,
-          responseCache: cache.responseCache,
-          agent: uncached,
-          model: () => model.fingerprint(),
-        });
-  return createTracedAgent(agent, { name: settings.agent.name });
-}
-
-/** What the agent adds to the input of every run; part of the cache key. */
-async function createPromptOptions(
-  settings: Settings,
-  { tools, notices }: AgentTools,
-): Promise<PromptOptions> {
-  const { maxOutputTokens, defaultOutputTokens, temperature, contextTokens } = settings.model;
-  return {
-    instructions: settings.agent.instructions,
-    parameters: { maxOutputTokens, defaultOutputTokens, temperature, contextTokens },
-    bounds: inputBoundsOf({ ...settings.limits, contextTokens }),
-    tools,
-    notices,
-    output: await createOutputFormat(settings),
-  };
+  return { ...common, secrets, secretValues, readSettings, metrics, closeTelemetry };
 }
 
 /** Reports invalid settings to the caller; logs them once and not for every request. */

@@ -22,6 +22,7 @@ const ERROR_CODES = {
   context_length_exceeded: false,
   unsupported_media_type: false,
   content_filtered: false,
+  guardrail_blocked: false,
   idempotency_mismatch: false,
   rate_limited: true,
   budget_exhausted: true,

@@ -8,6 +8,7 @@ import type {
   ResponseFormat,
   TokenUsage,
 } from '../model/model.ts';
+import type { GuardrailDecision } from '../guardrails/decisions.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** One message of a conversation. */
@@ -91,8 +92,26 @@ export interface RunContext {
   readonly onStepEnd?: ((usage: TokenUsage) => void) | undefined;
   /** Called with the estimated usage of a model call that was sent and is not complete. */
   readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
+  /** Called with each decision of a guardrail. */
+  readonly onDecision?: ((decision: GuardrailDecision) => void) | undefined;
+  /** Checks what own tools receive and return. */
+  readonly toolGuard?: ToolGuard | undefined;
   /** Makes the run resumable. */
   readonly checkpoints?: RunCheckpoints | undefined;
+}
+
+/** The guardrails between the model and the agent's own tools. */
+export interface ToolGuard {
+  /**
+   * The arguments that the tool receives, as JSON text.
+   * @throws ServiceError guardrail_blocked
+   */
+  checkToolCall(call: Pick<ModelToolCall, 'name' | 'arguments'>): string;
+  /**
+   * The output that the model reads.
+   * @throws ServiceError guardrail_blocked
+   */
+  checkToolResult(output: string): Promise<string>;
 }
 
 /** A checkpoint is a JSON value that only the agent reads. */

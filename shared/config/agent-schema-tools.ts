@@ -3,6 +3,7 @@ import { readMcpUrl } from './model-fallbacks.ts';
 import {
   choice,
   flag,
+  HOST,
   integer,
   list,
   optionalInteger,
@@ -15,10 +16,6 @@ import {
 
 /** The agent's own tools; composition-root/tools.ts creates each by its name. */
 const OWN_TOOLS = ['current_time', 'calculator', 'http_fetch'] as const;
-
-/** A DNS name, or `*.` and a DNS name for all names below it. Never an address. */
-const HOST =
-  /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Names of tools are longer in the protocol; what a model reads has 64 characters at most. */
 const MCP_TOOL = /^[\w.\-/]{1,64}$/;

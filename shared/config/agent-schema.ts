@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
+import { security } from './agent-schema-security.ts';
 import { batch, redis, runs, secrets, sessions, telemetry } from './agent-schema-operations.ts';
 import { mcpServerEndpoint, output, tools } from './agent-schema-tools.ts';
 
@@ -207,6 +208,7 @@ export const agentSchema = z.strictObject({
   model,
   output,
   tools,
+  security,
   mcp_server: mcpServerEndpoint,
   limits,
   cache,

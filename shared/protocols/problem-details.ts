@@ -17,6 +17,7 @@ const PROBLEMS: Record<ErrorCode, readonly [status: number, title: string]> = {
   context_too_long: [413, 'The conversation is too long for the model'],
   unsupported_media_type: [415, 'The body has a type that is not read here'],
   content_filtered: [422, 'The content was filtered'],
+  guardrail_blocked: [422, 'A guardrail blocked the request or its answer'],
   idempotency_mismatch: [422, 'The key belongs to another request'],
   rate_limited: [429, 'Too many requests'],
   budget_exhausted: [429, 'The budget is used up'],

@@ -70,7 +70,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
   },
   guardrails: {
     imports: ['resilience', 'telemetry'],
-    folders: ['detectors', 'injection'],
+    folders: ['detectors', 'injection', 'canary'],
   },
   model: {
     imports: ['resilience', 'telemetry'],
@@ -201,6 +201,7 @@ export const PACKAGES: readonly PackageRule[] = [
   { packages: ['ajv'], in: ['shared/agent/json-schema.ts'] },
   { packages: ['node:vm'], in: ['shared/agent/json-schema.ts'] },
   { packages: ['@modelcontextprotocol/sdk'], in: ['shared/agent/mcp/mcp-session.ts'] },
+  { packages: ['re2js'], in: ['shared/guardrails/input-validation.ts'] },
   { packages: ['cockatiel'], in: ['shared/resilience/'] },
   {
     packages: ['@upstash/redis'],

@@ -18,6 +18,7 @@ const STATUSES: Record<ErrorCode, number> = {
   context_length_exceeded: 400,
   unsupported_media_type: 415,
   content_filtered: 422,
+  guardrail_blocked: 422,
   idempotency_mismatch: 422,
   rate_limited: 429,
   budget_exhausted: 429,
