@@ -10,6 +10,7 @@ import type {
 } from '../model/model.ts';
 import type { GuardrailDecision } from '../guardrails/decisions.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { StepJournal, ToolCallStatus } from './step-journal.ts';
 
 /** One message of a conversation. */
 export type Message =
@@ -88,8 +89,10 @@ export interface RunContext {
    * @throws ServiceError rate_limited or budget_exhausted
    */
   readonly reserveStep?: ((size: InputSize) => Promise<void>) | undefined;
-  /** Called after each step with its usage, also if a later step fails. */
+  /** Called with the usage of each step of this attempt, also if a later step fails. */
   readonly onStepEnd?: ((usage: TokenUsage) => void) | undefined;
+  /** Where the run keeps its finished steps, so that a later attempt goes on after them. */
+  readonly journal?: StepJournal | undefined;
   /** Called with the estimated usage of a model call that was sent and is not complete. */
   readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
   /** Called with each decision of a guardrail. */
@@ -168,7 +171,7 @@ export interface RunResult {
 
 export interface ToolCallSummary {
   readonly name: string;
-  readonly status: 'ok' | 'failed';
+  readonly status: ToolCallStatus;
   readonly durationMs: number;
 }
 

@@ -32,7 +32,7 @@ const part = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('image'),
     url: z.string(),
-    detail: z.enum(['auto', 'low', 'high']).optional(),
+    detail: z.enum(['auto', 'low', 'high', 'original']).optional(),
   }),
 ]);
 
@@ -54,9 +54,14 @@ const state = z.object({
   usage,
   lastStepTokens: z.int(),
   toolCalls: z.array(
-    z.object({ name: z.string(), status: z.enum(['ok', 'failed']), durationMs: z.number() }),
+    z.object({
+      name: z.string(),
+      status: z.enum(['ok', 'failed', 'interrupted']),
+      durationMs: z.number(),
+    }),
   ),
   hasEffect: z.boolean(),
+  interrupted: z.array(toolCall).default([]),
   isCorrection: z.boolean(),
 });
 

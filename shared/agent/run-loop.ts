@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import type { Model, ModelRequest, ModelResponse } from '../model/model.ts';
+import type { Model, ModelRequest, ModelResponse, ModelToolCall } from '../model/model.ts';
 import type { Agent, AgentEvent, AgentInput, RunContext } from './agent.ts';
 import {
   buildModelRequest,
@@ -14,12 +14,14 @@ import {
   type RunOutput,
   type TextDelta,
 } from './run-output.ts';
+import { openStep, type RecordedStep, type StepRecord } from './step-journal.ts';
 import {
   afterResponse,
   afterTools,
   assertBudget,
   DEFAULT_RUN_LIMITS,
   hasStepLeft,
+  hasEffectOnce,
   offerOf,
   planStep,
   type RunLimits,
@@ -106,6 +108,7 @@ interface RunOptions {
 
 async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator<AgentEvent, void> {
   const { context } = options;
+  const { journal } = context;
   const limits = limitsOf(input, options.limits);
   const prompt = promptFor(context, options.prompt);
   const last = readCheckpoint(context.checkpoints?.last);
@@ -113,18 +116,26 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
   const output = await createRunOutput(input, { ...last, prompt });
   for (;;) {
     const tools = prompt.tools?.() ?? [];
-    const step = paid ?? (yield* takeStep(input, { ...options, prompt, limits, output, state }));
+    const number = state.steps;
+    const recorded = journal?.steps[number];
+    const step =
+      paid ?? (yield* takeStep(input, { ...options, prompt, limits, output, state, recorded }));
     paid = undefined;
     state = step.state;
     const { response, offer } = step;
     const plan = planStep(response, { input, state, limits, offer, tools });
     if (plan.run.length + plan.refused.length > 0) {
-      const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool });
-      state = afterTools(state, { response, outcomes, tools });
+      const once = onceCallsOf(plan, { tools, response, recorded });
+      const record = journal && (await openStep(journal, { step: number, response, once }));
+      const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool, record });
+      state = afterTools(state, { response, outcomes, hasEffect: once.length > 0 });
     }
     const correction =
       plan.kind === 'end' ? output.check(response, hasStepLeft(state, limits)) : undefined;
-    if (correction !== undefined) state = withCorrection(state, correction);
+    if (correction !== undefined) {
+      if (journal !== undefined) await openStep(journal, { step: number, response, once: [] });
+      state = withCorrection(state, correction);
+    }
     if (plan.kind === 'continue' || correction !== undefined) {
       await context.checkpoints?.save({ state, isTextSent: output.isTextSent() }, 'step');
       continue;
@@ -136,18 +147,39 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
   }
 }
 
+interface OnceContext {
+  readonly tools: readonly Tool[];
+  readonly response: ModelResponse;
+  readonly recorded: RecordedStep | undefined;
+}
+
+/** The calls that change something outside. Tools may have changed since an earlier attempt. */
+function onceCallsOf(
+  { run }: StepPlan,
+  { tools, response, recorded }: OnceContext,
+): readonly ModelToolCall[] {
+  if (recorded === undefined) return run.filter((call) => hasEffectOnce(call, tools));
+  return response.toolCalls.filter((_, position) => recorded.once.includes(position));
+}
+
 interface StepContext extends RunOptions {
   readonly output: RunOutput;
   readonly state: RunState;
+  /** The step of an earlier attempt. */
+  readonly recorded: RecordedStep | undefined;
 }
 
 /** One step: reserves its tokens, calls the model, and saves the response before it is used. */
 async function* takeStep(
   input: AgentInput,
-  { context, prompt, limits, callModel, output, state: before }: StepContext,
+  { context, prompt, limits, callModel, output, state: before, recorded }: StepContext,
 ): AsyncGenerator<AgentEvent, PaidStep> {
   output.startStep();
   const offer = offerOf(input, { state: before, limits });
+  if (recorded !== undefined) {
+    const { response } = recorded;
+    return { response, offer, state: afterResponse(before, response) };
+  }
   const request = buildModelRequest(input, prompt, { added: before.added, offer });
   if (before.steps > 0) {
     assertBudget(before, limits);
@@ -168,12 +200,12 @@ function limitsOf({ maxOwnToolCalls }: AgentInput, limits: RunLimits): RunLimits
 }
 
 /**
- * A batch item that fails, or whose process is killed, starts anew and would repeat its tools. So
- * batch items are offered repeatable tools only.
+ * A background run is repeated if it fails or if its process ends. Without a journal it would repeat
+ * its tools, so it is offered repeatable tools only.
  */
-function promptFor({ isBackground }: RunContext, prompt: PromptOptions): PromptOptions {
+function promptFor({ isBackground, journal }: RunContext, prompt: PromptOptions): PromptOptions {
   const { tools } = prompt;
-  if (isBackground !== true || tools === undefined) return prompt;
+  if (isBackground !== true || journal !== undefined || tools === undefined) return prompt;
   return { ...prompt, tools: () => tools().filter(({ effect }) => effect === 'none') };
 }
 
@@ -194,6 +226,7 @@ interface ToolStepOptions {
   readonly tools: readonly Tool[];
   readonly context: RunContext;
   readonly limits: ToolLimits;
+  readonly record: StepRecord | undefined;
 }
 
 async function* runTools(

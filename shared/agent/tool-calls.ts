@@ -5,6 +5,7 @@ import { linkController, raceAbort } from '../resilience/abort.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import { withToolSpan } from '../telemetry/spans.ts';
 import type { RunContext, ToolCallSummary } from './agent.ts';
+import type { StepRecord } from './step-journal.ts';
 import {
   asData,
   type Tool,
@@ -32,6 +33,8 @@ interface ToolCallOptions {
   readonly tools: readonly Tool[];
   readonly context: RunContext;
   readonly limits: ToolLimits;
+  /** The calls of this step in the journal of the run. */
+  readonly record?: StepRecord | undefined;
 }
 
 /**
@@ -46,7 +49,7 @@ export async function* executeToolCalls(
   const running = new Map<number, Promise<readonly [number, ToolCallOutcome]>>(
     calls.map((call, index) => [
       index,
-      execute(call, options).then((outcome) => [index, outcome] as const),
+      executeOrFind(call, options).then((outcome) => [index, outcome] as const),
     ]),
   );
   while (running.size > 0) {
@@ -59,6 +62,32 @@ export async function* executeToolCalls(
 /** The outcome of a call that does not run. */
 export function refuseToolCall(call: ModelToolCall, output: string): ToolCallOutcome {
   return { call, output, summary: { name: printableName(call), status: 'failed', durationMs: 0 } };
+}
+
+/** The outcome of a call that an earlier attempt began and must not be repeated. */
+export function interruptToolCall(call: ModelToolCall): ToolCallOutcome {
+  const name = printableName(call);
+  const output = `The call of "${name}" was interrupted. It may have taken effect, so it was not repeated. Do not call it again.`;
+  return { call, output, summary: { name, status: 'interrupted', durationMs: 0 } };
+}
+
+/** Runs a call, unless the journal of the run has its outcome. */
+async function executeOrFind(
+  call: ModelToolCall,
+  options: ToolCallOptions,
+): Promise<ToolCallOutcome> {
+  const { record, context } = options;
+  const found = record?.find(call);
+  if (found !== undefined && found !== 'interrupted') {
+    const { output, ...summary } = found;
+    return { call, output, summary };
+  }
+  if (found === 'interrupted') {
+    context.telemetry.warn('tool call interrupted', { tool: printableName(call) });
+  }
+  const outcome = found === undefined ? await execute(call, options) : interruptToolCall(call);
+  await record?.save(call, { ...outcome.summary, output: outcome.output });
+  return outcome;
 }
 
 async function execute(

@@ -16,7 +16,7 @@ const usage = z.object({
 });
 const toolCall = {
   name: z.string(),
-  status: z.enum(['ok', 'failed']),
+  status: z.enum(['ok', 'failed', 'interrupted']),
   durationMs: z.number(),
 } as const;
 

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { ToolEffect } from '../../agent/step-journal.ts';
 import type { ErrorCode, ServiceError } from '../../errors.ts';
 import { toProblem } from '../../protocols/problem-details.ts';
 import { BATCH_URLS } from '../../protocols/registry.ts';
@@ -73,6 +74,10 @@ export const resultLineSchema = z.object({
     .object({ status_code: z.int(), request_id: z.string(), body: z.unknown() })
     .nullable(),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  /** The tool calls that changed something outside; absent where there are none. */
+  tool_effects: z
+    .array(z.object({ tool: z.string(), status: z.enum(['ok', 'failed', 'interrupted']) }))
+    .optional(),
 });
 
 /** A line with an error is a failure. It has a response too if the item got an answer. */
@@ -96,6 +101,18 @@ export function successLine(place: ItemPlace, requestId: string, body: unknown):
 
 export function failureLine(place: ItemPlace, code: ItemFailureCode, message: string): ResultLine {
   return { id: lineId(place), custom_id: place.customId, response: null, error: { code, message } };
+}
+
+/** The line with the effects of the item's tools; an error also says which are not known. */
+export function withEffects(line: ResultLine, effects: readonly ToolEffect[]): ResultLine {
+  if (effects.length === 0) return line;
+  const tool_effects = effects.map(({ tool, status }) => ({ tool, status }));
+  const interrupted = effects.filter(({ status }) => status === 'interrupted');
+  const { error } = line;
+  if (error === null || interrupted.length === 0) return { ...line, tool_effects };
+  const names = [...new Set(interrupted.map(({ tool }) => `"${tool}"`))].join(', ');
+  const message = `${error.message}; the call of ${names} was interrupted and may have taken effect`;
+  return { ...line, error: { ...error, message }, tool_effects };
 }
 
 /** The failure of an item that got this error as the answer to its request. */

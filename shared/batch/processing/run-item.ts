@@ -1,4 +1,5 @@
 import type { Agent, AgentInput, RunContext, RunResult } from '../../agent/agent.ts';
+import type { StepJournal } from '../../agent/step-journal.ts';
 import {
   errorAnswerLine,
   successLine,
@@ -43,6 +44,8 @@ export interface ItemOptions {
   /** The clock by which the agent reads its deadline. */
   readonly agentClock: Clock;
   readonly telemetry: Telemetry;
+  /** Where the run keeps its finished steps. */
+  readonly journal?: StepJournal | undefined;
 }
 
 /** Runs the agent for one item. Never throws: a failure is the item's outcome. */
@@ -63,6 +66,7 @@ export async function runItem(item: unknown, options: ItemOptions): Promise<Item
     deadlineAt: options.agentClock.now() + itemDeadlineMs,
     traceparent: options.traceparent,
     isBackground: true,
+    journal: options.journal,
     telemetry: options.telemetry.with({ requestId }),
   };
   const protocol = protocolOfBody(parsed.item.body);
