@@ -25,7 +25,7 @@ import { bodyLimitsOf, createCallerAccess, createCallerLimits } from './composit
 import { createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { Environment } from './config/read-variables.ts';
-import { readConfig } from './config/read-config.ts';
+import { readConfig, type Settings } from './config/read-config.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import { noProxyWithLocalHosts } from './model/proxy.ts';
