@@ -1,13 +1,10 @@
-import { createHash, type Hash } from 'node:crypto';
-import {
-  claimUpload,
-  fingerprintOf,
-  type IdempotencyDependencies,
-  replayOf,
-} from './idempotency.ts';
-import { startRecording } from './answer-recording.ts';
+import * as z from 'zod';
+import { EXPIRY_SECONDS } from './batches-handler.ts';
+import type { IdempotencyDependencies } from './idempotency.ts';
+import { receiveFile, type Upload } from './receive-file.ts';
 import { type BodyLimits, readChunks } from './read-body.ts';
 import {
+  assertNoBody,
   type CallerContext,
   type HandlerDependencies,
   type RequestContext,
@@ -16,10 +13,14 @@ import {
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { discard } from './sse.ts';
 import { boundaryOf, invalidForm, readForm } from './upload.ts';
-import type { FileService } from '../batch/api/file-service.ts';
 import type { BatchDependencies } from '../batch/queue-trigger.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
+import { parseRequest } from '../protocols/validation.ts';
 import { describeError } from '../telemetry/describe-error.ts';
+
+/** The names that the forms of OpenAI clients have. */
+const ANCHOR = 'expires_after[anchor]';
+const SECONDS = 'expires_after[seconds]';
 
 export interface FilesDependencies extends HandlerDependencies, BatchDependencies {
   /** Limits of an upload. */
@@ -28,12 +29,10 @@ export interface FilesDependencies extends HandlerDependencies, BatchDependencie
   readonly slowReaderTimeoutMs: number;
 }
 
-interface UploadDependencies extends FilesDependencies, IdempotencyDependencies {}
-
 /** POST /v1/files: the input of a batch, stored while it arrives. */
 export async function handleUploadFile(
   context: CallerContext,
-  dependencies: UploadDependencies,
+  dependencies: FilesDependencies & IdempotencyDependencies,
 ): Promise<PlainResponse> {
   const boundary = boundaryOf(context.header('content-type') ?? '');
   const { files } = await dependencies.batch();
@@ -41,7 +40,7 @@ export async function handleUploadFile(
   try {
     const fields = await readForm(readChunks(context, dependencies.uploadBody), {
       boundary,
-      fields: ['purpose'],
+      fields: ['purpose', ANCHOR, SECONDS],
       onStart: () => context.markNonJsonBody(),
       async onFile(file) {
         upload = await receiveFile(file, { context, files, dependencies });
@@ -49,7 +48,9 @@ export async function handleUploadFile(
     });
     if (upload === undefined) throw invalidForm('file', 'is required');
     if (fields.get('purpose') !== 'batch') throw invalidForm('purpose', 'must be batch');
-    return await upload.finish();
+    const seconds = expiryIn(fields);
+    await files.removeExpired();
+    return await upload.finish(seconds);
   } catch (error) {
     // The file is complete, but the rest of the form is not valid.
     await upload?.discard();
@@ -57,75 +58,44 @@ export async function handleUploadFile(
   }
 }
 
-/** A file that has arrived whole. */
-interface Upload {
-  finish(): Promise<PlainResponse>;
-  /** Never rejects. */
-  discard(): Promise<void>;
+/** @throws ServiceError invalid_request */
+function expiryIn(fields: ReadonlyMap<string, string>): number | undefined {
+  const [anchor, seconds] = [fields.get(ANCHOR), fields.get(SECONDS)];
+  if (anchor === undefined && seconds === undefined) return undefined;
+  if (anchor !== 'created_at') throw invalidForm(ANCHOR, 'must be created_at');
+  const parsed = EXPIRY_SECONDS.safeParse(Number(seconds));
+  if (parsed.success) return parsed.data;
+  throw invalidForm(SECONDS, 'must be a whole number of seconds from 3600 to 2592000');
 }
 
-interface UploadedFile {
-  readonly filename?: string | undefined;
-  readonly chunks: AsyncIterable<Uint8Array>;
-}
+const listSchema = z.object({
+  after: z.string().max(256).optional(),
+  limit: z.coerce.number().int().min(1).max(10_000).default(10_000),
+  order: z.enum(['asc', 'desc']).default('desc'),
+  purpose: z.string().max(64).optional(),
+});
 
-interface ReceiveOptions {
-  readonly context: CallerContext;
-  readonly files: FileService;
-  readonly dependencies: UploadDependencies;
-}
-
-/**
- * Stores a file. With an `Idempotency-Key` that has an answer, the file is only compared with the
- * first one: its name and its content, for the boundary of the form differs each time.
- * @throws ServiceError idempotency_in_progress
- */
-async function receiveFile(
-  { filename = 'input.jsonl', chunks }: UploadedFile,
-  { context, files, dependencies }: ReceiveOptions,
-): Promise<Upload> {
-  const { callerId: owner, telemetry } = context;
-  const claim = await claimUpload(context, dependencies);
-  const hash = createHash('sha256');
-  const fingerprint = () => fingerprintOf(context, `${filename}\n${hash.digest('hex')}`);
-  async function discardClaim(): Promise<void> {
-    await claim?.release().catch(() => undefined);
-  }
-  try {
-    if (claim?.answered !== undefined) {
-      const { answered } = claim;
-      for await (const chunk of chunks) hash.update(chunk);
-      await claim.release();
-      const finish = async () => replayOf(answered, fingerprint());
-      return { finish, discard: async () => undefined };
-    }
-    const stored = await files.create({ owner, filename, chunks: hashing(chunks, hash) });
-    return {
-      async finish() {
-        const response = jsonResponse(stored);
-        if (claim === undefined) return response;
-        await claim.start(fingerprint());
-        return startRecording(claim, telemetry).record(response, context.clientDisconnected);
-      },
-      async discard() {
-        await files.remove(stored.id, owner).catch(() => undefined);
-        await discardClaim();
-      },
-    };
-  } catch (error) {
-    await discardClaim();
-    throw error;
-  }
-}
-
-async function* hashing(
-  chunks: AsyncIterable<Uint8Array>,
-  hash: Hash,
-): AsyncGenerator<Uint8Array, void, void> {
-  for await (const chunk of chunks) {
-    hash.update(chunk);
-    yield chunk;
-  }
+/** GET /v1/files */
+export async function handleListFiles(
+  context: CallerContext,
+  dependencies: FilesDependencies,
+): Promise<PlainResponse> {
+  await assertNoBody(context);
+  const { query } = context.request;
+  const names = ['after', 'limit', 'order', 'purpose'] as const;
+  const given = names.map((name) => [name, query.get(name) ?? undefined]);
+  const { after, limit, order, purpose } = parseRequest(listSchema, Object.fromEntries(given));
+  const { files: service } = await dependencies.batch();
+  await service.removeExpired();
+  const page = { after, limit, order, purpose };
+  const { files, hasMore } = await service.list(context.callerId, page);
+  return jsonResponse({
+    object: 'list',
+    data: files,
+    first_id: files.at(0)?.id ?? null,
+    last_id: files.at(-1)?.id ?? null,
+    has_more: hasMore,
+  });
 }
 
 /** GET /v1/files/{id} */
