@@ -147,7 +147,7 @@ export async function createService(
     }),
     batch,
     encryption,
-    ...createHistory({ settings, encryption, clock, telemetry, credential }),
+    ...createHistory({ ...base, encryption }),
     runs,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
