@@ -1,4 +1,4 @@
-import type { Claim, StoredAnswer } from '../idempotency/idempotency-store.ts';
+import type { KeyLease, StoredAnswer } from '../idempotency/idempotency-store.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { CallerContext } from './request-context.ts';
@@ -14,7 +14,7 @@ interface Recording {
   abandon(): Promise<void>;
 }
 
-export function startRecording(claim: Claim, telemetry: Telemetry): Recording {
+export function startRecording(claim: KeyLease, telemetry: Telemetry): Recording {
   const { promise, resolve } = Promise.withResolvers<StoredAnswer | undefined>();
   let hasFailed = false;
   let isEnded = false;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
-import type { Claim, IdempotencyStore, StoredAnswer } from '../idempotency/idempotency-store.ts';
+import type { KeyLease, IdempotencyStore, StoredAnswer } from '../idempotency/idempotency-store.ts';
 import { startRecording } from './answer-recording.ts';
 import type { CallerContext } from './request-context.ts';
 import { type PlainResponse, withHeaders } from './responses.ts';
@@ -104,7 +104,7 @@ interface KeyRequest {
 type ClaimResult =
   | { readonly answer: StoredAnswer }
   | {
-      readonly claim: Claim;
+      readonly claim: KeyLease;
       /** Call it with the answer that waiting requests get. */
       readonly settle: (answer: Promise<StoredAnswer | undefined>) => void;
     };
@@ -179,7 +179,7 @@ async function claimInProcess(
 export async function claimUpload(
   context: CallerContext,
   { idempotency }: IdempotencyDependencies,
-): Promise<Claim | undefined> {
+): Promise<KeyLease | undefined> {
   const key = keyOf(context);
   if (key === undefined || idempotency === undefined) return undefined;
   const claim = await (await idempotency()).claim(context.callerId, key);

@@ -22,13 +22,13 @@ export interface IdempotencyStore {
    * Claims a key for one request. The claim is renewed until it ends; after a crash it ends within
    * 15 s. `busy`: another request has it.
    */
-  claim(owner: string, key: string): Promise<Claim | 'busy'>;
+  claim(owner: string, key: string): Promise<KeyLease | 'busy'>;
   /** What is known of the request that has or had the key; undefined if it has not started. */
   find(owner: string, key: string): Promise<FoundRequest | undefined>;
 }
 
 /** A claimed key. It must end with `complete` or `release`. */
-export interface Claim {
+export interface KeyLease {
   /** The answer that was stored before; then nothing else may be done than to release the claim. */
   readonly answered: Answered | undefined;
   /** Records which request has the key. */
@@ -113,7 +113,7 @@ interface ClaimOptions {
   readonly now: () => number;
 }
 
-function createClaim({ lease, name, entries, options, now }: ClaimOptions): Claim {
+function createClaim({ lease, name, entries, options, now }: ClaimOptions): KeyLease {
   let count = entries.length;
   const journal = createGroupCommit({
     async write(lines, position) {
