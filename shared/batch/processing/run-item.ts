@@ -16,6 +16,7 @@ import { type Frame, type Protocol, toProtocolError } from '../../protocols/prot
 import { protocolOfBody } from '../../protocols/registry.ts';
 import type { ValidationIssue } from '../../protocols/validation.ts';
 import { raceAbort } from '../../resilience/abort.ts';
+import type { AuditTrail } from '../../telemetry/audit.ts';
 import { describeError } from '../../telemetry/describe-error.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 
@@ -46,6 +47,8 @@ export interface ItemOptions {
   readonly telemetry: Telemetry;
   /** Where the run keeps its finished steps. */
   readonly journal?: StepJournal | undefined;
+  /** What the audit log says about the item. */
+  readonly audit: AuditTrail;
 }
 
 /** Runs the agent for one item. Never throws: a failure is the item's outcome. */
@@ -68,6 +71,9 @@ export async function runItem(item: unknown, options: ItemOptions): Promise<Item
     isBackground: true,
     journal: options.journal,
     telemetry: options.telemetry.with({ requestId }),
+    onStepEnd: (usage) => options.audit.addUsage(usage),
+    onPartialUsage: (usage) => options.audit.addUsage(usage),
+    onDecision: (decision) => options.audit.addDecision(decision),
   };
   const protocol = protocolOfBody(parsed.item.body);
   try {
@@ -78,6 +84,7 @@ export async function runItem(item: unknown, options: ItemOptions): Promise<Item
       publicModel: options.publicModel,
     });
     const result = await raceAbort(options.agent.run(input, context), context.signal);
+    options.audit.addResult(result);
     return { kind: 'result', line: successLine(place, requestId, encode(result)) };
   } catch (thrown) {
     if (stop.aborted) return { kind: 'stopped' };
@@ -168,4 +175,26 @@ export function throttleReasonOf(code: ErrorCode): ThrottleReason | undefined {
     default:
       return undefined;
   }
+}
+
+interface AuditedResult {
+  readonly shard: { readonly id: string; readonly first: number };
+  /** Within the shard. */
+  readonly index: number;
+  readonly durationMs: number;
+  readonly audit: AuditTrail;
+  readonly telemetry: Telemetry;
+}
+
+/** The line of an item in the audit log, once its result is durable. */
+export function writeItemAudit(
+  { error }: ResultLine,
+  { shard, index, durationMs, audit, telemetry }: AuditedResult,
+): void {
+  audit.write((fields) => telemetry.audit(fields), {
+    action: 'batch item',
+    outcome: error?.code ?? 'ok',
+    durationMs: Math.round(durationMs),
+    fields: { batchId: shard.id, index: shard.first + index },
+  });
 }

@@ -4,11 +4,18 @@ import type { Shard } from '../planning/load-shard.ts';
 import type { ConcurrencyLimiter, ConcurrencyPermit } from './concurrency-limiter.ts';
 import { isDue, decideItemRetry, decideThrottledRetry, secondsUntilDue } from './item-retry.ts';
 import { createItemJournal, reportEffects } from './item-journal.ts';
-import { runItem, type ItemOutcome, type ThrottleReason, throttleReasonOf } from './run-item.ts';
+import {
+  runItem,
+  writeItemAudit,
+  type ItemOutcome,
+  type ThrottleReason,
+  throttleReasonOf,
+} from './run-item.ts';
 import { NO_THROTTLES } from '../storage/journal.ts';
 import type { ShardLease } from '../storage/shard-lease.ts';
 import type { Clock } from '../../clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
+import { type AuditTrail, createAuditTrail } from '../../telemetry/audit.ts';
 import { newTraceparent } from '../../telemetry/spans.ts';
 
 export interface PassOptions {
@@ -136,7 +143,7 @@ async function runDueItems(
     onFailure: (error) => writeFailed.abort(error),
   });
 
-  async function record(entry: AttemptEntry, startedAt: number): Promise<void> {
+  async function record(entry: AttemptEntry, audit: AuditTrail): Promise<void> {
     await lease.append(entry.type === 'result' ? reportEffects(entry, lease) : entry);
     if (entry.type === 'attempt') retryTimes.set(entry.index, entry.retryAt);
     if (entry.type === 'throttled') {
@@ -145,16 +152,18 @@ async function runDueItems(
     if (entry.type !== 'result') return;
     retryTimes.delete(entry.index);
     const outcome = entry.line.error === null ? 'succeeded' : 'failed';
-    telemetry.record('batchItemDuration', (performance.now() - startedAt) / 1_000, { outcome });
+    const durationMs = audit.elapsedMs();
+    telemetry.record('batchItemDuration', durationMs / 1_000, { outcome });
+    writeItemAudit(entry.line, { shard, index: entry.index, durationMs, audit, telemetry });
   }
 
   async function tryItem(index: number, permit: ConcurrencyPermit): Promise<void> {
-    const startedAt = performance.now();
+    const audit = createAuditTrail(shard.owner);
     const place = placeOf(shard, index);
     const journal = createItemJournal({ lease, index });
     const outcome = shard.duplicates.has(index)
       ? duplicateOutcome(place)
-      : await runItem(shard.items[index], { ...options, place, stop, traceparent, journal });
+      : await runItem(shard.items[index], { ...options, place, stop, traceparent, journal, audit });
     if (outcome.kind === 'stopped') return;
     const reason = reportToLimiter(outcome, permit);
     const { attempts, throttles, totalThrottles } = lease.view;
@@ -164,7 +173,7 @@ async function runDueItems(
         ? decideItemRetry(outcome, { ...item, now: clock.now() })
         : decideThrottledRetry(outcome, { ...item, reason, throttles: throttles.get(index) });
     if (entry.type === 'throttled' && totalThrottles >= MAX_THROTTLE_RECORDS) return;
-    await writes.add(record(entry, startedAt));
+    await writes.add(record(entry, audit));
   }
 
   await slidingWindow(due, {
