@@ -6,7 +6,7 @@ import { ServiceError } from '../errors.ts';
 import { createUsageMeter, reserveTokens } from '../http/run-scope.ts';
 import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
 import { type Runs, toRunMessage } from '../runs/create-runs.ts';
-import type { BudgetedRun, RunSender } from '../runs/process-run.ts';
+import type { BudgetedRun } from '../runs/process-run.ts';
 import { RUN_CONTAINER, RUN_QUEUE } from '../runs/storage-names.ts';
 import type { StorageTimeouts } from '../storage/azure/storage-timeouts.ts';
 import { createTextEncryption } from '../storage/text-encryption.ts';
@@ -59,14 +59,16 @@ async function createRunsFromSettings(parts: RunsWiring): Promise<Runs> {
   const open = (timeouts: StorageTimeouts) =>
     createAzureBlobContainer({ connection, container: RUN_CONTAINER, telemetry, timeouts });
   const queue = createAzureQueue({ connection, queue: RUN_QUEUE });
-  const sender: RunSender = { send: (ref, options) => queue.send(toRunMessage(ref), options) };
   const { runs, limits } = settings;
   return createRuns({
     agent,
     clock,
     telemetry,
     encryption,
-    sender,
+    queue: {
+      send: (ref, options) => queue.send(toRunMessage(ref), options),
+      receive: (max, hiddenSeconds) => queue.receive(max, { hiddenSeconds }),
+    },
     container: open(BACKGROUND_TIMEOUTS),
     requestContainer: open(requestTimeouts(limits.answerDeadlineMs)),
     reserve: createRunBudgets(parts),
@@ -92,7 +94,7 @@ function createRunBudgets({ limiter, measure }: Pick<RunsWiring, 'limiter' | 'me
         onStepEnd: (usage) => meter.addUsage(usage),
         onPartialUsage: (usage) => meter.addPartialUsage(usage),
       },
-      settle: () => meter.settle(),
+      settle: () => void meter.settle(),
     };
   };
 }

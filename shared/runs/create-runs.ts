@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import type { StorageQueueHandler } from '@azure/functions';
 import { type ServiceError, toServiceError } from '../errors.ts';
@@ -24,7 +25,7 @@ export interface Runs {
   running(): number;
 }
 
-export interface RunsOptions extends Omit<ProcessRunOptions, 'store' | 'stop'> {
+export interface RunsOptions extends Omit<ProcessRunOptions, 'store' | 'stop' | 'startedAt'> {
   readonly container: BlobContainer;
   /** The same storage with shorter timeouts, for HTTP requests. */
   readonly requestContainer?: BlobContainer | undefined;
@@ -33,27 +34,41 @@ export interface RunsOptions extends Omit<ProcessRunOptions, 'store' | 'stop'> {
 }
 
 export function createRuns(options: RunsOptions): Runs {
-  const { container, requestContainer = container, encryption, sender, telemetry } = options;
+  const { container, requestContainer = container, encryption, queue, telemetry } = options;
   const clock = { now: () => requestContainer.now() ?? container.now() ?? options.clock.now() };
   const store = createRunStore({ container, encryption });
   const requestStore = createRunStore({ container: requestContainer, encryption });
   const stopping = new AbortController();
   const running = new Set<Promise<void>>();
+
+  function track(message: unknown, startedAt: number): Promise<void> {
+    const delivery = processMessage(message, startedAt);
+    const settled = delivery.catch(() => undefined).finally(() => running.delete(settled));
+    running.add(settled);
+    return delivery;
+  }
+  async function processMessage(message: unknown, startedAt: number): Promise<void> {
+    const ref = parseRunMessage(message);
+    if (ref === undefined) return telemetry.error('run message rejected');
+    const known = telemetry.with({ runId: ref.id });
+    const stop = stopping.signal;
+    return processRun(ref, { ...options, clock, store, telemetry: known, startedAt, stop });
+  }
   return {
-    service: createRunService({ store: requestStore, sender, clock, pollMs: options.pollMs }),
+    service: createRunService({ store: requestStore, queue, clock, pollMs: options.pollMs }),
     async process(message) {
-      const ref = parseRunMessage(message);
-      if (ref === undefined) return telemetry.error('run message rejected');
-      const delivery = processRun(ref, {
-        ...options,
-        clock,
-        store,
-        telemetry: telemetry.with({ runId: ref.id }),
-        stop: stopping.signal,
-      });
-      const settled = delivery.catch(() => undefined).finally(() => running.delete(settled));
-      running.add(settled);
-      return delivery;
+      const startedAt = performance.now();
+      const work = (text: unknown): Promise<void> => track(text, startedAt);
+      const delivery = work(message);
+      const isOver = new AbortController();
+      const signal = AbortSignal.any([isOver.signal, stopping.signal]);
+      const others = processOthers(options, { work, startedAt, isOver: signal });
+      try {
+        await delivery;
+      } finally {
+        isOver.abort();
+        await others;
+      }
     },
     async handlePoison(message) {
       const ref = parseRunMessage(message);
@@ -70,6 +85,54 @@ export function createRuns(options: RunsOptions): Runs {
     },
     running: () => running.size,
   };
+}
+
+/** Runs that one delivery of the platform works on: they wait for the model most of the time. */
+const RUNS_PER_DELIVERY = 8;
+const RECEIVE_EVERY_MS = 1_000;
+/** A message whose process ended is visible again after this time, soon after the lease ended. */
+const HIDDEN_SECONDS = 18;
+
+interface OthersOptions {
+  /** Works on the run of a message. */
+  readonly work: (message: unknown) => Promise<void>;
+  /** When the delivery started: its time limit is that of all its runs. */
+  readonly startedAt: number;
+  /** Aborts when the run of the delivery itself is over. */
+  readonly isOver: AbortSignal;
+}
+
+/**
+ * While a delivery works on its run, it receives further messages of the queue: the platform gives an
+ * instance few messages at once, and a run takes little of an instance. Resolves when these runs are
+ * over too. Never rejects.
+ */
+async function processOthers(
+  { queue, telemetry, sliceMs }: Pick<RunsOptions, 'queue' | 'telemetry' | 'sliceMs'>,
+  { work, startedAt, isOver }: OthersOptions,
+): Promise<void> {
+  const others = new Set<Promise<void>>();
+  // Later, a run would start no second step in this delivery.
+  const lastAt = startedAt + sliceMs / 2;
+  while (!isOver.aborted && performance.now() < lastAt) {
+    const free = RUNS_PER_DELIVERY - 1 - others.size;
+    try {
+      const messages = free > 0 ? await queue.receive(free, HIDDEN_SECONDS) : [];
+      for (const { text, remove } of messages) {
+        // A message whose run fails here becomes visible again.
+        const done = work(text).then(remove, (error: unknown) => {
+          logFailure(telemetry, toServiceError(error));
+        });
+        const settled = done.finally(() => others.delete(settled));
+        others.add(settled);
+      }
+      if (messages.length > 0) continue;
+    } catch (error) {
+      logFailure(telemetry, toServiceError(error));
+    }
+    await delay(RECEIVE_EVERY_MS, undefined, { signal: isOver }).catch(() => undefined);
+  }
+  await Promise.all(others);
 }
 
 const messageSchema = z.object({

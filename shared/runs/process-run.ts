@@ -13,12 +13,7 @@ import {
   type RunRecorder,
 } from './run-journal.ts';
 import { inputOf, type RunEnd, type RunRecord, type RunRef, writeRunAudit } from './run-record.ts';
-import type { RunStore } from './run-store.ts';
-
-/** Puts a run on the queue, where any instance can receive it. */
-export interface RunSender {
-  send(ref: RunRef, options: { readonly delaySeconds: number }): Promise<void>;
-}
+import type { RunQueue, RunStore } from './run-store.ts';
 
 /** The tokens that were reserved for one delivery of a run. */
 export interface BudgetedRun {
@@ -29,7 +24,7 @@ export interface BudgetedRun {
 
 export interface ProcessRunOptions {
   readonly store: RunStore;
-  readonly sender: RunSender;
+  readonly queue: RunQueue;
   readonly agent: Agent;
   /** @throws ServiceError budget_exhausted */
   readonly reserve: (owner: string, input: ReturnType<typeof inputOf>) => Promise<BudgetedRun>;
@@ -45,6 +40,8 @@ export interface ProcessRunOptions {
   readonly deliveryMs: number;
   readonly cancelCheckMs?: number | undefined;
   readonly flushMs?: number | undefined;
+  /** When the delivery started, as a value of `performance.now()`. */
+  readonly startedAt: number;
   /** Aborts when the instance shuts down. */
   readonly stop: AbortSignal;
 }
@@ -73,14 +70,14 @@ class SliceEndedError extends Error {
  * or it is queued again. When it rejects the message must be delivered again.
  */
 export async function processRun(ref: RunRef, options: ProcessRunOptions): Promise<void> {
-  const { store, sender, telemetry } = options;
+  const { store, queue, telemetry } = options;
   const record = await store.record(ref);
   // A run that is deleted has no record.
   if (record === undefined || (await store.end(ref)) !== undefined) return;
   const journal = await openRunJournal(ref, store);
   if (journal === 'busy') {
     // Not dropped: the holder may have crashed, and this may be the last message of the run.
-    await sender.send(ref, { delaySeconds: BUSY_DELAY_SECONDS });
+    await queue.send(ref, { delaySeconds: BUSY_DELAY_SECONDS });
     return;
   }
   const audit = createAuditTrail(record.owner);
@@ -95,7 +92,7 @@ export async function processRun(ref: RunRef, options: ProcessRunOptions): Promi
     await journal.release();
   }
   if (outcome.kind === 'requeue') {
-    await sender.send(ref, { delaySeconds: outcome.delaySeconds });
+    await queue.send(ref, { delaySeconds: outcome.delaySeconds });
     telemetry.info('run requeued', { delaySeconds: outcome.delaySeconds });
   }
   if ((await store.end(ref))?.kind === 'deleted') await store.remove(ref, { keepsEnd: false });
@@ -168,7 +165,7 @@ async function runAgent(run: OpenRun, options: RunAgentOptions): Promise<Deliver
     budget = await options.reserve(record.owner, input);
     const context: RunContext = {
       signal: scope.signal,
-      deadlineAt: Date.now() + Math.min(options.deliveryMs, options.leftMs),
+      deadlineAt: Date.now() + Math.min(deliveryLeftMs(options), options.leftMs),
       traceparent: newTraceparent(),
       isBackground: true,
       telemetry: options.telemetry,
@@ -209,7 +206,7 @@ function checkpointsOf(
   { journal }: OpenRun,
   { recorder, options }: CheckpointOptions,
 ): RunCheckpoints {
-  const sliceEndsAt = performance.now() + options.sliceMs;
+  const sliceEndsAt = options.startedAt + options.sliceMs;
   return {
     last: journal.view.checkpoint,
     async save(checkpoint, kind) {
@@ -227,7 +224,8 @@ interface RunScope {
 }
 
 function openScope({ record, journal }: OpenRun, options: RunAgentOptions): RunScope {
-  const { store, deliveryMs, leftMs, maxRunMs, cancelCheckMs = CANCEL_CHECK_MS } = options;
+  const { store, leftMs, maxRunMs, cancelCheckMs = CANCEL_CHECK_MS } = options;
+  const deliveryMs = deliveryLeftMs(options);
   const ended = new AbortController();
   const deadline = new AbortController();
   const timer = setTimeout(
@@ -248,6 +246,10 @@ function openScope({ record, journal }: OpenRun, options: RunAgentOptions): RunS
       clearInterval(checks);
     },
   };
+}
+
+function deliveryLeftMs({ startedAt, deliveryMs }: ProcessRunOptions): number {
+  return Math.max(0, startedAt + deliveryMs - performance.now());
 }
 
 function stepTooLong(): ServiceError {

@@ -9,8 +9,7 @@ import {
   type RunRecord,
   type RunRef,
 } from './run-record.ts';
-import type { RunSender } from './process-run.ts';
-import type { JournalState, RunState, RunStore } from './run-store.ts';
+import type { JournalState, RunQueue, RunState, RunStore } from './run-store.ts';
 
 /** A run as its owner finds it. */
 export interface FoundRun {
@@ -43,13 +42,15 @@ export interface RunService {
 
 export interface RunServiceOptions {
   readonly store: RunStore;
-  readonly sender: RunSender;
+  readonly queue: RunQueue;
   readonly clock: Clock;
   /** How often the journal of a run that is followed is read. */
   readonly pollMs?: number | undefined;
 }
 
-const POLL_MS = 300;
+const POLL_MS = 250;
+/** The same while nothing happens. */
+const MAX_POLL_MS = 1_500;
 /**
  * A run that stands still for so long has lost its process: leases end after 15 s, and the platform
  * delivers the message of a failed process after 20 s, but that of a lost host after ten minutes.
@@ -58,7 +59,7 @@ const STALLED_AFTER_MS = 40_000;
 
 export function createRunService({
   store,
-  sender,
+  queue,
   clock,
   pollMs = POLL_MS,
 }: RunServiceOptions): RunService {
@@ -69,7 +70,7 @@ export function createRunService({
     if (hasEnd || journal === undefined || !isStalled(journal, clock.now())) return;
     if (requeued.has(ref.id)) return;
     requeued.set(ref.id, true);
-    await sender.send(ref, { delaySeconds: 0 });
+    await queue.send(ref, { delaySeconds: 0 });
   }
 
   async function find(ref: RunRef): Promise<FoundRun | undefined> {
@@ -88,7 +89,7 @@ export function createRunService({
   return {
     async start(record) {
       await store.create(record);
-      await sender.send(record, { delaySeconds: 0 });
+      await queue.send(record, { delaySeconds: 0 });
     },
     save: (record) => store.create(record),
     find,
@@ -134,10 +135,12 @@ async function* watch(
     return;
   }
   let position = 0;
+  let waitMs = pollMs;
   while (!signal.aborted) {
     const state = await store.state(record);
     // Events are durable before the end is stored, so those in this state are all.
     const bytes = state?.journal?.bytes ?? 0;
+    waitMs = bytes > position ? pollMs : Math.min(waitMs * 1.5, MAX_POLL_MS);
     if (bytes > position) {
       const { lines, end } = await store.lines(record, { start: position, end: bytes });
       position = end;
@@ -150,6 +153,6 @@ async function* watch(
       return;
     }
     await requeueIfStalled(record, state);
-    await delay(pollMs, undefined, { signal }).catch(() => undefined);
+    await delay(waitMs, undefined, { signal }).catch(() => undefined);
   }
 }

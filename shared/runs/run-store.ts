@@ -46,6 +46,18 @@ export interface RunStore {
   remove(ref: RunRef, options: { readonly keepsEnd: boolean }): Promise<void>;
 }
 
+/** The queue of runs, from which any instance can receive them. */
+export interface RunQueue {
+  send(ref: RunRef, options: { readonly delaySeconds: number }): Promise<void>;
+  /** At most `max` messages that wait now, hidden from others for that time. */
+  receive(max: number, hiddenSeconds: number): Promise<readonly RunMessage[]>;
+}
+
+export interface RunMessage {
+  readonly text: string;
+  readonly remove: () => Promise<void>;
+}
+
 type Part = 'record' | 'journal' | 'end';
 
 /** Owner ids are hashed once more, so that their characters do not matter in a path. */

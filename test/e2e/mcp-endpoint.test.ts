@@ -125,11 +125,12 @@ describe('the official client', () => {
       undefined,
       { signal: controller.signal },
     );
+    const rejected = expect(asking).rejects.toThrow('no longer needed');
     await eventually('the model is called', () => environment.model.calls().length === 1);
 
     controller.abort(new Error('no longer needed'));
 
-    await expect(asking).rejects.toThrow('no longer needed');
+    await rejected;
     await eventually('the call of the model ends', () =>
       environment.model.calls().every(({ status }) => status === 'aborted'),
     );

@@ -74,12 +74,11 @@ describe('a stored response', () => {
   it('is not stored where store is false', async () => {
     const created = await ask('Hello there', { store: false });
 
-    const retrieving = client.responses.retrieve(created.id);
-    const following = ask('And?', { previous_response_id: created.id });
-
     expect(shapeOf(created).store).toBe(false);
-    await expect(retrieving).rejects.toThrow(NotFoundError);
-    await expect(following).rejects.toMatchObject({ code: 'previous_response_not_found' });
+    await expect(client.responses.retrieve(created.id)).rejects.toThrow(NotFoundError);
+    await expect(ask('And?', { previous_response_id: created.id })).rejects.toMatchObject({
+      code: 'previous_response_not_found',
+    });
   });
 
   it('is the context of the next one, without its instructions', async () => {

@@ -71,9 +71,10 @@ describe('a run that goes on after its finished steps', () => {
       inputOf('Hi'),
       backgroundContext(journal.attempt(), process.signal),
     );
+    const interrupted = expect(running).rejects.toThrow('The process ended');
     await expect.poll(() => calls).toEqual(['pay', 'look']);
     process.abort(new Error('The process ended'));
-    await expect(running).rejects.toThrow('The process ended');
+    await interrupted;
 
     const result = await second.agent.run(inputOf('Hi'), backgroundContext(journal.attempt()));
 
