@@ -175,12 +175,7 @@ interface OwnedFile {
 
 function metadataOf(
   owner: string,
-  {
-    filename,
-    createdAt,
-    expiresAt,
-    items,
-  }: Pick<IndexedFile, 'filename' | 'createdAt' | 'expiresAt' | 'items'>,
+  { filename, createdAt, expiresAt, items }: Omit<IndexedFile, 'id' | 'bytes' | 'purpose'>,
 ): BlobMetadata {
   return {
     owner: ownerHash(owner),
