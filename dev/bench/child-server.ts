@@ -9,13 +9,14 @@ export interface ChildServer {
   readonly url: string;
   /** The process whose memory is measured. */
   readonly pid: number;
-  stop(): Promise<void>;
+  /** Resolves to the last message of the child, if it sends one at its end. */
+  stop(): Promise<unknown>;
 }
 
 const startedSchema = z.object({ url: z.string(), pid: z.number() });
 
 export interface ChildServerOptions {
-  /** A script of this folder. */
+  /** A script, relative to this folder. */
   readonly script: string;
   readonly input: unknown;
 }
@@ -43,8 +44,13 @@ export async function startChildServer({
     url,
     pid,
     async stop() {
+      let last: unknown;
+      child.on('message', (sent) => {
+        last = sent;
+      });
       child.send('stop');
       await exited;
+      return last;
     },
   };
 }
