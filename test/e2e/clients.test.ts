@@ -3,6 +3,7 @@ import { afterAll, beforeAll } from 'vitest';
 import { testAiChatProtocol } from './clients/ai-chat-protocol.ts';
 import { testAiSdkUi } from './clients/ai-sdk-ui.ts';
 import { testAiSdk } from './clients/ai-sdk.ts';
+import { testAzureOpenAi } from './clients/azure-openai.ts';
 import type { ClientEnvironment } from './clients/client-environment.ts';
 import { testDotnet } from './clients/dotnet.ts';
 import { testLangchain } from './clients/langchain.ts';
@@ -12,6 +13,7 @@ import { startEnvironment, type TestEnvironment } from './support/start-environm
 
 const FUNCTION_KEY = 'function-key-of-the-clients';
 const CALLER_KEY = 'caller-key-of-the-clients-0123456789';
+const LIMITED_KEY = 'caller-key-that-reaches-its-limit-0123';
 
 let environment: TestEnvironment;
 beforeAll(async () => {
@@ -21,7 +23,10 @@ beforeAll(async () => {
     settings: {
       CALLER_KEYS: JSON.stringify({
         clients: createHash('sha256').update(CALLER_KEY).digest('hex'),
+        limited: createHash('sha256').update(LIMITED_KEY).digest('hex'),
       }),
+      // Above what all clients send in a minute, and soon reached by a test that means to.
+      AGENT__LIMITS__REQUESTS_PER_MINUTE: '1000',
     },
   });
 });
@@ -31,6 +36,7 @@ function service(): ClientEnvironment {
   return {
     baseURL: `${environment.url}/v1`,
     apiKey: CALLER_KEY,
+    limitedKey: LIMITED_KEY,
     headers: { 'x-functions-key': FUNCTION_KEY },
   };
 }
@@ -42,4 +48,5 @@ testAiSdk(service);
 testAiSdkUi(service);
 testAiChatProtocol(service);
 testLangchain(service);
+testAzureOpenAi(service);
 testDotnet(service);

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { AZURE_ROUTES } from '../../shared/http/azure-openai-handler.ts';
 
 const captureSchema = z.object({
   registered: z.array(
@@ -40,6 +41,7 @@ function describeTrigger(bindings: Record<string, Record<string, unknown>>): str
 }
 
 const EXPECTED = {
+  azureOpenAi: 'GET,POST,DELETE /openai/{*path} function',
   batch: 'queue batch-jobs',
   batchPoison: 'queue batch-jobs-poison',
   batchesCancel: 'POST /v1/batches/{id}/cancel function',
@@ -91,6 +93,15 @@ describe.each([
 
     expect(Object.fromEntries(triggers)).toEqual(EXPECTED);
     expect(captured.hooks).toContain('appTerminate');
+  });
+
+  it('have an alias below /openai for each route below /v1', () => {
+    const triggers = captured.registered.map(({ bindings }) => describeTrigger(bindings));
+    const aliases = AZURE_ROUTES.map(({ method, path }) => `${method} /v1/${path} function`);
+
+    const own = triggers.filter((trigger) => trigger.includes(' /v1/'));
+
+    expect(aliases.toSorted()).toEqual(own.toSorted());
   });
 
   it('try the route of unknown paths last, as the platform sorts by name', () => {
