@@ -24,6 +24,7 @@ import type { Readiness } from './health/readiness.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
 import type { ResponsesDependencies } from './http/responses-handler.ts';
 import type { McpDependencies } from './http/mcp-handler.ts';
+import type { PageDependencies } from './http/page-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
 import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
@@ -32,7 +33,12 @@ import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
 export interface Service
-  extends ResponsesDependencies, McpDependencies, FilesDependencies, MetricsDependencies {
+  extends
+    ResponsesDependencies,
+    McpDependencies,
+    FilesDependencies,
+    MetricsDependencies,
+    PageDependencies {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -121,6 +127,7 @@ export async function createService(
   const runs = createLazyRuns({ ...base, agent, limiter: limits.limiter, measure });
   return {
     agent,
+    isPageEnabled: settings.page.enabled,
     publicModel: settings.agent.name,
     mcp: { ...settings.mcpServer, version: settings.appVersion ?? 'unknown' },
     telemetry,
