@@ -1,0 +1,86 @@
+import { Agent, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CliError } from '../cli-error.ts';
+import { median } from './measure-requests.ts';
+import { readCpuUs } from './read-cpu.ts';
+
+/** One kind of request to one server. */
+export interface CostContender {
+  readonly name: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Undefined for a GET. */
+  readonly body: string | undefined;
+  /** The process whose CPU time is measured. */
+  readonly pid: number;
+}
+
+export interface CostRounds {
+  readonly rounds: number;
+  /** Requests of each contender in each round. */
+  readonly requests: number;
+  readonly lanes: number;
+  /** Pause after each request of a lane, in milliseconds. */
+  readonly gapMs: number;
+}
+
+/**
+ * CPU time of one request in microseconds, all threads of the process included: the median of rounds
+ * in which the contenders take turns. A busy machine changes these times less than a wall clock.
+ */
+export async function measureCost(
+  contenders: readonly CostContender[],
+  { rounds, ...load }: CostRounds,
+): Promise<ReadonlyMap<string, number>> {
+  const seen = new Map(contenders.map(({ name }) => [name, [] as number[]]));
+  for (let round = -1; round < rounds; round += 1) {
+    for (const contender of contenders) {
+      const costUs = await measureOnce(contender, load);
+      // The first round warms up.
+      if (round >= 0) seen.get(contender.name)?.push(costUs);
+    }
+  }
+  return new Map([...seen].map(([name, costs]) => [name, median(costs)]));
+}
+
+async function measureOnce(
+  contender: CostContender,
+  { requests, lanes, gapMs }: Omit<CostRounds, 'rounds'>,
+): Promise<number> {
+  const agent = new Agent({ keepAlive: true, maxSockets: lanes });
+  const before = await readCpuUs(contender.pid);
+  let started = 0;
+  async function runLane(): Promise<void> {
+    while (started < requests) {
+      started += 1;
+      await send(contender, agent);
+      if (gapMs > 0) await sleep(gapMs);
+    }
+  }
+  await Promise.all(Array.from({ length: lanes }, runLane));
+  const costUs = (await readCpuUs(contender.pid)) - before;
+  agent.destroy();
+  return costUs / requests;
+}
+
+function send({ name, url, headers, body }: CostContender, agent: Agent): Promise<void> {
+  const method = body === undefined ? 'GET' : 'POST';
+  const length = { 'content-length': String(Buffer.byteLength(body ?? '')) };
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const options = {
+    method,
+    agent,
+    headers: body === undefined ? headers : { ...headers, ...length },
+  };
+  const call = request(url, options, (response) => {
+    response.resume();
+    response.on('error', reject);
+    response.on('end', () => {
+      if (response.statusCode === 200) resolve();
+      else reject(new CliError(`Cannot measure ${name}: it answers ${response.statusCode}`));
+    });
+  });
+  call.on('error', reject);
+  call.end(body);
+  return promise;
+}
