@@ -4,18 +4,25 @@ import { PROJECT_ROOT } from '../project-root.ts';
 import { formatTable } from '../table.ts';
 import { startChildServer, type ChildServer } from './child-server.ts';
 import { startCompetitors, type Competitor } from './competitors.ts';
-import { measureCost, type CostContender } from './measure-cost.ts';
+import { measureCost, ratioOf, type CostContender, type Costs } from './measure-cost.ts';
+import { median } from './measure-requests.ts';
 
-const BACK_TO_BACK = { rounds: 5, requests: 400, lanes: 8, gapMs: 0 };
-const WITH_GAPS = { rounds: 3, requests: 150, lanes: 1, gapMs: 10 };
+const BACK_TO_BACK = { rounds: 20, requests: 120, lanes: 8, gapMs: 0 };
+const WITH_GAPS = { rounds: 10, requests: 40, lanes: 1, gapMs: 10 };
+const RATIOS = ['to pass-through', 'to baseline'];
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 /**
- * `npx node dev/bench/cost.ts [--portkey] [--baseline FOLDER]`: the CPU time of one request of each
- * kind. With a baseline it also measures the built package of another checkout in the same run.
+ * `npx node dev/bench/cost.ts [--portkey] [--baseline FOLDER] [--only TEXT]`: the CPU time of one
+ * request of each kind, or of those whose name contains the text. With a baseline it also measures
+ * the built package of another checkout in the same run.
  */
 const { values } = parseArgs({
-  options: { portkey: { type: 'boolean', default: false }, baseline: { type: 'string' } },
+  options: {
+    portkey: { type: 'boolean', default: false },
+    baseline: { type: 'string' },
+    only: { type: 'string', default: '' },
+  },
 });
 const parts: ChildServer[] = [];
 const competitors = await startCompetitors({ portkey: values.portkey });
@@ -25,7 +32,7 @@ try {
     ...competitors.all.flatMap((one) => contendersOf(one, one.name)),
     ...(await startCached(upstreamUrl)),
     ...(values.baseline === undefined ? [] : await startBaseline(values.baseline, upstreamUrl)),
-  ];
+  ].filter(({ name }) => name.includes(values.only));
   const busy = await measureCost(contenders, BACK_TO_BACK);
   const spaced = await measureCost(
     contenders.filter(({ name }) => !/health|hit/.test(name)),
@@ -86,25 +93,16 @@ async function startBaseline(root: string, upstreamUrl: string): Promise<CostCon
   });
 }
 
-function print(busy: ReadonlyMap<string, number>, spaced: ReadonlyMap<string, number>): void {
-  const rows = [...busy].map(([name, us]) => [
+function print(busy: Costs, spaced: Costs): void {
+  const rows = [...busy.keys()].map((name) => [
     name,
-    us.toFixed(0),
-    toRatio(us, busy.get(counterpartOf(name, 'pass-through'))),
-    toRatio(us, busy.get(`baseline ${name}`)),
-    (spaced.get(name) ?? Number.NaN).toFixed(0),
-    toRatio(spaced.get(name), spaced.get(counterpartOf(name, 'pass-through'))),
-    toRatio(spaced.get(name), spaced.get(`baseline ${name}`)),
+    ...[busy, spaced].flatMap((costs) => [
+      toText(median(costs.get(name) ?? []), 0),
+      toText(ratioOf(costs, { of: name, to: counterpartOf(name, 'pass-through') }), 2),
+      toText(ratioOf(costs, { of: name, to: `baseline ${name}` }), 2),
+    ]),
   ]);
-  const headings = [
-    'request',
-    'us CPU',
-    'to pass-through',
-    'to baseline',
-    'us with gaps',
-    'to pass-through',
-    'to baseline',
-  ];
+  const headings = ['request', ...['us CPU', 'us with gaps'].flatMap((us) => [us, ...RATIOS])];
   console.log(
     formatTable(
       headings.map((heading) => ({ heading })),
@@ -113,11 +111,11 @@ function print(busy: ReadonlyMap<string, number>, spaced: ReadonlyMap<string, nu
   );
 }
 
+/** The request of the same kind, whole or streamed, to another server. */
 function counterpartOf(name: string, other: string): string {
   return name.endsWith(' stream') ? `${other} stream` : other;
 }
 
-function toRatio(value = Number.NaN, base = Number.NaN): string {
-  const ratio = value / base;
-  return Number.isNaN(ratio) ? '' : `${ratio.toFixed(2)}x`;
+function toText(value: number, digits: number): string {
+  return Number.isNaN(value) ? '' : value.toFixed(digits);
 }

@@ -24,14 +24,18 @@ export interface CostRounds {
   readonly gapMs: number;
 }
 
+/** CPU time of one request in microseconds, by contender, in each round. */
+export type Costs = ReadonlyMap<string, readonly number[]>;
+
 /**
- * CPU time of one request in microseconds, all threads of the process included: the median of rounds
- * in which the contenders take turns. A busy machine changes these times less than a wall clock.
+ * Measures the CPU time of one request, all threads of the process included. The contenders take
+ * turns, so the ratio of two within one round says more than their times: other work on the machine
+ * slows both.
  */
 export async function measureCost(
   contenders: readonly CostContender[],
   { rounds, ...load }: CostRounds,
-): Promise<ReadonlyMap<string, number>> {
+): Promise<Costs> {
   const seen = new Map(contenders.map(({ name }) => [name, [] as number[]]));
   for (let round = -1; round < rounds; round += 1) {
     for (const contender of contenders) {
@@ -40,7 +44,14 @@ export async function measureCost(
       if (round >= 0) seen.get(contender.name)?.push(costUs);
     }
   }
-  return new Map([...seen].map(([name, costs]) => [name, median(costs)]));
+  return seen;
+}
+
+/** The median of the ratios of two contenders in the same round; NaN if one was not measured. */
+export function ratioOf(costs: Costs, { of, to }: { readonly of: string; readonly to: string }) {
+  const base = costs.get(to) ?? [];
+  const ratios = (costs.get(of) ?? []).map((cost, round) => cost / (base[round] ?? Number.NaN));
+  return ratios.length === 0 ? Number.NaN : median(ratios);
 }
 
 async function measureOnce(
