@@ -1,6 +1,6 @@
-import { readBatchOptions, type BatchOptions } from './batch/batch-options.ts';
+import { readBatchOptions, readReplayOptions, type BatchOptions } from './batch/batch-options.ts';
 import { UnavailableError, type BatchService } from './batch/batch-service.ts';
-import { findStorage } from './batch/find-storage.ts';
+import { openStorage } from './batch/find-storage.ts';
 import { createHttpService } from './batch/http-service.ts';
 import { createQueueService } from './batch/queue-service.ts';
 import { replay } from './batch/replay.ts';
@@ -25,10 +25,10 @@ async function main(): Promise<number> {
     process.once(signal, () => interrupt.abort());
   }
   try {
-    const [command, name] = process.argv.slice(2);
-    if (command === 'replay') {
-      const connectionString = await findStorage(PROJECT_ROOT, process.env);
-      await replay({ connectionString, name, output: process.stdout });
+    const replayed = readReplayOptions(process.argv.slice(2));
+    if (replayed !== undefined) {
+      const { name, account } = replayed;
+      await replay({ connection: await connect(account), name, output: process.stdout });
       return 0;
     }
     const options = readBatchOptions(process.argv.slice(2));
@@ -54,7 +54,11 @@ async function main(): Promise<number> {
 async function openService(options: BatchOptions): Promise<BatchService> {
   const { url } = options;
   if (url !== undefined) return createHttpService({ ...options, url });
-  return createQueueService(await findStorage(PROJECT_ROOT, process.env));
+  return createQueueService(await connect(options.account));
+}
+
+function connect(account: string | undefined) {
+  return openStorage({ root: PROJECT_ROOT, environment: process.env, account });
 }
 
 interface FailedRun {

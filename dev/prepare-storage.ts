@@ -6,6 +6,7 @@ import {
   POISON_QUEUE,
   RESULT_CONTAINER,
 } from '../shared/batch/storage-names.ts';
+import { RUN_CONTAINER, RUN_POISON_QUEUE, RUN_QUEUE } from '../shared/runs/storage-names.ts';
 import { CliError, firstLine } from './cli-error.ts';
 import { requireConnectionString } from './require-connection-string.ts';
 
@@ -21,8 +22,10 @@ export async function prepareStorage(connectionString: string): Promise<void> {
     });
     const blobs = BlobServiceClient.fromConnectionString(connectionString, { retryOptions: RETRY });
     await Promise.all([
-      ...[JOB_QUEUE, POISON_QUEUE].map((name) => queues.getQueueClient(name).createIfNotExists()),
-      ...[INPUT_CONTAINER, RESULT_CONTAINER].map((name) =>
+      ...[JOB_QUEUE, POISON_QUEUE, RUN_QUEUE, RUN_POISON_QUEUE].map((name) =>
+        queues.getQueueClient(name).createIfNotExists(),
+      ),
+      ...[INPUT_CONTAINER, RESULT_CONTAINER, RUN_CONTAINER].map((name) =>
         blobs.getContainerClient(name).createIfNotExists(),
       ),
     ]);

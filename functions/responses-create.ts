@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
 import { getService } from '../shared/composition-root.ts';
-import { chatHandler } from '../shared/http/chat-handler.ts';
+import { handleCreateResponse } from '../shared/http/responses-handler.ts';
 import { meteredHandler } from '../shared/http/admission.ts';
 
 app.http('responsesCreate', {
   route: 'v1/responses',
   methods: ['POST'],
   authLevel: 'function',
-  handler: meteredHandler(getService, chatHandler('openai.responses')),
+  handler: meteredHandler(getService, handleCreateResponse),
 });

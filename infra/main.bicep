@@ -62,6 +62,25 @@ param corsOrigins string = ''
 param authClientId string = ''
 @description('Client ids of the applications that may call, separated by commas. Empty = every application of the tenant.')
 param authAllowedApplications string = ''
+@description('Puts Front Door with a firewall in front of the app; the app then accepts calls of that profile only.')
+param frontDoor bool = false
+@allowed(['Standard_AzureFrontDoor', 'Premium_AzureFrontDoor'])
+param frontDoorSku string = 'Standard_AzureFrontDoor'
+@description('Id of the Front Door of another environment that sends traffic to this app.')
+param frontDoorId string = ''
+@description('Host of the app of another environment, the second origin of this Front Door.')
+param frontDoorOtherHost string = ''
+@description('Share of the app of this environment, from 1 to 1000; 0 = no traffic.')
+@minValue(0)
+@maxValue(1000)
+param frontDoorWeight int = 500
+@description('Share of the app of the other environment, from 1 to 1000; 0 = no traffic.')
+@minValue(0)
+@maxValue(1000)
+param frontDoorOtherWeight int = 0
+@description('Requests of one client address in a minute, above which the firewall answers 429.')
+@minValue(10)
+param frontDoorRequestsPerMinute int = 600
 param upstashRedisUrl string = ''
 @secure()
 param upstashRedisToken string = ''
@@ -202,6 +221,12 @@ module endpoints 'modules/private-endpoints.bicep' = if (vnetEnabled) {
   }
 }
 
+module door 'modules/front-door.bicep' = if (frontDoor) {
+  name: 'front-door'
+  scope: rg
+  params: { name: 'afd-${token}', tags: tags, sku: frontDoorSku }
+}
+
 // The app depends on the role assignments: its first start and the first upload need them.
 module access 'modules/access.bicep' = {
   name: 'access'
@@ -243,6 +268,7 @@ module app 'modules/app.bicep' = {
     zoneRedundant: zoneRedundant
     siteUpdateStrategy: siteUpdateStrategy
     corsOrigins: corsOrigins
+    frontDoorId: door.?outputs.frontDoorId ?? frontDoorId
     authClientId: authClientId
     allowedApplications: filter(map(split(authAllowedApplications, ','), id => trim(id)), id => !empty(id))
     modelCapacity: aiEnabled ? modelCapacity : 0
@@ -256,6 +282,24 @@ module app 'modules/app.bicep' = {
     extraSettings: toObject(extraPairs, pair => trim(first(split(pair, '='))), pair => join(skip(split(pair, '='), 1), '='))
   }
   dependsOn: [access, endpoints]
+}
+
+module doorRoutes 'modules/front-door-routes.bicep' = if (frontDoor) {
+  name: 'front-door-routes'
+  scope: rg
+  params: {
+    profileName: door.?outputs.name ?? ''
+    endpointName: 'agent-${token}'
+    wafName: 'waf${token}'
+    tags: tags
+    sku: frontDoorSku
+    origins: concat(
+      [{ name: 'this', host: replace(app.outputs.url, 'https://', ''), weight: max(frontDoorWeight, 1), enabled: frontDoorWeight > 0 }],
+      empty(frontDoorOtherHost) ? [] : [{ name: 'other', host: frontDoorOtherHost, weight: max(frontDoorOtherWeight, 1), enabled: frontDoorOtherWeight > 0 }]
+    )
+    requestsPerMinute: frontDoorRequestsPerMinute
+    workspaceId: monitor.outputs.workspaceId
+  }
 }
 
 module alerts 'modules/alerts.bicep' = {
@@ -300,6 +344,8 @@ output AZURE_TENANT_ID string = tenant().tenantId
 output AZURE_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 output SERVICE_API_NAME string = app.outputs.name
 output SERVICE_API_URL string = app.outputs.url
+output FRONT_DOOR_URL string = doorRoutes.?outputs.url ?? ''
+output FRONT_DOOR_PROFILE string = door.?outputs.name ?? ''
 output AZURE_STORAGE_ACCOUNT string = storage.outputs.name
 output AZURE_KEY_VAULT_URL string = vault.outputs.uri
 output AZURE_OPENAI_DEPLOYMENT string = empty(existingOpenAiDeployment) ? modelName : existingOpenAiDeployment

@@ -1,10 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Agent } from './agent/agent.ts';
-import { estimateInput, type PromptOptions, sizeOf } from './agent/model-request.ts';
-import { createAgent } from './agent/run-loop.ts';
-import { createCachedAgent } from './agent/cached-agent.ts';
-import { createTracedAgent } from './agent/traced-agent.ts';
-import { MAX_INPUT_BYTES } from './batch/input-limits.ts';
+import type { Agent, AgentInput } from './agent/agent.ts';
+import { estimateInput } from './agent/model-request.ts';
 import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential, memoize, createSecrets } from './composition-root/secrets.ts';
@@ -13,47 +9,41 @@ import {
   registerServiceGauges,
   createReadinessFromSettings,
 } from './composition-root/health.ts';
+import { createConfiguredAgent } from './composition-root/agent.ts';
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
 import { createBatchFromSettings } from './composition-root/batch.ts';
-import {
-  type ConfiguredCache,
-  createConfiguredCache,
-  createSharedRedis,
-} from './composition-root/redis-and-cache.ts';
-import {
-  type AgentTools,
-  createAgentTools,
-  createOutputFormat,
-  runLimitsOf,
-  withPreparedTools,
-} from './composition-root/tools.ts';
-import { createCallerAccess, createCallerLimits } from './composition-root/access.ts';
-import { type ConfiguredModel, createConfiguredModel } from './composition-root/model.ts';
+import { createLazyRuns, responseRetentionOf } from './composition-root/runs.ts';
+import { createConfiguredCache, createSharedRedis } from './composition-root/redis-and-cache.ts';
+import { createAgentTools } from './composition-root/tools.ts';
+import { bodyLimitsOf, createCallerAccess, createCallerLimits } from './composition-root/access.ts';
+import { createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { Environment } from './config/read-variables.ts';
-import { readConfig, type Settings } from './config/read-config.ts';
+import { readConfig } from './config/read-config.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import { noProxyWithLocalHosts } from './model/proxy.ts';
 import type { Readiness } from './health/readiness.ts';
-import type { ChatDependencies } from './http/chat-handler.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
+import type { ResponsesDependencies } from './http/responses-handler.ts';
+import type { McpDependencies } from './http/mcp-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
-import { limitToCapacity } from './model/capacity-limit.ts';
-import type { Model } from './model/model.ts';
-import { estimateTokens } from './rate-limit/reservation.ts';
 import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
+import type { Runs } from './runs/create-runs.ts';
 import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
-export interface Service extends ChatDependencies, FilesDependencies, MetricsDependencies {
+export interface Service
+  extends ResponsesDependencies, McpDependencies, FilesDependencies, MetricsDependencies {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
   /** Created for the first job, so that chats do not load the storage client. */
   batch(): Promise<Batch>;
+  /** Created for the first stored response. */
+  runs(): Promise<Runs>;
   /** Stops background work within the 5 s that the platform grants at shutdown. */
   close(): Promise<void>;
 }
@@ -123,12 +113,13 @@ export async function createService(
   const base = await createBase(environment, overrides);
   const { settings, secrets, credential, clock, telemetry, metrics } = base;
   const tools = await createAgentTools(base);
-  const prompt = await createPromptOptions(settings, tools);
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
   const cache = createConfiguredCache({ settings, redis, clock });
   const callers = createCallerAccess(settings, secrets);
-  const agent = withPreparedTools(createServiceAgent(settings, { prompt, model, cache }), tools);
+  const { agent, prompt, guardrails } = await createConfiguredAgent(base, { tools, model, cache });
+  const limits = createCallerLimits({ settings, shared: redis, clock, telemetry });
+  const measure = (input: AgentInput) => estimateInput(input, prompt);
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = memoize(async () => {
     const created = await createBatchFromSettings(settings, {
@@ -140,17 +131,20 @@ export async function createService(
     registerBatchGauges(metrics, created);
     return created;
   });
+  const runs = createLazyRuns({ ...base, agent, limiter: limits.limiter, measure });
   return {
     agent,
     publicModel: settings.agent.name,
+    mcp: { ...settings.mcpServer, version: settings.appVersion ?? 'unknown' },
     telemetry,
     metrics,
     ...bodyLimitsOf(settings.limits),
     chatLimits: settings.limits,
     slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
     identify: callers.identify,
-    limits: createCallerLimits({ settings, shared: redis, clock, telemetry }),
-    measure: (input) => estimateInput(input, prompt),
+    limits,
+    measure,
+    responseRetention: responseRetentionOf(settings),
     readiness: createReadinessFromSettings({
       ...base,
       model,
@@ -158,15 +152,14 @@ export async function createService(
       redis,
       batch,
       tools: tools.status,
+      guardrails,
     }),
     batch,
+    runs,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
-      const stopped = Promise.all([
-        (await batch.peek())?.processor.stop(),
-        cache?.flush(),
-        tools.close(),
-      ]);
+      const engines = [(await batch.peek())?.processor.stop(), (await runs.peek())?.stop()];
+      const stopped = Promise.all([...engines, cache?.flush(), tools.close()]);
       // A batch that is slow to stop must not delay the last export of telemetry.
       await Promise.race([stopped, delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
       await Promise.all([stopped, base.closeTelemetry()]);
@@ -188,84 +181,14 @@ async function createBase(environment: Environment, overrides: ServiceOverrides)
     writeLog,
     transport,
   });
-  const { telemetry, metrics } = serviceTelemetry;
+  const { telemetry, metrics, secretValues } = serviceTelemetry;
   const common = { environment, settings, credential, clock, random, telemetry };
   const secrets = overrides.secrets ?? (await createSecrets(environment, common));
   await secrets.loaded();
   await serviceTelemetry.start(secrets);
   const readSettings = () => readConfig(environment, { agentToml, secrets }).settings;
   const closeTelemetry = () => serviceTelemetry.close();
-  return { ...common, secrets, readSettings, metrics, closeTelemetry };
-}
-
-interface AgentDependencies {
-  readonly prompt: PromptOptions;
-  readonly model: ConfiguredModel;
-  readonly cache: ConfiguredCache | undefined;
-}
-
-/** A request that the endpoint can never admit is refused, if its capacity is known. */
-function fitToCapacity({ model: { capacityTokensPerMinute } }: Settings, model: Model): Model {
-  if (capacityTokensPerMinute === undefined) return model;
-  return limitToCapacity(model, {
-    tokensPerMinute: capacityTokensPerMinute,
-    estimate: ({ maxOutputTokens = 0, ...request }) =>
-      estimateTokens(sizeOf({ ...request, maxOutputTokens })),
-  });
-}
-
-/** The agent with its wrappers from the inside out: model, cache (if enabled), tracing. */
-function createServiceAgent(
-  settings: Settings,
-  { prompt, model, cache }: AgentDependencies,
-): Agent {
-  const limits = runLimitsOf(settings);
-  const uncached = createAgent({ model: fitToCapacity(settings, model.model), limits, ...prompt });
-  const agent =
-    cache === undefined
-      ? uncached
-      : createCachedAgent({
-          ...prompt,
-          responseCache: cache.responseCache,
-          agent: uncached,
-          model: () => model.fingerprint(),
-        });
-  return createTracedAgent(agent, { name: settings.agent.name });
-}
-
-/** The form around the file of an upload is small. */
-const MAX_FORM_BYTES = 65_536;
-
-function bodyLimitsOf(limits: Settings['limits']) {
-  const { bodyStallMs: stallMs, minBodyBytesPerSecond: minBytesPerSecond } = limits;
-  const common = { stallMs, minBytesPerSecond };
-  return {
-    requestBody: {
-      ...common,
-      maxBytes: limits.maxRequestBytes,
-      deadlineMs: limits.bodyDeadlineMs,
-    },
-    uploadBody: {
-      ...common,
-      maxBytes: MAX_INPUT_BYTES + MAX_FORM_BYTES,
-      deadlineMs: limits.uploadDeadlineMs,
-    },
-  };
-}
-
-/** What the agent adds to the input of every run; part of the cache key. */
-async function createPromptOptions(
-  settings: Settings,
-  { tools, notices }: AgentTools,
-): Promise<PromptOptions> {
-  const { maxOutputTokens, defaultOutputTokens, temperature } = settings.model;
-  return {
-    instructions: settings.agent.instructions,
-    parameters: { maxOutputTokens, defaultOutputTokens, temperature },
-    tools,
-    notices,
-    output: await createOutputFormat(settings),
-  };
+  return { ...common, secrets, secretValues, readSettings, metrics, closeTelemetry };
 }
 
 /** Reports invalid settings to the caller; logs them once and not for every request. */

@@ -11,14 +11,18 @@ const ERROR_CODES = {
   invalid_request: false,
   unauthorized: false,
   not_found: false,
+  previous_response_not_found: false,
   session_not_found: false,
   request_timeout: true,
   session_busy: true,
   idempotency_in_progress: true,
   payload_too_large: false,
   context_too_long: false,
+  /** `context_too_long` as OpenAI clients know it. */
+  context_length_exceeded: false,
   unsupported_media_type: false,
   content_filtered: false,
+  guardrail_blocked: false,
   idempotency_mismatch: false,
   rate_limited: true,
   budget_exhausted: true,
@@ -58,6 +62,11 @@ export class ServiceError extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.param = options.param;
   }
+}
+
+/** Whether a text from storage is an error code of this version. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, text);
 }
 
 /** Whether the same request may succeed later. */

@@ -140,7 +140,7 @@ describe('an import between modules', () => {
     const broken = plantedTrigger(`import '../shared/model/model.ts';\napp.http('x', {});`);
 
     expect(broken).toEqual([
-      'functions/x.ts imports shared/model/model.ts; functions may import composition-root, http and batch',
+      'functions/x.ts imports shared/model/model.ts; functions may import composition-root, http, batch and runs',
     ]);
   });
 
@@ -148,7 +148,7 @@ describe('an import between modules', () => {
     const broken = plantedTrigger(`import './chat.ts';\napp.http('x', {});`);
 
     expect(broken).toEqual([
-      'functions/x.ts imports functions/chat.ts; functions may import composition-root, http and batch',
+      'functions/x.ts imports functions/chat.ts; functions may import composition-root, http, batch and runs',
     ]);
   });
 
@@ -172,7 +172,7 @@ describe('an import between modules', () => {
     );
 
     expect(broken).toEqual([
-      'shared/http/x.ts imports shared/storage/azure/azure-blob-container.ts; http may import protocols, agent, batch, callers, rate-limit, health, sessions, resilience, telemetry, errors, clock and json',
+      'shared/http/x.ts imports shared/storage/azure/azure-blob-container.ts; http may import protocols, agent, batch, callers, rate-limit, health, runs, sessions, resilience, telemetry, errors, clock and json',
     ]);
   });
 

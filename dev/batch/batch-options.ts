@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { CliError } from '../cli-error.ts';
 
 export const USAGE =
-  'usage: npm run batch -- items.jsonl [--out results.jsonl] [--job ID] [--url URL [--key KEY] [--caller-key KEY]], or: npm run batch -- replay [NAME]';
+  'usage: npm run batch -- items.jsonl [--out results.jsonl] [--job ID] [--account NAME | --url URL [--key KEY] [--caller-key KEY]], or: npm run batch -- replay [NAME] [--account NAME]';
 
 /** The job ids that the service accepts, without the characters that it adds. */
 const JOB_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9_-])?$/;
@@ -16,6 +16,8 @@ export interface BatchOptions {
   readonly resumes: boolean;
   /** The URL of the app; without it the batch is sent over the queue. */
   readonly url: string | undefined;
+  /** A storage account to reach by identity; without it by its connection string. */
+  readonly account: string | undefined;
   readonly key: string | undefined;
   readonly callerKey: string | undefined;
 }
@@ -33,15 +35,33 @@ export function readBatchOptions(argv: readonly string[]): BatchOptions {
       `Cannot run a batch as '--job' must be up to 120 letters, digits, dots, dashes or underscores: current value is ${jobId}`,
     );
   }
+  if (values.account !== undefined && values.url !== undefined) {
+    throw new CliError(`Cannot run a batch with both '--account' and '--url'; ${USAGE}`);
+  }
   return {
     input,
     out: values.out ?? `${input.replace(/\.jsonl$/, '')}.results.jsonl`,
     jobId,
     resumes: values.job !== undefined,
     url: readUrl(values.url),
+    account: values.account,
     key: values.key,
     callerKey: values['caller-key'],
   };
+}
+
+export interface ReplayCommand {
+  /** The dead letter to requeue; without it all of them are listed. */
+  readonly name: string | undefined;
+  readonly account: string | undefined;
+}
+
+/** The command `replay`; undefined for a batch. */
+export function readReplayOptions(argv: readonly string[]): ReplayCommand | undefined {
+  if (argv[0] !== 'replay') return undefined;
+  const { values, positionals } = parse(argv.slice(1));
+  if (positionals.length > 1) throw new CliError(`Cannot replay several letters at once; ${USAGE}`);
+  return { name: positionals[0], account: values.account };
 }
 
 function parse(argv: readonly string[]) {
@@ -52,6 +72,7 @@ function parse(argv: readonly string[]) {
       options: {
         out: { type: 'string' },
         job: { type: 'string' },
+        account: { type: 'string' },
         url: { type: 'string' },
         key: { type: 'string' },
         'caller-key': { type: 'string' },

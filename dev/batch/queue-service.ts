@@ -4,12 +4,14 @@ import { viewBatch } from '../../shared/batch/api/batch-status.ts';
 import { type BatchStore, createBlobBatchStore } from '../../shared/batch/storage/batch-store.ts';
 import { createAzureJobSender } from '../../shared/batch/azure-job-queue.ts';
 import { resultLineSchema } from '../../shared/batch/model/item.ts';
-import { requestTimeouts } from '../../shared/storage/azure/storage-timeouts.ts';
+import {
+  requestTimeouts,
+  type StorageConnection,
+} from '../../shared/storage/azure/storage-timeouts.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { CliError } from '../cli-error.ts';
-import { requireConnectionString } from '../require-connection-string.ts';
 import { ServiceError } from '../../shared/errors.ts';
 import { UnavailableError, type BatchProgress, type BatchService } from './batch-service.ts';
 
@@ -17,9 +19,7 @@ const CHUNK_CHARS = 1_048_576;
 const PROGRESS_DEADLINE_MS = 60_000;
 
 /** Submits batches over the queue: a blob of items and a message that names it. */
-export function createQueueService(connectionString: string): BatchService {
-  requireConnectionString(connectionString);
-  const connection = { kind: 'connectionString', connectionString } as const;
+export function createQueueService(connection: StorageConnection): BatchService {
   const telemetry = noopTelemetry;
   const inputs = createAzureBlobContainer({ connection, container: INPUT_CONTAINER, telemetry });
   const results = createAzureBlobContainer({

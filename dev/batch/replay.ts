@@ -4,24 +4,22 @@ import { DEAD_LETTER_FOLDER } from '../../shared/batch/storage/batch-store.ts';
 import { parseJob } from '../../shared/batch/model/job-message.ts';
 import { createAzureJobSender } from '../../shared/batch/azure-job-queue.ts';
 import { RESULT_CONTAINER } from '../../shared/batch/storage-names.ts';
+import type { StorageConnection } from '../../shared/storage/azure/storage-timeouts.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
 import { CliError } from '../cli-error.ts';
-import { requireConnectionString } from '../require-connection-string.ts';
 import type { ProgressOutput } from './progress.ts';
 
 const letterSchema = z.object({ reason: z.string(), at: z.string(), message: z.string() });
 
 export interface ReplayOptions {
-  readonly connectionString: string;
+  readonly connection: StorageConnection;
   /** The dead letter to requeue; without it all of them are listed. */
   readonly name: string | undefined;
   readonly output: ProgressOutput;
 }
 
 /** Lists the dead letters, or puts one of them back on the queue. */
-export async function replay({ connectionString, name, output }: ReplayOptions): Promise<void> {
-  requireConnectionString(connectionString);
-  const connection = { kind: 'connectionString', connectionString } as const;
+export async function replay({ connection, name, output }: ReplayOptions): Promise<void> {
   const results = createAzureBlobContainer({
     connection,
     container: RESULT_CONTAINER,

@@ -4,6 +4,7 @@ import { brokenBodyModels } from './faults/broken-bodies.ts';
 import { connectionModels } from './faults/connections.ts';
 import { fieldQuirkModels } from './faults/field-quirks.ts';
 import { filterModels } from './faults/filters.ts';
+import { leakModels } from './faults/leaks.ts';
 import { rateLimitModels } from './faults/rate-limits.ts';
 import { rejectionModels } from './faults/rejections.ts';
 import { serverErrorModels } from './faults/server-errors.ts';
@@ -17,6 +18,7 @@ const PREFIX = 'dev/';
 /** Every scripted model, in the order of the documentation and of GET /v1/models. */
 export const SCRIPTED_MODELS: readonly ScriptedModel[] = [
   ...replyModels,
+  ...leakModels,
   ...rateLimitModels,
   ...serverErrorModels,
   ...connectionModels,

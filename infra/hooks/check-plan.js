@@ -1,5 +1,5 @@
 // Runs before azd provision: reports early what would fail late.
-import { callArm, azdToken } from './support/azure.js';
+import { ArmError, callArm, azdToken } from './support/azure.js';
 import { isOn, planProblems, planWarnings } from './support/plan-problems.js';
 import { runHook, log, setting } from './support/terminal.js';
 
@@ -26,6 +26,7 @@ async function checkAzure() {
   return [
     ...(await orSkip('the region', () => checkRegion(location, target))),
     ...(await orSkip('the provider', () => checkNetwork(target))),
+    ...(await orSkip('the zones', () => checkZones(target))),
   ];
 }
 
@@ -61,6 +62,37 @@ async function checkNetwork({ subscription, token }) {
   return [
     'VNET_ENABLED needs the provider Microsoft.App: run `az provider register --namespace Microsoft.App --wait`',
   ];
+}
+
+/** Neither a plan nor a storage account moves into zones: both must be created in them. */
+async function checkZones({ subscription, token }) {
+  const environment = setting('AZURE_ENV_NAME');
+  if (environment === undefined) return [];
+  const plans = await plansOf(
+    `/subscriptions/${subscription}/resourceGroups/rg-${environment}`,
+    token,
+  );
+  const wanted = isOn(setting('ZONE_REDUNDANT'));
+  const other = plans.find(({ properties }) => Boolean(properties.zoneRedundant) !== wanted);
+  return other === undefined
+    ? []
+    : [
+        `ZONE_REDUNDANT cannot be changed to ${wanted} on an existing environment: create a second environment with it, and move the traffic (docs/runbooks/blue-green.md)`,
+      ];
+}
+
+async function plansOf(group, token) {
+  try {
+    const { value } = await callArm(
+      `${group}/providers/Microsoft.Web/serverfarms?api-version=${SITES_VERSION}`,
+      { token },
+    );
+    return value;
+  } catch (error) {
+    // The resource group does not exist before the first provisioning.
+    if (error instanceof ArmError && error.status === 404) return [];
+    throw error;
+  }
 }
 
 function shortName(region) {

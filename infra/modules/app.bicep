@@ -17,6 +17,8 @@ param httpConcurrency int
 param zoneRedundant bool
 param siteUpdateStrategy string
 param corsOrigins string
+@description('Front Door whose calls the app accepts. Empty = calls from everywhere.')
+param frontDoorId string
 param authClientId string
 @description('Client ids of the applications that may call. Empty = every application of the tenant with a token for this app.')
 param allowedApplications array
@@ -77,6 +79,12 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       http20Enabled: true
+      // The header tells this Front Door from those of others. The deployment endpoint stays open.
+      ipSecurityRestrictions: empty(frontDoorId) ? [] : [
+        { name: 'front-door', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureFrontDoor.Backend', headers: { 'x-azure-fdid': [frontDoorId] } }
+      ]
+      ipSecurityRestrictionsDefaultAction: empty(frontDoorId) ? 'Allow' : 'Deny'
+      scmIpSecurityRestrictionsDefaultAction: 'Allow'
       // An empty list takes earlier origins back; without the property they would stay.
       cors: { allowedOrigins: empty(corsOrigins) ? [] : map(split(corsOrigins, ','), origin => trim(origin)), supportCredentials: false }
     }

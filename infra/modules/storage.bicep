@@ -6,10 +6,10 @@ param publicAccess bool
 param retentionDays int
 param workspaceId string
 
-var queues = ['batch-jobs', 'batch-jobs-poison']
-var containers = ['app-package', 'batch-input', 'batch-results']
+var queues = ['agent-runs', 'agent-runs-poison', 'batch-jobs', 'batch-jobs-poison']
+var containers = ['app-package', 'agent-runs', 'batch-input', 'batch-results']
 // Input and results of callers. They expire; the package of the app does not.
-var expiring = ['batch-input/', 'batch-results/']
+var expiring = ['agent-runs/', 'batch-input/', 'batch-results/']
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name

@@ -8,7 +8,9 @@ import type {
   ResponseFormat,
   TokenUsage,
 } from '../model/model.ts';
+import type { GuardrailDecision } from '../guardrails/decisions.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { StepJournal, ToolCallStatus } from './step-journal.ts';
 
 /** One message of a conversation. */
 export type Message =
@@ -50,6 +52,8 @@ export interface AgentInput extends RunParameters {
   readonly maxOwnToolCalls?: number | undefined;
   /** The shape of the answer; the agent's own where undefined. */
   readonly responseFormat?: ClientResponseFormat | undefined;
+  /** Permits to drop the oldest messages of a conversation that is too long. */
+  readonly mayDropMessages?: boolean | undefined;
   /** How the protocol names the fields of the input, for errors. */
   readonly fieldNames?: FieldNames | undefined;
 }
@@ -85,10 +89,40 @@ export interface RunContext {
    * @throws ServiceError rate_limited or budget_exhausted
    */
   readonly reserveStep?: ((size: InputSize) => Promise<void>) | undefined;
-  /** Called after each step with its usage, also if a later step fails. */
+  /** Called with the usage of each step of this attempt, also if a later step fails. */
   readonly onStepEnd?: ((usage: TokenUsage) => void) | undefined;
+  /** Where the run keeps its finished steps, so that a later attempt goes on after them. */
+  readonly journal?: StepJournal | undefined;
   /** Called with the estimated usage of a model call that was sent and is not complete. */
   readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
+  /** Called with each decision of a guardrail. */
+  readonly onDecision?: ((decision: GuardrailDecision) => void) | undefined;
+  /** Checks what own tools receive and return. */
+  readonly toolGuard?: ToolGuard | undefined;
+  /** Makes the run resumable. */
+  readonly checkpoints?: RunCheckpoints | undefined;
+}
+
+/** The guardrails between the model and the agent's own tools. */
+export interface ToolGuard {
+  /**
+   * The arguments that the tool receives, as JSON text.
+   * @throws ServiceError guardrail_blocked
+   */
+  checkToolCall(call: Pick<ModelToolCall, 'name' | 'arguments'>): string;
+  /**
+   * The output that the model reads.
+   * @throws ServiceError guardrail_blocked
+   */
+  checkToolResult(output: string): Promise<string>;
+}
+
+/** A checkpoint is a JSON value that only the agent reads. */
+export interface RunCheckpoints {
+  /** The run goes on here, and pays no step again that ended before; undefined for a new run. */
+  readonly last?: unknown;
+  /** Called where the run can be resumed. The run waits for it, and fails if it rejects. */
+  save(checkpoint: unknown, kind: 'response' | 'step'): Promise<void>;
 }
 
 export interface RunCacheOptions {
@@ -137,7 +171,7 @@ export interface RunResult {
 
 export interface ToolCallSummary {
   readonly name: string;
-  readonly status: 'ok' | 'failed';
+  readonly status: ToolCallStatus;
   readonly durationMs: number;
 }
 

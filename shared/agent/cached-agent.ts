@@ -16,10 +16,13 @@ import {
 } from '../cache/cache-headers.ts';
 import type { StoredResponse } from '../cache/cache-store.ts';
 import type { ResponseCache, LookupResult } from '../cache/response-cache.ts';
+import type { GuardrailDecision } from '../guardrails/decisions.ts';
 
 interface CachedAgentOptions extends PromptOptions {
   readonly agent: Agent;
   readonly responseCache: ResponseCache;
+  /** The settings of the guardrails: an answer that passed others is not served. */
+  readonly guardrails?: string | undefined;
   /** The current endpoint and model; a change of either invalidates every entry. */
   readonly model: () => string;
 }
@@ -40,9 +43,10 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     const found = await lookup(input, { context, cache, options });
     if (found.kind === 'hit') return toRunResult(found.response);
     const { fill } = found;
+    const personal = notePersonalData(context);
     try {
-      const result = await agent.run(input, context);
-      reportStatus(cache, await fill.store(toCandidate(result)));
+      const result = await agent.run(input, personal.context);
+      reportStatus(cache, await fill.store(toCandidate(result, personal.isFound())));
       return result;
     } catch (error) {
       if (!context.signal.aborted) fill.fail(error);
@@ -58,10 +62,13 @@ export function createCachedAgent(options: CachedAgentOptions): Agent {
     const found = await lookup(input, { context, cache, options });
     if (found.kind === 'hit') return yield* replay(found.response);
     const { fill } = found;
+    const personal = notePersonalData(context);
     try {
-      for await (const event of agent.stream(input, context)) {
+      for await (const event of agent.stream(input, personal.context)) {
         // Store before the client sees the end: its next request then finds the entry.
-        if (event.type === 'done') await fill.store(toCandidate(event.result));
+        if (event.type === 'done') {
+          await fill.store(toCandidate(event.result, personal.isFound()));
+        }
         yield event;
       }
     } catch (error) {
@@ -92,7 +99,7 @@ async function lookup(
       callerId: cache.scope,
       model: options.model(),
       parameters,
-      promptVersion: PROMPT_VERSION,
+      promptVersion: PROMPT_VERSION + (options.guardrails ?? ''),
       tools,
       messages,
     },
@@ -120,9 +127,27 @@ function reportStatus({ onStatus }: RunCacheOptions, status: CacheStatus): void 
   onStatus?.({ header: cacheStatusHeader(status), isHit });
 }
 
-/** A refusal is not stored, because an entry could not tell it from an answer. */
-function toCandidate(result: RunResult): CandidateResponse {
-  return { ...result, isFiltered: result.refusal !== undefined };
+/** Whether a guardrail finds personal data in the run. */
+function notePersonalData(context: RunContext) {
+  let isFound = false;
+  return {
+    isFound: () => isFound,
+    context: {
+      ...context,
+      onDecision(decision: GuardrailDecision) {
+        isFound ||= decision.guardrail === 'pii_detection' && decision.outcome !== 'passed';
+        context.onDecision?.(decision);
+      },
+    },
+  };
+}
+
+/**
+ * A refusal is not stored, because an entry could not tell it from an answer; nor is what stands
+ * beside personal data.
+ */
+function toCandidate(result: RunResult, hasPersonalData: boolean): CandidateResponse {
+  return { ...result, isFiltered: result.refusal !== undefined || hasPersonalData };
 }
 
 function toRunResult({ text, model, usage }: StoredResponse): RunResult {

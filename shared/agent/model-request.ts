@@ -7,6 +7,7 @@ import type {
   ResponseFormat,
 } from '../model/model.ts';
 import { ServiceError } from '../errors.ts';
+import { fitMessages, type InputBounds } from './input-bounds.ts';
 import type { AgentInput, ClientTool, FieldNames, InputSize, Message } from './agent.ts';
 import type { Tool } from './tool.ts';
 
@@ -15,6 +16,7 @@ export interface PromptOptions {
   /** The system prompt. */
   readonly instructions: string;
   readonly parameters?: ModelParameters | undefined;
+  readonly bounds?: InputBounds | undefined;
   /** The agent's own tools at this moment. */
   readonly tools?: (() => readonly Tool[]) | undefined;
   /** Sentences about this moment that follow the system prompt. */
@@ -26,6 +28,8 @@ export interface PromptOptions {
 interface ModelParameters {
   /** An upper bound: an input may set a lower one, not a higher one. */
   readonly maxOutputTokens?: number | undefined;
+  /** The context window of the model, which no output exceeds. */
+  readonly contextTokens?: number | undefined;
   /** The bound of inputs without one. */
   readonly defaultOutputTokens?: number | undefined;
   /** The default of inputs without a temperature. */
@@ -52,7 +56,8 @@ const DEFAULT_OUTPUT_TOKENS = 4_096;
  * The model request of an input. The model call, the token estimate and the cache key all come from
  * this request, so none of them can miss a part of it. It always has a bound on the output: what is
  * reserved for a run is what the model may use.
- * @throws ServiceError invalid_request if a tool of the client has the name of an own tool
+ * @throws ServiceError invalid_request if a tool of the client has the name of an own tool, or
+ * context_too_long if the conversation exceeds the bounds
  */
 export function buildModelRequest(
   input: AgentInput,
@@ -60,23 +65,27 @@ export function buildModelRequest(
   step: StepOptions = firstStep(input),
 ): BoundedModelRequest {
   const {
-    messages,
+    messages: _messages,
     tools: _tools,
     toolChoice: _choice,
     maxOwnToolCalls: _bound,
+    mayDropMessages: _mayDrop,
     parallelToolCalls,
     fieldNames,
     ...modelParameters
   } = input;
   const { parameters = {} } = prompt;
+  const messages = fitMessages(input, prompt.bounds);
   const responseFormat = responseFormatOf(input, prompt);
   const tools = toolParameters(input, { own: prompt.tools?.() ?? [], step });
   const maxOutputTokens = Math.min(
     input.maxOutputTokens ?? parameters.defaultOutputTokens ?? DEFAULT_OUTPUT_TOKENS,
     parameters.maxOutputTokens ?? Number.POSITIVE_INFINITY,
+    parameters.contextTokens ?? Number.POSITIVE_INFINITY,
   );
   const callerFields =
-    fieldNames && callerFieldsOf(input, { fieldNames, tools: tools?.tools, maxOutputTokens });
+    fieldNames &&
+    callerFieldsOf({ ...input, messages }, { fieldNames, tools: tools?.tools, maxOutputTokens });
   return {
     ...modelParameters,
     messages: [

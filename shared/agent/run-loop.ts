@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import type { Model, ModelRequest, ModelResponse } from '../model/model.ts';
+import type { Model, ModelRequest, ModelResponse, ModelToolCall } from '../model/model.ts';
 import type { Agent, AgentEvent, AgentInput, RunContext } from './agent.ts';
 import {
   buildModelRequest,
@@ -7,22 +7,25 @@ import {
   responseFormatOf,
   sizeOf,
 } from './model-request.ts';
+import { type PaidStep, readCheckpoint, type RunCheckpoint } from './run-checkpoint.ts';
 import {
   createFreeOutput,
   createStructuredOutput,
   type RunOutput,
   type TextDelta,
 } from './run-output.ts';
+import { openStep, type RecordedStep, type StepRecord } from './step-journal.ts';
 import {
   afterResponse,
   afterTools,
   assertBudget,
   DEFAULT_RUN_LIMITS,
   hasStepLeft,
-  INITIAL_STATE,
+  hasEffectOnce,
   offerOf,
   planStep,
   type RunLimits,
+  type RunState,
   type StepPlan,
   toRunResult,
   withCorrection,
@@ -105,35 +108,37 @@ interface RunOptions {
 
 async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator<AgentEvent, void> {
   const { context } = options;
+  const { journal } = context;
   const limits = limitsOf(input, options.limits);
   const prompt = promptFor(context, options.prompt);
-  const output = await createRunOutput(input, prompt);
-  let state = INITIAL_STATE;
+  const last = readCheckpoint(context.checkpoints?.last);
+  let { state, paid } = last;
+  const output = await createRunOutput(input, { ...last, prompt });
   for (;;) {
-    output.startStep();
     const tools = prompt.tools?.() ?? [];
-    const offer = offerOf(input, { state, limits });
-    const request = buildModelRequest(input, prompt, { added: state.added, offer });
-    if (state.steps > 0) {
-      assertBudget(state, limits);
-      await context.reserveStep?.(sizeOf(request));
-    }
-    const response = yield* options.callModel(request, output);
-    state = afterResponse(state, response);
-    context.onStepEnd?.(response.usage);
-    yield { type: 'step-end', usage: response.usage };
+    const number = state.steps;
+    const recorded = journal?.steps[number];
+    const step =
+      paid ?? (yield* takeStep(input, { ...options, prompt, limits, output, state, recorded }));
+    paid = undefined;
+    state = step.state;
+    const { response, offer } = step;
     const plan = planStep(response, { input, state, limits, offer, tools });
     if (plan.run.length + plan.refused.length > 0) {
-      const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool });
-      state = afterTools(state, { response, outcomes, tools });
+      const once = onceCallsOf(plan, { tools, response, recorded });
+      const record = journal && (await openStep(journal, { step: number, response, once }));
+      const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool, record });
+      state = afterTools(state, { response, outcomes, hasEffect: once.length > 0 });
     }
-    if (plan.kind === 'continue') continue;
-    if (plan.kind === 'end') {
-      const correction = output.check(response, hasStepLeft(state, limits));
-      if (correction !== undefined) {
-        state = withCorrection(state, correction);
-        continue;
-      }
+    const correction =
+      plan.kind === 'end' ? output.check(response, hasStepLeft(state, limits)) : undefined;
+    if (correction !== undefined) {
+      if (journal !== undefined) await openStep(journal, { step: number, response, once: [] });
+      state = withCorrection(state, correction);
+    }
+    if (plan.kind === 'continue' || correction !== undefined) {
+      await context.checkpoints?.save({ state, isTextSent: output.isTextSent() }, 'step');
+      continue;
     }
     context.telemetry.record('runSteps', state.steps);
     const text = output.join(state.texts, response);
@@ -142,33 +147,86 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
   }
 }
 
+interface OnceContext {
+  readonly tools: readonly Tool[];
+  readonly response: ModelResponse;
+  readonly recorded: RecordedStep | undefined;
+}
+
+/** The calls that change something outside. Tools may have changed since an earlier attempt. */
+function onceCallsOf(
+  { run }: StepPlan,
+  { tools, response, recorded }: OnceContext,
+): readonly ModelToolCall[] {
+  if (recorded === undefined) return run.filter((call) => hasEffectOnce(call, tools));
+  return response.toolCalls.filter((_, position) => recorded.once.includes(position));
+}
+
+interface StepContext extends RunOptions {
+  readonly output: RunOutput;
+  readonly state: RunState;
+  /** The step of an earlier attempt. */
+  readonly recorded: RecordedStep | undefined;
+}
+
+/** One step: reserves its tokens, calls the model, and saves the response before it is used. */
+async function* takeStep(
+  input: AgentInput,
+  { context, prompt, limits, callModel, output, state: before, recorded }: StepContext,
+): AsyncGenerator<AgentEvent, PaidStep> {
+  output.startStep();
+  const offer = offerOf(input, { state: before, limits });
+  if (recorded !== undefined) {
+    const { response } = recorded;
+    return { response, offer, state: afterResponse(before, response) };
+  }
+  const request = buildModelRequest(input, prompt, { added: before.added, offer });
+  if (before.steps > 0) {
+    assertBudget(before, limits);
+    await context.reserveStep?.(sizeOf(request));
+  }
+  const response = yield* callModel(request, output);
+  const state = afterResponse(before, response);
+  context.onStepEnd?.(response.usage);
+  yield { type: 'step-end', usage: response.usage };
+  const paid = { response, offer, state };
+  await context.checkpoints?.save({ state, paid, isTextSent: output.isTextSent() }, 'response');
+  return paid;
+}
+
 function limitsOf({ maxOwnToolCalls }: AgentInput, limits: RunLimits): RunLimits {
   const { maxToolCalls } = limits;
   return { ...limits, maxToolCalls: Math.min(maxToolCalls, maxOwnToolCalls ?? maxToolCalls) };
 }
 
 /**
- * A batch item that fails, or whose process is killed, starts anew and would repeat its tools. So
- * batch items are offered repeatable tools only.
+ * A background run is repeated if it fails or if its process ends. Without a journal it would repeat
+ * its tools, so it is offered repeatable tools only.
  */
-function promptFor({ isBackground }: RunContext, prompt: PromptOptions): PromptOptions {
+function promptFor({ isBackground, journal }: RunContext, prompt: PromptOptions): PromptOptions {
   const { tools } = prompt;
-  if (isBackground !== true || tools === undefined) return prompt;
+  if (isBackground !== true || journal !== undefined || tools === undefined) return prompt;
   return { ...prompt, tools: () => tools().filter(({ effect }) => effect === 'none') };
 }
 
 /** @throws ServiceError invalid_request if the schema of the client cannot be used */
-async function createRunOutput(input: AgentInput, prompt: PromptOptions): Promise<RunOutput> {
+async function createRunOutput(
+  input: AgentInput,
+  { prompt, ...last }: RunCheckpoint & { readonly prompt: PromptOptions },
+): Promise<RunOutput> {
   const format = responseFormatOf(input, prompt);
-  if (format === undefined) return createFreeOutput();
+  if (format === undefined) return createFreeOutput(last);
   const check = await createOutputCheck(format, input.responseFormat?.param);
-  return check === undefined ? createFreeOutput() : createStructuredOutput(check, format);
+  if (check === undefined) return createFreeOutput(last);
+  const { isTextSent, state } = last;
+  return createStructuredOutput(check, { format, isTextSent, isCorrected: state.isCorrection });
 }
 
 interface ToolStepOptions {
   readonly tools: readonly Tool[];
   readonly context: RunContext;
   readonly limits: ToolLimits;
+  readonly record: StepRecord | undefined;
 }
 
 async function* runTools(

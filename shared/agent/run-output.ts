@@ -13,6 +13,8 @@ export interface RunOutput {
   startStep(): void;
   /** What of a delta may be sent; undefined if nothing. */
   pass(delta: TextDelta): TextDelta | undefined;
+  /** Whether text was sent. */
+  isTextSent(): boolean;
   /**
    * Checks the last text of a run. Returns the messages that let the model correct it, or undefined
    * if it is valid.
@@ -26,9 +28,14 @@ export interface RunOutput {
 /** Stands between the texts of two steps, in whole answers and in streams. */
 const SEPARATOR = '\n\n';
 
+/** What a resumed run has sent already. */
+interface OutputStart {
+  readonly isTextSent?: boolean;
+}
+
 /** Any text is an answer, and the text of all steps belongs to it. */
-export function createFreeOutput(): RunOutput {
-  let hasText = false;
+export function createFreeOutput({ isTextSent = false }: OutputStart = {}): RunOutput {
+  let hasText = isTextSent;
   let separator = '';
   return {
     startStep() {
@@ -40,19 +47,29 @@ export function createFreeOutput(): RunOutput {
       hasText = true;
       return { ...delta, text };
     },
+    isTextSent: () => hasText,
     check: () => undefined,
     join: (texts) => texts.join(SEPARATOR),
   };
+}
+
+interface StructuredOutputOptions extends OutputStart {
+  readonly format: ResponseFormat;
+  /** The one correction was made. */
+  readonly isCorrected?: boolean;
 }
 
 /**
  * The last text is the answer. A stream sends only what can still become a valid answer, and nothing
  * of a text that cannot: then the model may correct it.
  */
-export function createStructuredOutput(check: OutputCheck, format: ResponseFormat): RunOutput {
+export function createStructuredOutput(
+  check: OutputCheck,
+  { format, ...start }: StructuredOutputOptions,
+): RunOutput {
   let prefix: JsonPrefix = check.startPrefix();
-  let isSent = false;
-  let isCorrected = false;
+  let isSent = start.isTextSent ?? false;
+  let isCorrected = start.isCorrected ?? false;
   return {
     startStep() {
       if (isSent) throw invalidOutput({ path: '', expected: 'must be JSON' });
@@ -64,6 +81,7 @@ export function createStructuredOutput(check: OutputCheck, format: ResponseForma
       isSent ||= delta.text.trim() !== '';
       return delta;
     },
+    isTextSent: () => isSent,
     check(response, mayCorrect) {
       const { text, refusal, finishReason, isTextDropped } = response;
       // A refusal has words of its own, and an answer that is too long says so by its reason.

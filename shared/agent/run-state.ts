@@ -1,9 +1,16 @@
+import { isDeepStrictEqual } from 'node:util';
 import { ServiceError } from '../errors.ts';
+import { parseJson } from '../json.ts';
 import type { ModelMessage, ModelResponse, ModelToolCall, TokenUsage } from '../model/model.ts';
 import type { AgentInput, RunResult, ToolCallSummary } from './agent.ts';
 import type { ToolOffer } from './model-request.ts';
 import type { Tool } from './tool.ts';
-import { refuseToolCall, type ToolCallOutcome, type ToolLimits } from './tool-calls.ts';
+import {
+  interruptToolCall,
+  refuseToolCall,
+  type ToolCallOutcome,
+  type ToolLimits,
+} from './tool-calls.ts';
 
 /** The bounds of one run. */
 export interface RunLimits {
@@ -35,6 +42,8 @@ export interface RunState {
   readonly toolCalls: readonly ToolCallSummary[];
   /** A tool with effect `once` ran. */
   readonly hasEffect: boolean;
+  /** Calls that an earlier attempt began and that must not be repeated. */
+  readonly interrupted: readonly ModelToolCall[];
   /** The next step corrects an answer that is not valid. */
   readonly isCorrection: boolean;
 }
@@ -47,6 +56,7 @@ export const INITIAL_STATE: RunState = {
   lastStepTokens: 0,
   toolCalls: [],
   hasEffect: false,
+  interrupted: [],
   isCorrection: false,
 };
 
@@ -151,15 +161,34 @@ export function planStep({ toolCalls }: ModelResponse, context: PlanContext): St
   if (offer === 'none' || offer === 'client') throw unexpectedCall(context);
   const allowed = Math.max(0, limits.maxToolCalls - state.toolCalls.length);
   const limitReached = `The limit of ${limits.maxToolCalls} tool calls is reached. Answer now.`;
+  const [repeated, fresh] = splitBy(others, (call) => isInterrupted(call, state));
   return {
     kind: 'continue',
-    run: others.slice(0, allowed),
+    run: fresh.slice(0, allowed),
     refused: [
-      ...others.slice(allowed).map((call) => refuseToolCall(call, limitReached)),
+      ...repeated.map(interruptToolCall),
+      ...fresh.slice(allowed).map((call) => refuseToolCall(call, limitReached)),
       ...clientCalls.map((call) => refuseToolCall(call, 'This tool is not available now.')),
     ],
     handOut: [],
   };
+}
+
+function splitBy<T>(all: readonly T[], predicate: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(predicate), all.filter((one) => !predicate(one))];
+}
+
+/** Whether the model asks for the same again, although it read that it may have taken effect. */
+function isInterrupted(call: ModelToolCall, { interrupted }: RunState): boolean {
+  return interrupted.some(
+    ({ name, arguments: text }) =>
+      name === call.name && isDeepStrictEqual(parseJson(text), parseJson(call.arguments)),
+  );
+}
+
+/** Whether the call changes something outside. */
+export function hasEffectOnce({ name }: ModelToolCall, tools: readonly Tool[]): boolean {
+  return tools.some(({ definition, effect }) => definition.name === name && effect === 'once');
 }
 
 function isRepeatable({ name }: ModelToolCall, tools: readonly Tool[]): boolean {
@@ -181,11 +210,15 @@ interface ToolResults {
   readonly response: ModelResponse;
   /** In any order. */
   readonly outcomes: readonly ToolCallOutcome[];
-  readonly tools: readonly Tool[];
+  /** Whether one of the calls changes something outside. */
+  readonly hasEffect: boolean;
 }
 
 /** Adds the calls of a step and their results to the conversation. */
-export function afterTools(state: RunState, { response, outcomes, tools }: ToolResults): RunState {
+export function afterTools(
+  state: RunState,
+  { response, outcomes, hasEffect }: ToolResults,
+): RunState {
   const { text, toolCalls } = response;
   const inOrder = toolCalls.flatMap((call) => outcomes.filter((outcome) => outcome.call === call));
   const results = inOrder.map(({ call, output }): ModelMessage => ({
@@ -193,9 +226,6 @@ export function afterTools(state: RunState, { response, outcomes, tools }: ToolR
     toolCallId: call.id,
     content: output,
   }));
-  const hasEffect = inOrder.some(({ call }) =>
-    tools.some(({ definition, effect }) => definition.name === call.name && effect === 'once'),
-  );
   return {
     ...state,
     added: [
@@ -205,6 +235,10 @@ export function afterTools(state: RunState, { response, outcomes, tools }: ToolR
     ],
     toolCalls: [...state.toolCalls, ...inOrder.map(({ summary }) => summary)],
     hasEffect: state.hasEffect || hasEffect,
+    interrupted: [
+      ...state.interrupted,
+      ...inOrder.filter(({ summary }) => summary.status === 'interrupted').map(({ call }) => call),
+    ],
   };
 }
 

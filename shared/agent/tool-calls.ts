@@ -1,9 +1,11 @@
+import { ServiceError } from '../errors.ts';
 import { parseJson } from '../json.ts';
 import type { ModelToolCall } from '../model/model.ts';
 import { linkController, raceAbort } from '../resilience/abort.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import { withToolSpan } from '../telemetry/spans.ts';
 import type { RunContext, ToolCallSummary } from './agent.ts';
+import type { StepRecord } from './step-journal.ts';
 import {
   asData,
   type Tool,
@@ -31,12 +33,14 @@ interface ToolCallOptions {
   readonly tools: readonly Tool[];
   readonly context: RunContext;
   readonly limits: ToolLimits;
+  /** The calls of this step in the journal of the run. */
+  readonly record?: StepRecord | undefined;
 }
 
 /**
  * Runs the calls in parallel and yields each as it ends. A call that fails is an outcome with one
  * sentence for the model; neither the model nor the caller sees the error.
- * @throws the reason of the signal if the run ends
+ * @throws the reason of the signal if the run ends, and ServiceError guardrail_blocked
  */
 export async function* executeToolCalls(
   calls: readonly ModelToolCall[],
@@ -45,7 +49,7 @@ export async function* executeToolCalls(
   const running = new Map<number, Promise<readonly [number, ToolCallOutcome]>>(
     calls.map((call, index) => [
       index,
-      execute(call, options).then((outcome) => [index, outcome] as const),
+      executeOrFind(call, options).then((outcome) => [index, outcome] as const),
     ]),
   );
   while (running.size > 0) {
@@ -58,6 +62,32 @@ export async function* executeToolCalls(
 /** The outcome of a call that does not run. */
 export function refuseToolCall(call: ModelToolCall, output: string): ToolCallOutcome {
   return { call, output, summary: { name: printableName(call), status: 'failed', durationMs: 0 } };
+}
+
+/** The outcome of a call that an earlier attempt began and must not be repeated. */
+export function interruptToolCall(call: ModelToolCall): ToolCallOutcome {
+  const name = printableName(call);
+  const output = `The call of "${name}" was interrupted. It may have taken effect, so it was not repeated. Do not call it again.`;
+  return { call, output, summary: { name, status: 'interrupted', durationMs: 0 } };
+}
+
+/** Runs a call, unless the journal of the run has its outcome. */
+async function executeOrFind(
+  call: ModelToolCall,
+  options: ToolCallOptions,
+): Promise<ToolCallOutcome> {
+  const { record, context } = options;
+  const found = record?.find(call);
+  if (found !== undefined && found !== 'interrupted') {
+    const { output, ...summary } = found;
+    return { call, output, summary };
+  }
+  if (found === 'interrupted') {
+    context.telemetry.warn('tool call interrupted', { tool: printableName(call) });
+  }
+  const outcome = found === undefined ? await execute(call, options) : interruptToolCall(call);
+  await record?.save(call, { ...outcome.summary, output: outcome.output });
+  return outcome;
 }
 
 async function execute(
@@ -78,11 +108,12 @@ async function execute(
     const output = await withToolSpan({ name, parent, telemetry }, (traceparent) =>
       callInTime(tool, { call, traceparent, context, limits }),
     );
-    return end('ok', presentOutput(output, { tool, limits }));
+    return end('ok', await presentOutput(output, { tool, limits, context }));
   } catch (thrown) {
-    if (context.signal.aborted) throw thrown;
+    if (context.signal.aborted || isBlockedByGuardrail(thrown)) throw thrown;
     context.telemetry.warn('tool call failed', { tool: name, cause: describeError(thrown) });
-    return end('failed', describeFailure(thrown, { tool, limits }).toWellFormed());
+    const failure = await describeFailure(thrown, { tool, limits, context });
+    return end('failed', failure.toWellFormed());
   }
 }
 
@@ -98,7 +129,8 @@ async function callInTime(
   tool: Tool,
   { call, traceparent, context, limits }: TimedCall,
 ): Promise<string> {
-  const input = parseArguments(call);
+  const checked = context.toolGuard?.checkToolCall(call) ?? call.arguments;
+  const input = parseArguments(checked);
   const timeoutMs = tool.timeoutMs ?? limits.timeoutMs;
   const link = linkController(context.signal);
   const { controller } = link;
@@ -113,6 +145,11 @@ async function callInTime(
   }
 }
 
+/** A guardrail ends the run; a tool that fails does not. */
+function isBlockedByGuardrail(thrown: unknown): boolean {
+  return thrown instanceof ServiceError && thrown.code === 'guardrail_blocked';
+}
+
 class ToolTimeoutError extends Error {
   constructor(timeoutMs: number) {
     super(`did not answer within ${timeoutMs / 1_000} s`);
@@ -121,8 +158,8 @@ class ToolTimeoutError extends Error {
 }
 
 /** Some models send no text for a tool without parameters. */
-function parseArguments(call: ModelToolCall): unknown {
-  const value = call.arguments.trim() === '' ? {} : parseJson(call.arguments);
+function parseArguments(text: string): unknown {
+  const value = text.trim() === '' ? {} : parseJson(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ToolInputError('They must be one JSON object');
   }
@@ -137,15 +174,16 @@ function describeUnknownTool(call: ModelToolCall, tools: readonly Tool[]): strin
 interface PresentOptions {
   readonly tool: Tool;
   readonly limits: ToolLimits;
+  readonly context: RunContext;
 }
 
-function describeFailure(thrown: unknown, options: PresentOptions): string {
+async function describeFailure(thrown: unknown, options: PresentOptions): Promise<string> {
   const { name } = options.tool.definition;
   if (thrown instanceof ToolInputError) {
     return `The arguments of "${name}" are not valid. ${thrown.message}.`;
   }
   if (thrown instanceof ToolReportedError) {
-    return `The tool "${name}" reported an error.\n${presentOutput(thrown.output, options)}`;
+    return `The tool "${name}" reported an error.\n${await presentOutput(thrown.output, options)}`;
   }
   if (thrown instanceof ToolUnavailableError) {
     return `The tool "${name}" is not available. ${thrown.message}.`;
@@ -160,11 +198,15 @@ function printableName({ name }: ModelToolCall): string {
   return name.replaceAll(/[^\w.-]/g, '?').slice(0, MAX_NAME_CHARS);
 }
 
-/** Text from outside is cut before it is marked as data, so that the marks stay whole. */
-function presentOutput(output: string, { tool, limits }: PresentOptions): string {
+/** Text from outside is cut and checked before it is marked as data, so that the marks stay whole. */
+async function presentOutput(
+  output: string,
+  { tool, limits, context }: PresentOptions,
+): Promise<string> {
   const maxChars = tool.maxOutputChars ?? limits.maxOutputChars;
   const { dataFrom } = tool;
-  const text = cutText(output, maxChars);
+  const cut = cutText(output, maxChars);
+  const text = (await context.toolGuard?.checkToolResult(cut)) ?? cut;
   const shown = dataFrom === undefined ? text : asData(text, dataFrom);
   if (output.length <= maxChars) return shown;
   return `${shown}\n[The output has ${output.length} characters. It was cut after ${maxChars}.]`;

@@ -52,22 +52,31 @@ export function createBatch(options: BatchOptions): Batch {
   });
   const { instanceConcurrency: max, firstPauseMs } = options;
   const limiters = createConcurrencyLimiters({ max, firstPauseMs });
+  const processor = createJobProcessor({
+    ...options,
+    clock,
+    agentClock: options.clock,
+    store,
+    limiters,
+  });
+  const files = createFileService({
+    inputs: requestStorage.inputs,
+    outputs: requestStorage.results,
+    store: requestStore,
+    clock,
+    telemetry,
+  });
   return {
     store: requestStore,
-    processor: createJobProcessor({
-      ...options,
-      clock,
-      agentClock: options.clock,
-      store,
-      limiters,
-    }),
+    processor: {
+      ...processor,
+      async process(message) {
+        await processor.process(message);
+        await files.removeExpired();
+      },
+    },
     batches: createBatchService({ ...requestStorage, store: requestStore, clock }),
-    files: createFileService({
-      inputs: requestStorage.inputs,
-      outputs: requestStorage.results,
-      store: requestStore,
-      clock,
-    }),
+    files,
     load: () => limiters.load(),
     handlePoison: (message) =>
       handlePoisonMessage(message, { store, inputs, sender, clock, telemetry, queueOwner }),

@@ -1,3 +1,4 @@
+import { MAX_INPUT_BYTES } from '../batch/input-limits.ts';
 import {
   type Caller,
   type CallerEvidence,
@@ -82,4 +83,24 @@ export function createCallerLimits({
 function tokensPerMinuteOf({ limits, model }: Settings): number {
   const { capacityTokensPerMinute = limits.tokensPerMinute } = model;
   return Math.min(limits.tokensPerMinute, capacityTokensPerMinute);
+}
+
+/** The form around the file of an upload is small. */
+const MAX_FORM_BYTES = 65_536;
+
+export function bodyLimitsOf(limits: Settings['limits']) {
+  const { bodyStallMs: stallMs, minBodyBytesPerSecond: minBytesPerSecond } = limits;
+  const common = { stallMs, minBytesPerSecond };
+  return {
+    requestBody: {
+      ...common,
+      maxBytes: limits.maxRequestBytes,
+      deadlineMs: limits.bodyDeadlineMs,
+    },
+    uploadBody: {
+      ...common,
+      maxBytes: MAX_INPUT_BYTES + MAX_FORM_BYTES,
+      deadlineMs: limits.uploadDeadlineMs,
+    },
+  };
 }

@@ -1,6 +1,8 @@
 import type { Batch } from '../batch/queue-trigger.ts';
 import type { ResponseCache } from '../cache/response-cache.ts';
 import type { Clock } from '../clock.ts';
+import type { GuardrailHealth } from '../guardrails/decisions.ts';
+import type { ConfiguredGuardrails } from './guardrails.ts';
 import type { ConfiguredModel } from './model.ts';
 import type { SharedRedis } from './redis-and-cache.ts';
 import { type Settings, toolSecrets } from '../config/read-config.ts';
@@ -23,6 +25,7 @@ interface ReadinessDependencies {
   readonly callers: { requireConfigured(): void };
   readonly redis: SharedRedis | undefined;
   readonly batch: () => Promise<Batch>;
+  readonly guardrails: ConfiguredGuardrails | undefined;
   /** The state of the MCP servers, if there are any. */
   readonly tools: (() => Promise<PartStatus>) | undefined;
   readonly clock: Clock;
@@ -35,6 +38,7 @@ const READINESS = { cacheMs: 5_000, timeoutMs: 2_000 } as const;
 /** The checks of readiness. None of them makes a paid call. */
 export function createReadinessFromSettings(dependencies: ReadinessDependencies): Readiness {
   const { settings, secrets, model, callers, redis, batch, tools, clock, telemetry } = dependencies;
+  const { guardrails } = dependencies;
   const checks = {
     async chat() {
       model.requireConfigured();
@@ -45,6 +49,7 @@ export function createReadinessFromSettings(dependencies: ReadinessDependencies)
     secrets: async () =>
       secretsStatus(secrets, requiredSecrets(settings.modelFallbacks, toolSecrets(settings))),
     redis: redis && (async () => redisStatus(redis)),
+    guardrails: guardrails && (async () => guardrailStatus(guardrails.health, clock.now())),
     tools,
   };
   return createReadiness({ ...READINESS, checks, clock, telemetry });
@@ -59,6 +64,16 @@ function redisStatus(redis: SharedRedis): PartStatus {
   if (redis.state() === 'ready') return { status: 'ready' };
   const reason = 'Redis is unavailable; this instance enforces limits and caches alone';
   return { status: 'degraded', reason };
+}
+
+/** How long a failure of a guardrail is reported, unless it works again. */
+const GUARDRAIL_FAILURE_MS = 300_000;
+
+function guardrailStatus({ failedAt }: GuardrailHealth, now: number): PartStatus {
+  const failed = [...failedAt].filter(([, at]) => Math.abs(now - at) < GUARDRAIL_FAILURE_MS);
+  if (failed.length === 0) return { status: 'ready' };
+  const names = failed.map(([guardrail]) => guardrail).join(', ');
+  return { status: 'degraded', reason: `guardrails failed: ${names}` };
 }
 
 /** Whether the secrets are current, and the source of each of them. */

@@ -205,7 +205,7 @@ function currentKey(secrets: Secrets, { secret, setting }: KeyLocation): string 
 }
 
 /** Loads the identity package with the first call, because nothing needs a token before. */
-function identityTokens(credential: () => Promise<TokenCredential>): () => Promise<string> {
+export function identityTokens(credential: () => Promise<TokenCredential>): () => Promise<string> {
   let getToken: (() => Promise<string>) | undefined;
   return async () => {
     if (getToken === undefined) {

@@ -33,6 +33,8 @@ interface TelemetryDependencies {
 export interface ServiceTelemetry {
   readonly telemetry: Telemetry;
   readonly metrics: MetricsRegistry;
+  /** Every secret that this process holds now, or buffered. */
+  readonly secretValues: () => readonly string[];
   /** Redacts these secrets too, and starts the exporter as soon as they contain a connection string. */
   start(secrets: Secrets): Promise<void>;
   /** Exports what is buffered. Later log lines are printed. */
@@ -86,6 +88,7 @@ export function createServiceTelemetry(dependencies: TelemetryDependencies): Ser
   return {
     telemetry,
     metrics,
+    secretValues: () => secretValues,
     async start(secrets) {
       async function update(): Promise<void> {
         // Calls in flight still use replaced secrets, so those stay redacted.

@@ -99,9 +99,9 @@ function mcpServerOptions(name: string, dependencies: AgentToolDependencies) {
       effect: server.repeatableTools.includes(tool) ? ('none' as const) : ('once' as const),
     })),
     credential() {
-      if (authSecret === undefined) return undefined;
+      if (authSecret === undefined) return 'none' as const;
       const value = secrets.get(authSecret);
-      if (value === undefined) throw new Error('The secret of the MCP server is missing');
+      if (value === undefined) return 'missing' as const;
       if (authHeader !== undefined) return { header: authHeader, value };
       return { header: 'authorization', value: `Bearer ${value}` };
     },
@@ -117,7 +117,8 @@ function mcpStatus(servers: readonly McpServer[]): PartStatus {
 }
 
 /** The agent, which connects to its MCP servers before a run. */
-export function withPreparedTools(agent: Agent, { prepare }: AgentTools): Agent {
+export function withPreparedTools(agent: Agent, { prepare, status }: AgentTools): Agent {
+  if (status === undefined) return agent;
   return {
     async run(input, context) {
       await raceAbort(prepare(), context.signal);

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { choice, flag, integer } from './schema-fields.ts';
+import { choice, flag, integer, optionalInteger } from './schema-fields.ts';
 
 /** Limits of requests and callers. */
 export const limits = z.strictObject({
@@ -9,6 +9,20 @@ export const limits = z.strictObject({
     max: 4_194_304,
     unit: 'bytes',
     purpose: 'Maximum size of the request body of a chat.',
+  }),
+  max_messages: optionalInteger({
+    min: 1,
+    max: 100_000,
+    unit: 'messages',
+    purpose:
+      'Maximum length of a conversation; unset means 256, or one for each 500 tokens of model.context_tokens if that is more.',
+  }),
+  max_input_chars: optionalInteger({
+    min: 1,
+    max: 100_000_000,
+    unit: 'characters',
+    purpose:
+      'Maximum size of the texts and tools of a conversation; unset means 100,000, or four for each token of model.context_tokens. limits.max_request_bytes bounds it too.',
   }),
   body_deadline_ms: integer({
     default: 30_000,

@@ -36,6 +36,32 @@ export const batch = z.strictObject({
   }),
 });
 
+/** [runs] of agent.toml: runs in the background. */
+export const runs = z.strictObject({
+  max_minutes: integer({
+    default: 30,
+    min: 1,
+    max: 1_440,
+    unit: 'minutes',
+    purpose: 'Maximum time of a background run, from its first step on.',
+  }),
+  retention_hours: integer({
+    default: 24,
+    min: 1,
+    max: 720,
+    unit: 'hours',
+    purpose: 'Time for which a background run and its answer are kept.',
+  }),
+  slice_ms: integer({
+    default: 60_000,
+    min: 100,
+    max: 1_740_000,
+    unit: 'milliseconds',
+    purpose:
+      'Time after which a delivery of a background run starts no more steps and reschedules the run; must leave limits.stream_deadline_ms below functionTimeout.',
+  }),
+});
+
 /** The refresh of secrets from Key Vault, if configured. */
 export const secrets = z.strictObject({
   load_timeout_ms: integer({

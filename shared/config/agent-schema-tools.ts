@@ -3,6 +3,7 @@ import { readMcpUrl } from './model-fallbacks.ts';
 import {
   choice,
   flag,
+  HOST,
   integer,
   list,
   optionalInteger,
@@ -15,10 +16,6 @@ import {
 
 /** The agent's own tools; composition-root/tools.ts creates each by its name. */
 const OWN_TOOLS = ['current_time', 'calculator', 'http_fetch'] as const;
-
-/** A DNS name, or `*.` and a DNS name for all names below it. Never an address. */
-const HOST =
-  /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Names of tools are longer in the protocol; what a model reads has 64 characters at most. */
 const MCP_TOOL = /^[\w.\-/]{1,64}$/;
@@ -115,6 +112,22 @@ export const tools = z.strictObject({
     .describe(
       'MCP servers by name. The model reads the tool `search` of `docs` as `docs__search`.',
     ),
+});
+
+/** The agent as an MCP server at `/mcp`. */
+export const mcpServerEndpoint = z.strictObject({
+  tool_description: text({
+    default: 'Asks the agent a question and returns its answer.',
+    maxChars: 1_024,
+    purpose: 'What the models of other agents read about the tool `ask`.',
+  }),
+  allowed_origins: list({
+    item: z.string().regex(/^https:\/\/[a-z0-9.-]{1,253}(?::\d{1,5})?$/),
+    expected: 'an https origin in lower case, such as https://app.example.com',
+    maxItems: 100,
+    purpose:
+      'Origins of web pages that may call `/mcp`, besides those of the same machine. Other clients send no origin.',
+  }),
 });
 
 /** The shape of answers to requests that name none. */

@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
-import { batch, redis, secrets, telemetry } from './agent-schema-operations.ts';
-import { output, tools } from './agent-schema-tools.ts';
+import { security } from './agent-schema-security.ts';
+import { batch, redis, runs, secrets, telemetry } from './agent-schema-operations.ts';
+import { mcpServerEndpoint, output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
 const agent = z.strictObject({
@@ -49,6 +50,13 @@ const model = z.strictObject({
     unit: 'tokens',
     purpose:
       'Tokens per minute that the endpoint admits, input and output. A request that can never fit is refused, and limits.tokens_per_minute is at most this. The deployment sets it; unset means unknown.',
+  }),
+  context_tokens: optionalInteger({
+    min: 1_000,
+    max: 100_000_000,
+    unit: 'tokens',
+    purpose:
+      'Context window of the model, input and output together. The bounds of a conversation follow it, and no answer is longer.',
   }),
   max_output_tokens: optionalInteger({
     min: 1,
@@ -200,11 +208,14 @@ export const agentSchema = z.strictObject({
   model,
   output,
   tools,
+  security,
+  mcp_server: mcpServerEndpoint,
   limits,
   cache,
   callers,
   redis,
   batch,
+  runs,
   secrets,
   telemetry,
 });

@@ -129,6 +129,10 @@ export function list<Item extends z.ZodType>(field: ListField<Item>) {
   });
 }
 
+/** A DNS name, or `*.` and a DNS name for all names below it. Never an address. */
+export const HOST =
+  /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
 function withMetadata<Schema extends z.ZodType>(
   schema: Schema,
   { purpose, expected }: { readonly purpose: string; readonly expected: string },

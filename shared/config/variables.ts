@@ -70,6 +70,19 @@ export const VARIABLES = {
     kind: 'text',
     purpose: 'Client id of the user-assigned managed identity.',
   },
+  contentSafetyEndpoint: {
+    name: 'AZURE_CONTENT_SAFETY_ENDPOINT',
+    kind: 'url',
+    purpose:
+      'Azure AI Content Safety resource for Prompt Shields, such as https://NAME.cognitiveservices.azure.com.',
+  },
+  contentSafetyKey: {
+    name: 'AZURE_CONTENT_SAFETY_KEY',
+    kind: 'text',
+    secret: true,
+    vaultName: 'azure-content-safety-key',
+    purpose: 'Key of that resource. Leave it unset to use managed identity.',
+  },
   callerKeys: {
     name: 'CALLER_KEYS',
     kind: 'json-object',

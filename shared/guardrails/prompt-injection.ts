@@ -8,6 +8,17 @@ import {
 import { findHiddenTexts } from './injection/hidden-texts.ts';
 import { SCALES, WEIGHTS } from './injection/weights.ts';
 
+/** A text that the model would read, and who wrote it. */
+export interface InputText {
+  readonly text: string;
+  readonly role: 'user' | 'assistant' | 'tool';
+}
+
+/** What is no message of the user should not instruct at all. */
+export function channelOf({ role }: InputText): InjectionChannel {
+  return role === 'user' ? 'user' : 'document';
+}
+
 /** A window has to be so much surer than the whole text, because there are many of them. */
 export const WINDOW_PENALTY = 1;
 

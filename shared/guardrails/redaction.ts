@@ -5,6 +5,7 @@ export interface RedactionOptions {
   readonly types: readonly PiiType[];
   /** Numbers the placeholders, so that `restore` can put the values back. */
   readonly isReversible?: boolean;
+  readonly detect?: (text: string) => PiiSpan[];
 }
 
 /** Replaces personal data in the texts of one run. */
@@ -26,7 +27,11 @@ const PLACEHOLDER = /\[(?:EMAIL|PHONE|CREDIT_CARD|SSN|IBAN|IP)_\d{1,6}\]/g;
  * Redaction of one run: an equal value has the same placeholder everywhere in it, so that the model
  * can follow who is who without the values.
  */
-export function createRedaction({ types, isReversible = false }: RedactionOptions): Redaction {
+export function createRedaction({
+  types,
+  isReversible = false,
+  detect = detectPii,
+}: RedactionOptions): Redaction {
   const selected = new Set(types);
   const found = new Set<PiiType>();
   const values = new Map<string, string>();
@@ -45,7 +50,7 @@ export function createRedaction({ types, isReversible = false }: RedactionOption
   }
 
   function find(text: string): PiiSpan[] {
-    return detectPii(text).filter(({ type }) => selected.has(type));
+    return detect(text).filter(({ type }) => selected.has(type));
   }
 
   return {

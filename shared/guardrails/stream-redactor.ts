@@ -1,47 +1,56 @@
 import { isWordAt, toAsciiDigits } from './detectors/digit-runs.ts';
+import type { PiiSpan } from './personal-data.ts';
 import type { Redaction } from './redaction.ts';
 
-/** Redacts a text that arrives in pieces. No part of a value that it detects leaves. */
+/** Changes a text that arrives in pieces. No part of what it looks for leaves. */
 export interface StreamRedactor {
   /** What may be sent now. */
   push(delta: string): string;
-  /** The rest of the text. Call it once, at the end. */
+  /** What is held back. The text may go on with `push`. */
   end(): string;
+  /** What is held back, unchanged. Later calls of `push` begin anew. */
+  abandon(): string;
 }
 
-/** The longest part that may still become an e-mail address: RFC 5321, 64 + 1 + 253. */
-const MAX_TOKEN_CHARS = 318;
-/** The longest number: 19 digits with three separators between two of them, and an extension. */
-const MAX_NUMBER_CHARS = 96;
-/** A number is decided when so much text follows: words after it can make it a phone number. */
-const LOOKAHEAD_CHARS = 24;
-/** Text that was sent stays known for the words that say what a number is. */
+/** A part of a text that is replaced. Offsets are UTF-16 units. */
+export interface Finding {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What to look for in a text, and what to do with it. */
+export interface TextFilter<Found extends Finding> {
+  /** In order, without overlaps. */
+  find(text: string): readonly Found[];
+  /** Where the part begins that later text may complete or change; the length if there is none. */
+  openFrom(text: string): number;
+  /** What is sent instead. */
+  replace(value: string, found: Found): string;
+}
+
+/** Text that was sent stays known for the words that say what a later part is. */
 const CONTEXT_CHARS = 192;
 
-/** More than this is never held back. */
-export const MAX_HELD_CHARS = MAX_TOKEN_CHARS + LOOKAHEAD_CHARS;
-
-/**
- * Holds back the end of a text while it may be the beginning of personal data: the last word, and
- * numbers until 24 characters follow them. At most 342 characters are held back.
- */
-export function createStreamRedactor(redaction: Redaction): StreamRedactor {
+/** Sends the same as for the whole text, however that is cut. */
+export function createFilterStream<Found extends Finding>(
+  filter: TextFilter<Found>,
+): StreamRedactor {
   let context = '';
   let pending = '';
 
   function release(isEnd: boolean): string {
     const text = context + pending;
-    const spans = redaction.find(text);
-    let end = isEnd ? text.length : Math.max(context.length, startOfOpenPart(text));
+    const spans = filter.find(text);
+    let end = isEnd ? text.length : Math.max(context.length, filter.openFrom(text));
     const cut = spans.find((span) => span.start < end && span.end > end);
     if (cut !== undefined) end = Math.max(context.length, cut.start);
     let safe = '';
     let position = context.length;
-    for (const { type, start, end: spanEnd } of spans) {
-      if (spanEnd <= position || spanEnd > end) continue;
-      safe += text.slice(position, Math.max(position, start));
-      safe += redaction.placeholderOf(type, text.slice(start, spanEnd));
-      position = spanEnd;
+    for (const span of spans) {
+      if (span.end <= position || span.end > end) continue;
+      safe += text.slice(position, Math.max(position, span.start));
+      safe += filter.replace(text.slice(span.start, span.end), span);
+      position = span.end;
     }
     safe += text.slice(position, end);
     pending = text.slice(end);
@@ -55,10 +64,42 @@ export function createStreamRedactor(redaction: Redaction): StreamRedactor {
       return release(false);
     },
     end: () => release(true),
+    abandon() {
+      const buffered = pending;
+      context = '';
+      pending = '';
+      return buffered;
+    },
   };
 }
 
-/** Where the part begins that later text may complete. */
+/** The longest part that may still become an e-mail address: RFC 5321, 64 + 1 + 253. */
+const MAX_TOKEN_CHARS = 318;
+/** The longest number: 19 digits with three separators between two of them, and an extension. */
+const MAX_NUMBER_CHARS = 96;
+/** A number is decided when so much text follows: words after it can make it a phone number. */
+const LOOKAHEAD_CHARS = 24;
+/** More than this is never held back. */
+export const MAX_BUFFERED_CHARS = MAX_TOKEN_CHARS + LOOKAHEAD_CHARS;
+
+/**
+ * Holds back the end of a text while it may be the beginning of personal data: the last word, and
+ * numbers until 24 characters follow them. At most 342 characters are held back.
+ */
+export function createStreamRedactor(redaction: Redaction): StreamRedactor {
+  return createFilterStream(redactionFilter(redaction));
+}
+
+/** Finds personal data and replaces it by placeholders. */
+export function redactionFilter(redaction: Redaction): TextFilter<PiiSpan> {
+  return {
+    find: (text) => redaction.find(text),
+    openFrom: startOfOpenPart,
+    replace: (value, { type }) => redaction.placeholderOf(type, value),
+  };
+}
+
+/** Where the part begins that later text may complete to personal data. */
 function startOfOpenPart(text: string): number {
   const plain = toAsciiDigits(text);
   return Math.min(startOfToken(plain), startOfNumbers(plain));

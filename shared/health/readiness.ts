@@ -24,6 +24,8 @@ export interface ReadinessReport {
   readonly secrets?: PartStatus;
   /** Present if Redis is configured. */
   readonly redis?: PartStatus;
+  /** Present if a guardrail is on. */
+  readonly guardrails?: PartStatus;
   /** Present if the settings name MCP servers. */
   readonly tools?: PartStatus;
 }
@@ -41,6 +43,7 @@ interface ReadinessOptions {
     readonly batch: Check;
     readonly secrets?: Check;
     readonly redis?: Check | undefined;
+    readonly guardrails?: Check | undefined;
     readonly tools?: Check | undefined;
   };
   /** How long a report is reused, so that frequent probes cost nothing. */
@@ -54,17 +57,19 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   const { checks, cacheMs, clock } = options;
   let latest: { readonly at: number; readonly report: Promise<ReadinessReport> } | undefined;
   async function runChecks(): Promise<ReadinessReport> {
-    const [chat, batch, secrets, redis, tools] = await Promise.all([
+    const [chat, batch, secrets, redis, guardrails, tools] = await Promise.all([
       runCheck('chat', { check: checks.chat, options }),
       runCheck('batch', { check: checks.batch, options }),
       checks.secrets && runCheck('secrets', { check: checks.secrets, options }),
       checks.redis && runCheck('redis', { check: checks.redis, options }),
+      checks.guardrails && runCheck('guardrails', { check: checks.guardrails, options }),
       checks.tools && runCheck('tools', { check: checks.tools, options }),
     ]);
     const others = {
       batch,
       ...(secrets === undefined ? {} : { secrets }),
       ...(redis === undefined ? {} : { redis }),
+      ...(guardrails === undefined ? {} : { guardrails }),
       ...(tools === undefined ? {} : { tools }),
     };
     return { status: overall(chat, Object.values(others)), chat, ...others };

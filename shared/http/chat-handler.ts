@@ -1,6 +1,12 @@
-import type { Agent, AgentEvent, AgentInput, InputSize } from '../agent/agent.ts';
+import type { Agent, AgentEvent, AgentInput, InputSize, RunResult } from '../agent/agent.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
-import type { Frame, Protocol, SseEvent, StreamEncoder } from '../protocols/protocol.ts';
+import {
+  type Frame,
+  type Protocol,
+  type SseEvent,
+  type StreamEncoder,
+  toProtocolError,
+} from '../protocols/protocol.ts';
 import { protocolById, type ProtocolId } from '../protocols/registry.ts';
 import type { AdmissionDependencies } from './admission.ts';
 import { reportFailure } from './handler.ts';
@@ -32,26 +38,62 @@ export function chatHandler(id: ProtocolId) {
     context: MeteredContext,
     dependencies: ChatDependencies,
   ): Promise<PlainResponse> => {
-    const request = protocol.parse(await context.readJson());
-    const { publicModel } = dependencies;
-    const chat: Chat = {
-      protocol,
-      dependencies,
-      input: protocol.toInput(request),
-      frame: { request, requestId: context.requestId, startedAt: Date.now(), publicModel },
-    };
-    const accept = (context.header('accept') ?? '').toLowerCase();
-    return protocol.wantsStream(request, accept)
-      ? streamResult(context, chat)
-      : sendResult(context, chat);
+    try {
+      const body = await context.readJson();
+      return await handleChat(context, { protocol, dependencies, body });
+    } catch (error) {
+      throw toProtocolError(protocol, error);
+    }
   };
 }
 
-interface Chat {
+interface ChatOptions {
   readonly protocol: Protocol<unknown>;
+  readonly dependencies: ChatDependencies;
+}
+
+/** Runs the agent for a body that was read, and answers in the protocol, whole or streamed. */
+export async function handleChat(
+  context: MeteredContext,
+  { protocol, dependencies, body }: ChatOptions & { readonly body: unknown },
+): Promise<PlainResponse> {
+  const request = protocol.parse(body);
+  const { publicModel } = dependencies;
+  return runChat(context, {
+    protocol,
+    dependencies,
+    input: protocol.toInput(request),
+    frame: { request, requestId: context.requestId, startedAt: Date.now(), publicModel },
+  });
+}
+
+/** One request that runs the agent. */
+export interface Chat extends ChatOptions {
   readonly frame: Frame<unknown>;
   readonly input: AgentInput;
-  readonly dependencies: ChatDependencies;
+  /** Records the run, so that it can be stored. */
+  readonly recorder?: RunRecorder | undefined;
+}
+
+/** Observes the run of one request. */
+export interface RunRecorder {
+  event(event: Exclude<AgentEvent, { type: 'done' }>): void;
+  /** Called once with the end of the run, and awaited before the client sees the end. */
+  end(end: RunOutcome): Promise<void>;
+}
+
+export type RunOutcome =
+  | { readonly kind: 'done'; readonly result: RunResult }
+  | { readonly kind: 'failed'; readonly error: ServiceError }
+  /** The client disconnected. */
+  | { readonly kind: 'cancelled' };
+
+/** Runs the agent, and answers with the whole result or with a stream. */
+export function runChat(context: MeteredContext, chat: Chat): Promise<PlainResponse> {
+  const accept = (context.header('accept') ?? '').toLowerCase();
+  return chat.protocol.wantsStream(chat.frame.request, accept)
+    ? streamResult(context, chat)
+    : sendResult(context, chat);
 }
 
 async function sendResult(context: MeteredContext, chat: Chat): Promise<PlainResponse> {
@@ -62,6 +104,7 @@ async function sendResult(context: MeteredContext, chat: Chat): Promise<PlainRes
   try {
     const result = await run.raceAbort(agent.run(input, run.context));
     run.finish(result);
+    await chat.recorder?.end({ kind: 'done', result });
     return jsonResponse(protocol.encodeResult(result, frame));
   } finally {
     run.close();
@@ -106,16 +149,23 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
   const end = context.startStream();
   let code: string | undefined;
   const { chatLimits, slowReaderTimeoutMs } = chat.dependencies;
+  function record(outcome: RunOutcome): void {
+    const recorded = chat.recorder?.end(outcome);
+    recorded?.catch((error: unknown) =>
+      reportFailure(telemetry, { message: 'run not stored', error: toServiceError(error) }),
+    );
+  }
   return sseResponse(encodeEvents(stream), {
     heartbeatMs: chatLimits.heartbeatMs,
     slowReaderTimeoutMs,
     connection,
     signal: run.context.signal,
     toLastEvents(thrown) {
-      const error = toServiceError(thrown);
+      const error = toProtocolError(chat.protocol, thrown);
       code = clientDisconnected.aborted ? 'client_disconnected' : error.code;
       if (clientDisconnected.aborted) return [];
       reportFailure(telemetry, { message: 'stream failed', error });
+      record({ kind: 'failed', error });
       return encoder.fail(error);
     },
     onEnd(how) {
@@ -123,6 +173,7 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
         code = how === 'cancelled' ? 'client_disconnected' : how;
         run.abort();
       }
+      if (clientDisconnected.aborted || how !== 'complete') record({ kind: 'cancelled' });
       run.close();
       discard(events);
       const durationMs = Math.round(performance.now() - startedAt);
@@ -134,6 +185,7 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
 
 /** Ends with exactly one `done`, or throws. */
 async function* encodeEvents({
+  chat: { recorder },
   encoder,
   run,
   events,
@@ -142,7 +194,10 @@ async function* encodeEvents({
   yield* encoder.start();
   for (let next = await first; next.done !== true; next = await run.raceAbort(events.next())) {
     const event = next.value;
-    if (event.type === 'done') run.finish(event.result);
+    if (event.type === 'done') {
+      run.finish(event.result);
+      await recorder?.end({ kind: 'done', result: event.result });
+    } else recorder?.event(event);
     yield* encoder.event(event);
     if (event.type === 'done') return;
   }

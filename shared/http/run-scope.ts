@@ -92,7 +92,8 @@ export interface StepReservation {
   readonly inputTokens: number;
 }
 
-async function reserveTokens(
+/** Reserves the tokens that a step of this size may use. */
+export async function reserveTokens(
   size: InputSize,
   reserve: (tokens: number) => Promise<Reservation>,
 ): Promise<StepReservation> {

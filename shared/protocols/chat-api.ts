@@ -3,10 +3,7 @@ import type { AgentEvent, RunResult, ToolCallSummary } from '../agent/agent.ts';
 import type { TokenUsage } from '../model/model.ts';
 import { toProblem } from './problem-details.ts';
 import type { Frame, Protocol, SseEvent } from './protocol.ts';
-import { parseRequest } from './validation.ts';
-
-/** About 25,000 tokens; longer input belongs into a batch. */
-const MAX_MESSAGE_CHARS = 100_000;
+import { MAX_OUTPUT_TOKENS, parseRequest } from './validation.ts';
 
 /** The shape of the answer; `response` is then JSON text. */
 const responseFormat = z.discriminatedUnion('type', [
@@ -23,12 +20,9 @@ const responseFormat = z.discriminatedUnion('type', [
 ]);
 
 const chatRequestSchema = z.strictObject({
-  message: z
-    .string()
-    .max(MAX_MESSAGE_CHARS)
-    .refine((text) => text.trim() !== '', 'must not be blank'),
+  message: z.string().refine((text) => text.trim() !== '', 'must not be blank'),
   stream: z.boolean().optional(),
-  maxOutputTokens: z.int().min(1).max(128_000).optional(),
+  maxOutputTokens: z.int().min(1).max(MAX_OUTPUT_TOKENS).optional(),
   responseFormat: responseFormat.optional(),
   metadata: z
     .record(z.string().max(64), z.string().max(512))

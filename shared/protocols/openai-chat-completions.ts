@@ -3,7 +3,7 @@ import type { ModelToolCall, TokenUsage } from '../model/model.ts';
 import { parseCompletionsRequest, toAgentInput } from './openai-chat-request.ts';
 import type { CompletionsRequest } from './openai-chat-schema.ts';
 import { toProblem } from './problem-details.ts';
-import { DONE, type Frame, type Protocol, type SseEvent } from './protocol.ts';
+import { DONE, OPENAI_ERROR_CODES, type Frame, type Protocol, type SseEvent } from './protocol.ts';
 
 /** The protocol of OpenAI clients: unnamed chunks and an end mark. An error also ends a stream. */
 export const openAiChatCompletions: Protocol<CompletionsRequest> = {
@@ -12,6 +12,7 @@ export const openAiChatCompletions: Protocol<CompletionsRequest> = {
   recognizes: (body) => typeof body === 'object' && body !== null && 'messages' in body,
   parse: parseCompletionsRequest,
   toInput: toAgentInput,
+  errorCodes: OPENAI_ERROR_CODES,
   wantsStream: ({ stream }) => stream ?? false,
   encodeResult: toChatCompletion,
   openStream: (frame) => ({

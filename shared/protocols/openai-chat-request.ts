@@ -8,25 +8,15 @@ import {
 } from './openai-chat-schema.ts';
 import { parseRequest } from './validation.ts';
 
-/** All texts of messages and tools together, about 25,000 tokens; more belongs into a batch. */
-const MAX_CHARS = 100_000;
 const MAX_IMAGES = 16;
 
-/** @throws ServiceError invalid_request naming the field, or context_too_long */
+/** @throws ServiceError invalid_request naming the field */
 export function parseCompletionsRequest(body: unknown): CompletionsRequest {
   const request = parseRequest(completionsSchema, body);
   checkOrder(request.messages);
   checkLast(request.messages);
   checkTools(request);
-  const { tools = [], messages } = request;
-  const chars = messages.reduce((sum, message) => sum + charsOf(message), 0);
-  if (chars + JSON.stringify(tools).length > MAX_CHARS) {
-    throw new ServiceError(
-      'context_too_long',
-      `Cannot accept the conversation: it must have at most ${MAX_CHARS} characters`,
-      { param: 'messages' },
-    );
-  }
+  const { messages } = request;
   const images = messages.reduce((sum, message) => sum + imagesOf(message), 0);
   if (images > MAX_IMAGES) throw invalidField('messages', `must have at most ${MAX_IMAGES} images`);
   return request;
@@ -85,16 +75,6 @@ function checkTools({ tools = [], tool_choice: choice }: CompletionsRequest): vo
   if (typeof choice === 'object' && !names.has(choice.function.name)) {
     throw invalidField('tool_choice.function.name', 'must be the name of one of the tools');
   }
-}
-
-function charsOf(message: CompletionsMessage): number {
-  const { content } = message;
-  const own = Array.isArray(content)
-    ? content.reduce((sum, part) => sum + (part.type === 'text' ? part.text.length : 0), 0)
-    : (content?.length ?? 0);
-  if (message.role !== 'assistant') return own;
-  const { tool_calls: calls = [] } = message;
-  return calls.reduce((sum, call) => sum + call.function.arguments.length, own);
 }
 
 function imagesOf({ content }: CompletionsMessage): number {

@@ -1,6 +1,8 @@
 import * as z from 'zod';
+import { MAX_OUTPUT_TOKENS } from './validation.ts';
 
-const MAX_MESSAGES = 256;
+/** Far above every bound that a setting gives; it limits the work of reading a body. */
+const MAX_MESSAGES = 100_000;
 const MAX_PARTS = 64;
 const MAX_TOOLS = 128;
 const MAX_TOOL_CALLS = 128;
@@ -165,7 +167,7 @@ function isEmpty(value: object): boolean {
 }
 
 const penalty = optional(z.number().min(-2).max(2));
-const tokens = optional(z.int().min(1).max(128_000));
+const tokens = optional(z.int().min(1).max(MAX_OUTPUT_TOKENS));
 const stopText = z.string().min(1).max(256);
 
 /** Every parameter that changes the meaning of an answer is honoured or refused, never dropped. */

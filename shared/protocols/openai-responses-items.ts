@@ -4,10 +4,6 @@ import { ServiceError } from '../errors.ts';
 import type { ContentPart } from '../model/model.ts';
 import type { InputItem } from './openai-responses-schema.ts';
 
-/** All texts of a request and its context, about 25,000 tokens; more belongs into a batch. */
-const MAX_CHARS = 100_000;
-const MAX_IMAGES = 16;
-
 /** One piece of content, as clients read it. */
 export type ItemPart =
   | { readonly type: 'input_text'; readonly text: string }
@@ -55,34 +51,56 @@ export type Item =
       readonly encrypted_content?: string | undefined;
     };
 
-type IdPrefix = 'resp' | 'msg' | 'fc' | 'fco' | 'rs' | 'conv';
-
 /** An id that cannot be guessed: 192 random bits. */
-export function newId(prefix: IdPrefix): string {
+export function newId(prefix: 'resp' | 'conv' | ItemIdPrefix): string {
   return `${prefix}_${randomBytes(24).toString('hex')}`;
 }
 
+type ItemIdPrefix = 'msg' | 'fc' | 'fco' | 'rs';
+
+/** Items of the input and of the output are counted apart. */
+export interface ItemPlace {
+  readonly responseId: string;
+  readonly kind: 'input' | 'output';
+  readonly index: number;
+}
+
+/** The id of an item: it names the response, so that the item is found without an index. */
+export function itemId(prefix: ItemIdPrefix, { responseId, kind, index }: ItemPlace): string {
+  const number = (kind === 'input' ? INPUT_BASE : 0) + index;
+  return `${prefix}_${responseId.slice('resp_'.length)}${number.toString(16).padStart(4, '0')}`;
+}
+
+const INPUT_BASE = 0x8000;
+const ITEM_ID = /^[a-z]+_([0-9a-f]{48})[0-9a-f]{4}$/;
+
+/** The response that an item belongs to; undefined for an id that was not made here. */
+export function responseIdOf(id: string): string | undefined {
+  const hex = ITEM_ID.exec(id)?.[1];
+  return hex === undefined ? undefined : `resp_${hex}`;
+}
+
 /** Undefined for a reference, which stands for a stored item. */
-export function toItem(item: InputItem): Item | undefined {
+export function toItem(item: InputItem, place: ItemPlace): Item | undefined {
   const status = 'completed';
   switch (item.type) {
     case 'message': {
-      const { role, id = newId('msg') } = item;
+      const { role, id = itemId('msg', place) } = item;
       const content = item.content.map(toPart);
       const phase = item.role === 'assistant' ? item.phase : undefined;
       return { type: 'message', id, status, role, content, ...(phase && { phase }) };
     }
     case 'function_call': {
-      const { call_id, name, id = newId('fc') } = item;
+      const { call_id, name, id = itemId('fc', place) } = item;
       return { type: 'function_call', id, call_id, name, arguments: item.arguments, status };
     }
     case 'function_call_output': {
-      const { call_id, id = newId('fco') } = item;
+      const { call_id, id = itemId('fco', place) } = item;
       const output = item.output.map(({ text }) => text).join('');
       return { type: 'function_call_output', id, call_id, output, status };
     }
     case 'reasoning': {
-      const { id = newId('rs'), summary = [], content, encrypted_content } = item;
+      const { id = itemId('rs', place), summary = [], content, encrypted_content } = item;
       return {
         type: 'reasoning',
         id,
@@ -191,64 +209,4 @@ function toContent(parts: readonly ItemPart[]): string | readonly ContentPart[] 
     if (part.type !== 'input_image') return { type: 'text', text: textOf(part) };
     return { type: 'image', url: part.image_url, detail: part.detail };
   });
-}
-
-export interface FitOptions {
-  /** The length of what is sent besides the messages. */
-  readonly otherChars: number;
-  /** Drops the oldest messages; instructions stay. Otherwise a conversation that is too long fails. */
-  readonly mayTrim: boolean;
-}
-
-/** @throws ServiceError context_too_long */
-export function fitMessages(
-  messages: readonly Message[],
-  { otherChars, mayTrim }: FitOptions,
-): readonly Message[] {
-  const kept = [...messages];
-  while (!isWithinLimits(kept, otherChars)) {
-    if (!mayTrim || !dropOldest(kept)) {
-      throw new ServiceError(
-        'context_too_long',
-        `Cannot accept the conversation: it must have at most ${MAX_CHARS} characters and ${MAX_IMAGES} images`,
-        { param: 'input' },
-      );
-    }
-  }
-  return kept;
-}
-
-function isWithinLimits(messages: readonly Message[], otherChars: number): boolean {
-  const chars = messages.reduce((sum, message) => sum + charsOf(message), otherChars);
-  const images = messages.reduce((sum, message) => sum + imagesOf(message), 0);
-  return chars <= MAX_CHARS && images <= MAX_IMAGES;
-}
-
-/** A call goes with its outputs. False if only instructions and the last message are left. */
-function dropOldest(messages: Message[]): boolean {
-  const first = messages.findIndex(({ role }) => role !== 'system' && role !== 'developer');
-  if (first === -1) return false;
-  let next = first + 1;
-  while (messages[next]?.role === 'tool') next += 1;
-  if (next >= messages.length) return false;
-  messages.splice(first, next - first);
-  return true;
-}
-
-function charsOf(message: Message): number {
-  const { content } = message;
-  const own =
-    typeof content === 'string'
-      ? content.length
-      : (content ?? []).reduce(
-          (sum, part) => sum + (part.type === 'text' ? part.text.length : 0),
-          0,
-        );
-  if (message.role !== 'assistant') return own;
-  const { toolCalls = [] } = message;
-  return toolCalls.reduce((sum, call) => sum + call.arguments.length, own);
-}
-
-function imagesOf({ content }: Message): number {
-  return Array.isArray(content) ? content.filter(({ type }) => type === 'image').length : 0;
 }

@@ -1,16 +1,21 @@
+import * as z from 'zod';
 import type { AgentInput, ClientTool, Message } from '../agent/agent.ts';
 import { ServiceError } from '../errors.ts';
 import type { ToolChoice } from '../model/model.ts';
 import {
   checkCalls,
-  fitMessages,
   invalidInput,
   type Item,
+  type ItemPlace,
   newId,
   toItem,
   toMessages,
 } from './openai-responses-items.ts';
-import { type ResponsesParams, responsesSchema } from './openai-responses-schema.ts';
+import {
+  type ResponsesParams,
+  responsesSchema,
+  storedItemSchema,
+} from './openai-responses-schema.ts';
 import { parseRequest } from './validation.ts';
 
 /** A request with the stored items that it refers to. */
@@ -37,11 +42,18 @@ export function parseResponsesRequest(body: unknown): ResponsesRequest {
   const { input = [] } = params;
   const refersToStore = isStateful(params);
   if (input.length === 0 && !refersToStore) throw invalidInput('is required');
-  const items = refersToStore ? [] : input.flatMap((item) => toItem(item) ?? []);
-  const request = { id: newId('resp'), params, input: items, context: [], isStored: false };
+  const id = newId('resp');
+  const items = refersToStore
+    ? []
+    : input.flatMap((item, index) => toItem(item, placeOf(id, index)) ?? []);
+  const request = { id, params, input: items, context: [], isStored: false };
   if (refersToStore) return { ...request, context: undefined };
   checkItems(items);
   return request;
+}
+
+function placeOf(responseId: string, index: number): ItemPlace {
+  return { responseId, kind: 'input', index };
 }
 
 export interface StoredItems {
@@ -58,12 +70,33 @@ export function withStoredItems(
 ): ResponsesRequest {
   const { input = [] } = request.params;
   const items = input.map((item, index) => {
-    const found = toItem(item) ?? (item.id === undefined ? undefined : referenced.get(item.id));
+    const found =
+      toItem(item, placeOf(request.id, index)) ??
+      (item.id === undefined ? undefined : referenced.get(item.id));
     if (found === undefined) throw invalidField(`input.${index}.id`, 'must be the id of an item');
     return found;
   });
   checkItems([...context, ...items]);
   return { ...request, input: items, context };
+}
+
+/** The items of a request have their ids, so they are stored as they are. */
+export function responsesRequestToJson(request: ResponsesRequest): unknown {
+  const { id, params, input, context, isStored } = request;
+  return { id, params, input, context, isStored };
+}
+
+const storedSchema = z.object({
+  id: z.string(),
+  params: responsesSchema,
+  input: z.array(storedItemSchema),
+  context: z.array(storedItemSchema).optional(),
+  isStored: z.boolean(),
+});
+
+export function responsesRequestFromJson(value: unknown): ResponsesRequest {
+  const { context, ...request } = storedSchema.parse(value);
+  return { ...request, context };
 }
 
 /** Whether the request continues something stored, or names stored items. */
@@ -80,12 +113,12 @@ export function referencesOf({ params: { input = [] } }: ResponsesRequest): read
   return input.flatMap((item) => (item.type === 'item_reference' ? [item.id] : []));
 }
 
-function checkState({ previous_response_id, conversation, background }: ResponsesParams) {
+function checkState({ previous_response_id, conversation, background, store }: ResponsesParams) {
   if (previous_response_id !== undefined && conversation !== undefined) {
     throw invalidField('previous_response_id', 'must not be set together with conversation');
   }
-  if (background === true) {
-    throw invalidField('background', 'must be false');
+  if (background === true && store === false) {
+    throw invalidField('background', 'must not be true without store');
   }
 }
 
@@ -124,16 +157,19 @@ function invalidField(param: string, expected: string): ServiceError {
   return new ServiceError('invalid_request', message, { param });
 }
 
-/** @throws ServiceError invalid_request or context_too_long */
-export function toAgentInput({ params, input, context }: ResponsesRequest): AgentInput {
+/** @throws ServiceError invalid_request */
+export function toAgentInput(request: ResponsesRequest): AgentInput {
+  const { params, input, context, isStored } = request;
   if (context === undefined) throw notStored(params);
+  // The item of a batch, which is in the background anyway.
+  if (params.background === true && !isStored)
+    throw invalidField('background', 'must be false here');
   const tools = allowedTools(params);
   const messages = [...toInstructions(params), ...toMessages([...context, ...input])];
   return {
-    messages: fitMessages(messages, {
-      otherChars: JSON.stringify(tools).length,
-      mayTrim: params.truncation === 'auto',
-    }),
+    messages,
+    mayDropMessages: params.truncation === 'auto',
+    fieldNames: FIELD_NAMES,
     maxOutputTokens: params.max_output_tokens,
     temperature: params.temperature,
     // Clients send the defaults, which some models reject although they change nothing.
@@ -149,6 +185,20 @@ export function toAgentInput({ params, input, context }: ResponsesRequest): Agen
     maxOwnToolCalls: params.max_tool_calls,
   };
 }
+
+const FIELD_NAMES = {
+  messages: 'input',
+  maxOutputTokens: 'max_output_tokens',
+  temperature: 'temperature',
+  topP: 'top_p',
+  frequencyPenalty: 'frequency_penalty',
+  presencePenalty: 'presence_penalty',
+  reasoningEffort: 'reasoning.effort',
+  verbosity: 'text.verbosity',
+  responseFormat: 'text.format',
+  toolChoice: 'tool_choice',
+  parallelToolCalls: 'parallel_tool_calls',
+} as const;
 
 /** Nothing is stored where items of a batch run. */
 function notStored({ previous_response_id, conversation }: ResponsesParams): ServiceError {

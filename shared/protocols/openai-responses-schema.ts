@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { MAX_OUTPUT_TOKENS } from './validation.ts';
 import { functionName, imageUrl, optional } from './openai-chat-schema.ts';
 
 /** Twice the messages of a chat: a call and its output are two items. */
@@ -174,7 +175,7 @@ export const responsesSchema = z.strictObject({
   tool_choice: optional(toolChoice),
   parallel_tool_calls: optional(z.boolean()),
   max_tool_calls: optional(z.int().min(1)),
-  max_output_tokens: optional(z.int().min(16).max(128_000)),
+  max_output_tokens: optional(z.int().min(16).max(MAX_OUTPUT_TOKENS)),
   temperature: optional(z.number().min(0).max(2)),
   top_p: optional(z.number().min(0).max(1)),
   presence_penalty: penalty,
@@ -196,3 +197,49 @@ export const responsesSchema = z.strictObject({
 });
 
 export type ResponsesParams = z.output<typeof responsesSchema>;
+
+const status = z.enum(['in_progress', 'completed', 'incomplete']);
+const storedPart = z.discriminatedUnion('type', [
+  inputText,
+  z.object({
+    type: z.literal('input_image'),
+    image_url: z.string(),
+    detail: z.enum(['auto', 'low', 'high']),
+  }),
+  z.object({ ...outputText.shape, annotations: z.tuple([]) }),
+  refusal,
+]);
+
+/** An item, as this service stores it. */
+export const storedItemSchema = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('message'),
+    id,
+    status,
+    role: z.enum(['user', 'assistant', 'system', 'developer']),
+    content: z.array(storedPart),
+    phase: z.enum(['commentary', 'final_answer']).optional(),
+  }),
+  z.object({
+    type: z.literal('function_call'),
+    id,
+    call_id: z.string(),
+    name: z.string(),
+    arguments: z.string(),
+    status,
+  }),
+  z.object({
+    type: z.literal('function_call_output'),
+    id,
+    call_id: z.string(),
+    output: z.string(),
+    status,
+  }),
+  z.object({
+    type: z.literal('reasoning'),
+    id,
+    summary: z.array(z.unknown()),
+    content: z.array(z.unknown()).optional(),
+    encrypted_content: z.string().optional(),
+  }),
+]);

@@ -1,7 +1,7 @@
 import type { AgentEvent, RunResult } from '../agent/agent.ts';
 import type { ServiceError } from '../errors.ts';
 import type { ModelToolCall } from '../model/model.ts';
-import { type Item, type ItemPart, type ItemStatus, newId } from './openai-responses-items.ts';
+import { type Item, type ItemPart, type ItemStatus, itemId } from './openai-responses-items.ts';
 import {
   encodeItem,
   encodePart,
@@ -12,9 +12,18 @@ import {
 import {
   parseResponsesRequest,
   type ResponsesRequest,
+  responsesRequestFromJson,
+  responsesRequestToJson,
   toAgentInput,
 } from './openai-responses-request.ts';
-import { DONE, type Frame, type Protocol, type SseEvent, type StreamEncoder } from './protocol.ts';
+import {
+  DONE,
+  type Frame,
+  OPENAI_ERROR_CODES,
+  type Protocol,
+  type SseEvent,
+  type StreamEncoder,
+} from './protocol.ts';
 
 /** The protocol of OpenAI's Responses API: a list of items, and streams with numbered events. */
 export const openAiResponses: Protocol<ResponsesRequest> = {
@@ -22,10 +31,12 @@ export const openAiResponses: Protocol<ResponsesRequest> = {
   batchUrl: '/v1/responses',
   recognizes: (body) => typeof body === 'object' && body !== null && 'input' in body,
   parse: parseResponsesRequest,
+  errorCodes: OPENAI_ERROR_CODES,
   toInput: toAgentInput,
   wantsStream: ({ params }) => params.stream ?? false,
   encodeResult: toResponse,
   openStream: (frame) => createResponseStream(frame),
+  storage: { toJson: responsesRequestToJson, fromJson: responsesRequestFromJson },
 };
 
 type ResponsesFrame = Frame<ResponsesRequest>;
@@ -33,12 +44,22 @@ type ResponsesFrame = Frame<ResponsesRequest>;
 /** A whole response is what a stream of it would end with. */
 function toResponse(result: RunResult, frame: ResponsesFrame): ResponseResource {
   const stream = createResponseStream(frame);
-  const { text, refusal } = result;
-  const answer = refusal === undefined ? text : withoutEnd(text, refusal);
-  if (answer !== '') stream.event({ type: 'text-delta', text: answer });
-  if (refusal !== undefined) stream.event({ type: 'text-delta', text: refusal, isRefusal: true });
+  for (const event of textEventsOf(result)) stream.event(event);
   stream.event({ type: 'done', result });
   return stream.resource();
+}
+
+type TextDelta = Extract<AgentEvent, { type: 'text-delta' }>;
+
+/** The text of a whole result as the events that a stream of it would have. */
+export function textEventsOf({ text, refusal }: RunResult): TextDelta[] {
+  const answer = refusal === undefined ? text : withoutEnd(text, refusal);
+  return [
+    ...(answer === '' ? [] : [{ type: 'text-delta', text: answer } as const]),
+    ...(refusal === undefined
+      ? []
+      : [{ type: 'text-delta', text: refusal, isRefusal: true } as const]),
+  ];
 }
 
 /** The text of the steps before the one that refused. */
@@ -49,6 +70,8 @@ function withoutEnd(text: string, end: string): string {
 export interface ResponseStream extends StreamEncoder {
   /** The response as it is after the last event. */
   resource(): ResponseResource;
+  /** The items that are done. */
+  items(): readonly Item[];
 }
 
 /** Encodes one stream: each event has the number that follows that of the event before. */
@@ -56,17 +79,24 @@ export function createResponseStream(frame: ResponsesFrame): ResponseStream {
   const writer: Writer = {
     frame,
     sequenceNumber: 0,
-    state: { status: 'in_progress', output: [] },
+    state: { status: isBackground(frame) ? 'queued' : 'in_progress', output: [] },
     message: undefined,
   };
   return {
-    start: () => [
-      emit(writer, 'response.created', { response: resourceOf(writer) }),
-      emit(writer, 'response.in_progress', { response: resourceOf(writer) }),
-    ],
+    start: () => [...start(writer)],
     event: (event) => [...encode(writer, event)],
     fail: (error) => [...fail(writer, error)],
+    restart: () => [...closeMessage(writer, 'incomplete')],
+    cancel() {
+      writer.state = { ...writer.state, status: 'cancelled' };
+      return [{ data: DONE }];
+    },
     resource: () => resourceOf(writer),
+    items: () => writer.state.output,
+    snapshot(status) {
+      const isOpen = writer.state.status === 'queued' || writer.state.status === 'in_progress';
+      return toResource(frame, isOpen ? { ...writer.state, status } : writer.state);
+    },
   };
 }
 
@@ -89,6 +119,12 @@ function resourceOf({ frame, state }: Writer): ResponseResource {
   return toResource(frame, state);
 }
 
+/** The same at each encoding of a stored run. */
+function nextId(prefix: 'msg' | 'fc', { frame, state }: Writer): string {
+  const { id: responseId } = frame.request;
+  return itemId(prefix, { responseId, kind: 'output', index: state.output.length });
+}
+
 type Fields = Readonly<Record<string, unknown>>;
 
 function emit(writer: Writer, type: string, fields: Fields): SseEvent {
@@ -97,19 +133,39 @@ function emit(writer: Writer, type: string, fields: Fields): SseEvent {
   return { event: type, data };
 }
 
+function isBackground({ request: { params } }: ResponsesFrame): boolean {
+  return params.background === true;
+}
+
+function* start(writer: Writer): Generator<SseEvent> {
+  yield emit(writer, 'response.created', { response: resourceOf(writer) });
+  if (isBackground(writer.frame)) {
+    yield emit(writer, 'response.queued', { response: resourceOf(writer) });
+  } else yield emit(writer, 'response.in_progress', { response: resourceOf(writer) });
+}
+
+/** A run in the background is in progress from its first event on. */
+function* begin(writer: Writer): Generator<SseEvent> {
+  if (writer.state.status !== 'queued') return;
+  writer.state = { ...writer.state, status: 'in_progress' };
+  yield emit(writer, 'response.in_progress', { response: resourceOf(writer) });
+}
+
 function* encode(writer: Writer, event: AgentEvent): Generator<SseEvent> {
+  yield* begin(writer);
   if (event.type === 'text-delta') yield* addText(writer, event);
   else if (event.type === 'done') yield* finish(writer, event.result);
   // The agent runs its own tools itself; in this protocol a call is a request to the client.
 }
 
-type TextDelta = Omit<Extract<AgentEvent, { type: 'text-delta' }>, 'type'>;
-
-function* addText(writer: Writer, { text, isRefusal }: TextDelta): Generator<SseEvent> {
+function* addText(
+  writer: Writer,
+  { text, isRefusal }: Omit<TextDelta, 'type'>,
+): Generator<SseEvent> {
   const type = isRefusal === true ? 'refusal' : 'output_text';
   const place = { output_index: writer.state.output.length };
   if (writer.message === undefined) {
-    writer.message = { id: newId('msg'), parts: [] };
+    writer.message = { id: nextId('msg', writer), parts: [] };
     const item = encodeItem(toMessageItem(writer.message, 'in_progress'));
     yield emit(writer, 'response.output_item.added', { ...place, item });
   }
@@ -170,7 +226,7 @@ function* addCall(
   status: ItemStatus,
 ): Generator<SseEvent> {
   const output_index = writer.state.output.length;
-  const id = newId('fc');
+  const id = nextId('fc', writer);
   const item = { type: 'function_call', id, call_id, name, arguments: text, status } as const;
   const open = { ...item, status: 'in_progress', arguments: '' } as const;
   yield emit(writer, 'response.output_item.added', { output_index, item: encodeItem(open) });
@@ -195,11 +251,17 @@ function* finish(writer: Writer, result: RunResult): Generator<SseEvent> {
   }
   writer.state = isCut
     ? { ...writer.state, status: 'incomplete', reason: 'max_output_tokens', usage }
-    : { ...writer.state, status: 'completed', completedAt: Date.now(), usage };
+    : {
+        ...writer.state,
+        status: 'completed',
+        completedAt: writer.frame.endedAt?.() ?? Date.now(),
+        usage,
+      };
   yield* end(writer);
 }
 
 function* fail(writer: Writer, { code, message: text }: ServiceError): Generator<SseEvent> {
+  yield* begin(writer);
   yield* closeMessage(writer, 'incomplete');
   writer.state =
     code === 'content_filtered'

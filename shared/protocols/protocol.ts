@@ -1,5 +1,5 @@
 import type { AgentEvent, AgentInput, RunResult } from '../agent/agent.ts';
-import type { ServiceError } from '../errors.ts';
+import { type ErrorCode, ServiceError, toServiceError } from '../errors.ts';
 
 /**
  * A wire format that clients speak: how its requests are read and how results, events and errors
@@ -12,7 +12,9 @@ export interface Protocol<Request> {
   readonly batchUrl?: string;
   /** Whether the body of a batch item has the shape of this protocol. */
   recognizes(body: unknown): boolean;
-  /** @throws ServiceError invalid_request naming the field, or context_too_long */
+  /** Codes of errors that clients of this protocol know by another name. */
+  readonly errorCodes?: Readonly<Partial<Record<ErrorCode, ErrorCode>>>;
+  /** @throws ServiceError invalid_request naming the field */
   parse(body: unknown): Request;
   toInput(request: Request): AgentInput;
   /** Whether the client expects a stream. `accept` is the Accept header, in lower case. */
@@ -20,6 +22,15 @@ export interface Protocol<Request> {
   encodeResult(result: RunResult, frame: Frame<Request>): unknown;
   /** Starts the encoding of one stream. */
   openStream(frame: Frame<Request>): StreamEncoder;
+  /** Present if runs of this protocol can be stored. */
+  readonly storage?: RequestStorage<Request>;
+}
+
+/** How a request is stored, so that another process can run it and encode its events. */
+export interface RequestStorage<Request> {
+  /** A JSON value. */
+  toJson(request: Request): unknown;
+  fromJson(value: unknown): Request;
 }
 
 /** Encodes the events of one stream, in their order. It may keep state between them. */
@@ -29,6 +40,12 @@ export interface StreamEncoder {
   event(event: AgentEvent): readonly SseEvent[];
   /** The last events of a stream that fails. */
   fail(error: ServiceError): readonly SseEvent[];
+  /** What follows is instead of the text of the step, which was interrupted. */
+  restart?(): readonly SseEvent[];
+  /** The last events of a run that was cancelled. */
+  cancel?(): readonly SseEvent[];
+  /** The run as a client that polls it reads it. `status` is that of a run without an end. */
+  snapshot?(status: 'queued' | 'in_progress'): unknown;
 }
 
 /** The values that every part of one answer shares. */
@@ -40,6 +57,25 @@ export interface Frame<Request> {
   readonly startedAt: number;
   /** The name that clients know the agent by. */
   readonly publicModel: string;
+  /** The id of a stored run. */
+  readonly runId?: string | undefined;
+  /** The end of a stored run in milliseconds since the epoch. */
+  readonly endedAt?: (() => number) | undefined;
+}
+
+/** OpenAI clients shorten a conversation and try again when they read this code. */
+export const OPENAI_ERROR_CODES = { context_too_long: 'context_length_exceeded' } as const;
+
+/** The error as clients of the protocol know it. */
+export function toProtocolError(
+  { errorCodes }: Pick<Protocol<unknown>, 'errorCodes'>,
+  thrown: unknown,
+): ServiceError {
+  const error = toServiceError(thrown);
+  const code = errorCodes?.[error.code];
+  if (code === undefined) return error;
+  const { message, cause, retryAfterSeconds, param } = error;
+  return new ServiceError(code, message, { cause, retryAfterSeconds, param });
 }
 
 /** One server-sent event. */

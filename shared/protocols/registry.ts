@@ -1,4 +1,5 @@
 import { chatApi } from './chat-api.ts';
+import { mcpAsk } from './mcp.ts';
 import { openAiChatCompletions } from './openai-chat-completions.ts';
 import { openAiResponses } from './openai-responses.ts';
 import type { Protocol } from './protocol.ts';
@@ -8,6 +9,7 @@ const PROTOCOLS = {
   chat: chatApi,
   'openai.chat-completions': openAiChatCompletions,
   'openai.responses': openAiResponses,
+  mcp: mcpAsk,
 } as const;
 
 export type ProtocolId = keyof typeof PROTOCOLS;
@@ -27,4 +29,18 @@ export const BATCH_URLS: readonly string[] = Object.values(PROTOCOLS).flatMap(
  */
 export function protocolOfBody(body: unknown): Protocol<unknown> {
   return Object.values(PROTOCOLS).find((protocol) => protocol.recognizes(body)) ?? chatApi;
+}
+
+/**
+ * The protocol of a stored run.
+ * @throws TypeError if runs of this protocol cannot be stored
+ */
+export function storedProtocol(
+  id: string,
+): Protocol<unknown> & Required<Pick<Protocol<unknown>, 'storage'>> {
+  const protocol: Protocol<unknown> | undefined = Object.values(PROTOCOLS).find(
+    (one) => one.id === id,
+  );
+  if (protocol?.storage === undefined) throw new TypeError('Cannot find the protocol of a run');
+  return { ...protocol, storage: protocol.storage };
 }

@@ -4,6 +4,8 @@ import { ServiceError } from '../errors.ts';
 type Issue = z.core.$ZodIssue;
 
 const MAX_PARAM_CHARS = 200;
+/** A higher bound on an output is a mistake. The settings lower what a request may have. */
+export const MAX_OUTPUT_TOKENS = 1_000_000;
 
 /**
  * Parses outside data with a schema.

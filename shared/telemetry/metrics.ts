@@ -134,8 +134,8 @@ export const METRICS = {
     name: 'agent.guardrail.decisions',
     kind: 'counter',
     unit: '{decision}',
-    help: 'Guardrail decisions by guardrail and outcome.',
-    attributes: ['guardrail', 'outcome'],
+    help: 'Decisions of guardrails, each once for a run and stage.',
+    attributes: ['guardrail', 'stage', 'outcome'],
   },
   toolDuration: {
     name: 'agent.tool.duration',

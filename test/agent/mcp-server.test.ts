@@ -106,6 +106,24 @@ describe('the tools of an MCP server', () => {
   });
 });
 
+describe('the list of tools', () => {
+  it('is read again after five minutes, for servers that announce nothing', async () => {
+    const { server, remote, pass } = await setUpMcpServer({ allowed: ['echo', 'other'] });
+    await server.prepare();
+    remote.setTools([{ name: 'other' }]);
+
+    await server.prepare();
+    const soon = server.tools().map(({ definition }) => definition.name);
+    pass(300_000);
+    await server.prepare();
+
+    expect(soon).toEqual(['docs__echo']);
+    await vi.waitFor(() =>
+      expect(server.tools()).toMatchObject([{ definition: { name: 'docs__other' } }]),
+    );
+  });
+});
+
 describe('a lost connection', () => {
   it.each(['none', 'once'] as const)(
     'to a server that forgot the session is opened again, and the call with effect %s repeated',
@@ -185,6 +203,15 @@ describe('the credential of a server', () => {
     expect(callsOf(remote)).toBe(1);
   });
 
+  it('that is missing makes the server unavailable without a request', async () => {
+    const { server, remote, telemetry } = await setUpMcpServer({ credential: () => 'missing' });
+
+    await server.prepare();
+
+    expect(remote.methods).toEqual([]);
+    expect(telemetry.lines).toMatchObject([{ fields: { reason: 'its secret is missing' } }]);
+  });
+
   it('that is refused makes the server unavailable and is in no log', async () => {
     const { server, remote, telemetry } = await setUpMcpServer({
       credential: () => ({ header: 'authorization', value: 'Bearer canary-secret' }),
@@ -194,7 +221,7 @@ describe('the credential of a server', () => {
     await server.prepare();
 
     expect(server.isAvailable()).toBe(false);
-    expect(JSON.stringify(telemetry.lines)).toContain('McpSessionError 401');
+    expect(telemetry.lines).toMatchObject([{ fields: { reason: 'it refuses the credential' } }]);
     expect(JSON.stringify(telemetry.lines)).not.toContain('canary');
   });
 });

@@ -7,7 +7,7 @@ describe('an import of a package', () => {
     const inAdapter = planted('shared/storage/azure/x.ts', `import '@azure/storage-blob';`);
 
     expect(broken).toEqual([
-      'shared/agent/x.ts imports @azure/storage-blob; this package may be imported in shared/storage/azure/ and shared/batch/azure-job-queue.ts',
+      'shared/agent/x.ts imports @azure/storage-blob; this package may be imported in shared/storage/azure/',
     ]);
     expect(inAdapter).toEqual([]);
   });
@@ -118,7 +118,7 @@ describe('a client of a service', () => {
     const unknown = planted('shared/agent/x.ts', 'new TableClient(url);');
 
     expect(byFactory).toEqual([
-      'shared/agent/x.ts builds QueueClient; only shared/batch/azure-job-queue.ts may build it',
+      'shared/agent/x.ts builds QueueClient; only shared/storage/azure/ may build it',
     ]);
     expect(renamed).toEqual([
       'shared/composition-root/model.ts builds DefaultAzureCredential; only shared/composition-root/secrets.ts may build it',

@@ -2,6 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
+  type ScriptedMcpServer,
+  startScriptedMcpServer,
+  textResult,
+} from '../support/mcp/scripted-mcp-server.ts';
+import {
   startLastingEnvironment,
   type HostRun,
   type LastingEnvironment,
@@ -13,6 +18,9 @@ const ITEMS = 100;
 const CONCURRENCY = 4;
 const KILLS = 20;
 const KILLS_PER_RUN = 4;
+/** One item of so many uses the tool. */
+const WITH_TOOLS = 4;
+const PAY_MS = 100;
 /** As many messages as the host hands to one worker at once, by host.json. */
 const DELIVERIES = 6;
 const SETTINGS = {
@@ -35,12 +43,45 @@ function jobId(number: number): string {
 }
 
 async function submit(environment: LastingEnvironment, jobs: number): Promise<void> {
-  const items = Array.from({ length: ITEMS }, (_, n) => ({
-    custom_id: `item-${n}`,
-    body: { message: `Question ${n}` },
-  }));
   const ids = Array.from({ length: jobs }, (_, number) => jobId(number));
-  await Promise.all(ids.map((id) => environment.storage.submit({ v: 1, jobId: id, items })));
+  await Promise.all(
+    ids.map((id) => environment.storage.submit({ v: 1, jobId: id, items: itemsOf(id) })),
+  );
+}
+
+/** Some of the items make the model call a tool that must not be repeated. */
+function itemsOf(id: string) {
+  return Array.from({ length: ITEMS }, (_, n) => ({
+    custom_id: `item-${n}`,
+    body: {
+      message: n % WITH_TOOLS === 0 ? `shop__pay {"order":"${id}/item-${n}"}` : `Question ${n}`,
+    },
+  }));
+}
+
+interface Shop {
+  readonly server: ScriptedMcpServer;
+  /** The orders that were paid, as often as they were. */
+  readonly paid: readonly string[];
+}
+
+const order = z.object({ order: z.string() });
+
+/** A tool behind a real address, slow enough to be interrupted. */
+async function startShop(): Promise<Shop> {
+  const paid: string[] = [];
+  const server = await startScriptedMcpServer([
+    {
+      name: 'pay',
+      run({ id, input, response }) {
+        paid.push(order.parse(input).order);
+        response.setHeader('content-type', 'application/json');
+        const answer = JSON.stringify({ jsonrpc: '2.0', id, result: textResult('paid') });
+        setTimeout(() => response.end(answer), PAY_MS);
+      },
+    },
+  ]);
+  return { server, paid };
 }
 
 /** How many results each job has. */
@@ -56,8 +97,13 @@ async function readBatch({ url }: HostRun, id: string) {
 }
 
 describe('a worker that is killed again and again', () => {
-  it('Q5: leaves one result for each of a thousand items, over many runs of the host', async () => {
-    const environment = await startLastingEnvironment(SETTINGS);
+  it('Q5: leaves one result for each of a thousand items, and no tool call twice', async () => {
+    const shop = await startShop();
+    const environment = await startLastingEnvironment({
+      ...SETTINGS,
+      AGENT__TOOLS__MCP__SHOP__URL: shop.server.url,
+      AGENT__TOOLS__MCP__SHOP__TOOLS: 'pay',
+    });
     try {
       await submit(environment, JOBS);
       let kills = 0;
@@ -100,10 +146,17 @@ describe('a worker that is killed again and again', () => {
       expect(perJob).toEqual(Array(JOBS).fill(ITEMS));
       expect(lines.flatMap(({ error }) => error?.message ?? [])).toEqual([]);
       expect(environment.model.calls().length).toBeLessThanOrEqual(
-        JOBS * ITEMS + ends * DELIVERIES * CONCURRENCY,
+        JOBS * (ITEMS + ITEMS / WITH_TOOLS) + ends * DELIVERIES * CONCURRENCY,
       );
+      const effects = lines.flatMap(({ tool_effects: effects = [] }) => effects);
+      const completed = effects.filter(({ status }) => status === 'ok').length;
+      expect(effects).toHaveLength((JOBS * ITEMS) / WITH_TOOLS);
+      expect(new Set(effects.map(({ status }) => status))).toEqual(new Set(['ok', 'interrupted']));
+      expect(new Set(shop.paid).size).toBe(shop.paid.length);
+      expect(shop.paid.length).toBeGreaterThanOrEqual(completed);
     } finally {
       await environment.stop();
+      await shop.server.stop();
     }
   }, 300_000);
 });

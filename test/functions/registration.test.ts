@@ -24,6 +24,7 @@ const LAZY = [
   '@azure/identity',
   '@azure/keyvault-secrets',
   '@azure/storage-',
+  '@modelcontextprotocol/',
 ];
 
 function capture(glob: string): z.infer<typeof captureSchema> {
@@ -52,14 +53,23 @@ const EXPECTED = {
   filesContent: 'GET /v1/files/{id}/content function',
   filesCreate: 'POST /v1/files function',
   filesDelete: 'DELETE /v1/files/{id} function',
+  filesList: 'GET /v1/files function',
   filesGet: 'GET /v1/files/{id} function',
   health: 'GET /health anonymous',
   healthReady: 'GET /health/ready anonymous',
+  mcp: 'POST,GET,DELETE /mcp function',
   metrics: 'GET /metrics function',
   models: 'GET /v1/models function',
   modelsGet: 'GET /v1/models/{id} function',
   ready: 'GET /ready anonymous',
+  responsesCancel: 'POST /v1/responses/{id}/cancel function',
   responsesCreate: 'POST /v1/responses function',
+  unknownRoute: 'GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS /{*path:minlength(1)} anonymous',
+  responsesDelete: 'DELETE /v1/responses/{id} function',
+  responsesGet: 'GET /v1/responses/{id} function',
+  responsesInputItems: 'GET /v1/responses/{id}/input_items function',
+  runs: 'queue agent-runs',
+  runsPoison: 'queue agent-runs-poison',
 };
 
 describe.each([
@@ -80,6 +90,12 @@ describe.each([
 
     expect(Object.fromEntries(triggers)).toEqual(EXPECTED);
     expect(captured.hooks).toContain('appTerminate');
+  });
+
+  it('try the route of unknown paths last, as the platform sorts by name', () => {
+    const names = captured.registered.map(({ name }) => name.toLowerCase());
+
+    expect(names.toSorted((a, b) => (a < b ? -1 : 1)).at(-1)).toBe('unknownroute');
   });
 
   it('load none of the packages that only some installations need', () => {

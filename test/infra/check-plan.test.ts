@@ -53,6 +53,42 @@ describe('the check before provisioning', () => {
     expect(networked.output).toContain('az provider register --namespace Microsoft.App');
   });
 
+  it.each([
+    ['true', false, 1],
+    ['', true, 1],
+    ['true', true, 0],
+    ['', false, 0],
+  ])(
+    'refuses to change the zones of an existing environment: "%s", now %s',
+    async (wanted, current, expected) => {
+      const azure = await startFakeAzure({
+        geoRegions: () => ({ value: [{ name: 'Sweden Central' }] }),
+        'rg-prod/providers/Microsoft.Web/serverfarms': () => ({
+          value: [{ properties: { zoneRedundant: current } }],
+        }),
+      });
+
+      const { code, output } = await planOf(azure, {
+        AZURE_ENV_NAME: 'prod',
+        ALWAYS_READY: '2',
+        ZONE_REDUNDANT: wanted,
+      });
+
+      expect(code).toBe(expected);
+      expect(output.includes('docs/runbooks/blue-green.md')).toBe(expected === 1);
+    },
+  );
+
+  it('lets a new environment choose its zones', async () => {
+    const { code } = await planOf(await startAzure(), {
+      AZURE_ENV_NAME: 'new',
+      ALWAYS_READY: '2',
+      ZONE_REDUNDANT: 'true',
+    });
+
+    expect(code).toBe(0);
+  });
+
   it('warns that alerts have no receiver', async () => {
     const { code, output } = await planOf(await startAzure(), { ALERT_EMAIL: '' });
 

@@ -17,7 +17,7 @@ export interface ModuleRule {
 export const BASE_MODULES: readonly string[] = ['errors', 'clock', 'json'];
 
 export const MODULES: Readonly<Record<string, ModuleRule>> = {
-  functions: { imports: ['composition-root', 'http', 'batch'] },
+  functions: { imports: ['composition-root', 'http', 'batch', 'runs'] },
   'composition-root': {
     imports: [
       'agent',
@@ -33,6 +33,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'rate-limit',
       'redis',
       'resilience',
+      'runs',
       'secrets',
       'sessions',
       'storage',
@@ -48,6 +49,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'callers',
       'rate-limit',
       'health',
+      'runs',
       'sessions',
       'resilience',
       'telemetry',
@@ -66,7 +68,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
   },
   guardrails: {
     imports: ['resilience', 'telemetry'],
-    folders: ['detectors', 'injection'],
+    folders: ['detectors', 'injection', 'canary'],
   },
   model: {
     imports: ['resilience', 'telemetry'],
@@ -77,6 +79,10 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
     imports: ['resilience', 'telemetry'],
     folders: ['azure'],
     base: ['blob-container.ts', 'group-commit.ts'],
+  },
+  runs: {
+    imports: ['protocols', 'agent', 'storage', 'resilience', 'telemetry'],
+    base: ['storage-names.ts'],
   },
   sessions: { imports: ['storage', 'telemetry'], types: ['agent', 'model'] },
   redis: { imports: ['resilience', 'telemetry'] },
@@ -166,7 +172,7 @@ export const PACKAGES: readonly PackageRule[] = [
   {
     packages: ['@azure/functions'],
     in: ['functions/', 'shared/http/'],
-    typesIn: ['shared/batch/queue-trigger.ts'],
+    typesIn: ['shared/batch/queue-trigger.ts', 'shared/runs/create-runs.ts'],
   },
   {
     packages: ['@azure/identity'],
@@ -175,14 +181,13 @@ export const PACKAGES: readonly PackageRule[] = [
       'shared/composition-root/',
       'shared/secrets/key-vault.ts',
       'shared/storage/azure/',
-      'shared/batch/azure-job-queue.ts',
       'shared/telemetry/azure-monitor/',
     ],
   },
   { packages: ['@azure/keyvault-secrets'], in: ['shared/secrets/key-vault.ts'] },
   {
     packages: ['@azure/storage-*'],
-    in: ['shared/storage/azure/', 'shared/batch/azure-job-queue.ts'],
+    in: ['shared/storage/azure/'],
   },
   {
     packages: ['@azure/logger', 'applicationinsights', '@opentelemetry/*'],
@@ -193,6 +198,7 @@ export const PACKAGES: readonly PackageRule[] = [
   { packages: ['ajv'], in: ['shared/agent/json-schema.ts'] },
   { packages: ['node:vm'], in: ['shared/agent/json-schema.ts'] },
   { packages: ['@modelcontextprotocol/sdk'], in: ['shared/agent/mcp/mcp-session.ts'] },
+  { packages: ['re2js'], in: ['shared/guardrails/input-validation.ts'] },
   { packages: ['cockatiel'], in: ['shared/resilience/'] },
   {
     packages: ['@upstash/redis'],
@@ -200,7 +206,7 @@ export const PACKAGES: readonly PackageRule[] = [
     typesIn: ['shared/cache/'],
   },
   { packages: ['@upstash/ratelimit'], in: ['shared/rate-limit/'] },
-  { packages: ['lru-cache'], in: ['shared/cache/', 'shared/rate-limit/'] },
+  { packages: ['lru-cache'], in: ['shared/cache/', 'shared/rate-limit/', 'shared/runs/'] },
   { packages: ['smol-toml'], in: ['shared/config/'] },
   { packages: ['@fastify/busboy'], in: ['shared/http/upload.ts'] },
   { packages: ['ipaddr.js'], in: ['shared/callers/', 'shared/agent/tools/safe-fetch.ts'] },
@@ -249,7 +255,7 @@ export interface ClientRule {
 export const CLIENTS: readonly ClientRule[] = [
   { name: /Credential$/, in: ['shared/composition-root/secrets.ts'] },
   { name: /^SecretClient$/, in: ['shared/secrets/key-vault.ts'] },
-  { name: /^Queue(?:Service)?Client$/, in: ['shared/batch/azure-job-queue.ts'] },
+  { name: /^Queue(?:Service)?Client$/, in: ['shared/storage/azure/'] },
   {
     name: /^(?:Container|BlobService|Blob|BlockBlob|AppendBlob)Client$/,
     in: ['shared/storage/azure/'],

@@ -80,9 +80,12 @@ export const AFTER_DEPLOYING: readonly Section[] = [
       open(116, 'Slots, blue/green', {
         state: 'another way',
         note: 'the plan has no slots; two environments replace them',
-        places: [at('docs/runbooks/blue-green.md')],
+        places: [at('infra/hooks/switch-traffic.js', /isRed/), at('docs/runbooks/blue-green.md')],
       }),
-      proven(117, 'Canary', { places: [at('docs/runbooks/canary.md', /weight/)] }),
+      proven(117, 'Canary', {
+        places: [at('infra/hooks/canary.js', /isRed/), at('docs/runbooks/canary.md')],
+        note: 'a test runs it against two apps behind a proxy',
+      }),
     ],
   },
   {

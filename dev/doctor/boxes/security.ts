@@ -75,9 +75,12 @@ export const SECURITY: readonly Section[] = [
         note: 'there are no pods; the roles of the identity limit what the app can reach',
         places: [at('infra/modules/access.bicep')],
       }),
-      open(49, 'WAF and DDoS protection', {
-        state: 'yours',
-        note: 'put Front Door in front: `docs/security.md`',
+      proven(49, 'WAF and DDoS protection', {
+        places: [
+          at('infra/modules/front-door-routes.bicep', /FrontDoorWebApplicationFirewallPolicies/),
+          at('infra/modules/app.bicep', /AzureFrontDoor\.Backend/),
+        ],
+        note: 'an option: `FRONT_DOOR=true`',
         live: sendsSecurityHeaders,
       }),
     ],

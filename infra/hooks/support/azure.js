@@ -23,10 +23,14 @@ export async function azdToken() {
 }
 
 /** Calls the management API as the person or pipeline that runs azd. */
-export async function callArm(path, { method = 'GET', token }) {
+export async function callArm(path, { method = 'GET', token, body }) {
   const response = await fetch(`${ARM}${path}`, {
     method,
-    headers: { authorization: `Bearer ${token}` },
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(30_000),
   });
   if (!response.ok) throw new ArmError(path, response.status);

@@ -19,7 +19,7 @@ export function required(name) {
 export function seconds(name, fallback) {
   const value = Number(setting(name) ?? fallback);
   if (value >= 0) return value;
-  throw new Error(`Cannot continue: ${name} must be a number of seconds`);
+  throw new Error(`Cannot continue: ${name} must be a number, 0 or more`);
 }
 
 export function delay(milliseconds) {

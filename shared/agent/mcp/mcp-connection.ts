@@ -4,6 +4,7 @@ import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { ToolUnavailableError } from '../tool.ts';
 import {
   type McpCredential,
+  McpCredentialError,
   type McpSession,
   McpSessionError,
   openMcpSession,
@@ -14,10 +15,10 @@ export interface McpConnectionOptions {
   readonly name: string;
   readonly url: string;
   /**
-   * The current credential; undefined if the server requires none.
-   * @throws Error if there is none where the server requires one
+   * The current credential; `none` if the server requires none, `missing` if it requires one and
+   * there is none.
    */
-  readonly credential: () => McpCredential | undefined;
+  readonly credential: () => McpCredential;
   /** Reads the credential again; true if it changed. */
   readonly refreshCredential: () => Promise<boolean>;
   readonly connectTimeoutMs: number;
@@ -29,6 +30,8 @@ const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 60_000;
 /** A server that announces changes without end is listed this often at most. */
 const MIN_LIST_INTERVAL_MS = 1_000;
+/** Servers may keep no stream open on which they could announce a change. */
+const LIST_TTL_MS = 300_000;
 
 /** The session with one server, opened when it is first needed and again after it was lost. */
 export interface McpConnection {
@@ -39,6 +42,8 @@ export interface McpConnection {
   acquire(): Promise<McpSession>;
   /** There is no session, and it is time to open one. */
   canOpen(): boolean;
+  /** Lists the tools again if the last list is old, without waiting for it. */
+  refreshIfOld(): void;
   /** The next call opens a new session. */
   drop(session: McpSession): void;
   /** False from a failed attempt to connect until a successful one. */
@@ -65,6 +70,7 @@ export function createMcpConnection(
     try {
       session = await openSession(options, { onSession, onToolsChanged: () => refresh.request() });
       attempts.succeed();
+      refresh.noteListed();
       return session;
     } catch (thrown) {
       attempts.fail(thrown);
@@ -81,6 +87,7 @@ export function createMcpConnection(
       opening ??= open();
       return opening;
     },
+    refreshIfOld: () => session !== undefined && refresh.requestIfOld(),
     canOpen: () => session === undefined && !isClosed && !attempts.isWaiting(),
     drop(dropped) {
       if (session === dropped) session = undefined;
@@ -122,6 +129,16 @@ async function openSession(
   }
 }
 
+/** What an operator has to look at. Fixed texts: the messages of a server are text from outside. */
+function describeOutage(thrown: unknown): string {
+  if (!(thrown instanceof McpSessionError)) return 'its tools cannot be listed';
+  if (thrown.cause instanceof McpCredentialError) return 'its secret is missing';
+  if (thrown.failure === 'unauthorized') return 'it refuses the credential';
+  return thrown.status === undefined
+    ? 'it does not answer, or not in the protocol'
+    : `it answers with status ${thrown.status}`;
+}
+
 /** The attempts to connect: an outage is logged once, and the attempts become rarer. */
 function createAttempts({ name: server, clock, telemetry }: McpConnectionOptions) {
   let failures = 0;
@@ -138,8 +155,8 @@ function createAttempts({ name: server, clock, telemetry }: McpConnectionOptions
       failures = 0;
     },
     fail(thrown: unknown): void {
-      const cause = describeError(thrown);
-      if (failures === 0) telemetry.warn('mcp server unavailable', { server, cause });
+      const fields = { server, reason: describeOutage(thrown), cause: describeError(thrown) };
+      if (failures === 0) telemetry.warn('mcp server unavailable', fields);
       failures += 1;
       failedAt = clock.now();
     },
@@ -151,8 +168,10 @@ export function unavailable(cause?: unknown): ToolUnavailableError {
 }
 
 /** Lists again after an announced change: once at a time, and with a pause between two lists. */
-function createRefresh(run: () => Promise<void>, { name, telemetry }: McpConnectionOptions) {
+function createRefresh(run: () => Promise<void>, options: McpConnectionOptions) {
+  const { name, clock, telemetry } = options;
   let timer: NodeJS.Timeout | undefined;
+  let listedAt = 0;
   let lastAt = Number.NEGATIVE_INFINITY;
   async function runNow(): Promise<void> {
     try {
@@ -162,12 +181,21 @@ function createRefresh(run: () => Promise<void>, { name, telemetry }: McpConnect
     } finally {
       lastAt = performance.now();
       timer = undefined;
+      noteListed();
     }
   }
+  function noteListed(): void {
+    listedAt = clock.now();
+  }
+  function request(): void {
+    const waitMs = Math.max(0, lastAt + MIN_LIST_INTERVAL_MS - performance.now());
+    timer ??= setTimeout(() => void runNow(), waitMs).unref();
+  }
   return {
-    request(): void {
-      const waitMs = Math.max(0, lastAt + MIN_LIST_INTERVAL_MS - performance.now());
-      timer ??= setTimeout(() => void runNow(), waitMs).unref();
+    request,
+    noteListed,
+    requestIfOld(): void {
+      if (Math.abs(clock.now() - listedAt) >= LIST_TTL_MS) request();
     },
     stop: () => clearTimeout(timer),
   };

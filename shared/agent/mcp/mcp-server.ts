@@ -57,6 +57,7 @@ export function createMcpServer(options: McpServerOptions): McpServer {
     tools: () => tools,
     isAvailable: () => connection.isAvailable(),
     async prepare() {
+      connection.refreshIfOld();
       if (!connection.canOpen()) return;
       const opening = connection.acquire().catch(() => undefined);
       if (connection.isAvailable() && tools.length === 0) await opening;

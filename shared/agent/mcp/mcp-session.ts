@@ -30,15 +30,15 @@ interface McpCall {
 }
 
 /** A header that proves who is calling. */
-export interface McpCredential {
-  readonly header: string;
-  readonly value: string;
-}
+export type McpCredential =
+  | { readonly header: string; readonly value: string }
+  | 'none'
+  | 'missing';
 
 export interface McpSessionOptions {
   readonly url: string;
   /** Read for each request, so that the value can be rotated. */
-  readonly credential: () => McpCredential | undefined;
+  readonly credential: () => McpCredential;
   /** Time limit for connecting, and for listing the tools. */
   readonly timeoutMs: number;
   readonly onToolsChanged: () => void;
@@ -60,6 +60,14 @@ export class McpSessionError extends Error {
     this.name = 'McpSessionError';
     this.failure = failure;
     this.status = options.status;
+  }
+}
+
+/** The server requires a credential, and there is none. */
+export class McpCredentialError extends Error {
+  constructor() {
+    super('The credential of the MCP server is missing');
+    this.name = 'McpCredentialError';
   }
 }
 
@@ -231,7 +239,8 @@ function createBoundedFetch(credential: McpSessionOptions['credential']) {
   return async (url: string | URL, init: RequestInit = {}): Promise<Response> => {
     const headers = new Headers(init.headers);
     const known = credential();
-    if (known !== undefined) headers.set(known.header, known.value);
+    if (known === 'missing') throw new McpCredentialError();
+    if (known !== 'none') headers.set(known.header, known.value);
     const response = await fetch(url, { ...init, headers });
     const { body, status, statusText } = response;
     if (body === null) return response;

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { type BatchView, isStalled, viewBatch } from './batch-status.ts';
-import { findInput, inputBlob } from './file-service.ts';
+import { findInput } from './file-service.ts';
+import { inputBlob } from '../storage/blob-paths.ts';
 import {
   type BatchRecord,
   COMPLETION_WINDOW_MS,
   canAccess,
   newRecord,
+  outputExpiry,
 } from '../model/batch-record.ts';
 import { digestOf, isJobId, type JobSender } from '../model/job-message.ts';
 import { inputName } from '../planning/load-shard.ts';
@@ -23,6 +25,7 @@ export interface NewBatchRequest {
   readonly inputFileId: string;
   readonly endpoint: string;
   readonly metadata: Readonly<Record<string, string>> | null;
+  readonly outputExpiresAfterSeconds?: number | undefined;
 }
 
 /** Batches of one owner. A batch of another owner is reported as not_found. */
@@ -96,10 +99,16 @@ function undefinedIfDeleted(error: unknown): undefined {
 }
 
 async function createRecord(
-  { owner, inputFileId, endpoint, metadata }: NewBatchRequest,
+  request: NewBatchRequest,
   { store, inputs, sender, clock }: BatchServiceOptions,
 ): Promise<BatchRecord> {
-  const file = await findInput(inputFileId, { owner, inputs, param: 'input_file_id' });
+  const { owner, inputFileId, endpoint, metadata, outputExpiresAfterSeconds } = request;
+  const file = await findInput(inputFileId, {
+    owner,
+    inputs,
+    now: clock.now(),
+    param: 'input_file_id',
+  });
   const id = `batch_${randomBytes(16).toString('hex')}`;
   const digest = digestOf(file.id);
   const record: BatchRecord = {
@@ -108,6 +117,7 @@ async function createRecord(
     inputBlob: `${INPUT_CONTAINER}/${inputBlob(inputFileId)}`,
     endpoint,
     metadata: metadata === null ? null : { ...metadata },
+    ...(outputExpiresAfterSeconds === undefined ? {} : { outputExpiresAfterSeconds }),
   };
   try {
     await store.createOrGet(record);
@@ -158,6 +168,9 @@ async function retryBatch(
   }
   if (final?.failed === 0) {
     throw new ServiceError('invalid_request', 'Cannot retry the batch: no item of it failed');
+  }
+  if (final !== undefined && (outputExpiry(record, final.at) ?? Infinity) <= options.clock.now()) {
+    throw new ServiceError('invalid_request', 'Cannot retry the batch: its results have expired');
   }
   await requireInput(record, options.inputs);
   const changed = final === undefined ? record : await reopen(record, options);

@@ -1,5 +1,6 @@
 import { isSettled, shardCount } from '../processing/finish-batch.ts';
 import type { BatchRecord, InputError } from '../model/batch-record.ts';
+import { outputFileId } from '../storage/blob-paths.ts';
 import type { FinalState, ShardState, BatchProgress } from '../storage/batch-progress.ts';
 
 export type BatchStatus =
@@ -21,6 +22,8 @@ export interface BatchView {
   /** When the batch was split into shards, in epoch milliseconds. */
   readonly plannedAt: number | undefined;
   readonly shards: ShardCounts;
+  /** The ids of its files; null for a file that has no line yet. */
+  readonly files: { readonly output: string | null; readonly errors: string | null };
   readonly errors: readonly InputError[];
 }
 
@@ -45,10 +48,17 @@ export function viewBatch(
   const shards = shardCount(record, progress);
   const total = record.items?.length ?? progress.plan?.total ?? 0;
   const failed = sum(progress.shards, 'failed');
+  const { id, generation } = record;
+  const completed = sum(progress.shards, 'done') - failed;
+  const fileId = (kind: 'succeeded' | 'failed') => outputFileId({ id, kind, generation });
   return {
     record,
+    files: {
+      output: completed > 0 ? fileId('succeeded') : null,
+      errors: failed > 0 ? fileId('failed') : null,
+    },
     status: final?.outcome ?? unfinishedStatus(record, { progress, shards, now }),
-    counts: { total, completed: sum(progress.shards, 'done') - failed, failed },
+    counts: { total, completed, failed },
     final,
     plannedAt: record.items === undefined ? progress.plan?.at : Date.parse(record.createdAt),
     shards: countShards(progress.shards, { total: shards ?? 0, generation: record.generation }),

@@ -1,5 +1,7 @@
 import * as z from 'zod';
-import type { ErrorCode } from '../../errors.ts';
+import type { ToolEffect } from '../../agent/step-journal.ts';
+import type { ErrorCode, ServiceError } from '../../errors.ts';
+import { toProblem } from '../../protocols/problem-details.ts';
 import { BATCH_URLS } from '../../protocols/registry.ts';
 import { describeIssue, type ValidationIssue } from '../../protocols/validation.ts';
 
@@ -30,10 +32,15 @@ export function parseItem(item: unknown): ParsedItem {
   return { ok: false, issue: describeIssue(result.error, item) };
 }
 
-/** The custom_id of an item, valid or not, so that its producer can match the result. */
+/**
+ * The custom_id of an item, valid or not, so that its producer can match the result. A number, which
+ * is not valid, is returned as text.
+ */
 export function customIdOf(item: unknown): string | null {
   if (typeof item !== 'object' || item === null || !('custom_id' in item)) return null;
-  return typeof item.custom_id === 'string' ? item.custom_id.slice(0, 512) : null;
+  const { custom_id: id } = item;
+  if (typeof id === 'number') return String(id);
+  return typeof id === 'string' ? id.slice(0, 512) : null;
 }
 
 /** Indexes of the items whose custom_id an earlier item has. */
@@ -67,9 +74,13 @@ export const resultLineSchema = z.object({
     .object({ status_code: z.int(), request_id: z.string(), body: z.unknown() })
     .nullable(),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  /** The tool calls that changed something outside; absent where there are none. */
+  tool_effects: z
+    .array(z.object({ tool: z.string(), status: z.enum(['ok', 'failed', 'interrupted']) }))
+    .optional(),
 });
 
-/** A result line has either a response or an error. */
+/** A line with an error is a failure. It has a response too if the item got an answer. */
 export type ResultLine = z.infer<typeof resultLineSchema>;
 
 export interface ItemPlace {
@@ -90,6 +101,31 @@ export function successLine(place: ItemPlace, requestId: string, body: unknown):
 
 export function failureLine(place: ItemPlace, code: ItemFailureCode, message: string): ResultLine {
   return { id: lineId(place), custom_id: place.customId, response: null, error: { code, message } };
+}
+
+/** The line with the effects of the item's tools; an error also says which are not known. */
+export function withEffects(line: ResultLine, effects: readonly ToolEffect[]): ResultLine {
+  if (effects.length === 0) return line;
+  const tool_effects = effects.map(({ tool, status }) => ({ tool, status }));
+  const interrupted = effects.filter(({ status }) => status === 'interrupted');
+  const { error } = line;
+  if (error === null || interrupted.length === 0) return { ...line, tool_effects };
+  const names = [...new Set(interrupted.map(({ tool }) => `"${tool}"`))].join(', ');
+  const message = `${error.message}; the call of ${names} was interrupted and may have taken effect`;
+  return { ...line, error: { ...error, message }, tool_effects };
+}
+
+/** The failure of an item that got this error as the answer to its request. */
+export function errorAnswerLine(
+  place: ItemPlace,
+  error: ServiceError,
+  requestId: string,
+): ResultLine {
+  const { status, error: body } = toProblem(error, requestId);
+  return {
+    ...failureLine(place, error.code, error.message),
+    response: { status_code: status, request_id: requestId, body: { error: body } },
+  };
 }
 
 function lineId({ jobId, index }: ItemPlace): string {

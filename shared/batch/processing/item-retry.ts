@@ -1,4 +1,5 @@
-import { failureLine, type ItemPlace } from '../model/item.ts';
+import { type ErrorCode, ServiceError } from '../../errors.ts';
+import { errorAnswerLine, failureLine, type ItemPlace } from '../model/item.ts';
 import type { ItemOutcome, ThrottleReason } from './run-item.ts';
 import {
   type Attempts,
@@ -37,14 +38,14 @@ type EntryOf<Type extends JournalEntry['type']> = Extract<JournalEntry, { type: 
 
 /** The journal entry for a throttled attempt: another throttle, or the item is exhausted. */
 export function decideThrottledRetry(
-  { code }: Extract<ItemOutcome, { kind: 'retry' }>,
+  { code, requestId }: Extract<ItemOutcome, { kind: 'retry' }>,
   { place, index, attempts, reason, throttles = NO_THROTTLES }: ThrottledItem,
 ): EntryOf<'result' | 'throttled'> {
   const isSuspect = reason === 'unavailable' && attempts?.lastCode === code;
   const limit = MAX_THROTTLES[isSuspect ? 'suspect' : reason];
   if (throttles[reason] + 1 < limit) return { type: 'throttled', index, code, reason };
   const failures = (attempts?.count ?? 0) + throttles.unavailable + throttles.capacity + 1;
-  return exhausted({ place, index, failures, code });
+  return exhausted({ place, index, failures, code, requestId });
 }
 
 /** The journal entry for an attempt: its result, or the time of the next attempt. */
@@ -53,9 +54,9 @@ export function decideItemRetry(
   { place, index, attempts, now }: FailedItem,
 ): EntryOf<'result' | 'attempt'> {
   if (outcome.kind === 'result') return { type: 'result', index, line: outcome.line };
-  const { code, retryAfterSeconds } = outcome;
+  const { code, retryAfterSeconds, requestId } = outcome;
   const failures = (attempts?.count ?? 0) + 1;
-  if (failures >= MAX_ATTEMPTS) return exhausted({ place, index, failures, code });
+  if (failures >= MAX_ATTEMPTS) return exhausted({ place, index, failures, code, requestId });
   return { type: 'attempt', index, code, retryAt: retryAt(failures, { now, retryAfterSeconds }) };
 }
 
@@ -63,12 +64,16 @@ interface ExhaustedItem {
   readonly place: ItemPlace;
   readonly index: number;
   readonly failures: number;
-  readonly code: string;
+  /** The code of the last answer, and the request that got it. */
+  readonly code: ErrorCode;
+  readonly requestId: string;
 }
 
-function exhausted({ place, index, failures, code }: ExhaustedItem): EntryOf<'result'> {
+function exhausted({ place, index, failures, code, requestId }: ExhaustedItem): EntryOf<'result'> {
   const message = `The item failed ${failures} times, at last with ${code}`;
-  return { type: 'result', index, line: failureLine(place, 'exhausted', message) };
+  const { response } = errorAnswerLine(place, new ServiceError(code, message), requestId);
+  const line = { ...failureLine(place, 'exhausted', message), response };
+  return { type: 'result', index, line };
 }
 
 const FIRST_DELAY_SECONDS = 5;

@@ -4,6 +4,7 @@ import type { JobSender } from '../model/job-message.ts';
 import { loadShard, type Shard, type ShardDependencies } from '../planning/load-shard.ts';
 import type { ConcurrencyLimiters } from './concurrency-limiter.ts';
 import { finishIfComplete } from './finish-batch.ts';
+import { reportEffects } from './item-journal.ts';
 import { type PassOptions, placeOf, type RemainingWork, runPass } from './shard-pass.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
 import type { ShardLease } from '../storage/shard-lease.ts';
@@ -162,7 +163,7 @@ export async function failUnfinished(
         : `; it failed ${attempts.count} times, at last with ${attempts.lastCode}`;
     const message = `The item has no result: ${why}${tries}`;
     const line = failureLine(placeOf(shard, index), code, message);
-    appends.push(lease.append({ type: 'result', index, line }));
+    appends.push(lease.append(reportEffects({ type: 'result', index, line }, lease)));
   }
   await Promise.all(appends);
   return appends.length;

@@ -1,5 +1,7 @@
 import type { Agent, AgentInput, RunContext, RunResult } from '../../agent/agent.ts';
+import type { StepJournal } from '../../agent/step-journal.ts';
 import {
+  errorAnswerLine,
   successLine,
   failureLine,
   INPUT_DELETED,
@@ -9,8 +11,8 @@ import {
   INVALID_LINE,
 } from '../model/item.ts';
 import type { Clock } from '../../clock.ts';
-import { type ErrorCode, isRetryable, ServiceError, toServiceError } from '../../errors.ts';
-import type { Frame } from '../../protocols/protocol.ts';
+import { type ErrorCode, isRetryable, ServiceError } from '../../errors.ts';
+import { type Frame, type Protocol, toProtocolError } from '../../protocols/protocol.ts';
 import { protocolOfBody } from '../../protocols/registry.ts';
 import type { ValidationIssue } from '../../protocols/validation.ts';
 import { raceAbort } from '../../resilience/abort.ts';
@@ -24,6 +26,8 @@ export type ItemOutcome =
       readonly kind: 'retry';
       readonly code: ErrorCode;
       readonly retryAfterSeconds: number | undefined;
+      /** The request that failed. */
+      readonly requestId: string;
     }
   /** The pass was stopped; the item has neither succeeded nor failed. */
   | { readonly kind: 'stopped' };
@@ -40,6 +44,8 @@ export interface ItemOptions {
   /** The clock by which the agent reads its deadline. */
   readonly agentClock: Clock;
   readonly telemetry: Telemetry;
+  /** Where the run keeps its finished steps. */
+  readonly journal?: StepJournal | undefined;
 }
 
 /** Runs the agent for one item. Never throws: a failure is the item's outcome. */
@@ -60,10 +66,13 @@ export async function runItem(item: unknown, options: ItemOptions): Promise<Item
     deadlineAt: options.agentClock.now() + itemDeadlineMs,
     traceparent: options.traceparent,
     isBackground: true,
+    journal: options.journal,
     telemetry: options.telemetry.with({ requestId }),
   };
+  const protocol = protocolOfBody(parsed.item.body);
   try {
     const { input, encode } = readBody(parsed.item.body, {
+      protocol,
       requestId,
       startedAt: options.agentClock.now(),
       publicModel: options.publicModel,
@@ -72,7 +81,8 @@ export async function runItem(item: unknown, options: ItemOptions): Promise<Item
     return { kind: 'result', line: successLine(place, requestId, encode(result)) };
   } catch (thrown) {
     if (stop.aborted) return { kind: 'stopped' };
-    return failedOutcome(toServiceError(thrown), { place, telemetry: context.telemetry });
+    const error = toProtocolError(protocol, thrown);
+    return failedOutcome(error, { place, requestId, telemetry: context.telemetry });
   } finally {
     clearTimeout(timer);
     stop.removeEventListener('abort', onStop);
@@ -102,8 +112,13 @@ interface ItemRequest {
 }
 
 /** @throws ServiceError if the body is not valid in its protocol */
-function readBody(body: unknown, frame: Omit<Frame<unknown>, 'request'>): ItemRequest {
-  const protocol = protocolOfBody(body);
+function readBody(
+  body: unknown,
+  {
+    protocol,
+    ...frame
+  }: Omit<Frame<unknown>, 'request'> & { readonly protocol: Protocol<unknown> },
+): ItemRequest {
   const request = protocol.parse(body);
   const encode = (result: RunResult) => protocol.encodeResult(result, { ...frame, request });
   return { input: protocol.toInput(request), encode };
@@ -111,15 +126,19 @@ function readBody(body: unknown, frame: Omit<Frame<unknown>, 'request'>): ItemRe
 
 function failedOutcome(
   error: ServiceError,
-  { place, telemetry }: { readonly place: ItemPlace; readonly telemetry: Telemetry },
+  {
+    place,
+    requestId,
+    telemetry,
+  }: { readonly place: ItemPlace; readonly requestId: string; readonly telemetry: Telemetry },
 ): ItemOutcome {
   const { code, retryAfterSeconds } = error;
   const fields = { index: place.index, code, cause: describeError(error.cause) };
   if (code === 'internal') telemetry.error('batch item failed', fields);
   else telemetry.info('batch item failed', fields);
   const mayRetry = isRetryable(code) || throttleReasonOf(code) === 'capacity';
-  if (mayRetry) return { kind: 'retry', code, retryAfterSeconds };
-  return { kind: 'result', line: failureLine(place, code, error.message) };
+  if (mayRetry) return { kind: 'retry', code, retryAfterSeconds, requestId };
+  return { kind: 'result', line: errorAnswerLine(place, error, requestId) };
 }
 
 function itemDeadlineExceeded(): ServiceError {

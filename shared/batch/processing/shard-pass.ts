@@ -3,6 +3,7 @@ import { customIdOf, failureLine, type ItemPlace } from '../model/item.ts';
 import type { Shard } from '../planning/load-shard.ts';
 import type { ConcurrencyLimiter, ConcurrencyPermit } from './concurrency-limiter.ts';
 import { isDue, decideItemRetry, decideThrottledRetry, secondsUntilDue } from './item-retry.ts';
+import { createItemJournal, reportEffects } from './item-journal.ts';
 import { runItem, type ItemOutcome, type ThrottleReason, throttleReasonOf } from './run-item.ts';
 import { NO_THROTTLES } from '../storage/journal.ts';
 import type { ShardLease } from '../storage/shard-lease.ts';
@@ -116,6 +117,8 @@ interface PassState extends PassDependencies {
   readonly retryTimes: RetryTimes;
 }
 
+type AttemptEntry = ReturnType<typeof decideItemRetry | typeof decideThrottledRetry>;
+
 async function runDueItems(
   due: readonly number[],
   { shard, lease, options, retryTimes }: PassState,
@@ -133,11 +136,8 @@ async function runDueItems(
     onFailure: (error) => writeFailed.abort(error),
   });
 
-  async function record(
-    entry: ReturnType<typeof decideItemRetry | typeof decideThrottledRetry>,
-    startedAt: number,
-  ): Promise<void> {
-    await lease.append(entry);
+  async function record(entry: AttemptEntry, startedAt: number): Promise<void> {
+    await lease.append(entry.type === 'result' ? reportEffects(entry, lease) : entry);
     if (entry.type === 'attempt') retryTimes.set(entry.index, entry.retryAt);
     if (entry.type === 'throttled') {
       telemetry.count('batchItemThrottled', 1, { 'error.type': entry.code });
@@ -151,9 +151,10 @@ async function runDueItems(
   async function tryItem(index: number, permit: ConcurrencyPermit): Promise<void> {
     const startedAt = performance.now();
     const place = placeOf(shard, index);
+    const journal = createItemJournal({ lease, index });
     const outcome = shard.duplicates.has(index)
       ? duplicateOutcome(place)
-      : await runItem(shard.items[index], { ...options, place, stop, traceparent });
+      : await runItem(shard.items[index], { ...options, place, stop, traceparent, journal });
     if (outcome.kind === 'stopped') return;
     const reason = reportToLimiter(outcome, permit);
     const { attempts, throttles, totalThrottles } = lease.view;

@@ -1,6 +1,26 @@
 import * as z from 'zod';
+import type { RecordedOutcome, RecordedStep } from '../../agent/step-journal.ts';
 import { resultLineSchema } from '../model/item.ts';
 import { parseJson } from '../../json.ts';
+
+const tokens = z.int().min(0);
+
+/** A `ModelResponse`, without what only telemetry reads. */
+const responseSchema = z.object({
+  text: z.string(),
+  refusal: z.string().optional(),
+  toolCalls: z
+    .array(z.object({ id: z.string(), name: z.string(), arguments: z.string() }).readonly())
+    .readonly(),
+  finishReason: z.enum(['stop', 'length', 'tool_calls']),
+  usage: z.object({
+    inputTokens: tokens,
+    cachedInputTokens: tokens.optional(),
+    outputTokens: tokens,
+    totalTokens: tokens,
+  }),
+  model: z.string(),
+});
 
 const entrySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('job'), digest: z.string(), total: z.int(), createdAt: z.string() }),
@@ -17,6 +37,25 @@ const entrySchema = z.discriminatedUnion('type', [
     index: z.int(),
     code: z.string(),
     reason: z.enum(['capacity', 'unavailable']),
+  }),
+  /** The model answered a step that calls tools; the calls in `once` are about to begin. */
+  z.object({
+    type: z.literal('step'),
+    index: z.int(),
+    step: z.int(),
+    response: responseSchema,
+    once: z.array(z.int()),
+  }),
+  /** A tool call of a step ended. */
+  z.object({
+    type: z.literal('tool'),
+    index: z.int(),
+    step: z.int(),
+    call: z.int(),
+    name: z.string(),
+    status: z.enum(['ok', 'failed', 'interrupted']),
+    durationMs: z.number(),
+    output: z.string(),
   }),
   /** The platform moved the message to the poison queue, and it was requeued. */
   z.object({ type: z.literal('poisoned'), results: z.int() }),
@@ -49,10 +88,14 @@ export interface JournalView {
   readonly results: ReadonlyMap<number, 'succeeded' | 'failed'>;
   readonly attempts: ReadonlyMap<number, Attempts>;
   readonly throttles: ReadonlyMap<number, ThrottleCounts>;
+  /** The finished steps of items without a result, and of failed items whose tools had an effect. */
+  readonly steps: ReadonlyMap<number, readonly RecordedStep[]>;
+  /** Characters of all steps since the journal began. */
+  readonly stepChars: number;
   /** Throttled attempts at all items since the journal began. */
   readonly totalThrottles: number;
   readonly generation: number;
-  /** Deliveries in a row that ended without a `closed` entry and without a new result. */
+  /** Deliveries in a row that ended without a `closed` entry, a new result or a new step. */
   readonly crashes: number;
   /** Times in a row that the message was poisoned, without a new result in between. */
   readonly poisonCount: number;
@@ -74,10 +117,12 @@ export function createJournalReader(): JournalReader {
   const results = new Map<number, 'succeeded' | 'failed'>();
   const attempts = new Map<number, Attempts>();
   const throttles = new Map<number, ThrottleCounts>();
+  const runs = createRunSteps();
   let digest: string | undefined;
   const counts = { generation: 0, crashes: 0, poisonCount: 0, invalidLines: 0, totalThrottles: 0 };
   /** Returns false for a repeated result. */
   function apply(entry: JournalEntry): boolean {
+    runs.apply(entry);
     switch (entry.type) {
       case 'job':
         digest ??= entry.digest;
@@ -86,15 +131,15 @@ export function createJournalReader(): JournalReader {
         counts.crashes += 1;
         return true;
       case 'closed':
+      case 'step':
+      case 'tool':
         counts.crashes = 0;
         return true;
       case 'poisoned':
         counts.poisonCount += 1;
         return true;
       case 'reopened':
-        counts.generation = entry.generation;
-        counts.crashes = 0;
-        counts.poisonCount = 0;
+        Object.assign(counts, { generation: entry.generation, crashes: 0, poisonCount: 0 });
         attempts.clear();
         throttles.clear();
         for (const [index, outcome] of results) if (outcome === 'failed') results.delete(index);
@@ -125,8 +170,45 @@ export function createJournalReader(): JournalReader {
     apply: (entry) => void apply(entry),
     view() {
       if (digest === undefined) return undefined;
-      return { digest, results, attempts, throttles, ...counts };
+      return { digest, results, attempts, throttles, ...runs.view(), ...counts };
     },
+  };
+}
+
+type EntryOf<Type extends JournalEntry['type']> = Extract<JournalEntry, { type: Type }>;
+
+interface KeptStep extends RecordedStep {
+  readonly outcomes: Map<number, RecordedOutcome>;
+}
+
+/** The finished steps of the runs, by item. Of a step or an outcome that comes twice the first counts. */
+function createRunSteps() {
+  const steps = new Map<number, KeptStep[]>();
+  let stepChars = 0;
+  function addStep({ index, step, response, once }: EntryOf<'step'>): void {
+    stepChars += JSON.stringify(response).length;
+    const kept = steps.get(index) ?? [];
+    if (kept.length !== step) return;
+    steps.set(index, [...kept, { response, once, outcomes: new Map() }]);
+  }
+  function addOutcome(entry: EntryOf<'tool'>): void {
+    const { index, step, call, name, status, durationMs, output } = entry;
+    stepChars += output.length;
+    const outcomes = steps.get(index)?.[step]?.outcomes;
+    if (outcomes?.has(call) === false) outcomes.set(call, { name, status, durationMs, output });
+  }
+  /** A failed item that is opened again must not repeat the effects of its tools. */
+  function end({ index, line }: EntryOf<'result'>): void {
+    const hasEffect = steps.get(index)?.some(({ once }) => once.length > 0);
+    if (line.error === null || hasEffect !== true) steps.delete(index);
+  }
+  return {
+    apply(entry: JournalEntry): void {
+      if (entry.type === 'step') addStep(entry);
+      if (entry.type === 'tool') addOutcome(entry);
+      if (entry.type === 'result') end(entry);
+    },
+    view: () => ({ steps, stepChars }),
   };
 }
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findStorage } from '../../../dev/batch/find-storage.ts';
+import { findStorage, openStorage } from '../../../dev/batch/find-storage.ts';
 import { writeStartRecord } from '../../../dev/start/start-record.ts';
 
 let root: string;
@@ -37,5 +37,40 @@ describe('findStorage', () => {
     await expect(findStorage(root, {})).rejects.toThrow(
       /^Cannot find the storage of the app: run 'npm start' .* or set AzureWebJobsStorage$/,
     );
+  });
+});
+
+describe('openStorage', () => {
+  it('reaches a named account by the login of the operator, without any connection string', async () => {
+    const connection = await openStorage({ root, environment: {}, account: 'stagent1' });
+
+    expect(connection).toMatchObject({
+      kind: 'identity',
+      blobUri: 'https://stagent1.blob.core.windows.net',
+      queueUri: 'https://stagent1.queue.core.windows.net',
+    });
+  });
+
+  it.each(['', 'ab', 'With-Dash', 'a'.repeat(25), 'evil.example.com/x'])(
+    'refuses what is no name of an account: "%s"',
+    async (account) => {
+      const opening = openStorage({ root, environment: {}, account });
+
+      await expect(opening).rejects.toThrow(/'--account' as it must be the name/);
+    },
+  );
+
+  it('uses the connection string of the app without an account, and refuses a wrong one', async () => {
+    const environment = { AzureWebJobsStorage: 'UseDevelopmentStorage=true' };
+
+    const connection = await openStorage({ root, environment, account: undefined });
+    const wrong = openStorage({
+      root,
+      environment: { AzureWebJobsStorage: 'foo' },
+      account: undefined,
+    });
+
+    expect(connection).toMatchObject({ kind: 'connectionString' });
+    await expect(wrong).rejects.toThrow('must be the connection string of a storage account');
   });
 });

@@ -18,7 +18,10 @@ const LINES = '{"custom_id":"a","body":{"message":"é"}}\n{"custom_id":"b","body
 
 describe('batches by the queue of a real storage', () => {
   it('become a message that points to the items, and results', async () => {
-    const service = createQueueService(environment.connectionString);
+    const service = createQueueService({
+      kind: 'connectionString',
+      connectionString: environment.connectionString,
+    });
     await service.submit('job', LINES);
     const untaken = await service.progress('job');
     const { processor } = storageProcessor(environment);
@@ -47,7 +50,10 @@ describe('batches by the queue of a real storage', () => {
   });
 
   it('are not mixed up when an id is used again for other items', async () => {
-    const service = createQueueService(environment.connectionString);
+    const service = createQueueService({
+      kind: 'connectionString',
+      connectionString: environment.connectionString,
+    });
     await service.submit('taken', LINES);
     await service.submit('taken', LINES);
 

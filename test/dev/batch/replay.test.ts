@@ -19,7 +19,8 @@ async function said(name?: string): Promise<string> {
   let text = '';
   const { connectionString } = environment;
   const output = { write: (more: string) => (text += more) };
-  await replay({ connectionString, name, output });
+  const connection = { kind: 'connectionString', connectionString } as const;
+  await replay({ connection, name, output });
   return text;
 }
 

@@ -140,6 +140,7 @@ const OPTIONS = {
   jobId: 'job',
   resumes: false,
   url: undefined,
+  account: undefined,
   key: undefined,
   callerKey: undefined,
 };

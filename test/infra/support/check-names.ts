@@ -14,7 +14,7 @@ import {
 
 /** The functions of Bicep that the templates use, and its two namespaces. */
 const BUILT_IN = new Set(
-  `az sys array concat contains empty environment filter first guid join length loadTextContent map
+  `az sys array concat contains empty environment filter first guid join length loadTextContent map max
   range replace resourceGroup skip split string subscription subscriptionResourceId tenant toLower
   toObject trim union uniqueString`.split(/\s+/),
 );

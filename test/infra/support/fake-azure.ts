@@ -42,9 +42,9 @@ export interface HookOutcome {
   readonly output: string;
 }
 
-/** Runs a hook as azd does, with a program named azd that prints a token. */
+/** Runs a hook, with arguments after its name, and a program named azd that prints a token. */
 export async function runHook(
-  name: string,
+  command: string,
   env: Readonly<Record<string, string>>,
 ): Promise<HookOutcome> {
   const tools = await mkdtemp(join(tmpdir(), 'azd-'));
@@ -53,7 +53,8 @@ export async function runHook(
   await writeFile(azd, '#!/bin/sh\necho \'{"token":"a-token-of-azd","expiresOn":"2099-01-01"}\'\n');
   await chmod(azd, 0o755);
   const path = [tools, process.env['PATH'] ?? ''].join(delimiter);
-  const script = runScript(resolve('infra/hooks', name), { env: { ...env, PATH: path } });
+  const [name = '', ...args] = command.split(' ');
+  const script = runScript(resolve('infra/hooks', name), { args, env: { ...env, PATH: path } });
   const { code } = await script.ended;
   return { code, output: `${script.stdout()}${script.stderr()}` };
 }

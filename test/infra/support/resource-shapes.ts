@@ -1,3 +1,4 @@
+import { FRONT_DOOR_SHAPES } from './front-door-shapes.ts';
 import { NETWORK_SHAPES } from './network-shapes.ts';
 import { OBSERVING_SHAPES } from './observing-shapes.ts';
 import { SITE_SHAPES } from './site-shapes.ts';
@@ -18,6 +19,7 @@ export const RESOURCE_SHAPES: Shapes = {
   ...SITE_SHAPES,
   ...OBSERVING_SHAPES,
   ...NETWORK_SHAPES,
+  ...FRONT_DOOR_SHAPES,
   'Microsoft.Resources/resourceGroups@2024-11-01': {
     'name!': 'string',
     'location!': 'string',

@@ -36,7 +36,8 @@ export function setUp(
       sent.push({ job, delaySeconds });
     },
   };
-  const files = createFileService({ store, inputs, outputs: store.container, clock });
+  const { telemetry } = bench;
+  const files = createFileService({ store, inputs, outputs: store.container, clock, telemetry });
   const batches = createBatchService({ store, inputs, sender, clock });
   return {
     ...bench,

@@ -1,3 +1,4 @@
+import type { Agent } from '../../../shared/agent/agent.ts';
 import type { Job } from '../../../shared/batch/model/job-message.ts';
 import { createConcurrencyLimiters } from '../../../shared/batch/processing/concurrency-limiter.ts';
 import {
@@ -46,6 +47,8 @@ interface BenchOptions extends Partial<
   readonly script?: Script;
   readonly store?: MemoryStore;
   readonly inputs?: MemoryContainer;
+  /** In place of the scripted agent. */
+  readonly runner?: Agent;
 }
 
 /** A processor with everything around it in memory. */
@@ -53,6 +56,7 @@ export function makeProcessor({
   script,
   store = createMemoryStore(),
   inputs = createMemoryContainer(),
+  runner,
   ...rest
 }: BenchOptions = {}): Bench {
   const agent = createScriptedAgent(script);
@@ -60,7 +64,7 @@ export function makeProcessor({
   const time = { now: Date.parse('2030-01-01T00:00:00Z') };
   const sent: SentJob[] = [];
   const processor = createJobProcessor({
-    agent,
+    agent: runner ?? agent,
     publicModel: 'assistant',
     store,
     inputs,

@@ -1,5 +1,6 @@
 import {
   ALLOWED_NAMES,
+  PRODUCT_WORDS,
   RETIRED_NAMES,
   RETIRED_PRODUCT_NAMES,
   type RetiredNames,
@@ -25,7 +26,10 @@ function findStandard(
   retired: readonly (readonly [Matcher, string])[],
 ): string | undefined {
   if (ALLOWED_NAMES.has(name)) return undefined;
-  const words = `${splitWords(name).join(' ')} `;
+  const words = PRODUCT_WORDS.reduce(
+    (text, product) => text.replaceAll(product, 'product'),
+    `${splitWords(name).join(' ')} `,
+  );
   return retired.find(([matches]) => matches(name, words))?.[1];
 }
 

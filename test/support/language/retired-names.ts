@@ -12,8 +12,13 @@ export type RetiredNames = Readonly<Record<string, string>>;
 export const ALLOWED_NAMES: ReadonlySet<string> = new Set([
   'floor',
   'wireFormat',
+  // The argument of the MCP tool `ask`.
+  'question',
   'guardrailVerdicts',
 ]);
+
+/** Names of products, in words of lower case, that no pattern reads. */
+export const PRODUCT_WORDS = ['front door'] as const;
 
 /** Retired in all programs of the project. */
 export const RETIRED_NAMES: RetiredNames = {

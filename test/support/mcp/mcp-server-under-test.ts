@@ -1,4 +1,8 @@
-import { createMcpServer, type McpServer } from '../../../shared/agent/mcp/mcp-server.ts';
+import {
+  createMcpServer,
+  type McpServer,
+  type McpServerOptions,
+} from '../../../shared/agent/mcp/mcp-server.ts';
 import { executeToolCalls } from '../../../shared/agent/tool-calls.ts';
 import { runContext } from '../agent/scripted-tools.ts';
 import { createRecordedTelemetry } from '../recorded-telemetry.ts';
@@ -21,7 +25,7 @@ interface Setup {
   readonly allowed?: readonly string[];
   readonly effect?: 'none' | 'once';
   readonly connectTimeoutMs?: number;
-  readonly credential?: () => { readonly header: string; readonly value: string };
+  readonly credential?: McpServerOptions['credential'];
   readonly refreshCredential?: () => Promise<boolean>;
 }
 
@@ -43,7 +47,7 @@ export async function setUpMcpServer({
       exposedAs: `docs__${name}`,
       effect,
     })),
-    credential: () => undefined,
+    credential: () => 'none',
     refreshCredential: async () => false,
     connectTimeoutMs: 2_000,
     clock: { now: () => now },

@@ -17,7 +17,8 @@ const inputImage = z.strictObject({
 });
 const part = z.discriminatedUnion('type', [outputText, refusal, inputText, inputImage]);
 
-const id = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_[0-9a-f]{48}$`));
+const id = (prefix: string) =>
+  z.string().regex(new RegExp(`^${prefix}_[0-9a-f]{48}(?:[0-9a-f]{4})?$`));
 
 const message = z.strictObject({
   type: z.literal('message'),

@@ -4,7 +4,7 @@ import type { PiiType } from '../../../shared/guardrails/personal-data.ts';
 import { createRedaction } from '../../../shared/guardrails/redaction.ts';
 import {
   createStreamRedactor,
-  MAX_HELD_CHARS,
+  MAX_BUFFERED_CHARS,
 } from '../../../shared/guardrails/stream-redactor.ts';
 
 const ALL: readonly PiiType[] = ['EMAIL', 'PHONE', 'CREDIT_CARD', 'SSN', 'IBAN', 'IP'];
@@ -111,7 +111,7 @@ describe('createStreamRedactor', () => {
         sent += redactor.push(unit).length;
       }
 
-      expect(pushed - sent).toBeLessThanOrEqual(MAX_HELD_CHARS);
+      expect(pushed - sent).toBeLessThanOrEqual(MAX_BUFFERED_CHARS);
     },
   );
 });

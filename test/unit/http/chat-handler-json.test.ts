@@ -147,3 +147,53 @@ describe('POST /api/chat', () => {
     expect(answered.headers['content-type']).toBe('application/json');
   });
 });
+
+describe('a conversation that is too long (F22)', () => {
+  const tooLong = async (): Promise<never> => {
+    throw new ServiceError('context_too_long', 'The conversation is too long for the model');
+  };
+  const long = 'x'.repeat(100_001);
+
+  it.each([
+    { protocol: 'openai.chat-completions', body: { messages: [{ role: 'user', content: 'Hi' }] } },
+    { protocol: 'openai.chat-completions', body: { messages: [{ role: 'user', content: long }] } },
+    { protocol: 'openai.responses', body: { input: 'Hi' } },
+    { protocol: 'openai.responses', body: { input: long } },
+  ] as const)('is 400 with the code that OpenAI clients know: $protocol', async (row) => {
+    const { handler } = createChat({ answers: [tooLong] }, row.protocol);
+
+    const answered = await call(handler, postJson(row.body));
+
+    expect(answered.status).toBe(400);
+    expect(answered.headers['x-should-retry']).toBe('false');
+    expect(answered.json()).toMatchObject({
+      error: { code: 'context_length_exceeded', type: 'invalid_request_error' },
+    });
+  });
+
+  it.each(['Hi', long])('keeps its own code for other clients', async (message) => {
+    const { handler } = createChat({ answers: [tooLong] });
+
+    const answered = await call(handler, postJson({ message }));
+
+    expect([answered.status, answered.json()]).toMatchObject([
+      413,
+      { error: { code: 'context_too_long' } },
+    ]);
+  });
+
+  it('is an event with that code where the stream has begun', async () => {
+    const streams = [
+      async function* () {
+        yield { type: 'text-delta', text: 'Hel' } as const;
+        throw new ServiceError('context_too_long', 'The conversation is too long for the model');
+      },
+    ];
+    const { handler } = createChat({ streams }, 'openai.chat-completions');
+
+    const body = { messages: [{ role: 'user', content: 'Hi' }], stream: true };
+    const answered = await call(handler, postJson(body));
+
+    expect(answered.text).toContain('"code":"context_length_exceeded"');
+  });
+});

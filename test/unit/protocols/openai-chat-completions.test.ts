@@ -127,12 +127,4 @@ describe('the request of chat completions', () => {
       expect.objectContaining({ code: 'invalid_request', param }),
     );
   });
-
-  it('refuses a conversation that is too long as a whole', () => {
-    const long = { role: 'user', content: 'x'.repeat(60_000) };
-
-    const reading = () => protocol.parse({ messages: [long, long] });
-
-    expect(reading).toThrow(expect.objectContaining({ code: 'context_too_long' }));
-  });
 });

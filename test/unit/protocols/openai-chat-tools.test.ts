@@ -64,14 +64,6 @@ describe('tools of the client', () => {
       expect.objectContaining({ code: 'invalid_request', param }),
     );
   });
-
-  it('count for the size of the conversation', () => {
-    const tools = [tool('a', { parameters: { description: 'x'.repeat(100_000) } })];
-
-    expect(() => protocol.parse({ messages: [USER], tools })).toThrow(
-      expect.objectContaining({ code: 'context_too_long' }),
-    );
-  });
 });
 
 describe('a follow-up with results', () => {

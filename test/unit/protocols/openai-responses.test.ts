@@ -143,19 +143,11 @@ describe('the input of the Responses API', () => {
     expect(toolChoice).toBe('required');
   });
 
-  it('drops the oldest messages, and calls with their outputs, only where truncation is auto', () => {
-    const long = 'x'.repeat(60_000);
-    const input = [
-      { role: 'system', content: 'Stay' },
-      { role: 'user', content: long },
-      CALL,
-      { ...OUTPUT, output: long },
-      { role: 'user', content: 'Now' },
-    ];
+  it('permits to drop messages only where truncation is auto', () => {
+    const mayDrop = ['auto', 'disabled', undefined].map(
+      (truncation) => inputOf({ input: 'Hi', truncation }).mayDropMessages,
+    );
 
-    const { messages } = inputOf({ input, truncation: 'auto' });
-
-    expect(messages.map(({ role }) => role)).toEqual(['system', 'assistant', 'tool', 'user']);
-    expect(() => inputOf({ input })).toThrow(expect.objectContaining({ code: 'context_too_long' }));
+    expect(mayDrop).toEqual([true, false, false]);
   });
 });

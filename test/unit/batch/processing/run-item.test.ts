@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { runItem, type ItemOptions } from '../../../../shared/batch/processing/run-item.ts';
+import { customIdOf } from '../../../../shared/batch/model/item.ts';
 import { ServiceError } from '../../../../shared/errors.ts';
 import { noopTelemetry } from '../../../../shared/telemetry/create-telemetry.ts';
 import { itemOf } from '../../../support/batch/jobs.ts';
@@ -101,7 +102,45 @@ describe('runItem', () => {
 
     const outcome = await runItem(itemOf('hi'), options(script));
 
-    expect(outcome).toEqual({ kind: 'retry', code: 'overloaded', retryAfterSeconds: 7 });
+    expect(outcome).toMatchObject({ kind: 'retry', code: 'overloaded', retryAfterSeconds: 7 });
+  });
+
+  it.each([
+    { body: { message: 'hi' }, status: 413, code: 'context_too_long' },
+    {
+      body: { messages: [{ role: 'user', content: 'hi' }] },
+      status: 400,
+      code: 'context_length_exceeded',
+    },
+  ])('F23: gives a failed line the answer of the item: $code', async ({ body, status, code }) => {
+    const script: Script = () => {
+      throw new ServiceError('context_too_long', 'Too long', { param: 'messages' });
+    };
+
+    const outcome = await runItem({ custom_id: 'a', body }, options(script));
+
+    if (outcome.kind !== 'result') throw new Error(`The outcome is ${outcome.kind}`);
+    expect(outcome.line).toMatchObject({
+      error: { code, message: 'Too long' },
+      response: {
+        status_code: status,
+        body: { error: { code, message: 'Too long', type: 'invalid_request_error' } },
+      },
+    });
+  });
+
+  it('F23: gives the line of an item that got no answer its numeric custom_id as text', async () => {
+    const outcome = await runItem(
+      { custom_id: 7, body: { message: 'hi' } },
+      {
+        ...options(() => 'ok'),
+        place: { jobId: 'job', index: 0, customId: customIdOf({ custom_id: 7 }) },
+      },
+    );
+
+    expect(outcome).toMatchObject({
+      line: { custom_id: '7', response: null, error: { code: 'invalid_item' } },
+    });
   });
 
   it('puts the id of the request into the line and into the answer', async () => {

@@ -108,3 +108,54 @@ describe('reading a journal', () => {
     expect(read?.results.get(0)?.response?.body).toEqual({ response: 'a\u2028b\u0085c\r\nd' });
   });
 });
+
+describe('the steps of a run in a journal', () => {
+  const response = {
+    text: '',
+    toolCalls: [
+      { id: 'a', name: 'pay', arguments: '{}' },
+      { id: 'b', name: 'look', arguments: '{}' },
+    ],
+    finishReason: 'tool_calls' as const,
+    usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 },
+    model: 'm',
+  };
+  const stepOf = (index: number, once = [0]): JournalEntry => {
+    return { type: 'step', index, step: 0, response, once };
+  };
+  const outcomeOf = (index: number, output: string): JournalEntry => {
+    const outcome = { name: 'pay', status: 'ok' as const, durationMs: 1, output };
+    return { type: 'tool', index, step: 0, call: 0, ...outcome };
+  };
+  const failed: JournalEntry = {
+    type: 'result',
+    index: 1,
+    line: failureLine(placeOf(1), 'internal', 'failed'),
+  };
+
+  it('are kept for the next attempt, the first of two equal entries', () => {
+    const lines = [stepOf(1), outcomeOf(1, 'paid'), outcomeOf(1, 'paid twice'), stepOf(1)];
+
+    const view = readJournal(textOf(head, ...lines));
+
+    expect(view?.steps.get(1)).toMatchObject([{ response, once: [0] }]);
+    expect(view?.steps.get(1)?.[0]?.outcomes.get(0)?.output).toBe('paid');
+    expect(view?.stepChars).toBeGreaterThan(100);
+  });
+
+  it('are dropped with the result, except those of a failed item whose tools had an effect', () => {
+    const succeeded = textOf(head, stepOf(0), resultOf(0));
+    const withEffect = textOf(head, stepOf(1), failed, { type: 'reopened', generation: 1 });
+    const withoutEffect = textOf(head, stepOf(1, []), failed);
+
+    const views = [succeeded, withEffect, withoutEffect].map(readJournal);
+
+    expect(views.map((view) => view?.steps.size)).toEqual([0, 1, 0]);
+  });
+
+  it('count as progress of a delivery that crashed', () => {
+    const view = readJournal(textOf(head, opened, opened, stepOf(0)));
+
+    expect(view?.crashes).toBe(0);
+  });
+});

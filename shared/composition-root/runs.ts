@@ -1,0 +1,100 @@
+import type { TokenCredential } from '@azure/identity';
+import type { Agent, AgentInput, InputSize } from '../agent/agent.ts';
+import type { Clock } from '../clock.ts';
+import { type Settings, storageSettings } from '../config/read-config.ts';
+import { ServiceError } from '../errors.ts';
+import { createUsageMeter, reserveTokens } from '../http/run-scope.ts';
+import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
+import { type Runs, toRunMessage } from '../runs/create-runs.ts';
+import type { BudgetedRun } from '../runs/process-run.ts';
+import { RUN_CONTAINER, RUN_QUEUE } from '../runs/storage-names.ts';
+import type { StorageTimeouts } from '../storage/azure/storage-timeouts.ts';
+import { createTextEncryption } from '../storage/text-encryption.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import { memoize } from './secrets.ts';
+
+interface RunsWiring {
+  readonly agent: Agent;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly settings: Settings;
+  readonly credential: () => Promise<TokenCredential>;
+  readonly limiter: RateLimiter;
+  readonly measure: (input: AgentInput) => InputSize;
+}
+
+/** Stored runs. They are created, and the storage client is loaded, for the first of them. */
+export function createLazyRuns(parts: RunsWiring) {
+  return memoize(() => createRunsFromSettings(parts));
+}
+
+/** The time for which responses without a background run are kept. */
+const STORED_RESPONSE_MS = 30 * 86_400_000;
+
+export function responseRetentionOf({ runs }: Settings) {
+  return { backgroundMs: runs.retentionHours * 3_600_000, storedMs: STORED_RESPONSE_MS };
+}
+
+async function createRunsFromSettings(parts: RunsWiring): Promise<Runs> {
+  const { settings } = parts;
+  const place = storageSettings(settings);
+  if (place === undefined) {
+    throw new ServiceError(
+      'config_unavailable',
+      'Cannot store runs: AzureWebJobsStorage must be set',
+    );
+  }
+  const connection =
+    place.kind === 'identity' ? { ...place, credential: await parts.credential() } : place;
+  const [{ createAzureBlobContainer }, { createAzureQueue }, { createRuns }, storageTimeouts] =
+    await Promise.all([
+      import('../storage/azure/azure-blob-container.ts'),
+      import('../storage/azure/azure-queue.ts'),
+      import('../runs/create-runs.ts'),
+      import('../storage/azure/storage-timeouts.ts'),
+    ]);
+  const { telemetry, clock, agent } = parts;
+  const encryption = createTextEncryption({ read: () => undefined });
+  const { BACKGROUND_TIMEOUTS, requestTimeouts } = storageTimeouts;
+  const open = (timeouts: StorageTimeouts) =>
+    createAzureBlobContainer({ connection, container: RUN_CONTAINER, telemetry, timeouts });
+  const queue = createAzureQueue({ connection, queue: RUN_QUEUE });
+  const { runs, limits } = settings;
+  return createRuns({
+    agent,
+    clock,
+    telemetry,
+    encryption,
+    queue: {
+      send: (ref, options) => queue.send(toRunMessage(ref), options),
+      receive: (max, hiddenSeconds) => queue.receive(max, { hiddenSeconds }),
+    },
+    container: open(BACKGROUND_TIMEOUTS),
+    requestContainer: open(requestTimeouts(limits.answerDeadlineMs)),
+    reserve: createRunBudgets(parts),
+    maxRunMs: runs.maxMinutes * 60_000,
+    sliceMs: runs.sliceMs,
+    // A step that starts at the end of the slice has the time of a stream.
+    deliveryMs: runs.sliceMs + limits.streamDeadlineMs,
+  });
+}
+
+/** A run in the background is charged to the daily budget of its caller, as it uses tokens. */
+function createRunBudgets({ limiter, measure }: Pick<RunsWiring, 'limiter' | 'measure'>) {
+  return async (callerId: string, input: AgentInput): Promise<BudgetedRun> => {
+    const take = async (tokens: number): Promise<Reservation> => {
+      const result = await limiter.reserve({ callerId, tokens, isCounted: false });
+      if (!result.allowed) throw result.error;
+      return result.reservation;
+    };
+    const meter = createUsageMeter(await reserveTokens(measure(input), take));
+    return {
+      hooks: {
+        reserveStep: async (step) => meter.addStep(await reserveTokens(step, take)),
+        onStepEnd: (usage) => meter.addUsage(usage),
+        onPartialUsage: (usage) => meter.addPartialUsage(usage),
+      },
+      settle: () => meter.settle(),
+    };
+  };
+}

@@ -1,0 +1,197 @@
+import * as z from 'zod';
+import { ServiceError } from '../errors.ts';
+import { openAiResponses } from '../protocols/openai-responses.ts';
+import {
+  parseResponsesRequest,
+  type ResponsesRequest,
+  responsesRequestFromJson,
+  responsesRequestToJson,
+} from '../protocols/openai-responses-request.ts';
+import { toProtocolError } from '../protocols/protocol.ts';
+import { parseRequest } from '../protocols/validation.ts';
+import type { RunsDependencies } from '../runs/create-runs.ts';
+import type { RunRecord } from '../runs/run-record.ts';
+import type { FoundRun, RunService } from '../runs/run-service.ts';
+import { runChat, type ChatDependencies } from './chat-handler.ts';
+import { reportFailure } from './handler.ts';
+import { assertNoBody, type CallerContext, type MeteredContext } from './request-context.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
+import { reserveTokens } from './run-scope.ts';
+import { createRecorder, findResponse, itemPage, loadItems } from './stored-responses.ts';
+import { followRun, snapshotOf } from './stored-runs.ts';
+
+export interface ResponsesDependencies extends ChatDependencies, RunsDependencies {
+  readonly responseRetention: {
+    /** How long the response of a background run is kept. */
+    readonly backgroundMs: number;
+    /** How long every other response is kept. */
+    readonly storedMs: number;
+  };
+}
+
+/** POST /v1/responses */
+export async function handleCreateResponse(
+  context: MeteredContext,
+  dependencies: ResponsesDependencies,
+): Promise<PlainResponse> {
+  try {
+    return await createResponse(context, dependencies);
+  } catch (error) {
+    throw toProtocolError(openAiResponses, error);
+  }
+}
+
+async function createResponse(
+  context: MeteredContext,
+  dependencies: ResponsesDependencies,
+): Promise<PlainResponse> {
+  const parsed = parseResponsesRequest(await context.readJson());
+  const service = await openService(parsed, dependencies);
+  const loaded = service === undefined ? parsed : await loadItems(parsed, { context, service });
+  const isStored = service !== undefined && parsed.params.store !== false;
+  const request = { ...loaded, isStored };
+  const record = newRecord(request, { context, dependencies });
+  const input = openAiResponses.toInput(request);
+  if (service !== undefined && record.isBackground) {
+    // The tokens are reserved when the run starts; here they must fit.
+    const size = dependencies.measure(input);
+    const { reservation } = await reserveTokens(size, (tokens) => context.reserve(tokens));
+    void reservation.settle(0);
+    await service.start(record);
+    if (record.isStreamed) return followRun(context, record, { service, after: -1, dependencies });
+    return jsonResponse(await snapshotOf(record, { service, status: 'queued' }));
+  }
+  const { requestId, createdAt: startedAt, publicModel } = record;
+  return runChat(context, {
+    protocol: openAiResponses,
+    dependencies,
+    input,
+    frame: { request, requestId, startedAt, publicModel },
+    recorder:
+      service === undefined || !isStored
+        ? undefined
+        : createRecorder(record, {
+            save: (finished) => service.save(finished),
+            onFailure(error) {
+              // The answer is paid, so the client gets it, and reads that it is not stored.
+              request.isStored = false;
+              reportFailure(context.telemetry, { message: 'response not stored', error });
+            },
+          }),
+  });
+}
+
+/**
+ * The store of runs, where the request needs it. Without a storage account, a response is not
+ * stored, and says so, unless the request insists.
+ */
+async function openService(
+  { params, context }: ResponsesRequest,
+  dependencies: ResponsesDependencies,
+): Promise<RunService | undefined> {
+  const isRequired = params.store === true || params.background === true || context === undefined;
+  if (!isRequired && params.store === false) return undefined;
+  try {
+    return (await dependencies.runs()).service;
+  } catch (error) {
+    if (isRequired) throw error;
+    return undefined;
+  }
+}
+
+interface RecordOptions {
+  readonly context: CallerContext;
+  readonly dependencies: ResponsesDependencies;
+}
+
+function newRecord(request: ResponsesRequest, { context, dependencies }: RecordOptions): RunRecord {
+  const { publicModel, responseRetention } = dependencies;
+  const { background = false, stream = false } = request.params;
+  const createdAt = Date.now();
+  const keptMs = background ? responseRetention.backgroundMs : responseRetention.storedMs;
+  return {
+    v: 1,
+    id: request.id,
+    owner: context.callerId,
+    protocol: openAiResponses.id,
+    request: responsesRequestToJson(request),
+    requestId: context.requestId,
+    publicModel,
+    createdAt,
+    expiresAt: createdAt + keptMs,
+    isBackground: background,
+    isStreamed: stream,
+  };
+}
+
+interface OwnResponse {
+  readonly run: FoundRun;
+  readonly service: RunService;
+}
+
+/** @throws ServiceError not_found, for a response of another caller exactly as for none */
+async function ownResponse(
+  context: CallerContext,
+  dependencies: ResponsesDependencies,
+): Promise<OwnResponse> {
+  await assertNoBody(context);
+  const { service } = await dependencies.runs();
+  const id = context.request.params['id'] ?? '';
+  const run = await findResponse(id, { owner: context.callerId, service });
+  if (run === undefined) throw new ServiceError('not_found', 'There is no response with this id');
+  return { run, service };
+}
+
+const followSchema = z.object({
+  stream: z.enum(['true', 'false']).default('false'),
+  starting_after: z.coerce.number().int().min(0).optional(),
+});
+
+/** GET /v1/responses/{id} */
+export async function handleGetResponse(
+  context: CallerContext,
+  dependencies: ResponsesDependencies,
+): Promise<PlainResponse> {
+  const { run, service } = await ownResponse(context, dependencies);
+  const { query } = context.request;
+  const { stream, starting_after: after = -1 } = parseRequest(followSchema, {
+    stream: query.get('stream') ?? undefined,
+    starting_after: query.get('starting_after') ?? undefined,
+  });
+  if (stream === 'true') return followRun(context, run.record, { service, after, dependencies });
+  return jsonResponse(await snapshotOf(run.record, { service, status: run.status }));
+}
+
+/** DELETE /v1/responses/{id} */
+export async function handleDeleteResponse(
+  context: CallerContext,
+  dependencies: ResponsesDependencies,
+): Promise<PlainResponse> {
+  const { run, service } = await ownResponse(context, dependencies);
+  await service.remove(run.record);
+  return jsonResponse({ id: run.record.id, object: 'response', deleted: true });
+}
+
+/** POST /v1/responses/{id}/cancel */
+export async function handleCancelResponse(
+  context: CallerContext,
+  dependencies: ResponsesDependencies,
+): Promise<PlainResponse> {
+  const { run, service } = await ownResponse(context, dependencies);
+  const { record } = run;
+  if (!record.isBackground) {
+    const message = 'Cannot cancel the response: it must be one of a background run';
+    throw new ServiceError('invalid_request', message);
+  }
+  await service.cancel(record);
+  return jsonResponse(await snapshotOf(record, { service, status: 'ended' }));
+}
+
+/** GET /v1/responses/{id}/input_items */
+export async function handleListInputItems(
+  context: CallerContext,
+  dependencies: ResponsesDependencies,
+): Promise<PlainResponse> {
+  const { run } = await ownResponse(context, dependencies);
+  return itemPage(context, responsesRequestFromJson(run.record.request).input);
+}

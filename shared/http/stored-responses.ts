@@ -1,0 +1,181 @@
+import * as z from 'zod';
+import { ServiceError, toServiceError } from '../errors.ts';
+import { createResponseStream, textEventsOf } from '../protocols/openai-responses.ts';
+import { type Item, responseIdOf } from '../protocols/openai-responses-items.ts';
+import { encodeItem } from '../protocols/openai-responses-object.ts';
+import {
+  referencesOf,
+  type ResponsesRequest,
+  responsesRequestFromJson,
+  withStoredItems,
+} from '../protocols/openai-responses-request.ts';
+import { parseRequest } from '../protocols/validation.ts';
+import type { RunEnd, RunEvent, RunRecord } from '../runs/run-record.ts';
+import type { FoundRun, RunService } from '../runs/run-service.ts';
+import type { RunRecorder } from './chat-handler.ts';
+import type { CallerContext } from './request-context.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
+import { replay } from './stored-runs.ts';
+
+interface RecorderOptions {
+  readonly save: (record: RunRecord) => Promise<void>;
+  readonly onFailure: (error: ServiceError) => void;
+}
+
+/** Stores the run of a response once, with its end. */
+export function createRecorder(
+  record: RunRecord,
+  { save, onFailure }: RecorderOptions,
+): RunRecorder {
+  const events: RunEvent[] = [];
+  let isEnded = false;
+  return {
+    event: (event) => void events.push(event),
+    async end(outcome) {
+      if (isEnded) return;
+      isEnded = true;
+      const at = Date.now();
+      const end: RunEnd =
+        outcome.kind === 'failed'
+          ? { kind: 'failed', at, code: outcome.error.code, message: outcome.error.message }
+          : { ...outcome, at };
+      const known = record.isStreamed || end.kind !== 'done' ? events : textEventsOf(end.result);
+      try {
+        await save({ ...record, finished: { events: known, end } });
+      } catch (error) {
+        onFailure(toServiceError(error));
+      }
+    },
+  };
+}
+
+interface LoadOptions {
+  readonly context: CallerContext;
+  readonly service: RunService;
+}
+
+/** @throws ServiceError previous_response_not_found or invalid_request */
+export async function loadItems(
+  request: ResponsesRequest,
+  { context, service }: LoadOptions,
+): Promise<ResponsesRequest> {
+  if (request.context !== undefined) return request;
+  const owner = context.callerId;
+  const { previous_response_id: previous } = request.params;
+  const [before, referenced] = await Promise.all([
+    previous === undefined ? [] : itemsThrough(previous, { owner, service }),
+    findReferenced(referencesOf(request), { owner, service }),
+  ]);
+  return withStoredItems(request, { context: before, referenced });
+}
+
+interface OwnedService {
+  readonly owner: string;
+  readonly service: RunService;
+}
+
+/** The items of a response and of those before it. */
+async function itemsThrough(id: string, { owner, service }: OwnedService): Promise<Item[]> {
+  const run = await findResponse(id, { owner, service });
+  if (run === undefined) {
+    const message = `Previous response with id '${id}' not found.`;
+    const param = 'previous_response_id';
+    throw new ServiceError('previous_response_not_found', message, { param });
+  }
+  if (run.status !== 'ended') throw stillRunning();
+  const { context = [], input } = responsesRequestFromJson(run.record.request);
+  const { items, status } = await outputOf(run.record, service);
+  // Of an answer that failed or was cancelled, the item that broke is left out.
+  const isBroken = status === 'failed' || status === 'cancelled';
+  const output = isBroken
+    ? items.filter((item) => !('status' in item) || item.status === 'completed')
+    : items;
+  return [...context, ...input, ...output.filter(isUsable)];
+}
+
+/** The arguments of a call that was cut are no JSON. */
+function isUsable(item: Item): boolean {
+  return item.type !== 'function_call' || item.status === 'completed';
+}
+
+function stillRunning(): ServiceError {
+  return new ServiceError(
+    'invalid_request',
+    'Cannot accept the request: "previous_response_id" must be a response that has ended',
+    { param: 'previous_response_id' },
+  );
+}
+
+async function outputOf(record: RunRecord, service: RunService) {
+  const request = responsesRequestFromJson(record.request);
+  const { requestId, createdAt: startedAt, publicModel } = record;
+  const stream = createResponseStream({ request, requestId, startedAt, publicModel });
+  replay(stream, await service.history(record));
+  return { items: stream.items(), status: stream.resource().status };
+}
+
+/** More than any conversation that fits. */
+const MAX_REFERENCED_RESPONSES = 64;
+
+/** The id of an item contains that of its response. */
+async function findReferenced(
+  ids: readonly string[],
+  { owner, service }: OwnedService,
+): Promise<ReadonlyMap<string, Item>> {
+  const responses = new Set(ids.flatMap((id) => responseIdOf(id) ?? []));
+  if (responses.size > MAX_REFERENCED_RESPONSES) {
+    throw new ServiceError(
+      'invalid_request',
+      `Cannot accept the request: "input" must refer to at most ${MAX_REFERENCED_RESPONSES} responses`,
+      { param: 'input' },
+    );
+  }
+  const lists = await Promise.all(
+    [...responses].map(async (id) => {
+      const run = await findResponse(id, { owner, service });
+      if (run?.status !== 'ended') return [];
+      const { input } = responsesRequestFromJson(run.record.request);
+      return input.concat((await outputOf(run.record, service)).items);
+    }),
+  );
+  return new Map(lists.flat().map((item) => [item.id, item]));
+}
+
+const RESPONSE_ID = /^resp_[0-9a-f]{48}$/;
+
+export async function findResponse(
+  id: string,
+  { owner, service }: OwnedService,
+): Promise<FoundRun | undefined> {
+  return RESPONSE_ID.test(id) ? service.find({ owner, id }) : undefined;
+}
+
+const pageSchema = z.object({
+  after: z.string().max(256).optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  order: z.enum(['asc', 'desc']).default('desc'),
+});
+
+/** One page of items, as the query asks for it. The items are given oldest first. */
+export function itemPage(context: CallerContext, items: readonly Item[]): PlainResponse {
+  const { query } = context.request;
+  const { after, limit, order } = parseRequest(pageSchema, {
+    after: query.get('after') ?? undefined,
+    limit: query.get('limit') ?? undefined,
+    order: query.get('order') ?? undefined,
+  });
+  const sorted = order === 'asc' ? items : items.toReversed();
+  const start = after === undefined ? 0 : sorted.findIndex(({ id }) => id === after) + 1;
+  if (after !== undefined && start === 0) {
+    const message = 'Cannot list the items: "after" must be the id of one of them';
+    throw new ServiceError('invalid_request', message, { param: 'after' });
+  }
+  const page = sorted.slice(start, start + limit);
+  return jsonResponse({
+    object: 'list',
+    data: page.map(encodeItem),
+    first_id: page.at(0)?.id ?? null,
+    last_id: page.at(-1)?.id ?? null,
+    has_more: start + limit < sorted.length,
+  });
+}

@@ -1,0 +1,153 @@
+import * as z from 'zod';
+import type { AgentEvent, RunResult } from '../agent/agent.ts';
+
+/** The owner and the id of a run. Only its owner finds it. */
+export interface RunRef {
+  /** The caller's scope: a hash without personal data. */
+  readonly owner: string;
+  readonly id: string;
+}
+
+const usage = z.object({
+  inputTokens: z.int(),
+  cachedInputTokens: z.int().optional(),
+  outputTokens: z.int(),
+  totalTokens: z.int(),
+});
+const toolCall = {
+  name: z.string(),
+  status: z.enum(['ok', 'failed', 'interrupted']),
+  durationMs: z.number(),
+} as const;
+
+const resultSchema: z.ZodType<RunResult> = z.object({
+  text: z.string(),
+  refusal: z.string().optional(),
+  model: z.string(),
+  finishReason: z.enum(['stop', 'length', 'tool_calls']),
+  cached: z.boolean(),
+  usage,
+  toolCalls: z.array(z.object(toolCall)),
+  clientToolCalls: z
+    .array(z.object({ id: z.string(), name: z.string(), arguments: z.string() }))
+    .optional(),
+});
+
+const eventSchema = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('text-delta'),
+    text: z.string(),
+    isRefusal: z.literal(true).exactOptional(),
+  }),
+  z.object({ type: z.literal('tool-call'), id: z.string(), name: z.string() }),
+  z.object({ type: z.literal('tool-result'), id: z.string(), ...toolCall }),
+  z.object({ type: z.literal('step-end'), usage }),
+  /** The text of this step that was sent is void: a later process repeats the step. */
+  z.object({ type: z.literal('restart') }),
+]);
+
+/** An event of a run, as its journal keeps it. The end of the run is not one of them. */
+export type RunEvent = z.infer<typeof eventSchema>;
+
+/** The events of the agent that a journal keeps. */
+export type RecordedAgentEvent = Exclude<AgentEvent, { type: 'done' }>;
+
+const endSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('done'), at: z.int(), result: resultSchema }),
+  z.object({ kind: z.literal('failed'), at: z.int(), code: z.string(), message: z.string() }),
+  z.object({ kind: z.literal('cancelled'), at: z.int() }),
+  /** The run is deleted; the process that works on it removes the rest. */
+  z.object({ kind: z.literal('deleted'), at: z.int() }),
+]);
+
+/** How a run ended. The first end that is stored counts, so a late result cannot replace another. */
+export type RunEnd = z.infer<typeof endSchema>;
+
+const recordSchema = z.object({
+  v: z.literal(1),
+  id: z.string(),
+  owner: z.string(),
+  /** The id of the protocol that the request and its events are encoded in. */
+  protocol: z.string(),
+  /** The request, as its protocol stores it. */
+  request: z.unknown(),
+  requestId: z.string(),
+  publicModel: z.string(),
+  /** Epoch milliseconds. */
+  createdAt: z.int(),
+  /** Epoch milliseconds; from then on the run is not found any more. */
+  expiresAt: z.int(),
+  isBackground: z.boolean(),
+  /** Text is kept as it arrives, because clients follow the run. */
+  isStreamed: z.boolean(),
+  /** The rest of a run that was stored when it had ended. */
+  finished: z.object({ events: z.array(eventSchema), end: endSchema }).optional(),
+});
+
+/** A run, as it is stored when it is created. */
+export type RunRecord = z.infer<typeof recordSchema>;
+
+const lineSchema = z.discriminatedUnion('type', [
+  /** A delivery starts to work on the run. */
+  z.object({ type: z.literal('opened'), at: z.int() }),
+  z.object({ type: z.literal('events'), events: z.array(eventSchema) }),
+  /** The run can go on here. The events happened before. */
+  z.object({
+    type: z.literal('checkpoint'),
+    events: z.array(eventSchema),
+    checkpoint: z.unknown(),
+  }),
+  /** A delivery failed in a way that a later one may not. */
+  z.object({ type: z.literal('attempt'), code: z.string() }),
+  /** A delivery ended normally, with work left. */
+  z.object({ type: z.literal('closed') }),
+]);
+
+/** One line of a journal. */
+export type JournalLine = z.infer<typeof lineSchema>;
+
+export const parseRecord = (text: string): RunRecord => recordSchema.parse(JSON.parse(text));
+export const parseEnd = (text: string): RunEnd => endSchema.parse(JSON.parse(text));
+export const parseLine = (text: string): JournalLine => lineSchema.parse(JSON.parse(text));
+
+/** What the lines of a journal add up to. */
+export interface JournalView {
+  readonly events: readonly RunEvent[];
+  readonly checkpoint: unknown;
+  /** The number of events before the checkpoint. */
+  readonly eventsBefore: number;
+  /** When the first delivery started, in epoch milliseconds. */
+  readonly startedAt: number | undefined;
+  /** Deliveries in a row that ended without a word and without a checkpoint. */
+  readonly crashes: number;
+  /** Failed attempts since the checkpoint. */
+  readonly attempts: number;
+}
+
+export const EMPTY_JOURNAL: JournalView = {
+  events: [],
+  checkpoint: undefined,
+  eventsBefore: 0,
+  startedAt: undefined,
+  crashes: 0,
+  attempts: 0,
+};
+
+/** The view after one more line. */
+export function applyLine(view: JournalView, line: JournalLine): JournalView {
+  switch (line.type) {
+    case 'opened':
+      return { ...view, startedAt: view.startedAt ?? line.at, crashes: view.crashes + 1 };
+    case 'events':
+      return { ...view, events: [...view.events, ...line.events] };
+    case 'checkpoint': {
+      const events = [...view.events, ...line.events];
+      const { checkpoint } = line;
+      return { ...view, events, checkpoint, eventsBefore: events.length, crashes: 0, attempts: 0 };
+    }
+    case 'attempt':
+      return { ...view, attempts: view.attempts + 1, crashes: 0 };
+    case 'closed':
+      return { ...view, crashes: 0 };
+  }
+}

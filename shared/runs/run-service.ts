@@ -1,0 +1,158 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../clock.ts';
+import {
+  EMPTY_JOURNAL,
+  applyLine,
+  type RunEnd,
+  type RunEvent,
+  type RunRecord,
+  type RunRef,
+} from './run-record.ts';
+import type { JournalState, RunQueue, RunState, RunStore } from './run-store.ts';
+
+/** A run as its owner finds it. */
+export interface FoundRun {
+  readonly record: RunRecord;
+  readonly status: 'queued' | 'in_progress' | 'ended';
+}
+
+/** A stored run with its events so far. */
+export interface RunHistory {
+  readonly events: readonly RunEvent[];
+  /** Undefined while the run goes on. */
+  readonly end: RunEnd | undefined;
+}
+
+/** What the HTTP routes do with runs. A run of another owner is not found. */
+export interface RunService {
+  /** Stores a run and puts it on the queue. */
+  start(record: RunRecord): Promise<void>;
+  /** Stores a run that has ended. */
+  save(record: RunRecord): Promise<void>;
+  find(ref: RunRef): Promise<FoundRun | undefined>;
+  history(record: RunRecord): Promise<RunHistory>;
+  /** The events from the first on, as they happen, and then the end. Ends early with the signal. */
+  watch(record: RunRecord, signal: AbortSignal): AsyncIterable<RunEvent | RunEnd>;
+  /** Ends a run that has no end yet. */
+  cancel(record: RunRecord): Promise<void>;
+  /** Deletes a run, and ends it if it has no end. */
+  remove(record: RunRecord): Promise<void>;
+}
+
+export interface RunServiceOptions {
+  readonly store: RunStore;
+  readonly queue: RunQueue;
+  readonly clock: Clock;
+  /** How often the journal of a run that is followed is read. */
+  readonly pollMs?: number | undefined;
+}
+
+const POLL_MS = 250;
+/** The same while nothing happens. */
+const MAX_POLL_MS = 1_500;
+/**
+ * A run that stands still for so long has lost its process: leases end after 15 s, and the platform
+ * delivers the message of a failed process after 20 s, but that of a lost host after ten minutes.
+ */
+const STALLED_AFTER_MS = 40_000;
+
+export function createRunService({
+  store,
+  queue,
+  clock,
+  pollMs = POLL_MS,
+}: RunServiceOptions): RunService {
+  /** When this process queued a run again. A further message would be in vain, and harmless. */
+  const requeued = new LRUCache<string, true>({ max: 1_000, ttl: STALLED_AFTER_MS });
+
+  async function requeueIfStalled(ref: RunRef, { hasEnd, journal }: RunState): Promise<void> {
+    if (hasEnd || journal === undefined || !isStalled(journal, clock.now())) return;
+    if (requeued.has(ref.id)) return;
+    requeued.set(ref.id, true);
+    await queue.send(ref, { delaySeconds: 0 });
+  }
+
+  async function find(ref: RunRef): Promise<FoundRun | undefined> {
+    const [state, record] = await Promise.all([store.state(ref), store.record(ref)]);
+    if (state === undefined || record === undefined) return undefined;
+    if (record.expiresAt <= clock.now()) return undefined;
+    if (record.finished !== undefined || state.hasEnd) return { record, status: 'ended' };
+    await requeueIfStalled(ref, state);
+    return { record, status: state.journal === undefined ? 'queued' : 'in_progress' };
+  }
+
+  async function end(record: RunRecord, kind: 'cancelled' | 'deleted'): Promise<boolean> {
+    return store.finish(record, { kind, at: clock.now() });
+  }
+
+  return {
+    async start(record) {
+      await store.create(record);
+      await queue.send(record, { delaySeconds: 0 });
+    },
+    save: (record) => store.create(record),
+    find,
+    async history(record) {
+      if (record.finished !== undefined) return record.finished;
+      const state = await store.state(record);
+      const found = state?.hasEnd === true ? await store.end(record) : undefined;
+      const bytes = state?.journal?.bytes ?? 0;
+      const { lines } = await store.lines(record, { start: 0, end: bytes });
+      return { events: lines.reduce(applyLine, EMPTY_JOURNAL).events, end: found };
+    },
+    watch: (record, signal) => watch(record, { store, signal, pollMs, requeueIfStalled }),
+    async cancel(record) {
+      if (record.finished === undefined) await end(record, 'cancelled');
+    },
+    async remove(record) {
+      const isRunning = record.finished === undefined && (await end(record, 'deleted'));
+      const state = await store.state(record);
+      // The process that works on the run sees its end, and removes what is left.
+      await store.remove(record, { keepsEnd: isRunning && state?.journal !== undefined });
+    },
+  };
+}
+
+function isStalled({ isLeased, changedAt }: JournalState, now: number): boolean {
+  return !isLeased && now - changedAt > STALLED_AFTER_MS;
+}
+
+interface WatchOptions {
+  readonly store: RunStore;
+  readonly signal: AbortSignal;
+  readonly pollMs: number;
+  readonly requeueIfStalled: (ref: RunRef, state: RunState) => Promise<void>;
+}
+
+async function* watch(
+  record: RunRecord,
+  { store, signal, pollMs, requeueIfStalled }: WatchOptions,
+): AsyncGenerator<RunEvent | RunEnd> {
+  if (record.finished !== undefined) {
+    yield* record.finished.events;
+    yield record.finished.end;
+    return;
+  }
+  let position = 0;
+  let waitMs = pollMs;
+  while (!signal.aborted) {
+    const state = await store.state(record);
+    // Events are durable before the end is stored, so those in this state are all.
+    const bytes = state?.journal?.bytes ?? 0;
+    waitMs = bytes > position ? pollMs : Math.min(waitMs * 1.5, MAX_POLL_MS);
+    if (bytes > position) {
+      const { lines, end } = await store.lines(record, { start: position, end: bytes });
+      position = end;
+      for (const line of lines) if ('events' in line) yield* line.events;
+    }
+    if (state === undefined) return yield { kind: 'deleted', at: 0 };
+    if (state.hasEnd) {
+      const end = await store.end(record);
+      if (end !== undefined) yield end;
+      return;
+    }
+    await requeueIfStalled(record, state);
+    await delay(waitMs, undefined, { signal }).catch(() => undefined);
+  }
+}
