@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { UNLIMITED } from '../faults/settings.ts';
+import { UNLIMITED, WITHOUT_QUEUES } from '../faults/settings.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
 import { formatTable } from '../table.ts';
 import { startChildServer, type ChildServer } from './child-server.ts';
@@ -58,8 +58,7 @@ function environmentOf(upstreamUrl: string): Record<string, string> {
     OPENAI_BASE_URL: upstreamUrl.replace('/chat/completions', ''),
     OPENAI_API_KEY: 'bench',
     OPENAI_MODEL: 'dev/instant',
-    'AzureWebJobs.batch.Disabled': 'true',
-    'AzureWebJobs.batchPoison.Disabled': 'true',
+    ...WITHOUT_QUEUES,
   };
 }
 
