@@ -44,12 +44,13 @@ try {
   await competitors.stop();
 }
 
-function contendersOf({ url, headers, body, pid }: Competitor, name: string): CostContender[] {
+function contendersOf(competitor: Competitor, name: string): CostContender[] {
+  const { url, headers, pid } = competitor;
   if (pid === undefined) return [];
-  const whole = { name, url, headers, body: body(false), pid };
+  const whole = { name, url, headers, body: competitor.body(false), pid };
   // The other gateway rejects the streams of the development model.
   if (name === 'portkey') return [whole];
-  return [whole, { ...whole, name: `${name} stream`, body: body(true) }];
+  return [whole, { ...whole, name: `${name} stream`, body: competitor.body(true) }];
 }
 
 function environmentOf(upstreamUrl: string): Record<string, string> {
@@ -93,21 +94,24 @@ async function startBaseline(root: string, upstreamUrl: string): Promise<CostCon
 }
 
 function print(busy: Costs, spaced: Costs): void {
-  const rows = [...busy.keys()].map((name) => [
-    name,
-    ...[busy, spaced].flatMap((costs) => [
-      toText(median(costs.get(name) ?? []), 0),
-      toText(ratioOf(costs, { of: name, to: counterpartOf(name, 'pass-through') }), 2),
-      toText(ratioOf(costs, { of: name, to: `baseline ${name}` }), 2),
-    ]),
-  ]);
-  const headings = ['request', ...['us CPU', 'us with gaps'].flatMap((us) => [us, ...RATIOS])];
+  const rows = [...busy.keys()].map((name) =>
+    [[name], cellsOf(busy, name), cellsOf(spaced, name)].flat(),
+  );
+  const headings = [['request', 'us CPU'], RATIOS, ['us with gaps'], RATIOS].flat();
   console.log(
     formatTable(
       headings.map((heading) => ({ heading })),
       rows,
     ),
   );
+}
+
+function cellsOf(costs: Costs, name: string): string[] {
+  return [
+    toText(median(costs.get(name) ?? []), 0),
+    toText(ratioOf(costs, { of: name, to: counterpartOf(name, 'pass-through') }), 2),
+    toText(ratioOf(costs, { of: name, to: `baseline ${name}` }), 2),
+  ];
 }
 
 /** The request of the same kind, whole or streamed, to another server. */
