@@ -4,7 +4,7 @@ import { PROJECT_ROOT } from '../project-root.ts';
 import { formatTable } from '../table.ts';
 import { startChildServer, type ChildServer } from './child-server.ts';
 import { startCompetitors, type Competitor } from './competitors.ts';
-import { measureCost, ratioOf, type CostContender, type Costs } from './measure-cost.ts';
+import { measureCost, ratioOf, type MeasuredRequest, type Costs } from './measure-cost.ts';
 import { median } from './measure-requests.ts';
 
 const BACK_TO_BACK = { rounds: 20, requests: 120, lanes: 8, gapMs: 0 };
@@ -28,14 +28,14 @@ const parts: ChildServer[] = [];
 const competitors = await startCompetitors({ portkey: values.portkey });
 try {
   const upstreamUrl = competitors.all.find(({ name }) => name === 'upstream')?.url ?? '';
-  const contenders = [
-    ...competitors.all.flatMap((one) => contendersOf(one, one.name)),
+  const measured = [
+    ...competitors.all.flatMap((one) => requestsOf(one, one.name)),
     ...(await startCached(upstreamUrl)),
     ...(values.baseline === undefined ? [] : await startBaseline(values.baseline, upstreamUrl)),
   ].filter(({ name }) => name.includes(values.only));
-  const busy = await measureCost(contenders, BACK_TO_BACK);
+  const busy = await measureCost(measured, BACK_TO_BACK);
   const spaced = await measureCost(
-    contenders.filter(({ name }) => !/health|hit/.test(name)),
+    measured.filter(({ name }) => !/health|hit/.test(name)),
     WITH_GAPS,
   );
   print(busy, spaced);
@@ -44,7 +44,7 @@ try {
   await competitors.stop();
 }
 
-function contendersOf(competitor: Competitor, name: string): CostContender[] {
+function requestsOf(competitor: Competitor, name: string): MeasuredRequest[] {
   const { url, headers, pid } = competitor;
   if (pid === undefined) return [];
   const whole = { name, url, headers, body: competitor.body(false), pid };
@@ -69,7 +69,7 @@ async function startHost(appRoot: string, environment: object): Promise<ChildSer
   return host;
 }
 
-async function startCached(upstreamUrl: string): Promise<CostContender[]> {
+async function startCached(upstreamUrl: string): Promise<MeasuredRequest[]> {
   const environment = { ...environmentOf(upstreamUrl), AGENT__CACHE__TTL_SECONDS: '300' };
   const { url, pid } = await startHost(PROJECT_ROOT, environment);
   return [
@@ -84,12 +84,12 @@ async function startCached(upstreamUrl: string): Promise<CostContender[]> {
   ];
 }
 
-async function startBaseline(root: string, upstreamUrl: string): Promise<CostContender[]> {
+async function startBaseline(root: string, upstreamUrl: string): Promise<MeasuredRequest[]> {
   const { url, pid } = await startHost(root, environmentOf(upstreamUrl));
   return ['chat', 'completions'].flatMap((name) => {
     const own = competitors.all.find((one) => one.name === name);
     if (own === undefined) return [];
-    return contendersOf({ ...own, url: url + new URL(own.url).pathname, pid }, `baseline ${name}`);
+    return requestsOf({ ...own, url: url + new URL(own.url).pathname, pid }, `baseline ${name}`);
   });
 }
 
