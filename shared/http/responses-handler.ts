@@ -14,13 +14,16 @@ import type { RunRecord } from '../runs/run-record.ts';
 import type { FoundRun, RunService } from '../runs/run-service.ts';
 import { runChat, type ChatDependencies } from './chat-handler.ts';
 import { reportFailure } from './handler.ts';
+import type { OpenConversation } from '../sessions/conversation-store.ts';
+import { type ConversationsDependencies, openConversation } from './conversations-handler.ts';
 import { assertNoBody, type CallerContext, type MeteredContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { reserveTokens } from './run-scope.ts';
 import { createRecorder, findResponse, itemPage, loadItems } from './stored-responses.ts';
 import { followRun, snapshotOf } from './stored-runs.ts';
 
-export interface ResponsesDependencies extends ChatDependencies, RunsDependencies {
+export interface ResponsesDependencies
+  extends ChatDependencies, RunsDependencies, ConversationsDependencies {
   readonly responseRetention: {
     /** How long the response of a background run is kept. */
     readonly backgroundMs: number;
@@ -47,7 +50,38 @@ async function createResponse(
 ): Promise<PlainResponse> {
   const parsed = parseResponsesRequest(await context.readJson());
   const service = await openService(parsed, dependencies);
-  const loaded = service === undefined ? parsed : await loadItems(parsed, { context, service });
+  const conversation = await openOwnConversation(parsed, { context, dependencies });
+  try {
+    return await runResponse(context, { parsed, service, conversation, dependencies });
+  } catch (error) {
+    await conversation?.release();
+    throw error;
+  }
+}
+
+/** The conversation of a request. This request is its only run until it is released. */
+async function openOwnConversation(
+  { params: { conversation: id } }: ResponsesRequest,
+  { context, dependencies }: RecordOptions,
+): Promise<OpenConversation | undefined> {
+  if (id === undefined) return undefined;
+  const store = await dependencies.conversations();
+  return openConversation(store, { owner: context.callerId, id, param: 'conversation' });
+}
+
+interface OpenedResponse {
+  readonly parsed: ResponsesRequest;
+  readonly service: RunService | undefined;
+  readonly conversation: OpenConversation | undefined;
+  readonly dependencies: ResponsesDependencies;
+}
+
+async function runResponse(
+  context: MeteredContext,
+  { parsed, service, conversation, dependencies }: OpenedResponse,
+): Promise<PlainResponse> {
+  const loaded =
+    service === undefined ? parsed : await loadItems(parsed, { context, service, conversation });
   const isStored = service !== undefined && parsed.params.store !== false;
   const request = { ...loaded, isStored };
   const record = newRecord(request, { context, dependencies });
@@ -67,17 +101,15 @@ async function createResponse(
     dependencies,
     input,
     frame: { request, requestId, startedAt, publicModel },
-    recorder:
-      service === undefined || !isStored
-        ? undefined
-        : createRecorder(record, {
-            save: (finished) => service.save(finished),
-            onFailure(error) {
-              // The answer is paid, so the client gets it, and reads that it is not stored.
-              request.isStored = false;
-              reportFailure(context.telemetry, { message: 'response not stored', error });
-            },
-          }),
+    recorder: createRecorder(record, {
+      save: isStored ? (finished) => service.save(finished) : undefined,
+      conversation,
+      onFailure(error) {
+        // The answer is paid, so the client gets it, and reads that it is not stored.
+        request.isStored = false;
+        reportFailure(context.telemetry, { message: 'response not stored', error });
+      },
+    }),
   });
 }
 
