@@ -144,7 +144,8 @@ export async function createService(
     identify: callers.identify,
     limits,
     measure,
-    responseRetention: responseRetentionOf(settings),
+    responseRetention,
+    startInBackground: createBackgroundStart({ runs, keptMs: responseRetention.backgroundMs }),
     readiness: createReadinessFromSettings({
       ...base,
       model,

@@ -18,14 +18,13 @@ import type { OpenConversation } from '../sessions/conversation-store.ts';
 import { type ConversationsDependencies, openConversation } from './conversations-handler.ts';
 import { assertNoBody, type CallerContext, type MeteredContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
-import { reserveTokens } from './run-scope.ts';
 import { createRecorder, findResponse, itemPage, loadItems } from './stored-responses.ts';
-import { followRun, snapshotOf } from './stored-runs.ts';
+import { followRun, snapshotOf, startRunInBackground } from './stored-runs.ts';
 
 export interface ResponsesDependencies
   extends ChatDependencies, RunsDependencies, ConversationsDependencies {
   readonly responseRetention: {
-    /** How long the response of a background run is kept. */
+    /** How long a run in the background and its answer are kept. */
     readonly backgroundMs: number;
     /** How long every other response is kept. */
     readonly storedMs: number;
@@ -87,13 +86,7 @@ async function runResponse(
   const record = newRecord(request, { context, dependencies });
   const input = openAiResponses.toInput(request);
   if (service !== undefined && record.isBackground) {
-    // The tokens are reserved when the run starts; here they must fit.
-    const size = dependencies.measure(input);
-    const { reservation } = await reserveTokens(size, (tokens) => context.reserve(tokens));
-    void reservation.settle(0);
-    await service.start(record);
-    if (record.isStreamed) return followRun(context, record, { service, after: -1, dependencies });
-    return jsonResponse(await snapshotOf(record, { service, status: 'queued' }));
+    return startRunInBackground(context, { record, input, service, dependencies });
   }
   const { requestId, createdAt: startedAt, publicModel } = record;
   return runChat(context, {

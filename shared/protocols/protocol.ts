@@ -24,6 +24,8 @@ export interface Protocol<Request> {
   openStream(frame: Frame<Request>): StreamEncoder;
   /** Present if runs of this protocol can be stored. */
   readonly storage?: RequestStorage<Request>;
+  /** Whether the client wants a run in the background. */
+  isBackground?(request: Request): boolean;
 }
 
 /** How a request is stored, so that another process can run it and encode its events. */

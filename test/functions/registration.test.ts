@@ -48,6 +48,8 @@ const EXPECTED = {
   batchesList: 'GET /v1/batches function',
   batchesRetryFailed: 'POST /v1/batches/{id}/retry-failed function',
   chat: 'POST /api/chat function',
+  chatRunsCancel: 'POST /api/chat/{id}/cancel function',
+  chatRunsGet: 'GET /api/chat/{id} function',
   completions: 'POST /v1/chat/completions function',
   conversationsCreate: 'POST /v1/conversations function',
   conversationsDelete: 'DELETE /v1/conversations/{id} function',
