@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import type { BatchView } from '../batch/api/batch-status.ts';
-import { outputFileId } from '../batch/api/file-service.ts';
 import type { BatchDependencies } from '../batch/queue-trigger.ts';
 import {
   type CallerContext,
@@ -14,6 +13,9 @@ import { parseRequest } from '../protocols/validation.ts';
 
 interface BatchesDependencies extends HandlerDependencies, BatchDependencies {}
 
+/** From an hour to 30 days, as with OpenAI's API. */
+export const EXPIRY_SECONDS = z.int().min(3_600).max(2_592_000);
+
 const createSchema = z.strictObject({
   input_file_id: z.string().min(1).max(256),
   endpoint: z.enum(BATCH_URLS),
@@ -21,6 +23,9 @@ const createSchema = z.strictObject({
   metadata: z
     .record(z.string().max(64), z.string().max(512))
     .refine((map) => Object.keys(map).length <= 16, 'must have at most 16 keys')
+    .nullish(),
+  output_expires_after: z
+    .strictObject({ anchor: z.literal('created_at'), seconds: EXPIRY_SECONDS })
     .nullish(),
 });
 
@@ -41,6 +46,7 @@ export async function handleCreateBatch(
     inputFileId: body.input_file_id,
     endpoint: body.endpoint,
     metadata: body.metadata ?? null,
+    outputExpiresAfterSeconds: body.output_expires_after?.seconds,
   });
   return batchResponse(view);
 }
@@ -54,7 +60,8 @@ export async function handleListBatches(
   const { query } = context.request;
   const page = { after: query.get('after') ?? undefined, limit: query.get('limit') ?? undefined };
   const { after, limit } = parseRequest(listSchema, page);
-  const { batches: service } = await dependencies.batch();
+  const { batches: service, files } = await dependencies.batch();
+  await files.removeExpired();
   const { batches, hasMore } = await service.list(context.callerId, { after, limit });
   return jsonResponse({
     object: 'list',
@@ -103,11 +110,7 @@ function batchResponse(view: BatchView): PlainResponse {
 export function toOpenAiBatch(view: BatchView) {
   const { record, status, counts, shards, final, errors } = view;
   const { id, generation } = record;
-  const files = {
-    output_file_id:
-      counts.completed > 0 ? outputFileId({ id, kind: 'succeeded', generation }) : null,
-    error_file_id: counts.failed > 0 ? outputFileId({ id, kind: 'failed', generation }) : null,
-  };
+  const files = { output_file_id: view.files.output, error_file_id: view.files.errors };
   const isOver = final !== undefined;
   const endedAs = (outcome: string): number | null =>
     final?.outcome === outcome ? seconds(final.at) : null;
@@ -133,7 +136,15 @@ export function toOpenAiBatch(view: BatchView) {
     cancelled_at: endedAs('cancelled'),
     request_counts: counts,
     metadata: record.metadata,
-    progress: { generation, shards, ...files },
+    progress: {
+      generation,
+      shards,
+      waiting_for:
+        view.budgetReturnsAt === undefined
+          ? null
+          : { reason: 'budget_exhausted', until: seconds(view.budgetReturnsAt) },
+      ...files,
+    },
   };
 }
 

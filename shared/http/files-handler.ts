@@ -1,5 +1,8 @@
+import * as z from 'zod';
+import { EXPIRY_SECONDS } from './batches-handler.ts';
 import { type BodyLimits, readChunks } from './read-body.ts';
 import {
+  assertNoBody,
   type CallerContext,
   type HandlerDependencies,
   type RequestContext,
@@ -11,7 +14,12 @@ import { boundaryOf, invalidForm, readForm } from './upload.ts';
 import type { FileObject } from '../batch/api/file-service.ts';
 import type { BatchDependencies } from '../batch/queue-trigger.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
+import { parseRequest } from '../protocols/validation.ts';
 import { describeError } from '../telemetry/describe-error.ts';
+
+/** The names that the forms of OpenAI clients have. */
+const ANCHOR = 'expires_after[anchor]';
+const SECONDS = 'expires_after[seconds]';
 
 export interface FilesDependencies extends HandlerDependencies, BatchDependencies {
   /** Limits of an upload. */
@@ -31,7 +39,7 @@ export async function handleUploadFile(
   try {
     const fields = await readForm(readChunks(context, dependencies.uploadBody), {
       boundary,
-      fields: ['purpose'],
+      fields: ['purpose', ANCHOR, SECONDS],
       onStart: () => context.markNonJsonBody(),
       async onFile({ filename = 'input.jsonl', chunks }) {
         stored = await files.create({ owner: context.callerId, filename, chunks });
@@ -39,13 +47,56 @@ export async function handleUploadFile(
     });
     if (stored === undefined) throw invalidForm('file', 'is required');
     if (fields.get('purpose') !== 'batch') throw invalidForm('purpose', 'must be batch');
-    return jsonResponse(stored);
+    const seconds = expiryIn(fields);
+    await files.removeExpired();
+    if (seconds === undefined) return jsonResponse(stored);
+    return jsonResponse(await files.expireAfter(stored.id, { owner: context.callerId, seconds }));
   } catch (error) {
     // The file is complete, but the rest of the form is not valid.
     if (stored !== undefined)
       await files.remove(stored.id, context.callerId).catch(() => undefined);
     throw error;
   }
+}
+
+/** @throws ServiceError invalid_request */
+function expiryIn(fields: ReadonlyMap<string, string>): number | undefined {
+  const [anchor, seconds] = [fields.get(ANCHOR), fields.get(SECONDS)];
+  if (anchor === undefined && seconds === undefined) return undefined;
+  if (anchor !== 'created_at') throw invalidForm(ANCHOR, 'must be created_at');
+  const parsed = EXPIRY_SECONDS.safeParse(Number(seconds));
+  if (parsed.success) return parsed.data;
+  throw invalidForm(SECONDS, 'must be a whole number of seconds from 3600 to 2592000');
+}
+
+const listSchema = z.object({
+  after: z.string().max(256).optional(),
+  limit: z.coerce.number().int().min(1).max(10_000).default(10_000),
+  order: z.enum(['asc', 'desc']).default('desc'),
+  purpose: z.string().max(64).optional(),
+});
+
+/** GET /v1/files */
+export async function handleListFiles(
+  context: CallerContext,
+  dependencies: FilesDependencies,
+): Promise<PlainResponse> {
+  await assertNoBody(context);
+  const { query } = context.request;
+  const names = ['after', 'limit', 'order', 'purpose'] as const;
+  const given = names.map((name) => [name, query.get(name) ?? undefined]);
+  const { after, limit, order, purpose } = parseRequest(listSchema, Object.fromEntries(given));
+  const { files: service } = await dependencies.batch();
+  await service.removeExpired();
+  const page = { after, limit, order, purpose };
+  const { files, hasMore } = await service.list(context.callerId, page);
+  return jsonResponse({
+    object: 'list',
+    data: files,
+    first_id: files.at(0)?.id ?? null,
+    last_id: files.at(-1)?.id ?? null,
+    has_more: hasMore,
+  });
 }
 
 /** GET /v1/files/{id} */

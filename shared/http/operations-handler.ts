@@ -71,6 +71,11 @@ export async function handleMetrics(
   };
 }
 
+/** Any request without a route, such as a wrong method: the platform's own 404 has no body. */
+export async function handleUnknownRoute(): Promise<PlainResponse> {
+  throw new ServiceError('not_found', 'There is no such route, or it does not take this method');
+}
+
 interface ModelsDependencies extends HandlerDependencies {
   readonly publicModel: string;
 }

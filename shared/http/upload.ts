@@ -67,7 +67,8 @@ export async function readForm(
     failed.reject(invalidForm('file', `the form must have at most ${MAX_PARTS} parts`));
   });
   try {
-    await Promise.race([pipeline(formContent(body, options), form), failed.promise]);
+    const content = preferExtendedFilenames(formContent(body, options), options.boundary);
+    await Promise.race([pipeline(content, form), failed.promise]);
     await file?.stored;
     return values;
   } catch (error) {
@@ -116,6 +117,65 @@ async function* formContent(
     start = undefined;
   }
   if (start !== undefined) throw malformedForm();
+}
+
+const LINE_END = '\r\n';
+const HEADER_END = '\r\n\r\n';
+const EXTENDED_NAME = /;[ \t]*filename\*[ \t]*=/i;
+const PLAIN_NAME = /;[ \t]*filename[ \t]*=[ \t]*(?:"(?:[^"\\\r\n]|\\.)*"|[^;\r\n]*)/i;
+
+/**
+ * Removes the `filename` of a part that also has a `filename*`, which has all characters of the name
+ * and takes precedence (RFC 6266). The parser reads only the first of the two.
+ */
+async function* preferExtendedFilenames(
+  chunks: AsyncIterable<Uint8Array>,
+  boundary: string,
+): AsyncGenerator<Uint8Array, void, void> {
+  const delimiter = Buffer.from(`${LINE_END}--${boundary}${LINE_END}`);
+  // The line end before the first delimiter is the start of the form.
+  let pending = Buffer.from(LINE_END);
+  let missing = LINE_END.length;
+  let isHeader = false;
+
+  /** Takes the bytes whose meaning is known; undefined if more have to arrive first. */
+  function take(): Buffer | undefined {
+    const at = pending.indexOf(isHeader ? HEADER_END : delimiter);
+    const isComplete = at !== -1;
+    if (isHeader && !isComplete && pending.length <= MAX_HEADER_BYTES) return undefined;
+    const keptBytes = isHeader ? 0 : overlapOf(pending, delimiter);
+    const end = isComplete
+      ? at + (isHeader ? HEADER_END : delimiter).length
+      : pending.length - keptBytes;
+    if (end === 0) return undefined;
+    const taken = pending.subarray(0, end);
+    pending = pending.subarray(end);
+    const known = isHeader && isComplete ? withoutPlainName(taken) : taken;
+    isHeader = isComplete && !isHeader;
+    return known;
+  }
+
+  for await (const chunk of chunks) {
+    pending = Buffer.concat([pending, chunk]);
+    for (let known = take(); known !== undefined; known = take()) {
+      yield known.subarray(missing);
+      missing = 0;
+    }
+  }
+  yield pending.subarray(missing);
+}
+
+/** The number of bytes at the end of the content with which a delimiter may begin. */
+function overlapOf(content: Buffer, delimiter: Buffer): number {
+  for (let bytes = Math.min(content.length, delimiter.length - 1); bytes > 0; bytes -= 1) {
+    if (content.subarray(-bytes).equals(delimiter.subarray(0, bytes))) return bytes;
+  }
+  return 0;
+}
+
+function withoutPlainName(header: Buffer): Buffer {
+  const text = header.toString('latin1');
+  return EXTENDED_NAME.test(text) ? Buffer.from(text.replace(PLAIN_NAME, ''), 'latin1') : header;
 }
 
 /** Browsers write quotes and line ends of a name as percent signs and digits. */

@@ -25,6 +25,8 @@ export interface BlobContainer {
   list(prefix: string): AsyncIterable<ListedBlob>;
   /** Bytes from `start` to before `end`, or all of them; undefined if the blob does not exist. */
   stream(name: string, range?: ByteRange): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** Replaces the metadata of a blob without a lease. */
+  setMetadata(name: string, metadata: BlobMetadata): Promise<void>;
   /** Resolves to false if the blob does not exist. */
   remove(name: string): Promise<boolean>;
   /** Acquires the exclusive right to append to a blob, and creates the blob if it is new. */

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import OpenAI, { toFile } from 'openai';
+import type { Batch } from 'openai/resources/batches';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PROJECT_ROOT } from '../../dev/project-root.ts';
 import { parseJob } from '../../shared/batch/model/job-message.ts';
@@ -67,5 +69,58 @@ describe('the examples of docs/batch.md', () => {
     const parsed = [...shell, ...python].map((message) => parseJob(message));
 
     expect(parsed.map((one) => one.ok && one.job.jobId)).toEqual(['from-az', 'from-python']);
+  });
+});
+
+const ENDPOINT = '/v1/chat/completions';
+const BODY = { model: 'any', messages: [{ role: 'user', content: 'Hi' }] };
+const LINE = JSON.stringify({ custom_id: 'a', method: 'POST', url: ENDPOINT, body: BODY });
+
+async function ended(client: OpenAI, id: string): Promise<Batch> {
+  let batch = await client.batches.retrieve(id);
+  await eventually(`${id} has ended`, async () => {
+    batch = await client.batches.retrieve(id);
+    return batch.status === 'completed';
+  });
+  return batch;
+}
+
+describe('the files of an OpenAI client', () => {
+  it('F21 F23: are listed and expire when the client says so', async () => {
+    const client = new OpenAI({
+      baseURL: `${environment.url}/v1`,
+      apiKey: 'unused',
+      maxRetries: 0,
+    });
+    const file = await client.files.create({
+      file: await toFile(Buffer.from(`${LINE}\n`), '日本語.jsonl'),
+      purpose: 'batch',
+      expires_after: { anchor: 'created_at', seconds: 7_200 },
+    });
+    const batch = await client.batches.create({
+      input_file_id: file.id,
+      endpoint: ENDPOINT,
+      completion_window: '24h',
+      output_expires_after: { anchor: 'created_at', seconds: 3_600 },
+    });
+    const { output_file_id: outputId } = await ended(client, batch.id);
+
+    const listed = await client.files.list({ limit: 2 });
+    const ids = listed.data.map(({ id }) => id);
+    const next = await client.files.list({ limit: 1, after: ids[1] ?? '' });
+    const output = await client.files.retrieve(outputId ?? '');
+
+    expect(file).toMatchObject({ filename: '日本語.jsonl', expires_at: file.created_at + 7_200 });
+    expect(new Set(ids)).toEqual(new Set([file.id, outputId]));
+    expect(listed.has_more).toBe(true);
+    expect(next.data.map(({ id }) => id)).not.toContain(file.id);
+    expect(output.expires_at).toBeGreaterThan(file.created_at + 3_500);
+    await expect(
+      client.files.create({
+        file: await toFile(Buffer.from('{}'), 'x.jsonl'),
+        purpose: 'batch',
+        expires_after: { anchor: 'created_at', seconds: 60 },
+      }),
+    ).rejects.toMatchObject({ status: 400, param: 'expires_after[seconds]' });
   });
 });

@@ -147,3 +147,20 @@ describe('GET /health, /ready and /health/ready', () => {
     expect(environment.model.calls()).toEqual([]);
   });
 });
+
+describe('a route that does not exist', () => {
+  it.each([
+    ['GET', '/v1/'],
+    ['GET', '/v1/nothing'],
+    ['DELETE', '/v1/chat/completions'],
+    ['GET', '/v1/models/unknown'],
+    ['POST', '/v1/embeddings'],
+  ])('F21: %s %s is a 404 with an error body that no client repeats', async (method, path) => {
+    const response = await fetch(`${environment.url}${path}`, { method });
+
+    expect([response.status, response.headers.get('x-should-retry')]).toEqual([404, 'false']);
+    expect(await response.json()).toMatchObject({
+      error: { code: 'not_found', type: 'invalid_request_error' },
+    });
+  });
+});

@@ -70,6 +70,17 @@ describe('own tools', () => {
     expect(environment.model.calls()).toHaveLength(8);
   });
 
+  it.each(['calculator {"expression": 7}', 'dev/wrong-arguments Hi'])(
+    'are not run with wrong arguments: %s',
+    async (content) => {
+      const completion = await client.chat.completions.create(ask(content));
+
+      expect(completion.choices[0]?.message.content).toContain(
+        'The tool answered: The arguments of "calculator" are not valid.',
+      );
+    },
+  );
+
   it('include none that the model makes up', async () => {
     const completion = await client.chat.completions.create(ask('dev/unknown-tool Hi'));
 

@@ -48,8 +48,10 @@ const EXPECTED = {
   batchesList: 'GET /v1/batches function',
   batchesRetryFailed: 'POST /v1/batches/{id}/retry-failed function',
   chat: 'POST /api/chat function',
+  chatResume: 'GET /api/chat/{id}/stream function',
   chatRunsCancel: 'POST /api/chat/{id}/cancel function',
   chatRunsGet: 'GET /api/chat/{id} function',
+  chatStream: 'POST /api/chat/stream function',
   completions: 'POST /v1/chat/completions function',
   conversationsCreate: 'POST /v1/conversations function',
   conversationsDelete: 'DELETE /v1/conversations/{id} function',
@@ -62,6 +64,7 @@ const EXPECTED = {
   filesContent: 'GET /v1/files/{id}/content function',
   filesCreate: 'POST /v1/files function',
   filesDelete: 'DELETE /v1/files/{id} function',
+  filesList: 'GET /v1/files function',
   filesGet: 'GET /v1/files/{id} function',
   health: 'GET /health anonymous',
   healthReady: 'GET /health/ready anonymous',
@@ -72,6 +75,7 @@ const EXPECTED = {
   ready: 'GET /ready anonymous',
   responsesCancel: 'POST /v1/responses/{id}/cancel function',
   responsesCreate: 'POST /v1/responses function',
+  unknownRoute: 'GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS /{*path:minlength(1)} anonymous',
   responsesDelete: 'DELETE /v1/responses/{id} function',
   responsesGet: 'GET /v1/responses/{id} function',
   responsesInputItems: 'GET /v1/responses/{id}/input_items function',
@@ -97,6 +101,12 @@ describe.each([
 
     expect(Object.fromEntries(triggers)).toEqual(EXPECTED);
     expect(captured.hooks).toContain('appTerminate');
+  });
+
+  it('try the route of unknown paths last, as the platform sorts by name', () => {
+    const names = captured.registered.map(({ name }) => name.toLowerCase());
+
+    expect(names.toSorted((a, b) => (a < b ? -1 : 1)).at(-1)).toBe('unknownroute');
   });
 
   it('load none of the packages that only some installations need', () => {

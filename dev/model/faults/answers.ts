@@ -79,6 +79,18 @@ export const replyModels: readonly ScriptedModel[] = [
     },
   },
   {
+    name: 'wrong-arguments',
+    description: 'Calls the first tool of the request with a text that is not JSON, then answers.',
+    answer: (writer) => {
+      const [tool] = writer.request.tools;
+      if (writer.request.messages.at(-1)?.role === 'tool' || tool === undefined) {
+        return sendReply(writer);
+      }
+      const toolCalls = [{ id: 'call_dev_wrong', name: tool.name, arguments: '{"wrong": ' }];
+      return sendReply(writer, { text: '', toolCalls, finishReason: 'tool_calls' });
+    },
+  },
+  {
     name: 'wrong-json',
     description: 'JSON that does not match the schema of the request.',
     answer: (writer) => {

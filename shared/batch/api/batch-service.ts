@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { type BatchView, isStalled, viewBatch } from './batch-status.ts';
-import { findInput, inputBlob } from './file-service.ts';
+import { findInput } from './file-service.ts';
+import { inputBlob } from '../storage/blob-paths.ts';
 import {
   type BatchRecord,
   COMPLETION_WINDOW_MS,
   canAccess,
   newRecord,
+  outputExpiry,
 } from '../model/batch-record.ts';
 import { digestOf, isJobId, type JobSender } from '../model/job-message.ts';
 import { inputName } from '../planning/load-shard.ts';
-import { sendShards } from '../planning/plan-batch.ts';
-import { isSettled, shardCount } from '../processing/finish-batch.ts';
+import { sendLanes } from '../planning/lanes.ts';
 import { INPUT_CONTAINER } from '../storage-names.ts';
 import type { BatchProgress } from '../storage/batch-progress.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
@@ -23,6 +24,7 @@ export interface NewBatchRequest {
   readonly inputFileId: string;
   readonly endpoint: string;
   readonly metadata: Readonly<Record<string, string>> | null;
+  readonly outputExpiresAfterSeconds?: number | undefined;
 }
 
 /** Batches of one owner. A batch of another owner is reported as not_found. */
@@ -96,10 +98,16 @@ function undefinedIfDeleted(error: unknown): undefined {
 }
 
 async function createRecord(
-  { owner, inputFileId, endpoint, metadata }: NewBatchRequest,
+  request: NewBatchRequest,
   { store, inputs, sender, clock }: BatchServiceOptions,
 ): Promise<BatchRecord> {
-  const file = await findInput(inputFileId, { owner, inputs, param: 'input_file_id' });
+  const { owner, inputFileId, endpoint, metadata, outputExpiresAfterSeconds } = request;
+  const file = await findInput(inputFileId, {
+    owner,
+    inputs,
+    now: clock.now(),
+    param: 'input_file_id',
+  });
   const id = `batch_${randomBytes(16).toString('hex')}`;
   const digest = digestOf(file.id);
   const record: BatchRecord = {
@@ -108,6 +116,7 @@ async function createRecord(
     inputBlob: `${INPUT_CONTAINER}/${inputBlob(inputFileId)}`,
     endpoint,
     metadata: metadata === null ? null : { ...metadata },
+    ...(outputExpiresAfterSeconds === undefined ? {} : { outputExpiresAfterSeconds }),
   };
   try {
     await store.createOrGet(record);
@@ -132,26 +141,27 @@ export interface ObservedBatch {
  */
 async function cancelBatch(
   batch: ObservedBatch,
-  { store, sender, clock }: BatchServiceOptions,
+  options: BatchServiceOptions,
 ): Promise<ObservedBatch> {
+  const { clock } = options;
   const { record, progress } = batch;
   const outcome = progress.finals.get(record.generation)?.outcome;
   if (outcome === 'cancelled') return batch;
   if (outcome !== undefined) throw wrongStatus('cancel', outcome);
   const cancelledAt = record.cancelledAt ?? new Date(clock.now()).toISOString();
-  const changed = await changeRecord(store, {
-    id: record.id,
+  const changed = await changeAndQueue(batch, {
+    options,
     change: (found) => (found.cancelledAt === null ? { ...found, cancelledAt } : found),
   });
-  await requeueBatch({ record: changed, progress }, sender);
   return { record: changed, progress };
 }
 
-/** Reopens the failed items of a batch. A second call requeues the shards that are not done yet. */
+/** Reopens the failed items of a batch. A second call means the same retry. */
 async function retryBatch(
-  { record, progress }: ObservedBatch,
+  batch: ObservedBatch,
   options: BatchServiceOptions,
 ): Promise<ObservedBatch> {
+  const { record, progress } = batch;
   const final = progress.finals.get(record.generation);
   if (final === undefined && record.generation === 0) {
     throw wrongStatus('retry the failed items of', 'in_progress');
@@ -159,10 +169,55 @@ async function retryBatch(
   if (final?.failed === 0) {
     throw new ServiceError('invalid_request', 'Cannot retry the batch: no item of it failed');
   }
+  if (final !== undefined && (outputExpiry(record, final.at) ?? Infinity) <= options.clock.now()) {
+    throw new ServiceError('invalid_request', 'Cannot retry the batch: its results have expired');
+  }
   await requireInput(record, options.inputs);
-  const changed = final === undefined ? record : await reopen(record, options);
-  await requeueBatch({ record: changed, progress }, options.sender);
+  const expiresAt = new Date(options.clock.now() + COMPLETION_WINDOW_MS).toISOString();
+  const generation = record.generation + (final === undefined ? 0 : 1);
+  const changed = await changeAndQueue(batch, {
+    options,
+    // Two concurrent calls mean the same retry.
+    change: (found) =>
+      found.generation >= generation
+        ? found
+        : { ...found, generation, expiresAt, cancelledAt: null },
+  });
   return { record: changed, progress };
+}
+
+/** The messages of a batch are not sent again within this time, however often a client calls. */
+const QUEUE_INTERVAL_MS = 60_000;
+
+interface RecordChange {
+  readonly options: BatchServiceOptions;
+  readonly change: (record: BatchRecord) => BatchRecord;
+}
+
+/** Changes a record and queues its open shards, unless it is unchanged and they were queued just now. */
+async function changeAndQueue(
+  { record: { id }, progress }: ObservedBatch,
+  { options: { store, sender, clock }, change }: RecordChange,
+): Promise<BatchRecord> {
+  let mustQueue = false;
+  const changed = await changeRecord(store, {
+    id,
+    change(found) {
+      const next = change(found);
+      const now = clock.now();
+      mustQueue = next !== found || now > Date.parse(found.queuedAt ?? '1970') + QUEUE_INTERVAL_MS;
+      return mustQueue ? { ...next, queuedAt: new Date(now).toISOString() } : found;
+    },
+  });
+  if (!mustQueue) return changed;
+  try {
+    await sendLanes(changed, { progress, sender });
+  } catch (error) {
+    const clearQueuedAt = (found: BatchRecord): BatchRecord => ({ ...found, queuedAt: null });
+    await store.change(id, clearQueuedAt).catch(() => undefined);
+    throw error;
+  }
+  return changed;
 }
 
 /** Without its input every reopened item would fail with input_not_found. */
@@ -173,19 +228,6 @@ async function requireInput(record: BatchRecord, inputs: BlobContainer): Promise
   throw new ServiceError('not_found', message, { param: 'input_file_id' });
 }
 
-function reopen(record: BatchRecord, { store, clock }: BatchServiceOptions): Promise<BatchRecord> {
-  const expiresAt = new Date(clock.now() + COMPLETION_WINDOW_MS).toISOString();
-  const generation = record.generation + 1;
-  return changeRecord(store, {
-    id: record.id,
-    // Two concurrent calls mean the same retry.
-    change: (found) =>
-      found.generation >= generation
-        ? found
-        : { ...found, generation, expiresAt, cancelledAt: null },
-  });
-}
-
 async function changeRecord(
   store: BatchStore,
   { id, change }: { readonly id: string; readonly change: (record: BatchRecord) => BatchRecord },
@@ -193,19 +235,6 @@ async function changeRecord(
   const changed = await store.change(id, change);
   if (changed === undefined) throw new ServiceError('not_found', 'There is no such batch');
   return changed;
-}
-
-/** Queues every shard that is not done. Messages that are queued already do no harm. */
-async function requeueBatch({ record, progress }: ObservedBatch, sender: JobSender): Promise<void> {
-  const { id, generation } = record;
-  const count = shardCount(record, progress);
-  if (count === undefined) return sender.send({ v: 1, jobId: id }, { delaySeconds: 0 });
-  const settled = new Set(
-    progress.shards.filter((one) => isSettled(one, generation)).map(({ shard }) => shard),
-  );
-  const open = Array.from({ length: count }, (_, shard) => shard).filter((n) => !settled.has(n));
-  // If no shard is open, only the final state is missing; any shard writes it.
-  await sendShards({ id, shards: open.length === 0 ? [0] : open }, sender);
 }
 
 function wrongStatus(action: string, status: string): ServiceError {
@@ -235,6 +264,6 @@ export function createStalledBatchRequeuer({
     if (now - (requeuedAt.get(id) ?? Number.NEGATIVE_INFINITY) < REQUEUE_INTERVAL_MS) return;
     if (requeuedAt.size >= MAX_REMEMBERED) requeuedAt.clear();
     requeuedAt.set(id, now);
-    await requeueBatch(batch, sender).catch(() => requeuedAt.delete(id));
+    await sendLanes(batch.record, { ...batch, sender }).catch(() => requeuedAt.delete(id));
   };
 }

@@ -1,12 +1,32 @@
 import { randomBytes } from 'node:crypto';
 import { type BatchRecord, canAccess } from '../model/batch-record.ts';
-import { UPLOAD_FOLDER } from '../storage-names.ts';
-import type { ResultKind } from '../storage/batch-progress.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
-import { blobPaths, ownerHash } from '../storage/blob-paths.ts';
+import {
+  blobPaths,
+  inputBlob,
+  outputBlob,
+  type OutputFile,
+  outputFileId,
+  outputFilename,
+  ownerHash,
+  parseOutputFileId,
+} from '../storage/blob-paths.ts';
+import {
+  addToFileIndex,
+  decodeFilename,
+  encodeFilename,
+  expiryMetadata,
+  expiryOf,
+  type FilePage,
+  type IndexedFile,
+  listFiles,
+  removeFromFileIndex,
+} from '../storage/file-index.ts';
+import { createExpiredFileRemover } from './remove-expired.ts';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
 import type { BlobContainer, BlobMetadata } from '../../storage/blob-container.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
 
 /** A file in the shape of OpenAI's API. */
 export interface FileObject {
@@ -17,6 +37,8 @@ export interface FileObject {
   readonly filename: string;
   readonly purpose: 'batch' | 'batch_output';
   readonly status: 'processed';
+  /** Absent if only the retention rule deletes the file. */
+  readonly expires_at?: number;
 }
 
 export interface FileContent {
@@ -38,6 +60,18 @@ export interface FileService {
   find(id: string, owner: string): Promise<FileObject>;
   content(id: string, owner: string): Promise<FileContent>;
   remove(id: string, owner: string): Promise<void>;
+  /** Limits the life of an input file, counted from its creation. */
+  expireAfter(
+    id: string,
+    life: { readonly owner: string; readonly seconds: number },
+  ): Promise<FileObject>;
+  /** @throws ServiceError not_found if the file to continue after is not in the list */
+  list(
+    owner: string,
+    page: FilePage,
+  ): Promise<{ readonly files: readonly FileObject[]; readonly hasMore: boolean }>;
+  /** Deletes the files whose time has passed, at most once in five minutes. Never rejects. */
+  removeExpired(): Promise<void>;
 }
 
 export interface FileServiceOptions {
@@ -45,6 +79,7 @@ export interface FileServiceOptions {
   readonly outputs: BlobContainer;
   readonly store: BatchStore;
   readonly clock: Clock;
+  readonly telemetry: Telemetry;
 }
 
 const INPUT_FILE_ID = /^file-[0-9a-f]{32}$/;
@@ -54,17 +89,36 @@ export function createFileService(options: FileServiceOptions): FileService {
   return {
     async create({ owner, filename, chunks }) {
       const id = `file-${randomBytes(16).toString('hex')}`;
-      const metadata = inputMetadata({ owner, filename, now: clock.now() });
+      const createdAt = clock.now();
+      const metadata = metadataOf(owner, { filename, createdAt, expiresAt: undefined });
       if (!(await inputs.create(inputBlob(id), { content: chunks, metadata }))) {
         throw new TypeError(`Cannot create ${id} twice`);
       }
-      return findInput(id, { owner, inputs });
+      const file = await findInput(id, { owner, inputs, now: createdAt });
+      await addToFileIndex(outputs, { owner, file });
+      return toFileObject(file);
     },
+    async expireAfter(id, { owner, seconds }) {
+      const found = await findInput(id, { owner, inputs, now: clock.now() });
+      const file = { ...found, expiresAt: found.createdAt + seconds * 1_000 };
+      await inputs.setMetadata(inputBlob(id), metadataOf(owner, file));
+      await removeFromFileIndex(outputs, { owner, file: found });
+      await addToFileIndex(outputs, { owner, file });
+      return toFileObject(file);
+    },
+    async list(owner, page) {
+      const found = await listFiles(outputs, { owner, page, now: clock.now() });
+      if (found === undefined) throw notFound('after');
+      return { files: found.files.map(toFileObject), hasMore: found.hasMore };
+    },
+    removeExpired: createExpiredFileRemover(options),
     async find(id, owner) {
       const output = await findOutput(id, { owner, options });
-      return output === undefined
-        ? findInput(id, { owner, inputs })
-        : describeOutput(output, outputs);
+      return toFileObject(
+        output === undefined
+          ? await findInput(id, { owner, inputs, now: clock.now() })
+          : await describeOutput(output, options),
+      );
     },
     async content(id, owner) {
       const output = await findOutput(id, { owner, options });
@@ -73,34 +127,66 @@ export function createFileService(options: FileServiceOptions): FileService {
         if (opened === undefined) throw notFound();
         return opened;
       }
-      const { bytes } = await findInput(id, { owner, inputs });
+      const { bytes } = await findInput(id, { owner, inputs, now: clock.now() });
       const chunks = await inputs.stream(inputBlob(id));
       if (chunks === undefined) throw notFound();
       return { chunks, bytes };
     },
-    async remove(id, owner) {
-      const output = await findOutput(id, { owner, options });
-      // A file that is gone by now was deleted by this request or by another one: both succeed.
-      if (output === undefined) {
-        await findInput(id, { owner, inputs });
-        await inputs.remove(inputBlob(id));
-        return;
-      }
-      const name = outputBlob(output.file);
-      if ((await outputs.properties(name)) === undefined) throw notFound();
-      await outputs.remove(name);
-    },
+    remove: (id, owner) => removeFile(id, { owner, options }),
   };
 }
 
-/** The name of an input file within its container. */
-export function inputBlob(id: string): string {
-  return `${UPLOAD_FOLDER}${id}.jsonl`;
+/** A file that is gone by now was deleted by this request or by another one: both succeed. */
+async function removeFile(id: string, { owner, options }: OwnedFile): Promise<void> {
+  const { inputs, outputs, clock } = options;
+  const output = await findOutput(id, { owner, options });
+  if (output === undefined) {
+    const file = await findInput(id, { owner, inputs, now: clock.now() });
+    await inputs.remove(inputBlob(id));
+    await removeFromFileIndex(outputs, { owner, file });
+    return;
+  }
+  const file = await describeOutput(output, options);
+  await outputs.remove(outputBlob(output.file));
+  await removeFromFileIndex(outputs, { owner, file });
+}
+
+interface OwnedFile {
+  readonly owner: string;
+  readonly options: FileServiceOptions;
+}
+
+function metadataOf(
+  owner: string,
+  { filename, createdAt, expiresAt }: Pick<IndexedFile, 'filename' | 'createdAt' | 'expiresAt'>,
+): BlobMetadata {
+  return {
+    owner: ownerHash(owner),
+    filename: encodeFilename(filename),
+    created: String(createdAt),
+    ...expiryMetadata(expiresAt),
+  };
+}
+
+function toFileObject(file: IndexedFile): FileObject {
+  const { id, bytes, createdAt, filename, purpose, expiresAt } = file;
+  return {
+    id,
+    object: 'file',
+    bytes,
+    created_at: Math.floor(createdAt / 1_000),
+    filename,
+    purpose,
+    status: 'processed',
+    ...(expiresAt === undefined ? {} : { expires_at: Math.floor(expiresAt / 1_000) }),
+  };
 }
 
 interface InputRequest {
   readonly owner: string;
   readonly inputs: BlobContainer;
+  /** Epoch milliseconds: an expired file is not found. */
+  readonly now: number;
   /** The request field that contains the file id. */
   readonly param?: string;
 }
@@ -108,58 +194,20 @@ interface InputRequest {
 /** @throws ServiceError not_found, also for a file of another owner */
 export async function findInput(
   id: string,
-  { owner, inputs, param }: InputRequest,
-): Promise<FileObject> {
+  { owner, inputs, now, param }: InputRequest,
+): Promise<IndexedFile> {
   const found = INPUT_FILE_ID.test(id) ? await inputs.properties(inputBlob(id)) : undefined;
   if (found?.metadata['owner'] !== ownerHash(owner)) throw notFound(param);
   const { bytes, metadata } = found;
-  return {
-    id,
-    object: 'file',
-    bytes,
-    created_at: Math.floor(Number(metadata['created']) / 1_000),
-    filename: Buffer.from(metadata['filename'] ?? '', 'base64url').toString('utf8'),
-    purpose: 'batch',
-    status: 'processed',
-  };
-}
-
-/** Metadata is sent in headers, which hold ASCII only. */
-function inputMetadata(file: { owner: string; filename: string; now: number }): BlobMetadata {
-  return {
-    owner: ownerHash(file.owner),
-    filename: Buffer.from(file.filename.slice(0, 512), 'utf8').toString('base64url'),
-    created: String(file.now),
-  };
+  const expiresAt = expiryOf(metadata);
+  if (expiresAt !== undefined && expiresAt <= now) throw notFound(param);
+  const createdAt = Number(metadata['created']);
+  const filename = decodeFilename(metadata);
+  return { id, bytes, createdAt, filename, purpose: 'batch', expiresAt };
 }
 
 function notFound(param?: string): ServiceError {
   return new ServiceError('not_found', 'There is no such file', { param });
-}
-
-/** The file of the successful results, or of the failed ones, of one batch. */
-interface OutputFile {
-  readonly id: string;
-  readonly kind: ResultKind;
-  readonly generation: number;
-}
-
-const OUTPUT_FILE_ID = /^file-(.{1,128})-(output|errors)-(\d{1,6})$/;
-
-export function outputFileId({ id, kind, generation }: OutputFile): string {
-  return `file-${id}-${kind === 'succeeded' ? 'output' : 'errors'}-${generation}`;
-}
-
-/** Undefined if the id is not that of an output file. */
-function parseOutputFileId(fileId: string): OutputFile | undefined {
-  const [, id, what, generation] = OUTPUT_FILE_ID.exec(fileId) ?? [];
-  if (id === undefined) return undefined;
-  const kind = what === 'output' ? 'succeeded' : 'failed';
-  return { id, kind, generation: Number(generation) };
-}
-
-function outputBlob({ id, kind, generation }: OutputFile): string {
-  return kind === 'succeeded' ? blobPaths.output(id, generation) : blobPaths.errors(id, generation);
 }
 
 interface FoundOutput {
@@ -170,7 +218,7 @@ interface FoundOutput {
 /** Undefined if the id is not that of an output file. */
 async function findOutput(
   id: string,
-  { owner, options }: { readonly owner: string; readonly options: FileServiceOptions },
+  { owner, options }: OwnedFile,
 ): Promise<FoundOutput | undefined> {
   const file = parseOutputFileId(id);
   if (file === undefined) return undefined;
@@ -179,20 +227,23 @@ async function findOutput(
   return { file, record };
 }
 
-async function describeOutput(output: FoundOutput, outputs: BlobContainer): Promise<FileObject> {
+async function describeOutput(
+  output: FoundOutput,
+  { outputs, clock }: FileServiceOptions,
+): Promise<IndexedFile> {
   const { file, record } = output;
   const isFinal = await isFinished(output, outputs);
   const found = await outputs.properties(outputBlob(file));
-  if (found === undefined && isFinal) throw notFound();
-  const id = outputFileId(file);
+  const expiresAt = expiryOf(found?.metadata);
+  const isExpired = expiresAt !== undefined && expiresAt <= clock.now();
+  if (isExpired || (found === undefined && isFinal)) throw notFound();
   return {
-    id,
-    object: 'file',
+    id: outputFileId(file),
     bytes: found?.bytes ?? 0,
-    created_at: Math.floor(Date.parse(record.createdAt) / 1_000),
-    filename: `${id.slice('file-'.length)}.jsonl`,
+    createdAt: Date.parse(record.createdAt),
+    filename: outputFilename(file),
     purpose: 'batch_output',
-    status: 'processed',
+    expiresAt,
   };
 }
 
@@ -202,13 +253,14 @@ async function describeOutput(output: FoundOutput, outputs: BlobContainer): Prom
  */
 async function openOutput(
   output: FoundOutput,
-  { outputs, store }: FileServiceOptions,
+  { outputs, store, clock }: FileServiceOptions,
 ): Promise<FileContent | undefined> {
   // Checked first: a file that is missing after its batch finished never appears.
   const isFinal = await isFinished(output, outputs);
   const { file } = output;
   const name = outputBlob(file);
   const found = await outputs.properties(name);
+  if ((expiryOf(found?.metadata) ?? Infinity) <= clock.now()) return undefined;
   const written = found === undefined ? undefined : await outputs.stream(name);
   if (found !== undefined && written !== undefined) return { chunks: written, bytes: found.bytes };
   if (isFinal) return undefined;

@@ -16,9 +16,13 @@ export const recordSchema = z.object({
   createdAt: z.string(),
   expiresAt: z.string(),
   metadata: z.record(z.string(), z.string()).nullable(),
+  /** The life of the output files after the end of the batch; absent without a limit of their own. */
+  outputExpiresAfterSeconds: z.int().optional(),
   cancelledAt: z.string().nullable(),
   /** How often the failed items were reopened. */
   generation: z.int(),
+  /** When a request last queued the open shards. */
+  queuedAt: z.string().nullish(),
 });
 
 export type BatchRecord = z.infer<typeof recordSchema>;
@@ -64,6 +68,14 @@ export function endedOutcome(
 /** Whether a caller may see a batch. */
 export function canAccess({ owner }: Pick<BatchRecord, 'owner'>, callerId: string): boolean {
   return owner === callerId;
+}
+
+/** When the output files of a batch that ended then expire, in epoch milliseconds. */
+export function outputExpiry(
+  { outputExpiresAfterSeconds: seconds }: BatchRecord,
+  endedAt: number,
+): number | undefined {
+  return seconds === undefined ? undefined : endedAt + seconds * 1_000;
 }
 
 const shardPlanSchema = z.object({

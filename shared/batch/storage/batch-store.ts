@@ -1,6 +1,7 @@
 import {
   type BatchRecord,
   inlinePlan,
+  outputExpiry,
   type Plan,
   planSchema,
   recordSchema,
@@ -14,8 +15,18 @@ import {
   type BatchProgress,
   readProgress,
 } from './batch-progress.ts';
-import { idOfListEntry, listEntry, listPrefix, blobPaths } from './blob-paths.ts';
-import { acquireShardLease, type ShardLease, type ShardRef } from './shard-lease.ts';
+import {
+  blobPaths,
+  idOfListEntry,
+  listEntry,
+  listPrefix,
+  outputBlob,
+  outputFileId,
+  outputFilename,
+} from './blob-paths.ts';
+import { addToFileIndex, expiryMetadata } from './file-index.ts';
+import type { ShardRef } from './shard-counts.ts';
+import { acquireShardLease, type ShardLease } from './shard-lease.ts';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
 import type { BlobContainer } from '../../storage/blob-container.ts';
@@ -186,19 +197,44 @@ async function finish(
   { record, final }: { readonly record: BatchRecord; readonly final: FinalState },
 ): Promise<void> {
   const { id, generation } = record;
-  if (final.succeeded > 0) {
-    const content = readResults(container, { id, kind: 'succeeded' });
-    await container.create(blobPaths.output(id, generation), { content });
-  }
-  if (final.failed > 0) {
-    const content = readResults(container, { id, kind: 'failed' });
-    await container.create(blobPaths.errors(id, generation), { content });
-  }
+  if (final.succeeded > 0) await writeOutput(container, { record, final, kind: 'succeeded' });
+  if (final.failed > 0) await writeOutput(container, { record, final, kind: 'failed' });
   await container.create(blobPaths.final(id, generation), {
     content: JSON.stringify(final),
     contentType: JSON_TYPE,
     metadata: toFinalMetadata(final, generation),
   });
+}
+
+interface Output {
+  readonly record: BatchRecord;
+  readonly final: FinalState;
+  readonly kind: ResultKind;
+}
+
+async function writeOutput(
+  container: BlobContainer,
+  { record, final, kind }: Output,
+): Promise<void> {
+  const { id, generation, owner } = record;
+  const file = { id, kind, generation };
+  const expiresAt = outputExpiry(record, final.at);
+  const name = outputBlob(file);
+  await container.create(name, {
+    content: readResults(container, { id, kind }),
+    metadata: expiryMetadata(expiresAt),
+  });
+  if (owner === null) return;
+  const bytes = (await container.properties(name))?.bytes ?? 0;
+  const indexed = {
+    id: outputFileId(file),
+    bytes,
+    createdAt: Date.parse(record.createdAt),
+    filename: outputFilename(file),
+    purpose: 'batch_output',
+    expiresAt,
+  } as const;
+  await addToFileIndex(container, { owner, file: indexed });
 }
 
 async function list(

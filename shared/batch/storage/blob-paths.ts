@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { UPLOAD_FOLDER } from '../storage-names.ts';
 import type { BatchRecord } from '../model/batch-record.ts';
 import type { BlobMetadata } from '../../storage/blob-container.ts';
 
@@ -16,6 +17,42 @@ export const blobPaths = {
   final: (id: string, generation: number) => `${id}/final-${generation}.json`,
 } as const;
 
+/** The name of an input file within its container. */
+export function inputBlob(id: string): string {
+  return `${UPLOAD_FOLDER}${id}.jsonl`;
+}
+
+/** The file of the successful results, or of the failed ones, of one batch. */
+export interface OutputFile {
+  /** The id of the batch. */
+  readonly id: string;
+  readonly kind: 'succeeded' | 'failed';
+  readonly generation: number;
+}
+
+const OUTPUT_FILE_ID = /^file-(.{1,128})-(output|errors)-(\d{1,6})$/;
+
+export function outputFileId({ id, kind, generation }: OutputFile): string {
+  return `file-${id}-${kind === 'succeeded' ? 'output' : 'errors'}-${generation}`;
+}
+
+/** Undefined if the id is not that of an output file. */
+export function parseOutputFileId(fileId: string): OutputFile | undefined {
+  const [, id, what, generation] = OUTPUT_FILE_ID.exec(fileId) ?? [];
+  if (id === undefined) return undefined;
+  const kind = what === 'output' ? 'succeeded' : 'failed';
+  return { id, kind, generation: Number(generation) };
+}
+
+/** The name that clients see. */
+export function outputFilename(file: OutputFile): string {
+  return `${outputFileId(file).slice('file-'.length)}.jsonl`;
+}
+
+export function outputBlob({ id, kind, generation }: OutputFile): string {
+  return kind === 'succeeded' ? blobPaths.output(id, generation) : blobPaths.errors(id, generation);
+}
+
 const JOURNAL = /\/shard-(\d+)\.journal\.jsonl$/;
 const LAST_TIME = 9_999_999_999_999;
 
@@ -27,13 +64,14 @@ export function journalBlobs(
   { id, shard }: { readonly id: string; readonly shard: number },
   metadata: BlobMetadata,
 ): readonly string[] {
-  const parts = journalParts(metadata).map((part) => blobPaths.journalPart(id, { shard, part }));
+  const names = listIn(metadata, 'parts');
+  const parts = names.map((part) => blobPaths.journalPart(id, { shard, part }));
   return [...parts, blobPaths.journal(id, shard)];
 }
 
-/** The names of the parts in the metadata of a journal. */
-export function journalParts(metadata: BlobMetadata): readonly string[] {
-  return metadata['parts']?.split(' ').filter((part) => part !== '') ?? [];
+/** A list in the metadata of a journal: the names of its parts, or ids of messages. */
+export function listIn(metadata: BlobMetadata, name: 'parts' | 'messages'): readonly string[] {
+  return metadata[name]?.split(' ').filter((entry) => entry !== '') ?? [];
 }
 
 export function shardOf(name: string): number | undefined {

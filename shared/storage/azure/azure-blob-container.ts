@@ -66,6 +66,10 @@ export function createAzureBlobContainer(options: AzureBlobContainerOptions): Bl
         changedAt: found.lastModified?.getTime() ?? 0,
       };
     },
+    async setMetadata(name, metadata) {
+      const blob = container.getBlobClient(name);
+      await call((abortSignal) => blob.setMetadata({ ...metadata }, { abortSignal }));
+    },
     list: (prefix) => list(container, prefix, startTimer()),
     stream: (name, range) => stream(container, name, { range, timer: startTimer() }),
     async remove(name) {

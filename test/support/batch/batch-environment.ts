@@ -35,8 +35,10 @@ export function setUp(
     async send(job: Job, { delaySeconds }: { delaySeconds: number }) {
       sent.push({ job, delaySeconds });
     },
+    hasWaiting: async () => false,
   };
-  const files = createFileService({ store, inputs, outputs: store.container, clock });
+  const { telemetry } = bench;
+  const files = createFileService({ store, inputs, outputs: store.container, clock, telemetry });
   const batches = createBatchService({ store, inputs, sender, clock });
   return {
     ...bench,

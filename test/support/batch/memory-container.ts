@@ -115,6 +115,12 @@ export function createMemoryContainer(): MemoryContainer {
         ? undefined
         : { metadata: blob.metadata, bytes: blob.content.byteLength, changedAt: blob.changedAt };
     },
+    async setMetadata(name, metadata) {
+      await reach();
+      const blob = blobs.get(name);
+      if (blob === undefined) throw new Error('The blob does not exist');
+      store(name, blob.content, metadata);
+    },
     async *list(prefix) {
       await reach();
       for (const name of [...blobs.keys()].toSorted()) {

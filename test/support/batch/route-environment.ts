@@ -16,6 +16,7 @@ import {
   handleGetFile,
   handleGetFileContent,
   handleDeleteFile,
+  handleListFiles,
   handleUploadFile,
 } from '../../../shared/http/files-handler.ts';
 import { authenticatedHandler } from '../../../shared/http/admission.ts';
@@ -28,6 +29,7 @@ const ROUTES = {
   file: handleGetFile,
   content: handleGetFileContent,
   removal: handleDeleteFile,
+  files: handleListFiles,
   create: handleCreateBatch,
   batch: handleGetBatch,
   list: handleListBatches,

@@ -50,6 +50,29 @@ describe('readForm', () => {
     },
   );
 
+  it.each([
+    { disposition: 'filename="日本語 👋🏽.jsonl"', filename: '日本語 👋🏽.jsonl' },
+    { disposition: "filename*=UTF-8''%e2%82%ac%20rates.jsonl", filename: '€ rates.jsonl' },
+    { disposition: "filename*=iso-8859-1'en'%A3.jsonl", filename: '£.jsonl' },
+    {
+      disposition: `filename="EUR; 'x'.jsonl"; filename*=utf-8''%e2%82%ac.jsonl`,
+      filename: '€.jsonl',
+    },
+    {
+      disposition: `filename*=utf-8''%e2%82%ac.jsonl; filename="a\\"b.jsonl"`,
+      filename: '€.jsonl',
+    },
+    { disposition: "filename=in.jsonl; FILENAME*=utf-8''%F0%9F%91%8B.jsonl", filename: '👋.jsonl' },
+  ])('F23: reads the name of $disposition', async ({ disposition, filename }) => {
+    const body = `${part(`name="file"; ${disposition}`, 'x\r\n\r\n--c-')}--b--\r\n`;
+
+    const read1 = await read(body, { bytes: 1 });
+    const read64 = await read(body, { bytes: 64 });
+
+    expect(read1.files).toEqual([{ filename, text: 'x\r\n\r\n--c-' }]);
+    expect(read64.files).toEqual(read1.files);
+  });
+
   it('reads names without quotes, as .NET writes them', async () => {
     const file = part("name=file; filename=in.jsonl; filename*=utf-8''in.jsonl", 'x');
 
