@@ -9,7 +9,7 @@ import { createConfiguredAgent } from './composition-root/agent.ts';
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
 import { createLazyBatch } from './composition-root/batch.ts';
-import { createLazyRuns, responseRetentionOf } from './composition-root/runs.ts';
+import { createLazyRuns, runRoutesOf } from './composition-root/runs.ts';
 import { createConfiguredCache, createSharedRedis } from './composition-root/redis-and-cache.ts';
 import { createAgentTools } from './composition-root/tools.ts';
 import { bodyLimitsOf, createCallerAccess, createCallerLimits } from './composition-root/access.ts';
@@ -131,8 +131,7 @@ export async function createService(
     identify: callers.identify,
     limits,
     measure,
-    responseRetention,
-    startInBackground: createBackgroundStart({ runs, keptMs: responseRetention.backgroundMs }),
+    ...runRoutesOf(settings, runs),
     readiness: createReadinessFromSettings({
       ...base,
       model,
@@ -143,7 +142,6 @@ export async function createService(
       guardrails,
     }),
     batch,
-    runs,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
       const engines = [(await batch.peek())?.processor.stop(), (await runs.peek())?.stop()];

@@ -3,6 +3,7 @@ import type { Agent, AgentInput, InputSize } from '../agent/agent.ts';
 import type { Clock } from '../clock.ts';
 import { type Settings, storageSettings } from '../config/read-config.ts';
 import { ServiceError } from '../errors.ts';
+import { createBackgroundStart } from '../http/background-chat.ts';
 import { createUsageMeter, reserveTokens } from '../http/run-scope.ts';
 import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
 import { type Runs, toRunMessage } from '../runs/create-runs.ts';
@@ -31,8 +32,15 @@ export function createLazyRuns(parts: RunsWiring) {
 /** The time for which responses without a background run are kept. */
 const STORED_RESPONSE_MS = 30 * 86_400_000;
 
-export function responseRetentionOf({ runs }: Settings) {
+function responseRetentionOf({ runs }: Settings) {
   return { backgroundMs: runs.retentionHours * 3_600_000, storedMs: STORED_RESPONSE_MS };
+}
+
+/** What the routes need of stored runs. */
+export function runRoutesOf(settings: Settings, runs: () => Promise<Runs>) {
+  const responseRetention = responseRetentionOf(settings);
+  const keptMs = responseRetention.backgroundMs;
+  return { runs, responseRetention, startInBackground: createBackgroundStart({ runs, keptMs }) };
 }
 
 async function createRunsFromSettings(parts: RunsWiring): Promise<Runs> {
