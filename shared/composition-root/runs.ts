@@ -3,13 +3,14 @@ import type { Agent, AgentInput, InputSize } from '../agent/agent.ts';
 import type { Clock } from '../clock.ts';
 import { type Settings, storageSettings } from '../config/read-config.ts';
 import { ServiceError } from '../errors.ts';
+import { createBackgroundStart } from '../http/background-chat.ts';
 import { createUsageMeter, reserveTokens } from '../http/run-scope.ts';
 import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
 import { type Runs, toRunMessage } from '../runs/create-runs.ts';
 import type { BudgetedRun } from '../runs/process-run.ts';
 import { RUN_CONTAINER, RUN_QUEUE } from '../runs/storage-names.ts';
 import type { StorageTimeouts } from '../storage/azure/storage-timeouts.ts';
-import { createTextEncryption } from '../storage/text-encryption.ts';
+import type { TextEncryption } from '../storage/text-encryption.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { memoize } from './secrets.ts';
 
@@ -21,6 +22,7 @@ interface RunsWiring {
   readonly credential: () => Promise<TokenCredential>;
   readonly limiter: RateLimiter;
   readonly measure: (input: AgentInput) => InputSize;
+  readonly encryption: TextEncryption;
 }
 
 /** Stored runs. They are created, and the storage client is loaded, for the first of them. */
@@ -28,11 +30,19 @@ export function createLazyRuns(parts: RunsWiring) {
   return memoize(() => createRunsFromSettings(parts));
 }
 
-/** The time for which responses without a background run are kept. */
-const STORED_RESPONSE_MS = 30 * 86_400_000;
+/** The time for which responses are kept, with and without a background run. */
+function responseRetentionOf({ runs, sessions }: Settings) {
+  return {
+    backgroundMs: runs.retentionHours * 3_600_000,
+    storedMs: sessions.retentionDays * 86_400_000,
+  };
+}
 
-export function responseRetentionOf({ runs }: Settings) {
-  return { backgroundMs: runs.retentionHours * 3_600_000, storedMs: STORED_RESPONSE_MS };
+/** What the routes need of stored runs. */
+export function runRoutesOf(settings: Settings, runs: () => Promise<Runs>) {
+  const responseRetention = responseRetentionOf(settings);
+  const keptMs = responseRetention.backgroundMs;
+  return { runs, responseRetention, startInBackground: createBackgroundStart({ runs, keptMs }) };
 }
 
 async function createRunsFromSettings(parts: RunsWiring): Promise<Runs> {
@@ -53,8 +63,7 @@ async function createRunsFromSettings(parts: RunsWiring): Promise<Runs> {
       import('../runs/create-runs.ts'),
       import('../storage/azure/storage-timeouts.ts'),
     ]);
-  const { telemetry, clock, agent } = parts;
-  const encryption = createTextEncryption({ read: () => undefined });
+  const { telemetry, clock, agent, encryption } = parts;
   const { BACKGROUND_TIMEOUTS, requestTimeouts } = storageTimeouts;
   const open = (timeouts: StorageTimeouts) =>
     createAzureBlobContainer({ connection, container: RUN_CONTAINER, telemetry, timeouts });

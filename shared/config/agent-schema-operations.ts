@@ -29,10 +29,58 @@ export const batch = z.strictObject({
     purpose:
       'Time after which a job starts no more items and reschedules itself; must leave the time of one answer below functionTimeout.',
   }),
+  max_open_batches: integer({
+    default: 20,
+    min: 0,
+    max: 10_000,
+    unit: 'batches',
+    purpose: 'Open batches of one caller; further ones are refused with 429. 0 disables the limit.',
+  }),
+  max_queued_items: integer({
+    default: 200_000,
+    min: 0,
+    max: 100_000_000,
+    unit: 'items',
+    purpose:
+      'Items in the open batches of one caller; a batch that exceeds it is refused with 429. 0 disables the limit.',
+  }),
+  max_stored_bytes: integer({
+    default: 10_000_000_000,
+    min: 0,
+    max: 1_000_000_000_000,
+    unit: 'bytes',
+    purpose:
+      'Size of all files of one caller, uploads and results; further uploads are refused with 429. 0 disables the limit.',
+  }),
   queue_owner: optionalText({
     maxChars: 256,
     purpose:
       'Caller that owns queue jobs without an `owner`, as key:NAME, entra:TENANT/OBJECT or address:ADDRESS. Without it no caller has access to them over HTTP.',
+  }),
+});
+
+/** Stored conversations of the chat routes. */
+export const sessions = z.strictObject({
+  enabled: flag({
+    default: true,
+    purpose:
+      'Keep each chat of POST /api/chat as a session, which a later request continues by its sessionId.',
+  }),
+  retention_days: integer({
+    default: 30,
+    min: 1,
+    max: 3_650,
+    unit: 'days',
+    purpose:
+      'Days after its last change until a session or conversation is deleted. The deployment sets it together with the rule of the storage account.',
+  }),
+  max_history_tokens: integer({
+    default: 16_000,
+    min: 0,
+    max: 10_000_000,
+    unit: 'tokens',
+    purpose:
+      'Earlier messages of a session that the model reads, estimated; the oldest tool results are left out first, then the oldest messages.',
   }),
 });
 

@@ -3,6 +3,7 @@ import { type Caller, type CallerEvidence, hashIdentifier } from '../callers/cal
 import type { Clock } from '../clock.ts';
 import { ServiceError } from '../errors.ts';
 import { publicHandler } from './handler.ts';
+import { handleOnce, type IdempotencyDependencies } from './idempotency.ts';
 import type {
   CallerContext,
   RequestContext,
@@ -19,7 +20,7 @@ import {
 import type { OpenCalls } from '../rate-limit/open-calls.ts';
 
 /** What it takes to identify callers and to limit what each may use. */
-export interface AdmissionDependencies extends HandlerDependencies {
+export interface AdmissionDependencies extends HandlerDependencies, IdempotencyDependencies {
   /** @throws ServiceError unauthorized, or config_unavailable while the keys cannot be read */
   readonly identify: (evidence: CallerEvidence) => Caller;
   readonly limits: CallerLimits;
@@ -45,7 +46,8 @@ export function authenticatedHandler<Dependencies extends AdmissionDependencies>
   return publicHandler(getService, async (context, dependencies) => {
     const admission = admitRequest(context, { dependencies, opensAtOnce: true });
     await admission.openIfVerified();
-    return handle(admission, dependencies);
+    if (BODILESS_METHODS.has(context.request.method)) await admission.readUnusedBody();
+    return handleOnce<CallerContext>(admission, dependencies, (one) => handle(one, dependencies));
   });
 }
 
@@ -60,7 +62,9 @@ export function meteredHandler<Dependencies extends AdmissionDependencies>(
   return publicHandler(getService, async (context, dependencies) => {
     const admission = admitRequest(context, { dependencies, opensAtOnce: false });
     try {
-      return await handle(admission, dependencies);
+      return await handleOnce<MeteredContext>(admission, dependencies, (one) =>
+        handle(one, dependencies),
+      );
     } finally {
       // A rate-limit error takes precedence over a validation error.
       await admission.countIfVerified();
@@ -68,7 +72,17 @@ export function meteredHandler<Dependencies extends AdmissionDependencies>(
   });
 }
 
+/** Their routes have no use for a body. */
+const BODILESS_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
+/** Counts requests whose body does not show who sends it. Well-formed requests are none of them. */
+const UNVERIFIED_CALLER = hashIdentifier('address:unverified');
+
 interface AdmittedContext extends MeteredContext {
+  /**
+   * Counts a request with a body that its route does not read, which can be done only when the body
+   * is known not to forge its sender. One that cannot be read counts for a caller of its own.
+   */
+  readonly readUnusedBody: () => Promise<void>;
   /** Counts the request if its caller is verified and it is not counted yet. */
   readonly countIfVerified: () => Promise<void>;
   /** Also opens the call: it holds a slot of the caller until the response has ended. */
@@ -91,12 +105,16 @@ function admitRequest(
   context: RequestContext,
   { dependencies, opensAtOnce }: AdmissionOptions,
 ): AdmittedContext {
-  const { request, header } = context;
+  const { request, header, audit } = context;
+  audit.require();
   const forwardedFor = request.headers.get('x-forwarded-for') ?? undefined;
   const caller = dependencies.identify({ header, forwardedFor });
   const callerId = hashIdentifier(caller.id);
   const reservations = createRequestReservations(dependencies.limits, { callerId, context });
   let isCallerVerified = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
+
+  let body: Promise<unknown> | undefined;
+  if (isCallerVerified) audit.identify(callerId);
 
   async function countIfVerified(): Promise<void> {
     if (isCallerVerified && !reservations.isCounted()) await reservations.count();
@@ -106,10 +124,28 @@ function admitRequest(
   }
   async function verifyCaller(): Promise<void> {
     isCallerVerified = true;
+    audit.identify(callerId);
     if (opensAtOnce) await openIfVerified();
+  }
+  async function readJson(): Promise<unknown> {
+    // A body can be read once, and its route may read it again.
+    body ??= context.readJson();
+    const value = await body;
+    await verifyCaller();
+    return value;
+  }
+  async function readUnusedBody(): Promise<void> {
+    if (isCallerVerified) return;
+    try {
+      await readJson();
+    } catch (error) {
+      if (!isCallerVerified) await countUnverified(dependencies.limits);
+      throw error;
+    }
   }
   return {
     ...context,
+    readUnusedBody,
     get callerId() {
       if (!isCallerVerified) throw unverifiedCaller();
       return callerId;
@@ -117,14 +153,17 @@ function admitRequest(
     reserve: (tokens) => reservations.reserve(tokens),
     reserveMore: (tokens) => reservations.reserveMore(tokens),
     countIfVerified,
+    countRequest: countIfVerified,
     openIfVerified,
     markNonJsonBody: verifyCaller,
-    async readJson() {
-      const body = await context.readJson();
-      await verifyCaller();
-      return body;
-    },
+    readJson,
   };
+}
+
+/** @throws ServiceError rate_limited */
+async function countUnverified({ limiter }: CallerLimits): Promise<void> {
+  const result = await limiter.reserve({ callerId: UNVERIFIED_CALLER, tokens: 0 });
+  if (!result.allowed) throw result.error;
 }
 
 /** The route ignores its body, so the body was not checked and the caller is not verified. */

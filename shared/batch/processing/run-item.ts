@@ -22,6 +22,7 @@ import { type Frame, type Protocol, toProtocolError } from '../../protocols/prot
 import { protocolOfBody } from '../../protocols/registry.ts';
 import type { ValidationIssue } from '../../protocols/validation.ts';
 import { raceAbort } from '../../resilience/abort.ts';
+import type { AuditTrail } from '../../telemetry/audit.ts';
 import { describeError } from '../../telemetry/describe-error.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 
@@ -62,6 +63,8 @@ export interface ItemOptions {
   readonly telemetry: Telemetry;
   /** Where the run keeps its finished steps. */
   readonly journal?: StepJournal | undefined;
+  /** What the audit log says about the item. */
+  readonly audit: AuditTrail;
 }
 
 /** Runs the agent for one item. Never throws: a failure is the item's outcome. */
@@ -86,7 +89,7 @@ export async function runItem(item: unknown, options: ItemOptions): Promise<Item
     const { run } = reservation;
     try {
       const result = await runAgent(input, { ...options, telemetry, hooks: run.hooks });
-      run.finish(result);
+      options.audit.addResult(result);
       return { kind: 'result', line: successLine(place, requestId, encode(result)) };
     } finally {
       // Not awaited: it never rejects, and the result does not depend on it.
@@ -105,14 +108,23 @@ interface AgentRunOptions extends ItemOptions {
 
 /** Rejects at the deadline of the item, and when the pass stops. */
 async function runAgent(input: AgentInput, options: AgentRunOptions): Promise<RunResult> {
-  const { agent, stop, itemDeadlineMs } = options;
+  const { agent, stop, itemDeadlineMs, hooks, audit } = options;
   const ending = new AbortController();
   const timer = setTimeout(() => ending.abort(itemDeadlineExceeded()), itemDeadlineMs);
   const onStop = (): void => ending.abort(stop.reason);
   stop.addEventListener('abort', onStop, { once: true });
   if (stop.aborted) onStop();
   const context: RunContext = {
-    ...options.hooks,
+    ...hooks,
+    onStepEnd(usage) {
+      hooks.onStepEnd?.(usage);
+      audit.addUsage(usage);
+    },
+    onPartialUsage(usage) {
+      hooks.onPartialUsage?.(usage);
+      audit.addUsage(usage);
+    },
+    onDecision: (decision) => audit.addDecision(decision),
     signal: ending.signal,
     deadlineAt: options.agentClock.now() + itemDeadlineMs,
     traceparent: options.traceparent,
@@ -173,7 +185,7 @@ function failedOutcome(
 ): ItemOutcome {
   const { code, retryAfterSeconds } = error;
   if (code === 'budget_exhausted') {
-    // A later step of the run was refused, so the next attempt repeats the earlier ones.
+    // A later step of the run was refused. Its tool calls are in the journal and are not repeated.
     return {
       kind: 'budget exhausted',
       retryAfterSeconds: retryAfterSeconds ?? BUDGET_RETRY_SECONDS,
@@ -214,4 +226,25 @@ export function throttleReasonOf(code: ErrorCode): ThrottleReason | undefined {
     default:
       return undefined;
   }
+}
+
+interface AuditedResult {
+  readonly shard: { readonly id: string; readonly first: number };
+  /** Within the shard. */
+  readonly index: number;
+  readonly audit: AuditTrail;
+  readonly telemetry: Telemetry;
+}
+
+/** The line of an item in the audit log, once its result is durable. */
+export function writeItemAudit(
+  { error }: ResultLine,
+  { shard, index, audit, telemetry }: AuditedResult,
+): void {
+  audit.write((fields) => telemetry.audit(fields), {
+    action: 'batch item',
+    outcome: error?.code ?? 'ok',
+    durationMs: Math.round(audit.elapsedMs()),
+    fields: { batchId: shard.id, index: shard.first + index },
+  });
 }
