@@ -102,7 +102,6 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'metrics.ts',
       'metric-definition.ts',
       'metrics-registry.ts',
-      'redact.ts',
       'spans.ts',
     ],
   },
