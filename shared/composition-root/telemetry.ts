@@ -54,12 +54,7 @@ export function createServiceTelemetry(dependencies: TelemetryDependencies): Ser
   let isStarted = false;
   let secretValues = collectSecretValues(dependencies);
   const metrics = createMetricsRegistry();
-  const redact = createRedactor({
-    secrets: () => secretValues,
-    personalData: settings.security.piiDetection.logs,
-    onPersonalData: (outcome) =>
-      metrics.count('guardrailDecisions', 1, { guardrail: 'pii_detection', stage: 'log', outcome }),
-  });
+  const redact = createLogRedactor(settings, { metrics, secrets: () => secretValues });
   const print = createConsoleSink({ clock, minLevel: logLevel, write: writeLog, redact });
   const stopObserving = observeProcess(metrics, {
     version: runningVersion(settings),
@@ -114,6 +109,23 @@ export function createServiceTelemetry(dependencies: TelemetryDependencies): Ser
       await closing?.close();
     },
   };
+}
+
+interface LogRedactorOptions {
+  readonly metrics: MetricsRegistry;
+  readonly secrets: () => readonly string[];
+}
+
+function createLogRedactor(
+  { security }: Settings,
+  { metrics, secrets }: LogRedactorOptions,
+): Redact {
+  return createRedactor({
+    secrets,
+    personalData: security.piiDetection.logs,
+    onPersonalData: (outcome) =>
+      metrics.count('guardrailDecisions', 1, { guardrail: 'pii_detection', stage: 'log', outcome }),
+  });
 }
 
 interface ExporterDependencies extends TelemetryDependencies {
