@@ -3,16 +3,12 @@ import type { Agent, AgentInput } from './agent/agent.ts';
 import { estimateInput } from './agent/model-request.ts';
 import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
-import { lazyCredential, memoize, createSecrets } from './composition-root/secrets.ts';
-import {
-  registerBatchGauges,
-  registerServiceGauges,
-  createReadinessFromSettings,
-} from './composition-root/health.ts';
+import { lazyCredential, createSecrets } from './composition-root/secrets.ts';
+import { registerServiceGauges, createReadinessFromSettings } from './composition-root/health.ts';
 import { createConfiguredAgent } from './composition-root/agent.ts';
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
-import { createBatchFromSettings } from './composition-root/batch.ts';
+import { createLazyBatch } from './composition-root/batch.ts';
 import { createLazyRuns, responseRetentionOf } from './composition-root/runs.ts';
 import { createConfiguredCache, createSharedRedis } from './composition-root/redis-and-cache.ts';
 import { createAgentTools } from './composition-root/tools.ts';
@@ -111,7 +107,7 @@ export async function createService(
   overrides: ServiceOverrides = {},
 ): Promise<Service> {
   const base = await createBase(environment, overrides);
-  const { settings, secrets, credential, clock, telemetry, metrics } = base;
+  const { settings, secrets, clock, telemetry, metrics } = base;
   const tools = await createAgentTools(base);
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
@@ -121,16 +117,7 @@ export async function createService(
   const limits = createCallerLimits({ settings, shared: redis, clock, telemetry });
   const measure = (input: AgentInput) => estimateInput(input, prompt);
   registerServiceGauges(metrics, { model: model.model, cache });
-  const batch = memoize(async () => {
-    const created = await createBatchFromSettings(settings, {
-      agent,
-      clock,
-      telemetry,
-      credential,
-    });
-    registerBatchGauges(metrics, created);
-    return created;
-  });
+  const batch = createLazyBatch({ ...base, agent, limiter: limits.limiter, measure });
   const runs = createLazyRuns({ ...base, agent, limiter: limits.limiter, measure });
   return {
     agent,

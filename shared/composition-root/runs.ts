@@ -94,7 +94,7 @@ function createRunBudgets({ limiter, measure }: Pick<RunsWiring, 'limiter' | 'me
         onStepEnd: (usage) => meter.addUsage(usage),
         onPartialUsage: (usage) => meter.addPartialUsage(usage),
       },
-      settle: () => meter.settle(),
+      settle: () => void meter.settle(),
     };
   };
 }
