@@ -9,6 +9,13 @@ import { raceAbort } from '../../resilience/abort.ts';
 type RequestOptions = Parameters<OpenAI['buildRequest']>[0];
 type BuiltRequest = Awaited<ReturnType<OpenAI['buildRequest']>>;
 
+type StatusErrorParts = [
+  status: number,
+  body: object | undefined,
+  message: string | undefined,
+  headers: Headers,
+];
+
 /** Enough for code and message. A longer error body does not come from the API and is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
 /** The longest timeout of a timer, which is never reached: the attempt has a time limit. */
@@ -105,14 +112,10 @@ export class EndpointOpenAI extends OpenAI {
   }
 
   /** Some compatible servers send the members of the error without an object around them. */
-  protected override makeStatusError(
-    status: number,
-    body: object | undefined,
-    message: string | undefined,
-    headers: Headers,
-  ): APIError {
+  protected override makeStatusError(...parts: StatusErrorParts): APIError {
+    const [status, body, ...rest] = parts;
     const isBare = typeof body === 'object' && body !== null && !('error' in body);
-    return super.makeStatusError(status, isBare ? { error: body } : { ...body }, message, headers);
+    return super.makeStatusError(status, isBare ? { error: body } : { ...body }, ...rest);
   }
 
   #allowedHeaders(headers: ReadonlyMap<string, string>): Record<string, string> {
