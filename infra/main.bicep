@@ -110,6 +110,10 @@ param resultRetentionDays int = 30
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 30
+@description('Days for which the audit log is kept.')
+@minValue(30)
+@maxValue(730)
+param auditRetentionDays int = 365
 @description('Daily log volume in GB. Above it no logs are ingested until the next day, and log alerts cannot fire. -1 = no cap.')
 param logDailyCapGb int = 1
 @description('Cannot be switched off later. False only for temporary environments.')
@@ -144,6 +148,7 @@ module monitor 'modules/monitor.bicep' = {
     location: location
     tags: tags
     retentionDays: logRetentionDays
+    auditRetentionDays: auditRetentionDays
     dailyCapGb: logDailyCapGb
   }
 }

@@ -46,11 +46,12 @@ export function requiredSecrets(
   return [
     ...own,
     ...[...new Set(others)].map((name) => ({ name, accepts })),
-    ...[...new Set(ofTools)].map((name) => ({ name, variable: variableOf(name), accepts })),
+    ...[...new Set(ofTools)].map((name) => ({ name, variable: secretVariable(name), accepts })),
   ];
 }
 
-function variableOf(secretName: string): string {
+/** The variable of a secret that a team names itself. */
+export function secretVariable(secretName: string): string {
   return secretName.toUpperCase().replaceAll('-', '_');
 }
 

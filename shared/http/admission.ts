@@ -91,12 +91,15 @@ function admitRequest(
   context: RequestContext,
   { dependencies, opensAtOnce }: AdmissionOptions,
 ): AdmittedContext {
-  const { request, header } = context;
+  const { request, header, audit } = context;
+  audit.require();
   const forwardedFor = request.headers.get('x-forwarded-for') ?? undefined;
   const caller = dependencies.identify({ header, forwardedFor });
   const callerId = hashIdentifier(caller.id);
   const reservations = createRequestReservations(dependencies.limits, { callerId, context });
   let isCallerVerified = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
+
+  if (isCallerVerified) audit.identify(callerId);
 
   async function countIfVerified(): Promise<void> {
     if (isCallerVerified && !reservations.isCounted()) await reservations.count();
@@ -106,6 +109,7 @@ function admitRequest(
   }
   async function verifyCaller(): Promise<void> {
     isCallerVerified = true;
+    audit.identify(callerId);
     if (opensAtOnce) await openIfVerified();
   }
   return {

@@ -35,6 +35,7 @@ export async function startRun(
   context: MeteredContext,
   { input, deadlineMs, measure }: RunOptions,
 ): Promise<Run> {
+  const { audit } = context;
   const size = measure(input);
   const meter = createUsageMeter(await reserveTokens(size, (tokens) => context.reserve(tokens)));
   const scope = new AbortController();
@@ -50,11 +51,21 @@ export async function startRun(
       async reserveStep(step) {
         meter.addStep(await reserveTokens(step, (tokens) => context.reserveMore(tokens)));
       },
-      onStepEnd: (usage) => meter.addUsage(usage),
-      onPartialUsage: (usage) => meter.addPartialUsage(usage),
+      onStepEnd(usage) {
+        meter.addUsage(usage);
+        audit.addUsage(usage);
+      },
+      onPartialUsage(usage) {
+        meter.addPartialUsage(usage);
+        audit.addUsage(usage);
+      },
+      onDecision: (decision) => audit.addDecision(decision),
     },
     raceAbort: (work) => raceAbort(work, signal),
-    finish: ({ usage }) => meter.finish(usage),
+    finish(result) {
+      meter.finish(result.usage);
+      audit.addResult(result);
+    },
     close() {
       clearTimeout(timer);
       void meter.settle();

@@ -22,6 +22,7 @@ import { type Frame, type Protocol, toProtocolError } from '../../protocols/prot
 import { protocolOfBody } from '../../protocols/registry.ts';
 import type { ValidationIssue } from '../../protocols/validation.ts';
 import { raceAbort } from '../../resilience/abort.ts';
+import type { AuditTrail } from '../../telemetry/audit.ts';
 import { describeError } from '../../telemetry/describe-error.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 
@@ -62,6 +63,8 @@ export interface ItemOptions {
   readonly telemetry: Telemetry;
   /** Where the run keeps its finished steps. */
   readonly journal?: ItemJournal | undefined;
+  /** What the audit log says about the item. */
+  readonly audit: AuditTrail;
 }
 
 /** Runs the agent for one item. Never throws: a failure is the item's outcome. */
@@ -87,6 +90,7 @@ export async function runItem(item: unknown, options: ItemOptions): Promise<Item
     try {
       const result = await runAgent(input, { ...options, telemetry, hooks: run.hooks });
       run.finish(result);
+      options.audit.addResult(result);
       return { kind: 'result', line: successLine(place, requestId, encode(result)) };
     } finally {
       // Not awaited: it never rejects, and the result does not depend on it.
@@ -111,7 +115,7 @@ const EFFECT_GRACE_MS = 3_000;
 
 /** Rejects at the deadline of the item, and when the pass stops. */
 async function runAgent(input: AgentInput, options: AgentRunOptions): Promise<RunResult> {
-  const { agent, stop, itemDeadlineMs } = options;
+  const { agent, stop, itemDeadlineMs, hooks, audit } = options;
   const ending = new AbortController();
   const effects = new AbortController();
   let grace: NodeJS.Timeout | undefined;
@@ -126,7 +130,16 @@ async function runAgent(input: AgentInput, options: AgentRunOptions): Promise<Ru
   stop.addEventListener('abort', onStop, { once: true });
   if (stop.aborted) onStop();
   const context: RunContext = {
-    ...options.hooks,
+    ...hooks,
+    onStepEnd(usage) {
+      hooks.onStepEnd?.(usage);
+      audit.addUsage(usage);
+    },
+    onPartialUsage(usage) {
+      hooks.onPartialUsage?.(usage);
+      audit.addUsage(usage);
+    },
+    onDecision: (decision) => audit.addDecision(decision),
     signal: ending.signal,
     effectSignal: effects.signal,
     deadlineAt: options.agentClock.now() + itemDeadlineMs,
@@ -230,4 +243,25 @@ export function throttleReasonOf(code: ErrorCode): ThrottleReason | undefined {
     default:
       return undefined;
   }
+}
+
+interface AuditedResult {
+  readonly shard: { readonly id: string; readonly first: number };
+  /** Within the shard. */
+  readonly index: number;
+  readonly audit: AuditTrail;
+  readonly telemetry: Telemetry;
+}
+
+/** The line of an item in the audit log, once its result is durable. */
+export function writeItemAudit(
+  { error }: ResultLine,
+  { shard, index, audit, telemetry }: AuditedResult,
+): void {
+  audit.write((fields) => telemetry.audit(fields), {
+    action: 'batch item',
+    outcome: error?.code ?? 'ok',
+    durationMs: Math.round(audit.elapsedMs()),
+    fields: { batchId: shard.id, index: shard.first + index },
+  });
 }

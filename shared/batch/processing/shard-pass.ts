@@ -9,6 +9,7 @@ import {
   type AttemptOutcome,
   type ItemOptions,
   runItem,
+  writeItemAudit,
   type ThrottleReason,
   throttleReasonOf,
 } from './run-item.ts';
@@ -17,6 +18,7 @@ import { NO_THROTTLES } from '../storage/journal.ts';
 import type { ShardLease } from '../storage/shard-lease.ts';
 import type { Clock } from '../../clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
+import { type AuditTrail, createAuditTrail } from '../../telemetry/audit.ts';
 import { newTraceparent } from '../../telemetry/spans.ts';
 
 export interface PassOptions {
@@ -174,12 +176,12 @@ async function runDueItems(
     index: number,
     permit: ConcurrencyPermit,
   ): Promise<ExhaustedBudget | undefined> {
-    const startedAt = performance.now();
+    const audit = createAuditTrail(shard.owner);
     const place = placeOf(shard, index);
     const journal = createItemJournal({ lease, index });
     const outcome = shard.duplicates.has(index)
       ? duplicateOutcome(place)
-      : await runItem(shard.items[index], { ...options, place, stop, traceparent, journal });
+      : await runItem(shard.items[index], { ...options, place, stop, traceparent, journal, audit });
     if (outcome.kind === 'stopped') return undefined;
     if (outcome.kind === 'budget exhausted') return outcome;
     const reason = reportToLimiter(outcome, permit);
@@ -190,7 +192,7 @@ async function runDueItems(
         ? decideItemRetry(outcome, { ...item, now: clock.now() })
         : decideThrottledRetry(outcome, { ...item, reason, throttles: throttles.get(index) });
     if (entry.type === 'throttled' && totalThrottles >= MAX_THROTTLE_RECORDS) return undefined;
-    await writes.add(recordEntry(entry, { lease, retryTimes, telemetry, startedAt }));
+    await writes.add(recordEntry(entry, { shard, lease, retryTimes, telemetry, audit }));
     return undefined;
   }
 
@@ -212,15 +214,14 @@ async function runDueItems(
 
 type ItemEntry = ReturnType<typeof decideItemRetry | typeof decideThrottledRetry>;
 
-interface EntryContext extends Pick<PassState, 'lease' | 'retryTimes'> {
+interface EntryContext extends Pick<PassState, 'shard' | 'lease' | 'retryTimes'> {
   readonly telemetry: Telemetry;
-  /** Of the attempt, in monotonic milliseconds. */
-  readonly startedAt: number;
+  readonly audit: AuditTrail;
 }
 
 async function recordEntry(
   entry: ItemEntry,
-  { lease, retryTimes, telemetry, startedAt }: EntryContext,
+  { shard, lease, retryTimes, telemetry, audit }: EntryContext,
 ): Promise<void> {
   await lease.append(entry.type === 'result' ? reportEffects(entry, lease) : entry);
   if (entry.type === 'attempt') retryTimes.set(entry.index, entry.retryAt);
@@ -230,7 +231,8 @@ async function recordEntry(
   if (entry.type !== 'result') return;
   retryTimes.delete(entry.index);
   const outcome = entry.line.error === null ? 'succeeded' : 'failed';
-  telemetry.record('batchItemDuration', (performance.now() - startedAt) / 1_000, { outcome });
+  telemetry.record('batchItemDuration', audit.elapsedMs() / 1_000, { outcome });
+  writeItemAudit(entry.line, { shard, index: entry.index, audit, telemetry });
 }
 
 /** Undefined if the signal aborts or the limiter is paused. */

@@ -68,6 +68,19 @@ describe('[tools.mcp.<name>] of agent.toml', () => {
     expect(() => settingsOf(toml)).toThrow(message);
   });
 
+  it('requires the secret of a server, unless a vault may hold it', () => {
+    const toml = `${docs}auth_secret = "docs-mcp-key"`;
+    const vault = { AZURE_KEY_VAULT_URL: 'https://v.example.net' };
+
+    const missing = () => settingsOf(toml);
+
+    expect(missing).toThrow('DOCS_MCP_KEY must be set');
+    expect(settingsOf(toml, { DOCS_MCP_KEY: 'x' }).tools.mcp['docs']?.authSecret).toBe(
+      'docs-mcp-key',
+    );
+    expect(settingsOf(toml, vault).tools.mcp['docs']?.authSecret).toBe('docs-mcp-key');
+  });
+
   it('refuses an unknown key in a variable with the nearest known one', () => {
     const reading = () => settingsOf(docs, { AGENT__TOOLS__MCP__DOCS__URLS: 'https://a.example' });
 

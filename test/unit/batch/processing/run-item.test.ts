@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { runItem, type ItemOptions } from '../../../../shared/batch/processing/run-item.ts';
 import { customIdOf } from '../../../../shared/batch/model/item.ts';
 import { ServiceError } from '../../../../shared/errors.ts';
+import { createAuditTrail } from '../../../../shared/telemetry/audit.ts';
 import { noopTelemetry } from '../../../../shared/telemetry/create-telemetry.ts';
 import { itemOf, reserveNothing } from '../../../support/batch/jobs.ts';
 import { createScriptedAgent, type Script } from '../../../support/batch/scripted-agent.ts';
@@ -19,6 +20,7 @@ function options(script: Script, rest: Partial<ItemOptions> = {}): ItemOptions {
     traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     agentClock: { now: () => 0 },
     telemetry: noopTelemetry,
+    audit: createAuditTrail(),
     ...rest,
   };
 }
