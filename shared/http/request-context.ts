@@ -50,6 +50,11 @@ export interface CallerContext extends RequestContext {
    * @throws ServiceError rate_limited
    */
   markNonJsonBody(): Promise<void>;
+  /**
+   * Counts the request now, for a route that looks something up before it reserves tokens.
+   * @throws ServiceError rate_limited
+   */
+  countRequest(): Promise<void>;
 }
 
 /** A request that has not reserved its tokens yet. */

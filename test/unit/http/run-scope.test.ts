@@ -24,6 +24,7 @@ function runOf(deadlineMs: number, clientDisconnected = new AbortController().si
       addHeaders: () => undefined,
       callerId: 'c1',
       markNonJsonBody: async () => undefined,
+      countRequest: async () => undefined,
       reserve: async () => ({ settle: async () => undefined, refund: async () => undefined }),
       reserveMore: async () => ({ settle: async () => undefined, refund: async () => undefined }),
     },
