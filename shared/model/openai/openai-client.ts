@@ -9,7 +9,7 @@ import { raceAbort } from '../../resilience/abort.ts';
 type RequestOptions = Parameters<OpenAI['buildRequest']>[0];
 type BuiltRequest = Awaited<ReturnType<OpenAI['buildRequest']>>;
 
-type StatusErrorParts = [
+type StatusErrorArguments = [
   status: number,
   body: object | undefined,
   message: string | undefined,
@@ -112,8 +112,8 @@ export class EndpointOpenAI extends OpenAI {
   }
 
   /** Some compatible servers send the members of the error without an object around them. */
-  protected override makeStatusError(...parts: StatusErrorParts): APIError {
-    const [status, body, ...rest] = parts;
+  protected override makeStatusError(...args: StatusErrorArguments): APIError {
+    const [status, body, ...rest] = args;
     const isBare = typeof body === 'object' && body !== null && !('error' in body);
     return super.makeStatusError(status, isBare ? { error: body } : { ...body }, ...rest);
   }
