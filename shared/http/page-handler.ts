@@ -9,10 +9,6 @@ export interface PageDependencies extends HandlerDependencies {
   readonly isPageEnabled: boolean;
 }
 
-const FILE = 'chat-page.html';
-/** Beside this module in the sources; above the folder of the bundle in the package. */
-const FOLDERS = [import.meta.dirname, join(import.meta.dirname, '..')] as const;
-
 interface Page {
   readonly html: string;
   readonly policy: string;
@@ -40,9 +36,17 @@ export async function handlePage(
 }
 
 async function loadPage(): Promise<Page> {
-  const [first, second] = FOLDERS.map((folder) => join(folder, FILE));
-  const html = await readFile(first ?? '', 'utf8').catch(() => readFile(second ?? '', 'utf8'));
+  const html = await readPackagedFile('chat-page.html');
   return { html, policy: policyOf(html) };
+}
+
+/** A text file that the build copies to the top of the package. */
+export async function readPackagedFile(name: string): Promise<string> {
+  const besideSources = join(import.meta.dirname, name);
+  // The bundle is in a folder of the package.
+  return readFile(besideSources, 'utf8').catch(() =>
+    readFile(join(import.meta.dirname, '..', name), 'utf8'),
+  );
 }
 
 /** Only the script and the style of this file run, and they call only this service. */
