@@ -5,13 +5,12 @@ import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential, createSecrets } from './composition-root/secrets.ts';
 import { registerServiceGauges, createReadinessFromSettings } from './composition-root/health.ts';
-import { createConfiguredAgent } from './composition-root/agent.ts';
+import { createAgentTools, createConfiguredAgent } from './composition-root/agent.ts';
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
 import { createLazyBatch } from './composition-root/batch.ts';
 import { createLazyRuns, runRoutesOf } from './composition-root/runs.ts';
 import { createConfiguredCache, createSharedRedis } from './composition-root/redis-and-cache.ts';
-import { createAgentTools } from './composition-root/tools.ts';
 import {
   createHistory,
   createHistoryEncryption,
