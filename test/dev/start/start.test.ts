@@ -68,7 +68,7 @@ describe('npm start', () => {
 
     const response = await fetch(`${address(run).url}/settings`);
     expect(await response.json()).toMatchObject({
-      NO_PROXY: 'a.example,localhost,127.0.0.1,::1,169.254.169.254',
+      NO_PROXY: 'a.example,.a.example,localhost,.localhost,127.0.0.1,::1,[::1],169.254.169.254',
     });
     run.child.kill('SIGTERM');
     expect(await run.ended).toEqual({ code: 0, signal: null });
