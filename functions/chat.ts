@@ -7,5 +7,5 @@ app.http('chat', {
   route: 'api/chat',
   methods: ['POST'],
   authLevel: 'function',
-  handler: meteredHandler(getService, chatHandler('chat')),
+  handler: meteredHandler(getService, chatHandler('by-body')),
 });

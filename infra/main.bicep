@@ -84,6 +84,9 @@ param frontDoorRequestsPerMinute int = 600
 param upstashRedisUrl string = ''
 @secure()
 param upstashRedisToken string = ''
+@secure()
+@description('Keys of 32 bytes in base64, newest first, separated by commas, that encrypt stored conversations. Empty = the template leaves the secret alone.')
+param historyEncryptionKey string = ''
 
 @description('Addresses of the people on call, separated by commas. Empty = none.')
 param alertEmail string = ''
@@ -107,9 +110,17 @@ param dailyTokenBudget int = 50000000
 @minValue(1)
 @maxValue(365)
 param resultRetentionDays int = 30
+@minValue(1)
+@maxValue(365)
+@description('Days after their last change until sessions and conversations are deleted.')
+param sessionRetentionDays int = 30
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 30
+@description('Days for which the audit log is kept.')
+@minValue(30)
+@maxValue(730)
+param auditRetentionDays int = 365
 @description('Daily log volume in GB. Above it no logs are ingested until the next day, and log alerts cannot fire. -1 = no cap.')
 param logDailyCapGb int = 1
 @description('Cannot be switched off later. False only for temporary environments.')
@@ -144,6 +155,7 @@ module monitor 'modules/monitor.bicep' = {
     location: location
     tags: tags
     retentionDays: logRetentionDays
+    auditRetentionDays: auditRetentionDays
     dailyCapGb: logDailyCapGb
   }
 }
@@ -164,6 +176,7 @@ module storage 'modules/storage.bicep' = {
     zoneRedundant: zoneRedundant
     publicAccess: !vnetEnabled
     retentionDays: resultRetentionDays
+    sessionRetentionDays: sessionRetentionDays
     workspaceId: monitor.outputs.workspaceId
   }
 }
@@ -179,6 +192,7 @@ module vault 'modules/vault.bicep' = {
     purgeProtection: vaultPurgeProtection
     workspaceId: monitor.outputs.workspaceId
     upstashRedisToken: upstashRedisToken
+    historyEncryptionKey: historyEncryptionKey
   }
 }
 
@@ -278,6 +292,7 @@ module app 'modules/app.bicep' = {
       AZURE_OPENAI_DEPLOYMENT: empty(existingOpenAiDeployment) ? modelName : existingOpenAiDeployment
       MODEL_FALLBACKS: empty(modelFallbacks) ? '' : string(modelFallbacks)
       UPSTASH_REDIS_REST_URL: upstashRedisUrl
+      AGENT__SESSIONS__RETENTION_DAYS: string(sessionRetentionDays)
     }
     extraSettings: toObject(extraPairs, pair => trim(first(split(pair, '='))), pair => join(skip(split(pair, '='), 1), '='))
   }

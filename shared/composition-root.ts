@@ -3,24 +3,25 @@ import type { Agent, AgentInput } from './agent/agent.ts';
 import { estimateInput } from './agent/model-request.ts';
 import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
-import { lazyCredential, memoize, createSecrets } from './composition-root/secrets.ts';
-import {
-  registerBatchGauges,
-  registerServiceGauges,
-  createReadinessFromSettings,
-} from './composition-root/health.ts';
+import { lazyCredential, createSecrets } from './composition-root/secrets.ts';
+import { registerServiceGauges, createReadinessFromSettings } from './composition-root/health.ts';
 import { createConfiguredAgent } from './composition-root/agent.ts';
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
-import { createBatchFromSettings } from './composition-root/batch.ts';
+import { createLazyBatch } from './composition-root/batch.ts';
 import { createLazyRuns, responseRetentionOf } from './composition-root/runs.ts';
 import { createConfiguredCache, createSharedRedis } from './composition-root/redis-and-cache.ts';
 import { createAgentTools } from './composition-root/tools.ts';
+import {
+  createHistory,
+  createHistoryEncryption,
+  type History,
+} from './composition-root/sessions.ts';
 import { bodyLimitsOf, createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { Environment } from './config/read-variables.ts';
-import { readConfig } from './config/read-config.ts';
+import { readConfig, type Settings } from './config/read-config.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
 import { prepareProxyVariables } from './model/proxy.ts';
@@ -29,6 +30,7 @@ import type { FilesDependencies } from './http/files-handler.ts';
 import type { ResponsesDependencies } from './http/responses-handler.ts';
 import type { McpDependencies } from './http/mcp-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
+import type { TextEncryption } from './storage/text-encryption.ts';
 import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { Runs } from './runs/create-runs.ts';
@@ -36,12 +38,14 @@ import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
 export interface Service
-  extends ResponsesDependencies, McpDependencies, FilesDependencies, MetricsDependencies {
+  extends ResponsesDependencies, McpDependencies, FilesDependencies, MetricsDependencies, History {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
   /** Created for the first job, so that chats do not load the storage client. */
   batch(): Promise<Batch>;
+  /** Encrypts what is stored of runs. */
+  readonly encryption: TextEncryption;
   /** Created for the first stored response. */
   runs(): Promise<Runs>;
   /** Stops background work within the 5 s that the platform grants at shutdown. */
@@ -110,40 +114,27 @@ export async function createService(
   overrides: ServiceOverrides = {},
 ): Promise<Service> {
   const base = await createBase(environment, overrides);
-  const { settings, secrets, credential, clock, telemetry, metrics } = base;
+  const { settings, secrets, clock, telemetry, metrics } = base;
   const tools = await createAgentTools(base);
   const model = createConfiguredModel(base);
   const redis = await createSharedRedis({ settings, secrets, clock, telemetry });
-  const cache = createConfiguredCache({ settings, redis, clock });
+  const encryption = createHistoryEncryption(settings, secrets);
+  const cache = createConfiguredCache({ settings, redis, encryption, clock });
   const callers = createCallerAccess(settings, secrets);
   const { agent, prompt, guardrails } = await createConfiguredAgent(base, { tools, model, cache });
   const limits = createCallerLimits({ settings, shared: redis, clock, telemetry });
   const measure = (input: AgentInput) => estimateInput(input, prompt);
   registerServiceGauges(metrics, { model: model.model, cache });
-  const batch = memoize(async () => {
-    const created = await createBatchFromSettings(settings, {
-      agent,
-      clock,
-      telemetry,
-      credential,
-    });
-    registerBatchGauges(metrics, created);
-    return created;
-  });
-  const runs = createLazyRuns({ ...base, agent, limiter: limits.limiter, measure });
+  const batch = createLazyBatch({ ...base, agent, limiter: limits.limiter, measure });
+  const runs = createLazyRuns({ ...base, agent, encryption, limiter: limits.limiter, measure });
   return {
     agent,
-    publicModel: settings.agent.name,
-    mcp: { ...settings.mcpServer, version: settings.appVersion ?? 'unknown' },
+    ...routeSettingsOf(settings),
     telemetry,
     metrics,
-    ...bodyLimitsOf(settings.limits),
-    chatLimits: settings.limits,
-    slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
     identify: callers.identify,
     limits,
     measure,
-    responseRetention: responseRetentionOf(settings),
     readiness: createReadinessFromSettings({
       ...base,
       model,
@@ -154,6 +145,8 @@ export async function createService(
       guardrails,
     }),
     batch,
+    encryption,
+    ...createHistory({ ...base, encryption }),
     runs,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
@@ -163,6 +156,18 @@ export async function createService(
       await Promise.race([stopped, delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
       await Promise.all([stopped, base.closeTelemetry()]);
     },
+  };
+}
+
+/** What the routes read of the settings. */
+function routeSettingsOf(settings: Settings) {
+  return {
+    publicModel: settings.agent.name,
+    mcp: { ...settings.mcpServer, version: settings.appVersion ?? 'unknown' },
+    ...bodyLimitsOf(settings.limits),
+    chatLimits: settings.limits,
+    slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
+    responseRetention: responseRetentionOf(settings),
   };
 }
 

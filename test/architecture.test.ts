@@ -172,7 +172,7 @@ describe('an import between modules', () => {
     );
 
     expect(broken).toEqual([
-      'shared/http/x.ts imports shared/storage/azure/azure-blob-container.ts; http may import protocols, agent, batch, callers, rate-limit, health, runs, sessions, resilience, telemetry, errors, clock and json',
+      'shared/http/x.ts imports shared/storage/azure/azure-blob-container.ts; http may import protocols, agent, batch, callers, rate-limit, health, idempotency, runs, sessions, resilience, telemetry, errors, clock and json',
     ]);
   });
 

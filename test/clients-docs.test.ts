@@ -7,6 +7,8 @@ const TESTS: Readonly<Record<string, string>> = {
   openai: 'test/e2e/clients/openai.ts',
   '@openai/agents': 'test/e2e/clients/openai-agents.ts',
   ai: 'test/e2e/clients/ai-sdk.ts',
+  'ai (useChat)': 'test/e2e/clients/ai-sdk-ui.ts',
+  '@microsoft/ai-chat-protocol': 'test/e2e/clients/ai-chat-protocol.ts',
   '@langchain/openai': 'test/e2e/clients/langchain.ts',
   'Microsoft.Extensions.AI': 'test/e2e/clients/dotnet.ts',
   'Microsoft.SemanticKernel.Core': 'test/e2e/clients/dotnet.ts',
@@ -68,7 +70,7 @@ describe('docs/clients.md', () => {
 
     expect(rows.map(({ client }) => client)).toEqual(Object.keys(TESTS));
     expect(rows.map(({ version }) => version)).toEqual(
-      rows.map(({ client }) => versions.get(client)),
+      rows.map(({ client }) => versions.get(client.split(' ')[0] ?? '')),
     );
     expect(globSync('test/e2e/clients/*.ts').toSorted()).toEqual(
       [...new Set([...Object.values(TESTS), 'test/e2e/clients/client-environment.ts'])].toSorted(),

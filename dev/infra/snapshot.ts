@@ -19,6 +19,7 @@ export const EVERY_OPTION = {
   frontDoorOtherWeight: 10,
   upstashRedisUrl: 'https://redis.example.com',
   upstashRedisToken: 'a-token',
+  historyEncryptionKey: 'a-key',
   alertEmail: 'oncall@example.com, second@example.com',
   alertSms: '46 701234567',
   alertWebhookUrl: 'https://hooks.example.com/oncall',

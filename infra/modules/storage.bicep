@@ -4,12 +4,16 @@ param tags object
 param zoneRedundant bool
 param publicAccess bool
 param retentionDays int
+param sessionRetentionDays int
 param workspaceId string
 
 var queues = ['agent-runs', 'agent-runs-poison', 'batch-jobs', 'batch-jobs-poison']
-var containers = ['app-package', 'agent-runs', 'batch-input', 'batch-results']
-// Input and results of callers. They expire; the package of the app does not.
+var containers = ['app-package', 'agent-runs', 'batch-input', 'batch-results', 'conversations', 'idempotency']
+// Data of callers. It expires; the package of the app does not.
 var expiring = ['agent-runs/', 'batch-input/', 'batch-results/']
+var expiringSessions = ['conversations/']
+// Stored answers of an Idempotency-Key count for 24 hours.
+var expiringDaily = ['idempotency/']
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
@@ -36,7 +40,8 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
   parent: account
   name: 'default'
   properties: {
-    deleteRetentionPolicy: { enabled: true, days: 7 }
+    // A caller who deletes a conversation or a file expects that no copy stays.
+    deleteRetentionPolicy: { enabled: false }
     containerDeleteRetentionPolicy: { enabled: true, days: 7 }
   }
 }
@@ -79,6 +84,24 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06
           definition: {
             filters: { blobTypes: ['blockBlob', 'appendBlob'], prefixMatch: expiring }
             actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: retentionDays } } }
+          }
+        }
+        {
+          name: 'expire-conversations'
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: { blobTypes: ['blockBlob', 'appendBlob'], prefixMatch: expiringSessions }
+            actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: sessionRetentionDays } } }
+          }
+        }
+        {
+          name: 'expire-stored-answers'
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: { blobTypes: ['blockBlob', 'appendBlob'], prefixMatch: expiringDaily }
+            actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: 1 } } }
           }
         }
       ]

@@ -11,6 +11,7 @@ var panels = [
   { name: 'model-calls', title: 'Model calls by result', visualization: 'timechart', query: loadTextContent('../panels/model-calls.kql') }
   { name: 'batch', title: 'Batch: written and finished messages', visualization: 'timechart', query: loadTextContent('../panels/batch.kql') }
   { name: 'resources', title: 'Busiest instance (share of CPU and memory)', visualization: 'timechart', query: loadTextContent('../panels/resources.kql') }
+  { name: 'audit', title: 'Audit: requests, blocks and tokens by caller', visualization: 'table', query: loadTextContent('../panels/audit.kql') }
   { name: 'rollout', title: 'Versions in service', visualization: 'table', query: loadTextContent('../panels/rollout.kql') }
 ]
 

@@ -9,5 +9,8 @@ export function createAzureJobSender(
   timeouts?: StorageTimeouts,
 ): JobSender {
   const queue = createAzureQueue({ connection, queue: JOB_QUEUE, timeouts });
-  return { send: (job, options) => queue.send(toMessageText(job), options) };
+  return {
+    send: (job, options) => queue.send(toMessageText(job), options),
+    hasWaiting: () => queue.hasWaiting(),
+  };
 }

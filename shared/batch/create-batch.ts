@@ -8,8 +8,15 @@ import { handlePoisonMessage } from './processing/poison-message.ts';
 import { createFileService } from './api/file-service.ts';
 import type { JobSender } from './model/job-message.ts';
 import { createConcurrencyLimiters } from './processing/concurrency-limiter.ts';
+import {
+  type OwnerBudgets,
+  UNLIMITED_BUDGETS,
+  withRunningItems,
+} from './processing/owner-budget.ts';
 import { createJobProcessor } from './processing/process-message.ts';
 import type { Batch } from './queue-trigger.ts';
+
+export type { OwnerBudgets };
 
 /** The blob containers and the queue of the batch engine. */
 export interface BatchStorage {
@@ -30,6 +37,8 @@ export interface BatchOptions extends BatchStorage {
   readonly instanceConcurrency: number;
   readonly jobDeadlineMs: number;
   readonly itemDeadlineMs: number;
+  /** The daily token budgets of batch owners; without them there is no limit. */
+  readonly budgets?: OwnerBudgets | undefined;
   /** Caller id that owns queue jobs without an owner. */
   readonly queueOwner?: string | undefined;
   readonly clock: Clock;
@@ -58,6 +67,7 @@ export function createBatch(options: BatchOptions): Batch {
     agentClock: options.clock,
     store,
     limiters,
+    budgets: withRunningItems(options.budgets ?? UNLIMITED_BUDGETS),
   });
   const files = createFileService({
     inputs: requestStorage.inputs,

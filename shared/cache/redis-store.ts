@@ -18,8 +18,19 @@ interface RedisStoreOptions {
   /** Larger entries are neither written nor read. */
   readonly maxEntryBytes: number;
   readonly ttlMs: number;
+  /** Encrypts the entries; a key is the context of its entry. */
+  readonly encryption?: Encryption | undefined;
   readonly clock: Clock;
 }
+
+interface Encryption {
+  seal(text: string, context: string): string;
+  open(stored: string, context: string): string;
+}
+
+const PLAIN: Encryption = { seal: (text) => text, open: (stored) => stored };
+/** Base64 makes a text a third longer. */
+const MAX_GROWTH = 1.5;
 
 const epochMs = z.number().int().positive();
 
@@ -33,12 +44,20 @@ const recordSchema = z.strictObject({
 
 /** Stores responses for all instances. Values are validated; an invalid value is a miss. */
 export function createRedisStore(options: RedisStoreOptions): CacheStore {
-  const { redis, execute, prefix, maxEntryBytes, ttlMs, clock } = options;
+  const { redis, execute, prefix, maxEntryBytes, ttlMs, clock, encryption = PLAIN } = options;
+  /** Undefined for a text that cannot be decrypted: a miss. */
+  function open(stored: string, key: string): unknown {
+    try {
+      return parseJson(encryption.open(stored, prefix + key));
+    } catch {
+      return undefined;
+    }
+  }
   return {
     async get(key) {
       const value = await execute(() => redis.get(prefix + key)).catch(() => undefined);
-      if (typeof value !== 'string' || value.length > maxEntryBytes) return undefined;
-      const record = recordSchema.safeParse(parseJson(value));
+      if (typeof value !== 'string' || value.length > maxEntryBytes * MAX_GROWTH) return undefined;
+      const record = recordSchema.safeParse(open(value, key));
       if (!record.success || record.data.key !== key) return undefined;
       const { key: _key, ...entry } = record.data;
       return isFresh(entry, { now: clock.now(), ttlMs }) ? entry : undefined;
@@ -47,11 +66,13 @@ export function createRedisStore(options: RedisStoreOptions): CacheStore {
       const value = JSON.stringify({ key, ...entry });
       const remainingMs = Math.ceil(entry.expiresAt - clock.now());
       if (Buffer.byteLength(value) > maxEntryBytes || remainingMs <= 0) return false;
-      const write = async (): Promise<boolean> => {
-        await redis.set(prefix + key, value, { px: remainingMs });
+      try {
+        const sealed = encryption.seal(value, prefix + key);
+        await execute(() => redis.set(prefix + key, sealed, { px: remainingMs }));
         return true;
-      };
-      return execute(write).catch(() => false);
+      } catch {
+        return false;
+      }
     },
   };
 }

@@ -47,12 +47,14 @@ export function identifyCaller(evidence: CallerEvidence, rules: CallerRules): Ca
   return { id: `address:${clientAddress(evidence.forwardedFor, rules)}`, kind: 'address' };
 }
 
-/** Always checks both headers, so that the response time reveals nothing. */
+/** Always checks all headers, so that the response time reveals nothing. */
 function callerByKey({ header }: CallerEvidence, keys: CallerKeys): Caller {
   const bearer = BEARER.exec(header('authorization') ?? '')?.[1];
   const byBearer = findCaller(keys, bearer ?? '');
   const byApiKey = findCaller(keys, header('x-api-key')?.trim() ?? '');
-  const name = byBearer ?? byApiKey;
+  // The header of Azure OpenAI clients.
+  const byAzureKey = findCaller(keys, header('api-key')?.trim() ?? '');
+  const name = byBearer ?? byApiKey ?? byAzureKey;
   if (name === undefined) throw unauthorized();
   return { id: `key:${name}`, kind: 'key' };
 }

@@ -88,6 +88,7 @@ function tokensPerMinuteOf({ limits, model }: Settings): number {
 /** The form around the file of an upload is small. */
 const MAX_FORM_BYTES = 65_536;
 
+/** The limits of request bodies, by the settings. */
 export function bodyLimitsOf(limits: Settings['limits']) {
   const { bodyStallMs: stallMs, minBodyBytesPerSecond: minBytesPerSecond } = limits;
   const common = { stallMs, minBytesPerSecond };

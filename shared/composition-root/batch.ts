@@ -1,25 +1,41 @@
 import type { TokenCredential } from '@azure/identity';
-import type { Agent } from '../agent/agent.ts';
+import type { Agent, AgentInput, InputSize } from '../agent/agent.ts';
+import type { OwnerBudgets } from '../batch/create-batch.ts';
 import type { Batch } from '../batch/queue-trigger.ts';
 import type { StorageTimeouts } from '../storage/azure/storage-timeouts.ts';
 import { INPUT_CONTAINER, RESULT_CONTAINER } from '../batch/storage-names.ts';
 import type { Clock } from '../clock.ts';
 import { type Settings, storageSettings } from '../config/read-config.ts';
 import { ServiceError } from '../errors.ts';
+import { createUsageMeter, reserveTokens } from '../http/run-scope.ts';
+import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
+import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import { registerBatchGauges } from './health.ts';
+import { memoize } from './secrets.ts';
 
-export interface BatchWiring {
+interface BatchWiring {
+  readonly settings: Settings;
+  readonly metrics: MetricsRegistry;
   readonly agent: Agent;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly credential: () => Promise<TokenCredential>;
+  readonly limiter: RateLimiter;
+  readonly measure: (input: AgentInput) => InputSize;
 }
 
-/** Batch on the storage that the settings name. The storage client is loaded here, and not before. */
-export async function createBatchFromSettings(
-  settings: Settings,
-  parts: BatchWiring,
-): Promise<Batch> {
+/** Batch, created at its first use. The storage client is loaded here, and not before. */
+export function createLazyBatch(parts: BatchWiring) {
+  return memoize(async () => {
+    const batch = await createBatchFromSettings(parts);
+    registerBatchGauges(parts.metrics, batch);
+    return batch;
+  });
+}
+
+async function createBatchFromSettings(parts: BatchWiring): Promise<Batch> {
+  const { settings } = parts;
   const place = storageSettings(settings);
   if (place === undefined) {
     throw new ServiceError(
@@ -50,6 +66,7 @@ export async function createBatchFromSettings(
     telemetry,
     ...storage(BACKGROUND_TIMEOUTS),
     requestStorage: storage(requestTimeouts(settings.limits.answerDeadlineMs)),
+    budgets: createOwnerBudgets(parts),
     queueOwner: settings.batch.queueOwner,
     concurrency: settings.batch.concurrency,
     // The other half of the places is always there for chats.
@@ -57,4 +74,34 @@ export async function createBatchFromSettings(
     jobDeadlineMs: settings.batch.deadlineMs,
     itemDeadlineMs: settings.limits.answerDeadlineMs,
   });
+}
+
+/** The budget of queue jobs that have no owner. */
+const NO_OWNER = 'queue jobs without an owner';
+
+/** Batch items are charged to the same daily budget as the chats of their owner. */
+export function createOwnerBudgets({
+  limiter,
+  measure,
+}: Pick<BatchWiring, 'limiter' | 'measure'>): OwnerBudgets {
+  return {
+    async reserve(owner, input) {
+      const callerId = owner ?? NO_OWNER;
+      const take = async (tokens: number): Promise<Reservation> => {
+        const result = await limiter.reserve({ callerId, tokens, isBackground: true });
+        if (!result.allowed) throw result.error;
+        return result.reservation;
+      };
+      const meter = createUsageMeter(await reserveTokens(measure(input), take));
+      return {
+        hooks: {
+          reserveStep: async (step) => meter.addStep(await reserveTokens(step, take)),
+          onStepEnd: (usage) => meter.addUsage(usage),
+          onPartialUsage: (usage) => meter.addPartialUsage(usage),
+        },
+        finish: ({ usage }) => meter.finish(usage),
+        settle: () => meter.settle(),
+      };
+    },
+  };
 }

@@ -8,6 +8,7 @@ import { ServiceError } from '../errors.ts';
 import type { SharedBuckets } from '../rate-limit/create-rate-limiter.ts';
 import { createRedisCircuit, REDIS_CIRCUIT_DEFAULTS } from '../redis/redis-circuit.ts';
 import type { Secrets } from '../secrets/secrets.ts';
+import type { TextEncryption } from '../storage/text-encryption.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 interface RedisDependencies {
@@ -88,6 +89,7 @@ function currentToken(secrets: Secrets): string {
 interface CacheDependencies {
   readonly settings: Settings;
   readonly redis: SharedRedis | undefined;
+  readonly encryption: TextEncryption;
   readonly clock: Clock;
 }
 
@@ -106,6 +108,7 @@ const MAX_PENDING_WRITES = 100;
 export function createConfiguredCache({
   settings,
   redis,
+  encryption,
   clock,
 }: CacheDependencies): ConfiguredCache | undefined {
   const { ttlSeconds, maxEntries, maxBytes } = settings.cache;
@@ -119,7 +122,13 @@ export function createConfiguredCache({
     };
   }
   const { texts, execute } = redis;
-  const remote = createRedisStore({ ...common, redis: texts, execute, prefix: 'cache:' });
+  const remote = createRedisStore({
+    ...common,
+    redis: texts,
+    execute,
+    encryption,
+    prefix: 'cache:',
+  });
   const store = createTieredCacheStore({ local, remote, maxPendingWrites: MAX_PENDING_WRITES });
   return { responseCache: createResponseCache({ ...common, store }), flush: () => store.flush() };
 }

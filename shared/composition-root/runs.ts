@@ -9,7 +9,7 @@ import { type Runs, toRunMessage } from '../runs/create-runs.ts';
 import type { BudgetedRun } from '../runs/process-run.ts';
 import { RUN_CONTAINER, RUN_QUEUE } from '../runs/storage-names.ts';
 import type { StorageTimeouts } from '../storage/azure/storage-timeouts.ts';
-import { createTextEncryption } from '../storage/text-encryption.ts';
+import type { TextEncryption } from '../storage/text-encryption.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { memoize } from './secrets.ts';
 
@@ -21,6 +21,7 @@ interface RunsWiring {
   readonly credential: () => Promise<TokenCredential>;
   readonly limiter: RateLimiter;
   readonly measure: (input: AgentInput) => InputSize;
+  readonly encryption: TextEncryption;
 }
 
 /** Stored runs. They are created, and the storage client is loaded, for the first of them. */
@@ -28,11 +29,12 @@ export function createLazyRuns(parts: RunsWiring) {
   return memoize(() => createRunsFromSettings(parts));
 }
 
-/** The time for which responses without a background run are kept. */
-const STORED_RESPONSE_MS = 30 * 86_400_000;
-
-export function responseRetentionOf({ runs }: Settings) {
-  return { backgroundMs: runs.retentionHours * 3_600_000, storedMs: STORED_RESPONSE_MS };
+/** The time for which responses are kept, with and without a background run. */
+export function responseRetentionOf({ runs, sessions }: Settings) {
+  return {
+    backgroundMs: runs.retentionHours * 3_600_000,
+    storedMs: sessions.retentionDays * 86_400_000,
+  };
 }
 
 async function createRunsFromSettings(parts: RunsWiring): Promise<Runs> {
@@ -53,8 +55,7 @@ async function createRunsFromSettings(parts: RunsWiring): Promise<Runs> {
       import('../runs/create-runs.ts'),
       import('../storage/azure/storage-timeouts.ts'),
     ]);
-  const { telemetry, clock, agent } = parts;
-  const encryption = createTextEncryption({ read: () => undefined });
+  const { telemetry, clock, agent, encryption } = parts;
   const { BACKGROUND_TIMEOUTS, requestTimeouts } = storageTimeouts;
   const open = (timeouts: StorageTimeouts) =>
     createAzureBlobContainer({ connection, container: RUN_CONTAINER, telemetry, timeouts });
@@ -94,7 +95,7 @@ function createRunBudgets({ limiter, measure }: Pick<RunsWiring, 'limiter' | 'me
         onStepEnd: (usage) => meter.addUsage(usage),
         onPartialUsage: (usage) => meter.addPartialUsage(usage),
       },
-      settle: () => meter.settle(),
+      settle: () => void meter.settle(),
     };
   };
 }

@@ -61,7 +61,9 @@ export function createServiceTelemetry(dependencies: TelemetryDependencies): Ser
   });
 
   function log(record: LogRecord): void {
-    if (LEVELS.indexOf(record.level) < LEVELS.indexOf(logLevel)) return;
+    if (record.isAudit === true) {
+      if (!settings.security.audit.enabled) return;
+    } else if (LEVELS.indexOf(record.level) < LEVELS.indexOf(logLevel)) return;
     azureMonitor?.log(record);
     // The platform collects printed lines, so printing exported lines would duplicate them.
     if (azureMonitor === undefined || printing === 'always') print(record);

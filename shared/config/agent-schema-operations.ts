@@ -36,6 +36,31 @@ export const batch = z.strictObject({
   }),
 });
 
+/** Stored conversations of the chat routes. */
+export const sessions = z.strictObject({
+  enabled: flag({
+    default: true,
+    purpose:
+      'Keep each chat of POST /api/chat as a session, which a later request continues by its sessionId.',
+  }),
+  retention_days: integer({
+    default: 30,
+    min: 1,
+    max: 3_650,
+    unit: 'days',
+    purpose:
+      'Days after its last change until a session or conversation is deleted. The deployment sets it together with the rule of the storage account.',
+  }),
+  max_history_tokens: integer({
+    default: 16_000,
+    min: 0,
+    max: 10_000_000,
+    unit: 'tokens',
+    purpose:
+      'Earlier messages of a session that the model reads, estimated; the oldest tool results are left out first, then the oldest messages.',
+  }),
+});
+
 /** [runs] of agent.toml: runs in the background. */
 export const runs = z.strictObject({
   max_minutes: integer({

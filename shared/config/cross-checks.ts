@@ -1,6 +1,6 @@
 import type { AgentSettings } from './agent-settings.ts';
 import type { ConfigProblem } from './config-error.ts';
-import { resolveVariable, type VariableSources } from './read-variables.ts';
+import { resolveVariable, secretVariable, textOf, type VariableSources } from './read-variables.ts';
 import { fallbackSecrets } from './model-fallbacks.ts';
 import { VARIABLES, type Variable } from './variables.ts';
 
@@ -51,6 +51,21 @@ function checkMcpServers(servers: AgentSettings['tools']['mcp']): ConfigProblem[
       problems.push({ setting: `tools.mcp.${server}.repeatable_tools`, expected });
     }
     return problems;
+  });
+}
+
+/** A vault may hold a secret that it has not given yet; without a vault the variable must be set. */
+export function checkToolSecrets(
+  { tools }: Pick<AgentSettings, 'tools'>,
+  sources: VariableSources,
+): ConfigProblem[] {
+  if (isSet(VARIABLES.azureKeyVaultUrl, sources)) return [];
+  return Object.entries(tools.mcp).flatMap(([server, { authSecret }]) => {
+    if (authSecret === undefined) return [];
+    const setting = secretVariable(authSecret);
+    if (textOf(sources.environment, setting) !== '') return [];
+    const expected = `set, or ${VARIABLES.azureKeyVaultUrl.name}, while tools.mcp.${server}.auth_secret names it`;
+    return [{ setting, expected }];
   });
 }
 

@@ -1,6 +1,6 @@
 import { type AgentSettings, readAgentSettings } from './agent-settings.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
-import { checkOrder, checkVariables } from './cross-checks.ts';
+import { checkOrder, checkToolSecrets, checkVariables } from './cross-checks.ts';
 import { type Environment, readVariableSettings, type VariableSettings } from './read-variables.ts';
 import type { SettingSource } from './variables.ts';
 import type { Secrets } from '../secrets/secrets.ts';
@@ -45,7 +45,9 @@ export function inspectConfig(
     ...checkVariables(variableSources),
     ...agent.problems,
     // Relations between invalid values mean nothing.
-    ...(agent.problems.length === 0 ? checkOrder(agent.settings) : []),
+    ...(agent.problems.length === 0
+      ? [...checkOrder(agent.settings), ...checkToolSecrets(agent.settings, variableSources)]
+      : []),
   ];
   return { settings, sources: new Map([...variables.sources, ...agent.sources]), problems };
 }

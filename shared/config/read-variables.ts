@@ -46,11 +46,12 @@ export function requiredSecrets(
   return [
     ...own,
     ...[...new Set(others)].map((name) => ({ name, accepts })),
-    ...[...new Set(ofTools)].map((name) => ({ name, variable: variableOf(name), accepts })),
+    ...[...new Set(ofTools)].map((name) => ({ name, variable: secretVariable(name), accepts })),
   ];
 }
 
-function variableOf(secretName: string): string {
+/** The variable of a secret that a team names itself. */
+export function secretVariable(secretName: string): string {
   return secretName.toUpperCase().replaceAll('-', '_');
 }
 
@@ -85,6 +86,9 @@ function parseValue({ kind }: Variable, text: string | undefined): ParseResult {
   if (kind === 'json-object') {
     return isJsonObject(text) ? { value: text } : { expected: 'a JSON object' };
   }
+  if (kind === 'encryption-keys') {
+    return orExpected(ENCRYPTION_KEYS.test(text) ? text : undefined, KEYS_EXPECTED);
+  }
   if (kind === 'storage-connection') return orExpected(readStorageConnection(text), CONNECTION);
   if (kind === 'storage-account') {
     return orExpected(STORAGE_ACCOUNT.test(text) ? text : undefined, ACCOUNT_NAME);
@@ -92,6 +96,11 @@ function parseValue({ kind }: Variable, text: string | undefined): ParseResult {
   if (PRINTABLE.test(text)) return { value: text };
   return { expected: 'at most 4096 printable ASCII characters' };
 }
+
+/** 32 bytes in base64 (44 characters, the last one is padding) or hexadecimal. */
+const ENCRYPTION_KEYS =
+  /^(?:[A-Za-z0-9+/_-]{43}=?|[0-9A-Fa-f]{64})(?: ?, ?(?:[A-Za-z0-9+/_-]{43}=?|[0-9A-Fa-f]{64}))*$/;
+const KEYS_EXPECTED = 'keys of 32 bytes in base64, separated by commas';
 
 const STORAGE_ACCOUNT = /^[a-z0-9]{3,24}$/;
 const ACCOUNT_NAME = 'the name of a storage account: 3 to 24 lower-case letters and digits';

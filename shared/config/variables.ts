@@ -11,7 +11,8 @@ export interface Variable {
     | 'storage-connection'
     | 'storage-account'
     | 'fallbacks'
-    | 'json-object';
+    | 'json-object'
+    | 'encryption-keys';
   /** One line for docs/configuration.md. */
   readonly purpose: string;
   readonly default?: string;
@@ -90,6 +91,14 @@ export const VARIABLES = {
     vaultName: 'caller-keys',
     purpose:
       'Names of callers with the SHA-256 of their keys. If set, every request needs one of the keys.',
+  },
+  historyEncryptionKey: {
+    name: 'HISTORY_ENCRYPTION_KEY',
+    kind: 'encryption-keys',
+    secret: true,
+    vaultName: 'history-encryption-key',
+    purpose:
+      'Keys of AES-256 for stored conversations, runs and answers, newest first; these are stored unencrypted if unset.',
   },
   upstashRedisUrl: {
     name: 'UPSTASH_REDIS_REST_URL',

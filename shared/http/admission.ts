@@ -3,6 +3,7 @@ import { type Caller, type CallerEvidence, hashIdentifier } from '../callers/cal
 import type { Clock } from '../clock.ts';
 import { ServiceError } from '../errors.ts';
 import { publicHandler } from './handler.ts';
+import { handleOnce, type IdempotencyDependencies } from './idempotency.ts';
 import type {
   CallerContext,
   RequestContext,
@@ -19,7 +20,7 @@ import {
 import type { OpenCalls } from '../rate-limit/open-calls.ts';
 
 /** What it takes to identify callers and to limit what each may use. */
-export interface AdmissionDependencies extends HandlerDependencies {
+export interface AdmissionDependencies extends HandlerDependencies, IdempotencyDependencies {
   /** @throws ServiceError unauthorized, or config_unavailable while the keys cannot be read */
   readonly identify: (evidence: CallerEvidence) => Caller;
   readonly limits: CallerLimits;
@@ -45,7 +46,7 @@ export function authenticatedHandler<Dependencies extends AdmissionDependencies>
   return publicHandler(getService, async (context, dependencies) => {
     const admission = admitRequest(context, { dependencies, opensAtOnce: true });
     await admission.openIfVerified();
-    return handle(admission, dependencies);
+    return handleOnce<CallerContext>(admission, dependencies, (one) => handle(one, dependencies));
   });
 }
 
@@ -60,7 +61,9 @@ export function meteredHandler<Dependencies extends AdmissionDependencies>(
   return publicHandler(getService, async (context, dependencies) => {
     const admission = admitRequest(context, { dependencies, opensAtOnce: false });
     try {
-      return await handle(admission, dependencies);
+      return await handleOnce<MeteredContext>(admission, dependencies, (one) =>
+        handle(one, dependencies),
+      );
     } finally {
       // A rate-limit error takes precedence over a validation error.
       await admission.countIfVerified();
@@ -91,12 +94,15 @@ function admitRequest(
   context: RequestContext,
   { dependencies, opensAtOnce }: AdmissionOptions,
 ): AdmittedContext {
-  const { request, header } = context;
+  const { request, header, audit } = context;
+  audit.require();
   const forwardedFor = request.headers.get('x-forwarded-for') ?? undefined;
   const caller = dependencies.identify({ header, forwardedFor });
   const callerId = hashIdentifier(caller.id);
   const reservations = createRequestReservations(dependencies.limits, { callerId, context });
   let isCallerVerified = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
+
+  if (isCallerVerified) audit.identify(callerId);
 
   async function countIfVerified(): Promise<void> {
     if (isCallerVerified && !reservations.isCounted()) await reservations.count();
@@ -106,6 +112,7 @@ function admitRequest(
   }
   async function verifyCaller(): Promise<void> {
     isCallerVerified = true;
+    audit.identify(callerId);
     if (opensAtOnce) await openIfVerified();
   }
   return {
@@ -117,6 +124,7 @@ function admitRequest(
     reserve: (tokens) => reservations.reserve(tokens),
     reserveMore: (tokens) => reservations.reserveMore(tokens),
     countIfVerified,
+    countRequest: countIfVerified,
     openIfVerified,
     markNonJsonBody: verifyCaller,
     async readJson() {

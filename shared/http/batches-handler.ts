@@ -136,7 +136,15 @@ export function toOpenAiBatch(view: BatchView) {
     cancelled_at: endedAs('cancelled'),
     request_counts: counts,
     metadata: record.metadata,
-    progress: { generation, shards, ...files },
+    progress: {
+      generation,
+      shards,
+      waiting_for:
+        view.budgetReturnsAt === undefined
+          ? null
+          : { reason: 'budget_exhausted', until: seconds(view.budgetReturnsAt) },
+      ...files,
+    },
   };
 }
 

@@ -7,10 +7,10 @@ import {
   type StreamEncoder,
   toProtocolError,
 } from '../protocols/protocol.ts';
-import { protocolById, type ProtocolId } from '../protocols/registry.ts';
+import { protocolById, protocolOfChatBody, type ProtocolId } from '../protocols/registry.ts';
 import type { AdmissionDependencies } from './admission.ts';
 import { reportFailure } from './handler.ts';
-import type { MeteredContext } from './request-context.ts';
+import { type CallerContext, type MeteredContext, routeId } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { startRun, type Run } from './run-scope.ts';
 import { discard, raceTimeout, sseResponse } from './sse.ts';
@@ -31,20 +31,33 @@ export interface ChatDependencies extends AdmissionDependencies {
   readonly slowReaderTimeoutMs: number;
 }
 
-/** The handler of every route that runs the agent: the protocol is the only difference. */
-export function chatHandler(id: ProtocolId) {
-  const protocol = protocolById(id);
+/**
+ * The handler of every route that runs the agent: the protocol is the only difference. `by-body`
+ * chooses it by the shape of the body.
+ */
+export function chatHandler(id: ProtocolId | 'by-body') {
   return async (
     context: MeteredContext,
     dependencies: ChatDependencies,
   ): Promise<PlainResponse> => {
+    let protocol = id === 'by-body' ? protocolById('chat') : protocolById(id);
     try {
       const body = await context.readJson();
+      if (id === 'by-body') protocol = protocolOfChatBody(body);
       return await handleChat(context, { protocol, dependencies, body });
     } catch (error) {
       throw toProtocolError(protocol, error);
     }
   };
+}
+
+/**
+ * GET /api/chat/{id}/stream: a front end of the AI SDK asks for the rest of a stream. A run ends when
+ * its client disconnects, so nothing is left to resume; 204 says so.
+ */
+export async function handleResumeChat(context: CallerContext): Promise<PlainResponse> {
+  await routeId(context);
+  return { status: 204, headers: { 'cache-control': 'no-store' } };
 }
 
 interface ChatOptions {
@@ -156,6 +169,8 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
     );
   }
   return sseResponse(encodeEvents(stream), {
+    format: chat.protocol.streamFormat ?? 'sse',
+    headers: chat.protocol.streamHeaders ?? {},
     heartbeatMs: chatLimits.heartbeatMs,
     slowReaderTimeoutMs,
     connection,

@@ -1,5 +1,7 @@
 import * as z from 'zod';
 import { EXPIRY_SECONDS } from './batches-handler.ts';
+import type { IdempotencyDependencies } from './idempotency.ts';
+import { receiveFile, type Upload } from './receive-file.ts';
 import { type BodyLimits, readChunks } from './read-body.ts';
 import {
   assertNoBody,
@@ -11,7 +13,6 @@ import {
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { discard } from './sse.ts';
 import { boundaryOf, invalidForm, readForm } from './upload.ts';
-import type { FileObject } from '../batch/api/file-service.ts';
 import type { BatchDependencies } from '../batch/queue-trigger.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
 import { parseRequest } from '../protocols/validation.ts';
@@ -31,30 +32,28 @@ export interface FilesDependencies extends HandlerDependencies, BatchDependencie
 /** POST /v1/files: the input of a batch, stored while it arrives. */
 export async function handleUploadFile(
   context: CallerContext,
-  dependencies: FilesDependencies,
+  dependencies: FilesDependencies & IdempotencyDependencies,
 ): Promise<PlainResponse> {
   const boundary = boundaryOf(context.header('content-type') ?? '');
   const { files } = await dependencies.batch();
-  let stored: FileObject | undefined;
+  let upload: Upload | undefined;
   try {
     const fields = await readForm(readChunks(context, dependencies.uploadBody), {
       boundary,
       fields: ['purpose', ANCHOR, SECONDS],
       onStart: () => context.markNonJsonBody(),
-      async onFile({ filename = 'input.jsonl', chunks }) {
-        stored = await files.create({ owner: context.callerId, filename, chunks });
+      async onFile(file) {
+        upload = await receiveFile(file, { context, files, dependencies });
       },
     });
-    if (stored === undefined) throw invalidForm('file', 'is required');
+    if (upload === undefined) throw invalidForm('file', 'is required');
     if (fields.get('purpose') !== 'batch') throw invalidForm('purpose', 'must be batch');
     const seconds = expiryIn(fields);
     await files.removeExpired();
-    if (seconds === undefined) return jsonResponse(stored);
-    return jsonResponse(await files.expireAfter(stored.id, { owner: context.callerId, seconds }));
+    return await upload.finish(seconds);
   } catch (error) {
     // The file is complete, but the rest of the form is not valid.
-    if (stored !== undefined)
-      await files.remove(stored.id, context.callerId).catch(() => undefined);
+    await upload?.discard();
     throw error;
   }
 }

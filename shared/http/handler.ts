@@ -23,6 +23,7 @@ import {
   withCorrelationHeaders,
 } from './responses.ts';
 import { statusOf } from '../protocols/problem-details.ts';
+import { type AuditTrail, createAuditTrail } from '../telemetry/audit.ts';
 import { describeError, stackFrames } from '../telemetry/describe-error.ts';
 import type { LogFields, Telemetry } from '../telemetry/telemetry.ts';
 import { chooseTraceparent, traceFields } from '../telemetry/spans.ts';
@@ -83,6 +84,7 @@ function routeTemplate({ options, functionName }: InvocationContext): string {
 
 interface RequestStart {
   readonly startedAt: number;
+  readonly audit: AuditTrail;
   readonly requestId: string;
   /** The caller's trace context, until the request has a span of its own. */
   traceparent: string;
@@ -102,6 +104,7 @@ function startRequest(request: HttpRequest, invocation: InvocationContext): Requ
   };
   return {
     startedAt: performance.now(),
+    audit: createAuditTrail(),
     requestId: requestIdOf(header('x-request-id')),
     // The host has a trace context of its own if its telemetry is on.
     traceparent: chooseTraceparent(invocation.traceContext?.traceParent, header('traceparent')),

@@ -3,7 +3,8 @@ import type { ClientConnection } from './client-connection.ts';
 import type { BodyLimits } from './read-body.ts';
 import type { PlainResponse } from './responses.ts';
 import type { Reservation } from '../rate-limit/rate-limiter.ts';
-import { ATTRIBUTES, SPANS } from '../telemetry/spans.ts';
+import type { AuditTrail } from '../telemetry/audit.ts';
+import { ATTRIBUTES, SPANS, traceFields } from '../telemetry/spans.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** One request, and everything that a route handler may need of it. */
@@ -18,6 +19,8 @@ export interface RequestContext {
   /** Aborts when the client disconnects before the response is complete. */
   readonly clientDisconnected: AbortSignal;
   readonly telemetry: Telemetry;
+  /** What the audit log says about the request. */
+  readonly audit: AuditTrail;
   /**
    * Call it if the response continues after its headers. It returns a function to call at the end of
    * the stream, with an error code if the stream failed.
@@ -47,6 +50,11 @@ export interface CallerContext extends RequestContext {
    * @throws ServiceError rate_limited
    */
   markNonJsonBody(): Promise<void>;
+  /**
+   * Counts the request now, for a route that looks something up before it reserves tokens.
+   * @throws ServiceError rate_limited
+   */
+  countRequest(): Promise<void>;
 }
 
 /** A request that has not reserved its tokens yet. */
@@ -110,6 +118,7 @@ interface RecordedRequest {
   readonly traceparent: string;
   /** A value of `performance.now()`. */
   readonly startedAt: number;
+  readonly audit: AuditTrail;
   /** Aborts when the client disconnects before the response is complete. */
   readonly clientDisconnected: AbortSignal;
 }
@@ -138,6 +147,7 @@ export function startRequestRecord(telemetry: Telemetry, request: RecordedReques
       [ATTRIBUTES.requestId]: request.requestId,
     },
   });
+  const traceparent = span.traceparent ?? request.traceparent;
   let isStream = false;
   let status: number | undefined;
   let isEnded = false;
@@ -148,6 +158,7 @@ export function startRequestRecord(telemetry: Telemetry, request: RecordedReques
     isEnded = true;
     for (const callback of callbacks) callback();
     const statusCode = status ?? 200;
+    writeAudit(telemetry, { request, traceparent, statusCode, code });
     const known = { 'http.route': route, 'http.response.status_code': statusCode };
     const seconds = (performance.now() - startedAt) / 1_000;
     telemetry.record('requestDuration', seconds, { ...known, 'agent.stream': isStream });
@@ -159,7 +170,7 @@ export function startRequestRecord(telemetry: Telemetry, request: RecordedReques
   }
 
   return {
-    traceparent: span.traceparent ?? request.traceparent,
+    traceparent,
     startStream() {
       isStream = true;
       // The body of a disconnected client may never be read to its end.
@@ -177,4 +188,25 @@ export function startRequestRecord(telemetry: Telemetry, request: RecordedReques
       if (!isStream) end(code);
     },
   };
+}
+
+interface AuditedRequest {
+  readonly request: RecordedRequest;
+  readonly traceparent: string;
+  readonly statusCode: number;
+  readonly code: string | undefined;
+}
+
+function writeAudit(
+  telemetry: Telemetry,
+  { request, traceparent, statusCode, code }: AuditedRequest,
+): void {
+  const { method, route, requestId, startedAt, audit } = request;
+  if (!audit.isRequired()) return;
+  audit.write((fields) => telemetry.audit(fields), {
+    action: `${method} ${route}`,
+    outcome: code ?? 'ok',
+    durationMs: Math.round(performance.now() - startedAt),
+    fields: { requestId, ...traceFields(traceparent), status: statusCode },
+  });
 }

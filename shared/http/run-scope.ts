@@ -35,6 +35,7 @@ export async function startRun(
   context: MeteredContext,
   { input, deadlineMs, measure }: RunOptions,
 ): Promise<Run> {
+  const { audit } = context;
   const size = measure(input);
   const meter = createUsageMeter(await reserveTokens(size, (tokens) => context.reserve(tokens)));
   const scope = new AbortController();
@@ -50,14 +51,24 @@ export async function startRun(
       async reserveStep(step) {
         meter.addStep(await reserveTokens(step, (tokens) => context.reserveMore(tokens)));
       },
-      onStepEnd: (usage) => meter.addUsage(usage),
-      onPartialUsage: (usage) => meter.addPartialUsage(usage),
+      onStepEnd(usage) {
+        meter.addUsage(usage);
+        audit.addUsage(usage);
+      },
+      onPartialUsage(usage) {
+        meter.addPartialUsage(usage);
+        audit.addUsage(usage);
+      },
+      onDecision: (decision) => audit.addDecision(decision),
     },
     raceAbort: (work) => raceAbort(work, signal),
-    finish: ({ usage }) => meter.finish(usage),
+    finish(result) {
+      meter.finish(result.usage);
+      audit.addResult(result);
+    },
     close() {
       clearTimeout(timer);
-      meter.settle();
+      void meter.settle();
     },
     abort() {
       clearTimeout(timer);
@@ -113,8 +124,8 @@ interface UsageMeter {
   finish(usage: TokenUsage): void;
   /** The response came from the cache: nothing is charged. */
   markCached(): void;
-  /** Corrects the reservations to the usage. Does not wait for the rate limiter. */
-  settle(): void;
+  /** Corrects the reservations to the usage. Never rejects. */
+  settle(): Promise<void>;
 }
 
 /**
@@ -146,11 +157,12 @@ export function createUsageMeter(first: StepReservation): UsageMeter {
 }
 
 /** Each reservation takes its share of the usage, and the last one what is above all of them. */
-function settleAll(steps: readonly StepReservation[], usedTokens: number): void {
+async function settleAll(steps: readonly StepReservation[], usedTokens: number): Promise<void> {
   let remaining = usedTokens;
-  for (const [index, { reservation, tokens }] of steps.entries()) {
+  const settlements = steps.map(({ reservation, tokens }, index) => {
     const share = index === steps.length - 1 ? remaining : Math.min(tokens, remaining);
     remaining -= share;
-    void reservation.settle(share);
-  }
+    return reservation.settle(share);
+  });
+  await Promise.all(settlements);
 }

@@ -1,9 +1,12 @@
 import type { ClientConnection } from './client-connection.ts';
 import { toJsonLine } from '../json.ts';
-import { DONE, type SseEvent } from '../protocols/protocol.ts';
+import { DONE, type SseEvent, type StreamFormat } from '../protocols/protocol.ts';
 import type { PlainResponse } from './responses.ts';
 
 export interface SseOptions {
+  readonly format?: StreamFormat;
+  /** More headers of the response. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** The longest silence before a comment is sent. */
   readonly heartbeatMs: number;
   /** Applies the reader's back-pressure to the source, if the host streams. */
@@ -21,7 +24,19 @@ export interface SseOptions {
 /** cancelled: the client does not want the rest; slow_reader: the client was disconnected. */
 export type StreamEnd = 'complete' | 'cancelled' | 'slow_reader';
 
-const HEARTBEAT = ': keep-alive\n\n';
+/** How each format is labelled, kept alive and written. Clients of JSON lines skip empty lines. */
+const FORMATS = {
+  sse: {
+    contentType: 'text/event-stream; charset=utf-8',
+    heartbeat: ': keep-alive\n\n',
+    encode: toFrame,
+  },
+  'json-lines': {
+    contentType: 'application/jsonl; charset=utf-8',
+    heartbeat: '\n',
+    encode: ({ data }: SseEvent): string => `${toJsonLine(data)}\n`,
+  },
+} as const;
 
 /**
  * Writes a source as server-sent events. It reads from the source only when the socket can take
@@ -32,9 +47,10 @@ export function sseResponse(source: AsyncIterable<SseEvent>, options: SseOptions
   return {
     status: 200,
     headers: {
-      'content-type': 'text/event-stream; charset=utf-8',
+      'content-type': FORMATS[options.format ?? 'sse'].contentType,
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
+      ...options.headers,
     },
     body: toStream(frames(source, options), options),
   };
@@ -70,23 +86,24 @@ function toStream(
 
 async function* frames(
   source: AsyncIterable<SseEvent>,
-  { heartbeatMs, toLastEvents }: SseOptions,
+  { heartbeatMs, toLastEvents, format = 'sse' }: SseOptions,
 ): AsyncGenerator<string, void, void> {
+  const { heartbeat, encode } = FORMATS[format];
   const iterator = source[Symbol.asyncIterator]();
   try {
     let pending = iterator.next();
     for (;;) {
       const next = await raceTimeout(pending, heartbeatMs);
       if (next === 'timeout') {
-        yield HEARTBEAT;
+        yield heartbeat;
         continue;
       }
       if (next.done === true) return;
-      yield toFrame(next.value);
+      yield encode(next.value);
       pending = iterator.next();
     }
   } catch (thrown) {
-    for (const last of toLastEvents(thrown)) yield toFrame(last);
+    for (const last of toLastEvents(thrown)) yield encode(last);
   } finally {
     discard(iterator);
   }

@@ -19,12 +19,18 @@ export interface Protocol<Request> {
   toInput(request: Request): AgentInput;
   /** Whether the client expects a stream. `accept` is the Accept header, in lower case. */
   wantsStream(request: Request, accept: string): boolean;
+  /** How a stream is written: server-sent events, or the data of each event on a line of its own. */
+  readonly streamFormat?: StreamFormat;
+  /** Headers that clients of this protocol expect with a stream. */
+  readonly streamHeaders?: Readonly<Record<string, string>>;
   encodeResult(result: RunResult, frame: Frame<Request>): unknown;
   /** Starts the encoding of one stream. */
   openStream(frame: Frame<Request>): StreamEncoder;
   /** Present if runs of this protocol can be stored. */
   readonly storage?: RequestStorage<Request>;
 }
+
+export type StreamFormat = 'sse' | 'json-lines';
 
 /** How a request is stored, so that another process can run it and encode its events. */
 export interface RequestStorage<Request> {

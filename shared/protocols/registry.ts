@@ -1,3 +1,5 @@
+import { aiChatProtocol, aiChatProtocolStream } from './ai-chat-protocol.ts';
+import { aiSdkUiStream } from './ai-sdk-ui-stream.ts';
 import { chatApi } from './chat-api.ts';
 import { mcpAsk } from './mcp.ts';
 import { openAiChatCompletions } from './openai-chat-completions.ts';
@@ -10,12 +12,24 @@ const PROTOCOLS = {
   'openai.chat-completions': openAiChatCompletions,
   'openai.responses': openAiResponses,
   mcp: mcpAsk,
+  'ai-sdk': aiSdkUiStream,
+  'ai-chat-protocol': aiChatProtocol,
+  'ai-chat-protocol.stream': aiChatProtocolStream,
 } as const;
 
 export type ProtocolId = keyof typeof PROTOCOLS;
 
 export function protocolById(id: ProtocolId): Protocol<unknown> {
   return PROTOCOLS[id];
+}
+
+/** The protocols of POST /api/chat. The last one is the fallback. */
+const OF_CHAT: readonly Protocol<unknown>[] = [aiSdkUiStream, aiChatProtocol, chatApi];
+
+/** The protocol of a body of POST /api/chat, by its shape: three kinds of clients call this route. */
+export function protocolOfChatBody(body: unknown): Protocol<unknown> {
+  if (chatApi.recognizes(body)) return chatApi;
+  return OF_CHAT.find((protocol) => protocol.recognizes(body)) ?? chatApi;
 }
 
 /** The values that `url` of a batch item and `endpoint` of a batch may have. */

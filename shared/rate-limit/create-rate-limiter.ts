@@ -71,12 +71,12 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   }
 
   async function reserve(request: RateLimitRequest): Promise<RateLimitResult> {
-    const { callerId, tokens, isCounted = true } = request;
+    const { callerId, tokens, isCounted = true, isBackground = false } = request;
     const caller = hashIdentifier(callerId);
     const now = clock.now();
-    const requests = policies.map((policy) =>
-      bucketRequestOf(policy, { caller, tokens, isCounted, now }),
-    );
+    const requests = policies
+      .filter(({ name }) => !isBackground || name === 'tpd')
+      .map((policy) => bucketRequestOf(policy, { caller, tokens, isCounted, now }));
     const local = await takeAll(localStores, requests);
     // In observe mode a request over the local limit may still be within the shared one.
     const isRefusedLocally = local.refused.length > 0 && mode === 'enforce';
@@ -156,6 +156,8 @@ export function withMetrics(limiter: RateLimiter, telemetry: Telemetry): RateLim
     ...limiter,
     async reserve(request) {
       const result = await limiter.reserve(request);
+      // A batch item is no request: its batch was counted when it was created.
+      if (request.isBackground === true) return result;
       const outcome = result.allowed ? 'allowed' : result.error.code;
       telemetry.count('rateLimitDecisions', 1, { outcome });
       return result;

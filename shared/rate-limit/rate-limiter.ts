@@ -19,6 +19,8 @@ export interface RateLimitRequest {
   readonly tokens: number;
   /** False for more tokens of a request that is counted already. */
   readonly isCounted?: boolean;
+  /** True for batch items: only the daily budget applies, because batch paces them itself. */
+  readonly isBackground?: boolean;
 }
 
 /**

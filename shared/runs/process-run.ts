@@ -1,8 +1,8 @@
 import type { Agent, RunCheckpoints, RunContext } from '../agent/agent.ts';
 import type { Clock } from '../clock.ts';
 import { type ErrorCode, isRetryable, ServiceError, toServiceError } from '../errors.ts';
-import { storedProtocol } from '../protocols/registry.ts';
 import { raceAbort } from '../resilience/abort.ts';
+import { type AuditTrail, createAuditTrail } from '../telemetry/audit.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import { newTraceparent } from '../telemetry/spans.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -12,7 +12,7 @@ import {
   type RunJournal,
   type RunRecorder,
 } from './run-journal.ts';
-import type { RunEnd, RunRecord, RunRef } from './run-record.ts';
+import { inputOf, type RunEnd, type RunRecord, type RunRef, writeRunAudit } from './run-record.ts';
 import type { RunQueue, RunStore } from './run-store.ts';
 
 /** The tokens that were reserved for one delivery of a run. */
@@ -65,12 +65,6 @@ class SliceEndedError extends Error {
   }
 }
 
-/** What a run asks of the agent. */
-export function inputOf({ protocol: id, request }: RunRecord) {
-  const protocol = storedProtocol(id);
-  return protocol.toInput(protocol.storage.fromJson(request));
-}
-
 /**
  * Processes one delivery of a run. When it resolves the message may be deleted: the run has its end,
  * or it is queued again. When it rejects the message must be delivered again.
@@ -86,10 +80,14 @@ export async function processRun(ref: RunRef, options: ProcessRunOptions): Promi
     await queue.send(ref, { delaySeconds: BUSY_DELAY_SECONDS });
     return;
   }
+  const audit = createAuditTrail(record.owner);
   let outcome: DeliveryOutcome;
   try {
-    outcome = await processDelivery({ record, journal }, options);
-    if (outcome.kind === 'ended') await storeEnd(record, { end: outcome.end, options });
+    outcome = await processDelivery({ record, journal, audit }, options);
+    if (outcome.kind === 'ended') {
+      await storeEnd(record, { end: outcome.end, options });
+      writeRunAudit(record, { end: outcome.end, audit, telemetry });
+    }
   } finally {
     await journal.release();
   }
@@ -122,6 +120,7 @@ type DeliveryOutcome =
 interface OpenRun {
   readonly record: RunRecord;
   readonly journal: RunJournal;
+  readonly audit: AuditTrail;
 }
 
 async function processDelivery(run: OpenRun, options: ProcessRunOptions): Promise<DeliveryOutcome> {
@@ -155,7 +154,7 @@ interface RunAgentOptions extends ProcessRunOptions {
 }
 
 async function runAgent(run: OpenRun, options: RunAgentOptions): Promise<DeliveryOutcome> {
-  const { record, journal } = run;
+  const { record, journal, audit } = run;
   const { agent, clock, flushMs = FLUSH_MS } = options;
   const { isStreamed } = record;
   const recorder = createRunRecorder({ journal, isStreamed, flushMs });
@@ -171,6 +170,7 @@ async function runAgent(run: OpenRun, options: RunAgentOptions): Promise<Deliver
       isBackground: true,
       telemetry: options.telemetry,
       ...budget.hooks,
+      onDecision: (decision) => audit.addDecision(decision),
       checkpoints: checkpointsOf(run, { recorder, options }),
     };
     const events = agent.stream(input, context)[Symbol.asyncIterator]();

@@ -1,5 +1,8 @@
 import * as z from 'zod';
 import type { AgentEvent, RunResult } from '../agent/agent.ts';
+import { storedProtocol } from '../protocols/registry.ts';
+import type { AuditTrail } from '../telemetry/audit.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** The owner and the id of a run. Only its owner finds it. */
 export interface RunRef {
@@ -150,4 +153,38 @@ export function applyLine(view: JournalView, line: JournalLine): JournalView {
     case 'closed':
       return { ...view, crashes: 0 };
   }
+}
+
+interface AuditedEnd {
+  readonly end: RunEnd;
+  readonly audit: AuditTrail;
+  readonly telemetry: Telemetry;
+}
+
+/** One line for a run that ended here; its tokens are those of all deliveries. */
+export function writeRunAudit(
+  { id, createdAt }: RunRecord,
+  { end, audit, telemetry }: AuditedEnd,
+): void {
+  if (end.kind === 'done') {
+    audit.addResult(end.result);
+    audit.addUsage(end.result.usage);
+  }
+  audit.write((fields) => telemetry.audit(fields), {
+    action: 'background run',
+    outcome: outcomeOf(end),
+    durationMs: end.at - createdAt,
+    fields: { runId: id },
+  });
+}
+
+function outcomeOf(end: RunEnd): string {
+  if (end.kind === 'failed') return end.code;
+  return end.kind === 'done' ? 'ok' : end.kind;
+}
+
+/** What a run asks of the agent. */
+export function inputOf({ protocol: id, request }: RunRecord) {
+  const protocol = storedProtocol(id);
+  return protocol.toInput(protocol.storage.fromJson(request));
 }

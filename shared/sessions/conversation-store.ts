@@ -93,6 +93,8 @@ export interface ConversationStoreOptions {
   readonly random?: (bytes: number) => Buffer;
 }
 
+/** The container, as deployment and local start name it. */
+export const CONVERSATION_CONTAINER = 'conversations';
 /** Far more than any model reads; the whole conversation is in memory during a run. */
 const MAX_BYTES = 16_777_216;
 const DAY_MS = 86_400_000;

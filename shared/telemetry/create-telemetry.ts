@@ -7,7 +7,12 @@ export interface LogRecord {
   readonly level: LogLevel;
   readonly message: string;
   readonly fields: LogFields;
+  /** Belongs to the audit log. */
+  readonly isAudit?: true;
 }
+
+/** The message of each line of the audit log, and the name of its events. */
+export const AUDIT = 'audit';
 
 export type LogSink = (record: LogRecord) => void;
 
@@ -34,6 +39,8 @@ function bindFields(options: Required<TelemetryOptions>, bound: LogFields): Tele
     info: logAt('info'),
     warn: logAt('warn'),
     error: logAt('error'),
+    audit: (fields) =>
+      log({ level: 'info', message: AUDIT, fields: { ...bound, ...fields }, isAudit: true }),
     with: (fields) => bindFields(options, { ...bound, ...fields }),
     count: (metric, value, attributes) => meter.count(metric, value, attributes),
     record: (metric, value, attributes) => meter.record(metric, value, attributes),
@@ -61,6 +68,7 @@ export const noopTelemetry: Telemetry = {
   info: () => undefined,
   warn: () => undefined,
   error: () => undefined,
+  audit: () => undefined,
   with: () => noopTelemetry,
 };
 
@@ -137,8 +145,8 @@ export function createConsoleLogger(options: ConsoleLoggerOptions): Telemetry {
 export function createConsoleSink(options: ConsoleLoggerOptions): LogSink {
   const { clock, minLevel, write, redact = identity } = options;
   const lowest = LEVELS.indexOf(minLevel);
-  return ({ level, message, fields }) => {
-    if (LEVELS.indexOf(level) < lowest) return;
+  return ({ level, message, fields, isAudit }) => {
+    if (isAudit !== true && LEVELS.indexOf(level) < lowest) return;
     const time = new Date(clock.now()).toISOString();
     const heading = { time, level, message };
     // Spread twice: first for the order, last so that no field replaces the heading.

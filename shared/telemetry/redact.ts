@@ -25,8 +25,8 @@ export function createRedactor({ secrets }: RedactOptions): Redact {
   };
 }
 
-/** Log fields that hold nothing but ids of traces, which may consist of digits only. */
-export const ID_FIELDS: ReadonlySet<string> = new Set(['spanId', 'traceId']);
+/** Log fields that hold nothing but our own ids and hashes, which may look like numbers. */
+export const ID_FIELDS: ReadonlySet<string> = new Set(['caller', 'spanId', 'traceId']);
 
 // Every pattern below takes time linear in the length of the text: each repetition either has a
 // small bound and one way to match, or begins at only one position of a run of its characters.

@@ -57,6 +57,8 @@ export interface Telemetry extends Meter, Tracer {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
+  /** Writes a line to the audit log, whatever the level of the log is. */
+  audit(fields: LogFields): void;
   /** Adds fields, such as the request id, to each log line. */
   with(fields: LogFields): Telemetry;
 }

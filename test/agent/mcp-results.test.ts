@@ -112,15 +112,18 @@ describe('a result of an MCP server', () => {
   });
 
   it('that never comes ends at the time limit, and the server receives a cancellation', async () => {
-    const { server, remote } = await setUpMcpServer({
-      tools: [{ name: 'hang', run: () => undefined }],
-    });
+    let isClosed = false;
+    const run: ScriptedTool['run'] = ({ response }) => {
+      response.on('close', () => (isClosed = true));
+    };
+    const { server, remote } = await setUpMcpServer({ tools: [{ name: 'hang', run }] });
     await server.prepare();
 
     const { output } = await outputOf(server, 'hang', { timeoutMs: 30 });
 
     expect(output).toBe('The tool "docs__hang" did not answer within 0.03 s.');
     await vi.waitFor(() => expect(remote.methods).toContain('notifications/cancelled'));
+    await vi.waitFor(() => expect(isClosed).toBe(true));
   });
 
   it('does not suffer from a failed call beside it', async () => {

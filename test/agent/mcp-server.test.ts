@@ -124,6 +124,19 @@ describe('the list of tools', () => {
   });
 });
 
+describe('the stream of a server', () => {
+  it('is opened again a few times in ten seconds, however soon the server ends it', async () => {
+    const { server, remote } = await setUpMcpServer();
+    const opened = remote.endStreams();
+    await server.prepare();
+    await vi.waitFor(() => expect(opened()).toBe(10), 5_000);
+
+    for (let call = 0; call < 50; call += 1) await outputOf(server, 'echo');
+
+    expect(opened()).toBe(10);
+  });
+});
+
 describe('a lost connection', () => {
   it.each(['none', 'once'] as const)(
     'to a server that forgot the session is opened again, and the call with effect %s repeated',

@@ -32,6 +32,7 @@ describe('one result for each item', () => {
       async send(job) {
         sent.push(job);
       },
+      hasWaiting: async () => false,
     };
     const script = () => pause(5).then(() => 'ok');
     const { connectionString } = environment;

@@ -15,8 +15,8 @@ const KEYS = JSON.stringify({ alice: 'a'.repeat(64) });
 let environment: VaultEnvironment;
 beforeAll(async () => {
   environment = await startVaultEnvironment();
-  environment.vault.set('openai-api-key', 'canary-vault-key');
-  environment.vault.set('azure-openai-endpoint', 'https://canary-vault.openai.azure.com');
+  environment.vault.set('openai-api-key', 'zebra-vault-key');
+  environment.vault.set('azure-openai-endpoint', 'https://zebra-vault.openai.azure.com');
 });
 afterAll(() => environment.stop());
 
@@ -35,7 +35,7 @@ function row(out: string, key: string): string[] {
 describe('npm run config', () => {
   it('shows each value with its source, and exits with 0', async () => {
     const { code, out } = await run({
-      OPENAI_API_KEY: 'canary-key',
+      OPENAI_API_KEY: 'zebra-key',
       AGENT__LIMITS__HEARTBEAT_MS: '1234',
     });
 
@@ -44,7 +44,7 @@ describe('npm run config', () => {
     expect(row(out, 'limits.max_request_bytes').at(-1)).toBe('default');
     expect(row(out, 'agent.name').at(-1)).toBe('agent.toml');
     expect(row(out, 'OPENAI_API_KEY')).toEqual(['OPENAI_API_KEY', 'set', 'environment']);
-    expect(out).not.toContain('canary');
+    expect(out).not.toContain('zebra');
   });
 
   it('asks the vault and says which values came from it, but not what they are', async () => {
@@ -68,13 +68,13 @@ describe('npm run config', () => {
       'gpt',
       'environment',
     ]);
-    expect(out).not.toContain('canary');
+    expect(out).not.toContain('zebra');
   });
 
   it('lists all problems by name without a value, and exits with 1', async () => {
     const { code, out, err } = await run({
-      OPENAI_API_KEY: 'canary\u0007key',
-      OPENAI_BASE_URL: 'canary',
+      OPENAI_API_KEY: 'zebra\u0007key',
+      OPENAI_BASE_URL: 'zebra',
       AGENT__BATCH__CONCURRENCY: '-77777',
       AGENT__LIMITS__HEARTBEET_MS: '1',
     });
@@ -89,7 +89,7 @@ describe('npm run config', () => {
       expect(err).toContain(name);
     }
     expect(row(out, 'batch.concurrency')).toEqual(['batch.concurrency', 'unusable', 'environment']);
-    expect(out + err).not.toMatch(/canary|77777/);
+    expect(out + err).not.toMatch(/zebra|77777/);
   });
 
   it.each([
@@ -99,7 +99,7 @@ describe('npm run config', () => {
     [{ [TRUST]: 'true', CALLER_KEYS: KEYS }, `${PRINCIPAL}; without one by caller key`],
     [{ [TRUST]: 'false', CALLER_KEYS: KEYS }, 'caller key'],
   ])('says which identity of callers is in force, with %o', async (env, identity) => {
-    const { out } = await run({ OPENAI_API_KEY: 'canary-key', ...env });
+    const { out } = await run({ OPENAI_API_KEY: 'zebra-key', ...env });
 
     expect(out.split('\n')).toContain(`Callers are identified by ${identity}`);
   });

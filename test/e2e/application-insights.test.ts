@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startIngestion, type Ingestion } from '../support/ingestion.ts';
 import { startLoopbackVault, type LoopbackVault } from '../support/loopback-vault.ts';
 import { createSelfSignedCertificate } from '../support/self-signed-certificate.ts';
-import { postChat } from './support/post-chat.ts';
+import { createJobClient } from '../support/batch/job-client.ts';
+import { eventually, postChat } from './support/post-chat.ts';
 import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
@@ -46,6 +47,13 @@ describe('the built package with Application Insights that takes no keys', () =>
       { headers: { traceparent: `00-${TRACE_ID}-b7ad6b7169203331-01` } },
     );
     await answered.text();
+    const items = [{ custom_id: 'custom-canary', body: { message: 'item-canary' } }];
+    const jobs = createJobClient(environment.connectionString);
+    await jobs.submit({ v: 1, jobId: 'audited', items });
+    await eventually(
+      'the item has its result',
+      async () => (await jobs.read('audited'))?.results.size === 1,
+    );
     await environment.stop();
 
     expect(answered.status).toBe(200);
@@ -62,6 +70,17 @@ describe('the built package with Application Insights that takes no keys', () =>
       ]),
     );
     expect(ingestion.of('MetricData')).not.toEqual([]);
+    const audits = ingestion.of('EventData').map(({ data }) => data.baseData);
+    expect(audits.map(({ name }) => name)).toEqual(['audit', 'audit']);
+    expect(audits.map(({ properties }) => properties)).toMatchObject([
+      {
+        caller: expect.stringMatching(/^[\w-]{12}$/),
+        action: 'POST /api/chat',
+        outcome: 'ok',
+        model: 'development-model',
+      },
+      { caller: 'none', action: 'batch item', outcome: 'ok', batchId: 'audited' },
+    ]);
     expect(new Set(ingestion.authorizations)).toEqual(new Set(['Bearer loopback-token']));
     expect(JSON.stringify(ingestion.envelopes)).not.toContain('canary');
     expect(environment.log.join('\n')).not.toContain('canary');

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll } from 'vitest';
+import { testAiChatProtocol } from './clients/ai-chat-protocol.ts';
+import { testAiSdkUi } from './clients/ai-sdk-ui.ts';
 import { testAiSdk } from './clients/ai-sdk.ts';
 import type { ClientEnvironment } from './clients/client-environment.ts';
 import { testDotnet } from './clients/dotnet.ts';
@@ -37,5 +39,7 @@ function service(): ClientEnvironment {
 testOpenAi(service);
 testOpenAiAgents(service);
 testAiSdk(service);
+testAiSdkUi(service);
+testAiChatProtocol(service);
 testLangchain(service);
 testDotnet(service);

@@ -18,7 +18,7 @@ beforeAll(async () => {
       AGENT__TOOLS__MCP__EVERYTHING__URL: remote.url,
       AGENT__TOOLS__MCP__EVERYTHING__TOOLS:
         'echo,get-sum,get-tiny-image,get-structured-content,trigger-long-running-operation',
-      AGENT__TOOLS__MCP__EVERYTHING__TIMEOUT_MS: '1000',
+      AGENT__TOOLS__MCP__EVERYTHING__TIMEOUT_MS: '3000',
       // Nothing listens there.
       AGENT__TOOLS__MCP__GONE__URL: 'http://127.0.0.1:9/mcp',
       AGENT__TOOLS__MCP__GONE__TOOLS: 'search',
@@ -86,7 +86,7 @@ describe('the reference server of the protocol', () => {
       'everything__trigger-long-running-operation {"duration": 60, "steps": 2}',
     );
 
-    expect(response).toContain('did not answer within 1 s');
+    expect(response).toContain('did not answer within 3 s');
   });
 });
 

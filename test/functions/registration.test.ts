@@ -48,6 +48,8 @@ const EXPECTED = {
   batchesList: 'GET /v1/batches function',
   batchesRetryFailed: 'POST /v1/batches/{id}/retry-failed function',
   chat: 'POST /api/chat function',
+  chatResume: 'GET /api/chat/{id}/stream function',
+  chatStream: 'POST /api/chat/stream function',
   completions: 'POST /v1/chat/completions function',
   filesContent: 'GET /v1/files/{id}/content function',
   filesCreate: 'POST /v1/files function',

@@ -50,7 +50,7 @@ describe('main.parameters.json', () => {
     const open = secret.filter(({ name, isSecure }) => !isSecure && name !== 'dailyTokenBudget');
 
     expect(open).toEqual([]);
-    expect(secret.filter(({ isSecure }) => isSecure)).toHaveLength(1);
+    expect(secret.filter(({ isSecure }) => isSecure)).toHaveLength(2);
   });
 });
 
@@ -62,7 +62,11 @@ describe('a pipeline', () => {
       .filter((variable) => !OF_AZD.has(variable));
 
     expect([...variables, ...secrets].toSorted()).toEqual(wanted.toSorted());
-    expect(secrets).toEqual(['UPSTASH_REDIS_REST_TOKEN', 'ALERT_WEBHOOK_URL']);
+    expect(secrets).toEqual([
+      'UPSTASH_REDIS_REST_TOKEN',
+      'HISTORY_ENCRYPTION_KEY',
+      'ALERT_WEBHOOK_URL',
+    ]);
   });
 
   it('passes each of them to azd in its workflow', () => {

@@ -144,6 +144,7 @@ function recordingTelemetry(lines: LoggedLine[], bound: LogFields): Telemetry {
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
+    audit: () => undefined,
     with: (fields) => recordingTelemetry(lines, { ...bound, ...fields }),
   };
 }

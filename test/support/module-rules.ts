@@ -28,6 +28,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'guardrails',
       'health',
       'http',
+      'idempotency',
       'model',
       'protocols',
       'rate-limit',
@@ -49,6 +50,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'callers',
       'rate-limit',
       'health',
+      'idempotency',
       'runs',
       'sessions',
       'resilience',
@@ -80,6 +82,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
     folders: ['azure'],
     base: ['blob-container.ts', 'group-commit.ts'],
   },
+  idempotency: { imports: ['storage', 'telemetry'] },
   runs: {
     imports: ['protocols', 'agent', 'storage', 'resilience', 'telemetry'],
     base: ['storage-names.ts'],

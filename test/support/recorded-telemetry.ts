@@ -9,6 +9,8 @@ export interface LogLine {
 
 export interface RecordedTelemetry extends Telemetry {
   readonly lines: readonly LogLine[];
+  /** The lines of the audit log. */
+  readonly audits: readonly LogFields[];
   /** The lines of one level. */
   at(level: LogLevel): readonly LogLine[];
 }
@@ -16,14 +18,22 @@ export interface RecordedTelemetry extends Telemetry {
 /** Telemetry that records what it receives. */
 export function createRecordedTelemetry(): RecordedTelemetry {
   const lines: LogLine[] = [];
+  const audits: LogFields[] = [];
   return {
-    ...bind(lines, {}),
+    ...bind({ lines, audits }, {}),
     lines,
+    audits,
     at: (level) => lines.filter((line) => line.level === level),
   };
 }
 
-function bind(lines: LogLine[], bound: LogFields): Telemetry {
+interface Recording {
+  readonly lines: LogLine[];
+  readonly audits: LogFields[];
+}
+
+function bind(recording: Recording, bound: LogFields): Telemetry {
+  const { lines, audits } = recording;
   const log = (level: LogLevel) => (message: string, fields?: LogFields) => {
     lines.push({ level, message, fields: { ...bound, ...fields } });
   };
@@ -34,6 +44,7 @@ function bind(lines: LogLine[], bound: LogFields): Telemetry {
     info: log('info'),
     warn: log('warn'),
     error: log('error'),
-    with: (fields) => bind(lines, { ...bound, ...fields }),
+    audit: (fields) => void audits.push({ ...bound, ...fields }),
+    with: (fields) => bind(recording, { ...bound, ...fields }),
   };
 }

@@ -2,13 +2,8 @@ import type { Clock } from '../../clock.ts';
 import { describeError } from '../../telemetry/describe-error.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { ToolUnavailableError } from '../tool.ts';
-import {
-  type McpCredential,
-  McpCredentialError,
-  type McpSession,
-  McpSessionError,
-  openMcpSession,
-} from './mcp-session.ts';
+import { type McpSession, McpSessionError, openMcpSession } from './mcp-session.ts';
+import { type McpCredential, McpCredentialError } from './mcp-fetch.ts';
 
 export interface McpConnectionOptions {
   /** The name in the settings. */

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import {
   StreamableHTTPClientTransport,
@@ -7,6 +6,7 @@ import {
 import { McpError, ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod';
 import { linkController, withTimeout } from '../../resilience/abort.ts';
+import { callScope, createBoundedFetch, type McpCredential } from './mcp-fetch.ts';
 
 /** One connection to an MCP server, initialized. */
 export interface McpSession {
@@ -28,12 +28,6 @@ interface McpCall {
   readonly signal: AbortSignal;
   readonly traceparent: string | undefined;
 }
-
-/** A header that proves who is calling. */
-export type McpCredential =
-  | { readonly header: string; readonly value: string }
-  | 'none'
-  | 'missing';
 
 export interface McpSessionOptions {
   readonly url: string;
@@ -63,14 +57,6 @@ export class McpSessionError extends Error {
   }
 }
 
-/** The server requires a credential, and there is none. */
-export class McpCredentialError extends Error {
-  constructor() {
-    super('The credential of the MCP server is missing');
-    this.name = 'McpCredentialError';
-  }
-}
-
 /** The server answered with a JSON-RPC error. `text` is text from outside. */
 export class McpReportedError extends Error {
   readonly text: string;
@@ -83,8 +69,6 @@ export class McpReportedError extends Error {
 }
 
 const CLIENT = { name: 'serverless-agent', version: '1' } as const;
-/** A tool result that a model can read is much smaller. */
-const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const MAX_PAGES = 20;
 /** Longer than any tool call may take: the signal of the call ends it earlier. */
 const LONGEST_CALL_MS = 230_000;
@@ -192,14 +176,6 @@ function toSessionError(
   return new McpSessionError(isForgotten ? 'lost' : 'broken', options);
 }
 
-/** The call that a response belongs to. */
-interface CallScope {
-  /** The response has ended. Without a result by then, none will come. */
-  readonly ended: (error: Error) => void;
-}
-
-const callScope = new AsyncLocalStorage<CallScope>();
-
 /**
  * The client library waits for the time limit if a response ends without a result. This ends the
  * call as soon as its response has ended.
@@ -222,7 +198,7 @@ async function callUntilEnd(client: Client, call: McpCall): Promise<unknown> {
   };
   const options = { signal: controller.signal, timeout: LONGEST_CALL_MS };
   try {
-    return await callScope.run({ ended: end }, () =>
+    return await callScope.run({ ended: end, signal: controller.signal }, () =>
       Promise.race([
         client.request({ method: 'tools/call', params }, z.unknown(), options),
         ended.promise,
@@ -232,65 +208,4 @@ async function callUntilEnd(client: Client, call: McpCall): Promise<unknown> {
     isSettled = true;
     link.unlink();
   }
-}
-
-/** The fetch of one session: it adds the credential and bounds the size of each response. */
-function createBoundedFetch(credential: McpSessionOptions['credential']) {
-  return async (url: string | URL, init: RequestInit = {}): Promise<Response> => {
-    const headers = new Headers(init.headers);
-    const known = credential();
-    if (known === 'missing') throw new McpCredentialError();
-    if (known !== 'none') headers.set(known.header, known.value);
-    const response = await fetch(url, { ...init, headers });
-    const { body, status, statusText } = response;
-    if (body === null) return response;
-    // Within a call the client library also answers requests of the server.
-    const isCall = typeof init.body === 'string' && init.body.includes('"method":"tools/call"');
-    const bounded = boundBody(body, isCall ? callScope.getStore() : undefined);
-    return new Response(bounded, { status, statusText, headers: response.headers });
-  };
-}
-
-/** An event with an id: the client library can continue the stream after it. */
-const EVENT_ID = /(?:^|\n)id:/;
-
-function boundBody(
-  body: ReadableStream<Uint8Array>,
-  scope: CallScope | undefined,
-): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  let bytes = 0;
-  let canResume = false;
-
-  /** Immediates run after the promises with which the client library reads the last event. */
-  function end(error: Error): void {
-    setImmediate(() => scope?.ended(error));
-  }
-
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          const { done, value } = await reader.read();
-          if (done) {
-            controller.close();
-            if (!canResume) end(new Error('The response of the MCP server had no result'));
-            return;
-          }
-          bytes += value.byteLength;
-          if (bytes > MAX_BODY_BYTES)
-            throw new Error('The response of the MCP server is too large');
-          canResume ||= EVENT_ID.test(Buffer.from(value).toString('latin1'));
-          controller.enqueue(value);
-        } catch (thrown) {
-          const error = thrown instanceof Error ? thrown : new Error('The response was cut');
-          controller.error(error);
-          void reader.cancel(error).catch(() => undefined);
-          if (!canResume || bytes > MAX_BODY_BYTES) end(error);
-        }
-      },
-      cancel: (reason) => reader.cancel(reason),
-    },
-    { highWaterMark: 0 },
-  );
 }

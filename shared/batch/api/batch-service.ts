@@ -11,8 +11,7 @@ import {
 } from '../model/batch-record.ts';
 import { digestOf, isJobId, type JobSender } from '../model/job-message.ts';
 import { inputName } from '../planning/load-shard.ts';
-import { sendShards } from '../planning/plan-batch.ts';
-import { isSettled, shardCount } from '../processing/finish-batch.ts';
+import { sendLanes } from '../planning/lanes.ts';
 import { INPUT_CONTAINER } from '../storage-names.ts';
 import type { BatchProgress } from '../storage/batch-progress.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
@@ -142,26 +141,27 @@ export interface ObservedBatch {
  */
 async function cancelBatch(
   batch: ObservedBatch,
-  { store, sender, clock }: BatchServiceOptions,
+  options: BatchServiceOptions,
 ): Promise<ObservedBatch> {
+  const { clock } = options;
   const { record, progress } = batch;
   const outcome = progress.finals.get(record.generation)?.outcome;
   if (outcome === 'cancelled') return batch;
   if (outcome !== undefined) throw wrongStatus('cancel', outcome);
   const cancelledAt = record.cancelledAt ?? new Date(clock.now()).toISOString();
-  const changed = await changeRecord(store, {
-    id: record.id,
+  const changed = await changeAndQueue(batch, {
+    options,
     change: (found) => (found.cancelledAt === null ? { ...found, cancelledAt } : found),
   });
-  await requeueBatch({ record: changed, progress }, sender);
   return { record: changed, progress };
 }
 
-/** Reopens the failed items of a batch. A second call requeues the shards that are not done yet. */
+/** Reopens the failed items of a batch. A second call means the same retry. */
 async function retryBatch(
-  { record, progress }: ObservedBatch,
+  batch: ObservedBatch,
   options: BatchServiceOptions,
 ): Promise<ObservedBatch> {
+  const { record, progress } = batch;
   const final = progress.finals.get(record.generation);
   if (final === undefined && record.generation === 0) {
     throw wrongStatus('retry the failed items of', 'in_progress');
@@ -173,9 +173,51 @@ async function retryBatch(
     throw new ServiceError('invalid_request', 'Cannot retry the batch: its results have expired');
   }
   await requireInput(record, options.inputs);
-  const changed = final === undefined ? record : await reopen(record, options);
-  await requeueBatch({ record: changed, progress }, options.sender);
+  const expiresAt = new Date(options.clock.now() + COMPLETION_WINDOW_MS).toISOString();
+  const generation = record.generation + (final === undefined ? 0 : 1);
+  const changed = await changeAndQueue(batch, {
+    options,
+    // Two concurrent calls mean the same retry.
+    change: (found) =>
+      found.generation >= generation
+        ? found
+        : { ...found, generation, expiresAt, cancelledAt: null },
+  });
   return { record: changed, progress };
+}
+
+/** The messages of a batch are not sent again within this time, however often a client calls. */
+const QUEUE_INTERVAL_MS = 60_000;
+
+interface RecordChange {
+  readonly options: BatchServiceOptions;
+  readonly change: (record: BatchRecord) => BatchRecord;
+}
+
+/** Changes a record and queues its open shards, unless it is unchanged and they were queued just now. */
+async function changeAndQueue(
+  { record: { id }, progress }: ObservedBatch,
+  { options: { store, sender, clock }, change }: RecordChange,
+): Promise<BatchRecord> {
+  let mustQueue = false;
+  const changed = await changeRecord(store, {
+    id,
+    change(found) {
+      const next = change(found);
+      const now = clock.now();
+      mustQueue = next !== found || now > Date.parse(found.queuedAt ?? '1970') + QUEUE_INTERVAL_MS;
+      return mustQueue ? { ...next, queuedAt: new Date(now).toISOString() } : found;
+    },
+  });
+  if (!mustQueue) return changed;
+  try {
+    await sendLanes(changed, { progress, sender });
+  } catch (error) {
+    const clearQueuedAt = (found: BatchRecord): BatchRecord => ({ ...found, queuedAt: null });
+    await store.change(id, clearQueuedAt).catch(() => undefined);
+    throw error;
+  }
+  return changed;
 }
 
 /** Without its input every reopened item would fail with input_not_found. */
@@ -186,19 +228,6 @@ async function requireInput(record: BatchRecord, inputs: BlobContainer): Promise
   throw new ServiceError('not_found', message, { param: 'input_file_id' });
 }
 
-function reopen(record: BatchRecord, { store, clock }: BatchServiceOptions): Promise<BatchRecord> {
-  const expiresAt = new Date(clock.now() + COMPLETION_WINDOW_MS).toISOString();
-  const generation = record.generation + 1;
-  return changeRecord(store, {
-    id: record.id,
-    // Two concurrent calls mean the same retry.
-    change: (found) =>
-      found.generation >= generation
-        ? found
-        : { ...found, generation, expiresAt, cancelledAt: null },
-  });
-}
-
 async function changeRecord(
   store: BatchStore,
   { id, change }: { readonly id: string; readonly change: (record: BatchRecord) => BatchRecord },
@@ -206,19 +235,6 @@ async function changeRecord(
   const changed = await store.change(id, change);
   if (changed === undefined) throw new ServiceError('not_found', 'There is no such batch');
   return changed;
-}
-
-/** Queues every shard that is not done. Messages that are queued already do no harm. */
-async function requeueBatch({ record, progress }: ObservedBatch, sender: JobSender): Promise<void> {
-  const { id, generation } = record;
-  const count = shardCount(record, progress);
-  if (count === undefined) return sender.send({ v: 1, jobId: id }, { delaySeconds: 0 });
-  const settled = new Set(
-    progress.shards.filter((one) => isSettled(one, generation)).map(({ shard }) => shard),
-  );
-  const open = Array.from({ length: count }, (_, shard) => shard).filter((n) => !settled.has(n));
-  // If no shard is open, only the final state is missing; any shard writes it.
-  await sendShards({ id, shards: open.length === 0 ? [0] : open }, sender);
 }
 
 function wrongStatus(action: string, status: string): ServiceError {
@@ -248,6 +264,6 @@ export function createStalledBatchRequeuer({
     if (now - (requeuedAt.get(id) ?? Number.NEGATIVE_INFINITY) < REQUEUE_INTERVAL_MS) return;
     if (requeuedAt.size >= MAX_REMEMBERED) requeuedAt.clear();
     requeuedAt.set(id, now);
-    await requeueBatch(batch, sender).catch(() => requeuedAt.delete(id));
+    await sendLanes(batch.record, { ...batch, sender }).catch(() => requeuedAt.delete(id));
   };
 }

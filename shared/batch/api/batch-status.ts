@@ -1,4 +1,4 @@
-import { isSettled, shardCount } from '../processing/finish-batch.ts';
+import { isSettled, shardCount } from '../planning/lanes.ts';
 import type { BatchRecord, InputError } from '../model/batch-record.ts';
 import { outputFileId } from '../storage/blob-paths.ts';
 import type { FinalState, ShardState, BatchProgress } from '../storage/batch-progress.ts';
@@ -22,6 +22,11 @@ export interface BatchView {
   /** When the batch was split into shards, in epoch milliseconds. */
   readonly plannedAt: number | undefined;
   readonly shards: ShardCounts;
+  /**
+   * When the daily token budget of the owner returns, in epoch milliseconds, if the batch waits for
+   * it; the end of the completion window if that is earlier.
+   */
+  readonly budgetReturnsAt: number | undefined;
   /** The ids of its files; null for a file that has no line yet. */
   readonly files: { readonly output: string | null; readonly errors: string | null };
   readonly errors: readonly InputError[];
@@ -61,8 +66,18 @@ export function viewBatch(
     counts: { total, completed, failed },
     final,
     plannedAt: record.items === undefined ? progress.plan?.at : Date.parse(record.createdAt),
+    budgetReturnsAt: final === undefined ? budgetReturnOf(progress, now) : undefined,
     shards: countShards(progress.shards, { total: shards ?? 0, generation: record.generation }),
   };
+}
+
+/** The latest state of a shard counts: the budget of the owner is the same for all of them. */
+function budgetReturnOf({ shards }: BatchProgress, now: number): number | undefined {
+  const times = shards.flatMap(({ isLeased, isDone, budgetReturnsAt }) =>
+    isLeased || isDone || budgetReturnsAt === undefined ? [] : [budgetReturnsAt],
+  );
+  const latest = Math.max(...times);
+  return latest > now ? latest : undefined;
 }
 
 /** Whether a batch has lost its messages: its window ended long ago and it is not finished. */

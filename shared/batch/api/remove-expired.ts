@@ -2,7 +2,7 @@ import type { BatchStore } from '../storage/batch-store.ts';
 import {
   blobPaths,
   inputBlob,
-  journalParts,
+  listIn,
   outputBlob,
   parseOutputFileId,
   shardOf,
@@ -74,7 +74,7 @@ async function emptyJournals(container: BlobContainer, id: string): Promise<void
     if (lease === 'busy') throw new Error('Cannot empty a journal that is leased');
     try {
       await lease.restart(lease.metadata);
-      for (const part of journalParts(metadata)) {
+      for (const part of listIn(metadata, 'parts')) {
         await container.remove(blobPaths.journalPart(id, { shard, part }));
       }
     } finally {

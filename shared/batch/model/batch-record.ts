@@ -21,6 +21,8 @@ export const recordSchema = z.object({
   cancelledAt: z.string().nullable(),
   /** How often the failed items were reopened. */
   generation: z.int(),
+  /** When a request last queued the open shards. */
+  queuedAt: z.string().nullish(),
 });
 
 export type BatchRecord = z.infer<typeof recordSchema>;

@@ -53,6 +53,10 @@ const shardSchema = z.strictObject({
     .int()
     .min(0)
     .max(MAX_SHARDS - 1),
+  /** Which message of the shard this is. A message without one is always processed. */
+  messageId: z.uuid().optional(),
+  /** Deliveries in a row that found the shard in the hands of another one. */
+  busy: z.int().min(1).max(1_000_000).optional(),
 });
 const batchSchema = z.strictObject(base);
 
@@ -182,4 +186,6 @@ function decodeBase64(text: string): unknown {
 /** Sends a job to the job queue, where any instance can receive it. */
 export interface JobSender {
   send(job: Job, options: { readonly delaySeconds: number }): Promise<void>;
+  /** Whether a message waits on the queue that no instance has received yet. */
+  hasWaiting(): Promise<boolean>;
 }

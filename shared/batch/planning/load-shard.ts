@@ -11,6 +11,8 @@ import { createTimeSlice } from '../model/time-slice.ts';
 /** A shard with its items. */
 export interface Shard {
   readonly id: string;
+  /** Hash of the caller id; null for a queue job without an owner. */
+  readonly owner: string | null;
   readonly shard: number;
   readonly digest: string;
   readonly generation: number;
@@ -36,7 +38,7 @@ export async function loadShard(
   const plan = await store.plan(record);
   const part = plan?.shards[shard];
   if (part === undefined) return undefined;
-  const { id, digest, generation } = record;
+  const { id, owner, digest, generation } = record;
   const { first, duplicates } = part;
   const read = record.items ?? readItems(inputs, { record, part });
   const items = await Promise.resolve(read).catch((error: unknown) => {
@@ -44,7 +46,7 @@ export async function loadShard(
     if (endedOutcome(record, clock.now()) === undefined) throw error;
     return Array.from({ length: part.count }, () => INPUT_DELETED);
   });
-  return { id, shard, digest, generation, first, items, duplicates: new Set(duplicates) };
+  return { id, owner, shard, digest, generation, first, items, duplicates: new Set(duplicates) };
 }
 
 async function readItems(

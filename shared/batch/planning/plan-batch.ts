@@ -6,9 +6,8 @@ import { MAX_INPUT_BYTES } from '../input-limits.ts';
 import { planInput } from './plan-input.ts';
 import { type BatchRecord, endedOutcome, failedPlan, type Plan } from '../model/batch-record.ts';
 import { inputName, type ShardDependencies } from './load-shard.ts';
+import { sendLanes } from './lanes.ts';
 
-/** Messages sent in parallel: enough to hide the latency of the queue. */
-const SEND_CONCURRENCY = 8;
 /** A message may arrive before the blob that it names, by at most this much. */
 const LATE_INPUT_MS = 30_000;
 const LATE_INPUT_DELAY_SECONDS = 5;
@@ -22,7 +21,7 @@ export interface PlannerOptions extends ShardDependencies {
 }
 
 /**
- * Splits a batch into shards and queues each of them. Safe to repeat after a crash: the plan is
+ * Splits a batch into shards and queues the first ones. Safe to repeat after a crash: the plan is
  * written once, and a shard that is queued twice is processed once.
  */
 export async function planBatch(record: BatchRecord, options: PlannerOptions): Promise<void> {
@@ -50,7 +49,7 @@ export async function planBatch(record: BatchRecord, options: PlannerOptions): P
     telemetry.warn('batch input rejected', { jobId: id, code: plan.errors[0]?.code });
     return;
   }
-  await sendShards({ id, shards: [...plan.shards.keys()] }, options.sender);
+  await sendLanes(record, { progress: await store.progress(id), sender: options.sender });
   telemetry.info('batch planned', { jobId: id, total: plan.total, shards: plan.shards.length });
 }
 
@@ -62,18 +61,6 @@ async function endWithoutPlan(
   const outcome = endedOutcome(record, clock.now()) ?? 'failed';
   await store.finish(record, { outcome, succeeded: 0, failed: 0, at: clock.now() });
   telemetry.warn('batch ended without its input', { jobId: record.id, outcome });
-}
-
-/** Queues shards. A shard that is queued already is processed once all the same. */
-export async function sendShards(
-  { id, shards }: { readonly id: string; readonly shards: readonly number[] },
-  sender: JobSender,
-): Promise<void> {
-  const queue = shards.values();
-  const lane = async (): Promise<void> => {
-    for (const shard of queue) await sender.send({ v: 1, jobId: id, shard }, { delaySeconds: 0 });
-  };
-  await Promise.all(Array.from({ length: SEND_CONCURRENCY }, lane));
 }
 
 async function createPlan(

@@ -47,10 +47,11 @@ export interface ConcurrencyLoad {
 /**
  * The limiters of all batches of this process. Each batch has its own, so that items which the model
  * always refuses slow down their own batch only; another batch finds out for itself whether the model
- * refuses it too. Together they run at most `max` items, and share them in turn.
+ * refuses it too. Together they run at most `max` items.
  */
 export interface ConcurrencyLimiters {
-  forBatch(id: string): ConcurrencyLimiter;
+  /** Owners share the slots of the process in turn, and the batches of an owner share its slots. */
+  forBatch(id: string, owner?: string | null): ConcurrencyLimiter;
   load(): ConcurrencyLoad;
 }
 
@@ -61,8 +62,9 @@ export function createConcurrencyLimiters(options: ConcurrencyLimiterOptions): C
   const slots = createSlots(options.max);
   const limiters = new Map<string, ConcurrencyLimiter>();
   return {
-    forBatch(id) {
-      const limiter = limiters.get(id) ?? createConcurrencyLimiter({ ...options, id, slots });
+    forBatch(id, owner) {
+      const limiter =
+        limiters.get(id) ?? createConcurrencyLimiter({ ...options, owner: owner ?? id, slots });
       limiters.delete(id);
       limiters.set(id, limiter);
       const [oldest = id] = limiters.keys();
@@ -78,12 +80,12 @@ export function createConcurrencyLimiters(options: ConcurrencyLimiterOptions): C
 }
 
 interface BatchLimiterOptions extends ConcurrencyLimiterOptions {
-  readonly id: string;
+  readonly owner: string;
   readonly slots: Slots;
 }
 
 function createConcurrencyLimiter(options: BatchLimiterOptions): ConcurrencyLimiter {
-  const { id, slots, max, firstPauseMs = 2_000, now = () => performance.now() } = options;
+  const { owner, slots, max, firstPauseMs = 2_000, now = () => performance.now() } = options;
   const waiters = createWaiters();
   const adaptive = createAdaptiveLimit({ max, firstPauseMs, now });
   let active = 0;
@@ -127,7 +129,7 @@ function createConcurrencyLimiter(options: BatchLimiterOptions): ConcurrencyLimi
         await waiters.nextChange(signal);
       }
       active += 1;
-      const hasSlot = await slots.acquire(id, signal);
+      const hasSlot = await slots.acquire(owner, signal);
       if (hasSlot && adaptive.pausedMs() === 0) return createPermit();
       if (hasSlot) slots.release();
       release();
@@ -185,11 +187,11 @@ function createAdaptiveLimit({ max, firstPauseMs, now }: AdaptiveLimitOptions) {
   };
 }
 
-/** Places for items of all batches; a free one goes to the batches in turn. */
+/** Places for items of all batches; a free one goes to the owners in turn. */
 interface Slots {
   active(): number;
   /** Resolves to false if the signal aborts. */
-  acquire(batch: string, signal: AbortSignal): Promise<boolean>;
+  acquire(owner: string, signal: AbortSignal): Promise<boolean>;
   release(): void;
 }
 
@@ -197,14 +199,14 @@ function createSlots(max: number): Slots {
   const queues = new Map<string, Set<(isGranted: boolean) => void>>();
   let active = 0;
 
-  function removeWaiter(batch: string, waiter: (isGranted: boolean) => void): void {
-    const queue = queues.get(batch);
+  function removeWaiter(owner: string, waiter: (isGranted: boolean) => void): void {
+    const queue = queues.get(owner);
     queue?.delete(waiter);
-    if (queue?.size === 0) queues.delete(batch);
+    if (queue?.size === 0) queues.delete(owner);
   }
   return {
     active: () => active,
-    acquire(batch, signal) {
+    acquire(owner, signal) {
       if (signal.aborted) return Promise.resolve(false);
       if (active < max) {
         active += 1;
@@ -213,12 +215,12 @@ function createSlots(max: number): Slots {
       const { promise, resolve } = Promise.withResolvers<boolean>();
       const onAbort = (): void => waiter(false);
       function waiter(isGranted: boolean): void {
-        removeWaiter(batch, waiter);
+        removeWaiter(owner, waiter);
         signal.removeEventListener('abort', onAbort);
         resolve(isGranted);
       }
-      const queue = queues.get(batch) ?? new Set();
-      queues.set(batch, queue.add(waiter));
+      const queue = queues.get(owner) ?? new Set();
+      queues.set(owner, queue.add(waiter));
       signal.addEventListener('abort', onAbort);
       return promise;
     },
@@ -228,11 +230,11 @@ function createSlots(max: number): Slots {
         active -= 1;
         return;
       }
-      const [batch, queue] = next;
+      const [owner, queue] = next;
       const [waiter] = queue;
-      // The batch goes to the end of the line.
-      queues.delete(batch);
-      if (queue.size > 1) queues.set(batch, queue);
+      // The owner goes to the end of the line.
+      queues.delete(owner);
+      if (queue.size > 1) queues.set(owner, queue);
       waiter?.(true);
     },
   };

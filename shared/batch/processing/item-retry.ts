@@ -1,6 +1,6 @@
 import { type ErrorCode, ServiceError } from '../../errors.ts';
 import { errorAnswerLine, failureLine, type ItemPlace } from '../model/item.ts';
-import type { ItemOutcome, ThrottleReason } from './run-item.ts';
+import type { AttemptOutcome, ThrottleReason } from './run-item.ts';
 import {
   type Attempts,
   type JournalEntry,
@@ -38,7 +38,7 @@ type EntryOf<Type extends JournalEntry['type']> = Extract<JournalEntry, { type: 
 
 /** The journal entry for a throttled attempt: another throttle, or the item is exhausted. */
 export function decideThrottledRetry(
-  { code, requestId }: Extract<ItemOutcome, { kind: 'retry' }>,
+  { code, requestId }: Extract<AttemptOutcome, { kind: 'retry' }>,
   { place, index, attempts, reason, throttles = NO_THROTTLES }: ThrottledItem,
 ): EntryOf<'result' | 'throttled'> {
   const isSuspect = reason === 'unavailable' && attempts?.lastCode === code;
@@ -50,7 +50,7 @@ export function decideThrottledRetry(
 
 /** The journal entry for an attempt: its result, or the time of the next attempt. */
 export function decideItemRetry(
-  outcome: Exclude<ItemOutcome, { kind: 'stopped' }>,
+  outcome: AttemptOutcome,
   { place, index, attempts, now }: FailedItem,
 ): EntryOf<'result' | 'attempt'> {
   if (outcome.kind === 'result') return { type: 'result', index, line: outcome.line };

@@ -5,9 +5,9 @@ import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { BatchStore } from '../storage/batch-store.ts';
 import { createOrGetBatch } from './process-message.ts';
 import { failUnfinished } from './process-shard.ts';
-import { finishIfComplete } from './finish-batch.ts';
+import { continueBatch } from './finish-batch.ts';
+import { sendLanes } from '../planning/lanes.ts';
 import { type Job, type JobSender, parseJob } from '../model/job-message.ts';
-import { sendShards } from '../planning/plan-batch.ts';
 import { type BatchRecord, endedOutcome, failedPlan } from '../model/batch-record.ts';
 import { loadShard, type ShardDependencies } from '../planning/load-shard.ts';
 
@@ -92,7 +92,7 @@ async function handlePoisonedJob(job: Job, { record, dependencies }: PoisonedJob
   } finally {
     await lease.release();
   }
-  await finishIfComplete(record, dependencies);
+  await continueBatch({ record, shard: number }, dependencies);
 }
 
 /**
@@ -128,6 +128,6 @@ async function handlePoisonedPlanning(
   if (plan === undefined || plan.failed) {
     await store.finish(record, { outcome: 'failed', succeeded: 0, failed: 0, at: clock.now() });
   } else {
-    await sendShards({ id, shards: [...plan.shards.keys()] }, sender);
+    await sendLanes(record, { progress: await store.progress(id), sender });
   }
 }

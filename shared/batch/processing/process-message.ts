@@ -56,9 +56,9 @@ async function processDelivery(
   }
   const { record } = batch;
   if (record.items === undefined && !('shard' in job)) return planBatch(record, options);
-  const shard = 'shard' in job ? job.shard : 0;
-  const telemetry = options.telemetry.with({ jobId: record.id, shard });
-  const processed = await processShard({ record, shard }, { ...options, telemetry });
+  const shardJob = 'shard' in job ? job : { jobId: record.id, shard: 0 };
+  const telemetry = options.telemetry.with({ jobId: record.id, shard: shardJob.shard });
+  const processed = await processShard({ record, job: shardJob }, { ...options, telemetry });
   if (processed === 'unknown shard') {
     await rejectMessage('The batch has no such shard', { message, jobId: job.jobId, options });
   }

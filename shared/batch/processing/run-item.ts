@@ -11,16 +11,23 @@ import {
   INVALID_LINE,
 } from '../model/item.ts';
 import type { Clock } from '../../clock.ts';
+import {
+  BUDGET_RETRY_SECONDS,
+  type BudgetedRun,
+  type ExhaustedBudget,
+  type ItemReservation,
+} from './owner-budget.ts';
 import { type ErrorCode, isRetryable, ServiceError } from '../../errors.ts';
 import { type Frame, type Protocol, toProtocolError } from '../../protocols/protocol.ts';
 import { protocolOfBody } from '../../protocols/registry.ts';
 import type { ValidationIssue } from '../../protocols/validation.ts';
 import { raceAbort } from '../../resilience/abort.ts';
+import type { AuditTrail } from '../../telemetry/audit.ts';
 import { describeError } from '../../telemetry/describe-error.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 
-/** The outcome of one attempt at one item. Only `result` is final. */
-export type ItemOutcome =
+/** The outcome of an attempt that concerns the item. Only `result` is final. */
+export type AttemptOutcome =
   | { readonly kind: 'result'; readonly line: ResultLine }
   | {
       readonly kind: 'retry';
@@ -28,7 +35,12 @@ export type ItemOutcome =
       readonly retryAfterSeconds: number | undefined;
       /** The request that failed. */
       readonly requestId: string;
-    }
+    };
+
+/** The outcome of one attempt at one item. */
+export type ItemOutcome =
+  | AttemptOutcome
+  | ExhaustedBudget
   /** The pass was stopped; the item has neither succeeded nor failed. */
   | { readonly kind: 'stopped' };
 
@@ -38,6 +50,11 @@ export interface ItemOptions {
   /** The model name in responses. */
   readonly publicModel: string;
   readonly itemDeadlineMs: number;
+  /**
+   * Reserves the tokens of an item from the daily budget of its owner.
+   * @throws ServiceError context_too_long if the item can never fit
+   */
+  readonly reserve: (input: AgentInput) => Promise<ItemReservation>;
   /** Aborts when the pass must stop. */
   readonly stop: AbortSignal;
   readonly traceparent: string;
@@ -46,29 +63,19 @@ export interface ItemOptions {
   readonly telemetry: Telemetry;
   /** Where the run keeps its finished steps. */
   readonly journal?: StepJournal | undefined;
+  /** What the audit log says about the item. */
+  readonly audit: AuditTrail;
 }
 
 /** Runs the agent for one item. Never throws: a failure is the item's outcome. */
 export async function runItem(item: unknown, options: ItemOptions): Promise<ItemOutcome> {
-  const { place, stop, itemDeadlineMs } = options;
+  const { place, stop } = options;
   const parsed = parseItem(item);
   if (!parsed.ok) {
     return { kind: 'result', line: invalidItemLine(item, { place, issue: parsed.issue }) };
   }
-  const ending = new AbortController();
-  const timer = setTimeout(() => ending.abort(itemDeadlineExceeded()), itemDeadlineMs);
-  const onStop = (): void => ending.abort(stop.reason);
-  stop.addEventListener('abort', onStop, { once: true });
-  if (stop.aborted) onStop();
   const requestId = crypto.randomUUID();
-  const context: RunContext = {
-    signal: ending.signal,
-    deadlineAt: options.agentClock.now() + itemDeadlineMs,
-    traceparent: options.traceparent,
-    isBackground: true,
-    journal: options.journal,
-    telemetry: options.telemetry.with({ requestId }),
-  };
+  const telemetry = options.telemetry.with({ requestId });
   const protocol = protocolOfBody(parsed.item.body);
   try {
     const { input, encode } = readBody(parsed.item.body, {
@@ -77,12 +84,57 @@ export async function runItem(item: unknown, options: ItemOptions): Promise<Item
       startedAt: options.agentClock.now(),
       publicModel: options.publicModel,
     });
-    const result = await raceAbort(options.agent.run(input, context), context.signal);
-    return { kind: 'result', line: successLine(place, requestId, encode(result)) };
+    const reservation = await options.reserve(input);
+    if (reservation.kind === 'budget exhausted') return reservation;
+    const { run } = reservation;
+    try {
+      const result = await runAgent(input, { ...options, telemetry, hooks: run.hooks });
+      run.finish(result);
+      options.audit.addResult(result);
+      return { kind: 'result', line: successLine(place, requestId, encode(result)) };
+    } finally {
+      // Not awaited: it never rejects, and the result does not depend on it.
+      void run.settle();
+    }
   } catch (thrown) {
     if (stop.aborted) return { kind: 'stopped' };
     const error = toProtocolError(protocol, thrown);
-    return failedOutcome(error, { place, requestId, telemetry: context.telemetry });
+    return failedOutcome(error, { place, requestId, telemetry });
+  }
+}
+
+interface AgentRunOptions extends ItemOptions {
+  readonly hooks: BudgetedRun['hooks'];
+}
+
+/** Rejects at the deadline of the item, and when the pass stops. */
+async function runAgent(input: AgentInput, options: AgentRunOptions): Promise<RunResult> {
+  const { agent, stop, itemDeadlineMs, hooks, audit } = options;
+  const ending = new AbortController();
+  const timer = setTimeout(() => ending.abort(itemDeadlineExceeded()), itemDeadlineMs);
+  const onStop = (): void => ending.abort(stop.reason);
+  stop.addEventListener('abort', onStop, { once: true });
+  if (stop.aborted) onStop();
+  const context: RunContext = {
+    ...hooks,
+    onStepEnd(usage) {
+      hooks.onStepEnd?.(usage);
+      audit.addUsage(usage);
+    },
+    onPartialUsage(usage) {
+      hooks.onPartialUsage?.(usage);
+      audit.addUsage(usage);
+    },
+    onDecision: (decision) => audit.addDecision(decision),
+    signal: ending.signal,
+    deadlineAt: options.agentClock.now() + itemDeadlineMs,
+    traceparent: options.traceparent,
+    isBackground: true,
+    journal: options.journal,
+    telemetry: options.telemetry,
+  };
+  try {
+    return await raceAbort(agent.run(input, context), context.signal);
   } finally {
     clearTimeout(timer);
     stop.removeEventListener('abort', onStop);
@@ -133,6 +185,14 @@ function failedOutcome(
   }: { readonly place: ItemPlace; readonly requestId: string; readonly telemetry: Telemetry },
 ): ItemOutcome {
   const { code, retryAfterSeconds } = error;
+  if (code === 'budget_exhausted') {
+    // A later step of the run was refused, so the next attempt repeats the earlier ones.
+    return {
+      kind: 'budget exhausted',
+      retryAfterSeconds: retryAfterSeconds ?? BUDGET_RETRY_SECONDS,
+      nextSettlement: undefined,
+    };
+  }
   const fields = { index: place.index, code, cause: describeError(error.cause) };
   if (code === 'internal') telemetry.error('batch item failed', fields);
   else telemetry.info('batch item failed', fields);
@@ -157,7 +217,6 @@ export function throttleReasonOf(code: ErrorCode): ThrottleReason | undefined {
   switch (code) {
     case 'upstream_rate_limited':
     case 'rate_limited':
-    case 'budget_exhausted':
     case 'overloaded':
     case 'config_unavailable':
     case 'upstream_auth':
@@ -168,4 +227,25 @@ export function throttleReasonOf(code: ErrorCode): ThrottleReason | undefined {
     default:
       return undefined;
   }
+}
+
+interface AuditedResult {
+  readonly shard: { readonly id: string; readonly first: number };
+  /** Within the shard. */
+  readonly index: number;
+  readonly audit: AuditTrail;
+  readonly telemetry: Telemetry;
+}
+
+/** The line of an item in the audit log, once its result is durable. */
+export function writeItemAudit(
+  { error }: ResultLine,
+  { shard, index, audit, telemetry }: AuditedResult,
+): void {
+  audit.write((fields) => telemetry.audit(fields), {
+    action: 'batch item',
+    outcome: error?.code ?? 'ok',
+    durationMs: Math.round(audit.elapsedMs()),
+    fields: { batchId: shard.id, index: shard.first + index },
+  });
 }

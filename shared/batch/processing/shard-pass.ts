@@ -4,11 +4,21 @@ import type { Shard } from '../planning/load-shard.ts';
 import type { ConcurrencyLimiter, ConcurrencyPermit } from './concurrency-limiter.ts';
 import { isDue, decideItemRetry, decideThrottledRetry, secondsUntilDue } from './item-retry.ts';
 import { createItemJournal, reportEffects } from './item-journal.ts';
-import { runItem, type ItemOutcome, type ThrottleReason, throttleReasonOf } from './run-item.ts';
+import type { ExhaustedBudget } from './owner-budget.ts';
+import {
+  type AttemptOutcome,
+  type ItemOptions,
+  runItem,
+  writeItemAudit,
+  type ThrottleReason,
+  throttleReasonOf,
+} from './run-item.ts';
+import { createWriteBehind, slidingWindow } from './sliding-window.ts';
 import { NO_THROTTLES } from '../storage/journal.ts';
 import type { ShardLease } from '../storage/shard-lease.ts';
 import type { Clock } from '../../clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
+import { type AuditTrail, createAuditTrail } from '../../telemetry/audit.ts';
 import { newTraceparent } from '../../telemetry/spans.ts';
 
 export interface PassOptions {
@@ -19,6 +29,9 @@ export interface PassOptions {
   readonly concurrency: number;
   /** Shared by all shards of the batch in this process. */
   readonly limiter: ConcurrencyLimiter;
+  readonly reserve: ItemOptions['reserve'];
+  /** Whether the pass must make way for other messages that wait: it starts no further item. */
+  readonly isYielding: () => boolean;
   readonly jobDeadlineMs: number;
   readonly itemDeadlineMs: number;
   readonly clock: Clock;
@@ -34,7 +47,13 @@ export interface RemainingWork {
   readonly items: number;
   /** When the next pass makes sense. */
   readonly delaySeconds: number;
-  readonly reason?: 'stopping' | 'throttled' | 'waiting' | 'deadline';
+  readonly reason?:
+    | 'stopping'
+    | 'budget_exhausted'
+    | 'throttled'
+    | 'waiting'
+    | 'yielded'
+    | 'deadline';
 }
 
 interface PassDependencies {
@@ -50,33 +69,46 @@ export async function runPass(
   const { clock, limiter } = options;
   const retryTimes = unfinishedItems(shard, lease);
   const due = dueItems(retryTimes, { now: clock.now(), lease });
+  let budgetSeconds = 0;
   if (due.length > 0 && limiter.pausedMs() === 0) {
     await lease.append({ type: 'opened' });
-    await runDueItems(due, { shard, lease, options, retryTimes });
+    budgetSeconds = await runDueItems(due, { shard, lease, options, retryTimes });
     if (retryTimes.size > 0) await lease.append({ type: 'closed' });
   }
   const dueSeconds = secondsUntilDue(retryTimes.values(), clock.now());
   const pausedSeconds = Math.ceil(limiter.pausedMs() / 1_000);
-  const delaySeconds = Math.max(dueSeconds, pausedSeconds);
+  const delaySeconds = Math.max(dueSeconds, pausedSeconds, budgetSeconds);
   return {
     items: retryTimes.size,
     delaySeconds,
-    reason: remainingReason({ isStopped: options.stop.aborted, pausedSeconds, dueSeconds }),
+    reason: remainingReason({
+      isStopped: options.stop.aborted,
+      budgetSeconds,
+      pausedSeconds,
+      dueSeconds,
+      isYielding: options.isYielding(),
+    }),
   };
 }
 
 function remainingReason({
   isStopped,
+  budgetSeconds,
   pausedSeconds,
   dueSeconds,
+  isYielding,
 }: {
   readonly isStopped: boolean;
+  readonly isYielding: boolean;
+  readonly budgetSeconds: number;
   readonly pausedSeconds: number;
   readonly dueSeconds: number;
 }): NonNullable<RemainingWork['reason']> {
   if (isStopped) return 'stopping';
+  if (budgetSeconds > 0) return 'budget_exhausted';
   if (pausedSeconds > 0) return 'throttled';
-  return dueSeconds > 0 ? 'waiting' : 'deadline';
+  if (dueSeconds > 0) return 'waiting';
+  return isYielding ? 'yielded' : 'deadline';
 }
 
 /**
@@ -117,18 +149,22 @@ interface PassState extends PassDependencies {
   readonly retryTimes: RetryTimes;
 }
 
-type AttemptEntry = ReturnType<typeof decideItemRetry | typeof decideThrottledRetry>;
-
+/** Returns the seconds until the owner has a budget again; 0 if there is one. */
 async function runDueItems(
   due: readonly number[],
   { shard, lease, options, retryTimes }: PassState,
-): Promise<void> {
+): Promise<number> {
   const { limiter, clock, telemetry } = options;
   const writeFailed = new AbortController();
   const stop = AbortSignal.any([options.stop, lease.lostSignal, writeFailed.signal]);
   const deadlineAt = performance.now() + options.jobDeadlineMs;
+  let budgetSeconds = 0;
   const isClosed = (): boolean =>
-    stop.aborted || limiter.pausedMs() > 0 || performance.now() >= deadlineAt;
+    stop.aborted ||
+    budgetSeconds > 0 ||
+    limiter.pausedMs() > 0 ||
+    options.isYielding() ||
+    performance.now() >= deadlineAt;
   const traceparent = newTraceparent();
 
   const writes = createWriteBehind({
@@ -136,26 +172,18 @@ async function runDueItems(
     onFailure: (error) => writeFailed.abort(error),
   });
 
-  async function record(entry: AttemptEntry, startedAt: number): Promise<void> {
-    await lease.append(entry.type === 'result' ? reportEffects(entry, lease) : entry);
-    if (entry.type === 'attempt') retryTimes.set(entry.index, entry.retryAt);
-    if (entry.type === 'throttled') {
-      telemetry.count('batchItemThrottled', 1, { 'error.type': entry.code });
-    }
-    if (entry.type !== 'result') return;
-    retryTimes.delete(entry.index);
-    const outcome = entry.line.error === null ? 'succeeded' : 'failed';
-    telemetry.record('batchItemDuration', (performance.now() - startedAt) / 1_000, { outcome });
-  }
-
-  async function tryItem(index: number, permit: ConcurrencyPermit): Promise<void> {
-    const startedAt = performance.now();
+  async function tryItem(
+    index: number,
+    permit: ConcurrencyPermit,
+  ): Promise<ExhaustedBudget | undefined> {
+    const audit = createAuditTrail(shard.owner);
     const place = placeOf(shard, index);
     const journal = createItemJournal({ lease, index });
     const outcome = shard.duplicates.has(index)
       ? duplicateOutcome(place)
-      : await runItem(shard.items[index], { ...options, place, stop, traceparent, journal });
-    if (outcome.kind === 'stopped') return;
+      : await runItem(shard.items[index], { ...options, place, stop, traceparent, journal, audit });
+    if (outcome.kind === 'stopped') return undefined;
+    if (outcome.kind === 'budget exhausted') return outcome;
     const reason = reportToLimiter(outcome, permit);
     const { attempts, throttles, totalThrottles } = lease.view;
     const item = { place, index, attempts: attempts.get(index) };
@@ -163,23 +191,79 @@ async function runDueItems(
       outcome.kind === 'result' || reason === undefined
         ? decideItemRetry(outcome, { ...item, now: clock.now() })
         : decideThrottledRetry(outcome, { ...item, reason, throttles: throttles.get(index) });
-    if (entry.type === 'throttled' && totalThrottles >= MAX_THROTTLE_RECORDS) return;
-    await writes.add(record(entry, startedAt));
+    if (entry.type === 'throttled' && totalThrottles >= MAX_THROTTLE_RECORDS) return undefined;
+    await writes.add(recordEntry(entry, { shard, lease, retryTimes, telemetry, audit }));
+    return undefined;
   }
 
   await slidingWindow(due, {
     width: options.concurrency,
     isClosed,
     async run(index) {
-      const permit = await limiter.acquire(stop);
-      try {
-        if (permit !== undefined && !isClosed()) await tryItem(index, permit);
-      } finally {
-        permit?.release();
-      }
+      const exhausted = await untilBudgetCovers(stop, () =>
+        withPermit(limiter, stop, async (permit) =>
+          isClosed() ? undefined : tryItem(index, permit),
+        ),
+      );
+      if (exhausted !== undefined) budgetSeconds = exhausted.retryAfterSeconds;
     },
   });
   await writes.settled();
+  return budgetSeconds;
+}
+
+type ItemEntry = ReturnType<typeof decideItemRetry | typeof decideThrottledRetry>;
+
+interface EntryContext extends Pick<PassState, 'shard' | 'lease' | 'retryTimes'> {
+  readonly telemetry: Telemetry;
+  readonly audit: AuditTrail;
+}
+
+async function recordEntry(
+  entry: ItemEntry,
+  { shard, lease, retryTimes, telemetry, audit }: EntryContext,
+): Promise<void> {
+  await lease.append(entry.type === 'result' ? reportEffects(entry, lease) : entry);
+  if (entry.type === 'attempt') retryTimes.set(entry.index, entry.retryAt);
+  if (entry.type === 'throttled') {
+    telemetry.count('batchItemThrottled', 1, { 'error.type': entry.code });
+  }
+  if (entry.type !== 'result') return;
+  retryTimes.delete(entry.index);
+  const outcome = entry.line.error === null ? 'succeeded' : 'failed';
+  telemetry.record('batchItemDuration', audit.elapsedMs() / 1_000, { outcome });
+  writeItemAudit(entry.line, { shard, index: entry.index, audit, telemetry });
+}
+
+/** Undefined if the signal aborts or the limiter is paused. */
+async function withPermit<T>(
+  limiter: ConcurrencyLimiter,
+  stop: AbortSignal,
+  use: (permit: ConcurrencyPermit) => Promise<T>,
+): Promise<T | undefined> {
+  const permit = await limiter.acquire(stop);
+  if (permit === undefined) return undefined;
+  try {
+    return await use(permit);
+  } finally {
+    permit.release();
+  }
+}
+
+/**
+ * Repeats an attempt while running items of the owner may return tokens. It waits without a permit, so
+ * that batches of other owners can run meanwhile.
+ */
+async function untilBudgetCovers(
+  stop: AbortSignal,
+  attempt: () => Promise<ExhaustedBudget | undefined>,
+): Promise<ExhaustedBudget | undefined> {
+  let exhausted = await attempt();
+  while (exhausted?.nextSettlement !== undefined) {
+    await exhausted.nextSettlement(stop);
+    exhausted = await attempt();
+  }
+  return exhausted;
 }
 
 /**
@@ -193,7 +277,7 @@ function maxWritesBehind(concurrency: number): number {
 
 /** Returns the reason if the attempt was throttled together with the attempts of other items. */
 function reportToLimiter(
-  outcome: Exclude<ItemOutcome, { kind: 'stopped' }>,
+  outcome: AttemptOutcome,
   permit: ConcurrencyPermit,
 ): ThrottleReason | undefined {
   if (outcome.kind === 'result') {
@@ -213,77 +297,4 @@ export function placeOf({ id, first, items }: Shard, index: number): ItemPlace {
 function duplicateOutcome(place: ItemPlace) {
   const line = failureLine(place, 'duplicate_custom_id', 'An earlier item has this custom_id');
   return { kind: 'result', line } as const;
-}
-
-/**
- * Runs the tasks with at most `width` at once. The next task starts as soon as one ends, so a slow
- * task holds up no other. Starts no further task once `isClosed` returns true. Rejects with the
- * first failure after every started task has ended.
- */
-export async function slidingWindow<T>(
-  tasks: Iterable<T>,
-  {
-    width,
-    isClosed,
-    run,
-  }: {
-    readonly width: number;
-    readonly isClosed: () => boolean;
-    readonly run: (task: T) => Promise<void>;
-  },
-): Promise<void> {
-  const queue = tasks[Symbol.iterator]();
-  let failure: { readonly error: unknown } | undefined;
-  async function lane(): Promise<void> {
-    while (failure === undefined && !isClosed()) {
-      const next = queue.next();
-      if (next.done === true) return;
-      try {
-        await run(next.value);
-      } catch (error) {
-        failure ??= { error };
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: width }, lane));
-  if (failure !== undefined) throw failure.error;
-}
-
-export interface WriteBehindOptions {
-  /** Writes that may be pending while work goes on. */
-  readonly max: number;
-  /** Called once, at the first failure: later writes would fail too. */
-  readonly onFailure: (error: unknown) => void;
-}
-
-/** Lets work go on while its last results are written, up to a bound. */
-export interface WriteBehind {
-  /** Resolves when the work may go on; never rejects. */
-  add(write: Promise<void>): Promise<void>;
-  /** Resolves when every write is done; rejects with the first failure. */
-  settled(): Promise<void>;
-}
-
-export function createWriteBehind({ max, onFailure }: WriteBehindOptions): WriteBehind {
-  const pending = new Set<Promise<void>>();
-  let failure: { readonly error: unknown } | undefined;
-  async function observe(write: Promise<void>): Promise<void> {
-    try {
-      await write;
-    } catch (error) {
-      if (failure === undefined) onFailure(error);
-      failure ??= { error };
-    }
-  }
-  return {
-    async add(write) {
-      const observed = observe(write).finally(() => pending.delete(observed));
-      pending.add(observed);
-      if (pending.size > max) await observed;
-    },
-    async settled() {
-      await Promise.all(pending);
-      if (failure !== undefined) throw failure.error;
-    },
-  };
 }

@@ -18,6 +18,8 @@ export interface ShardState {
   readonly isLeased: boolean;
   /** Its last delivery released the lease and queued the shard again. */
   readonly isReleased: boolean;
+  /** When the daily budget of the owner returns, in epoch milliseconds, if the shard waits for it. */
+  readonly budgetReturnsAt: number | undefined;
 }
 
 export type BatchOutcome = 'completed' | 'failed' | 'cancelled' | 'expired';
@@ -82,6 +84,7 @@ function toShardState(shard: number, { metadata, isLeased }: ListedBlob): ShardS
     isDone: metadata['state'] === 'done',
     isLeased,
     isReleased: metadata['state'] === 'released',
+    budgetReturnsAt: numberIn(metadata, 'budget_returns_at') || undefined,
   };
 }
 

@@ -25,7 +25,8 @@ import {
   outputFilename,
 } from './blob-paths.ts';
 import { addToFileIndex, expiryMetadata } from './file-index.ts';
-import { acquireShardLease, type ShardLease, type ShardRef } from './shard-lease.ts';
+import type { ShardRef } from './shard-counts.ts';
+import { acquireShardLease, type ShardLease } from './shard-lease.ts';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
 import type { BlobContainer } from '../../storage/blob-container.ts';

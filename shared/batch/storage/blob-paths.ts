@@ -64,13 +64,14 @@ export function journalBlobs(
   { id, shard }: { readonly id: string; readonly shard: number },
   metadata: BlobMetadata,
 ): readonly string[] {
-  const parts = journalParts(metadata).map((part) => blobPaths.journalPart(id, { shard, part }));
+  const names = listIn(metadata, 'parts');
+  const parts = names.map((part) => blobPaths.journalPart(id, { shard, part }));
   return [...parts, blobPaths.journal(id, shard)];
 }
 
-/** The names of the parts in the metadata of a journal. */
-export function journalParts(metadata: BlobMetadata): readonly string[] {
-  return metadata['parts']?.split(' ').filter((part) => part !== '') ?? [];
+/** A list in the metadata of a journal: the names of its parts, or ids of messages. */
+export function listIn(metadata: BlobMetadata, name: 'parts' | 'messages'): readonly string[] {
+  return metadata[name]?.split(' ').filter((entry) => entry !== '') ?? [];
 }
 
 export function shardOf(name: string): number | undefined {

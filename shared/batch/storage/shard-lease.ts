@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import type { BlobContainer, BlobLease, BlobMetadata } from '../../storage/blob-container.ts';
+import type { BlobContainer, BlobLease } from '../../storage/blob-container.ts';
 import { createGroupCommit, type GroupCommit } from '../../storage/group-commit.ts';
 import {
   createJournalReader,
@@ -11,13 +11,17 @@ import {
   type JournalView,
 } from './journal.ts';
 import { readBlobs } from './batch-progress.ts';
-import { blobPaths, journalBlobs, journalParts } from './blob-paths.ts';
+import { blobPaths, journalBlobs } from './blob-paths.ts';
+import {
+  type Continuation,
+  type CountsWriter,
+  createCountsWriter,
+  type ShardRef,
+} from './shard-counts.ts';
 import type { ResultLine } from '../model/item.ts';
 import { readLines } from '../model/jsonl.ts';
 import { createTimeSlice } from '../model/time-slice.ts';
 
-/** Highest age of the counts that a reader of the batch sees while a shard runs. */
-const COUNTS_INTERVAL_MS = 1_000;
 /** Longer than any entry: a result with its response. */
 const MAX_ENTRY_BYTES = 67_108_864;
 
@@ -30,23 +34,19 @@ const MAX_APPENDS = 25_000;
 /** One object for all counts of successes, because there are many. */
 const SUCCEEDED = { outcome: 'succeeded' } as const;
 
-export interface ShardRef {
-  readonly id: string;
-  readonly shard: number;
-  readonly total: number;
-  readonly digest: string;
-  readonly generation: number;
-}
-
 /** The exclusive right to write the journal of one shard, until it is released or lost. */
 export interface ShardLease {
   readonly view: JournalView;
+  /** False for a message that another one superseded. */
+  accepts(messageId: string | undefined): boolean;
   /** Aborts when the lease is lost: another delivery may write now, and this one cannot. */
   readonly lostSignal: AbortSignal;
   /** Resolves when the entry is durable. */
   append(entry: JournalEntry): Promise<void>;
   /** Marks the shard as done. */
   finish(): Promise<void>;
+  /** Records which message continues the shard. Call it before that message is sent. */
+  reschedule(continuation: Continuation): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -115,7 +115,9 @@ async function openJournal(ref: ShardRef, dependencies: JournalDependencies): Pr
       countResult(telemetry, entry.line);
       counts.writeSoon();
     },
+    accepts: (messageId) => messageId === undefined || counts.messageIds().includes(messageId),
     finish: () => counts.write(),
+    reschedule: (continuation) => counts.reschedule(continuation),
     async release() {
       await counts.stop();
       await lease.release();
@@ -210,80 +212,4 @@ async function readJournal(
     }
   }
   return endsWithLineFeed;
-}
-
-interface CountsWriter {
-  write(): Promise<void>;
-  /** Writes the counts within a second. */
-  writeSoon(): void;
-  /** Empties the journal whose lines are now in a part of this name. */
-  restart(part: string): Promise<void>;
-  /** Writes the final counts, and that the lease was released normally. */
-  stop(): Promise<void>;
-}
-
-function withParts(metadata: BlobMetadata, parts: readonly string[]): BlobMetadata {
-  return parts.length === 0 ? metadata : { ...metadata, parts: parts.join(' ') };
-}
-
-/**
- * Keeps the counts in the metadata of the journal up to date. They are informational, except for
- * the state `done`, which is written once and last.
- */
-function createCountsWriter(
-  ref: ShardRef,
-  { reader, lease }: { readonly reader: JournalReader; readonly lease: BlobLease },
-): CountsWriter {
-  let timer: NodeJS.Timeout | undefined;
-  let writing: Promise<void> = Promise.resolve();
-  let parts = journalParts(lease.metadata);
-  /** One write after the other: a late one must not bring earlier parts back. */
-  function enqueue(send: () => Promise<void>): Promise<void> {
-    const next = writing.catch(() => undefined).then(send);
-    writing = next;
-    return next;
-  }
-  function write(unfinished: 'open' | 'released' = 'open'): Promise<void> {
-    clearTimeout(timer);
-    timer = undefined;
-    const metadata = toShardMetadata(reader, { ref, unfinished });
-    return enqueue(() => lease.setMetadata(withParts(metadata, parts)));
-  }
-  return {
-    write: () => write(),
-    restart: (part) =>
-      enqueue(async () => {
-        const metadata = toShardMetadata(reader, { ref, unfinished: 'open' });
-        const next = [...parts, part];
-        await lease.restart(withParts(metadata, next));
-        parts = next;
-      }),
-    writeSoon() {
-      timer ??= setTimeout(() => void write().catch(() => undefined), COUNTS_INTERVAL_MS);
-    },
-    async stop() {
-      const isDone = isComplete(reader, ref) && timer === undefined;
-      if (!isDone && !lease.lostSignal.aborted) void write('released').catch(() => undefined);
-      clearTimeout(timer);
-      await writing.catch(() => undefined);
-    },
-  };
-}
-
-function isComplete(reader: JournalReader, { total }: ShardRef): boolean {
-  return (reader.view()?.results.size ?? 0) >= total;
-}
-
-function toShardMetadata(
-  reader: JournalReader,
-  { ref, unfinished }: { readonly ref: ShardRef; readonly unfinished: 'open' | 'released' },
-): BlobMetadata {
-  const results = [...(reader.view()?.results.values() ?? [])];
-  return {
-    total: String(ref.total),
-    done: String(results.length),
-    failed: String(results.filter((outcome) => outcome === 'failed').length),
-    generation: String(reader.view()?.generation ?? 0),
-    state: isComplete(reader, ref) ? 'done' : unfinished,
-  };
 }

@@ -22,6 +22,8 @@ export interface AzureQueueOptions {
 export interface AzureQueue {
   /** @throws ServiceError payload_too_large */
   send(text: string, options: { readonly delaySeconds: number }): Promise<void>;
+  /** Whether a message waits that no consumer has received; one with a delay does not. */
+  hasWaiting(): Promise<boolean>;
   /** At most `max` messages that are visible now; they are hidden from others for that time. */
   receive(max: number, options: { readonly hiddenSeconds: number }): Promise<ReceivedMessage[]>;
 }
@@ -48,6 +50,12 @@ export function createAzureQueue(options: AzureQueueOptions): AzureQueue {
       const timer = createStorageCallTimer(callMs);
       const { signal: abortSignal } = timer;
       await timer.call(queue.sendMessage(text, { visibilityTimeout: delaySeconds, abortSignal }));
+    },
+    async hasWaiting() {
+      const timer = createStorageCallTimer(callMs);
+      const { signal: abortSignal } = timer;
+      const { peekedMessageItems } = await timer.call(queue.peekMessages({ abortSignal }));
+      return peekedMessageItems.length > 0;
     },
     async receive(max, { hiddenSeconds: visibilityTimeout }) {
       const timer = createStorageCallTimer(callMs);

@@ -13,7 +13,7 @@ import {
   type Tracer as OtelTracer,
 } from '@opentelemetry/api';
 import { type AnyValueMap, type Logger, SeverityNumber } from '@opentelemetry/api-logs';
-import type { LogRecord, LogSink } from '../create-telemetry.ts';
+import { AUDIT, type LogRecord, type LogSink } from '../create-telemetry.ts';
 import type { MetricDefinition } from '../metric-definition.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
 import { type MetricName, METRICS, type ObservableName } from '../metrics.ts';
@@ -85,7 +85,12 @@ export function createLogSink(logger: Logger, redact: Redact): LogSink {
       severityNumber: SEVERITY[level],
       severityText: level,
       body: message,
-      attributes: { ...toLogAttributes(fields, redact), ...exceptionOf(record) },
+      attributes: {
+        ...toLogAttributes(fields, redact),
+        ...exceptionOf(record),
+        // The exporter writes records with this attribute to the table of events.
+        ...(record.isAudit === true ? { 'microsoft.custom_event.name': AUDIT } : {}),
+      },
       context:
         spanContext === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, spanContext),
     });

@@ -8,6 +8,7 @@ export const TABLES: Readonly<Record<string, string>> = {
   AppDependencies: `TimeGenerated:datetime, Id:string, Target:string, DependencyType:string, Name:string, Data:string, Success:bool, ResultCode:string, DurationMs:real, ParentId:string, ${ORIGIN}`,
   AppMetrics: `TimeGenerated:datetime, Name:string, Sum:real, Min:real, Max:real, ${ORIGIN}`,
   AppTraces: `TimeGenerated:datetime, Message:string, SeverityLevel:int, ${ORIGIN}`,
+  AppEvents: `TimeGenerated:datetime, Name:string, Measurements:dynamic, ${ORIGIN}`,
   AppExceptions: `TimeGenerated:datetime, ProblemId:string, ExceptionType:string, OuterMessage:string, SeverityLevel:int, ${ORIGIN}`,
   StorageQueueLogs:
     'TimeGenerated:datetime, OperationName:string, StatusText:string, StatusCode:string, DurationMs:real, Uri:string, AuthenticationType:string, CallerIpAddress:string, AccountName:string',

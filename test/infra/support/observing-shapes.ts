@@ -28,6 +28,14 @@ export const OBSERVING_SHAPES = {
       },
     },
   },
+  'Microsoft.OperationalInsights/workspaces/tables@2025-02-01': {
+    'name!': 'string',
+    'properties!': {
+      plan: ['Analytics', 'Basic'],
+      'retentionInDays!': 'int',
+      totalRetentionInDays: 'int',
+    },
+  },
   'Microsoft.Insights/components@2020-02-02': {
     ...NAMED,
     'kind!': 'string',

@@ -35,6 +35,7 @@ export function setUp(
     async send(job: Job, { delaySeconds }: { delaySeconds: number }) {
       sent.push({ job, delaySeconds });
     },
+    hasWaiting: async () => false,
   };
   const { telemetry } = bench;
   const files = createFileService({ store, inputs, outputs: store.container, clock, telemetry });

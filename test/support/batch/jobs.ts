@@ -1,5 +1,10 @@
 import { hash } from 'node:crypto';
 import type { InlineJob, ShardJob } from '../../../shared/batch/model/job-message.ts';
+import {
+  UNLIMITED_BUDGETS,
+  withRunningItems,
+} from '../../../shared/batch/processing/owner-budget.ts';
+import type { ItemOptions } from '../../../shared/batch/processing/run-item.ts';
 
 /** The caller that owns queue jobs without an owner. */
 export const QUEUE_OWNER = 'key:alice';
@@ -25,3 +30,7 @@ export function messages(count: number): string[] {
 export function shardJob(jobId: string, shard = 0): ShardJob {
   return { v: 1, jobId, shard };
 }
+
+/** Reserves nothing. */
+export const reserveNothing: ItemOptions['reserve'] = (input) =>
+  withRunningItems(UNLIMITED_BUDGETS).reserve(null, input);

@@ -6,6 +6,11 @@ import {
   type JobProcessor,
   type ProcessorOptions,
 } from '../../../shared/batch/processing/process-message.ts';
+import {
+  type OwnerBudgets,
+  UNLIMITED_BUDGETS,
+  withRunningItems,
+} from '../../../shared/batch/processing/owner-budget.ts';
 import { createMemoryContainer, type MemoryContainer } from './memory-container.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from '../recorded-telemetry.ts';
@@ -38,6 +43,7 @@ interface BenchOptions extends Partial<
     | 'sender'
     | 'itemsPerShard'
     | 'cancelCheckMs'
+    | 'yieldCheckMs'
     | 'longPassMs'
     | 'queueOwner'
     | 'limiters'
@@ -47,6 +53,7 @@ interface BenchOptions extends Partial<
   readonly script?: Script;
   readonly store?: MemoryStore;
   readonly inputs?: MemoryContainer;
+  readonly budgets?: OwnerBudgets;
   /** In place of the scripted agent. */
   readonly runner?: Agent;
 }
@@ -56,6 +63,7 @@ export function makeProcessor({
   script,
   store = createMemoryStore(),
   inputs = createMemoryContainer(),
+  budgets = UNLIMITED_BUDGETS,
   runner,
   ...rest
 }: BenchOptions = {}): Bench {
@@ -70,10 +78,12 @@ export function makeProcessor({
     inputs,
     telemetry,
     limiters: createConcurrencyLimiters({ max: 256 }),
+    budgets: withRunningItems(budgets),
     sender: {
       async send(job, { delaySeconds }) {
         sent.push({ job, delaySeconds });
       },
+      hasWaiting: async () => false,
     },
     clock: { now: () => time.now },
     agentClock: { now: () => time.now },

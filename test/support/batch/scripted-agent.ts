@@ -18,6 +18,7 @@ export interface ScriptedAgent extends Agent {
 /** An agent that follows a script and keeps count. */
 export function createScriptedAgent(
   script: Script = ({ message }) => `re: ${message}`,
+  tokensPerItem = 2,
 ): ScriptedAgent {
   const asked: string[] = [];
   let running = 0;
@@ -33,7 +34,7 @@ export function createScriptedAgent(
       most = Math.max(most, running);
       try {
         const call = asked.filter((earlier) => earlier === message).length;
-        return resultOf(await script({ message, call, signal }));
+        return resultOf(await script({ message, call, signal }), tokensPerItem);
       } finally {
         running -= 1;
       }
@@ -44,13 +45,13 @@ export function createScriptedAgent(
   };
 }
 
-function resultOf(text: string): RunResult {
+function resultOf(text: string, totalTokens: number): RunResult {
   return {
     text,
     model: 'scripted',
     finishReason: 'stop',
     cached: false,
-    usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 },
+    usage: { inputTokens: 1, outputTokens: totalTokens - 1, totalTokens },
     toolCalls: [],
   };
 }

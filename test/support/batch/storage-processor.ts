@@ -31,10 +31,12 @@ interface StorageProcessorOptions extends Partial<
     | 'cancelCheckMs'
     | 'telemetry'
     | 'clock'
+    | 'budgets'
   >
 > {
   readonly connectionString: string;
   readonly script?: Script;
+  readonly tokensPerItem?: number;
   readonly timeouts?: StorageTimeouts;
 }
 
@@ -42,13 +44,14 @@ interface StorageProcessorOptions extends Partial<
 export function storageProcessor({
   connectionString,
   script,
+  tokensPerItem,
   telemetry = noopTelemetry,
   clock = systemClock,
   timeouts = BACKGROUND_TIMEOUTS,
   ...rest
 }: StorageProcessorOptions): StorageProcessor {
   const connection = { kind: 'connectionString', connectionString } as const;
-  const agent = createScriptedAgent(script);
+  const agent = createScriptedAgent(script, tokensPerItem);
   const container = (container: string) =>
     createAzureBlobContainer({ connection, container, telemetry, timeouts: timeouts });
   const results = container(RESULT_CONTAINER);

@@ -49,7 +49,7 @@ export async function setUpMcpServer({
     })),
     credential: () => 'none',
     refreshCredential: async () => false,
-    connectTimeoutMs: 2_000,
+    connectTimeoutMs: 20_000,
     clock: { now: () => now },
     telemetry,
     ...options,
@@ -67,7 +67,10 @@ export async function setUpMcpServer({
 export async function outputOf(
   server: McpServer,
   name: string,
-  { input = {}, timeoutMs = 5_000 }: { readonly input?: unknown; readonly timeoutMs?: number } = {},
+  {
+    input = {},
+    timeoutMs = 30_000,
+  }: { readonly input?: unknown; readonly timeoutMs?: number } = {},
 ) {
   const call = { id: 'call_1', name: `docs__${name}`, arguments: JSON.stringify(input) };
   const options = {

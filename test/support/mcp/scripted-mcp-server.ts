@@ -28,6 +28,8 @@ export interface ScriptedMcpServer {
   notify(method: string): void;
   /** The number of open streams. */
   streams(): number;
+  /** Ends each stream at once, and has the client open it again. Counts the streams. */
+  endStreams(): () => number;
   forgetSessions(): void;
   /** Answers every request with this status, or never; undefined for normal work. */
   failWith(failure: number | 'silence' | undefined): void;
@@ -55,6 +57,7 @@ export async function startScriptedMcpServer(
   let sessions = new Set<string>();
   let failure: number | 'silence' | undefined;
   let authorization: string | undefined;
+  let ended: number | undefined;
 
   async function handlePost(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { id, method, params } = messageSchema.parse(JSON.parse(await text(request)));
@@ -86,6 +89,11 @@ export async function startScriptedMcpServer(
     }
     if (request.method === 'POST') return void handlePost(request, response);
     if (request.method !== 'GET') return end(response, 200);
+    if (ended !== undefined) {
+      ended += 1;
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      return void response.end('retry: 1\ndata:\n\n');
+    }
     streams.add(response);
     response.on('close', () => streams.delete(response));
     response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
@@ -101,6 +109,10 @@ export async function startScriptedMcpServer(
       for (const stream of streams) stream.write(`event: message\ndata: ${data}\n\n`);
     },
     streams: () => streams.size,
+    endStreams() {
+      ended = 0;
+      return () => ended ?? 0;
+    },
     forgetSessions: () => (sessions = new Set()),
     failWith: (next) => (failure = next),
     requireAuthorization: (value) => (authorization = value),

@@ -92,6 +92,7 @@ describe('a batch of a file', () => {
         async send() {
           throw new Error('killed');
         },
+        hasWaiting: async () => false,
       },
     });
     await expect(mute.process(environment.sent[0]?.job)).rejects.toThrow('killed');

@@ -78,6 +78,7 @@ describe('a batch whose message cannot be sent', () => {
         async send() {
           throw new Error('The queue is unavailable');
         },
+        hasWaiting: async () => false,
       },
     });
 

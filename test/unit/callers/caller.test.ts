@@ -62,6 +62,7 @@ describe('the caller', () => {
     [{ authorization: 'Bearer key-a' }, 'key:alice'],
     [{ authorization: 'bearer   key-b ' }, 'key:bob'],
     [{ 'x-api-key': 'key-b' }, 'key:bob'],
+    [{ 'api-key': 'key-b' }, 'key:bob'],
     [{ authorization: 'Bearer of-a-client-library', 'x-api-key': 'key-a' }, 'key:alice'],
   ])('is the owner of the key in %j', (headers: Record<string, string>, id) => {
     expect(identify(headers, keyed)).toEqual({ id, kind: 'key' });

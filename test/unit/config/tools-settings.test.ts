@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../../shared/config/config-error.ts';
 import { readConfig } from '../../../shared/config/read-config.ts';
@@ -66,6 +67,28 @@ describe('[tools.mcp.<name>] of agent.toml', () => {
     ]),
   ])('refuses %j with the name of the key', (toml, message) => {
     expect(() => settingsOf(toml)).toThrow(message);
+  });
+
+  it('is what the documentation shows', () => {
+    const page = readFileSync('docs/mcp.md', 'utf8');
+    const [, example = ''] = /```toml\n([\s\S]*?)```/.exec(page) ?? [];
+
+    const { mcp } = settingsOf(example, { DOCS_MCP_KEY: 'x' }).tools;
+
+    expect(mcp).toMatchObject({ docs: { tools: ['search', 'fetch'], authSecret: 'docs-mcp-key' } });
+  });
+
+  it('requires the secret of a server, unless a vault may hold it', () => {
+    const toml = `${docs}auth_secret = "docs-mcp-key"`;
+    const vault = { AZURE_KEY_VAULT_URL: 'https://v.example.net' };
+
+    const missing = () => settingsOf(toml);
+
+    expect(missing).toThrow('DOCS_MCP_KEY must be set');
+    expect(settingsOf(toml, { DOCS_MCP_KEY: 'x' }).tools.mcp['docs']?.authSecret).toBe(
+      'docs-mcp-key',
+    );
+    expect(settingsOf(toml, vault).tools.mcp['docs']?.authSecret).toBe('docs-mcp-key');
   });
 
   it('refuses an unknown key in a variable with the nearest known one', () => {

@@ -143,6 +143,7 @@ describe('publicHandler, when something fails', () => {
       info: fail,
       warn: fail,
       error: fail,
+      audit: fail,
       with: () => telemetry,
       count: fail,
       record: fail,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { startRequestRecord } from '../../../shared/http/request-context.ts';
+import { createAuditTrail } from '../../../shared/telemetry/audit.ts';
 import { createMeteredTelemetry } from '../../support/metered-telemetry.ts';
 
 const REQUEST = {
@@ -8,6 +9,7 @@ const REQUEST = {
   requestId: 'one',
   traceparent: '00-11112222333344445555666677778888-1234123412341234-01',
   startedAt: 0,
+  audit: createAuditTrail(),
   clientDisconnected: new AbortController().signal,
 };
 const COUNT = 'http_server_request_duration_seconds_count';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ClientDisconnectedError } from '../../../shared/http/client-connection.ts';
 import { startRun } from '../../../shared/http/run-scope.ts';
+import { createAuditTrail } from '../../../shared/telemetry/audit.ts';
 import { get } from '../../support/http-call.ts';
 import { countTimers } from '../../support/chat-handler.ts';
 import { createRecordedTelemetry } from '../../support/recorded-telemetry.ts';
@@ -16,12 +17,14 @@ function runOf(deadlineMs: number, clientDisconnected = new AbortController().si
       connection: undefined,
       clientDisconnected,
       telemetry: createRecordedTelemetry(),
+      audit: createAuditTrail(),
       readJson: async () => undefined,
       startStream: () => () => undefined,
       onEnd: () => undefined,
       addHeaders: () => undefined,
       callerId: 'c1',
       markNonJsonBody: async () => undefined,
+      countRequest: async () => undefined,
       reserve: async () => ({ settle: async () => undefined, refund: async () => undefined }),
       reserveMore: async () => ({ settle: async () => undefined, refund: async () => undefined }),
     },

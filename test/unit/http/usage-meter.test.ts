@@ -25,7 +25,7 @@ describe('createUsageMeter', () => {
 
     meter.addUsage(usageOf(100, 50));
     meter.finish(usageOf(200, 121));
-    meter.settle();
+    void meter.settle();
 
     expect(settled).toEqual([321]);
   });
@@ -33,7 +33,7 @@ describe('createUsageMeter', () => {
   it('settles nothing for a run that sent nothing to a model', () => {
     const { meter, settled } = setUp();
 
-    meter.settle();
+    void meter.settle();
 
     expect(settled).toEqual([0]);
   });
@@ -42,7 +42,7 @@ describe('createUsageMeter', () => {
     const { meter, settled } = setUp();
 
     meter.addPartialUsage(usageOf(120, 6));
-    meter.settle();
+    void meter.settle();
 
     expect(settled).toEqual([126]);
   });
@@ -51,7 +51,7 @@ describe('createUsageMeter', () => {
     const { meter, settled } = setUp();
 
     meter.addPartialUsage(usageOf(20, 0));
-    meter.settle();
+    void meter.settle();
 
     expect(settled).toEqual([100]);
   });
@@ -62,7 +62,7 @@ describe('createUsageMeter', () => {
     meter.addUsage(usageOf(100, 40));
     meter.addPartialUsage(usageOf(150, 10));
     meter.addPartialUsage(usageOf(150, 20));
-    meter.settle();
+    void meter.settle();
 
     expect(settled).toEqual([140 + 160 + 170]);
   });
@@ -72,7 +72,7 @@ describe('createUsageMeter', () => {
 
     meter.markCached();
     meter.finish(usageOf(300, 21));
-    meter.settle();
+    void meter.settle();
 
     expect(settled).toEqual([0]);
   });
@@ -83,7 +83,7 @@ describe('createUsageMeter', () => {
     meter.addStep(step(200));
     meter.addStep(step(200));
     meter.finish(usageOf(5_000, 650));
-    meter.settle();
+    void meter.settle();
 
     expect(settled).toEqual([5_100, 200, 350]);
   });

@@ -3,7 +3,9 @@ import type { Agent, AgentEvent, RunResult } from '../../../shared/agent/agent.t
 import { runItem } from '../../../shared/batch/processing/run-item.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import type { ProtocolId } from '../../../shared/protocols/registry.ts';
+import { createAuditTrail } from '../../../shared/telemetry/audit.ts';
 import { noopTelemetry } from '../../../shared/telemetry/create-telemetry.ts';
+import { reserveNothing } from '../../support/batch/jobs.ts';
 import { createChat } from '../../support/chat-handler.ts';
 import { call, postJson } from '../../support/http-call.ts';
 
@@ -74,10 +76,12 @@ describe.each(BODIES)('an extra field of a result in the protocol %s', (protocol
       agent,
       publicModel: 'assistant',
       itemDeadlineMs: 60_000,
+      reserve: reserveNothing,
       stop: new AbortController().signal,
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
       agentClock: systemClock,
       telemetry: noopTelemetry,
+      audit: createAuditTrail(),
     });
 
     expect(JSON.stringify(outcome)).toContain('Hello');

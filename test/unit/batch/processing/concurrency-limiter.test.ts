@@ -162,24 +162,29 @@ describe('the limiters of two batches', () => {
     expect(await width(other)).toBe(8);
   });
 
-  it('T8: share the slots in turn', async () => {
-    const { limiters } = setUp(4);
-    const limiterOf = (name: string) => limiters.forBatch(name);
-    const running = await Promise.all(
-      ['first', 'first', 'large', 'large'].map((name) => take(limiterOf(name))),
-    );
-    const order: string[] = [];
-    for (const name of ['large', 'large', 'small']) {
-      void limiterOf(name)
-        .acquire(never)
-        .then(() => order.push(name));
-    }
+  it.each(['its batch', 'one of its many batches'])(
+    'T8: share the slots in turn, by the owner of %s',
+    async (what) => {
+      const { limiters } = setUp(4);
+      let batches = 0;
+      const limiterOf = (owner: string) =>
+        limiters.forBatch(what === 'its batch' ? owner : `batch-${(batches += 1)}`, owner);
+      const running = await Promise.all(
+        ['first', 'first', 'large', 'large'].map((name) => take(limiterOf(name))),
+      );
+      const order: string[] = [];
+      for (const name of ['large', 'large', 'small']) {
+        void limiterOf(name)
+          .acquire(never)
+          .then(() => order.push(name));
+      }
 
-    for (const permit of running.slice(0, 3)) {
-      permit.release();
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+      for (const permit of running.slice(0, 3)) {
+        permit.release();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
 
-    expect(order).toEqual(['large', 'small', 'large']);
-  });
+      expect(order).toEqual(['large', 'small', 'large']);
+    },
+  );
 });

@@ -24,6 +24,7 @@ function needsOf(
     async send(sending: Job) {
       sent.push(sending);
     },
+    hasWaiting: async () => false,
   };
   return {
     store,

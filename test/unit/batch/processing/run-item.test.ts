@@ -2,8 +2,9 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { runItem, type ItemOptions } from '../../../../shared/batch/processing/run-item.ts';
 import { customIdOf } from '../../../../shared/batch/model/item.ts';
 import { ServiceError } from '../../../../shared/errors.ts';
+import { createAuditTrail } from '../../../../shared/telemetry/audit.ts';
 import { noopTelemetry } from '../../../../shared/telemetry/create-telemetry.ts';
-import { itemOf } from '../../../support/batch/jobs.ts';
+import { itemOf, reserveNothing } from '../../../support/batch/jobs.ts';
 import { createScriptedAgent, type Script } from '../../../support/batch/scripted-agent.ts';
 
 const never = (): Promise<never> => new Promise(() => undefined);
@@ -14,10 +15,12 @@ function options(script: Script, rest: Partial<ItemOptions> = {}): ItemOptions {
     agent: createScriptedAgent(script),
     publicModel: 'assistant',
     itemDeadlineMs: 60_000,
+    reserve: reserveNothing,
     stop: new AbortController().signal,
     traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     agentClock: { now: () => 0 },
     telemetry: noopTelemetry,
+    audit: createAuditTrail(),
     ...rest,
   };
 }

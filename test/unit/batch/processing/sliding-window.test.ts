@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { slidingWindow } from '../../../../shared/batch/processing/shard-pass.ts';
+import { slidingWindow } from '../../../../shared/batch/processing/sliding-window.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

@@ -1,0 +1,95 @@
+import type { TokenCredential } from '@azure/identity';
+import { memoize } from './secrets.ts';
+import type { Clock } from '../clock.ts';
+import { type Settings, storageSettings } from '../config/read-config.ts';
+import { VARIABLES } from '../config/variables.ts';
+import { ServiceError } from '../errors.ts';
+import type { Secrets } from '../secrets/secrets.ts';
+import {
+  CONVERSATION_CONTAINER,
+  createConversationStore,
+  type ConversationStore,
+} from '../sessions/conversation-store.ts';
+import {
+  createIdempotencyStore,
+  IDEMPOTENCY_CONTAINER,
+  type IdempotencyStore,
+} from '../idempotency/idempotency-store.ts';
+import type { BlobContainer } from '../storage/blob-container.ts';
+import { createTextEncryption, type TextEncryption } from '../storage/text-encryption.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+
+/**
+ * The encryption of stored texts by the current keys. Nothing is stored unencrypted while the vault
+ * may have keys that cannot be read.
+ */
+export function createHistoryEncryption(settings: Settings, secrets: Secrets): TextEncryption {
+  const { vaultName } = VARIABLES.historyEncryptionKey;
+  return createTextEncryption({
+    read() {
+      const list = secrets.get(vaultName);
+      if (list !== undefined || settings.azureKeyVaultUrl === undefined) return list;
+      const reason = secrets.missingReason(vaultName);
+      if (reason === 'absent') return undefined;
+      throw new ServiceError(
+        'config_unavailable',
+        `Cannot read the secret ${vaultName}: ${reason ?? 'not loaded yet'}`,
+      );
+    },
+  });
+}
+
+interface HistoryDependencies {
+  readonly settings: Settings;
+  readonly encryption: TextEncryption;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly credential: () => Promise<TokenCredential>;
+}
+
+/** What storage keeps of runs, loaded when it is first used. */
+export interface History {
+  /** @throws ServiceError config_unavailable if no storage is configured */
+  conversations(): Promise<ConversationStore>;
+  /** Undefined if no storage is configured. */
+  readonly idempotency?: (() => Promise<IdempotencyStore>) | undefined;
+}
+
+export function createHistory(dependencies: HistoryDependencies): History {
+  const { settings, encryption, clock } = dependencies;
+  const open = memoize(() => openStorage(dependencies));
+  const idempotency = memoize(async () => {
+    const container = (await open())(IDEMPOTENCY_CONTAINER);
+    return createIdempotencyStore({ container, encryption, clock });
+  });
+  return {
+    conversations: memoize(async () => {
+      const container = (await open())(CONVERSATION_CONTAINER);
+      const { retentionDays } = settings.sessions;
+      return createConversationStore({ container, encryption, retentionDays, clock });
+    }),
+    idempotency: storageSettings(settings) === undefined ? undefined : idempotency,
+  };
+}
+
+async function openStorage({
+  settings,
+  telemetry,
+  credential,
+}: HistoryDependencies): Promise<(container: string) => BlobContainer> {
+  const place = storageSettings(settings);
+  if (place === undefined) {
+    throw new ServiceError(
+      'config_unavailable',
+      'Cannot store conversations: AzureWebJobsStorage must be set',
+    );
+  }
+  const [{ createAzureBlobContainer }, { requestTimeouts }] = await Promise.all([
+    import('../storage/azure/azure-blob-container.ts'),
+    import('../storage/azure/storage-timeouts.ts'),
+  ]);
+  const connection =
+    place.kind === 'identity' ? { ...place, credential: await credential() } : place;
+  const timeouts = requestTimeouts(settings.limits.answerDeadlineMs);
+  return (container) => createAzureBlobContainer({ connection, container, telemetry, timeouts });
+}

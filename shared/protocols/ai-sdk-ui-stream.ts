@@ -1,0 +1,179 @@
+import * as z from 'zod';
+import type { AgentEvent, Message, RunResult } from '../agent/agent.ts';
+import { ServiceError } from '../errors.ts';
+import type { ContentPart } from '../model/model.ts';
+import { imageUrl } from './openai-chat-schema.ts';
+import { DONE, type Frame, type Protocol, type SseEvent, type StreamEncoder } from './protocol.ts';
+import { parseRequest } from './validation.ts';
+
+/** Far above every bound that a setting gives; they limit the work of reading a body. */
+const MAX_MESSAGES = 100_000;
+const MAX_PARTS = 1_024;
+
+const textPart = z.object({ type: z.literal('text'), text: z.string() });
+const filePart = z.object({
+  type: z.literal('file'),
+  mediaType: z.string().startsWith('image/', 'must be an image'),
+  url: imageUrl,
+});
+/** Reasoning, steps, sources, data and calls of tools: what a front end shows of earlier answers. */
+const shownPart = z.object({
+  type: z.string().refine((type) => type !== 'text' && type !== 'file', 'is not complete'),
+});
+
+const uiMessage = z.object({
+  id: z.string().optional(),
+  role: z.enum(['system', 'user', 'assistant']),
+  parts: z.array(z.union([textPart, filePart, shownPart])).max(MAX_PARTS),
+  metadata: z.unknown().optional(),
+});
+
+const requestSchema = z.object({
+  id: z.string().min(1).max(256),
+  messages: z.array(uiMessage).min(1).max(MAX_MESSAGES),
+  trigger: z.enum(['submit-message', 'regenerate-message']),
+  messageId: z.string().nullish(),
+});
+
+type UiRequest = z.infer<typeof requestSchema>;
+type UiMessage = UiRequest['messages'][number];
+
+/** The UI message stream of the AI SDK, version 1, as its default transport sends and reads it. */
+export const aiSdkUiStream: Protocol<UiRequest> = {
+  id: 'ai-sdk',
+  streamHeaders: { 'x-vercel-ai-ui-message-stream': 'v1' },
+  recognizes: (body) => typeof body === 'object' && body !== null && 'trigger' in body,
+  parse(body) {
+    const request = parseRequest(requestSchema, body);
+    if (toMessages(request).length > 0) return request;
+    const message = 'Cannot accept the request: "messages" must have text or an image';
+    throw new ServiceError('invalid_request', message, { param: 'messages' });
+  },
+  toInput: (request) => ({ messages: toMessages(request), fieldNames: { messages: 'messages' } }),
+  wantsStream: () => true,
+  encodeResult: (result, frame) => toMetadata(result, frame),
+  openStream: openUiStream,
+};
+
+/** The messages with a content; a front end keeps empty ones of answers that were stopped. */
+function toMessages({ messages }: UiRequest): readonly Message[] {
+  return messages.flatMap(toMessage);
+}
+
+function toMessage({ role, parts }: UiMessage): Message[] {
+  const content = parts.flatMap((part): ContentPart[] => {
+    if ('text' in part) return [{ type: 'text', text: part.text }];
+    return 'url' in part ? [{ type: 'image', url: part.url }] : [];
+  });
+  const text = content.map((part) => (part.type === 'text' ? part.text : '')).join('');
+  if (role === 'user' && content.some(({ type }) => type === 'image')) return [{ role, content }];
+  return text === '' ? [] : [{ role, content: text }];
+}
+
+/** Text and tool calls are in steps, and each text between two others is a part of its own. */
+function openUiStream(frame: Frame<UiRequest>): StreamEncoder {
+  let isStepOpen = false;
+  let textId: string | undefined;
+  let texts = 0;
+  function openStep(): SseEvent[] {
+    if (isStepOpen) return [];
+    isStepOpen = true;
+    return [chunk({ type: 'start-step' })];
+  }
+  function closeText(): SseEvent[] {
+    const closed = textId === undefined ? [] : [chunk({ type: 'text-end', id: textId })];
+    textId = undefined;
+    return closed;
+  }
+  function closeStep(): SseEvent[] {
+    const closed = [...closeText(), ...(isStepOpen ? [chunk({ type: 'finish-step' })] : [])];
+    isStepOpen = false;
+    return closed;
+  }
+  function writeText(text: string): SseEvent[] {
+    const events = openStep();
+    if (textId === undefined) {
+      textId = `text-${(texts += 1)}`;
+      events.push(chunk({ type: 'text-start', id: textId }));
+    }
+    return [...events, chunk({ type: 'text-delta', id: textId, delta: text })];
+  }
+  function write(event: AgentEvent): readonly SseEvent[] {
+    switch (event.type) {
+      case 'text-delta':
+        return writeText(event.text);
+      case 'tool-call':
+        return [...openStep(), ...closeText(), toolInput(event)];
+      case 'tool-result':
+        return [toolOutput(event)];
+      case 'step-end':
+        return closeStep();
+      case 'done':
+        return [
+          ...closeStep(),
+          chunk({
+            type: 'finish',
+            finishReason: FINISH_REASONS[event.result.finishReason],
+            messageMetadata: toMetadata(event.result, frame),
+          }),
+          { data: DONE },
+        ];
+    }
+  }
+  return {
+    start: () => [chunk({ type: 'start', messageId: `msg_${frame.requestId}` })],
+    event: write,
+    fail: ({ message }) => [
+      ...closeText(),
+      chunk({ type: 'error', errorText: message }),
+      { data: DONE },
+    ],
+    cancel: () => [...closeText(), chunk({ type: 'abort' }), { data: DONE }],
+  };
+}
+
+function chunk(data: Readonly<Record<string, unknown>>): SseEvent {
+  return { data };
+}
+
+/** What the agent's own tools receive and return stays in the service. */
+function toolInput({ id, name }: Extract<AgentEvent, { type: 'tool-call' }>): SseEvent {
+  return chunk({
+    type: 'tool-input-available',
+    toolCallId: id,
+    toolName: name,
+    input: {},
+    dynamic: true,
+    providerExecuted: true,
+  });
+}
+
+function toolOutput(event: Extract<AgentEvent, { type: 'tool-result' }>): SseEvent {
+  const shared = { toolCallId: event.id, dynamic: true, providerExecuted: true };
+  return event.status === 'ok'
+    ? chunk({
+        type: 'tool-output-available',
+        output: { status: event.status, durationMs: event.durationMs },
+        ...shared,
+      })
+    : chunk({ type: 'tool-output-error', errorText: event.status, ...shared });
+}
+
+const FINISH_REASONS = {
+  stop: 'stop',
+  length: 'length',
+  tool_calls: 'tool-calls',
+} as const satisfies Record<RunResult['finishReason'], string>;
+
+function toMetadata({ model, cached, usage }: RunResult, { requestId }: Frame<UiRequest>) {
+  return {
+    requestId,
+    model,
+    cached,
+    usage: {
+      inputTokens: usage.inputTokens,
+      outputTokens: usage.outputTokens,
+      totalTokens: usage.totalTokens,
+    },
+  };
+}

@@ -1,0 +1,86 @@
+import { AIChatProtocolClient } from '@microsoft/ai-chat-protocol';
+import { describe, expect, it } from 'vitest';
+import type { ClientEnvironment } from './client-environment.ts';
+
+/** The client of Microsoft's AI Chat Protocol, for its two routes. */
+export function testAiChatProtocol(service: () => ClientEnvironment): void {
+  function createClient(key = service().apiKey): AIChatProtocolClient {
+    const { baseURL, headers } = service();
+    const client = new AIChatProtocolClient(baseURL.replace(/\/v1$/, '/api/chat'), {
+      retryOptions: { maxRetries: 0 },
+      allowInsecureConnection: true,
+      additionalPolicies: [
+        {
+          position: 'perCall',
+          policy: {
+            name: 'keys',
+            sendRequest(request, next) {
+              for (const [name, value] of Object.entries(headers)) request.headers.set(name, value);
+              request.headers.set('x-api-key', key);
+              return next(request);
+            },
+          },
+        },
+      ],
+    });
+    return client;
+  }
+
+  describe('@microsoft/ai-chat-protocol', () => {
+    it('answer: has a message, and the session state comes back', async () => {
+      const result = await createClient().getCompletion(
+        [
+          { role: 'system', content: 'Be short' },
+          { role: 'user', content: 'Hello there' },
+        ],
+        { sessionState: { cart: 7 }, context: { page: 'home' } },
+      );
+
+      expect(result.message).toEqual({
+        role: 'assistant',
+        content: expect.stringContaining('Hello there'),
+      });
+      expect(result.sessionState).toEqual({ cart: 7 });
+    });
+
+    it('stream: has the text in pieces, and the last one is not lost', async () => {
+      const whole = await createClient().getCompletion([{ role: 'user', content: 'Hello there' }]);
+      const stream = await createClient().getStreamedCompletion([
+        { role: 'user', content: 'Hello there' },
+      ]);
+
+      const pieces = await Array.fromAsync(stream, ({ delta }) => delta.content ?? '');
+
+      expect(pieces.filter((piece) => piece !== '').length).toBeGreaterThan(3);
+      expect(pieces.join('')).toBe(whole.message.content);
+    });
+
+    it('second turn: the question goes with the whole conversation', async () => {
+      const first = await createClient().getCompletion([{ role: 'user', content: 'One' }]);
+
+      const second = await createClient().getCompletion([
+        { role: 'user', content: 'One' },
+        first.message,
+        { role: 'user', content: 'Two' },
+      ]);
+
+      expect(second.message.content).toContain('Two');
+    });
+
+    it('errors: are thrown with code and message, before and in a stream', async () => {
+      const messages = [{ role: 'user' as const, content: 'Hello' }];
+      const cut = await createClient().getStreamedCompletion([
+        { role: 'user', content: 'dev/cut-5 Hello there, this is a longer text' },
+      ]);
+
+      await expect(createClient('wrong').getCompletion(messages)).rejects.toMatchObject({
+        code: 'unauthorized',
+      });
+      await expect(createClient().getCompletion([])).rejects.toMatchObject({
+        code: 'invalid_request',
+        message: expect.stringContaining('"messages"'),
+      });
+      await expect(Array.fromAsync(cut)).rejects.toMatchObject({ code: 'upstream_interrupted' });
+    });
+  });
+}
