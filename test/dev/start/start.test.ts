@@ -50,6 +50,7 @@ describe('npm start', () => {
     expect(settings).not.toHaveProperty('npm_config_noise');
     expect(record).toMatchObject({ pid: run.pid, url });
     expect(run.stdout()).toContain(`curl -N ${url}/api/chat`);
+    expect(run.stdout()).toContain(`export AzureWebJobsStorage='${record?.storage}'`);
     expect(children.length).toBeGreaterThanOrEqual(2);
     expect(ended).toEqual({ code: 0, signal: null });
     expect(run.stderr()).toBe('');
