@@ -49,6 +49,8 @@ export async function startCompetitors(options: {
         ...UNLIMITED,
         'AzureWebJobs.batch.Disabled': 'true',
         'AzureWebJobs.batchPoison.Disabled': 'true',
+        'AzureWebJobs.runs.Disabled': 'true',
+        'AzureWebJobs.runsPoison.Disabled': 'true',
       },
     });
     const bare = await add('run-host.ts', {

@@ -21,6 +21,8 @@ export async function measureCache(rounds: Rounds): Promise<SpeedRow> {
     OPENAI_MODEL: 'dev/instant',
     'AzureWebJobs.batch.Disabled': 'true',
     'AzureWebJobs.batchPoison.Disabled': 'true',
+    'AzureWebJobs.runs.Disabled': 'true',
+    'AzureWebJobs.runsPoison.Disabled': 'true',
   };
   const input = { appRoot: PROJECT_ROOT, environment };
   const host = await startChildServer({ script: 'run-host.ts', input });

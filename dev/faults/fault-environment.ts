@@ -67,6 +67,8 @@ export async function startFaultEnvironment(
       // The faults of a model need no storage, so the functions that need one are disabled.
       'AzureWebJobs.batch.Disabled': 'true',
       'AzureWebJobs.batchPoison.Disabled': 'true',
+      'AzureWebJobs.runs.Disabled': 'true',
+      'AzureWebJobs.runsPoison.Disabled': 'true',
       AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${upstream.port}`,
       AZURE_OPENAI_DEPLOYMENT: DEPLOYMENT,
       OPENAI_API_KEY: KEY,

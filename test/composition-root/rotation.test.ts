@@ -41,9 +41,10 @@ async function serve(
   const log: string[] = [];
   const secretTelemetry = createRecordedTelemetry();
   const secrets = createVaultSecrets({
-    required: requiredSecrets().map((secret) =>
-      secret.name === 'caller-keys' ? { ...secret, accepts: isUsableList } : secret,
-    ),
+    required: [
+      ...requiredSecrets().filter(({ name }) => name !== 'caller-keys'),
+      { name: 'caller-keys', accepts: isUsableList },
+    ],
     environment: {},
     schedule: { ...DEFAULT_REFRESH_SCHEDULE, forcedGapMs: 0 },
     clock: systemClock,

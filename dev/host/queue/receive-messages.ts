@@ -30,7 +30,7 @@ export function createReceiver(options: ProcessorOptions, signal: AbortSignal): 
 }
 
 const MESSAGE_TEXT = /<MessageText>([^<]*)<\/MessageText>|<MessageText\s*\/>/g;
-const REFERENCE = /&(?:#x([0-9a-f]+)|#([0-9]+)|(amp|lt|gt|quot|apos));/gi;
+const REFERENCE = /&(#x[0-9a-f]+|#[0-9]+|amp|lt|gt|quot|apos);/gi;
 const NAMED: Readonly<Record<string, string>> = {
   amp: '&',
   lt: '<',
@@ -56,9 +56,10 @@ function withExactTexts({
 }
 
 function decodeXml(text: string): string {
-  return text.replaceAll(REFERENCE, (reference, hex?: string, decimal?: string, name?: string) => {
-    if (name !== undefined) return NAMED[name.toLowerCase()] ?? reference;
-    const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
+  return text.replaceAll(REFERENCE, (reference, name: string) => {
+    const named = NAMED[name.toLowerCase()];
+    if (named !== undefined) return named;
+    const code = Number(name.replace(/^#x/i, '0x').replace('#', ''));
     return code <= 0x10ffff ? String.fromCodePoint(code) : reference;
   });
 }
