@@ -3,7 +3,7 @@ import { custom, type FaultCase, type FaultFamily, type Mode, scripted } from '.
 import { type FaultEnvironment, startFaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
 import { FAST_RETRIES } from '../settings.ts';
-import { wireCases } from './wire.ts';
+import { clientRequests } from './client-requests.ts';
 
 const SERVED = { outcome: 'answer', calls: 1 } as const;
 const INVALID = { outcome: 'upstream_invalid', calls: 2 } as const;
@@ -67,7 +67,7 @@ export const field: FaultFamily = {
       scripted({ id: 'F11', script: `dev/finish-${reason}`, expected: SERVED }),
     ),
     scripted({ id: 'F11', script: 'dev/finish-tired', expected: { ...INVALID, calls: [1, 2] } }),
-    ...wireCases,
+    ...clientRequests,
   ],
 };
 

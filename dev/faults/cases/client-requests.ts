@@ -25,7 +25,7 @@ const FIVE = { messages: [USER], stop: ['a', 'b', 'c', 'd', 'e'] } as const;
 /** More characters than the default bound of a conversation. */
 const LONG_CHARS = 100_001;
 
-interface Exchange {
+interface RequestCase {
   readonly injected: string;
   readonly path: string;
   /** The body of a POST; without one the request is a GET. */
@@ -40,7 +40,7 @@ const TOO_LONG = { status: 400, contains: '"code":"context_length_exceeded"' } a
 const UNKNOWN = { status: 404, contains: '"code":"not_found"', calls: 0 } as const;
 
 /** F18 to F22: what clients of OpenAI's API send, and what they have to read. */
-export const wireCases: readonly FaultCase[] = [
+export const clientRequests: readonly FaultCase[] = [
   accepted('F18', 'null for parameters', (last) => ({ messages: [last], ...NULLS })),
   accepted('F18', 'values that ask for nothing', (last) => ({ messages: [last], ...NOTHING })),
   accepted('F18', 'an answer of this service, sent back', (last) => ({
@@ -61,16 +61,16 @@ export const wireCases: readonly FaultCase[] = [
   }),
   refused('F20', 'five stop texts', { body: FIVE, wanted: 'at most 4 texts' }),
   refused('F20', 'no role', { body: { messages: [{ content: 'Hi' }] }, wanted: 'is required' }),
-  exchange('F21', { injected: 'GET /v1/', path: '/v1/', expected: UNKNOWN }),
-  exchange('F21', { injected: 'GET of a chat route', path: COMPLETIONS, expected: UNKNOWN }),
-  exchange('F22', {
+  requestCase('F21', { injected: 'GET /v1/', path: '/v1/', expected: UNKNOWN }),
+  requestCase('F21', { injected: 'GET of a chat route', path: COMPLETIONS, expected: UNKNOWN }),
+  requestCase('F22', {
     injected: 'a conversation that the endpoint finds too long',
     path: COMPLETIONS,
     script: 'dev/context-length-0',
     body: (last) => ({ messages: [last] }),
     expected: { ...TOO_LONG, calls: 1 },
   }),
-  exchange('F22', {
+  requestCase('F22', {
     injected: 'a conversation above the bound',
     path: RESPONSES,
     body: (last) => ({ input: last.content.padEnd(LONG_CHARS, 'x') }),
@@ -79,7 +79,7 @@ export const wireCases: readonly FaultCase[] = [
 ];
 
 function accepted(id: string, injected: string, body: (last: UserMessage) => object): FaultCase {
-  return exchange(id, { injected, path: COMPLETIONS, body, expected: SERVED });
+  return requestCase(id, { injected, path: COMPLETIONS, body, expected: SERVED });
 }
 
 function refused(
@@ -88,10 +88,13 @@ function refused(
   { body, wanted }: { readonly body: object; readonly wanted: string },
 ): FaultCase {
   const expected = { status: 400, contains: wanted, calls: 0 };
-  return exchange(id, { injected, path: COMPLETIONS, body: () => body, expected });
+  return requestCase(id, { injected, path: COMPLETIONS, body: () => body, expected });
 }
 
-function exchange(id: string, { injected, path, body, script, expected }: Exchange): FaultCase {
+function requestCase(
+  id: string,
+  { injected, path, body, script, expected }: RequestCase,
+): FaultCase {
   const { status, contains, calls } = expected;
   return custom({
     id,
