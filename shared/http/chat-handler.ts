@@ -29,7 +29,14 @@ export interface ChatDependencies extends AdmissionDependencies {
   };
   /** A client that takes no data for so long is disconnected. */
   readonly slowReaderTimeoutMs: number;
+  /** Starts a run in the background. */
+  readonly startInBackground?: StartInBackground | undefined;
 }
+
+export type StartInBackground = (
+  context: MeteredContext,
+  chat: Pick<Chat, 'protocol' | 'dependencies'> & { readonly request: unknown },
+) => Promise<PlainResponse>;
 
 /**
  * The handler of every route that runs the agent: the protocol is the only difference. `by-body`
@@ -72,6 +79,10 @@ export async function handleChat(
 ): Promise<PlainResponse> {
   const request = protocol.parse(body);
   const { publicModel } = dependencies;
+  const { startInBackground } = dependencies;
+  if (protocol.isBackground?.(request) === true && startInBackground !== undefined) {
+    return startInBackground(context, { protocol, request, dependencies });
+  }
   return runChat(context, {
     protocol,
     dependencies,

@@ -28,6 +28,8 @@ export interface Protocol<Request> {
   openStream(frame: Frame<Request>): StreamEncoder;
   /** Present if runs of this protocol can be stored. */
   readonly storage?: RequestStorage<Request>;
+  /** Whether the client wants a run in the background. */
+  isBackground?(request: Request): boolean;
 }
 
 export type StreamFormat = 'sse' | 'json-lines';
