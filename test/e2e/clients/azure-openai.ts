@@ -160,34 +160,15 @@ export function testAzureOpenAi(service: () => ClientEnvironment): void {
 
     it('is measured by the templates of its routes', async () => {
       const { origin, apiKey, headers } = connect();
-      const paths = [
-        'deployments/agent/chat/completions',
-        'v1/chat/completions',
-        'v1/files/file-1',
-        'files/file-1',
-      ];
-      const get = (path: string) =>
-        fetch(`${origin}/${path}`, { headers: { ...headers, 'api-key': apiKey } });
-      const post = { method: 'POST', headers: { ...headers, 'api-key': apiKey }, body: '{}' };
+      const own = { headers: { ...headers, 'api-key': apiKey } };
 
-      await Promise.all([
-        ...paths.slice(0, 2).map((path) => fetch(`${origin}/openai/${path}`, post)),
-        ...paths.slice(2).map((path) => get(`openai/${path}`)),
-      ]);
-      const metrics = await (await get('metrics')).text();
+      await fetch(`${origin}/openai/deployments/mine/models`, own);
+      await fetch(`${origin}/openai/v1/files/file-1`, own);
+      const metrics = await (await fetch(`${origin}/metrics`, own)).text();
 
-      const routes = [...metrics.matchAll(/http_route="\/openai\/([^"]*)"/g)].map(
-        ([, name]) => name,
-      );
-      expect(routes).toEqual(
-        expect.arrayContaining([
-          'deployments/{deployment}/chat/completions',
-          'v1/chat/completions',
-          'v1/files/{id}',
-          'files/{id}',
-        ]),
-      );
-      expect(routes.filter((name) => paths.slice(2).includes(name ?? ''))).toEqual([]);
+      expect(metrics).toContain('http_route="/openai/deployments/{deployment}/models"');
+      expect(metrics).toContain('http_route="/openai/v1/files/{id}"');
+      expect(metrics).not.toMatch(/http_route="[^"]*(?:mine|file-1)/);
     });
   });
 }
@@ -198,7 +179,7 @@ async function exhaustLimit({ origin, apiKey, headers }: Connection): Promise<vo
     const requests = Array.from({ length: 25 }, () =>
       fetch(`${origin}/openai/v1/models`, { headers: { ...headers, 'api-key': apiKey } }),
     );
-    isReached = (await Promise.all(requests)).some(({ status }) => status === 429);
+    if ((await Promise.all(requests)).some(({ status }) => status === 429)) return;
   }
 }
 
