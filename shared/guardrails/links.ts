@@ -26,6 +26,7 @@ const ADDRESS = /(?:src|href|data|action)\s{0,4}=\s{0,4}["']?([^\s"'<>]{0,2048})
 export function imagesFilter({ allowedHosts }: LinkOptions): TextFilter<LinkFinding> {
   const isAllowed = createHostCheck(allowedHosts);
   return {
+    contextChars: 16,
     find: (text) =>
       inOrder([
         ...findMarkdown(text, { isImage: true, isAllowed }),
@@ -41,6 +42,7 @@ export function imagesFilter({ allowedHosts }: LinkOptions): TextFilter<LinkFind
 export function linksFilter({ allowedHosts }: LinkOptions): TextFilter<LinkFinding> {
   const isAllowed = createHostCheck(allowedHosts);
   return {
+    contextChars: 16,
     find(text) {
       // An address within an image is for the other filter.
       const images = findMarkdown(text, { isImage: true, isAllowed: () => false });

@@ -70,6 +70,7 @@ const OPEN_TOKENS = 3;
 /** Finds secrets by their shape, and those that this process holds. */
 export function secretsFilter(known: () => readonly string[]): TextFilter<Finding> {
   return {
+    contextChars: 16,
     find(text) {
       const found = findSecrets(text);
       for (const secret of known()) {

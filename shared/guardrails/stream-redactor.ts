@@ -20,6 +20,8 @@ export interface Finding {
 
 /** What to look for in a text, and what to do with it. */
 export interface TextFilter<Found extends Finding> {
+  /** How much of the text that was sent the filter needs to judge what follows; the default is 192. */
+  readonly contextChars?: number;
   /** In order, without overlaps. */
   find(text: string): readonly Found[];
   /** Where the part begins that later text may complete or change; the length if there is none. */
@@ -35,6 +37,7 @@ const CONTEXT_CHARS = 192;
 export function createFilterStream<Found extends Finding>(
   filter: TextFilter<Found>,
 ): StreamRedactor {
+  const { contextChars = CONTEXT_CHARS } = filter;
   let context = '';
   let pending = '';
 
@@ -54,7 +57,7 @@ export function createFilterStream<Found extends Finding>(
     }
     safe += text.slice(position, end);
     pending = text.slice(end);
-    context = text.slice(Math.max(0, end - CONTEXT_CHARS), end);
+    context = text.slice(Math.max(0, end - contextChars), end);
     return safe;
   }
 
