@@ -80,7 +80,7 @@ export async function killRuns(options: KillOptions): Promise<KillReport> {
     return {
       wrong: followed
         .filter(({ text, name }) => text !== expectedText(name))
-        .map(({ name }) => name),
+        .map(({ name, text }) => `${name}: ${text}`),
       different: followed
         .filter(({ events }, index) => events.join('\n') !== replays[index])
         .map(({ name }) => name),
@@ -214,15 +214,19 @@ async function replayOf(id: string, { host }: KillState): Promise<string> {
 }
 
 const endSchema = z.object({
-  type: z.literal('response.completed'),
   response: z.object({
-    output: z.array(z.object({ content: z.array(z.object({ text: z.string() })) })),
+    status: z.string(),
+    error: z.object({ code: z.string(), message: z.string() }).nullable(),
+    output: z.array(z.object({ content: z.array(z.object({ text: z.string() })).default([]) })),
   }),
 });
 
 function textOf(events: readonly string[]): string {
-  const end = endSchema.safeParse(JSON.parse(events.at(-1) ?? 'null')).data;
-  return (end?.response.output ?? [])
+  const { data } = endSchema.safeParse(JSON.parse(events.at(-1) ?? 'null'));
+  if (data === undefined) return 'without an end';
+  const { status, error, output } = data.response;
+  if (status !== 'completed') return `${status} ${error?.code} ${error?.message}`;
+  return output
     .flatMap(({ content }) => content)
     .map(({ text }) => text)
     .join('|');
