@@ -41,8 +41,11 @@ const SETTINGS = {
   AGENT__LIMITS__TOKENS_PER_MINUTE: '0',
   AGENT__LIMITS__MAX_OPEN_CALLS_PER_CALLER: '0',
   AGENT__LIMITS__MAX_OPEN_CALLS: '10000',
-  AzureFunctionsJobHost__extensions__queues__visibilityTimeout: '00:00:01',
   AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.5',
+} as const;
+
+const RETRY_SOON = {
+  AzureFunctionsJobHost__extensions__queues__visibilityTimeout: '00:00:01',
 } as const;
 
 /** Starts runs, follows them, and kills workers and hosts until all runs have ended. */
@@ -58,6 +61,7 @@ export async function killRuns(options: KillOptions): Promise<KillReport> {
   const environment = {
     ...SETTINGS,
     [HIDDEN_VARIABLE]: endsLeftovers ? '2000' : '20000',
+    ...(endsLeftovers ? RETRY_SOON : {}),
     AzureWebJobsStorage: azurite.connectionString,
     OPENAI_BASE_URL: model.url,
     OPENAI_API_KEY: 'development',

@@ -13,6 +13,7 @@ const captureSchema = z.object({
   ),
   hooks: z.array(z.string()),
   loaded: z.array(z.string()),
+  builtins: z.array(z.string()),
 });
 
 /** Packages that cost a cold start tens of milliseconds and that no trigger needs to register. */
@@ -72,6 +73,7 @@ const EXPECTED = {
   metrics: 'GET /metrics function',
   models: 'GET /v1/models function',
   modelsGet: 'GET /v1/models/{id} function',
+  page: 'GET /{root:maxlength(0)?} anonymous',
   ready: 'GET /ready anonymous',
   responsesCancel: 'POST /v1/responses/{id}/cancel function',
   responsesCreate: 'POST /v1/responses function',
@@ -119,6 +121,13 @@ describe.each([
     expect(heavy).toEqual([]);
     expect(sources.some((path) => path.includes('@azure/functions/'))).toBe(true);
   });
+});
+
+it('the built package loads no undici, which an import of node:http would', () => {
+  const { builtins } = capture('dist/functions/*.js');
+
+  expect(builtins).toContain('http');
+  expect(builtins.filter((name) => name.includes('undici'))).toEqual([]);
 });
 
 /** A bundled file names in its source map what went into it. */
