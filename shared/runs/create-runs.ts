@@ -35,7 +35,7 @@ export interface RunsOptions extends Omit<ProcessRunOptions, 'store' | 'stop' | 
 }
 
 /** Times in a row that a run is queued again although its message was poison. */
-const MAX_POISONINGS = 3;
+const MAX_POISON_COUNT = 3;
 const POISON_DELAY_SECONDS = 10;
 
 export function createRuns(options: RunsOptions): Runs {
@@ -104,10 +104,10 @@ async function handlePoisonedRun(
   const journal = await openRunJournal(record, store);
   if (journal === 'busy') return queue.send(record, { delaySeconds: BUSY_DELAY_SECONDS });
   try {
-    const { poisonings } = journal.view;
-    if (poisonings < MAX_POISONINGS) {
+    const { poisonCount } = journal.view;
+    if (poisonCount < MAX_POISON_COUNT) {
       await journal.append({ type: 'poisoned' });
-      await queue.send(record, { delaySeconds: poisonings * POISON_DELAY_SECONDS });
+      await queue.send(record, { delaySeconds: poisonCount * POISON_DELAY_SECONDS });
       return telemetry.warn('run message requeued', { runId });
     }
   } finally {

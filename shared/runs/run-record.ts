@@ -128,7 +128,7 @@ export interface JournalView {
   /** Failed attempts since the checkpoint. */
   readonly attempts: number;
   /** How often the message was poison since the checkpoint. */
-  readonly poisonings: number;
+  readonly poisonCount: number;
 }
 
 export const EMPTY_JOURNAL: JournalView = {
@@ -138,7 +138,7 @@ export const EMPTY_JOURNAL: JournalView = {
   startedAt: undefined,
   crashes: 0,
   attempts: 0,
-  poisonings: 0,
+  poisonCount: 0,
 };
 
 /** The view after one more line. */
@@ -151,7 +151,7 @@ export function applyLine(view: JournalView, line: JournalLine): JournalView {
     case 'checkpoint': {
       const events = [...view.events, ...line.events];
       const { checkpoint } = line;
-      const counts = { crashes: 0, attempts: 0, poisonings: 0 };
+      const counts = { crashes: 0, attempts: 0, poisonCount: 0 };
       return { ...view, ...counts, events, checkpoint, eventsBefore: events.length };
     }
     case 'attempt':
@@ -159,7 +159,7 @@ export function applyLine(view: JournalView, line: JournalLine): JournalView {
     case 'closed':
       return { ...view, crashes: 0 };
     case 'poisoned':
-      return { ...view, poisonings: view.poisonings + 1 };
+      return { ...view, poisonCount: view.poisonCount + 1 };
   }
 }
 
