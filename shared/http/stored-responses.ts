@@ -12,7 +12,7 @@ import {
 import { parseRequest } from '../protocols/validation.ts';
 import type { RunEnd, RunEvent, RunRecord } from '../runs/run-record.ts';
 import type { FoundRun, RunService } from '../runs/run-service.ts';
-import type { RunRecorder } from './chat-handler.ts';
+import type { RunRecorder } from './run-scope.ts';
 import type { CallerContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { replay } from './stored-runs.ts';

@@ -21,6 +21,7 @@ const responseFormat = z.discriminatedUnion('type', [
 
 const chatRequestSchema = z.strictObject({
   message: z.string().refine((text) => text.trim() !== '', 'must not be blank'),
+  sessionId: z.string().min(1).max(256).optional(),
   stream: z.boolean().optional(),
   maxOutputTokens: z.int().min(1).max(MAX_OUTPUT_TOKENS).optional(),
   responseFormat: responseFormat.optional(),
@@ -51,10 +52,11 @@ export const chatApi: Protocol<ChatRequest> = {
     responseFormat: format && { ...format, param: 'responseFormat.schema' },
     fieldNames: FIELD_NAMES,
   }),
+  sessionOf: ({ sessionId }) => ({ sessionId }),
   wantsStream: ({ stream }, accept) => stream ?? accept.includes('text/event-stream'),
   encodeResult: (result, frame) => ({ response: result.text, ...toOutcome(result, frame) }),
   openStream: (frame) => ({
-    start: () => [{ event: 'session', data: { requestId: frame.requestId } }],
+    start: () => [{ event: 'session', data: { ...sessionOf(frame), requestId: frame.requestId } }],
     event: (event) => toEvents(event, frame),
     fail: (error) => [{ event: 'error', data: toProblem(error, frame.requestId) }],
   }),
@@ -76,7 +78,7 @@ function toEvents(event: AgentEvent, frame: Frame<ChatRequest>): readonly SseEve
 }
 
 /** Everything about a result except its text. */
-function toOutcome(result: RunResult, { requestId }: Frame<ChatRequest>) {
+function toOutcome(result: RunResult, frame: Frame<ChatRequest>) {
   const { model, finishReason, cached, usage, toolCalls } = result;
   return {
     model,
@@ -84,8 +86,14 @@ function toOutcome(result: RunResult, { requestId }: Frame<ChatRequest>) {
     cached,
     usage: toUsage(usage),
     toolCalls: toolCalls.map(toToolCall),
-    requestId,
+    ...sessionOf(frame),
+    requestId: frame.requestId,
   };
+}
+
+/** Nothing where sessions are not possible, as in a batch. */
+function sessionOf({ sessionId }: Frame<ChatRequest>): { readonly sessionId?: string | null } {
+  return sessionId === undefined ? {} : { sessionId: sessionId() };
 }
 
 function toUsage({ inputTokens, outputTokens, totalTokens, cachedInputTokens }: TokenUsage) {
