@@ -9,7 +9,7 @@ import { createConfiguredAgent } from './composition-root/agent.ts';
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
 import { createLazyBatch } from './composition-root/batch.ts';
-import { createLazyRuns, responseRetentionOf } from './composition-root/runs.ts';
+import { createLazyRuns, runRoutesOf } from './composition-root/runs.ts';
 import { createConfiguredCache, createSharedRedis } from './composition-root/redis-and-cache.ts';
 import { createAgentTools } from './composition-root/tools.ts';
 import {
@@ -136,6 +136,7 @@ export async function createService(
     identify: callers.identify,
     limits,
     measure,
+    ...runRoutesOf(settings, runs),
     readiness: createReadinessFromSettings({
       ...base,
       model,
@@ -148,7 +149,6 @@ export async function createService(
     batch,
     encryption,
     ...createHistory({ ...base, encryption }),
-    runs,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
       const engines = [(await batch.peek())?.processor.stop(), (await runs.peek())?.stop()];
@@ -168,7 +168,6 @@ function routeSettingsOf(settings: Settings) {
     ...bodyLimitsOf(settings.limits),
     chatLimits: settings.limits,
     slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
-    responseRetention: responseRetentionOf(settings),
   };
 }
 

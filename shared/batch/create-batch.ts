@@ -2,6 +2,7 @@ import type { Agent } from '../agent/agent.ts';
 import type { Clock } from '../clock.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { createBatchService } from './api/batch-service.ts';
+import { type CallerQuota, NO_QUOTA } from './api/caller-quota.ts';
 import type { BlobContainer } from '../storage/blob-container.ts';
 import { createBlobBatchStore } from './storage/batch-store.ts';
 import { handlePoisonMessage } from './processing/poison-message.ts';
@@ -39,6 +40,8 @@ export interface BatchOptions extends BatchStorage {
   readonly itemDeadlineMs: number;
   /** The daily token budgets of batch owners; without them there is no limit. */
   readonly budgets?: OwnerBudgets | undefined;
+  /** What one caller may have at once; without it there is no limit. */
+  readonly quota?: CallerQuota | undefined;
   /** Caller id that owns queue jobs without an owner. */
   readonly queueOwner?: string | undefined;
   readonly clock: Clock;
@@ -59,7 +62,7 @@ export function createBatch(options: BatchOptions): Batch {
     clock,
     telemetry,
   });
-  const { instanceConcurrency: max, firstPauseMs } = options;
+  const { instanceConcurrency: max, firstPauseMs, quota = NO_QUOTA } = options;
   const limiters = createConcurrencyLimiters({ max, firstPauseMs });
   const processor = createJobProcessor({
     ...options,
@@ -73,6 +76,7 @@ export function createBatch(options: BatchOptions): Batch {
     inputs: requestStorage.inputs,
     outputs: requestStorage.results,
     store: requestStore,
+    quota,
     clock,
     telemetry,
   });
@@ -85,7 +89,7 @@ export function createBatch(options: BatchOptions): Batch {
         await files.removeExpired();
       },
     },
-    batches: createBatchService({ ...requestStorage, store: requestStore, clock }),
+    batches: createBatchService({ ...requestStorage, store: requestStore, quota, clock }),
     files,
     load: () => limiters.load(),
     handlePoison: (message) =>

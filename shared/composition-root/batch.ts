@@ -67,6 +67,7 @@ async function createBatchFromSettings(parts: BatchWiring): Promise<Batch> {
     ...storage(BACKGROUND_TIMEOUTS),
     requestStorage: storage(requestTimeouts(settings.limits.answerDeadlineMs)),
     budgets: createOwnerBudgets(parts),
+    quota: settings.batch,
     queueOwner: settings.batch.queueOwner,
     concurrency: settings.batch.concurrency,
     // The other half of the places is always there for chats.
@@ -99,7 +100,6 @@ export function createOwnerBudgets({
           onStepEnd: (usage) => meter.addUsage(usage),
           onPartialUsage: (usage) => meter.addPartialUsage(usage),
         },
-        finish: ({ usage }) => meter.finish(usage),
         settle: () => meter.settle(),
       };
     },

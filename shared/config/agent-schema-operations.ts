@@ -29,6 +29,29 @@ export const batch = z.strictObject({
     purpose:
       'Time after which a job starts no more items and reschedules itself; must leave the time of one answer below functionTimeout.',
   }),
+  max_open_batches: integer({
+    default: 20,
+    min: 0,
+    max: 10_000,
+    unit: 'batches',
+    purpose: 'Open batches of one caller; further ones are refused with 429. 0 disables the limit.',
+  }),
+  max_queued_items: integer({
+    default: 200_000,
+    min: 0,
+    max: 100_000_000,
+    unit: 'items',
+    purpose:
+      'Items in the open batches of one caller; a batch that exceeds it is refused with 429. 0 disables the limit.',
+  }),
+  max_stored_bytes: integer({
+    default: 10_000_000_000,
+    min: 0,
+    max: 1_000_000_000_000,
+    unit: 'bytes',
+    purpose:
+      'Size of all files of one caller, uploads and results; further uploads are refused with 429. 0 disables the limit.',
+  }),
   queue_owner: optionalText({
     maxChars: 256,
     purpose:

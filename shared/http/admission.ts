@@ -46,6 +46,7 @@ export function authenticatedHandler<Dependencies extends AdmissionDependencies>
   return publicHandler(getService, async (context, dependencies) => {
     const admission = admitRequest(context, { dependencies, opensAtOnce: true });
     await admission.openIfVerified();
+    if (BODILESS_METHODS.has(context.request.method)) await admission.readUnusedBody();
     return handleOnce<CallerContext>(admission, dependencies, (one) => handle(one, dependencies));
   });
 }
@@ -71,7 +72,17 @@ export function meteredHandler<Dependencies extends AdmissionDependencies>(
   });
 }
 
+/** Their routes have no use for a body. */
+const BODILESS_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
+/** Counts requests whose body does not show who sends it. Well-formed requests are none of them. */
+const UNVERIFIED_CALLER = hashIdentifier('address:unverified');
+
 interface AdmittedContext extends MeteredContext {
+  /**
+   * Counts a request with a body that its route does not read, which can be done only when the body
+   * is known not to forge its sender. One that cannot be read counts for a caller of its own.
+   */
+  readonly readUnusedBody: () => Promise<void>;
   /** Counts the request if its caller is verified and it is not counted yet. */
   readonly countIfVerified: () => Promise<void>;
   /** Also opens the call: it holds a slot of the caller until the response has ended. */
@@ -102,6 +113,7 @@ function admitRequest(
   const reservations = createRequestReservations(dependencies.limits, { callerId, context });
   let isCallerVerified = caller.kind !== 'address' || Number(header('content-length') ?? 0) === 0;
 
+  let body: Promise<unknown> | undefined;
   if (isCallerVerified) audit.identify(callerId);
 
   async function countIfVerified(): Promise<void> {
@@ -115,8 +127,25 @@ function admitRequest(
     audit.identify(callerId);
     if (opensAtOnce) await openIfVerified();
   }
+  async function readJson(): Promise<unknown> {
+    // A body can be read once, and its route may read it again.
+    body ??= context.readJson();
+    const value = await body;
+    await verifyCaller();
+    return value;
+  }
+  async function readUnusedBody(): Promise<void> {
+    if (isCallerVerified) return;
+    try {
+      await readJson();
+    } catch (error) {
+      if (!isCallerVerified) await countUnverified(dependencies.limits);
+      throw error;
+    }
+  }
   return {
     ...context,
+    readUnusedBody,
     get callerId() {
       if (!isCallerVerified) throw unverifiedCaller();
       return callerId;
@@ -127,12 +156,14 @@ function admitRequest(
     countRequest: countIfVerified,
     openIfVerified,
     markNonJsonBody: verifyCaller,
-    async readJson() {
-      const body = await context.readJson();
-      await verifyCaller();
-      return body;
-    },
+    readJson,
   };
+}
+
+/** @throws ServiceError rate_limited */
+async function countUnverified({ limiter }: CallerLimits): Promise<void> {
+  const result = await limiter.reserve({ callerId: UNVERIFIED_CALLER, tokens: 0 });
+  if (!result.allowed) throw result.error;
 }
 
 /** The route ignores its body, so the body was not checked and the caller is not verified. */

@@ -30,7 +30,14 @@ export interface ChatDependencies extends AdmissionDependencies, SessionDependen
   };
   /** A client that takes no data for so long is disconnected. */
   readonly slowReaderTimeoutMs: number;
+  /** Starts a run in the background. */
+  readonly startInBackground?: StartInBackground | undefined;
 }
+
+export type StartInBackground = (
+  context: MeteredContext,
+  chat: Pick<Chat, 'protocol' | 'dependencies'> & { readonly request: unknown },
+) => Promise<PlainResponse>;
 
 /**
  * The handler of every route that runs the agent: the protocol is the only difference. `by-body`
@@ -72,9 +79,13 @@ export async function handleChat(
   { protocol, dependencies, body }: ChatOptions & { readonly body: unknown },
 ): Promise<PlainResponse> {
   const request = protocol.parse(body);
-  const { publicModel, sessions } = dependencies;
-  const input = protocol.toInput(request);
+  const { publicModel, sessions, startInBackground } = dependencies;
   const named = protocol.sessionOf?.(request);
+  if (protocol.isBackground?.(request) === true && startInBackground !== undefined) {
+    if (named?.sessionId !== undefined) throw noSessionInBackground();
+    return startInBackground(context, { protocol, request, dependencies });
+  }
+  const input = protocol.toInput(request);
   const session = named && (await openSessionRun(context, { ...named, input, sessions }));
   const frame: Frame<unknown> = {
     request,
@@ -91,6 +102,14 @@ export async function handleChat(
     recorder: session?.recorder,
   };
   return runChat(context, chat).catch((error: unknown) => failSession(session, error));
+}
+
+function noSessionInBackground(): ServiceError {
+  return new ServiceError(
+    'invalid_request',
+    'Cannot accept the request: "sessionId" must be left out of a run in the background',
+    { param: 'sessionId' },
+  );
 }
 
 /** One request that runs the agent. */

@@ -4,7 +4,7 @@ import { ClientDisconnectedError } from './client-connection.ts';
 import type { MeteredContext } from './request-context.ts';
 import { estimateTokens } from '../rate-limit/reservation.ts';
 import type { Reservation } from '../rate-limit/rate-limiter.ts';
-import { raceAbort } from '../resilience/abort.ts';
+import { createAbortRace, linkController } from '../resilience/abort.ts';
 
 type TokenUsage = RunResult['usage'];
 
@@ -38,9 +38,9 @@ export async function startRun(
   const { audit } = context;
   const size = measure(input);
   const meter = createUsageMeter(await reserveTokens(size, (tokens) => context.reserve(tokens)));
-  const scope = new AbortController();
-  const timer = setTimeout(() => scope.abort(deadlineExceeded()), deadlineMs);
-  const signal = AbortSignal.any([context.clientDisconnected, scope.signal]);
+  const { controller, unlink } = linkController(context.clientDisconnected);
+  const { signal } = controller;
+  const timer = setTimeout(() => controller.abort(deadlineExceeded()), deadlineMs);
   return {
     context: {
       signal,
@@ -61,18 +61,19 @@ export async function startRun(
       },
       onDecision: (decision) => audit.addDecision(decision),
     },
-    raceAbort: (work) => raceAbort(work, signal),
+    raceAbort: createAbortRace(signal),
     finish(result) {
       meter.finish(result.usage);
       audit.addResult(result);
     },
     close() {
       clearTimeout(timer);
+      unlink();
       void meter.settle();
     },
     abort() {
       clearTimeout(timer);
-      scope.abort(new ClientDisconnectedError());
+      controller.abort(new ClientDisconnectedError());
     },
   };
 }

@@ -90,10 +90,11 @@ async function* frames(
 ): AsyncGenerator<string, void, void> {
   const { heartbeat, encode } = FORMATS[format];
   const iterator = source[Symbol.asyncIterator]();
+  const silence = createSilenceTimer(heartbeatMs);
   try {
     let pending = iterator.next();
     for (;;) {
-      const next = await raceTimeout(pending, heartbeatMs);
+      const next = await silence.race(pending);
       if (next === 'timeout') {
         yield heartbeat;
         continue;
@@ -105,8 +106,24 @@ async function* frames(
   } catch (thrown) {
     for (const last of toLastEvents(thrown)) yield encode(last);
   } finally {
+    silence.dispose();
     discard(iterator);
   }
+}
+
+/** Races the events of a stream with its longest silence; one timer serves all of them. */
+function createSilenceTimer(ms: number) {
+  let onSilence = (): void => undefined;
+  const timer = setTimeout(() => onSilence(), ms);
+  return {
+    race: <T>(promise: Promise<T>): Promise<T | 'timeout'> =>
+      new Promise((resolve, reject) => {
+        onSilence = () => resolve('timeout');
+        timer.refresh();
+        promise.then(resolve, reject);
+      }),
+    dispose: () => clearTimeout(timer),
+  };
 }
 
 function toFrame({ event, data }: SseEvent): string {

@@ -30,6 +30,8 @@ export interface Protocol<Request> {
   sessionOf?(request: Request): { readonly sessionId: string | undefined };
   /** Present if runs of this protocol can be stored. */
   readonly storage?: RequestStorage<Request>;
+  /** Whether the client wants a run in the background. */
+  isBackground?(request: Request): boolean;
 }
 
 export type StreamFormat = 'sse' | 'json-lines';

@@ -22,13 +22,19 @@ afterEach(async () => {
 
 async function setUp(key: string) {
   model = await startDevelopmentModel({ tokenDelayMs: 0, scale: 0.001 });
-  remote = await startScriptedMcpServer([{ name: 'echo' }]);
+  remote = await startScriptedMcpServer([{ name: 'echo' }, { name: 'calculator' }]);
   remote.requireAuthorization('Bearer key-canary');
   const lines: string[] = [];
   service = await createService(
     { OPENAI_BASE_URL: model.url, OPENAI_API_KEY: 'key', DOCS_MCP_KEY: key },
     {
-      agentToml: `[tools.mcp.docs]\nurl = "${remote.url}"\ntools = ["echo"]\nauth_secret = "docs-mcp-key"`,
+      agentToml: `
+        [tools]
+        enabled = ["calculator"]
+        [tools.mcp.docs]
+        url = "${remote.url}"
+        tools = ["echo", "calculator"]
+        auth_secret = "docs-mcp-key"`,
       writeLog: (line) => void lines.push(line),
     },
   );
@@ -51,6 +57,19 @@ describe('an MCP server of agent.toml', () => {
     await vi.waitFor(() => expect(remote.streams()).toBe(0));
   });
 
+  it('cannot take the name of an own tool', async () => {
+    const { service, model } = await setUp('key-canary');
+
+    await service.agent.run(inputOf('Hello'), runContext());
+
+    const names = JSON.stringify(model.calls()[0]?.body).match(/"name":"\w+"/g);
+    expect(names).toEqual([
+      '"name":"calculator"',
+      '"name":"docs__echo"',
+      '"name":"docs__calculator"',
+    ]);
+  });
+
   it('that refuses its secret leaves the run without tools, and the log without the secret', async () => {
     const { service, model, lines } = await setUp('wrong-canary');
 
@@ -59,7 +78,7 @@ describe('an MCP server of agent.toml', () => {
     const { tools, chat } = await service.readiness.report();
     const log = lines.join('\n');
     expect(result.text).toContain('Hello');
-    expect(model.calls()[0]?.body).not.toHaveProperty('tools');
+    expect(JSON.stringify(model.calls()[0]?.body)).not.toContain('docs__');
     expect([chat.status, tools?.status]).toEqual(['ready', 'degraded']);
     expect(log).toContain('it refuses the credential');
     expect(log).not.toContain('canary');

@@ -8,6 +8,7 @@ import { testDotnet } from './clients/dotnet.ts';
 import { testLangchain } from './clients/langchain.ts';
 import { testOpenAi } from './clients/openai.ts';
 import { testOpenAiAgents } from './clients/openai-agents.ts';
+import { testResponses } from './clients/responses.ts';
 import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const FUNCTION_KEY = 'function-key-of-the-clients';
@@ -38,6 +39,7 @@ function service(): ClientEnvironment {
 // Unmodified clients, each as its documentation shows it, with the keys of a deployment.
 testOpenAi(service);
 testOpenAiAgents(service);
+testResponses(service);
 testAiSdk(service);
 testAiSdkUi(service);
 testAiChatProtocol(service);

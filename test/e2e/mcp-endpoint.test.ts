@@ -44,11 +44,16 @@ function ask(client: Client, question: string) {
   return client.callTool({ name: 'ask', arguments: { question } });
 }
 
-function post(body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+function post(
+  body: unknown,
+  headers: Record<string, string> = {},
+  signal: AbortSignal | null = null,
+): Promise<Response> {
   return fetch(`${environment.url}/mcp`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-api-key': 'agent-key', ...headers },
     body: JSON.stringify(body),
+    signal,
   });
 }
 
@@ -219,6 +224,22 @@ describe('the endpoint', () => {
     const response = await post({ jsonrpc: '2.0', method: 'notifications/initialized' });
 
     expect([response.status, await response.text()]).toEqual([202, '']);
+  });
+
+  it('ends the call of the model when the client disconnects', async () => {
+    const controller = new AbortController();
+    const params = { name: 'ask', arguments: { question: 'dev/slow-60000 Hi' } };
+    const rejected = expect(
+      post({ ...CALL, params }, { accept: 'text/event-stream' }, controller.signal),
+    ).rejects.toThrow();
+    await eventually('the model is called', () => environment.model.calls().length === 1);
+
+    controller.abort();
+
+    await rejected;
+    await eventually('the call of the model ends', () =>
+      environment.model.calls().every(({ status }) => status === 'aborted'),
+    );
   });
 
   it('answers clients that accept no stream with JSON', async () => {

@@ -13,6 +13,7 @@ const captureSchema = z.object({
   ),
   hooks: z.array(z.string()),
   loaded: z.array(z.string()),
+  builtins: z.array(z.string()),
 });
 
 /** Packages that cost a cold start tens of milliseconds and that no trigger needs to register. */
@@ -49,8 +50,18 @@ const EXPECTED = {
   batchesRetryFailed: 'POST /v1/batches/{id}/retry-failed function',
   chat: 'POST /api/chat function',
   chatResume: 'GET /api/chat/{id}/stream function',
+  chatRunsCancel: 'POST /api/chat/{id}/cancel function',
+  chatRunsGet: 'GET /api/chat/{id} function',
   chatStream: 'POST /api/chat/stream function',
   completions: 'POST /v1/chat/completions function',
+  conversationsCreate: 'POST /v1/conversations function',
+  conversationsDelete: 'DELETE /v1/conversations/{id} function',
+  conversationsGet: 'GET /v1/conversations/{id} function',
+  conversationsItemsAdd: 'POST /v1/conversations/{id}/items function',
+  conversationsItemsDelete: 'DELETE /v1/conversations/{id}/items/{itemId} function',
+  conversationsItemsGet: 'GET /v1/conversations/{id}/items/{itemId} function',
+  conversationsItemsList: 'GET /v1/conversations/{id}/items function',
+  conversationsUpdate: 'POST /v1/conversations/{id} function',
   filesContent: 'GET /v1/files/{id}/content function',
   filesCreate: 'POST /v1/files function',
   filesDelete: 'DELETE /v1/files/{id} function',
@@ -112,6 +123,13 @@ describe.each([
     expect(heavy).toEqual([]);
     expect(sources.some((path) => path.includes('@azure/functions/'))).toBe(true);
   });
+});
+
+it('the built package loads no undici, which an import of node:http would', () => {
+  const { builtins } = capture('dist/functions/*.js');
+
+  expect(builtins).toContain('http');
+  expect(builtins.filter((name) => name.includes('undici'))).toEqual([]);
 });
 
 /** A bundled file names in its source map what went into it. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type BatchView, isStalled, viewBatch } from './batch-status.ts';
+import { type CallerQuota, openWithinQuota } from './caller-quota.ts';
 import { findInput } from './file-service.ts';
 import { inputBlob } from '../storage/blob-paths.ts';
 import {
@@ -44,6 +45,7 @@ export interface BatchServiceOptions {
   /** The container of input files. */
   readonly inputs: BlobContainer;
   readonly sender: JobSender;
+  readonly quota: CallerQuota;
   readonly clock: Clock;
 }
 
@@ -99,7 +101,7 @@ function undefinedIfDeleted(error: unknown): undefined {
 
 async function createRecord(
   request: NewBatchRequest,
-  { store, inputs, sender, clock }: BatchServiceOptions,
+  { store, inputs, sender, quota, clock }: BatchServiceOptions,
 ): Promise<BatchRecord> {
   const { owner, inputFileId, endpoint, metadata, outputExpiresAfterSeconds } = request;
   const file = await findInput(inputFileId, {
@@ -118,6 +120,7 @@ async function createRecord(
     metadata: metadata === null ? null : { ...metadata },
     ...(outputExpiresAfterSeconds === undefined ? {} : { outputExpiresAfterSeconds }),
   };
+  await openWithinQuota(record, { items: file.items ?? 0, now: clock.now(), store, quota });
   try {
     await store.createOrGet(record);
     await sender.send({ v: 1, jobId: id }, { delaySeconds: 0 });
@@ -173,7 +176,9 @@ async function retryBatch(
     throw new ServiceError('invalid_request', 'Cannot retry the batch: its results have expired');
   }
   await requireInput(record, options.inputs);
-  const expiresAt = new Date(options.clock.now() + COMPLETION_WINDOW_MS).toISOString();
+  const now = options.clock.now();
+  if (final !== undefined) await openWithinQuota(record, { ...options, items: final.failed, now });
+  const expiresAt = new Date(now + COMPLETION_WINDOW_MS).toISOString();
   const generation = record.generation + (final === undefined ? 0 : 1);
   const changed = await changeAndQueue(batch, {
     options,

@@ -22,6 +22,7 @@ import {
   listFiles,
   removeFromFileIndex,
 } from '../storage/file-index.ts';
+import { assertStored, type CallerQuota, meterUpload } from './caller-quota.ts';
 import { createExpiredFileRemover } from './remove-expired.ts';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
@@ -78,6 +79,7 @@ export interface FileServiceOptions {
   readonly inputs: BlobContainer;
   readonly outputs: BlobContainer;
   readonly store: BatchStore;
+  readonly quota: CallerQuota;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
@@ -87,17 +89,7 @@ const INPUT_FILE_ID = /^file-[0-9a-f]{32}$/;
 export function createFileService(options: FileServiceOptions): FileService {
   const { inputs, outputs, clock } = options;
   return {
-    async create({ owner, filename, chunks }) {
-      const id = `file-${randomBytes(16).toString('hex')}`;
-      const createdAt = clock.now();
-      const metadata = metadataOf(owner, { filename, createdAt, expiresAt: undefined });
-      if (!(await inputs.create(inputBlob(id), { content: chunks, metadata }))) {
-        throw new TypeError(`Cannot create ${id} twice`);
-      }
-      const file = await findInput(id, { owner, inputs, now: createdAt });
-      await addToFileIndex(outputs, { owner, file });
-      return toFileObject(file);
-    },
+    create: (file) => createInput(file, options),
     async expireAfter(id, { owner, seconds }) {
       const found = await findInput(id, { owner, inputs, now: clock.now() });
       const file = { ...found, expiresAt: found.createdAt + seconds * 1_000 };
@@ -136,6 +128,31 @@ export function createFileService(options: FileServiceOptions): FileService {
   };
 }
 
+/** @throws ServiceError rate_limited if the files of the owner exceed its quota */
+async function createInput(
+  { owner, filename, chunks }: NewFile,
+  { inputs, outputs, quota, clock }: FileServiceOptions,
+): Promise<FileObject> {
+  const id = `file-${randomBytes(16).toString('hex')}`;
+  const createdAt = clock.now();
+  const metadata = metadataOf(owner, { filename, createdAt, expiresAt: undefined });
+  const upload = await meterUpload(chunks, { outputs, owner, quota });
+  if (!(await inputs.create(inputBlob(id), { content: upload.chunks, metadata }))) {
+    throw new TypeError(`Cannot create ${id} twice`);
+  }
+  await inputs.setMetadata(inputBlob(id), { ...metadata, items: String(upload.items()) });
+  const file = await findInput(id, { owner, inputs, now: createdAt });
+  await addToFileIndex(outputs, { owner, file });
+  try {
+    await assertStored({ outputs, owner, quota });
+  } catch (error) {
+    await inputs.remove(inputBlob(id));
+    await removeFromFileIndex(outputs, { owner, file });
+    throw error;
+  }
+  return toFileObject(file);
+}
+
 /** A file that is gone by now was deleted by this request or by another one: both succeed. */
 async function removeFile(id: string, { owner, options }: OwnedFile): Promise<void> {
   const { inputs, outputs, clock } = options;
@@ -158,12 +175,13 @@ interface OwnedFile {
 
 function metadataOf(
   owner: string,
-  { filename, createdAt, expiresAt }: Pick<IndexedFile, 'filename' | 'createdAt' | 'expiresAt'>,
+  { filename, createdAt, expiresAt, items }: Omit<IndexedFile, 'id' | 'bytes' | 'purpose'>,
 ): BlobMetadata {
   return {
     owner: ownerHash(owner),
     filename: encodeFilename(filename),
     created: String(createdAt),
+    ...(items === undefined ? {} : { items: String(items) }),
     ...expiryMetadata(expiresAt),
   };
 }
@@ -203,7 +221,8 @@ export async function findInput(
   if (expiresAt !== undefined && expiresAt <= now) throw notFound(param);
   const createdAt = Number(metadata['created']);
   const filename = decodeFilename(metadata);
-  return { id, bytes, createdAt, filename, purpose: 'batch', expiresAt };
+  const items = Number(metadata['items'] ?? 0);
+  return { id, bytes, createdAt, filename, purpose: 'batch', expiresAt, items };
 }
 
 function notFound(param?: string): ServiceError {

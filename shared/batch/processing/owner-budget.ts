@@ -1,4 +1,4 @@
-import type { AgentInput, RunContext, RunResult } from '../../agent/agent.ts';
+import type { AgentInput, RunContext } from '../../agent/agent.ts';
 import { ServiceError } from '../../errors.ts';
 import { raceAbort } from '../../resilience/abort.ts';
 
@@ -6,8 +6,6 @@ import { raceAbort } from '../../resilience/abort.ts';
 export interface BudgetedRun {
   /** What the agent reports while it runs. */
   readonly hooks: Pick<RunContext, 'reserveStep' | 'onStepEnd' | 'onPartialUsage'>;
-  /** Records the usage of the whole run. */
-  finish(result: RunResult): void;
   /** Corrects the reservation to the usage. Call it exactly once, however the run ends. */
   settle(): Promise<void>;
 }
@@ -97,5 +95,5 @@ export function withRunningItems(budgets: OwnerBudgets): ItemBudgets {
 
 /** Without budgets every run is allowed. */
 export const UNLIMITED_BUDGETS: OwnerBudgets = {
-  reserve: async () => ({ hooks: {}, finish: () => undefined, settle: async () => undefined }),
+  reserve: async () => ({ hooks: {}, settle: async () => undefined }),
 };

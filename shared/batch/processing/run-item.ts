@@ -89,7 +89,6 @@ export async function runItem(item: unknown, options: ItemOptions): Promise<Item
     const { run } = reservation;
     try {
       const result = await runAgent(input, { ...options, telemetry, hooks: run.hooks });
-      run.finish(result);
       options.audit.addResult(result);
       return { kind: 'result', line: successLine(place, requestId, encode(result)) };
     } finally {
@@ -187,7 +186,7 @@ function failedOutcome(
 ): ItemOutcome {
   const { code, retryAfterSeconds } = error;
   if (code === 'budget_exhausted') {
-    // A later step of the run was refused, so the next attempt repeats the earlier ones.
+    // A later step of the run was refused. Its tool calls are in the journal and are not repeated.
     return {
       kind: 'budget exhausted',
       retryAfterSeconds: retryAfterSeconds ?? BUDGET_RETRY_SECONDS,

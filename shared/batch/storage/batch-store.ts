@@ -26,6 +26,7 @@ import {
 } from './blob-paths.ts';
 import { addToFileIndex, expiryMetadata } from './file-index.ts';
 import type { ShardRef } from './shard-counts.ts';
+import { addOpenBatch, type OpenBatches, removeOpenBatch } from './open-batches.ts';
 import { acquireShardLease, type ShardLease } from './shard-lease.ts';
 import type { Clock } from '../../clock.ts';
 import { ServiceError } from '../../errors.ts';
@@ -36,6 +37,12 @@ import type { Telemetry } from '../../telemetry/telemetry.ts';
 export interface BatchStore {
   /** Stores a new record; resolves to the existing one if the id is taken. */
   createOrGet(record: BatchRecord): Promise<BatchRecord>;
+  /** Adds a batch to the open ones of its owner until it is finished; resolves to all of them. */
+  addOpen(
+    record: BatchRecord,
+    batch: { readonly items: number; readonly now: number },
+  ): Promise<OpenBatches>;
+  removeOpen(record: BatchRecord): Promise<void>;
   /** Deletes a batch that was never queued. */
   discard(record: BatchRecord): Promise<void>;
   find(id: string): Promise<BatchRecord | undefined>;
@@ -93,7 +100,10 @@ export function createBlobBatchStore(options: BlobBatchStoreOptions): BatchStore
   const { container, clock, telemetry } = options;
   return {
     createOrGet: (record) => createOrGetRecord(container, record),
+    addOpen: (record, batch) => addOpenBatch(container, { record, ...batch }),
+    removeOpen: (record) => removeOpenBatch(container, record),
     async discard(record) {
+      await removeOpenBatch(container, record);
       await container.remove(listEntry(record));
       await container.remove(blobPaths.record(record.id));
     },
@@ -199,6 +209,8 @@ async function finish(
   const { id, generation } = record;
   if (final.succeeded > 0) await writeOutput(container, { record, final, kind: 'succeeded' });
   if (final.failed > 0) await writeOutput(container, { record, final, kind: 'failed' });
+  // Before the final state: a process that ends in between finishes the batch again.
+  await removeOpenBatch(container, record);
   await container.create(blobPaths.final(id, generation), {
     content: JSON.stringify(final),
     contentType: JSON_TYPE,

@@ -12,6 +12,8 @@ export interface IndexedFile {
   readonly purpose: 'batch' | 'batch_output';
   /** Epoch milliseconds; undefined if only the retention rule deletes it. */
   readonly expiresAt: number | undefined;
+  /** Lines that are not blank; undefined for results. */
+  readonly items?: number | undefined;
 }
 
 export interface FilePage {
@@ -98,6 +100,15 @@ const entrySchema = z.object({
   purpose: z.enum(['batch', 'batch_output']),
   expires: z.coerce.number().optional(),
 });
+
+/** Bytes of all files of an owner. */
+export async function storedBytes(container: BlobContainer, owner: string): Promise<number> {
+  let bytes = 0;
+  for await (const { metadata } of container.list(listPrefix(owner))) {
+    bytes += entrySchema.safeParse(metadata).data?.bytes ?? 0;
+  }
+  return bytes;
+}
 
 /** One page of an owner's files; undefined if the file to continue after is not in the list. */
 export async function listFiles(

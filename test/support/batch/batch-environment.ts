@@ -1,4 +1,5 @@
 import { createBatchService, type BatchService } from '../../../shared/batch/api/batch-service.ts';
+import { type CallerQuota, NO_QUOTA } from '../../../shared/batch/api/caller-quota.ts';
 import { createFileService, type FileService } from '../../../shared/batch/api/file-service.ts';
 import type { Job } from '../../../shared/batch/model/job-message.ts';
 import { toOpenAiBatch } from '../../../shared/http/batches-handler.ts';
@@ -21,7 +22,7 @@ export const OWNER = QUEUE_OWNER_ID;
 /** The parts of batch as they work together, with shards of three items. */
 export function setUp(
   script?: Script,
-  options: Parameters<typeof makeProcessor>[0] = {},
+  options: Parameters<typeof makeProcessor>[0] & { quota?: Partial<CallerQuota> } = {},
 ): BatchEnvironment {
   const bench = makeProcessor({
     ...(script === undefined ? {} : { script }),
@@ -38,8 +39,16 @@ export function setUp(
     hasWaiting: async () => false,
   };
   const { telemetry } = bench;
-  const files = createFileService({ store, inputs, outputs: store.container, clock, telemetry });
-  const batches = createBatchService({ store, inputs, sender, clock });
+  const quota = { ...NO_QUOTA, ...options.quota };
+  const files = createFileService({
+    quota,
+    store,
+    inputs,
+    outputs: store.container,
+    clock,
+    telemetry,
+  });
+  const batches = createBatchService({ quota, store, inputs, sender, clock });
   return {
     ...bench,
     batches,

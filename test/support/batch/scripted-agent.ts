@@ -26,7 +26,7 @@ export function createScriptedAgent(
   return {
     asked,
     mostAtOnce: () => most,
-    async run({ messages }, { signal }) {
+    async run({ messages }, { signal, onStepEnd }) {
       const content = messages.at(-1)?.content;
       const message = typeof content === 'string' ? content : '';
       asked.push(message);
@@ -34,7 +34,9 @@ export function createScriptedAgent(
       most = Math.max(most, running);
       try {
         const call = asked.filter((earlier) => earlier === message).length;
-        return resultOf(await script({ message, call, signal }), tokensPerItem);
+        const result = resultOf(await script({ message, call, signal }), tokensPerItem);
+        onStepEnd?.(result.usage);
+        return result;
       } finally {
         running -= 1;
       }

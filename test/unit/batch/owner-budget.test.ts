@@ -113,7 +113,7 @@ describe('the running items of an owner', () => {
       async reserve() {
         if (!isFree) throw new ServiceError('budget_exhausted', 'No');
         isFree = false;
-        return { hooks: {}, finish: () => undefined, settle: async () => void (isFree = true) };
+        return { hooks: {}, settle: async () => void (isFree = true) };
       },
     };
   }

@@ -55,6 +55,11 @@ async function post(handler: ReturnType<typeof open>, request: HttpRequest) {
   return call(handler, request, startRequest(headers).context);
 }
 
+/** The library's request type takes no body for GET, while the wire does. */
+function withBody(method: string, body: string): HttpRequest {
+  return Object.defineProperty(postRaw(body, VICTIM), 'method', { value: method });
+}
+
 function remaining({ headers }: { headers: Record<string, string> }): string | undefined {
   return headers['x-ratelimit-remaining-requests'];
 }
@@ -100,6 +105,41 @@ describe('authenticatedHandler', () => {
 
     expect([forged.status, honest.status]).toEqual([400, 200]);
     expect([remaining(forged), remaining(honest)]).toEqual([undefined, '2']);
+  });
+
+  it.each(['GET', 'DELETE'])(
+    'T10: counts a %s with a body that its route ignores',
+    async (method) => {
+      const handler = open(async () => jsonResponse({}));
+      const send = (body: string) => post(handler, withBody(method, body));
+
+      const honest = [await send('{}'), await send('{}'), await send('{}'), await send('{}')];
+      const forged = await send(JSON.stringify({ Headers: VICTIM }));
+
+      expect(honest.map(({ status }) => status)).toEqual([200, 200, 200, 429]);
+      expect(forged.status).toBe(400);
+    },
+  );
+
+  it('T10: counts bodies that cannot be read for a caller of their own', async () => {
+    const handler = open(async () => jsonResponse({}));
+    const statuses: number[] = [];
+
+    for (let sent = 0; sent < 5; sent += 1) {
+      statuses.push((await post(handler, withBody('GET', '{'))).status);
+    }
+    const honest = await call(handler, get(READY, VICTIM));
+
+    expect(statuses).toEqual([400, 400, 400, 429, 429]);
+    expect([honest.status, remaining(honest)]).toEqual([200, '2']);
+  });
+
+  it('T10: lets a route read the body that was read for counting', async () => {
+    const handler = open(async (context) => jsonResponse(await context.readJson()));
+
+    const answered = await post(handler, withBody('DELETE', '{"a":1}'));
+
+    expect(answered.json()).toEqual({ a: 1 });
   });
 
   it('discloses no caller id before the body was read', async () => {
