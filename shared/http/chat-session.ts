@@ -1,6 +1,6 @@
 import type { AgentInput, RunContext } from '../agent/agent.ts';
 import { type ServiceError, toServiceError } from '../errors.ts';
-import type { ChatSession, ChatSessions } from '../sessions/chat-sessions.ts';
+import { type ChatSession, type ChatSessions, sessionNotFound } from '../sessions/chat-sessions.ts';
 import { searchMessages } from '../sessions/search-messages.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { RunRecorder } from './run-scope.ts';
@@ -41,7 +41,10 @@ export async function openSessionRun(
   context: MeteredContext,
   { sessionId, input, sessions }: SessionRequest & SessionDependencies & { input: AgentInput },
 ): Promise<SessionRun | undefined> {
-  if (sessions === undefined) return undefined;
+  if (sessions === undefined) {
+    if (sessionId === undefined) return undefined;
+    throw sessionNotFound();
+  }
   const message = lastText(input);
   if (sessionId !== undefined) {
     await context.countRequest();

@@ -68,7 +68,10 @@ function createChatStream(frame: ChatFrame): StreamEncoder {
   const { requestId, runId: id } = frame;
   let end: Readonly<Record<string, unknown>> | undefined;
   return {
-    start: () => [{ event: 'session', data: { requestId, ...(id === undefined ? {} : { id }) } }],
+    start() {
+      const data = { ...sessionOf(frame), requestId, ...(id === undefined ? {} : { id }) };
+      return [{ event: 'session', data }];
+    },
     event(event) {
       if (event.type === 'done') {
         const { result } = event;

@@ -92,7 +92,7 @@ export function createChatSessions(options: ChatSessionsOptions): ChatSessions {
         run,
         options,
         create: (items) => noteFailure(store.create(owner, { id, kind: 'sess', items })),
-        open: () => noteFailure(openNew(store, { owner, id })),
+        createOpen: (items) => noteFailure(store.createOpen(owner, { id, kind: 'sess', items })),
       });
     },
   };
@@ -101,15 +101,6 @@ export function createChatSessions(options: ChatSessionsOptions): ChatSessions {
 /** The error of an id that does not exist or belongs to another caller. */
 export function sessionNotFound(): ServiceError {
   return new ServiceError('session_not_found', 'There is no such session', { param: 'sessionId' });
-}
-
-async function openNew(
-  store: ConversationStore,
-  { owner, id }: { readonly owner: string; readonly id: string },
-): Promise<OpenConversation> {
-  const opened = await store.open(owner, id);
-  if (opened === undefined || opened === 'busy') throw sessionBusy();
-  return opened;
 }
 
 interface RunItems extends ReturnType<typeof createRunItems> {
@@ -133,7 +124,7 @@ interface SessionOptions extends SessionPlace {
 interface SessionPlace {
   readonly opened?: Promise<OpenConversation>;
   readonly create?: (items: readonly SessionItem[]) => Promise<unknown>;
-  readonly open?: () => Promise<OpenConversation>;
+  readonly createOpen?: (items: readonly SessionItem[]) => Promise<OpenConversation>;
 }
 
 function createChatSession({
@@ -179,7 +170,10 @@ interface RunWriter {
 }
 
 /** A new session is created with its first items: those of the whole run if it never began. */
-function createRunWriter(first: SessionItem, { opened, create, open }: SessionPlace): RunWriter {
+function createRunWriter(
+  first: SessionItem,
+  { opened, create, createOpen }: SessionPlace,
+): RunWriter {
   let pending: SessionItem[] = [first];
   let session = opened;
   let written: Promise<unknown> = Promise.resolve();
@@ -202,9 +196,7 @@ function createRunWriter(first: SessionItem, { opened, create, open }: SessionPl
   return {
     hasBegun: () => session !== undefined,
     async begin() {
-      if (session !== undefined || open === undefined) return;
-      const created = create?.(take());
-      session = Promise.resolve(created).then(open);
+      session ??= createOpen?.(take());
       await session;
     },
     add(items) {

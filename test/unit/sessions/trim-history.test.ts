@@ -28,7 +28,7 @@ const CONVERSATION = [
 const trim = (maxTokens: number, messages = CONVERSATION) =>
   trimHistory(messages, { maxTokens, estimate: () => 1 });
 const describeAll = (messages: readonly Message[]) =>
-  messages.map((message) => `${message.role} ${String(message.content ?? 'calls')}`);
+  messages.map((message) => `${message.role} ${JSON.stringify(message.content ?? 'calls')}`);
 
 describe('trimHistory', () => {
   it('leaves a conversation alone that fits', () => {
@@ -42,13 +42,13 @@ describe('trimHistory', () => {
     const { messages, dropped } = trim(9);
 
     expect(dropped).toEqual(toolStep('t1'));
-    expect(describeAll(messages).slice(0, 3)).toEqual(['user 1', 'assistant 1', 'user 2']);
+    expect(describeAll(messages).slice(0, 3)).toEqual(['user "1"', 'assistant "1"', 'user "2"']);
   });
 
   it('drops the oldest messages once no tool call is left', () => {
     const { messages } = trim(3);
 
-    expect(describeAll(messages)).toEqual(['user 2', 'assistant 2']);
+    expect(describeAll(messages)).toEqual(['user "2"', 'assistant "2"']);
   });
 
   it.each(Array.from({ length: 12 }, (_, index) => index))(
