@@ -152,7 +152,8 @@ export async function createService(
     async close() {
       if (overrides.secrets === undefined) secrets.close();
       const engines = [(await batch.peek())?.processor.stop(), (await runs.peek())?.stop()];
-      const stopped = Promise.all([...engines, cache?.flush(), tools.close()]);
+      // A tool call that is under way in a batch may end.
+      const stopped = Promise.all([...engines, cache?.flush()]).then(() => tools.close());
       // A batch that is slow to stop must not delay the last export of telemetry.
       await Promise.race([stopped, delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
       await Promise.all([stopped, base.closeTelemetry()]);

@@ -77,6 +77,11 @@ export interface ClientTool extends ModelTool {
 export interface RunContext {
   /** Aborts when the client disconnects or the deadline passes. */
   readonly signal: AbortSignal;
+  /**
+   * Aborts calls of tools with effect `once` in place of `signal`: when the process stops, a call
+   * that has begun may end, so that its outcome is known.
+   */
+  readonly effectSignal?: AbortSignal | undefined;
   /** The deadline in milliseconds since the epoch. A wait that ends after it does not start. */
   readonly deadlineAt: number;
   readonly traceparent: string;

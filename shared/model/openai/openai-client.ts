@@ -1,4 +1,4 @@
-import { OpenAI } from 'openai';
+import { type APIError, OpenAI } from 'openai';
 import type { ChatCompletionCreateParams } from 'openai/resources/chat/completions';
 import type { ModelEndpoint, TokenUsage } from '../model.ts';
 import type { HttpClient, HttpPostResponse } from '../http-client.ts';
@@ -8,6 +8,13 @@ import { raceAbort } from '../../resilience/abort.ts';
 
 type RequestOptions = Parameters<OpenAI['buildRequest']>[0];
 type BuiltRequest = Awaited<ReturnType<OpenAI['buildRequest']>>;
+
+type StatusErrorArguments = [
+  status: number,
+  body: object | undefined,
+  message: string | undefined,
+  headers: Headers,
+];
 
 /** Enough for code and message. A longer error body does not come from the API and is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
@@ -28,8 +35,9 @@ export interface EndpointCall {
 /**
  * The official client over our HTTP client. It builds addresses and bodies, resolves the credential
  * for each request and throws the error classes of the package. Its retries, timeout and log are
- * off, and two of its public methods are overridden: `buildRequest` sends only the headers below,
- * none of the platform or the environment; `fetchWithTimeout` uses kept connections of `node:http`.
+ * off, and some of its methods are overridden: `buildRequest` sends only the headers below, none of the
+ * platform or the environment; `fetchWithTimeout` uses kept connections of `node:http`;
+ * `makeStatusError` reads errors of compatible servers.
  */
 export class EndpointOpenAI extends OpenAI {
   readonly #endpoint: ModelEndpoint;
@@ -101,6 +109,13 @@ export class EndpointOpenAI extends OpenAI {
     });
     // The client uses the members below and no others.
     return new NodeResponse(source) as unknown as Response;
+  }
+
+  /** Some compatible servers send the members of the error without an object around them. */
+  protected override makeStatusError(...args: StatusErrorArguments): APIError {
+    const [status, body, ...rest] = args;
+    const isBare = typeof body === 'object' && body !== null && !('error' in body);
+    return super.makeStatusError(status, isBare ? { error: body } : { ...body }, ...rest);
   }
 
   #allowedHeaders(headers: ReadonlyMap<string, string>): Record<string, string> {
