@@ -94,9 +94,10 @@ export async function handleChat(
     publicModel,
     sessionId: () => session?.sessionId() ?? null,
   };
+  const agent = session?.agent(dependencies.agent) ?? dependencies.agent;
   const chat = {
     protocol,
-    dependencies,
+    dependencies: { ...dependencies, agent },
     input: session?.input ?? input,
     frame,
     recorder: session?.recorder,
@@ -222,8 +223,17 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
   });
 }
 
-/** Ends with exactly one `done`, or throws. */
-async function* encodeEvents({
+/** Ends with exactly one `done`, or throws once the recorder knows. */
+async function* encodeEvents(stream: StartedStream): AsyncGenerator<SseEvent, void, void> {
+  try {
+    yield* encodeRun(stream);
+  } catch (thrown) {
+    await stream.chat.recorder?.fail?.(thrown);
+    throw thrown;
+  }
+}
+
+async function* encodeRun({
   chat: { recorder },
   encoder,
   run,

@@ -1,6 +1,7 @@
-import type { AgentInput, RunContext } from '../agent/agent.ts';
-import { type ServiceError, toServiceError } from '../errors.ts';
+import type { Agent, AgentInput, RunContext } from '../agent/agent.ts';
+import { toServiceError } from '../errors.ts';
 import { type ChatSession, type ChatSessions, sessionNotFound } from '../sessions/chat-sessions.ts';
+import { withShorterHistory } from '../sessions/shorter-history.ts';
 import { searchMessages } from '../sessions/search-messages.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { RunRecorder } from './run-scope.ts';
@@ -23,10 +24,10 @@ export interface SessionRun {
   /** The input with the earlier messages before it. */
   readonly input: AgentInput;
   readonly recorder: RunRecorder;
+  /** The agent, which reads less of the history if the model finds it too long. */
+  agent(agent: Agent): Agent;
   /** The id for the client; null if the session is not stored. */
   sessionId(): string | null;
-  /** Ends a run that failed before it had a recorder's end. */
-  fail(error: ServiceError): Promise<void>;
 }
 
 /** How long a chat waits for a new session: its answer does not depend on it. */
@@ -67,7 +68,7 @@ interface SessionRunOptions {
 
 function createSessionRun(
   session: ChatSession,
-  { input, context: { telemetry } }: SessionRunOptions,
+  { input, context: { telemetry, clientDisconnected } }: SessionRunOptions,
 ): SessionRun {
   let isStored = true;
   let text = '';
@@ -100,11 +101,17 @@ function createSessionRun(
   };
   return {
     input: { ...input, messages: [...session.history, ...input.messages] },
+    agent: (agent) =>
+      withShorterHistory(agent, () => {
+        const history = session.halfHistory();
+        return history && { ...input, messages: [...history, ...input.messages] };
+      }),
     sessionId: () => (isStored ? session.id : null),
-    fail: (error) => fail(error.code),
     recorder: {
       context,
       ready: () => store(session.begin()),
+      fail: (thrown) =>
+        fail(clientDisconnected.aborted ? 'client_disconnected' : toServiceError(thrown).code),
       event(event) {
         if (event.type === 'text-delta') text += event.text;
       },
@@ -125,6 +132,6 @@ export async function failSession(
   session: SessionRun | undefined,
   thrown: unknown,
 ): Promise<never> {
-  await session?.fail(toServiceError(thrown));
+  await session?.recorder.fail?.(thrown);
   throw thrown;
 }

@@ -175,6 +175,8 @@ export interface RunRecorder {
   /** Awaited before the first event of a stream is sent. Never rejects. */
   ready?(): Promise<void>;
   event(event: Exclude<AgentEvent, { type: 'done' }>): void;
+  /** Awaited before the last events of a stream that fails. Never rejects. */
+  fail?(thrown: unknown): Promise<void>;
   /** Called once with the end of the run, and awaited before the client sees the end. */
   end(end: RunOutcome): Promise<void>;
 }

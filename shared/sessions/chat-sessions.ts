@@ -33,6 +33,8 @@ export interface ChatSession {
   readonly isNew: boolean;
   /** What the model reads of earlier runs. */
   readonly history: readonly Message[];
+  /** About half of it; undefined if there is none. */
+  halfHistory(): readonly Message[] | undefined;
   /** All messages of the session, oldest first, without those of this run. */
   readonly messages: readonly SessionMessage[];
   /** Stores a new session before its end, so that a second run finds it busy. */
@@ -142,6 +144,11 @@ function createChatSession({
     id,
     isNew,
     history,
+    halfHistory() {
+      if (history.length === 0) return undefined;
+      const tokens = history.reduce((sum, message) => sum + options.estimate(message), 0);
+      return trimHistory(history, { ...options, maxTokens: Math.floor(tokens / 2) }).messages;
+    },
     messages: items.filter((item) => item.type === 'message'),
     begin: () => writer.begin(),
     addToolStep(messages) {

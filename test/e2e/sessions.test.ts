@@ -161,6 +161,23 @@ describe('a session', () => {
     expect(search?.content).toContain('user: The code word is walnut');
   });
 
+  it('is read with half of its history once when it is too long for the model (U19)', async () => {
+    const { sessionId } = await chat('One');
+    await chat('Two', sessionId);
+    const before = environment.model.calls().length;
+
+    const answered = await chat('dev/context-length-4 Three', sessionId);
+    const refused = await postChat(environment.url, {
+      message: 'dev/context-length-1 Four',
+      sessionId,
+    });
+
+    expect(answered.sessionId).toBe(sessionId);
+    expect(refused.status).toBe(413);
+    expect(environment.model.calls().length - before).toBe(4);
+    expect(lastMessages().at(-1)).toBe('user: dev/context-length-1 Four');
+  });
+
   it('of another caller is exactly like one that does not exist', async () => {
     const { sessionId } = await chat('Private', undefined, from('192.0.2.1'));
     const absent = `sess_${sessionId.slice(5, 16)}${'0'.repeat(32)}`;
