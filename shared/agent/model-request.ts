@@ -224,7 +224,8 @@ export function imagesOf({ content }: Message | ModelMessage): number {
   return Array.isArray(content) ? content.filter(({ type }) => type !== 'text').length : 0;
 }
 
-function textOf(message: ModelMessage): string {
+/** Every text of a message that is sent to the model. */
+export function textOf(message: Message | ModelMessage): string {
   const { content } = message;
   const text = typeof content === 'string' ? content : (content ?? []).map(textOfPart).join('');
   const hasToolCalls = message.role === 'assistant' && message.toolCalls !== undefined;
