@@ -112,7 +112,13 @@ describe('prepareStorage', () => {
       'batch-jobs',
       'batch-jobs-poison',
     ]);
-    expect(containers).toEqual(['batch-input', 'batch-results']);
+    expect(containers).toEqual([
+      'agent-runs',
+      'batch-input',
+      'batch-results',
+      'conversations',
+      'idempotency',
+    ]);
     expect(peeked.peekedMessageItems).toHaveLength(1);
   });
 
