@@ -11,6 +11,16 @@ import {
 } from './batches-handler.ts';
 import { chatHandler } from './chat-handler.ts';
 import {
+  handleAddConversationItems,
+  handleCreateConversation,
+  handleDeleteConversation,
+  handleDeleteConversationItem,
+  handleGetConversation,
+  handleGetConversationItem,
+  handleListConversationItems,
+  handleUpdateConversation,
+} from './conversations-handler.ts';
+import {
   type FilesDependencies,
   handleDeleteFile,
   handleGetFile,
@@ -36,6 +46,7 @@ import {
 } from './responses-handler.ts';
 
 type AzureOpenAiDependencies = BatchesDependencies &
+  Parameters<typeof handleCreateConversation>[1] &
   FilesDependencies &
   ModelsDependencies &
   ResponsesDependencies;
@@ -77,6 +88,14 @@ export const AZURE_ROUTES: readonly AzureRoute[] = [
   authenticated('DELETE', 'responses/{id}', handleDeleteResponse),
   authenticated('POST', 'responses/{id}/cancel', handleCancelResponse),
   authenticated('GET', 'responses/{id}/input_items', handleListInputItems),
+  authenticated('POST', 'conversations', handleCreateConversation),
+  authenticated('DELETE', 'conversations/{id}', handleDeleteConversation),
+  authenticated('GET', 'conversations/{id}', handleGetConversation),
+  authenticated('POST', 'conversations/{id}/items', handleAddConversationItems),
+  authenticated('DELETE', 'conversations/{id}/items/{itemId}', handleDeleteConversationItem),
+  authenticated('GET', 'conversations/{id}/items/{itemId}', handleGetConversationItem),
+  authenticated('GET', 'conversations/{id}/items', handleListConversationItems),
+  authenticated('POST', 'conversations/{id}', handleUpdateConversation),
   authenticated('GET', 'models', handleListModels),
   authenticated('GET', 'models/{id}', handleGetModel),
   authenticated('POST', 'files', handleUploadFile),
@@ -106,7 +125,7 @@ export function azureOpenAiHandler(getService: GetService): HttpHandler {
     const [prefix, version = '', deployment] = PREFIX.exec(path) ?? [''];
     const found = findRoute(request.method, path.slice(prefix.length));
     if (found === undefined) return answerUnknown(request, invocation);
-    if (found.id !== undefined) request.params['id'] = found.id;
+    Object.assign(request.params, found.params);
     const named = deployment === undefined ? '' : 'deployments/{deployment}/';
     const route = `/openai/${version}${named}${found.route.path}`;
     return found.route.open(getService, route)(request, invocation);
@@ -115,17 +134,26 @@ export function azureOpenAiHandler(getService: GetService): HttpHandler {
 
 interface FoundRoute {
   readonly route: AzureRoute;
-  readonly id: string | undefined;
+  readonly params: Readonly<Record<string, string>>;
 }
+
+const PARAMETER = /^\{(\w+)\}$/;
 
 function findRoute(method: string, path: string): FoundRoute | undefined {
   const segments = path.split('/');
   for (const route of AZURE_ROUTES) {
     const names = route.path.split('/');
-    const isMatch = names.every((name, index) => name === '{id}' || name === segments[index]);
-    if (route.method !== method || names.length !== segments.length || !isMatch) continue;
-    const id = names.includes('{id}') ? segments[names.indexOf('{id}')] : undefined;
-    if (id !== '') return { route, id };
+    if (route.method !== method || names.length !== segments.length) continue;
+    const pairs = names.map((name, index) => [name, segments[index] ?? ''] as const);
+    const isMatch = pairs.every(([name, text]) =>
+      PARAMETER.test(name) ? text !== '' : text === name,
+    );
+    if (!isMatch) continue;
+    const params = pairs.flatMap(([name, text]) => {
+      const [, parameter] = PARAMETER.exec(name) ?? [];
+      return parameter === undefined ? [] : [[parameter, text] as const];
+    });
+    return { route, params: Object.fromEntries(params) };
   }
   return undefined;
 }
