@@ -5,13 +5,12 @@ import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential, createSecrets } from './composition-root/secrets.ts';
 import { registerServiceGauges, createReadinessFromSettings } from './composition-root/health.ts';
-import { createConfiguredAgent } from './composition-root/agent.ts';
+import { createAgentTools, createConfiguredAgent } from './composition-root/agent.ts';
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
 import { createLazyBatch } from './composition-root/batch.ts';
 import { createLazyRuns, runRoutesOf } from './composition-root/runs.ts';
 import { createConfiguredCache, createSharedRedis } from './composition-root/redis-and-cache.ts';
-import { createAgentTools } from './composition-root/tools.ts';
 import {
   createHistory,
   createHistoryEncryption,
@@ -24,7 +23,7 @@ import type { Environment } from './config/read-variables.ts';
 import { readConfig, type Settings } from './config/read-config.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
-import { noProxyWithLocalHosts } from './model/proxy.ts';
+import { prepareProxyVariables } from './model/proxy.ts';
 import type { Readiness } from './health/readiness.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
 import type { ResponsesDependencies } from './http/responses-handler.ts';
@@ -94,8 +93,7 @@ export function getService(): Promise<Service> {
 
 async function startService(): Promise<Service> {
   for (const [name, value] of Object.entries(EXPORTER_ENVIRONMENT)) process.env[name] ??= value;
-  // The clients of the Azure SDK read the proxy variables themselves.
-  process.env['NO_PROXY'] = noProxyWithLocalHosts(process.env);
+  prepareProxyVariables(process.env);
   return createService(process.env, { agentToml: await readAgentToml(import.meta.dirname) });
 }
 

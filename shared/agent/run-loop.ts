@@ -7,7 +7,12 @@ import {
   responseFormatOf,
   sizeOf,
 } from './model-request.ts';
-import { type PaidStep, readCheckpoint, type RunCheckpoint } from './run-checkpoint.ts';
+import {
+  FIRST_CHECKPOINT,
+  type PaidStep,
+  readCheckpoint,
+  type RunCheckpoint,
+} from './run-checkpoint.ts';
 import {
   createFreeOutput,
   createStructuredOutput,
@@ -111,7 +116,8 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
   const { journal } = context;
   const limits = limitsOf(input, options.limits);
   const prompt = promptFor(context, options.prompt);
-  const last = readCheckpoint(context.checkpoints?.last);
+  const saved = context.checkpoints?.last;
+  const last = saved === undefined ? FIRST_CHECKPOINT : readCheckpoint(saved);
   let { state, paid } = last;
   const output = await createRunOutput(input, { ...last, prompt });
   for (;;) {

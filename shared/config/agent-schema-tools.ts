@@ -14,7 +14,7 @@ import {
   text,
 } from './schema-fields.ts';
 
-/** The agent's own tools; composition-root/tools.ts creates each by its name. */
+/** The agent's own tools; composition-root/agent.ts creates each by its name. */
 const OWN_TOOLS = ['current_time', 'calculator', 'http_fetch'] as const;
 
 /** Names of tools are longer in the protocol; what a model reads has 64 characters at most. */

@@ -47,6 +47,7 @@ export function authenticatedHandler<Dependencies extends AdmissionDependencies>
     const admission = admitRequest(context, { dependencies, opensAtOnce: true });
     await admission.openIfVerified();
     if (BODILESS_METHODS.has(context.request.method)) await admission.readUnusedBody();
+    if (!hasIdempotencyKey(context)) return handle(admission, dependencies);
     return handleOnce<CallerContext>(admission, dependencies, (one) => handle(one, dependencies));
   });
 }
@@ -62,6 +63,7 @@ export function meteredHandler<Dependencies extends AdmissionDependencies>(
   return publicHandler(getService, async (context, dependencies) => {
     const admission = admitRequest(context, { dependencies, opensAtOnce: false });
     try {
+      if (!hasIdempotencyKey(context)) return await handle(admission, dependencies);
       return await handleOnce<MeteredContext>(admission, dependencies, (one) =>
         handle(one, dependencies),
       );
@@ -76,6 +78,10 @@ export function meteredHandler<Dependencies extends AdmissionDependencies>(
 const BODILESS_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
 /** Counts requests whose body does not show who sends it. Well-formed requests are none of them. */
 const UNVERIFIED_CALLER = hashIdentifier('address:unverified');
+
+function hasIdempotencyKey({ header }: RequestContext): boolean {
+  return header('idempotency-key') !== undefined;
+}
 
 interface AdmittedContext extends MeteredContext {
   /**

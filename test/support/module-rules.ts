@@ -105,7 +105,6 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'metrics.ts',
       'metric-definition.ts',
       'metrics-registry.ts',
-      'redact.ts',
       'spans.ts',
     ],
   },

@@ -71,7 +71,7 @@ export const OPERATIONS: readonly Section[] = [
       }),
       proven(75, 'Nothing personal', {
         places: [
-          at('shared/telemetry/redact.ts', /createRedactor/),
+          at('shared/guardrails/log-redactor.ts', /createRedactor/),
           at('docs/runbooks/personal-data-in-logs.md'),
         ],
         note: 'prompts and answers are not logged',

@@ -1,9 +1,16 @@
-import { type APIError, OpenAI } from 'openai';
+import { type APIError, OpenAI, OpenAIError } from 'openai';
 import type { ChatCompletionCreateParams } from 'openai/resources/chat/completions';
 import type { ModelEndpoint, TokenUsage } from '../model.ts';
 import type { HttpClient, HttpPostResponse } from '../http-client.ts';
 import type { HeaderSource } from '../../resilience/retry-after.ts';
+import { mapStatus, mapTransportError, misconfigured, type RejectedResponse } from './map-error.ts';
 import { readText } from './read-response.ts';
+import {
+  credentialUnavailable,
+  toUpstreamFailure,
+  type UpstreamFailure,
+} from '../upstream-error.ts';
+import { ServiceError } from '../../errors.ts';
 import { raceAbort } from '../../resilience/abort.ts';
 
 type RequestOptions = Parameters<OpenAI['buildRequest']>[0];
@@ -165,4 +172,25 @@ class NodeResponse {
   text(): Promise<string> {
     return readText(this.source.body, MAX_ERROR_BYTES);
   }
+}
+
+/** The failure behind an error of the official client. Its errors carry bodies and headers. */
+export function mapApiError(
+  thrown: APIError,
+  context: Pick<RejectedResponse, 'now' | 'requestedTokens' | 'request'>,
+): UpstreamFailure {
+  const { status, headers, error, cause } = thrown;
+  if (status !== undefined && headers !== undefined) {
+    return mapStatus({ status, headers, error, ...context });
+  }
+  if (cause instanceof TypeError) return misconfigured('The request could not be sent');
+  return mapTransportError(cause);
+}
+
+/** The request was not sent: its address is invalid, or the credential could not be read. */
+export function mapClientError(thrown: unknown): UpstreamFailure {
+  if (thrown instanceof TypeError) return misconfigured('The request could not be built');
+  if (!(thrown instanceof OpenAIError)) return toUpstreamFailure(thrown);
+  const { cause } = thrown;
+  return cause instanceof ServiceError ? toUpstreamFailure(cause) : credentialUnavailable(cause);
 }
