@@ -21,11 +21,12 @@ interface Row {
   readonly features: readonly string[];
 }
 
-/** The table of docs/clients.md. */
+/** The first table of docs/clients.md. */
 function readTable(): { readonly columns: readonly string[]; readonly rows: readonly Row[] } {
-  const [head = [], , ...body] = readFileSync('docs/clients.md', 'utf8')
+  const [table = ''] = /(?:^\|.*\n)+/m.exec(readFileSync('docs/clients.md', 'utf8')) ?? [];
+  const [head = [], , ...body] = table
+    .trim()
     .split('\n')
-    .filter((line) => line.startsWith('|'))
     .map((line) =>
       line
         .slice(1, -1)
