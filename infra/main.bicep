@@ -81,6 +81,8 @@ param frontDoorOtherWeight int = 0
 @description('Requests of one client address in a minute, above which the firewall answers 429.')
 @minValue(10)
 param frontDoorRequestsPerMinute int = 600
+@description('Serves the page for people at the address of the app.')
+param chatPage bool = false
 param upstashRedisUrl string = ''
 @secure()
 param upstashRedisToken string = ''
@@ -283,6 +285,7 @@ module app 'modules/app.bicep' = {
     siteUpdateStrategy: siteUpdateStrategy
     corsOrigins: corsOrigins
     frontDoorId: door.?outputs.frontDoorId ?? frontDoorId
+    chatPage: chatPage
     authClientId: authClientId
     allowedApplications: filter(map(split(authAllowedApplications, ','), id => trim(id)), id => !empty(id))
     modelCapacity: aiEnabled ? modelCapacity : 0

@@ -28,8 +28,10 @@ import type { Readiness } from './health/readiness.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
 import type { ResponsesDependencies } from './http/responses-handler.ts';
 import type { McpDependencies } from './http/mcp-handler.ts';
+import type { PageDependencies } from './http/page-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
 import type { TextEncryption } from './storage/text-encryption.ts';
+import { buildInfo } from './telemetry/build-info.ts';
 import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { Runs } from './runs/create-runs.ts';
@@ -37,7 +39,13 @@ import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
 export interface Service
-  extends ResponsesDependencies, McpDependencies, FilesDependencies, MetricsDependencies, History {
+  extends
+    ResponsesDependencies,
+    McpDependencies,
+    FilesDependencies,
+    MetricsDependencies,
+    PageDependencies,
+    History {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -162,8 +170,9 @@ export async function createService(
 /** What the routes read of the settings. */
 function routeSettingsOf(settings: Settings) {
   return {
+    isPageEnabled: settings.page.enabled,
     publicModel: settings.agent.name,
-    mcp: { ...settings.mcpServer, version: settings.appVersion ?? 'unknown' },
+    mcp: { ...settings.mcpServer, version: settings.appVersion ?? buildInfo.version },
     ...bodyLimitsOf(settings.limits),
     chatLimits: settings.limits,
     slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,

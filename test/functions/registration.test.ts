@@ -73,6 +73,7 @@ const EXPECTED = {
   metrics: 'GET /metrics function',
   models: 'GET /v1/models function',
   modelsGet: 'GET /v1/models/{id} function',
+  page: 'GET /{root:maxlength(0)?} anonymous',
   ready: 'GET /ready anonymous',
   responsesCancel: 'POST /v1/responses/{id}/cancel function',
   responsesCreate: 'POST /v1/responses function',
