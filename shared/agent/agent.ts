@@ -9,6 +9,7 @@ import type {
   TokenUsage,
 } from '../model/model.ts';
 import type { GuardrailDecision } from '../guardrails/decisions.ts';
+import type { SearchConversation } from './tool.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { StepJournal, ToolCallStatus } from './step-journal.ts';
 
@@ -98,6 +99,10 @@ export interface RunContext {
   readonly onStepEnd?: ((usage: TokenUsage) => void) | undefined;
   /** Where the run keeps its finished steps, so that a later attempt goes on after them. */
   readonly journal?: StepJournal | undefined;
+  /** Called after each step whose own tools ran, with their calls and results. */
+  readonly onToolStep?: ((messages: readonly Message[]) => void) | undefined;
+  /** Finds earlier messages of the conversation that the run belongs to; undefined if it has none. */
+  readonly searchConversation?: SearchConversation | undefined;
   /** Called with the estimated usage of a model call that was sent and is not complete. */
   readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
   /** Called with each decision of a guardrail. */

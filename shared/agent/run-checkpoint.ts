@@ -34,6 +34,7 @@ const part = z.discriminatedUnion('type', [
     url: z.string(),
     detail: z.enum(['auto', 'low', 'high', 'original']).optional(),
   }),
+  z.object({ type: z.literal('file'), filename: z.string(), data: z.string() }),
 ]);
 
 const message = z.discriminatedUnion('role', [

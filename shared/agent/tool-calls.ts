@@ -153,8 +153,9 @@ async function callInTime(
   const timer = setTimeout(() => controller.abort(new ToolTimeoutError(timeoutMs)), timeoutMs);
   try {
     const { signal } = controller;
-    const { telemetry } = context;
-    return await raceAbort(tool.call(input, { signal, traceparent, telemetry }), signal);
+    const { telemetry, searchConversation } = context;
+    const toolContext = { signal, traceparent, telemetry, searchConversation };
+    return await raceAbort(tool.call(input, toolContext), signal);
   } finally {
     clearTimeout(timer);
     link.unlink();

@@ -121,6 +121,10 @@ const TOOLS: Readonly<Record<ToolName, (parts: ToolDependencies) => Promise<Tool
     const { calculator } = await import('../agent/tools/calculator.ts');
     return calculator;
   },
+  async search_conversation() {
+    const { searchConversation } = await import('../agent/tools/search-conversation.ts');
+    return searchConversation;
+  },
   async http_fetch({ settings }) {
     const { createHttpFetch } = await import('../agent/tools/safe-fetch.ts');
     return createHttpFetch({ allowedHosts: settings.tools.httpAllowedHosts });

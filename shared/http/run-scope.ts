@@ -1,4 +1,4 @@
-import type { AgentInput, InputSize, RunContext, RunResult } from '../agent/agent.ts';
+import type { AgentEvent, AgentInput, InputSize, RunContext, RunResult } from '../agent/agent.ts';
 import { ServiceError } from '../errors.ts';
 import { ClientDisconnectedError } from './client-connection.ts';
 import type { MeteredContext } from './request-context.ts';
@@ -167,3 +167,22 @@ async function settleAll(steps: readonly StepReservation[], usedTokens: number):
   });
   await Promise.all(settlements);
 }
+
+/** Observes the run of one request. */
+export interface RunRecorder {
+  /** What the recorder adds to the context of the run. */
+  readonly context?: Partial<RunContext>;
+  /** Awaited before the first event of a stream is sent. Never rejects. */
+  ready?(): Promise<void>;
+  event(event: Exclude<AgentEvent, { type: 'done' }>): void;
+  /** Awaited before the last events of a stream that fails. Never rejects. */
+  fail?(thrown: unknown): Promise<void>;
+  /** Called once with the end of the run, and awaited before the client sees the end. */
+  end(end: RunOutcome): Promise<void>;
+}
+
+export type RunOutcome =
+  | { readonly kind: 'done'; readonly result: RunResult }
+  | { readonly kind: 'failed'; readonly error: ServiceError }
+  /** The client disconnected. */
+  | { readonly kind: 'cancelled' };

@@ -14,7 +14,7 @@ import { parseRequest } from '../protocols/validation.ts';
 import type { RunEnd, RunEvent, RunRecord } from '../runs/run-record.ts';
 import type { FoundRun, RunHistory, RunService } from '../runs/run-service.ts';
 import type { OpenConversation } from '../sessions/conversation-store.ts';
-import type { RunOutcome, RunRecorder } from './chat-handler.ts';
+import type { RunOutcome, RunRecorder } from './run-scope.ts';
 import type { CallerContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { replay } from './stored-runs.ts';

@@ -21,6 +21,7 @@ const responseFormat = z.discriminatedUnion('type', [
 
 const chatRequestSchema = z.strictObject({
   message: z.string().refine((text) => text.trim() !== '', 'must not be blank'),
+  sessionId: z.string().min(1).max(256).optional(),
   stream: z.boolean().optional(),
   /** The run goes on without its client. A batch item is in the background anyway. */
   background: z.boolean().optional(),
@@ -53,6 +54,7 @@ export const chatApi: Protocol<ChatRequest> = {
     responseFormat: format && { ...format, param: 'responseFormat.schema' },
     fieldNames: FIELD_NAMES,
   }),
+  sessionOf: ({ sessionId }) => ({ sessionId }),
   wantsStream: ({ stream }, accept) => stream ?? accept.includes('text/event-stream'),
   encodeResult: (result, frame) => ({ response: result.text, ...toOutcome(result, frame) }),
   openStream: createChatStream,
@@ -66,7 +68,10 @@ function createChatStream(frame: ChatFrame): StreamEncoder {
   const { requestId, runId: id } = frame;
   let end: Readonly<Record<string, unknown>> | undefined;
   return {
-    start: () => [{ event: 'session', data: { requestId, ...(id === undefined ? {} : { id }) } }],
+    start() {
+      const data = { ...sessionOf(frame), requestId, ...(id === undefined ? {} : { id }) };
+      return [{ event: 'session', data }];
+    },
     event(event) {
       if (event.type === 'done') {
         const { result } = event;
@@ -104,7 +109,7 @@ function toEvents(event: AgentEvent, frame: Frame<ChatRequest>): readonly SseEve
 }
 
 /** Everything about a result except its text. */
-function toOutcome(result: RunResult, { requestId }: Frame<ChatRequest>) {
+function toOutcome(result: RunResult, frame: Frame<ChatRequest>) {
   const { model, finishReason, cached, usage, toolCalls } = result;
   return {
     model,
@@ -112,8 +117,14 @@ function toOutcome(result: RunResult, { requestId }: Frame<ChatRequest>) {
     cached,
     usage: toUsage(usage),
     toolCalls: toolCalls.map(toToolCall),
-    requestId,
+    ...sessionOf(frame),
+    requestId: frame.requestId,
   };
+}
+
+/** Nothing where sessions are not possible, as in a batch. */
+function sessionOf({ sessionId }: Frame<ChatRequest>): { readonly sessionId?: string | null } {
+  return sessionId === undefined ? {} : { sessionId: sessionId() };
 }
 
 function toUsage({ inputTokens, outputTokens, totalTokens, cachedInputTokens }: TokenUsage) {

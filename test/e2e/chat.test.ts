@@ -10,6 +10,7 @@ const replySchema = z.strictObject({
   model: z.string(),
   finishReason: z.literal('stop'),
   cached: z.literal(false),
+  sessionId: z.string(),
   usage: z.strictObject({
     inputTokens: z.int().positive(),
     outputTokens: z.int().positive(),
@@ -22,7 +23,7 @@ const stream = { accept: 'text/event-stream' };
 
 let environment: TestEnvironment;
 beforeAll(async () => {
-  environment = await startEnvironment({ tokenDelayMs: 10 });
+  environment = await startEnvironment({ tokenDelayMs: 20 });
 });
 afterAll(() => environment.stop());
 
@@ -83,6 +84,7 @@ describe('POST /api/chat', () => {
     expect(text).toBe(whole.response);
     expect(done).toEqual({
       requestId: expect.any(String),
+      sessionId: expect.any(String),
       model: whole.model,
       finishReason: 'stop',
       cached: false,

@@ -187,6 +187,7 @@ function readBody(
   }: Omit<Frame<unknown>, 'request'> & { readonly protocol: Protocol<unknown> },
 ): ItemRequest {
   const request = protocol.parse(body);
+  if (protocol.sessionOf?.(request).sessionId !== undefined) throw noSession();
   const encode = (result: RunResult) => protocol.encodeResult(result, { ...frame, request });
   return { input: protocol.toInput(request), encode };
 }
@@ -263,4 +264,10 @@ export function writeItemAudit(
     durationMs: Math.round(audit.elapsedMs()),
     fields: { batchId: shard.id, index: shard.first + index },
   });
+}
+
+/** Items run in any order, and several at once. */
+function noSession(): ServiceError {
+  const message = 'Cannot accept the request: "sessionId" must be left out in a batch';
+  return new ServiceError('invalid_request', message, { param: 'sessionId' });
 }

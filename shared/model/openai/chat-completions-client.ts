@@ -193,6 +193,9 @@ function toMessage(message: ModelMessage): Message {
 
 function toContentPart(part: ContentPart) {
   if (part.type === 'text') return { type: 'text' as const, text: part.text };
+  if (part.type === 'file') {
+    return { type: 'file' as const, file: { filename: part.filename, file_data: part.data } };
+  }
   const { url, detail } = part;
   return { type: 'image_url' as const, image_url: { url, ...withoutUndefined({ detail }) } };
 }

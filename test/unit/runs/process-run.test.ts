@@ -153,13 +153,18 @@ describe('a background run', () => {
     expect([...test.container.blobs.keys()]).toEqual([]);
   });
 
-  it('fails with the reason when its message is poison', async () => {
+  it('is queued again three times when its message is poison, and then fails', async () => {
     const test = makeRuns({ agent: textAgent() });
     const record = recordOf('Hi');
     await test.runs.service.start(record);
 
-    await test.runs.handlePoison(test.sent[0]?.message);
+    const delays: unknown[] = [];
+    for (let next = test.sent.shift(); next !== undefined; next = test.sent.shift()) {
+      delays.push(next.delaySeconds);
+      await test.runs.handlePoison(next.message);
+    }
 
+    expect(delays).toEqual([0, 0, 10, 20]);
     expect(await readRun(test, record)).toMatchObject({
       end: { kind: 'failed', code: 'internal' },
     });
