@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AzureOpenAI } from 'openai';
 import { z } from 'zod';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
@@ -147,6 +148,26 @@ describe('GET /health, /ready and /health/ready', () => {
       batch: { status: 'ready' },
     });
     expect(environment.model.calls()).toEqual([]);
+  });
+});
+
+describe('a client of Azure OpenAI (F24)', () => {
+  it('gets answers and streams by the path of a deployment', async () => {
+    const client = new AzureOpenAI({
+      endpoint: environment.url,
+      apiKey: 'unused',
+      apiVersion: '2024-10-21',
+      deployment: 'agent',
+      maxRetries: 0,
+    });
+    const messages = [{ role: 'user' as const, content: 'Azure test' }];
+
+    const whole = await client.chat.completions.create({ model: 'any', messages });
+    const stream = client.chat.completions.stream({ model: 'any', messages });
+    const streamed = await stream.finalContent();
+
+    expect(whole.choices[0]?.message.content).toContain('Azure test');
+    expect(streamed).toContain('Azure test');
   });
 });
 

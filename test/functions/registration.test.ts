@@ -54,6 +54,7 @@ const EXPECTED = {
   chatRunsGet: 'GET /api/chat/{id} function',
   chatStream: 'POST /api/chat/stream function',
   completions: 'POST /v1/chat/completions function',
+  completionsAzure: 'POST /openai/deployments/{deployment}/chat/completions function',
   conversationsCreate: 'POST /v1/conversations function',
   conversationsDelete: 'DELETE /v1/conversations/{id} function',
   conversationsGet: 'GET /v1/conversations/{id} function',
