@@ -76,7 +76,7 @@ describe('docs/clients.md', () => {
     const { rows } = readTable();
 
     const versions = pinnedVersions();
-    const files = Object.values(TESTS).map((tests) => tests.split('#')[0]);
+    const files = Object.values(TESTS).map((tests) => tests.split('#')[0] ?? '');
 
     expect(rows.map(({ client }) => client)).toEqual(Object.keys(TESTS));
     expect(rows.map(({ version }) => version)).toEqual(
