@@ -187,11 +187,10 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
   const end = context.startStream();
   let code: string | undefined;
   const { chatLimits, slowReaderTimeoutMs } = chat.dependencies;
-  function record(outcome: RunOutcome): void {
-    const recorded = chat.recorder?.end(outcome);
-    recorded?.catch((error: unknown) =>
-      reportFailure(telemetry, { message: 'run not stored', error: toServiceError(error) }),
-    );
+  async function record(outcome: RunOutcome): Promise<void> {
+    await chat.recorder?.end(outcome).catch((error: unknown) => {
+      reportFailure(telemetry, { message: 'run not stored', error: toServiceError(error) });
+    });
   }
   return sseResponse(encodeEvents(stream), {
     format: chat.protocol.streamFormat ?? 'sse',
@@ -200,12 +199,13 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
     slowReaderTimeoutMs,
     connection,
     signal: run.context.signal,
-    toLastEvents(thrown) {
+    async toLastEvents(thrown) {
       const error = toProtocolError(chat.protocol, thrown);
       code = clientDisconnected.aborted ? 'client_disconnected' : error.code;
       if (clientDisconnected.aborted) return [];
       reportFailure(telemetry, { message: 'stream failed', error });
-      record({ kind: 'failed', error });
+      // The next request of the client must find the run stored, and its conversation free.
+      await record({ kind: 'failed', error });
       return encoder.fail(error);
     },
     onEnd(how) {
@@ -213,7 +213,7 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
         code = how === 'cancelled' ? 'client_disconnected' : how;
         run.abort();
       }
-      if (clientDisconnected.aborted || how !== 'complete') record({ kind: 'cancelled' });
+      if (clientDisconnected.aborted || how !== 'complete') void record({ kind: 'cancelled' });
       run.close();
       discard(events);
       const durationMs = Math.round(performance.now() - startedAt);

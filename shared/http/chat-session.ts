@@ -2,7 +2,7 @@ import type { Agent, AgentInput, RunContext } from '../agent/agent.ts';
 import { toServiceError } from '../errors.ts';
 import { type ChatSession, type ChatSessions, sessionNotFound } from '../sessions/chat-sessions.ts';
 import { withShorterHistory } from '../sessions/shorter-history.ts';
-import { searchMessages } from '../sessions/search-messages.ts';
+import { searchMessages } from '../sessions/session-items.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { RunRecorder } from './run-scope.ts';
 import type { MeteredContext } from './request-context.ts';

@@ -16,7 +16,7 @@ export interface SseOptions {
   /** A client that takes no data for so long is disconnected. */
   readonly slowReaderTimeoutMs: number;
   /** The last events after the source failed; none if the client has disconnected. */
-  readonly toLastEvents: (thrown: unknown) => readonly SseEvent[];
+  readonly toLastEvents: (thrown: unknown) => readonly SseEvent[] | Promise<readonly SseEvent[]>;
   /** Called once at the end of the stream. */
   readonly onEnd: (how: StreamEnd) => void;
 }
@@ -104,7 +104,7 @@ async function* frames(
       pending = iterator.next();
     }
   } catch (thrown) {
-    for (const last of toLastEvents(thrown)) yield encode(last);
+    for (const last of await toLastEvents(thrown)) yield encode(last);
   } finally {
     silence.dispose();
     discard(iterator);

@@ -165,6 +165,23 @@ describe('the page', requireTool('chromium'), () => {
     expect(await other.getByLabel('Function key').inputValue()).toBe('');
   });
 
+  it('continues a session, lists it, and opens an earlier one', async () => {
+    await ask('My name is Ada');
+    await answer().locator('.note').filter({ hasText: 'tokens' }).waitFor();
+    await ask('What is my name?');
+    await expect.poll(() => page.locator('.message.agent .note:visible').count()).toBe(2);
+    await page.getByRole('button', { name: 'New session' }).click();
+    await ask('Another subject');
+    await answer().locator('.note').filter({ hasText: 'tokens' }).waitFor();
+    await page.locator('#sessions li:first-child button[aria-current="true"]').waitFor();
+
+    await page.locator('#sessions button').nth(1).click();
+
+    await expect.poll(() => page.locator('.message.user').count()).toBe(2);
+    expect(await page.locator('.message.user').first().textContent()).toContain('My name is Ada');
+    expect(complaints).toEqual([]);
+  });
+
   it('is usable by keyboard alone', async () => {
     await page.getByLabel('Message', { exact: true }).focus();
     await page.keyboard.type('Typed');

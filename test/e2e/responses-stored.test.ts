@@ -169,7 +169,7 @@ describe('a stored response', () => {
       if (event.type === 'response.output_text.delta') leaving.abort();
     }
 
-    await expect.poll(async () => (await rest(id)).status, { timeout: 3_000 }).toBe(200);
+    await expect.poll(async () => (await rest(id)).status, { timeout: 10_000 }).toBe(200);
     expect((await client.responses.retrieve(id)).status).toBe('cancelled');
     expect(environment.model.calls().findLast(callsLeaving)?.status).toBe('aborted');
   });
@@ -231,7 +231,7 @@ describe('a run in the background', () => {
     expect(again.status).toBe('cancelled');
     await expect
       .poll(() => environment.model.calls().find((call) => callsStall(call))?.status, {
-        timeout: 3_000,
+        timeout: 10_000,
       })
       .toBe('aborted');
     expect((await client.responses.retrieve(queued.id)).status).toBe('cancelled');
