@@ -121,8 +121,9 @@ describe('a worker that is killed again and again', () => {
         for (let inRun = 0; inRun < KILLS_PER_RUN; inRun += 1) {
           await eventually('a worker is there', () => run.workerPid() > 0);
           const calls = environment.model.calls().length;
-          // More than it can have in flight: some of them are answered.
-          const enough = calls + DELIVERIES * CONCURRENCY + 4;
+          // Half as many again as it can have in flight, so that each job has new results. A job
+          // without any is given up after eight kills in a row.
+          const enough = calls + 1.5 * DELIVERIES * CONCURRENCY;
           await eventually('it works', () => environment.model.calls().length > enough, 2_000)
             // It may have nothing left to do.
             .catch(() => undefined);
