@@ -192,6 +192,28 @@ describe('a secret that cannot be used (F12)', () => {
     },
   );
 
+  it('is not replaced by the identity where an Azure endpoint has a key', async () => {
+    const { service, values, rotate, laterReport } = await serve({
+      'openai-api-key': ' \n ',
+      'azure-openai-endpoint': 'https://model.example',
+      'azure-openai-deployment': 'd',
+    });
+
+    const refused = service.agent.run(inputOf('Hi'), turn(service));
+    await expect(refused).rejects.toMatchObject({ code: 'config_unavailable' });
+    const missing = await laterReport();
+    delete values['openai-api-key'];
+    await rotate();
+    const byIdentity = await laterReport();
+
+    expect(missing.chat).toMatchObject({
+      status: 'unready',
+      code: 'config_unavailable',
+      reason: expect.stringContaining('openai-api-key'),
+    });
+    expect(byIdentity.chat).toEqual({ status: 'ready' });
+  });
+
   it.each(['[]', '{}', ''])('leaves the last list of caller keys in force: %j', async (emptied) => {
     const hash = createHash('sha256').update('secret').digest('hex');
     const { service, values, rotate, secretTelemetry } = await serve({

@@ -18,6 +18,9 @@ const RUNS: Readonly<Record<string, (text: string) => unknown>> = {
   'api/chat': (message) => ({ message }),
   'api/chat/stream': (content) => ({ messages: [{ role: 'user', content }] }),
   'v1/chat/completions': (content) => ({ model: 'any', messages: [{ role: 'user', content }] }),
+  'openai/deployments/{deployment}/chat/completions': (content) => ({
+    messages: [{ role: 'user', content }],
+  }),
   'v1/responses': (input) => ({ model: 'any', input }),
   mcp: (question) => ({
     jsonrpc: '2.0',
