@@ -175,7 +175,7 @@ export function testAzureOpenAi(service: () => ClientEnvironment): void {
 
 /** Sends requests until the limit of requests of this caller is reached. */
 async function exhaustLimit({ origin, apiKey, headers }: Connection): Promise<void> {
-  for (let isReached = false; !isReached;) {
+  for (let round = 0; round < 100; round += 1) {
     const requests = Array.from({ length: 25 }, () =>
       fetch(`${origin}/openai/v1/models`, { headers: { ...headers, 'api-key': apiKey } }),
     );
