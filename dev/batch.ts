@@ -6,7 +6,7 @@ import { createQueueService } from './batch/queue-service.ts';
 import { replay } from './batch/replay.ts';
 import { runBatch } from './batch/run-batch.ts';
 import { ServiceError } from '../shared/errors.ts';
-import { noProxyWithLocalHosts } from '../shared/model/proxy.ts';
+import { prepareProxyVariables } from '../shared/model/proxy.ts';
 import { describeError } from '../shared/telemetry/describe-error.ts';
 import { CliError } from './cli-error.ts';
 import { PROJECT_ROOT } from './project-root.ts';
@@ -17,7 +17,7 @@ if (process.exitCode === 1) process.exit();
 
 /** `npm run batch`: exits with 0 if every item succeeded, 2 if some failed, 1 if the run failed. */
 async function main(): Promise<number> {
-  process.env['NO_PROXY'] = noProxyWithLocalHosts(process.env);
+  prepareProxyVariables(process.env);
   const interrupt = new AbortController();
   let resumable: string | undefined;
   let isSubmitted = false;

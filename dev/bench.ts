@@ -4,6 +4,7 @@ import { startCompetitors, type Competitor } from './bench/competitors.ts';
 import { measureBatch } from './bench/measure-batch.ts';
 import { measureCache } from './bench/measure-cache.ts';
 import { measureClients } from './bench/measure-clients.ts';
+import { measureGuardrails } from './bench/measure-guardrails.ts';
 import { measureLimiter } from './bench/measure-limiter.ts';
 import {
   measureCloudLoading,
@@ -43,7 +44,7 @@ async function main(): Promise<number> {
     print('cache and limits');
     const ofCaller = [await measureCache(ROUNDS), ...(await measureLimiter())];
     print('CPU of model calls');
-    const ofClients = await measureClients();
+    const ofClients = [...(await measureClients()), ...(await measureGuardrails())];
     print('loading the package');
     const dist = join(PROJECT_ROOT, 'dist');
     const bare = join(PROJECT_ROOT, 'dev', 'bench', 'pass-through');

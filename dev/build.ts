@@ -15,6 +15,7 @@ import * as z from 'zod';
 import type { BuildInfo } from '../shared/telemetry/build-info.ts';
 import { listBundledPackages, type BundleContents } from './build/bundled-packages.ts';
 import { describeBuild } from './build/describe-build.ts';
+import { readBuiltinsLazily } from './build/lazy-builtins.ts';
 import { shareAzureModules, stubUnusedPackages } from './build/telemetry-stubs.ts';
 import { writeThirdPartyFiles, type Project } from './build/third-party-files.ts';
 import { CliError, describeCliError } from './cli-error.ts';
@@ -34,8 +35,8 @@ const BANNER =
 /** How often a build that meets a concurrent one tries to put its result in place. */
 const MAX_SWAPS = 5;
 
-/** Copied unchanged; the second one is optional. */
-const COPIED = ['host.json', 'agent.toml'] as const;
+/** Copied unchanged to the top of the package; all but the first one are optional. */
+const COPIED = ['host.json', 'agent.toml', 'shared/http/chat-page.html'] as const;
 
 /**
  * Writes `dist/` as a package that runs by itself: bundled code, host.json, package.json, the
@@ -63,7 +64,8 @@ export async function build(options: BuildOptions = {}): Promise<{ readonly outD
     await writeFile(join(staging, 'build.json'), `${JSON.stringify(info, undefined, 2)}\n`);
     const contents = await bundleTriggers(root, { outDir: staging, info });
     for (const name of COPIED) {
-      if (existsSync(join(root, name))) await copyFile(join(root, name), join(staging, name));
+      if (existsSync(join(root, name)))
+        await copyFile(join(root, name), join(staging, basename(name)));
     }
     const inventory = await listBundledPackages(contents, { root });
     await writeThirdPartyFiles(staging, { project, inventory });
@@ -110,7 +112,7 @@ async function bundleTriggers(
       legalComments: 'none',
       logLevel: 'silent',
       metafile: true,
-      plugins: [stubUnusedPackages(), shareAzureModules()],
+      plugins: [stubUnusedPackages(), shareAzureModules(), readBuiltinsLazily()],
     });
     return metafile;
   } catch (error) {

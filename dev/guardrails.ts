@@ -10,6 +10,7 @@ import {
 } from './guardrails/labelled-file.ts';
 import { describeFigures, injectionFigures, THRESHOLD } from './guardrails/score-injection.ts';
 import { type PiiFigures, piiFigures, rates, type SpanCounts } from './guardrails/score-pii.ts';
+import { describeReport, isClean, sendTexts } from './guardrails/send-texts.ts';
 import { isMain } from './project-root.ts';
 import { formatTable } from './table.ts';
 
@@ -122,12 +123,24 @@ function percent(part: number): string {
   return `${(100 * part).toFixed(1)} %`;
 }
 
-/** `npm run guardrails -- file.jsonl`: how often the detectors are right on labelled texts. */
+/**
+ * `npm run guardrails -- file.jsonl`: how often the detectors are right on labelled texts.
+ * `npm run guardrails -- folder --url URL [--count N]`: what a running app answers to hostile texts.
+ */
 async function main(): Promise<number> {
   try {
-    const { positionals } = parseArgs({ allowPositionals: true, options: {} });
-    if (positionals.length === 0) {
+    const { positionals, values } = parseArgs({
+      allowPositionals: true,
+      options: { url: { type: 'string' }, count: { type: 'string', default: '10000' } },
+    });
+    const [first] = positionals;
+    if (first === undefined) {
       throw new CliError('Cannot score as a file of labelled texts is missing');
+    }
+    if (values.url !== undefined) {
+      const report = await sendTexts(first, { url: values.url, count: Number(values.count) });
+      console.log(describeReport(report));
+      return isClean(report) ? 0 : 1;
     }
     for (const path of positionals) console.log(`${path}\n\n${await scoreFile(path)}\n`);
     return 0;

@@ -81,6 +81,10 @@ param frontDoorOtherWeight int = 0
 @description('Requests of one client address in a minute, above which the firewall answers 429.')
 @minValue(10)
 param frontDoorRequestsPerMinute int = 600
+@description('Lets the guardrails ask Prompt Shields of the model account. Needs a model account of this deployment.')
+param promptShields bool = false
+@description('Serves the page for people at the address of the app.')
+param chatPage bool = false
 param upstashRedisUrl string = ''
 @secure()
 param upstashRedisToken string = ''
@@ -230,6 +234,9 @@ module endpoints 'modules/private-endpoints.bicep' = if (vnetEnabled) {
       ],
       aiEnabled
         ? [{ name: 'openai', resourceId: ai.?outputs.id ?? '', groupId: 'account', zone: 'privatelink.openai.azure.com' }]
+        : [],
+      aiEnabled && promptShields
+        ? [{ name: 'safety', resourceId: ai.?outputs.id ?? '', groupId: 'account', zone: 'privatelink.cognitiveservices.azure.com' }]
         : []
     )
   }
@@ -255,6 +262,7 @@ module access 'modules/access.bicep' = {
     componentName: 'appi-${token}'
     aiName: 'ai-${token}'
     aiEnabled: aiEnabled
+    promptShields: promptShields
   }
   dependsOn: [storage, vault, monitor, ai]
 }
@@ -283,6 +291,7 @@ module app 'modules/app.bicep' = {
     siteUpdateStrategy: siteUpdateStrategy
     corsOrigins: corsOrigins
     frontDoorId: door.?outputs.frontDoorId ?? frontDoorId
+    chatPage: chatPage
     authClientId: authClientId
     allowedApplications: filter(map(split(authAllowedApplications, ','), id => trim(id)), id => !empty(id))
     modelCapacity: aiEnabled ? modelCapacity : 0
@@ -292,6 +301,7 @@ module app 'modules/app.bicep' = {
       AZURE_OPENAI_DEPLOYMENT: empty(existingOpenAiDeployment) ? modelName : existingOpenAiDeployment
       MODEL_FALLBACKS: empty(modelFallbacks) ? '' : string(modelFallbacks)
       UPSTASH_REDIS_REST_URL: upstashRedisUrl
+      AZURE_CONTENT_SAFETY_ENDPOINT: promptShields ? (ai.?outputs.safetyEndpoint ?? '') : ''
       AGENT__SESSIONS__RETENTION_DAYS: string(sessionRetentionDays)
     }
     extraSettings: toObject(extraPairs, pair => trim(first(split(pair, '='))), pair => join(skip(split(pair, '='), 1), '='))

@@ -5,13 +5,12 @@ import type { Batch } from './batch/queue-trigger.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { lazyCredential, createSecrets } from './composition-root/secrets.ts';
 import { registerServiceGauges, createReadinessFromSettings } from './composition-root/health.ts';
-import { createConfiguredAgent } from './composition-root/agent.ts';
+import { createAgentTools, createConfiguredAgent } from './composition-root/agent.ts';
 import { createServiceTelemetry } from './composition-root/telemetry.ts';
 import { readAgentToml } from './config/agent-toml.ts';
 import { createLazyBatch } from './composition-root/batch.ts';
-import { createLazyRuns, responseRetentionOf } from './composition-root/runs.ts';
+import { createLazyRuns, runRoutesOf } from './composition-root/runs.ts';
 import { createConfiguredCache, createSharedRedis } from './composition-root/redis-and-cache.ts';
-import { createAgentTools } from './composition-root/tools.ts';
 import {
   createHistory,
   createHistoryEncryption,
@@ -24,13 +23,15 @@ import type { Environment } from './config/read-variables.ts';
 import { readConfig, type Settings } from './config/read-config.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
-import { noProxyWithLocalHosts } from './model/proxy.ts';
+import { prepareProxyVariables } from './model/proxy.ts';
 import type { Readiness } from './health/readiness.ts';
 import type { FilesDependencies } from './http/files-handler.ts';
 import type { ResponsesDependencies } from './http/responses-handler.ts';
 import type { McpDependencies } from './http/mcp-handler.ts';
+import type { PageDependencies } from './http/page-handler.ts';
 import type { MetricsDependencies } from './http/operations-handler.ts';
 import type { TextEncryption } from './storage/text-encryption.ts';
+import { buildInfo } from './telemetry/build-info.ts';
 import { createConsoleLogger } from './telemetry/create-telemetry.ts';
 import type { ExportTransport } from './telemetry/azure-monitor/start.ts';
 import type { Runs } from './runs/create-runs.ts';
@@ -38,7 +39,13 @@ import type { LogLevel, Telemetry } from './telemetry/telemetry.ts';
 
 /** The dependencies of all triggers. Each trigger declares the part that it uses. */
 export interface Service
-  extends ResponsesDependencies, McpDependencies, FilesDependencies, MetricsDependencies, History {
+  extends
+    ResponsesDependencies,
+    McpDependencies,
+    FilesDependencies,
+    MetricsDependencies,
+    PageDependencies,
+    History {
   readonly agent: Agent;
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
@@ -94,8 +101,7 @@ export function getService(): Promise<Service> {
 
 async function startService(): Promise<Service> {
   for (const [name, value] of Object.entries(EXPORTER_ENVIRONMENT)) process.env[name] ??= value;
-  // The clients of the Azure SDK read the proxy variables themselves.
-  process.env['NO_PROXY'] = noProxyWithLocalHosts(process.env);
+  prepareProxyVariables(process.env);
   return createService(process.env, { agentToml: await readAgentToml(import.meta.dirname) });
 }
 
@@ -136,6 +142,7 @@ export async function createService(
     identify: callers.identify,
     limits,
     measure,
+    ...runRoutesOf(settings, runs),
     readiness: createReadinessFromSettings({
       ...base,
       model,
@@ -148,11 +155,11 @@ export async function createService(
     batch,
     encryption,
     ...createHistory({ ...base, encryption }),
-    runs,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
       const engines = [(await batch.peek())?.processor.stop(), (await runs.peek())?.stop()];
-      const stopped = Promise.all([...engines, cache?.flush(), tools.close()]);
+      // A tool call that is under way in a batch may end.
+      const stopped = Promise.all([...engines, cache?.flush()]).then(() => tools.close());
       // A batch that is slow to stop must not delay the last export of telemetry.
       await Promise.race([stopped, delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
       await Promise.all([stopped, base.closeTelemetry()]);
@@ -163,12 +170,12 @@ export async function createService(
 /** What the routes read of the settings. */
 function routeSettingsOf(settings: Settings) {
   return {
+    isPageEnabled: settings.page.enabled,
     publicModel: settings.agent.name,
-    mcp: { ...settings.mcpServer, version: settings.appVersion ?? 'unknown' },
+    mcp: { ...settings.mcpServer, version: settings.appVersion ?? buildInfo.version },
     ...bodyLimitsOf(settings.limits),
     chatLimits: settings.limits,
     slowReaderTimeoutMs: settings.limits.slowReaderTimeoutMs,
-    responseRetention: responseRetentionOf(settings),
   };
 }
 

@@ -2,14 +2,22 @@ import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 
-/** The tests of each client. A title begins with the features that it shows. */
+/**
+ * The tests of each client; after `#`, the title of its group in a file with several. The title of a
+ * test begins with the features that it shows.
+ */
 const TESTS: Readonly<Record<string, string>> = {
   openai: 'test/e2e/clients/openai.ts',
   '@openai/agents': 'test/e2e/clients/openai-agents.ts',
+  '@openai/agents (Responses)': 'test/e2e/clients/responses.ts#@openai/agents',
   ai: 'test/e2e/clients/ai-sdk.ts',
+  'ai (Responses)': 'test/e2e/clients/responses.ts#ai with',
   'ai (useChat)': 'test/e2e/clients/ai-sdk-ui.ts',
   '@microsoft/ai-chat-protocol': 'test/e2e/clients/ai-chat-protocol.ts',
   '@langchain/openai': 'test/e2e/clients/langchain.ts',
+  'openai (AzureOpenAI)': 'test/e2e/clients/azure-openai.ts',
+  '@ai-sdk/azure': 'test/e2e/clients/azure-openai.ts',
+  '@langchain/openai (AzureChatOpenAI)': 'test/e2e/clients/azure-openai.ts',
   'Microsoft.Extensions.AI': 'test/e2e/clients/dotnet.ts',
   'Microsoft.SemanticKernel.Core': 'test/e2e/clients/dotnet.ts',
   'Microsoft.Agents.AI': 'test/e2e/clients/dotnet.ts',
@@ -21,11 +29,12 @@ interface Row {
   readonly features: readonly string[];
 }
 
-/** The table of docs/clients.md. */
+/** The first table of docs/clients.md. */
 function readTable(): { readonly columns: readonly string[]; readonly rows: readonly Row[] } {
-  const [head = [], , ...body] = readFileSync('docs/clients.md', 'utf8')
+  const [table = ''] = /(?:^\|.*\n)+/m.exec(readFileSync('docs/clients.md', 'utf8')) ?? [];
+  const [head = [], , ...body] = table
+    .trim()
     .split('\n')
-    .filter((line) => line.startsWith('|'))
     .map((line) =>
       line
         .slice(1, -1)
@@ -41,8 +50,11 @@ function readTable(): { readonly columns: readonly string[]; readonly rows: read
   return { columns, rows };
 }
 
-function testedFeatures(path: string, columns: readonly string[]): string[] {
-  const titles = [...readFileSync(path, 'utf8').matchAll(/^\s+(?:.*\()?'([a-z ,]+): /gm)];
+function testedFeatures(tests: string, columns: readonly string[]): string[] {
+  const [path = '', group = ''] = tests.split('#');
+  const [, ...groups] = readFileSync(path, 'utf8').split(/^  describe(?:\.each\(.*\))?\('/m);
+  const tested = groups.filter((text) => text.startsWith(group)).join('');
+  const titles = [...tested.matchAll(/^\s+(?:.*\()?'([a-z ,]+): /gm)];
   const named = new Set(titles.flatMap(([, names = '']) => names.split(', ')));
   return columns.filter((column) => named.has(column));
 }
@@ -67,13 +79,14 @@ describe('docs/clients.md', () => {
     const { rows } = readTable();
 
     const versions = pinnedVersions();
+    const files = Object.values(TESTS).map((tests) => tests.split('#')[0] ?? '');
 
     expect(rows.map(({ client }) => client)).toEqual(Object.keys(TESTS));
     expect(rows.map(({ version }) => version)).toEqual(
       rows.map(({ client }) => versions.get(client.split(' ')[0] ?? '')),
     );
     expect(globSync('test/e2e/clients/*.ts').toSorted()).toEqual(
-      [...new Set([...Object.values(TESTS), 'test/e2e/clients/client-environment.ts'])].toSorted(),
+      [...new Set([...files, 'test/e2e/clients/client-environment.ts'])].toSorted(),
     );
   });
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { buildIfStale } from '../faults/fault-environment.ts';
-import { UNLIMITED } from '../faults/settings.ts';
+import { UNLIMITED, WITHOUT_QUEUES } from '../faults/settings.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
 import { startChildServer, type ChildServer } from './child-server.ts';
 import { startPortkey } from './portkey.ts';
@@ -47,8 +47,7 @@ export async function startCompetitors(options: {
       environment: {
         ...model,
         ...UNLIMITED,
-        'AzureWebJobs.batch.Disabled': 'true',
-        'AzureWebJobs.batchPoison.Disabled': 'true',
+        ...WITHOUT_QUEUES,
       },
     });
     const bare = await add('run-host.ts', {

@@ -1,4 +1,4 @@
-import { UNLIMITED } from '../faults/settings.ts';
+import { UNLIMITED, WITHOUT_QUEUES } from '../faults/settings.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
 import type { Competitor } from './competitors.ts';
 import { measureLoad, type Rounds } from './measure-requests.ts';
@@ -19,8 +19,7 @@ export async function measureCache(rounds: Rounds): Promise<SpeedRow> {
     OPENAI_BASE_URL: upstream.url,
     OPENAI_API_KEY: 'bench',
     OPENAI_MODEL: 'dev/instant',
-    'AzureWebJobs.batch.Disabled': 'true',
-    'AzureWebJobs.batchPoison.Disabled': 'true',
+    ...WITHOUT_QUEUES,
   };
   const input = { appRoot: PROJECT_ROOT, environment };
   const host = await startChildServer({ script: 'run-host.ts', input });

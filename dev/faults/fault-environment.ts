@@ -5,7 +5,7 @@ import { startHost } from '../host/start-host.ts';
 import { startDevelopmentModel, type RecordedCall } from '../model/start-development-model.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
 import { startSecondEndpoint } from './second-endpoint.ts';
-import { UNLIMITED } from './settings.ts';
+import { UNLIMITED, WITHOUT_QUEUES } from './settings.ts';
 
 /** Values that no caller and no log may contain. */
 const KEY = 'canary-key-5d2c81';
@@ -65,8 +65,7 @@ export async function startFaultEnvironment(
     port: 0,
     environment: {
       // The faults of a model need no storage, so the functions that need one are disabled.
-      'AzureWebJobs.batch.Disabled': 'true',
-      'AzureWebJobs.batchPoison.Disabled': 'true',
+      ...WITHOUT_QUEUES,
       AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${upstream.port}`,
       AZURE_OPENAI_DEPLOYMENT: DEPLOYMENT,
       OPENAI_API_KEY: KEY,

@@ -1,3 +1,11 @@
+/** Disables the functions with a queue, so that the app needs no storage. */
+export const WITHOUT_QUEUES: Readonly<Record<string, string>> = Object.fromEntries(
+  ['batch', 'batchPoison', 'runs', 'runsPoison'].map((name) => [
+    `AzureWebJobs.${name}.Disabled`,
+    'true',
+  ]),
+);
+
 /** Disables everything besides the fault that could decide how a request ends: limits and cache. */
 export const UNLIMITED: Readonly<Record<string, string>> = {
   AGENT__LIMITS__REQUESTS_PER_MINUTE: '0',

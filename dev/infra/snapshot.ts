@@ -13,6 +13,7 @@ export const EVERY_OPTION = {
   corsOrigins: 'https://app.example.com',
   authClientId: '11111111-1111-1111-1111-111111111111',
   authAllowedApplications: '33333333-3333-3333-3333-333333333333',
+  promptShields: true,
   frontDoor: true,
   frontDoorSku: 'Premium_AzureFrontDoor',
   frontDoorOtherHost: 'other.azurewebsites.net',

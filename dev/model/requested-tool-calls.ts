@@ -15,7 +15,8 @@ export function requestedToolCalls(request: ChatRequest): ToolCall[] {
   if (tools.length === 0 || isAnswered) return [];
   const named = 'kind' in toolChoice && toolChoice.kind === 'none' ? [] : namedCalls(request);
   const forced = forcedTool(request);
-  const calls = named.length === 0 && forced !== undefined ? [withDefaults(forced)] : named;
+  const meant = forced ?? (named.length === 0 ? meantTool(request) : undefined);
+  const calls = named.length === 0 && meant !== undefined ? [withDefaults(meant)] : named;
   const allowed = request.parallelToolCalls ? calls : calls.slice(0, 1);
   const turn = request.messages.length;
   return allowed.map((call, index) => ({
@@ -33,6 +34,18 @@ export function withDefaults(tool: ToolDefinition): { name: string; arguments: s
 function forcedTool({ toolChoice, tools }: ChatRequest): ToolDefinition | undefined {
   if ('name' in toolChoice) return tools.find((tool) => tool.name === toolChoice.name);
   return toolChoice.kind === 'required' ? tools[0] : undefined;
+}
+
+/** A question with all words of a tool's name but `get`, such as "weather", means that tool. */
+function meantTool(request: ChatRequest): ToolDefinition | undefined {
+  const { toolChoice, tools } = request;
+  const text = lastUserText(request);
+  if (('kind' in toolChoice && toolChoice.kind === 'none') || !text.includes('?')) return undefined;
+  const words = new Set(text.toLowerCase().match(/[a-z]+/g));
+  return tools.find(({ name }) => {
+    const [verb, ...nouns] = name.toLowerCase().split(/[_-]/);
+    return verb === 'get' && nouns.length > 0 && nouns.every((word) => words.has(word));
+  });
 }
 
 function namedCalls(request: ChatRequest): { name: string; arguments: string }[] {

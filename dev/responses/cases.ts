@@ -141,6 +141,28 @@ export const RESPONSE_CASES: readonly ResponseCase[] = [
     output: ['message'],
   },
   {
+    name: 'a file',
+    body: {
+      model: 'm',
+      input: [
+        {
+          type: 'message',
+          role: 'user',
+          content: [
+            { type: 'input_text', text: 'What does it say?' },
+            {
+              type: 'input_file',
+              filename: 'note.pdf',
+              file_data: `data:application/pdf;base64,${btoa('%PDF-1.4')}`,
+            },
+          ],
+        },
+      ],
+    },
+    status: 'completed',
+    output: ['message'],
+  },
+  {
     name: 'a conversation of several turns',
     body: {
       model: 'm',

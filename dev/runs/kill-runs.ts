@@ -41,8 +41,11 @@ const SETTINGS = {
   AGENT__LIMITS__TOKENS_PER_MINUTE: '0',
   AGENT__LIMITS__MAX_OPEN_CALLS_PER_CALLER: '0',
   AGENT__LIMITS__MAX_OPEN_CALLS: '10000',
-  AzureFunctionsJobHost__extensions__queues__visibilityTimeout: '00:00:01',
   AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.5',
+} as const;
+
+const RETRY_SOON = {
+  AzureFunctionsJobHost__extensions__queues__visibilityTimeout: '00:00:01',
 } as const;
 
 /** Starts runs, follows them, and kills workers and hosts until all runs have ended. */
@@ -58,6 +61,7 @@ export async function killRuns(options: KillOptions): Promise<KillReport> {
   const environment = {
     ...SETTINGS,
     [HIDDEN_VARIABLE]: endsLeftovers ? '2000' : '20000',
+    ...(endsLeftovers ? RETRY_SOON : {}),
     AzureWebJobsStorage: azurite.connectionString,
     OPENAI_BASE_URL: model.url,
     OPENAI_API_KEY: 'development',
@@ -80,7 +84,7 @@ export async function killRuns(options: KillOptions): Promise<KillReport> {
     return {
       wrong: followed
         .filter(({ text, name }) => text !== expectedText(name))
-        .map(({ name }) => name),
+        .map(({ name, text }) => `${name}: ${text}`),
       different: followed
         .filter(({ events }, index) => events.join('\n') !== replays[index])
         .map(({ name }) => name),
@@ -214,15 +218,19 @@ async function replayOf(id: string, { host }: KillState): Promise<string> {
 }
 
 const endSchema = z.object({
-  type: z.literal('response.completed'),
   response: z.object({
-    output: z.array(z.object({ content: z.array(z.object({ text: z.string() })) })),
+    status: z.string(),
+    error: z.object({ code: z.string(), message: z.string() }).nullable(),
+    output: z.array(z.object({ content: z.array(z.object({ text: z.string() })).default([]) })),
   }),
 });
 
 function textOf(events: readonly string[]): string {
-  const end = endSchema.safeParse(JSON.parse(events.at(-1) ?? 'null')).data;
-  return (end?.response.output ?? [])
+  const { data } = endSchema.safeParse(JSON.parse(events.at(-1) ?? 'null'));
+  if (data === undefined) return 'without an end';
+  const { status, error, output } = data.response;
+  if (status !== 'completed') return `${status} ${error?.code} ${error?.message}`;
+  return output
     .flatMap(({ content }) => content)
     .map(({ text }) => text)
     .join('|');

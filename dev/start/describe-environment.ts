@@ -21,8 +21,15 @@ export function describeEnvironment(environment: LocalEnvironment, plan: StartPl
     `  curl ${chat} ${body}`,
     `  curl -N ${chat} -H 'accept: text/event-stream' ${body}`,
     `  echo '{"custom_id": "one", "body": {"message": "Hello"}}' > items.jsonl && npm run batch -- items.jsonl`,
+    ...queueSample(environment, plan),
     '',
   ];
+}
+
+/** What the samples that write to the queue need. A storage account of the user stays a secret. */
+function queueSample({ storage }: LocalEnvironment, plan: StartPlan): string[] {
+  if (plan.storage === 'given' || storage.connectionString === undefined) return [];
+  return ['', `  export AzureWebJobsStorage='${storage.connectionString}'`];
 }
 
 function noteOnStorage(environment: LocalEnvironment, plan: StartPlan): string {

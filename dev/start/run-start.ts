@@ -1,4 +1,4 @@
-import { noProxyWithLocalHosts } from '../../shared/model/proxy.ts';
+import { prepareProxyVariables } from '../../shared/model/proxy.ts';
 import { CliError, describeCliError, firstLine } from '../cli-error.ts';
 import { describeEnvironment } from './describe-environment.ts';
 import { readAgentToml } from './agent-toml.ts';
@@ -36,7 +36,7 @@ export async function runStart({ root, argv }: RunStartOptions): Promise<void> {
 async function start(options: RunStartOptions & { readonly stops: CleanupStack }): Promise<void> {
   const { root, argv, stops } = options;
   // Everything started here is on this machine. Child processes inherit it.
-  process.env['NO_PROXY'] = noProxyWithLocalHosts(process.env);
+  prepareProxyVariables(process.env);
   const plan = planStart({
     argv,
     environment: process.env,

@@ -9,6 +9,8 @@ param componentName string
 param aiName string
 @description('False = the app uses an existing endpoint, and no role on aiName is assigned. aiName must not be empty even then: ARM evaluates names and scopes of skipped resources.')
 param aiEnabled bool
+@description('Lets the app call Prompt Shields of that account.')
+param promptShields bool
 
 var role = {
   blobOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner: leases of the host, package, results
@@ -17,6 +19,7 @@ var role = {
   secretsUser: '4633458b-17de-408a-b874-0445c86b69e6' // Key Vault Secrets User: read only
   openAiUser: '5e0bd9bd-7b93-4f28-af87-19fc36ad61bd' // Cognitive Services OpenAI User: model calls only
   secretsOfficer: 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7' // Key Vault Secrets Officer: the deployer stores secrets
+  cognitiveUser: 'a97b65f3-24c7-4388-baec-2e87135dc908' // Cognitive Services User: Prompt Shields
   metricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb' // Monitoring Metrics Publisher: telemetry with local auth off
 }
 
@@ -91,6 +94,16 @@ resource appOnAi 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (aiEn
     principalId: identityPrincipalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.openAiUser)
+  }
+}
+
+resource appOnPromptShields 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (aiEnabled && promptShields) {
+  name: guid(ai.id, identityName, role.cognitiveUser)
+  scope: ai
+  properties: {
+    principalId: identityPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.cognitiveUser)
   }
 }
 

@@ -45,4 +45,5 @@ resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
 }
 
 output id string = account.id
+output safetyEndpoint string = 'https://${name}.cognitiveservices.azure.com'
 output endpoint string = 'https://${name}.openai.azure.com'

@@ -19,6 +19,8 @@ param siteUpdateStrategy string
 param corsOrigins string
 @description('Front Door whose calls the app accepts. Empty = calls from everywhere.')
 param frontDoorId string
+@description('Whether the app serves its page for people.')
+param chatPage bool
 param authClientId string
 @description('Client ids of the applications that may call. Empty = every application of the tenant with a token for this app.')
 param allowedApplications array
@@ -106,6 +108,8 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
     AzureWebJobsStorage__queueServiceUri: storage.properties.primaryEndpoints.queue
     AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
     AZURE_CLIENT_ID: identityClientId
+    AGENT__PAGE__ENABLED: string(chatPage)
+    AzureWebJobsDisableHomepage: 'true' // the page of the host; ours is a function
     AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential' // skips the other kinds of credentials
     languageWorkers__node__arguments: '--max-http-header-size=65536' // the host forwards up to 32 KB, Node accepts 16 by default
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '220200960' // 210 MiB: a file of 200 MB and its form

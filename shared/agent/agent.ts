@@ -9,6 +9,7 @@ import type {
   TokenUsage,
 } from '../model/model.ts';
 import type { GuardrailDecision } from '../guardrails/decisions.ts';
+import type { SearchConversation } from './tool.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { StepJournal, ToolCallStatus } from './step-journal.ts';
 
@@ -76,6 +77,11 @@ export interface ClientTool extends ModelTool {
 export interface RunContext {
   /** Aborts when the client disconnects or the deadline passes. */
   readonly signal: AbortSignal;
+  /**
+   * Aborts calls of tools with effect `once` in place of `signal`: when the process stops, a call
+   * that has begun may end, so that its outcome is known.
+   */
+  readonly effectSignal?: AbortSignal | undefined;
   /** The deadline in milliseconds since the epoch. A wait that ends after it does not start. */
   readonly deadlineAt: number;
   readonly traceparent: string;
@@ -93,6 +99,10 @@ export interface RunContext {
   readonly onStepEnd?: ((usage: TokenUsage) => void) | undefined;
   /** Where the run keeps its finished steps, so that a later attempt goes on after them. */
   readonly journal?: StepJournal | undefined;
+  /** Called after each step whose own tools ran, with their calls and results. */
+  readonly onToolStep?: ((messages: readonly Message[]) => void) | undefined;
+  /** Finds earlier messages of the conversation that the run belongs to; undefined if it has none. */
+  readonly searchConversation?: SearchConversation | undefined;
   /** Called with the estimated usage of a model call that was sent and is not complete. */
   readonly onPartialUsage?: ((usage: TokenUsage) => void) | undefined;
   /** Called with each decision of a guardrail. */

@@ -50,7 +50,7 @@ export function fitMessages(
     const { maxMessages, maxChars } = bounds;
     throw new ServiceError(
       'context_too_long',
-      `Cannot accept the conversation: it must have at most ${maxMessages} messages, ${maxChars} characters and ${MAX_IMAGES} images`,
+      `Cannot accept the conversation: it must have at most ${maxMessages} messages, ${maxChars} characters and ${MAX_IMAGES} images and files`,
       { param: fieldNames?.messages },
     );
   }
@@ -90,5 +90,5 @@ function charsIn(message: Message): number {
 }
 
 function imagesIn({ content }: Message): number {
-  return Array.isArray(content) ? content.filter(({ type }) => type === 'image').length : 0;
+  return Array.isArray(content) ? content.filter(({ type }) => type !== 'text').length : 0;
 }

@@ -1,5 +1,6 @@
 import type {
   CallerFields,
+  ContentPart,
   ModelMessage,
   ModelParameter,
   ModelRequest,
@@ -218,17 +219,21 @@ export function sizeOf(request: BoundedModelRequest): InputSize {
   return { texts, maxOutputTokens, ...(images === 0 ? {} : { images }) };
 }
 
-/** The number of images in a message. */
+/** The number of images and files in a message. */
 export function imagesOf({ content }: Message | ModelMessage): number {
-  return Array.isArray(content) ? content.filter(({ type }) => type === 'image').length : 0;
+  return Array.isArray(content) ? content.filter(({ type }) => type !== 'text').length : 0;
 }
 
-function textOf(message: ModelMessage): string {
+/** Every text of a message that is sent to the model. */
+export function textOf(message: Message | ModelMessage): string {
   const { content } = message;
-  const text =
-    typeof content === 'string'
-      ? content
-      : (content ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
+  const text = typeof content === 'string' ? content : (content ?? []).map(textOfPart).join('');
   const hasToolCalls = message.role === 'assistant' && message.toolCalls !== undefined;
   return hasToolCalls ? text + JSON.stringify(message.toolCalls) : text;
+}
+
+/** What a file costs is not known before; its data is far more. */
+function textOfPart(part: ContentPart): string {
+  if (part.type === 'image') return '';
+  return part.type === 'file' ? part.data : part.text;
 }

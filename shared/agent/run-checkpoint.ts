@@ -34,6 +34,7 @@ const part = z.discriminatedUnion('type', [
     url: z.string(),
     detail: z.enum(['auto', 'low', 'high', 'original']).optional(),
   }),
+  z.object({ type: z.literal('file'), filename: z.string(), data: z.string() }),
 ]);
 
 const message = z.discriminatedUnion('role', [
@@ -82,8 +83,10 @@ const checkpointSchema = z.object({
   isTextSent: z.boolean(),
 });
 
-/** Reads a checkpoint of this version; without one, a run begins. */
+/** The checkpoint of a run that begins. */
+export const FIRST_CHECKPOINT: RunCheckpoint = { state: INITIAL_STATE, isTextSent: false };
+
+/** Reads a checkpoint of this version. */
 export function readCheckpoint(value: unknown): RunCheckpoint {
-  if (value === undefined) return { state: INITIAL_STATE, isTextSent: false };
   return checkpointSchema.parse(value);
 }

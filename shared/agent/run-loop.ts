@@ -7,7 +7,12 @@ import {
   responseFormatOf,
   sizeOf,
 } from './model-request.ts';
-import { type PaidStep, readCheckpoint, type RunCheckpoint } from './run-checkpoint.ts';
+import {
+  FIRST_CHECKPOINT,
+  type PaidStep,
+  readCheckpoint,
+  type RunCheckpoint,
+} from './run-checkpoint.ts';
 import {
   createFreeOutput,
   createStructuredOutput,
@@ -111,7 +116,8 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
   const { journal } = context;
   const limits = limitsOf(input, options.limits);
   const prompt = promptFor(context, options.prompt);
-  const last = readCheckpoint(context.checkpoints?.last);
+  const saved = context.checkpoints?.last;
+  const last = saved === undefined ? FIRST_CHECKPOINT : readCheckpoint(saved);
   let { state, paid } = last;
   const output = await createRunOutput(input, { ...last, prompt });
   for (;;) {
@@ -128,7 +134,9 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
       const once = onceCallsOf(plan, { tools, response, recorded });
       const record = journal && (await openStep(journal, { step: number, response, once }));
       const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool, record });
+      const before = state.added.length;
       state = afterTools(state, { response, outcomes, hasEffect: once.length > 0 });
+      context.onToolStep?.(state.added.slice(before));
     }
     const correction =
       plan.kind === 'end' ? output.check(response, hasStepLeft(state, limits)) : undefined;
@@ -203,10 +211,14 @@ function limitsOf({ maxOwnToolCalls }: AgentInput, limits: RunLimits): RunLimits
  * A background run is repeated if it fails or if its process ends. Without a journal it would repeat
  * its tools, so it is offered repeatable tools only.
  */
-function promptFor({ isBackground, journal }: RunContext, prompt: PromptOptions): PromptOptions {
+function promptFor(context: RunContext, prompt: PromptOptions): PromptOptions {
   const { tools } = prompt;
-  if (isBackground !== true || journal !== undefined || tools === undefined) return prompt;
-  return { ...prompt, tools: () => tools().filter(({ effect }) => effect === 'none') };
+  if (tools === undefined) return prompt;
+  const isRepeated = context.isBackground === true && context.journal === undefined;
+  const canUse = ({ effect, needsConversation }: Tool): boolean =>
+    (!isRepeated || effect === 'none') &&
+    (needsConversation !== true || context.searchConversation !== undefined);
+  return { ...prompt, tools: () => tools().filter(canUse) };
 }
 
 /** @throws ServiceError invalid_request if the schema of the client cannot be used */

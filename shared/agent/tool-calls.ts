@@ -52,10 +52,15 @@ export async function* executeToolCalls(
       executeOrFind(call, options).then((outcome) => [index, outcome] as const),
     ]),
   );
-  while (running.size > 0) {
-    const [index, outcome] = await Promise.race(running.values());
-    running.delete(index);
-    yield outcome;
+  try {
+    while (running.size > 0) {
+      const [index, outcome] = await Promise.race(running.values());
+      running.delete(index);
+      yield outcome;
+    }
+  } finally {
+    // The outcomes of calls with an effect are recorded, also where another call ends the run.
+    if (options.record !== undefined) await Promise.allSettled(running.values());
   }
 }
 
@@ -85,15 +90,23 @@ async function executeOrFind(
   if (found === 'interrupted') {
     context.telemetry.warn('tool call interrupted', { tool: printableName(call) });
   }
-  const outcome = found === undefined ? await execute(call, options) : interruptToolCall(call);
+  const outcome: ExecutedCall =
+    found === undefined ? await execute(call, options) : interruptToolCall(call);
   await record?.save(call, { ...outcome.summary, output: outcome.output });
+  // The result was blocked, but the call has ended.
+  if (outcome.blocked !== undefined) throw outcome.blocked;
   return outcome;
 }
+
+type ExecutedCall = ToolCallOutcome & {
+  /** The error of the guardrail that blocked the result. */
+  readonly blocked?: ServiceError;
+};
 
 async function execute(
   call: ModelToolCall,
   { tools, context, limits }: ToolCallOptions,
-): Promise<ToolCallOutcome> {
+): Promise<ExecutedCall> {
   const tool = tools.find(({ definition }) => definition.name === call.name);
   if (tool === undefined) return refuseToolCall(call, describeUnknownTool(call, tools));
   const { name } = tool.definition;
@@ -110,7 +123,10 @@ async function execute(
     );
     return end('ok', await presentOutput(output, { tool, limits, context }));
   } catch (thrown) {
-    if (context.signal.aborted || isBlockedByGuardrail(thrown)) throw thrown;
+    if (signalOf(tool, context).aborted) throw thrown;
+    if (isBlockedByGuardrail(thrown)) {
+      return { ...end('ok', `The result of "${name}" was blocked.`), blocked: thrown };
+    }
     context.telemetry.warn('tool call failed', { tool: name, cause: describeError(thrown) });
     const failure = await describeFailure(thrown, { tool, limits, context });
     return end('failed', failure.toWellFormed());
@@ -132,13 +148,14 @@ async function callInTime(
   const checked = context.toolGuard?.checkToolCall(call) ?? call.arguments;
   const input = parseArguments(checked);
   const timeoutMs = tool.timeoutMs ?? limits.timeoutMs;
-  const link = linkController(context.signal);
+  const link = linkController(signalOf(tool, context));
   const { controller } = link;
   const timer = setTimeout(() => controller.abort(new ToolTimeoutError(timeoutMs)), timeoutMs);
   try {
     const { signal } = controller;
-    const { telemetry } = context;
-    return await raceAbort(tool.call(input, { signal, traceparent, telemetry }), signal);
+    const { telemetry, searchConversation } = context;
+    const toolContext = { signal, traceparent, telemetry, searchConversation };
+    return await raceAbort(tool.call(input, toolContext), signal);
   } finally {
     clearTimeout(timer);
     link.unlink();
@@ -146,8 +163,12 @@ async function callInTime(
 }
 
 /** A guardrail ends the run; a tool that fails does not. */
-function isBlockedByGuardrail(thrown: unknown): boolean {
+function isBlockedByGuardrail(thrown: unknown): thrown is ServiceError {
   return thrown instanceof ServiceError && thrown.code === 'guardrail_blocked';
+}
+
+function signalOf({ effect }: Tool, { signal, effectSignal }: RunContext): AbortSignal {
+  return effect === 'once' ? (effectSignal ?? signal) : signal;
 }
 
 class ToolTimeoutError extends Error {

@@ -16,6 +16,8 @@ export interface Tool {
    * then reads them between marks, as data.
    */
   readonly dataFrom?: string | undefined;
+  /** True for a tool that only a run of a stored conversation can use. */
+  readonly needsConversation?: boolean | undefined;
   /** Overrides `tools.timeout_ms`. */
   readonly timeoutMs?: number | undefined;
   /** Overrides `tools.max_output_chars`. */
@@ -35,11 +37,15 @@ export interface ToolContext {
   /** The trace context for the tool's own calls. */
   readonly traceparent: string | undefined;
   readonly telemetry: Telemetry;
+  readonly searchConversation?: SearchConversation | undefined;
 }
+
+/** The messages that match a query best, best first, each as one line of text. */
+export type SearchConversation = (query: string) => readonly string[];
 
 interface ToolOptions<Parameters extends z.ZodObject> extends Pick<
   Tool,
-  'effect' | 'dataFrom' | 'timeoutMs' | 'maxOutputChars'
+  'effect' | 'needsConversation' | 'dataFrom' | 'timeoutMs' | 'maxOutputChars'
 > {
   /** 1 to 64 letters, digits, `_` or `-`. */
   readonly name: string;

@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { hash, timingSafeEqual } from 'node:crypto';
+import { isIPv4, isIPv6 } from 'node:net';
 import * as z from 'zod';
 import { ServiceError } from '../errors.ts';
 import { parseJson } from '../json.ts';
@@ -136,8 +137,9 @@ export function normalizeAddress(
   { ipv6PrefixBits }: Pick<ClientAddressOptions, 'ipv6PrefixBits'>,
 ): string {
   const address = withoutPort(text.trim());
-  if (ipaddr.IPv4.isValidFourPartDecimal(address)) return address;
-  if (!ipaddr.IPv6.isValid(address)) return UNKNOWN_ADDRESS;
+  // The checks of ipaddr.js throw and catch an error for an address of the other kind.
+  if (isIPv4(address)) return address;
+  if (!isIPv6(address)) return UNKNOWN_ADDRESS;
   const parsed = ipaddr.IPv6.parse(address);
   if (parsed.isIPv4MappedAddress()) return parsed.toIPv4Address().toString();
   const network = ipaddr.IPv6.networkAddressFromCIDR(

@@ -4,7 +4,7 @@ import { ConfigError } from '../config/config-error.ts';
 import { parseFallbacks, type ModelFallback } from '../config/model-fallbacks.ts';
 import type { Environment } from '../config/read-variables.ts';
 import type { Settings } from '../config/read-config.ts';
-import type { Secrets } from '../secrets/secrets.ts';
+import type { MissingReason, Secrets } from '../secrets/secrets.ts';
 import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
 import type { ModelEndpoint } from '../model/model.ts';
@@ -48,10 +48,18 @@ export function createConfiguredModel(dependencies: ModelDependencies): Configur
   let endpoints: readonly ModelEndpoint[] = [];
   let isMissing = true;
   function requireConfigured(): void {
-    // Read again each time, because the reason can change while the model stays unconfigured.
-    if (isMissing) readModelSettings(dependencies);
+    if (!isMissing) return;
+    // Read again each time, because the reason can change while no secret has a value.
+    readModelSettings(dependencies);
+    update();
+    if (isMissing) throw new ServiceError('config_unavailable', 'The model is not configured');
   }
-  const model = createSwappableModel(createUnconfiguredModel(requireConfigured));
+  function configure(): ResilientModel {
+    requireConfigured();
+    return model;
+  }
+  const unconfigured = createUnconfiguredModel(configure);
+  const model = createSwappableModel(unconfigured);
 
   function update(): void {
     try {
@@ -66,7 +74,7 @@ export function createConfiguredModel(dependencies: ModelDependencies): Configur
       // Calls must fail as well, because readiness and the batch report a missing model.
       isMissing = true;
       endpoints = [];
-      model.replace(createUnconfiguredModel(requireConfigured));
+      model.replace(unconfigured);
       telemetry.error('model not configured', { detail: thrown.message });
     }
   }
@@ -79,15 +87,29 @@ export function createConfiguredModel(dependencies: ModelDependencies): Configur
   };
 }
 
-/** @throws ServiceError if the current secrets name no model */
-function readModelSettings({ readSettings }: ModelDependencies): Settings {
+const UNUSABLE: ReadonlySet<MissingReason | undefined> = new Set([
+  'empty',
+  'too large',
+  'not valid',
+]);
+
+/** @throws ServiceError if the current secrets name no model, or hold a key that cannot be used */
+function readModelSettings({ readSettings, secrets }: ModelDependencies): Settings {
+  const options = { retryAfterSeconds: VAULT_RETRY_SECONDS };
+  let settings: Settings;
   try {
-    return readSettings();
+    settings = readSettings();
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown;
-    const options = { cause: thrown, retryAfterSeconds: VAULT_RETRY_SECONDS };
-    throw new ServiceError('config_unavailable', thrown.message, options);
+    throw new ServiceError('config_unavailable', thrown.message, { ...options, cause: thrown });
   }
+  // A key was stored, so the identity is not what the operator meant, and may have no rights.
+  const reason = secrets.missingReason(PRIMARY_KEY.secret);
+  if (settings.openAiApiKey === undefined && UNUSABLE.has(reason)) {
+    const message = `${PRIMARY_KEY.setting} cannot be used: the secret ${PRIMARY_KEY.secret} is ${reason}`;
+    throw new ServiceError('config_unavailable', message, options);
+  }
+  return settings;
 }
 
 interface ModelDependenciesWithClient extends ModelDependencies {
@@ -235,18 +257,18 @@ function createSwappableModel(first: ResilientModel): SwappableModel {
 }
 
 /**
- * The model before any endpoint is configured: every call fails.
+ * The model before any endpoint is configured.
  *
- * @param explain throws the error that callers receive
+ * @param configure returns the configured model, or throws the error that callers receive
  */
-function createUnconfiguredModel(explain: () => void): ResilientModel {
-  function fail(): never {
-    explain();
-    throw new TypeError('Cannot call the unconfigured model: it must be replaced first');
-  }
+function createUnconfiguredModel(configure: () => ResilientModel): ResilientModel {
   return {
-    complete: async () => fail(),
-    stream: () => ({ [Symbol.asyncIterator]: () => ({ next: async () => fail() }) }),
+    complete: async (request, call) => configure().complete(request, call),
+    stream: (request, call) => ({
+      async *[Symbol.asyncIterator]() {
+        yield* configure().stream(request, call);
+      },
+    }),
     endpoints: () => [],
   };
 }

@@ -3,6 +3,7 @@ import type { Agent, AgentInput, InputSize } from '../agent/agent.ts';
 import type { Clock } from '../clock.ts';
 import { type Settings, storageSettings } from '../config/read-config.ts';
 import { ServiceError } from '../errors.ts';
+import { createBackgroundStart } from '../http/background-chat.ts';
 import { createUsageMeter, reserveTokens } from '../http/run-scope.ts';
 import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
 import { type Runs, toRunMessage } from '../runs/create-runs.ts';
@@ -30,11 +31,18 @@ export function createLazyRuns(parts: RunsWiring) {
 }
 
 /** The time for which responses are kept, with and without a background run. */
-export function responseRetentionOf({ runs, sessions }: Settings) {
+function responseRetentionOf({ runs, sessions }: Settings) {
   return {
     backgroundMs: runs.retentionHours * 3_600_000,
     storedMs: sessions.retentionDays * 86_400_000,
   };
+}
+
+/** What the routes need of stored runs. */
+export function runRoutesOf(settings: Settings, runs: () => Promise<Runs>) {
+  const responseRetention = responseRetentionOf(settings);
+  const keptMs = responseRetention.backgroundMs;
+  return { runs, responseRetention, startInBackground: createBackgroundStart({ runs, keptMs }) };
 }
 
 async function createRunsFromSettings(parts: RunsWiring): Promise<Runs> {

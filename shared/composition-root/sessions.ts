@@ -1,10 +1,14 @@
 import type { TokenCredential } from '@azure/identity';
 import { memoize } from './secrets.ts';
+import { textOf } from '../agent/model-request.ts';
+import type { Message } from '../agent/agent.ts';
 import type { Clock } from '../clock.ts';
 import { type Settings, storageSettings } from '../config/read-config.ts';
 import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
+import { estimateTokens } from '../rate-limit/reservation.ts';
 import type { Secrets } from '../secrets/secrets.ts';
+import { createChatSessions, type ChatSessions } from '../sessions/chat-sessions.ts';
 import {
   CONVERSATION_CONTAINER,
   createConversationStore,
@@ -51,6 +55,8 @@ interface HistoryDependencies {
 export interface History {
   /** @throws ServiceError config_unavailable if no storage is configured */
   conversations(): Promise<ConversationStore>;
+  /** Undefined if no storage is configured, or if sessions are off. */
+  readonly sessions?: (() => Promise<ChatSessions>) | undefined;
   /** Undefined if no storage is configured. */
   readonly idempotency?: (() => Promise<IdempotencyStore>) | undefined;
 }
@@ -62,14 +68,20 @@ export function createHistory(dependencies: HistoryDependencies): History {
     const container = (await open())(IDEMPOTENCY_CONTAINER);
     return createIdempotencyStore({ container, encryption, clock });
   });
-  return {
-    conversations: memoize(async () => {
-      const container = (await open())(CONVERSATION_CONTAINER);
-      const { retentionDays } = settings.sessions;
-      return createConversationStore({ container, encryption, retentionDays, clock });
-    }),
-    idempotency: storageSettings(settings) === undefined ? undefined : idempotency,
-  };
+  const { enabled, retentionDays, maxHistoryTokens: maxTokens } = settings.sessions;
+  const conversations = memoize(async () => {
+    const container = (await open())(CONVERSATION_CONTAINER);
+    return createConversationStore({ container, encryption, retentionDays, clock });
+  });
+  const sessions = memoize(async () =>
+    createChatSessions({ store: await conversations(), clock, maxTokens, estimate }),
+  );
+  if (storageSettings(settings) === undefined) return { conversations };
+  return { conversations, idempotency, ...(enabled ? { sessions } : {}) };
+}
+
+function estimate(message: Message): number {
+  return estimateTokens({ texts: [textOf(message)], maxOutputTokens: 0 });
 }
 
 async function openStorage({

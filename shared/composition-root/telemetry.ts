@@ -6,6 +6,7 @@ import { parseFallbacks } from '../config/model-fallbacks.ts';
 import { type Settings, toolSecrets } from '../config/read-config.ts';
 import { type Environment, requiredSecrets, textOf } from '../config/read-variables.ts';
 import { type Variable, VARIABLES } from '../config/variables.ts';
+import { createRedactor } from '../guardrails/log-redactor.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { AzureMonitor, ExportTransport } from '../telemetry/azure-monitor/start.ts';
 import {
@@ -13,11 +14,11 @@ import {
   createTelemetry,
   type LogRecord,
   noopTracer,
+  type Redact,
 } from '../telemetry/create-telemetry.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import { createMetricsRegistry, type MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { observeProcess } from '../telemetry/process-metrics.ts';
-import { createRedactor, type Redact } from '../telemetry/redact.ts';
 import type { LogLevel, Telemetry } from '../telemetry/telemetry.ts';
 
 interface TelemetryDependencies {
@@ -52,9 +53,9 @@ export function createServiceTelemetry(dependencies: TelemetryDependencies): Ser
   let azureMonitor: AzureMonitor | undefined;
   let isStarted = false;
   let secretValues = collectSecretValues(dependencies);
-  const redact = createRedactor({ secrets: () => secretValues });
-  const print = createConsoleSink({ clock, minLevel: logLevel, write: writeLog, redact });
   const metrics = createMetricsRegistry();
+  const redact = createLogRedactor(settings, { metrics, secrets: () => secretValues });
+  const print = createConsoleSink({ clock, minLevel: logLevel, write: writeLog, redact });
   const stopObserving = observeProcess(metrics, {
     version: runningVersion(settings),
     commit: buildInfo.commit,
@@ -108,6 +109,23 @@ export function createServiceTelemetry(dependencies: TelemetryDependencies): Ser
       await closing?.close();
     },
   };
+}
+
+interface LogRedactorOptions {
+  readonly metrics: MetricsRegistry;
+  readonly secrets: () => readonly string[];
+}
+
+function createLogRedactor(
+  { security }: Settings,
+  { metrics, secrets }: LogRedactorOptions,
+): Redact {
+  return createRedactor({
+    secrets,
+    personalData: security.piiDetection.logs,
+    onPersonalData: (outcome) =>
+      metrics.count('guardrailDecisions', 1, { guardrail: 'pii_detection', stage: 'log', outcome }),
+  });
 }
 
 interface ExporterDependencies extends TelemetryDependencies {

@@ -168,3 +168,11 @@ export const telemetry = z.strictObject({
     purpose: 'Price of output tokens, in the same currency.',
   }),
 });
+
+/** [page] of agent.toml. */
+export const page = z.strictObject({
+  enabled: flag({
+    default: true,
+    purpose: 'Serve the page for people at `GET /`. The deployment switches it off by default.',
+  }),
+});

@@ -14,8 +14,8 @@ import {
   text,
 } from './schema-fields.ts';
 
-/** The agent's own tools; composition-root/tools.ts creates each by its name. */
-const OWN_TOOLS = ['current_time', 'calculator', 'http_fetch'] as const;
+/** The agent's own tools; composition-root/agent.ts creates each by its name. */
+const OWN_TOOLS = ['current_time', 'calculator', 'http_fetch', 'search_conversation'] as const;
 
 /** Names of tools are longer in the protocol; what a model reads has 64 characters at most. */
 const MCP_TOOL = /^[\w.\-/]{1,64}$/;

@@ -2,7 +2,15 @@ import * as z from 'zod';
 import { integer, optionalInteger, optionalNumber, ratio, text } from './schema-fields.ts';
 import { callers, limits } from './agent-schema-limits.ts';
 import { security } from './agent-schema-security.ts';
-import { batch, redis, runs, secrets, sessions, telemetry } from './agent-schema-operations.ts';
+import {
+  batch,
+  page,
+  redis,
+  runs,
+  secrets,
+  sessions,
+  telemetry,
+} from './agent-schema-operations.ts';
 import { mcpServerEndpoint, output, tools } from './agent-schema-tools.ts';
 
 /** Name and instructions of the agent. */
@@ -219,4 +227,5 @@ export const agentSchema = z.strictObject({
   runs,
   secrets,
   telemetry,
+  page,
 });

@@ -60,7 +60,7 @@ interface CompiledPattern extends Pattern {
 }
 
 const BASE = 0x01_00_01_93;
-const FILTER_BITS = 14;
+const FILTER_BITS = 17;
 
 function toCompiled(pattern: Pattern): CompiledPattern {
   const filter = new Uint8Array(1 << FILTER_BITS);
@@ -140,55 +140,79 @@ interface Reader {
   length(): number;
 }
 
+/** The characters of ASCII that begin a word, or belong to an encoding. */
+const LETTER = 1;
+const DIGIT = 2;
+const FOLDED = 4;
+const BASE64 = 8;
+const BASE32 = 16;
+const HEX = 32;
+const PRINTABLE = 64;
+const KINDS = Uint8Array.from({ length: 128 }, (_, code) => {
+  const char = String.fromCharCode(code);
+  const matches = (pattern: RegExp, kind: number): number => (pattern.test(char) ? kind : 0);
+  return (
+    matches(/[a-z]/i, LETTER) |
+    matches(/\d/, DIGIT) |
+    matches(/[a-z\d@$]/i, FOLDED) |
+    matches(/[a-z\d+/_-]/i, BASE64) |
+    matches(/[a-z2-7]/i, BASE32) |
+    matches(/[a-f\d]/i, HEX) |
+    matches(/[!-~]/, PRINTABLE)
+  );
+});
+const tableOf = (map: (char: string) => string): Uint8Array =>
+  Uint8Array.from({ length: 128 }, (_, code) => map(String.fromCharCode(code)).charCodeAt(0));
+const FOLD = tableOf((char) => foldChar(char.toLowerCase()));
+const LOWER = tableOf((char) => char.toLowerCase());
+const UPPER = tableOf((char) => char.toUpperCase());
+const URL_SAFE = tableOf((char) => (char === '-' ? '+' : char === '_' ? '/' : char));
+const LINE_FEED = 10;
+const APOSTROPHE = 39;
+/** Letters that stand before numbers, as in `0x63`, `U+0063`, `0b11` and `0o143`. */
+const PREFIXES = new Set(Array.from('xuobXUOB', (char) => char.charCodeAt(0)));
+
 function createReader(views: Views): Reader {
   let position = 0;
   let isWordStart = true;
   let isLineStart = true;
 
   /** One character after the removal of accents and styles. */
-  function readPlain(char: string): boolean {
-    const lower = char.toLowerCase();
-    const isLetter = lower >= 'a' && lower <= 'z';
-    const isDigit = char >= '0' && char <= '9';
+  function readPlain(code: number): boolean {
+    const kind = KINDS[code] ?? 0;
+    const folded = FOLD[code] ?? 0;
+    const isLetter = (kind & LETTER) !== 0;
     let isFound = false;
-    if (isLetter || isDigit || char === '@' || char === '$') {
-      isFound = feedAll(views.folded, foldChar(lower), position) || isFound;
-    }
+    if ((kind & FOLDED) !== 0) isFound = feedAll(views.folded, folded, position);
     if (isLetter) {
-      isFound = feedAll(views.letters, foldChar(lower), position) || isFound;
-      if (isWordStart) isFound = feedAll(views.initials, foldChar(lower), position) || isFound;
-      if (isLineStart) isFound = feedAll(views.lineInitials, foldChar(lower), position) || isFound;
+      isFound = feedAll(views.letters, folded, position) || isFound;
+      if (isWordStart) isFound = feedAll(views.initials, folded, position) || isFound;
+      if (isLineStart) isFound = feedAll(views.lineInitials, folded, position) || isFound;
       isLineStart = false;
     }
-    if (isLetter || isDigit) isWordStart = false;
-    else if (char !== "'") isWordStart = true;
-    if (char === '\n') isLineStart = true;
-    isFound = readEncodings(char, { isLetter, isDigit }) || isFound;
-    return isFound;
+    if ((kind & (LETTER | DIGIT)) !== 0) isWordStart = false;
+    else if (code !== APOSTROPHE) isWordStart = true;
+    if (code === LINE_FEED) isLineStart = true;
+    return readEncodings(code, kind) || isFound;
   }
 
-  function readEncodings(
-    char: string,
-    { isLetter, isDigit }: { readonly isLetter: boolean; readonly isDigit: boolean },
-  ): boolean {
-    const lower = char.toLowerCase();
+  function readEncodings(code: number, kind: number): boolean {
     let isFound = false;
-    if (char > ' ' && char <= '~') isFound = feedAll(views.printable, char, position);
-    const base64 = char === '-' ? '+' : char === '_' ? '/' : char;
-    if (isLetter || isDigit || base64 === '+' || base64 === '/') {
-      isFound = feedAll(views.base64, base64, position) || isFound;
+    if ((kind & PRINTABLE) !== 0) isFound = feedAll(views.printable, code, position);
+    if ((kind & BASE64) !== 0) {
+      isFound = feedAll(views.base64, URL_SAFE[code] ?? 0, position) || isFound;
     }
-    if (isLetter || (char >= '2' && char <= '7')) {
-      isFound = feedAll(views.base32, char.toUpperCase(), position) || isFound;
+    if ((kind & BASE32) !== 0) {
+      isFound = feedAll(views.base32, UPPER[code] ?? 0, position) || isFound;
     }
-    if (isDigit || (lower >= 'a' && lower <= 'f')) {
-      isFound = feedAll(views.hex, lower, position) || isFound;
-    } else if (isLetter && !'xu'.includes(lower)) restart(views.hex);
-    if (isDigit) isFound = feedAll(views.digits, char, position) || isFound;
-    else if (isLetter && !'xuob'.includes(lower)) restart(views.digits);
-    const morse = MORSE_SIGNS.get(char);
+    const isOtherLetter = (kind & LETTER) !== 0 && !PREFIXES.has(code);
+    if ((kind & HEX) !== 0) isFound = feedAll(views.hex, LOWER[code] ?? 0, position) || isFound;
+    else if (isOtherLetter) restart(views.hex);
+    if ((kind & DIGIT) !== 0) isFound = feedAll(views.digits, code, position) || isFound;
+    else if (isOtherLetter) restart(views.digits);
+    const morse = MORSE_SIGNS.get(code);
     if (morse !== undefined) isFound = feedAll(views.morse, morse, position) || isFound;
-    else if (isLetter || isDigit) restart(views.morse);
+    else if ((kind & (LETTER | DIGIT)) !== 0) restart(views.morse);
     return isFound;
   }
 
@@ -196,7 +220,10 @@ function createReader(views: Views): Reader {
     length: () => position,
     read(char) {
       let isFound = false;
-      for (const one of toPlain(char)) isFound = readPlain(one) || isFound;
+      const plain = toPlain(char);
+      for (let at = 0; at < plain.length; at += 1) {
+        isFound = readPlain(plain.charCodeAt(at)) || isFound;
+      }
       position += char.length;
       return isFound;
     },
@@ -204,7 +231,10 @@ function createReader(views: Views): Reader {
 }
 
 const MORSE_SIGNS = new Map(
-  Array.from('..·.•.--–-—-_-'.match(/../g) ?? [], (pair) => [pair[0], pair[1]]),
+  Array.from('..·.•.--–-—-_-'.match(/../g) ?? [], (pair) => [
+    pair.charCodeAt(0),
+    pair.charCodeAt(1),
+  ]),
 );
 
 const KNOWN = new Map<string, string>();
@@ -238,9 +268,9 @@ const LOOKALIKES = new Map(
   ),
 );
 
-function feedAll(windows: readonly Window[], char: string, position: number): boolean {
+function feedAll(windows: readonly Window[], code: number, position: number): boolean {
   let isFound = false;
-  for (const window of windows) isFound = feed(window, char.charCodeAt(0), position) || isFound;
+  for (const window of windows) isFound = feed(window, code, position) || isFound;
   return isFound;
 }
 

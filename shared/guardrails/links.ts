@@ -1,4 +1,4 @@
-import type { Finding, TextFilter } from './stream-redactor.ts';
+import { type Finding, startOfLastWords, type TextFilter } from './stream-redactor.ts';
 
 interface LinkFinding extends Finding {
   readonly replacement: string;
@@ -26,6 +26,7 @@ const ADDRESS = /(?:src|href|data|action)\s{0,4}=\s{0,4}["']?([^\s"'<>]{0,2048})
 export function imagesFilter({ allowedHosts }: LinkOptions): TextFilter<LinkFinding> {
   const isAllowed = createHostCheck(allowedHosts);
   return {
+    contextChars: 16,
     find: (text) =>
       inOrder([
         ...findMarkdown(text, { isImage: true, isAllowed }),
@@ -41,6 +42,7 @@ export function imagesFilter({ allowedHosts }: LinkOptions): TextFilter<LinkFind
 export function linksFilter({ allowedHosts }: LinkOptions): TextFilter<LinkFinding> {
   const isAllowed = createHostCheck(allowedHosts);
   return {
+    contextChars: 16,
     find(text) {
       // An address within an image is for the other filter.
       const images = findMarkdown(text, { isImage: true, isAllowed: () => false });
@@ -142,8 +144,7 @@ const OPEN_LINK =
 /** The last word, which may become an address, or a link or element that is not closed. */
 function startOfOpenLink(text: string): number {
   const limit = Math.max(0, text.length - MAX_BUFFERED_LINK_CHARS);
-  let start = text.length;
-  while (start > limit && !/\s/.test(text.charAt(start - 1))) start -= 1;
+  const start = startOfLastWords(text, { words: 1, maxChars: 2 * MAX_BUFFERED_LINK_CHARS });
   const open = text.slice(limit).search(OPEN_LINK);
   return open < 0 ? start : Math.min(start, limit + open);
 }

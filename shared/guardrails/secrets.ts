@@ -1,4 +1,4 @@
-import type { Finding, TextFilter } from './stream-redactor.ts';
+import { type Finding, startOfLastWords, type TextFilter } from './stream-redactor.ts';
 
 /** What stands for a secret. */
 export const SECRET = '[secret]';
@@ -60,7 +60,7 @@ export function mergeFindings(findings: readonly Finding[]): Finding[] {
 /** Shorter values may be words. */
 const MIN_KNOWN_CHARS = 8;
 /** A longer token is not held back as a whole. */
-const MAX_TOKEN_CHARS = 4_096;
+const MAX_TOKEN_CHARS = 8_192;
 /** A private key is held back up to here. */
 const MAX_KEY_CHARS = 9_000;
 const PRIVATE_KEY_END = /-----END[A-Z ]{1,40}-----/;
@@ -70,6 +70,7 @@ const OPEN_TOKENS = 3;
 /** Finds secrets by their shape, and those that this process holds. */
 export function secretsFilter(known: () => readonly string[]): TextFilter<Finding> {
   return {
+    contextChars: 16,
     find(text) {
       const found = findSecrets(text);
       for (const secret of known()) {
@@ -83,13 +84,7 @@ export function secretsFilter(known: () => readonly string[]): TextFilter<Findin
     openFrom(text) {
       const begin = text.indexOf('-----BEGIN', text.length - MAX_KEY_CHARS);
       if (begin >= 0 && !PRIVATE_KEY_END.test(text.slice(begin))) return begin;
-      let start = text.length;
-      const limit = Math.max(0, text.length - MAX_TOKEN_CHARS);
-      for (let token = 0; token < OPEN_TOKENS; token += 1) {
-        while (start > limit && /\s/.test(text.charAt(start - 1))) start -= 1;
-        while (start > limit && !/\s/.test(text.charAt(start - 1))) start -= 1;
-      }
-      return start;
+      return startOfLastWords(text, { words: OPEN_TOKENS, maxChars: MAX_TOKEN_CHARS });
     },
     replace: () => SECRET,
   };

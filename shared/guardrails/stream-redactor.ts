@@ -20,6 +20,8 @@ export interface Finding {
 
 /** What to look for in a text, and what to do with it. */
 export interface TextFilter<Found extends Finding> {
+  /** How much of the text that was sent the filter needs to judge what follows; the default is 192. */
+  readonly contextChars?: number;
   /** In order, without overlaps. */
   find(text: string): readonly Found[];
   /** Where the part begins that later text may complete or change; the length if there is none. */
@@ -35,13 +37,15 @@ const CONTEXT_CHARS = 192;
 export function createFilterStream<Found extends Finding>(
   filter: TextFilter<Found>,
 ): StreamRedactor {
+  const { contextChars = CONTEXT_CHARS } = filter;
   let context = '';
   let pending = '';
 
   function release(isEnd: boolean): string {
     const text = context + pending;
-    const spans = filter.find(text);
     let end = isEnd ? text.length : Math.max(context.length, filter.openFrom(text));
+    if (end === context.length) return '';
+    const spans = filter.find(text);
     const cut = spans.find((span) => span.start < end && span.end > end);
     if (cut !== undefined) end = Math.max(context.length, cut.start);
     let safe = '';
@@ -54,7 +58,7 @@ export function createFilterStream<Found extends Finding>(
     }
     safe += text.slice(position, end);
     pending = text.slice(end);
-    context = text.slice(Math.max(0, end - CONTEXT_CHARS), end);
+    context = text.slice(Math.max(0, end - contextChars), end);
     return safe;
   }
 
@@ -135,4 +139,26 @@ function startOfNumbers(text: string): number {
   // An account number begins with two letters before the digits.
   while (start > limit && isTokenAt(text, start - 1)) start -= 1;
   return start;
+}
+
+/**
+ * Where the last words of a text begin. Of a word that is longer than the limit, half of the limit
+ * stays open: then the next pieces need no search.
+ */
+export function startOfLastWords(
+  text: string,
+  { words, maxChars }: { readonly words: number; readonly maxChars: number },
+): number {
+  const limit = Math.max(0, text.length - maxChars);
+  let start = text.length;
+  for (let word = 0; word < words; word += 1) {
+    while (start > limit && isSpaceAt(text, start - 1)) start -= 1;
+    while (start > limit && !isSpaceAt(text, start - 1)) start -= 1;
+  }
+  return start === limit && limit > 0 ? text.length - Math.floor(maxChars / 2) : start;
+}
+
+function isSpaceAt(text: string, index: number): boolean {
+  const code = text.charCodeAt(index);
+  return code <= 32 || (code >= 160 && /\s/.test(text.charAt(index)));
 }

@@ -2,7 +2,7 @@ import type { HttpHandler } from '@azure/functions';
 import { type Caller, type CallerEvidence, hashIdentifier } from '../callers/caller.ts';
 import type { Clock } from '../clock.ts';
 import { ServiceError } from '../errors.ts';
-import { publicHandler } from './handler.ts';
+import { type HandlerOptions, publicHandler } from './handler.ts';
 import { handleOnce, type IdempotencyDependencies } from './idempotency.ts';
 import type {
   CallerContext,
@@ -26,11 +26,11 @@ export interface AdmissionDependencies extends HandlerDependencies, IdempotencyD
   readonly limits: CallerLimits;
 }
 
-type CallerHandler<Dependencies> = (
+export type CallerHandler<Dependencies> = (
   context: CallerContext,
   dependencies: Dependencies,
 ) => Promise<PlainResponse>;
-type MeteredHandler<Dependencies> = (
+export type MeteredHandler<Dependencies> = (
   context: MeteredContext,
   dependencies: Dependencies,
 ) => Promise<PlainResponse>;
@@ -42,13 +42,19 @@ type MeteredHandler<Dependencies> = (
 export function authenticatedHandler<Dependencies extends AdmissionDependencies>(
   getService: () => Promise<Dependencies>,
   handle: CallerHandler<Dependencies>,
+  options: HandlerOptions = {},
 ): HttpHandler {
-  return publicHandler(getService, async (context, dependencies) => {
+  async function admitAndHandle(
+    context: RequestContext,
+    dependencies: Dependencies,
+  ): Promise<PlainResponse> {
     const admission = admitRequest(context, { dependencies, opensAtOnce: true });
     await admission.openIfVerified();
     if (BODILESS_METHODS.has(context.request.method)) await admission.readUnusedBody();
+    if (!hasIdempotencyKey(context)) return handle(admission, dependencies);
     return handleOnce<CallerContext>(admission, dependencies, (one) => handle(one, dependencies));
-  });
+  }
+  return publicHandler(getService, admitAndHandle, options);
 }
 
 /**
@@ -58,10 +64,15 @@ export function authenticatedHandler<Dependencies extends AdmissionDependencies>
 export function meteredHandler<Dependencies extends AdmissionDependencies>(
   getService: () => Promise<Dependencies>,
   handle: MeteredHandler<Dependencies>,
+  options: HandlerOptions = {},
 ): HttpHandler {
-  return publicHandler(getService, async (context, dependencies) => {
+  async function admitAndHandle(
+    context: RequestContext,
+    dependencies: Dependencies,
+  ): Promise<PlainResponse> {
     const admission = admitRequest(context, { dependencies, opensAtOnce: false });
     try {
+      if (!hasIdempotencyKey(context)) return await handle(admission, dependencies);
       return await handleOnce<MeteredContext>(admission, dependencies, (one) =>
         handle(one, dependencies),
       );
@@ -69,13 +80,18 @@ export function meteredHandler<Dependencies extends AdmissionDependencies>(
       // A rate-limit error takes precedence over a validation error.
       await admission.countIfVerified();
     }
-  });
+  }
+  return publicHandler(getService, admitAndHandle, options);
 }
 
 /** Their routes have no use for a body. */
 const BODILESS_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
 /** Counts requests whose body does not show who sends it. Well-formed requests are none of them. */
 const UNVERIFIED_CALLER = hashIdentifier('address:unverified');
+
+function hasIdempotencyKey({ header }: RequestContext): boolean {
+  return header('idempotency-key') !== undefined;
+}
 
 interface AdmittedContext extends MeteredContext {
   /**

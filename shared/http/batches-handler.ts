@@ -11,7 +11,7 @@ import { jsonResponse, type PlainResponse } from './responses.ts';
 import { BATCH_URLS } from '../protocols/registry.ts';
 import { parseRequest } from '../protocols/validation.ts';
 
-interface BatchesDependencies extends HandlerDependencies, BatchDependencies {}
+export interface BatchesDependencies extends HandlerDependencies, BatchDependencies {}
 
 /** From an hour to 30 days, as with OpenAI's API. */
 export const EXPIRY_SECONDS = z.int().min(3_600).max(2_592_000);

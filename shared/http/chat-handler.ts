@@ -1,4 +1,4 @@
-import type { Agent, AgentEvent, AgentInput, InputSize, RunResult } from '../agent/agent.ts';
+import type { Agent, AgentEvent, AgentInput, InputSize } from '../agent/agent.ts';
 import { ServiceError, toServiceError } from '../errors.ts';
 import {
   type Frame,
@@ -9,14 +9,15 @@ import {
 } from '../protocols/protocol.ts';
 import { protocolById, protocolOfChatBody, type ProtocolId } from '../protocols/registry.ts';
 import type { AdmissionDependencies } from './admission.ts';
+import { failSession, openSessionRun, type SessionDependencies } from './chat-session.ts';
 import { reportFailure } from './handler.ts';
 import { type CallerContext, type MeteredContext, routeId } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
-import { startRun, type Run } from './run-scope.ts';
+import { startRun, type Run, type RunOutcome, type RunRecorder } from './run-scope.ts';
 import { discard, raceTimeout, sseResponse } from './sse.ts';
 
 /** What every route that runs the agent needs of the service. */
-export interface ChatDependencies extends AdmissionDependencies {
+export interface ChatDependencies extends AdmissionDependencies, SessionDependencies {
   readonly agent: Agent;
   /** The name that clients know the agent by. */
   readonly publicModel: string;
@@ -29,7 +30,14 @@ export interface ChatDependencies extends AdmissionDependencies {
   };
   /** A client that takes no data for so long is disconnected. */
   readonly slowReaderTimeoutMs: number;
+  /** Starts a run in the background. */
+  readonly startInBackground?: StartInBackground | undefined;
 }
+
+export type StartInBackground = (
+  context: MeteredContext,
+  chat: Pick<Chat, 'protocol' | 'dependencies'> & { readonly request: unknown },
+) => Promise<PlainResponse>;
 
 /**
  * The handler of every route that runs the agent: the protocol is the only difference. `by-body`
@@ -71,13 +79,38 @@ export async function handleChat(
   { protocol, dependencies, body }: ChatOptions & { readonly body: unknown },
 ): Promise<PlainResponse> {
   const request = protocol.parse(body);
-  const { publicModel } = dependencies;
-  return runChat(context, {
+  const { publicModel, sessions, startInBackground } = dependencies;
+  const named = protocol.sessionOf?.(request);
+  if (protocol.isBackground?.(request) === true && startInBackground !== undefined) {
+    if (named?.sessionId !== undefined) throw noSessionInBackground();
+    return startInBackground(context, { protocol, request, dependencies });
+  }
+  const input = protocol.toInput(request);
+  const session = named && (await openSessionRun(context, { ...named, input, sessions }));
+  const frame: Frame<unknown> = {
+    request,
+    requestId: context.requestId,
+    startedAt: Date.now(),
+    publicModel,
+    sessionId: () => session?.sessionId() ?? null,
+  };
+  const agent = session?.agent(dependencies.agent) ?? dependencies.agent;
+  const chat = {
     protocol,
-    dependencies,
-    input: protocol.toInput(request),
-    frame: { request, requestId: context.requestId, startedAt: Date.now(), publicModel },
-  });
+    dependencies: { ...dependencies, agent },
+    input: session?.input ?? input,
+    frame,
+    recorder: session?.recorder,
+  };
+  return runChat(context, chat).catch((error: unknown) => failSession(session, error));
+}
+
+function noSessionInBackground(): ServiceError {
+  return new ServiceError(
+    'invalid_request',
+    'Cannot accept the request: "sessionId" must be left out of a run in the background',
+    { param: 'sessionId' },
+  );
 }
 
 /** One request that runs the agent. */
@@ -87,19 +120,6 @@ export interface Chat extends ChatOptions {
   /** Records the run, so that it can be stored. */
   readonly recorder?: RunRecorder | undefined;
 }
-
-/** Observes the run of one request. */
-export interface RunRecorder {
-  event(event: Exclude<AgentEvent, { type: 'done' }>): void;
-  /** Called once with the end of the run, and awaited before the client sees the end. */
-  end(end: RunOutcome): Promise<void>;
-}
-
-export type RunOutcome =
-  | { readonly kind: 'done'; readonly result: RunResult }
-  | { readonly kind: 'failed'; readonly error: ServiceError }
-  /** The client disconnected. */
-  | { readonly kind: 'cancelled' };
 
 /** Runs the agent, and answers with the whole result or with a stream. */
 export function runChat(context: MeteredContext, chat: Chat): Promise<PlainResponse> {
@@ -115,7 +135,9 @@ async function sendResult(context: MeteredContext, chat: Chat): Promise<PlainRes
   const deadlineMs = dependencies.chatLimits.answerDeadlineMs;
   const run = await startRun(context, { input, deadlineMs, measure });
   try {
-    const result = await run.raceAbort(agent.run(input, run.context));
+    const result = await run.raceAbort(
+      agent.run(input, { ...run.context, ...chat.recorder?.context }),
+    );
     run.finish(result);
     await chat.recorder?.end({ kind: 'done', result });
     return jsonResponse(protocol.encodeResult(result, frame));
@@ -135,10 +157,13 @@ async function streamResult(context: MeteredContext, chat: Chat): Promise<PlainR
   const { heartbeatMs, streamDeadlineMs: deadlineMs } = chatLimits;
   const run = await startRun(context, { input, deadlineMs, measure });
   try {
-    const events = agent.stream(input, run.context)[Symbol.asyncIterator]();
+    const runContext = { ...run.context, ...chat.recorder?.context };
+    const ready = chat.recorder?.ready?.();
+    const events = agent.stream(input, runContext)[Symbol.asyncIterator]();
     const first = run.raceAbort(events.next());
     const started = await raceTimeout(first, heartbeatMs);
     if (started !== 'timeout' && started.done === true) throw interrupted();
+    await ready;
     const encoder = chat.protocol.openStream(chat.frame);
     return respond(context, { chat, encoder, run, events, first });
   } catch (error) {
@@ -162,11 +187,10 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
   const end = context.startStream();
   let code: string | undefined;
   const { chatLimits, slowReaderTimeoutMs } = chat.dependencies;
-  function record(outcome: RunOutcome): void {
-    const recorded = chat.recorder?.end(outcome);
-    recorded?.catch((error: unknown) =>
-      reportFailure(telemetry, { message: 'run not stored', error: toServiceError(error) }),
-    );
+  async function record(outcome: RunOutcome): Promise<void> {
+    await chat.recorder?.end(outcome).catch((error: unknown) => {
+      reportFailure(telemetry, { message: 'run not stored', error: toServiceError(error) });
+    });
   }
   return sseResponse(encodeEvents(stream), {
     format: chat.protocol.streamFormat ?? 'sse',
@@ -175,12 +199,13 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
     slowReaderTimeoutMs,
     connection,
     signal: run.context.signal,
-    toLastEvents(thrown) {
+    async toLastEvents(thrown) {
       const error = toProtocolError(chat.protocol, thrown);
       code = clientDisconnected.aborted ? 'client_disconnected' : error.code;
       if (clientDisconnected.aborted) return [];
       reportFailure(telemetry, { message: 'stream failed', error });
-      record({ kind: 'failed', error });
+      // The next request of the client must find the run stored, and its conversation free.
+      await record({ kind: 'failed', error });
       return encoder.fail(error);
     },
     onEnd(how) {
@@ -188,7 +213,7 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
         code = how === 'cancelled' ? 'client_disconnected' : how;
         run.abort();
       }
-      if (clientDisconnected.aborted || how !== 'complete') record({ kind: 'cancelled' });
+      if (clientDisconnected.aborted || how !== 'complete') void record({ kind: 'cancelled' });
       run.close();
       discard(events);
       const durationMs = Math.round(performance.now() - startedAt);
@@ -198,8 +223,17 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
   });
 }
 
-/** Ends with exactly one `done`, or throws. */
-async function* encodeEvents({
+/** Ends with exactly one `done`, or throws once the recorder knows. */
+async function* encodeEvents(stream: StartedStream): AsyncGenerator<SseEvent, void, void> {
+  try {
+    yield* encodeRun(stream);
+  } catch (thrown) {
+    await stream.chat.recorder?.fail?.(thrown);
+    throw thrown;
+  }
+}
+
+async function* encodeRun({
   chat: { recorder },
   encoder,
   run,

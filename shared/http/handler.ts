@@ -32,6 +32,11 @@ import { markStarted } from './worker-http-server.ts';
 /** nginx's status for a client that closed the request; it is only logged. */
 const CLIENT_CLOSED_REQUEST = 499;
 
+export interface HandlerOptions {
+  /** The template of the route in metrics and traces, if it is not that of the trigger. */
+  readonly route?: string;
+}
+
 /**
  * Turns a route handler into a handler of the platform, without checking the caller. With HTTP
  * streaming enabled, the platform sends no response at all when a handler throws or returns
@@ -40,6 +45,7 @@ const CLIENT_CLOSED_REQUEST = 499;
 export function publicHandler<Dependencies extends HandlerDependencies>(
   getService: () => Promise<Dependencies>,
   handle: RouteHandler<Dependencies>,
+  { route }: HandlerOptions = {},
 ): HttpHandler {
   trackConnections();
   return async (request, invocation) => {
@@ -55,7 +61,7 @@ export function publicHandler<Dependencies extends HandlerDependencies>(
       record = startRequestRecord(telemetry, {
         ...start,
         method,
-        route: routeTemplate(invocation),
+        route: route ?? routeTemplate(invocation),
       });
       start.traceparent = record.traceparent;
       telemetry = telemetry.with({

@@ -76,7 +76,7 @@ export async function handleUnknownRoute(): Promise<PlainResponse> {
   throw new ServiceError('not_found', 'There is no such route, or it does not take this method');
 }
 
-interface ModelsDependencies extends HandlerDependencies {
+export interface ModelsDependencies extends HandlerDependencies {
   readonly publicModel: string;
 }
 

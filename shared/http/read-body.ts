@@ -149,6 +149,7 @@ function unsupportedMediaType(expected: string): ServiceError {
  * @throws ServiceError invalid_request
  */
 export function rejectHeaderOverrideInQuery(request: HttpRequest): void {
+  if (!request.url.includes('?')) return;
   for (const name of new URL(request.url).searchParams.keys()) rejectHeaderOverride(name, 'query');
 }
 

@@ -14,15 +14,17 @@ import type { RunRecord } from '../runs/run-record.ts';
 import type { FoundRun, RunService } from '../runs/run-service.ts';
 import { runChat, type ChatDependencies } from './chat-handler.ts';
 import { reportFailure } from './handler.ts';
+import type { OpenConversation } from '../sessions/conversation-store.ts';
+import { type ConversationsDependencies, openConversation } from './conversations-handler.ts';
 import { assertNoBody, type CallerContext, type MeteredContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
-import { reserveTokens } from './run-scope.ts';
 import { createRecorder, findResponse, itemPage, loadItems } from './stored-responses.ts';
-import { followRun, snapshotOf } from './stored-runs.ts';
+import { followRun, snapshotOf, startRunInBackground } from './stored-runs.ts';
 
-export interface ResponsesDependencies extends ChatDependencies, RunsDependencies {
+export interface ResponsesDependencies
+  extends ChatDependencies, RunsDependencies, ConversationsDependencies {
   readonly responseRetention: {
-    /** How long the response of a background run is kept. */
+    /** How long a run in the background and its answer are kept. */
     readonly backgroundMs: number;
     /** How long every other response is kept. */
     readonly storedMs: number;
@@ -47,19 +49,44 @@ async function createResponse(
 ): Promise<PlainResponse> {
   const parsed = parseResponsesRequest(await context.readJson());
   const service = await openService(parsed, dependencies);
-  const loaded = service === undefined ? parsed : await loadItems(parsed, { context, service });
+  const conversation = await openOwnConversation(parsed, { context, dependencies });
+  try {
+    return await runResponse(context, { parsed, service, conversation, dependencies });
+  } catch (error) {
+    await conversation?.release();
+    throw error;
+  }
+}
+
+/** The conversation of a request. This request is its only run until it is released. */
+async function openOwnConversation(
+  { params: { conversation: id } }: ResponsesRequest,
+  { context, dependencies }: RecordOptions,
+): Promise<OpenConversation | undefined> {
+  if (id === undefined) return undefined;
+  const store = await dependencies.conversations();
+  return openConversation(store, { owner: context.callerId, id, param: 'conversation' });
+}
+
+interface OpenedResponse {
+  readonly parsed: ResponsesRequest;
+  readonly service: RunService | undefined;
+  readonly conversation: OpenConversation | undefined;
+  readonly dependencies: ResponsesDependencies;
+}
+
+async function runResponse(
+  context: MeteredContext,
+  { parsed, service, conversation, dependencies }: OpenedResponse,
+): Promise<PlainResponse> {
+  const loaded =
+    service === undefined ? parsed : await loadItems(parsed, { context, service, conversation });
   const isStored = service !== undefined && parsed.params.store !== false;
   const request = { ...loaded, isStored };
   const record = newRecord(request, { context, dependencies });
   const input = openAiResponses.toInput(request);
   if (service !== undefined && record.isBackground) {
-    // The tokens are reserved when the run starts; here they must fit.
-    const size = dependencies.measure(input);
-    const { reservation } = await reserveTokens(size, (tokens) => context.reserve(tokens));
-    void reservation.settle(0);
-    await service.start(record);
-    if (record.isStreamed) return followRun(context, record, { service, after: -1, dependencies });
-    return jsonResponse(await snapshotOf(record, { service, status: 'queued' }));
+    return startRunInBackground(context, { record, input, service, dependencies });
   }
   const { requestId, createdAt: startedAt, publicModel } = record;
   return runChat(context, {
@@ -67,17 +94,15 @@ async function createResponse(
     dependencies,
     input,
     frame: { request, requestId, startedAt, publicModel },
-    recorder:
-      service === undefined || !isStored
-        ? undefined
-        : createRecorder(record, {
-            save: (finished) => service.save(finished),
-            onFailure(error) {
-              // The answer is paid, so the client gets it, and reads that it is not stored.
-              request.isStored = false;
-              reportFailure(context.telemetry, { message: 'response not stored', error });
-            },
-          }),
+    recorder: createRecorder(record, {
+      save: isStored ? (finished) => service.save(finished) : undefined,
+      conversation,
+      onFailure(error) {
+        // The answer is paid, so the client gets it, and reads that it is not stored.
+        request.isStored = false;
+        reportFailure(context.telemetry, { message: 'response not stored', error });
+      },
+    }),
   });
 }
 

@@ -19,28 +19,35 @@ const DEFAULT_RETRY_AFTER_SECONDS = 5;
 const MAX_RETRY_AFTER_SECONDS = 86_400;
 
 export function jsonResponse(value: unknown, status = 200): PlainResponse {
-  return {
-    status,
-    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
-    body: JSON.stringify(value),
+  return textResponse(JSON.stringify(value), { status, type: 'application/json' });
+}
+
+/** With its length, so that the platform's proxy sends it in one piece instead of in chunks. */
+function textResponse(
+  body: string,
+  { status, type }: { readonly status: number; readonly type: string },
+) {
+  const headers: Record<string, string> = {
+    'content-type': type,
+    'content-length': String(Buffer.byteLength(body)),
+    'cache-control': 'no-store',
   };
+  return { status, headers, body };
 }
 
 export function problemResponse(error: ServiceError, ids: CorrelationIds): PlainResponse {
   const problem = toProblem(error, ids.requestId);
-  const headers: Record<string, string> = {
-    'content-type': 'application/problem+json',
-    'cache-control': 'no-store',
-  };
+  const response = textResponse(JSON.stringify(problem), {
+    status: problem.status,
+    type: 'application/problem+json',
+  });
+  const { headers } = response;
   const retryAfter = retryAfterSecondsOf(error, problem.status);
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
   // OpenAI clients otherwise repeat any 408, 409, 429 and 5xx.
   if (!problem.retryable) headers['x-should-retry'] = 'false';
   if (problem.status === 401) headers['www-authenticate'] = 'Bearer';
-  return withCorrelationHeaders(
-    { status: problem.status, headers, body: JSON.stringify(problem) },
-    ids,
-  );
+  return withCorrelationHeaders(response, ids);
 }
 
 /** Whole seconds, rounded up. Every temporary error has a value. */

@@ -1,10 +1,10 @@
-import type { AgentInput, InputSize, RunContext, RunResult } from '../agent/agent.ts';
+import type { AgentEvent, AgentInput, InputSize, RunContext, RunResult } from '../agent/agent.ts';
 import { ServiceError } from '../errors.ts';
 import { ClientDisconnectedError } from './client-connection.ts';
 import type { MeteredContext } from './request-context.ts';
 import { estimateTokens } from '../rate-limit/reservation.ts';
 import type { Reservation } from '../rate-limit/rate-limiter.ts';
-import { raceAbort } from '../resilience/abort.ts';
+import { createAbortRace, linkController } from '../resilience/abort.ts';
 
 type TokenUsage = RunResult['usage'];
 
@@ -38,9 +38,9 @@ export async function startRun(
   const { audit } = context;
   const size = measure(input);
   const meter = createUsageMeter(await reserveTokens(size, (tokens) => context.reserve(tokens)));
-  const scope = new AbortController();
-  const timer = setTimeout(() => scope.abort(deadlineExceeded()), deadlineMs);
-  const signal = AbortSignal.any([context.clientDisconnected, scope.signal]);
+  const { controller, unlink } = linkController(context.clientDisconnected);
+  const { signal } = controller;
+  const timer = setTimeout(() => controller.abort(deadlineExceeded()), deadlineMs);
   return {
     context: {
       signal,
@@ -61,18 +61,19 @@ export async function startRun(
       },
       onDecision: (decision) => audit.addDecision(decision),
     },
-    raceAbort: (work) => raceAbort(work, signal),
+    raceAbort: createAbortRace(signal),
     finish(result) {
       meter.finish(result.usage);
       audit.addResult(result);
     },
     close() {
       clearTimeout(timer);
+      unlink();
       void meter.settle();
     },
     abort() {
       clearTimeout(timer);
-      scope.abort(new ClientDisconnectedError());
+      controller.abort(new ClientDisconnectedError());
     },
   };
 }
@@ -166,3 +167,22 @@ async function settleAll(steps: readonly StepReservation[], usedTokens: number):
   });
   await Promise.all(settlements);
 }
+
+/** Observes the run of one request. */
+export interface RunRecorder {
+  /** What the recorder adds to the context of the run. */
+  readonly context?: Partial<RunContext>;
+  /** Awaited before the first event of a stream is sent. Never rejects. */
+  ready?(): Promise<void>;
+  event(event: Exclude<AgentEvent, { type: 'done' }>): void;
+  /** Awaited before the last events of a stream that fails. Never rejects. */
+  fail?(thrown: unknown): Promise<void>;
+  /** Called once with the end of the run, and awaited before the client sees the end. */
+  end(end: RunOutcome): Promise<void>;
+}
+
+export type RunOutcome =
+  | { readonly kind: 'done'; readonly result: RunResult }
+  | { readonly kind: 'failed'; readonly error: ServiceError }
+  /** The client disconnected. */
+  | { readonly kind: 'cancelled' };

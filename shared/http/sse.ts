@@ -16,7 +16,7 @@ export interface SseOptions {
   /** A client that takes no data for so long is disconnected. */
   readonly slowReaderTimeoutMs: number;
   /** The last events after the source failed; none if the client has disconnected. */
-  readonly toLastEvents: (thrown: unknown) => readonly SseEvent[];
+  readonly toLastEvents: (thrown: unknown) => readonly SseEvent[] | Promise<readonly SseEvent[]>;
   /** Called once at the end of the stream. */
   readonly onEnd: (how: StreamEnd) => void;
 }
@@ -90,10 +90,11 @@ async function* frames(
 ): AsyncGenerator<string, void, void> {
   const { heartbeat, encode } = FORMATS[format];
   const iterator = source[Symbol.asyncIterator]();
+  const silence = createSilenceTimer(heartbeatMs);
   try {
     let pending = iterator.next();
     for (;;) {
-      const next = await raceTimeout(pending, heartbeatMs);
+      const next = await silence.race(pending);
       if (next === 'timeout') {
         yield heartbeat;
         continue;
@@ -103,10 +104,26 @@ async function* frames(
       pending = iterator.next();
     }
   } catch (thrown) {
-    for (const last of toLastEvents(thrown)) yield encode(last);
+    for (const last of await toLastEvents(thrown)) yield encode(last);
   } finally {
+    silence.dispose();
     discard(iterator);
   }
+}
+
+/** Races the events of a stream with its longest silence; one timer serves all of them. */
+function createSilenceTimer(ms: number) {
+  let onSilence = (): void => undefined;
+  const timer = setTimeout(() => onSilence(), ms);
+  return {
+    race: <T>(promise: Promise<T>): Promise<T | 'timeout'> =>
+      new Promise((resolve, reject) => {
+        onSilence = () => resolve('timeout');
+        timer.refresh();
+        promise.then(resolve, reject);
+      }),
+    dispose: () => clearTimeout(timer),
+  };
 }
 
 function toFrame({ event, data }: SseEvent): string {

@@ -9,23 +9,27 @@ import {
   responsesRequestFromJson,
   withStoredItems,
 } from '../protocols/openai-responses-request.ts';
+import { storedItemSchema } from '../protocols/openai-responses-schema.ts';
 import { parseRequest } from '../protocols/validation.ts';
 import type { RunEnd, RunEvent, RunRecord } from '../runs/run-record.ts';
-import type { FoundRun, RunService } from '../runs/run-service.ts';
-import type { RunRecorder } from './chat-handler.ts';
+import type { FoundRun, RunHistory, RunService } from '../runs/run-service.ts';
+import type { OpenConversation } from '../sessions/conversation-store.ts';
+import type { RunOutcome, RunRecorder } from './run-scope.ts';
 import type { CallerContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { replay } from './stored-runs.ts';
 
 interface RecorderOptions {
-  readonly save: (record: RunRecord) => Promise<void>;
+  /** Stores the run; undefined if it is not to be stored. */
+  readonly save: ((record: RunRecord) => Promise<void>) | undefined;
+  readonly conversation: OpenConversation | undefined;
   readonly onFailure: (error: ServiceError) => void;
 }
 
-/** Stores the run of a response once, with its end. */
+/** Stores the run of a response once, with its end, and adds its items to its conversation. */
 export function createRecorder(
   record: RunRecord,
-  { save, onFailure }: RecorderOptions,
+  { save, conversation, onFailure }: RecorderOptions,
 ): RunRecorder {
   const events: RunEvent[] = [];
   let isEnded = false;
@@ -34,39 +38,56 @@ export function createRecorder(
     async end(outcome) {
       if (isEnded) return;
       isEnded = true;
-      const at = Date.now();
-      const end: RunEnd =
-        outcome.kind === 'failed'
-          ? { kind: 'failed', at, code: outcome.error.code, message: outcome.error.message }
-          : { ...outcome, at };
+      const end = toRunEnd(outcome, Date.now());
       const known = record.isStreamed || end.kind !== 'done' ? events : textEventsOf(end.result);
+      const finished = { events: known, end };
       try {
-        await save({ ...record, finished: { events: known, end } });
+        // What broke off is no part of a conversation.
+        if (conversation !== undefined && end.kind === 'done') {
+          const { input } = responsesRequestFromJson(record.request);
+          await conversation.append([...input, ...outputOf(record, finished).items]);
+        }
+        await save?.({ ...record, finished });
       } catch (error) {
         onFailure(toServiceError(error));
+      } finally {
+        await conversation?.release();
       }
     },
   };
 }
 
+function toRunEnd(outcome: RunOutcome, at: number): RunEnd {
+  if (outcome.kind !== 'failed') return { ...outcome, at };
+  const { code, message } = outcome.error;
+  return { kind: 'failed', at, code, message };
+}
+
 interface LoadOptions {
   readonly context: CallerContext;
   readonly service: RunService;
+  readonly conversation: OpenConversation | undefined;
 }
 
 /** @throws ServiceError previous_response_not_found or invalid_request */
 export async function loadItems(
   request: ResponsesRequest,
-  { context, service }: LoadOptions,
+  { context, service, conversation }: LoadOptions,
 ): Promise<ResponsesRequest> {
   if (request.context !== undefined) return request;
   const owner = context.callerId;
   const { previous_response_id: previous } = request.params;
   const [before, referenced] = await Promise.all([
-    previous === undefined ? [] : itemsThrough(previous, { owner, service }),
+    previous === undefined
+      ? conversationItems(conversation)
+      : itemsThrough(previous, { owner, service }),
     findReferenced(referencesOf(request), { owner, service }),
   ]);
   return withStoredItems(request, { context: before, referenced });
+}
+
+function conversationItems(open: OpenConversation | undefined): readonly Item[] {
+  return (open?.conversation.items ?? []).map((item) => storedItemSchema.parse(item));
 }
 
 interface OwnedService {
@@ -84,7 +105,7 @@ async function itemsThrough(id: string, { owner, service }: OwnedService): Promi
   }
   if (run.status !== 'ended') throw stillRunning();
   const { context = [], input } = responsesRequestFromJson(run.record.request);
-  const { items, status } = await outputOf(run.record, service);
+  const { items, status } = outputOf(run.record, await service.history(run.record));
   // Of an answer that failed or was cancelled, the item that broke is left out.
   const isBroken = status === 'failed' || status === 'cancelled';
   const output = isBroken
@@ -106,11 +127,11 @@ function stillRunning(): ServiceError {
   );
 }
 
-async function outputOf(record: RunRecord, service: RunService) {
+function outputOf(record: RunRecord, history: RunHistory) {
   const request = responsesRequestFromJson(record.request);
   const { requestId, createdAt: startedAt, publicModel } = record;
   const stream = createResponseStream({ request, requestId, startedAt, publicModel });
-  replay(stream, await service.history(record));
+  replay(stream, history);
   return { items: stream.items(), status: stream.resource().status };
 }
 
@@ -135,7 +156,7 @@ async function findReferenced(
       const run = await findResponse(id, { owner, service });
       if (run?.status !== 'ended') return [];
       const { input } = responsesRequestFromJson(run.record.request);
-      return input.concat((await outputOf(run.record, service)).items);
+      return input.concat(outputOf(run.record, await service.history(run.record)).items);
     }),
   );
   return new Map(lists.flat().map((item) => [item.id, item]));

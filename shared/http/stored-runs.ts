@@ -1,3 +1,4 @@
+import type { AgentInput } from '../agent/agent.ts';
 import { isErrorCode, ServiceError, toServiceError } from '../errors.ts';
 import { DONE, type SseEvent, type StreamEncoder } from '../protocols/protocol.ts';
 import { storedProtocol } from '../protocols/registry.ts';
@@ -5,8 +6,9 @@ import type { FoundRun, RunHistory, RunService } from '../runs/run-service.ts';
 import type { RunEnd, RunEvent, RunRecord } from '../runs/run-record.ts';
 import type { ChatDependencies } from './chat-handler.ts';
 import { reportFailure } from './handler.ts';
-import type { CallerContext } from './request-context.ts';
-import type { PlainResponse } from './responses.ts';
+import type { CallerContext, MeteredContext } from './request-context.ts';
+import { jsonResponse, type PlainResponse } from './responses.ts';
+import { reserveTokens } from './run-scope.ts';
 import { sseResponse } from './sse.ts';
 
 interface OpenedRun {
@@ -59,6 +61,27 @@ function encodeEnd(encoder: StreamEncoder, end: RunEnd): readonly SseEvent[] {
     case 'deleted':
       return encoder.cancel?.() ?? [];
   }
+}
+
+export interface BackgroundRun {
+  readonly record: RunRecord;
+  readonly input: AgentInput;
+  readonly service: RunService;
+  readonly dependencies: ChatDependencies;
+}
+
+/** Puts a run on the queue, and answers with its state or, if it is streamed, with its events. */
+export async function startRunInBackground(
+  context: MeteredContext,
+  { record, input, service, dependencies }: BackgroundRun,
+): Promise<PlainResponse> {
+  // The tokens are reserved when the run starts; here they must fit.
+  const size = dependencies.measure(input);
+  const { reservation } = await reserveTokens(size, (tokens) => context.reserve(tokens));
+  void reservation.settle(0);
+  await service.start(record);
+  if (record.isStreamed) return followRun(context, record, { service, after: -1, dependencies });
+  return jsonResponse(await snapshotOf(record, { service, status: 'queued' }));
 }
 
 /** The run as a client that polls it reads it. */

@@ -160,6 +160,7 @@ function createProblem(id: string | undefined): {
     'content-type': 'application/problem+json',
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
+    'x-should-retry': 'false',
     'x-request-id': requestId,
     traceparent: chooseTraceparent(undefined, undefined),
     ...(id !== undefined && { [INVOCATION_HEADER]: id }),

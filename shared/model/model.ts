@@ -8,6 +8,12 @@ export type ContentPart =
       /** An `https:` or `data:` URL. The endpoint fetches it; this service never does. */
       readonly url: string;
       readonly detail?: 'auto' | 'low' | 'high' | 'original' | undefined;
+    }
+  | {
+      readonly type: 'file';
+      readonly filename: string;
+      /** A `data:` URL. */
+      readonly data: string;
     };
 
 /** One message of a conversation, as the model receives it. */

@@ -46,13 +46,37 @@ export function supportsProxies(version: string): boolean {
 }
 
 /** Hosts of this machine: loopback, and the metadata service that issues identity tokens. */
-const LOCAL_HOSTS = ['localhost', '127.0.0.1', '::1', '169.254.169.254'];
+const LOCAL_HOSTS = ['localhost', '.localhost', '127.0.0.1', '::1', '[::1]', '169.254.169.254'];
+const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'] as const;
 
-/** NO_PROXY for clients that read it themselves and do not exclude the hosts of this machine. */
-export function noProxyWithLocalHosts(environment: ProxyOptions['environment']): string {
-  const noProxy = environment['NO_PROXY'] || environment['no_proxy'] || '';
-  const entries = noProxy.split(/[\s,]+/).filter((entry) => entry !== '');
-  return [...new Set([...entries, ...LOCAL_HOSTS])].join(',');
+/**
+ * Rewrites the proxy variables for the clients of the Azure SDK, which read them by other rules:
+ * they prefer upper case, need a scheme, and know in NO_PROXY only exact hosts and `.domain`. The
+ * hosts of this machine are added.
+ */
+export function prepareProxyVariables(environment: Record<string, string | undefined>): void {
+  const entries = (environment['no_proxy'] || environment['NO_PROXY'] || '').split(/[\s,]+/);
+  const isDirect = entries.includes('*');
+  for (const name of PROXY_VARIABLES) {
+    const value = (environment[name.toLowerCase()] || environment[name] || '').trim();
+    delete environment[name.toLowerCase()];
+    if (value === '' || isDirect) delete environment[name];
+    else environment[name] = value.includes('://') ? value : `http://${value}`;
+  }
+  delete environment['no_proxy'];
+  const hosts = entries.filter((entry) => entry !== '').flatMap(hostsOf);
+  environment['NO_PROXY'] = [...new Set([...hosts, ...LOCAL_HOSTS])].join(',');
+}
+
+/** An entry in its own form, which the model client reads, and in the forms of the SDK. */
+function hostsOf(entry: string): string[] {
+  const isName = /^[*.]*[a-z][\w.-]*(?::\d+)?$/i.test(entry);
+  if (!isName) return [entry];
+  const domain = entry
+    .toLowerCase()
+    .replace(/^\*?\./, '')
+    .replace(/:\d+$/, '');
+  return [entry, domain, `.${domain}`];
 }
 
 /** The entries of NO_PROXY besides `*`: a host with its subdomains, an address or a network. */

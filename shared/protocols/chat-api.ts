@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { AgentEvent, RunResult, ToolCallSummary } from '../agent/agent.ts';
 import type { TokenUsage } from '../model/model.ts';
 import { toProblem } from './problem-details.ts';
-import type { Frame, Protocol, SseEvent } from './protocol.ts';
+import type { Frame, Protocol, SseEvent, StreamEncoder } from './protocol.ts';
 import { MAX_OUTPUT_TOKENS, parseRequest } from './validation.ts';
 
 /** The shape of the answer; `response` is then JSON text. */
@@ -21,7 +21,10 @@ const responseFormat = z.discriminatedUnion('type', [
 
 const chatRequestSchema = z.strictObject({
   message: z.string().refine((text) => text.trim() !== '', 'must not be blank'),
+  sessionId: z.string().min(1).max(256).optional(),
   stream: z.boolean().optional(),
+  /** The run goes on without its client. A batch item is in the background anyway. */
+  background: z.boolean().optional(),
   maxOutputTokens: z.int().min(1).max(MAX_OUTPUT_TOKENS).optional(),
   responseFormat: responseFormat.optional(),
   metadata: z
@@ -51,14 +54,44 @@ export const chatApi: Protocol<ChatRequest> = {
     responseFormat: format && { ...format, param: 'responseFormat.schema' },
     fieldNames: FIELD_NAMES,
   }),
+  sessionOf: ({ sessionId }) => ({ sessionId }),
   wantsStream: ({ stream }, accept) => stream ?? accept.includes('text/event-stream'),
   encodeResult: (result, frame) => ({ response: result.text, ...toOutcome(result, frame) }),
-  openStream: (frame) => ({
-    start: () => [{ event: 'session', data: { requestId: frame.requestId } }],
-    event: (event) => toEvents(event, frame),
-    fail: (error) => [{ event: 'error', data: toProblem(error, frame.requestId) }],
-  }),
+  openStream: createChatStream,
+  storage: { toJson: (request) => request, fromJson: (value) => chatRequestSchema.parse(value) },
+  isBackground: ({ background }) => background ?? false,
 };
+
+type ChatFrame = Frame<ChatRequest>;
+
+function createChatStream(frame: ChatFrame): StreamEncoder {
+  const { requestId, runId: id } = frame;
+  let end: Readonly<Record<string, unknown>> | undefined;
+  return {
+    start() {
+      const data = { ...sessionOf(frame), requestId, ...(id === undefined ? {} : { id }) };
+      return [{ event: 'session', data }];
+    },
+    event(event) {
+      if (event.type === 'done') {
+        const { result } = event;
+        end = { status: 'completed', response: result.text, ...toOutcome(result, frame) };
+      }
+      return toEvents(event, frame);
+    },
+    fail(error) {
+      const problem = toProblem(error, requestId);
+      end = { status: 'failed', error: problem.error, requestId };
+      return [{ event: 'error', data: problem }];
+    },
+    restart: () => [{ event: 'restart', data: {} }],
+    cancel() {
+      end = { status: 'cancelled', requestId };
+      return [{ event: 'cancelled', data: {} }];
+    },
+    snapshot: (status) => ({ id, ...(end ?? { status, requestId }) }),
+  };
+}
 
 function toEvents(event: AgentEvent, frame: Frame<ChatRequest>): readonly SseEvent[] {
   switch (event.type) {
@@ -76,7 +109,7 @@ function toEvents(event: AgentEvent, frame: Frame<ChatRequest>): readonly SseEve
 }
 
 /** Everything about a result except its text. */
-function toOutcome(result: RunResult, { requestId }: Frame<ChatRequest>) {
+function toOutcome(result: RunResult, frame: Frame<ChatRequest>) {
   const { model, finishReason, cached, usage, toolCalls } = result;
   return {
     model,
@@ -84,8 +117,14 @@ function toOutcome(result: RunResult, { requestId }: Frame<ChatRequest>) {
     cached,
     usage: toUsage(usage),
     toolCalls: toolCalls.map(toToolCall),
-    requestId,
+    ...sessionOf(frame),
+    requestId: frame.requestId,
   };
+}
+
+/** Nothing where sessions are not possible, as in a batch. */
+function sessionOf({ sessionId }: Frame<ChatRequest>): { readonly sessionId?: string | null } {
+  return sessionId === undefined ? {} : { sessionId: sessionId() };
 }
 
 function toUsage({ inputTokens, outputTokens, totalTokens, cachedInputTokens }: TokenUsage) {

@@ -12,6 +12,7 @@ export type ItemPart =
       readonly image_url: string;
       readonly detail: 'auto' | 'low' | 'high';
     }
+  | { readonly type: 'input_file'; readonly filename: string; readonly file_data: string }
   | { readonly type: 'output_text'; readonly text: string; readonly annotations: readonly [] }
   | { readonly type: 'refusal'; readonly refusal: string };
 
@@ -122,6 +123,10 @@ function toPart(part: InputPart): ItemPart {
       return { type: 'input_text', text: part.text };
     case 'input_image':
       return { type: 'input_image', image_url: part.image_url, detail: part.detail ?? 'auto' };
+    case 'input_file': {
+      const { filename, file_data } = part;
+      return { type: 'input_file', filename: filename ?? 'file', file_data };
+    }
     case 'output_text':
       return { type: 'output_text', text: part.text, annotations: [] };
     case 'refusal':
@@ -199,13 +204,16 @@ function toMessage({ role, content }: Extract<Item, { type: 'message' }>): Messa
 
 function textOf(part: ItemPart): string {
   if (part.type === 'refusal') return part.refusal;
-  return part.type === 'input_image' ? '' : part.text;
+  return 'text' in part ? part.text : '';
 }
 
-/** Parts without an image are one text, so that equal requests have equal cache keys. */
+/** Parts without an image or file are one text, so that equal requests have equal cache keys. */
 function toContent(parts: readonly ItemPart[]): string | readonly ContentPart[] {
-  if (parts.every(({ type }) => type !== 'input_image')) return parts.map(textOf).join('');
+  if (parts.every((part) => 'text' in part)) return parts.map(textOf).join('');
   return parts.map((part): ContentPart => {
+    if (part.type === 'input_file') {
+      return { type: 'file', filename: part.filename, data: part.file_data };
+    }
     if (part.type !== 'input_image') return { type: 'text', text: textOf(part) };
     return { type: 'image', url: part.image_url, detail: part.detail };
   });

@@ -171,6 +171,8 @@ export function encodePart(part: ItemPart) {
       return { type: part.type, text: part.text };
     case 'input_image':
       return { type: part.type, image_url: part.image_url, detail: part.detail };
+    case 'input_file':
+      return { type: part.type, filename: part.filename, file_data: part.file_data };
     case 'output_text':
       return { type: part.type, text: part.text, annotations: [], logprobs: [] };
     case 'refusal':

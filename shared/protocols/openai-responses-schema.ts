@@ -19,6 +19,15 @@ const inputImage = z.object({
   detail: optional(z.enum(['auto', 'low', 'high'])),
   file_id: z.null().optional(),
 });
+const FILE_DATA = /^data:[a-z0-9.+-]+\/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]+={0,2}$/;
+const FILES = 'must be null: files are sent as file_data';
+const inputFile = z.object({
+  type: z.literal('input_file'),
+  filename: z.string().min(1).max(256).nullish(),
+  file_data: z.string().max(3_000_000).regex(FILE_DATA, 'must be a data URL of a file in base64'),
+  file_url: z.null(FILES).optional(),
+  file_id: z.null(FILES).optional(),
+});
 const outputText = z.object({ type: z.literal('output_text'), text: z.string() });
 const refusal = z.object({ type: z.literal('refusal'), refusal: z.string() });
 
@@ -36,7 +45,10 @@ const message = z.discriminatedUnion('role', [
     ...ECHO,
     type: z.literal('message'),
     role: z.literal('user'),
-    content: partsOf('input_text', z.discriminatedUnion('type', [inputText, inputImage])),
+    content: partsOf(
+      'input_text',
+      z.discriminatedUnion('type', [inputText, inputImage, inputFile]),
+    ),
   }),
   z.object({
     ...ECHO,
@@ -206,6 +218,7 @@ const storedPart = z.discriminatedUnion('type', [
     image_url: z.string(),
     detail: z.enum(['auto', 'low', 'high']),
   }),
+  z.object({ type: z.literal('input_file'), filename: z.string(), file_data: z.string() }),
   z.object({ ...outputText.shape, annotations: z.tuple([]) }),
   refusal,
 ]);

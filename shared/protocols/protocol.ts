@@ -26,8 +26,12 @@ export interface Protocol<Request> {
   encodeResult(result: RunResult, frame: Frame<Request>): unknown;
   /** Starts the encoding of one stream. */
   openStream(frame: Frame<Request>): StreamEncoder;
+  /** Present if requests of this protocol belong to a session, the named one or a new one. */
+  sessionOf?(request: Request): { readonly sessionId: string | undefined };
   /** Present if runs of this protocol can be stored. */
   readonly storage?: RequestStorage<Request>;
+  /** Whether the client wants a run in the background. */
+  isBackground?(request: Request): boolean;
 }
 
 export type StreamFormat = 'sse' | 'json-lines';
@@ -63,6 +67,8 @@ export interface Frame<Request> {
   readonly startedAt: number;
   /** The name that clients know the agent by. */
   readonly publicModel: string;
+  /** The session of the run, once it is known; null if there is none. */
+  readonly sessionId?: (() => string | null) | undefined;
   /** The id of a stored run. */
   readonly runId?: string | undefined;
   /** The end of a stored run in milliseconds since the epoch. */

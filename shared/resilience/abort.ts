@@ -29,6 +29,22 @@ export function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> 
   });
 }
 
+/** `raceAbort` for many promises, one after the other or together, with one listener on the signal. */
+export function createAbortRace(signal: AbortSignal): <T>(work: Promise<T>) => Promise<T> {
+  const waiting = new Set<(reason: Error) => void>();
+  function abort(): void {
+    for (const reject of waiting) reject(abortReason(signal));
+    waiting.clear();
+  }
+  signal.addEventListener('abort', abort, { once: true });
+  return (work) =>
+    new Promise((resolve, reject) => {
+      if (signal.aborted) reject(abortReason(signal));
+      else waiting.add(reject);
+      work.then(resolve, reject).finally(() => waiting.delete(reject));
+    });
+}
+
 /** Settles as `work` does, or rejects with the error of `onTimeout` after `timeoutMs`. */
 export async function withTimeout<T>(
   work: Promise<T>,
@@ -53,7 +69,7 @@ export function abortReason(signal: AbortSignal): Error {
 export interface LinkedController {
   readonly controller: AbortController;
   /** Removes the listener from the other signal. */
-  unlink(): void;
+  readonly unlink: () => void;
 }
 
 export function linkController(signal: AbortSignal): LinkedController {

@@ -7,10 +7,11 @@ import type { BlobContainer } from '../storage/blob-container.ts';
 import type { TextEncryption } from '../storage/text-encryption.ts';
 import { describeError, stackFrames } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { processRun, type ProcessRunOptions, storeEnd } from './process-run.ts';
-import type { RunRef } from './run-record.ts';
+import { BUSY_DELAY_SECONDS, processRun, type ProcessRunOptions, storeEnd } from './process-run.ts';
+import { openRunJournal } from './run-journal.ts';
+import type { RunRecord, RunRef } from './run-record.ts';
 import { createRunService, type RunService } from './run-service.ts';
-import { createRunStore } from './run-store.ts';
+import { createRunStore, type RunStore } from './run-store.ts';
 
 /** Stored runs: what the routes do with them, and the processing of their queue. */
 export interface Runs {
@@ -32,6 +33,10 @@ export interface RunsOptions extends Omit<ProcessRunOptions, 'store' | 'stop' | 
   readonly encryption: TextEncryption;
   readonly pollMs?: number | undefined;
 }
+
+/** Times in a row that a run is queued again although its message was poison. */
+const MAX_POISON_COUNT = 3;
+const POISON_DELAY_SECONDS = 10;
 
 export function createRuns(options: RunsOptions): Runs {
   const { container, requestContainer = container, encryption, queue, telemetry } = options;
@@ -74,10 +79,7 @@ export function createRuns(options: RunsOptions): Runs {
       const ref = parseRunMessage(message);
       const record = ref && (await store.record(ref));
       if (record === undefined) return telemetry.error('run message rejected');
-      telemetry.error('run message poisoned', { runId: record.id });
-      const reason = 'Each attempt to work on the run failed';
-      const end = { kind: 'failed', at: clock.now(), code: 'internal', message: reason } as const;
-      await storeEnd(record, { end, options: { ...options, store } });
+      await handlePoisonedRun(record, { ...options, store, clock });
     },
     async stop() {
       stopping.abort(new Error('The instance is shutting down'));
@@ -85,6 +87,36 @@ export function createRuns(options: RunsOptions): Runs {
     },
     running: () => running.size,
   };
+}
+
+/** Each delivery of the message failed. The run may not be the cause, so it gets a few more. */
+async function handlePoisonedRun(
+  record: RunRecord,
+  {
+    store,
+    queue,
+    clock,
+    telemetry,
+    onEnd,
+  }: Pick<RunsOptions, 'queue' | 'clock' | 'telemetry' | 'onEnd'> & { readonly store: RunStore },
+): Promise<void> {
+  const { id: runId } = record;
+  const journal = await openRunJournal(record, store);
+  if (journal === 'busy') return queue.send(record, { delaySeconds: BUSY_DELAY_SECONDS });
+  try {
+    const { poisonCount } = journal.view;
+    if (poisonCount < MAX_POISON_COUNT) {
+      await journal.append({ type: 'poisoned' });
+      await queue.send(record, { delaySeconds: poisonCount * POISON_DELAY_SECONDS });
+      return telemetry.warn('run message requeued', { runId });
+    }
+  } finally {
+    await journal.release();
+  }
+  telemetry.error('run message poisoned', { runId });
+  const reason = 'Each attempt to work on the run failed';
+  const end = { kind: 'failed', at: clock.now(), code: 'internal', message: reason } as const;
+  await storeEnd(record, { end, options: { store, onEnd, telemetry } });
 }
 
 /** Runs that one delivery of the platform works on: they wait for the model most of the time. */

@@ -55,7 +55,7 @@ const MAX_CRASHES = 6;
 /** Failed attempts at one step, throttled ones not counted. */
 const MAX_ATTEMPTS = 3;
 /** The lease of a crashed process ends within 15 s. */
-const BUSY_DELAY_SECONDS = 16;
+export const BUSY_DELAY_SECONDS = 16;
 
 /** The run is not over, and this delivery is. */
 class SliceEndedError extends Error {

@@ -104,6 +104,8 @@ const lineSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('attempt'), code: z.string() }),
   /** A delivery ended normally, with work left. */
   z.object({ type: z.literal('closed') }),
+  /** The platform moved the message to the poison queue, and the run was queued again. */
+  z.object({ type: z.literal('poisoned') }),
 ]);
 
 /** One line of a journal. */
@@ -125,6 +127,8 @@ export interface JournalView {
   readonly crashes: number;
   /** Failed attempts since the checkpoint. */
   readonly attempts: number;
+  /** How often the message was poison since the checkpoint. */
+  readonly poisonCount: number;
 }
 
 export const EMPTY_JOURNAL: JournalView = {
@@ -134,6 +138,7 @@ export const EMPTY_JOURNAL: JournalView = {
   startedAt: undefined,
   crashes: 0,
   attempts: 0,
+  poisonCount: 0,
 };
 
 /** The view after one more line. */
@@ -146,12 +151,15 @@ export function applyLine(view: JournalView, line: JournalLine): JournalView {
     case 'checkpoint': {
       const events = [...view.events, ...line.events];
       const { checkpoint } = line;
-      return { ...view, events, checkpoint, eventsBefore: events.length, crashes: 0, attempts: 0 };
+      const counts = { crashes: 0, attempts: 0, poisonCount: 0 };
+      return { ...view, ...counts, events, checkpoint, eventsBefore: events.length };
     }
     case 'attempt':
       return { ...view, attempts: view.attempts + 1, crashes: 0 };
     case 'closed':
       return { ...view, crashes: 0 };
+    case 'poisoned':
+      return { ...view, poisonCount: view.poisonCount + 1 };
   }
 }
 

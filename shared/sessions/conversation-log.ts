@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { parseJson } from '../json.ts';
 
@@ -94,4 +95,24 @@ export function ageOf(time: number): string {
 /** When an id was made, in epoch milliseconds. */
 export function createdAtOf(id: string): number {
   return LAST_TIME - Number.parseInt(id.slice(5, 5 + AGE_DIGITS), 16);
+}
+
+/** Where a conversation is stored. */
+export interface Place {
+  readonly owner: string;
+  readonly id: string;
+}
+
+/** What a line is sealed with, so that it cannot be moved. */
+export function lineContext({ owner, id }: Place, index: number): string {
+  return `conversation\n${owner}\n${id}\n${index}`;
+}
+
+/** The name of its blob. Owner ids can contain personal data, so it has a hash of them. */
+export function blobName({ owner, id }: Place): string {
+  return `${ownerFolder(owner)}/${id}`;
+}
+
+export function ownerFolder(owner: string): string {
+  return createHash('sha256').update(owner).digest('hex').slice(0, 32);
 }

@@ -1,9 +1,13 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   ageOf,
+  blobName,
   createConversationReader,
   createdAtOf,
   isConversationId,
+  lineContext,
+  ownerFolder,
+  type Place,
   type Conversation,
   type ConversationEntry,
   type ConversationReader,
@@ -36,6 +40,8 @@ export interface ConversationStore {
   /** A new id: its age for the order of lists, and 128 random bits. */
   newId(kind: ConversationKind): string;
   create(owner: string, conversation: NewConversation): Promise<Conversation>;
+  /** Creates a conversation and acquires the right to change it. */
+  createOpen(owner: string, conversation: NewConversation): Promise<OpenConversation>;
   /** Undefined if it does not exist, is deleted, or is older than the retention. */
   find(owner: string, id: string): Promise<Conversation | undefined>;
   /** Newest first. `after` is the last id of the page before. */
@@ -110,18 +116,20 @@ export function createConversationStore(options: ConversationStoreOptions): Conv
   const newId = (kind: ConversationKind) => `${kind}_${ageOf(now())}${random(16).toString('hex')}`;
 
   const read = (place: Place) => readBlob(place, options);
+  const idOf = ({ id, kind }: NewConversation) => id ?? newId(kind);
   return {
     newId,
-    async create(owner, { kind, id = newId(kind), metadata = {}, items = [] }) {
-      const place = { owner, id };
-      const reader = createConversationReader(id);
-      const entries: ConversationEntry[] = [{ type: 'conversation', metadata, at: now() }];
-      if (items.length > 0) entries.push({ type: 'items', items, at: now() });
-      const lines = entries.map((entry) => sealedLine(entry, { reader, place, options }));
-      if (!(await container.createJournal(blobName(place), lines.join('')))) {
-        throw new TypeError('Cannot create a conversation with the id of another one');
-      }
-      return viewOf(reader);
+    async create(owner, conversation) {
+      return viewOf(
+        await create({ ...conversation, owner, id: idOf(conversation) }, { options, now }),
+      );
+    },
+    async createOpen(owner, conversation) {
+      const place = { owner, id: idOf(conversation) };
+      const reader = await create({ ...conversation, ...place }, { options, now });
+      const lease = await container.acquireExistingLease(blobName(place));
+      if (lease === 'busy' || lease === 'missing') throw sessionBusy();
+      return openConversation(place, { lease, reader, options, now });
     },
     async find(owner, id) {
       if (!isConversationId(id)) return undefined;
@@ -157,6 +165,25 @@ export function createConversationStore(options: ConversationStoreOptions): Conv
       return lease.bytes > 0;
     },
   };
+}
+
+interface CreateOptions {
+  readonly options: ConversationStoreOptions;
+  readonly now: () => number;
+}
+
+async function create(
+  { metadata = {}, items = [], ...place }: NewConversation & Place,
+  { options, now }: CreateOptions,
+): Promise<ConversationReader> {
+  const reader = createConversationReader(place.id);
+  const entries: ConversationEntry[] = [{ type: 'conversation', metadata, at: now() }];
+  if (items.length > 0) entries.push({ type: 'items', items, at: now() });
+  const lines = entries.map((entry) => sealedLine(entry, { reader, place, options }));
+  if (!(await options.container.createJournal(blobName(place), lines.join('')))) {
+    throw new TypeError('Cannot create a conversation with the id of another one');
+  }
+  return reader;
 }
 
 /** Undefined if the blob does not exist. */
@@ -198,11 +225,6 @@ export function sessionBusy(): ServiceError {
   return new ServiceError('session_busy', 'Another run of this conversation is active', {
     retryAfterSeconds: 1,
   });
-}
-
-interface Place {
-  readonly owner: string;
-  readonly id: string;
 }
 
 interface OpenOptions {
@@ -273,16 +295,4 @@ function viewOf(reader: ConversationReader): Conversation {
   const conversation = reader.view();
   if (conversation === undefined) throw new TypeError('Cannot read the first line');
   return conversation;
-}
-
-function lineContext({ owner, id }: Place, index: number): string {
-  return `conversation\n${owner}\n${id}\n${index}`;
-}
-
-function blobName({ owner, id }: Place): string {
-  return `${ownerFolder(owner)}/${id}`;
-}
-
-function ownerFolder(owner: string): string {
-  return createHash('sha256').update(owner).digest('hex').slice(0, 32);
 }

@@ -1,4 +1,3 @@
-import { ID_FIELDS, type Redact } from './redact.ts';
 import type { LogFields, LogLevel, Meter, Span, Telemetry, Tracer } from './telemetry.ts';
 import type { Clock } from '../clock.ts';
 
@@ -13,6 +12,12 @@ export interface LogRecord {
 
 /** The message of each line of the audit log, and the name of its events. */
 export const AUDIT = 'audit';
+
+/** Removes secrets and personal data from a text. */
+export type Redact = (text: string) => string;
+
+/** Log fields that hold nothing but our own ids and hashes, which may look like numbers. */
+export const ID_FIELDS: ReadonlySet<string> = new Set(['caller', 'spanId', 'traceId']);
 
 export type LogSink = (record: LogRecord) => void;
 

@@ -106,8 +106,19 @@ describe('prepareStorage', () => {
     const queueNames = await Array.fromAsync(queues.listQueues(), (queue) => queue.name);
     const containers = await Array.fromAsync(blobs.listContainers(), (container) => container.name);
     const peeked = await queues.getQueueClient('batch-jobs').peekMessages();
-    expect(queueNames).toEqual(['batch-jobs', 'batch-jobs-poison']);
-    expect(containers).toEqual(['batch-input', 'batch-results']);
+    expect(queueNames).toEqual([
+      'agent-runs',
+      'agent-runs-poison',
+      'batch-jobs',
+      'batch-jobs-poison',
+    ]);
+    expect(containers).toEqual([
+      'agent-runs',
+      'batch-input',
+      'batch-results',
+      'conversations',
+      'idempotency',
+    ]);
     expect(peeked.peekedMessageItems).toHaveLength(1);
   });
 

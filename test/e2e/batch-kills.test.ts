@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -21,8 +22,8 @@ const KILLS_PER_RUN = 4;
 /** One item of so many uses the tool. */
 const WITH_TOOLS = 4;
 const PAY_MS = 100;
-/** As many messages as the host hands to one worker at once, by host.json. */
-const DELIVERIES = 6;
+/** As many messages as the host hands to one worker at once. */
+const DELIVERIES = readDeliveries();
 const SETTINGS = {
   OPENAI_MODEL: 'dev/slow-100',
   AGENT__BATCH__CONCURRENCY: String(CONCURRENCY),
@@ -37,6 +38,14 @@ const batchSchema = z.object({
   request_counts: z.object({ total: z.int(), completed: z.int(), failed: z.int() }),
   progress: z.object({ shards: z.object({ interrupted: z.int(), running: z.int() }) }),
 });
+
+function readDeliveries(): number {
+  const queues = z.object({ batchSize: z.int(), newBatchThreshold: z.int() });
+  const { extensions } = z
+    .object({ extensions: z.object({ queues }) })
+    .parse(JSON.parse(readFileSync('host.json', 'utf8')));
+  return extensions.queues.batchSize + extensions.queues.newBatchThreshold;
+}
 
 function jobId(number: number): string {
   return `killed-${number}`;
@@ -91,6 +100,21 @@ async function resultCounts(environment: LastingEnvironment, jobs: number): Prom
   return read.map((job) => job?.results.size ?? 0);
 }
 
+/** Waits for calls of the model, however slow the machine is, or until nothing is left to do. */
+async function worksOrIsDone(environment: LastingEnvironment, calls: number): Promise<void> {
+  const works = () => environment.model.calls().length > calls;
+  for (;;) {
+    // Counting the results costs the storage more than a look at the calls.
+    const hasWorked = await eventually('it works', works, 2_000).then(
+      () => true,
+      () => false,
+    );
+    if (hasWorked) return;
+    const counts = await resultCounts(environment, JOBS);
+    if (counts.every((count) => count === ITEMS)) return;
+  }
+}
+
 async function readBatch({ url }: HostRun, id: string) {
   const response = await fetch(`${url}/v1/batches/${id}`);
   return batchSchema.parse(await response.json());
@@ -112,11 +136,10 @@ describe('a worker that is killed again and again', () => {
         for (let inRun = 0; inRun < KILLS_PER_RUN; inRun += 1) {
           await eventually('a worker is there', () => run.workerPid() > 0);
           const calls = environment.model.calls().length;
-          // More than it can have in flight: some of them are answered.
-          const enough = calls + DELIVERIES * CONCURRENCY + 4;
-          await eventually('it works', () => environment.model.calls().length > enough, 2_000)
-            // It may have nothing left to do.
-            .catch(() => undefined);
+          // Half as many again as it can have in flight, so that each job has new results. A job
+          // without any is given up after eight kills in a row.
+          const enough = calls + 1.5 * DELIVERIES * CONCURRENCY;
+          await worksOrIsDone(environment, enough);
           await delay(Math.random() * 100);
           const pid = run.workerPid();
           process.kill(pid, 'SIGKILL');

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AzureOpenAI } from 'openai';
 import { z } from 'zod';
 import { eventually, postChat } from './support/post-chat.ts';
 import { readEvents } from './support/read-events.ts';
@@ -10,6 +11,7 @@ const replySchema = z.strictObject({
   model: z.string(),
   finishReason: z.literal('stop'),
   cached: z.literal(false),
+  sessionId: z.string(),
   usage: z.strictObject({
     inputTokens: z.int().positive(),
     outputTokens: z.int().positive(),
@@ -22,7 +24,7 @@ const stream = { accept: 'text/event-stream' };
 
 let environment: TestEnvironment;
 beforeAll(async () => {
-  environment = await startEnvironment({ tokenDelayMs: 10 });
+  environment = await startEnvironment({ tokenDelayMs: 20 });
 });
 afterAll(() => environment.stop());
 
@@ -83,6 +85,7 @@ describe('POST /api/chat', () => {
     expect(text).toBe(whole.response);
     expect(done).toEqual({
       requestId: expect.any(String),
+      sessionId: expect.any(String),
       model: whole.model,
       finishReason: 'stop',
       cached: false,
@@ -145,6 +148,26 @@ describe('GET /health, /ready and /health/ready', () => {
       batch: { status: 'ready' },
     });
     expect(environment.model.calls()).toEqual([]);
+  });
+});
+
+describe('a client of Azure OpenAI (F24)', () => {
+  it('gets answers and streams by the path of a deployment', async () => {
+    const client = new AzureOpenAI({
+      endpoint: environment.url,
+      apiKey: 'unused',
+      apiVersion: '2024-10-21',
+      deployment: 'agent',
+      maxRetries: 0,
+    });
+    const messages = [{ role: 'user' as const, content: 'Azure test' }];
+
+    const whole = await client.chat.completions.create({ model: 'any', messages });
+    const stream = client.chat.completions.stream({ model: 'any', messages });
+    const streamed = await stream.finalContent();
+
+    expect(whole.choices[0]?.message.content).toContain('Azure test');
+    expect(streamed).toContain('Azure test');
   });
 });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { sendTexts } from '../../dev/guardrails/send-texts.ts';
 import { LEAKS } from '../../dev/model/faults/leaks.ts';
 import { createJobClient, type JobClient } from '../support/batch/job-client.ts';
 import { eventually, postChat } from './support/post-chat.ts';
@@ -7,11 +8,16 @@ import { startEnvironment, type TestEnvironment } from './support/start-environm
 let environment: TestEnvironment;
 beforeAll(async () => {
   environment = await startEnvironment({
+    // Without a delay between tokens: a slow response is ours.
+    model: 'dev/instant',
     settings: {
       AGENT__SECURITY__PII_DETECTION__INPUT: 'redact',
       AGENT__SECURITY__PII_DETECTION__OUTPUT: 'redact',
       AGENT__SECURITY__PROMPT_INJECTION__USER: 'block',
       AGENT__SECURITY__OUTPUT__CANARY: 'block',
+      AGENT__SECURITY__OUTPUT__SECRETS: 'redact',
+      AGENT__SECURITY__OUTPUT__LINKS: 'redact',
+      AGENT__SECURITY__OUTPUT__IMAGES: 'redact',
       AGENT__BATCH__QUEUE_OWNER: 'address:unknown',
     },
   });
@@ -27,15 +33,26 @@ const WAYS = [
   ['/api/chat', true],
   ['/v1/chat/completions', false],
   ['/v1/chat/completions', true],
+  ['/v1/responses', false],
+  ['/v1/responses', true],
 ] as const;
 
-function ask(path: string, { text, stream }: { text: string; stream: boolean }): Promise<Response> {
-  const body =
-    path === '/api/chat' ? { message: text } : { messages: [{ role: 'user', content: text }] };
+const BODIES: Readonly<Record<string, (text: string) => object>> = {
+  '/api/chat': (message) => ({ message }),
+  '/v1/chat/completions': (content) => ({ model: 'any', messages: [{ role: 'user', content }] }),
+  '/v1/responses': (input) => ({ model: 'any', input, store: false }),
+};
+
+interface Question {
+  readonly text: string;
+  readonly stream: boolean;
+}
+
+function ask(path: string, { text, stream }: Question): Promise<Response> {
   return fetch(environment.url + path, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model: path === '/api/chat' ? undefined : 'any', ...body, stream }),
+    body: JSON.stringify({ ...BODIES[path]?.(text), stream }),
   });
 }
 
@@ -103,6 +120,17 @@ describe('guardrails in a batch', () => {
         response: { body: { response: expect.stringContaining('[CREDIT_CARD]') } },
       },
     ]);
+  });
+});
+
+describe('hostile texts', () => {
+  it('get a response below 500 each', async () => {
+    const folder = 'test/e2e/fixtures/hostile-texts';
+
+    const report = await sendTexts(folder, { url: environment.url, count: 118, hangMs: 14_000 });
+
+    expect(report.failures).toEqual([]);
+    expect(report.sent).toBe(118);
   });
 });
 

@@ -157,6 +157,23 @@ describe('a stored response', () => {
     expect(await Array.fromAsync(later)).toEqual(live.slice(5));
   });
 
+  it('is cancelled when its client leaves, and its model call is aborted', async () => {
+    const leaving = new AbortController();
+    const stream = await client.responses.create(
+      { model: 'any', input: 'dev/stall-2 leaving', stream: true },
+      { signal: leaving.signal },
+    );
+    let id = '';
+    for await (const event of stream) {
+      if (event.type === 'response.created') ({ id } = event.response);
+      if (event.type === 'response.output_text.delta') leaving.abort();
+    }
+
+    await expect.poll(async () => (await rest(id)).status, { timeout: 10_000 }).toBe(200);
+    expect((await client.responses.retrieve(id)).status).toBe('cancelled');
+    expect(environment.model.calls().findLast(callsLeaving)?.status).toBe('aborted');
+  });
+
   it('that failed says so', async () => {
     const stream = client.responses.stream({ model: 'any', input: 'dev/cut-3 Hi' });
     const failed = await stream.finalResponse();
@@ -214,7 +231,7 @@ describe('a run in the background', () => {
     expect(again.status).toBe('cancelled');
     await expect
       .poll(() => environment.model.calls().find((call) => callsStall(call))?.status, {
-        timeout: 3_000,
+        timeout: 10_000,
       })
       .toBe('aborted');
     expect((await client.responses.retrieve(queued.id)).status).toBe('cancelled');
@@ -238,4 +255,8 @@ describe('a run in the background', () => {
 
 function callsStall({ body }: { readonly body: unknown }): boolean {
   return JSON.stringify(body).includes('dev/stall-3 Hi');
+}
+
+function callsLeaving({ body }: { readonly body: unknown }): boolean {
+  return JSON.stringify(body).includes('dev/stall-2 leaving');
 }

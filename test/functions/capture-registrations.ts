@@ -43,4 +43,6 @@ for (const file of globSync(process.argv[2] ?? '').toSorted()) {
   await import(pathToFileURL(file).href);
 }
 
-process.stdout.write(JSON.stringify({ registered, hooks, loaded }));
+const { moduleLoadList } = process as unknown as { readonly moduleLoadList: readonly string[] };
+const builtins = moduleLoadList.map((name) => name.replace('NativeModule ', ''));
+process.stdout.write(JSON.stringify({ registered, hooks, loaded, builtins }));

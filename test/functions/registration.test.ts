@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { AZURE_ROUTES } from '../../shared/http/azure-openai-handler.ts';
 
 const captureSchema = z.object({
   registered: z.array(
@@ -13,6 +14,7 @@ const captureSchema = z.object({
   ),
   hooks: z.array(z.string()),
   loaded: z.array(z.string()),
+  builtins: z.array(z.string()),
 });
 
 /** Packages that cost a cold start tens of milliseconds and that no trigger needs to register. */
@@ -40,6 +42,7 @@ function describeTrigger(bindings: Record<string, Record<string, unknown>>): str
 }
 
 const EXPECTED = {
+  azureOpenAi: 'GET,POST,DELETE /openai/{*path} function',
   batch: 'queue batch-jobs',
   batchPoison: 'queue batch-jobs-poison',
   batchesCancel: 'POST /v1/batches/{id}/cancel function',
@@ -49,8 +52,18 @@ const EXPECTED = {
   batchesRetryFailed: 'POST /v1/batches/{id}/retry-failed function',
   chat: 'POST /api/chat function',
   chatResume: 'GET /api/chat/{id}/stream function',
+  chatRunsCancel: 'POST /api/chat/{id}/cancel function',
+  chatRunsGet: 'GET /api/chat/{id} function',
   chatStream: 'POST /api/chat/stream function',
   completions: 'POST /v1/chat/completions function',
+  conversationsCreate: 'POST /v1/conversations function',
+  conversationsDelete: 'DELETE /v1/conversations/{id} function',
+  conversationsGet: 'GET /v1/conversations/{id} function',
+  conversationsItemsAdd: 'POST /v1/conversations/{id}/items function',
+  conversationsItemsDelete: 'DELETE /v1/conversations/{id}/items/{itemId} function',
+  conversationsItemsGet: 'GET /v1/conversations/{id}/items/{itemId} function',
+  conversationsItemsList: 'GET /v1/conversations/{id}/items function',
+  conversationsUpdate: 'POST /v1/conversations/{id} function',
   filesContent: 'GET /v1/files/{id}/content function',
   filesCreate: 'POST /v1/files function',
   filesDelete: 'DELETE /v1/files/{id} function',
@@ -62,9 +75,13 @@ const EXPECTED = {
   metrics: 'GET /metrics function',
   models: 'GET /v1/models function',
   modelsGet: 'GET /v1/models/{id} function',
+  page: 'GET /{root:maxlength(0)?} anonymous',
   ready: 'GET /ready anonymous',
   responsesCancel: 'POST /v1/responses/{id}/cancel function',
   responsesCreate: 'POST /v1/responses function',
+  sessionsDelete: 'DELETE /api/sessions/{id} function',
+  sessionsGet: 'GET /api/sessions/{id} function',
+  sessionsList: 'GET /api/sessions function',
   unknownRoute: 'GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS /{*path:minlength(1)} anonymous',
   responsesDelete: 'DELETE /v1/responses/{id} function',
   responsesGet: 'GET /v1/responses/{id} function',
@@ -93,6 +110,15 @@ describe.each([
     expect(captured.hooks).toContain('appTerminate');
   });
 
+  it('have an alias below /openai for each route below /v1', () => {
+    const triggers = captured.registered.map(({ bindings }) => describeTrigger(bindings));
+    const aliases = AZURE_ROUTES.map(({ method, path }) => `${method} /v1/${path} function`);
+
+    const own = triggers.filter((trigger) => trigger.includes(' /v1/'));
+
+    expect(aliases.toSorted()).toEqual(own.toSorted());
+  });
+
   it('try the route of unknown paths last, as the platform sorts by name', () => {
     const names = captured.registered.map(({ name }) => name.toLowerCase());
 
@@ -109,6 +135,13 @@ describe.each([
     expect(heavy).toEqual([]);
     expect(sources.some((path) => path.includes('@azure/functions/'))).toBe(true);
   });
+});
+
+it('the built package loads no undici, which an import of node:http would', () => {
+  const { builtins } = capture('dist/functions/*.js');
+
+  expect(builtins).toContain('http');
+  expect(builtins.filter((name) => name.includes('undici'))).toEqual([]);
 });
 
 /** A bundled file names in its source map what went into it. */

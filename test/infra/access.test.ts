@@ -12,6 +12,7 @@ const ROLES: Readonly<Record<string, string>> = {
   secretsUser: '4633458b-17de-408a-b874-0445c86b69e6',
   secretsOfficer: 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7',
   openAiUser: '5e0bd9bd-7b93-4f28-af87-19fc36ad61bd',
+  cognitiveUser: 'a97b65f3-24c7-4388-baec-2e87135dc908',
   metricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb',
 };
 const GUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;

@@ -171,9 +171,9 @@ describe('the Bicep compiler', requireTool('the Bicep compiler'), () => {
     expect(budgets).toEqual([1, 0]);
   });
 
-  it('predicts the six roles of the app, and five more for a person who deploys', () => {
+  it('predicts the six roles of the app, five more for a person who deploys, and one for Prompt Shields', () => {
     expect(countRoles(plain)).toBe(6);
-    expect(countRoles(full)).toBe(11);
+    expect(countRoles(full)).toBe(12);
   });
 
   it('predicts that the app trusts the principal of Entra ID exactly where Easy Auth is on', () => {

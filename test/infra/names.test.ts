@@ -21,6 +21,7 @@ const OF_THE_PLATFORM = new Set([
   'AZURE_TOKEN_CREDENTIALS',
   'FUNCTIONS_REQUEST_BODY_SIZE_LIMIT',
   'languageWorkers__node__arguments',
+  'AzureWebJobsDisableHomepage',
 ]);
 /** Flex Consumption rejects these or does not support them. */
 const FORBIDDEN =

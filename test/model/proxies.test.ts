@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { createHttpClient } from '../../shared/model/http-client.ts';
 import {
   createProxySelector,
-  noProxyWithLocalHosts,
+  prepareProxyVariables,
   supportsProxies,
 } from '../../shared/model/proxy.ts';
 import { createModelUnderTest, failureOf } from '../support/model-under-test.ts';
@@ -125,13 +125,27 @@ describe('supportsProxies', () => {
   });
 });
 
-describe('noProxyWithLocalHosts', () => {
+describe('prepareProxyVariables', () => {
+  const LOCAL = 'localhost,.localhost,127.0.0.1,::1,[::1],169.254.169.254';
+
   it.each([
-    [{}, 'localhost,127.0.0.1,::1,169.254.169.254'],
-    [{ NO_PROXY: 'a.example, localhost' }, 'a.example,localhost,127.0.0.1,::1,169.254.169.254'],
-    [{ no_proxy: 'a.example' }, 'a.example,localhost,127.0.0.1,::1,169.254.169.254'],
-  ])('keeps %j and adds the hosts of this machine', (environment, expected) => {
-    expect(noProxyWithLocalHosts(environment)).toBe(expected);
+    [{}, { NO_PROXY: LOCAL }],
+    [{ NO_PROXY: '10.0.0.0/8, localhost' }, { NO_PROXY: `10.0.0.0/8,${LOCAL}` }],
+    [
+      { no_proxy: '*.Vault.azure.net', NO_PROXY: 'b.example' },
+      { NO_PROXY: `*.Vault.azure.net,vault.azure.net,.vault.azure.net,${LOCAL}` },
+    ],
+    [
+      { https_proxy: 'a:1', HTTPS_PROXY: OTHER },
+      { HTTPS_PROXY: 'http://a:1', NO_PROXY: LOCAL },
+    ],
+    [{ ALL_PROXY: OTHER, NO_PROXY: '*' }, { NO_PROXY: `*,${LOCAL}` }],
+  ])('rewrites %j for clients with other rules', (environment, expected) => {
+    const prepared: Record<string, string> = { ...environment };
+
+    prepareProxyVariables(prepared);
+
+    expect(prepared).toEqual(expected);
   });
 });
 

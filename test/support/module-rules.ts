@@ -105,7 +105,6 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'metrics.ts',
       'metric-definition.ts',
       'metrics-registry.ts',
-      'redact.ts',
       'spans.ts',
     ],
   },
@@ -221,7 +220,10 @@ export const PACKAGES: readonly PackageRule[] = [
   { packages: ['node:http', 'node:https', 'node:net'], in: ['shared/http/', 'shared/model/'] },
   { packages: ['node:net'], in: ['shared/callers/', 'shared/guardrails/detectors/'] },
   { packages: ['node:module'], in: ['shared/batch/trigger-metadata.ts'] },
-  { packages: ['node:fs', 'node:fs/*'], in: ['shared/config/agent-toml.ts'] },
+  {
+    packages: ['node:fs', 'node:fs/*'],
+    in: ['shared/config/agent-toml.ts', 'shared/http/page-handler.ts'],
+  },
   {
     packages: [
       'node:buffer',

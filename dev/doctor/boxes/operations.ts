@@ -39,11 +39,11 @@ export const OPERATIONS: readonly Section[] = [
     boxes: [
       proven(68, 'Backup', {
         places: [
-          at('infra/modules/storage.bicep', /deleteRetentionPolicy/),
+          at('infra/modules/storage.bicep', /containerDeleteRetentionPolicy: \{ enabled: true/),
           at('infra/modules/vault.bicep', /enableSoftDelete: true/),
           at('docs/runbooks/region-loss.md'),
         ],
-        note: 'soft delete; the runbook lists data without a copy',
+        note: 'soft delete of containers and secrets; the runbook lists data without a copy',
       }),
       proven(69, 'Procedures, RTO and RPO', {
         places: [at('docs/runbooks/region-loss.md', /RPO/)],
@@ -71,7 +71,7 @@ export const OPERATIONS: readonly Section[] = [
       }),
       proven(75, 'Nothing personal', {
         places: [
-          at('shared/telemetry/redact.ts', /createRedactor/),
+          at('shared/guardrails/log-redactor.ts', /createRedactor/),
           at('docs/runbooks/personal-data-in-logs.md'),
         ],
         note: 'prompts and answers are not logged',

@@ -88,21 +88,28 @@ export const SECURITY: readonly Section[] = [
   {
     title: 'Data',
     boxes: [
-      open(50, 'Detection of personal data', {
-        state: 'not yet',
-        note: 'the detector is there; runs do not use it yet',
-        places: [at('shared/guardrails/personal-data.ts', /detectPii/)],
+      proven(50, 'Detection of personal data', {
+        places: [
+          at('agent.toml', /\[security\.pii_detection\]/),
+          at('shared/guardrails/personal-data.ts', /detectPii/),
+          at('shared/agent/guarded-agent.ts', /createGuardedAgent/),
+        ],
+        note: 'off for messages until `agent.toml` turns it on; always on for logs',
       }),
       proven(51, 'Input validated', {
         places: [
           at('shared/protocols/validation.ts'),
           at('shared/protocols/chat-api.ts', /strictObject|object\(/),
+          at('shared/guardrails/input-validation.ts', /createInputCheck/),
         ],
       }),
-      open(52, 'Detection of prompt injection', {
-        state: 'not yet',
-        note: 'the detector is there; runs do not use it yet',
-        places: [at('shared/guardrails/prompt-injection.ts', /detectInjection/)],
+      proven(52, 'Detection of prompt injection', {
+        places: [
+          at('agent.toml', /\[security\.prompt_injection\]/),
+          at('shared/guardrails/prompt-injection.ts', /detectInjection/),
+          at('shared/agent/guarded-agent.ts', /createGuardedAgent/),
+        ],
+        note: 'off until `agent.toml` turns it on',
       }),
       open(53, 'History encrypted', {
         state: 'not yet',
@@ -123,6 +130,8 @@ export const SECURITY: readonly Section[] = [
       }),
       proven(56, 'Audit log', {
         places: [
+          at('shared/telemetry/audit.ts', /createAuditTrail/),
+          at('infra/modules/monitor.bicep', /name: 'AppEvents'/),
           at('infra/modules/storage.bicep', /diagnosticSettings/),
           at('infra/modules/vault.bicep', /logAnalyticsDestinationType: 'Dedicated'/),
         ],

@@ -3,13 +3,14 @@ import { custom, type FaultCase, type FaultFamily, type Mode, scripted } from '.
 import { type FaultEnvironment, startFaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
 import { FAST_RETRIES } from '../settings.ts';
+import { clientRequests } from './client-requests.ts';
 
 const SERVED = { outcome: 'answer', calls: 1 } as const;
 const INVALID = { outcome: 'upstream_invalid', calls: 2 } as const;
 /** Requests in a row on connections that the endpoint resets. */
 const STALE_REQUESTS = 20;
 
-/** F1 to F11: what servers and proxies of the field were seen to send. */
+/** F1 to F22: what servers, proxies and clients of the field were seen to send. */
 export const field: FaultFamily = {
   name: 'field',
   settings: FAST_RETRIES,
@@ -66,6 +67,7 @@ export const field: FaultFamily = {
       scripted({ id: 'F11', script: `dev/finish-${reason}`, expected: SERVED }),
     ),
     scripted({ id: 'F11', script: 'dev/finish-tired', expected: { ...INVALID, calls: [1, 2] } }),
+    ...clientRequests,
   ],
 };
 

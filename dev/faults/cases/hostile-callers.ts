@@ -37,6 +37,8 @@ export const hostileCallers: FaultFamily = {
       modes: ['json'],
       own: {
         AzureWebJobsStorage: DEAD_STORAGE,
+        // The quota of an upload would need the storage before the body.
+        AGENT__BATCH__MAX_STORED_BYTES: '0',
         AGENT__LIMITS__BODY_STALL_MS: '500',
         AGENT__LIMITS__UPLOAD_DEADLINE_MS: '3000',
         AGENT__LIMITS__BODY_DEADLINE_MS: '3000',

@@ -69,12 +69,13 @@ async function removeContent(
 async function emptyJournals(container: BlobContainer, id: string): Promise<void> {
   for await (const { name, metadata, bytes } of container.list(`${id}/shard-`)) {
     const shard = shardOf(name);
-    if (shard === undefined || bytes === 0) continue;
+    const parts = listIn(metadata, 'parts');
+    if (shard === undefined || (bytes === 0 && parts.length === 0)) continue;
     const lease = await container.acquireLease(name);
     if (lease === 'busy') throw new Error('Cannot empty a journal that is leased');
     try {
       await lease.restart(lease.metadata);
-      for (const part of listIn(metadata, 'parts')) {
+      for (const part of parts) {
         await container.remove(blobPaths.journalPart(id, { shard, part }));
       }
     } finally {

@@ -4,9 +4,8 @@ import type { BlobContainer } from '../../storage/blob-container.ts';
 import { INPUT_DELETED, INVALID_LINE } from '../model/item.ts';
 import { MAX_LINE_BYTES } from '../input-limits.ts';
 import { type BatchRecord, endedOutcome, type ShardPlan } from '../model/batch-record.ts';
-import { parseLine, readLines } from '../model/jsonl.ts';
+import { createTimeSlice, parseLine, readLines } from '../model/jsonl.ts';
 import { INPUT_CONTAINER } from '../storage-names.ts';
-import { createTimeSlice } from '../model/time-slice.ts';
 
 /** A shard with its items. */
 export interface Shard {

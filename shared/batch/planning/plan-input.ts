@@ -2,8 +2,7 @@ import { hash } from 'node:crypto';
 import { MAX_BLANK_LINES, MAX_ITEMS, MAX_LINE_BYTES } from '../input-limits.ts';
 import { customIdOf, parseItem } from '../model/item.ts';
 import { failedPlan, type InputError, type Plan, type ShardPlan } from '../model/batch-record.ts';
-import { parseLine, readLines, type FileLine } from '../model/jsonl.ts';
-import { createTimeSlice } from '../model/time-slice.ts';
+import { createTimeSlice, type FileLine, parseLine, readLines } from '../model/jsonl.ts';
 
 /** Bytes of a shard: they fit into memory many times, and a crash repeats little work. */
 const MAX_SHARD_BYTES = 4_194_304;

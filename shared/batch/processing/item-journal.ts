@@ -17,26 +17,35 @@ interface ItemJournalOptions {
   readonly maxStepChars?: number | undefined;
 }
 
+export interface ItemJournal extends StepJournal {
+  /** Whether a call that must not be repeated is under way. */
+  hasOpenCall(): boolean;
+}
+
 /** Keeps the finished steps of an item in the journal of its shard. */
 export function createItemJournal({
   lease,
   index,
   maxStepChars = MAX_STEP_CHARS,
-}: ItemJournalOptions): StepJournal {
+}: ItemJournalOptions): ItemJournal {
   const steps = [...(lease.view.steps.get(index) ?? [])];
+  const open = new Set<string>();
   return {
     steps,
+    hasOpenCall: () => open.size > 0,
     async addStep(step, { response, once }) {
       // A run that has recorded a step goes on: its tools may have had effects.
       if (step === 0 && lease.view.stepChars > maxStepChars) throw journalFull(maxStepChars);
       const { text, refusal, toolCalls, finishReason, usage, model } = response;
       const kept = { text, refusal, toolCalls, finishReason, usage, model };
       await lease.append({ type: 'step', index, step, response: kept, once: [...once] });
+      for (const call of once) open.add(`${step} ${call}`);
     },
     async addOutcome({ step, call }, { name, status, durationMs, output }) {
       const outcome = { name, status, durationMs, output };
       const entry: JournalEntry = { type: 'tool', index, step, call, ...outcome };
       await lease.append(entry);
+      open.delete(`${step} ${call}`);
     },
   };
 }

@@ -1,5 +1,4 @@
 import type { Agent, AgentInput, RunContext, RunResult } from '../../agent/agent.ts';
-import type { StepJournal } from '../../agent/step-journal.ts';
 import {
   errorAnswerLine,
   successLine,
@@ -18,6 +17,7 @@ import {
   type ItemReservation,
 } from './owner-budget.ts';
 import { type ErrorCode, isRetryable, ServiceError } from '../../errors.ts';
+import type { ItemJournal } from './item-journal.ts';
 import { type Frame, type Protocol, toProtocolError } from '../../protocols/protocol.ts';
 import { protocolOfBody } from '../../protocols/registry.ts';
 import type { ValidationIssue } from '../../protocols/validation.ts';
@@ -62,7 +62,7 @@ export interface ItemOptions {
   readonly agentClock: Clock;
   readonly telemetry: Telemetry;
   /** Where the run keeps its finished steps. */
-  readonly journal?: StepJournal | undefined;
+  readonly journal?: ItemJournal | undefined;
   /** What the audit log says about the item. */
   readonly audit: AuditTrail;
 }
@@ -106,12 +106,26 @@ interface AgentRunOptions extends ItemOptions {
   readonly hooks: BudgetedRun['hooks'];
 }
 
+/**
+ * How long a call of a tool with effect `once` may go on after its run was ended, in milliseconds: an
+ * instance that shuts down has 5 s. A call that ends in time is not reported as interrupted.
+ */
+const EFFECT_GRACE_MS = 3_000;
+
 /** Rejects at the deadline of the item, and when the pass stops. */
 async function runAgent(input: AgentInput, options: AgentRunOptions): Promise<RunResult> {
   const { agent, stop, itemDeadlineMs, hooks, audit } = options;
   const ending = new AbortController();
-  const timer = setTimeout(() => ending.abort(itemDeadlineExceeded()), itemDeadlineMs);
-  const onStop = (): void => ending.abort(stop.reason);
+  const effects = new AbortController();
+  let grace: NodeJS.Timeout | undefined;
+  const end = (reason: unknown): void => {
+    const graceMs = options.journal?.hasOpenCall() === true ? EFFECT_GRACE_MS : 0;
+    ending.abort(reason);
+    if (graceMs === 0) effects.abort(reason);
+    else grace ??= setTimeout(() => effects.abort(reason), graceMs);
+  };
+  const timer = setTimeout(() => end(itemDeadlineExceeded()), itemDeadlineMs);
+  const onStop = (): void => end(stop.reason);
   stop.addEventListener('abort', onStop, { once: true });
   if (stop.aborted) onStop();
   const context: RunContext = {
@@ -126,6 +140,7 @@ async function runAgent(input: AgentInput, options: AgentRunOptions): Promise<Ru
     },
     onDecision: (decision) => audit.addDecision(decision),
     signal: ending.signal,
+    effectSignal: effects.signal,
     deadlineAt: options.agentClock.now() + itemDeadlineMs,
     traceparent: options.traceparent,
     isBackground: true,
@@ -133,9 +148,10 @@ async function runAgent(input: AgentInput, options: AgentRunOptions): Promise<Ru
     telemetry: options.telemetry,
   };
   try {
-    return await raceAbort(agent.run(input, context), context.signal);
+    return await raceAbort(agent.run(input, context), effects.signal);
   } finally {
     clearTimeout(timer);
+    clearTimeout(grace);
     stop.removeEventListener('abort', onStop);
   }
 }
@@ -171,6 +187,7 @@ function readBody(
   }: Omit<Frame<unknown>, 'request'> & { readonly protocol: Protocol<unknown> },
 ): ItemRequest {
   const request = protocol.parse(body);
+  if (protocol.sessionOf?.(request).sessionId !== undefined) throw noSession();
   const encode = (result: RunResult) => protocol.encodeResult(result, { ...frame, request });
   return { input: protocol.toInput(request), encode };
 }
@@ -247,4 +264,10 @@ export function writeItemAudit(
     durationMs: Math.round(audit.elapsedMs()),
     fields: { batchId: shard.id, index: shard.first + index },
   });
+}
+
+/** Items run in any order, and several at once. */
+function noSession(): ServiceError {
+  const message = 'Cannot accept the request: "sessionId" must be left out in a batch';
+  return new ServiceError('invalid_request', message, { param: 'sessionId' });
 }

@@ -1,6 +1,5 @@
 import { toJsonLine } from '../../json.ts';
-import { readLines } from '../model/jsonl.ts';
-import { createTimeSlice } from '../model/time-slice.ts';
+import { createTimeSlice, readLines } from '../model/jsonl.ts';
 import { blobPaths, journalBlobs, shardOf } from './blob-paths.ts';
 import { createJournalReader } from './journal.ts';
 import type { BlobContainer, BlobMetadata, ListedBlob } from '../../storage/blob-container.ts';

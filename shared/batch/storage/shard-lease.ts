@@ -19,8 +19,7 @@ import {
   type ShardRef,
 } from './shard-counts.ts';
 import type { ResultLine } from '../model/item.ts';
-import { readLines } from '../model/jsonl.ts';
-import { createTimeSlice } from '../model/time-slice.ts';
+import { createTimeSlice, readLines } from '../model/jsonl.ts';
 
 /** Longer than any entry: a result with its response. */
 const MAX_ENTRY_BYTES = 67_108_864;

@@ -225,6 +225,13 @@ const errorSchema = z.object({
   type: shortCode,
   param: shortCode,
   message: shortCode,
+  // Servers built on FastAPI: a text, or a list with the path of each invalid field.
+  detail: z
+    .union([
+      z.string().transform((text) => [{ loc: [], msg: text }]),
+      z.array(z.object({ loc: z.array(z.union([z.string(), z.number()])), msg: z.string() })),
+    ])
+    .catch([]),
   innererror: z
     .object({
       code: shortCode,
@@ -239,7 +246,9 @@ export function readErrorBody(error: unknown): UpstreamErrorBody {
   if (typeof error === 'string') return { ...EMPTY, message: error.slice(0, MAX_MESSAGE_CHARS) };
   const parsed = errorSchema.safeParse(error);
   if (!parsed.success) return EMPTY;
-  const { code, type, param, message, innererror } = parsed.data;
+  const { code, type, innererror, detail } = parsed.data;
+  const message = parsed.data.message || detail.map(({ msg }) => msg).join(' ');
+  const param = parsed.data.param || (detail[0]?.loc.join('.') ?? '');
   const hits = Object.entries(innererror.content_filter_result).filter(
     ([name, result]) => /^[a-z_]{1,40}$/.test(name) && hitSchema.safeParse(result).success,
   );

@@ -1,13 +1,27 @@
-import { OpenAI } from 'openai';
+import { type APIError, OpenAI, OpenAIError } from 'openai';
 import type { ChatCompletionCreateParams } from 'openai/resources/chat/completions';
 import type { ModelEndpoint, TokenUsage } from '../model.ts';
 import type { HttpClient, HttpPostResponse } from '../http-client.ts';
 import type { HeaderSource } from '../../resilience/retry-after.ts';
+import { mapStatus, mapTransportError, misconfigured, type RejectedResponse } from './map-error.ts';
 import { readText } from './read-response.ts';
+import {
+  credentialUnavailable,
+  toUpstreamFailure,
+  type UpstreamFailure,
+} from '../upstream-error.ts';
+import { ServiceError } from '../../errors.ts';
 import { raceAbort } from '../../resilience/abort.ts';
 
 type RequestOptions = Parameters<OpenAI['buildRequest']>[0];
 type BuiltRequest = Awaited<ReturnType<OpenAI['buildRequest']>>;
+
+type StatusErrorArguments = [
+  status: number,
+  body: object | undefined,
+  message: string | undefined,
+  headers: Headers,
+];
 
 /** Enough for code and message. A longer error body does not come from the API and is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
@@ -28,8 +42,9 @@ export interface EndpointCall {
 /**
  * The official client over our HTTP client. It builds addresses and bodies, resolves the credential
  * for each request and throws the error classes of the package. Its retries, timeout and log are
- * off, and two of its public methods are overridden: `buildRequest` sends only the headers below,
- * none of the platform or the environment; `fetchWithTimeout` uses kept connections of `node:http`.
+ * off, and some of its methods are overridden: `buildRequest` sends only the headers below, none of the
+ * platform or the environment; `fetchWithTimeout` uses kept connections of `node:http`;
+ * `makeStatusError` reads errors of compatible servers.
  */
 export class EndpointOpenAI extends OpenAI {
   readonly #endpoint: ModelEndpoint;
@@ -103,6 +118,13 @@ export class EndpointOpenAI extends OpenAI {
     return new NodeResponse(source) as unknown as Response;
   }
 
+  /** Some compatible servers send the members of the error without an object around them. */
+  protected override makeStatusError(...args: StatusErrorArguments): APIError {
+    const [status, body, ...rest] = args;
+    const isBare = typeof body === 'object' && body !== null && !('error' in body);
+    return super.makeStatusError(status, isBare ? { error: body } : { ...body }, ...rest);
+  }
+
   #allowedHeaders(headers: ReadonlyMap<string, string>): Record<string, string> {
     const authorization = headers.get('authorization') ?? '';
     const traceparent = headers.get('traceparent');
@@ -150,4 +172,25 @@ class NodeResponse {
   text(): Promise<string> {
     return readText(this.source.body, MAX_ERROR_BYTES);
   }
+}
+
+/** The failure behind an error of the official client. Its errors carry bodies and headers. */
+export function mapApiError(
+  thrown: APIError,
+  context: Pick<RejectedResponse, 'now' | 'requestedTokens' | 'request'>,
+): UpstreamFailure {
+  const { status, headers, error, cause } = thrown;
+  if (status !== undefined && headers !== undefined) {
+    return mapStatus({ status, headers, error, ...context });
+  }
+  if (cause instanceof TypeError) return misconfigured('The request could not be sent');
+  return mapTransportError(cause);
+}
+
+/** The request was not sent: its address is invalid, or the credential could not be read. */
+export function mapClientError(thrown: unknown): UpstreamFailure {
+  if (thrown instanceof TypeError) return misconfigured('The request could not be built');
+  if (!(thrown instanceof OpenAIError)) return toUpstreamFailure(thrown);
+  const { cause } = thrown;
+  return cause instanceof ServiceError ? toUpstreamFailure(cause) : credentialUnavailable(cause);
 }

@@ -13,11 +13,16 @@ import {
   type Tracer as OtelTracer,
 } from '@opentelemetry/api';
 import { type AnyValueMap, type Logger, SeverityNumber } from '@opentelemetry/api-logs';
-import { AUDIT, type LogRecord, type LogSink } from '../create-telemetry.ts';
+import {
+  AUDIT,
+  ID_FIELDS,
+  type LogRecord,
+  type LogSink,
+  type Redact,
+} from '../create-telemetry.ts';
 import type { MetricDefinition } from '../metric-definition.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
 import { type MetricName, METRICS, type ObservableName } from '../metrics.ts';
-import { ID_FIELDS, type Redact } from '../redact.ts';
 import { ATTRIBUTES, formatTraceparent, parseTraceparent } from '../spans.ts';
 import type { LogFields, LogLevel, Span, SpanAttributes, SpanKind, Tracer } from '../telemetry.ts';
 

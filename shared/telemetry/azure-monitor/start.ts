@@ -6,9 +6,8 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import type { ReadableSpan, Span, SpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { shutdownAzureMonitor, useAzureMonitor } from 'applicationinsights';
 import { createLogSink, createSpanTracer, forwardMetrics } from './bridges.ts';
-import type { LogSink } from '../create-telemetry.ts';
+import type { LogSink, Redact } from '../create-telemetry.ts';
 import type { MetricsRegistry } from '../metrics-registry.ts';
-import type { Redact } from '../redact.ts';
 import type { Tracer } from '../telemetry.ts';
 
 interface AzureMonitorOptions {

@@ -47,6 +47,16 @@ describe('a message of a queue', () => {
     expect(tells[0]?.triggerMetadata['dequeueCount']).toBe(1);
   });
 
+  it('F17: arrives with every character as it was sent', async () => {
+    const environment = await environments.start();
+    const texts = ['a\rb\r\nc', 'a&#xD;b', '<x> & "y"', '&lt;&amp;#10;', '\t 👋 é \n', ''];
+    for (const text of texts) await environment.jobs.sendMessage(text);
+
+    const tells = await environment.untilTold('job', texts.length);
+
+    expect(new Set(tells.map(({ message }) => message))).toEqual(new Set(texts));
+  });
+
   it('that fails is delivered again after its delay, and finally goes to the poison queue', async () => {
     const environment = await environments.start();
     await environment.jobs.sendMessage('{"fails":true}');

@@ -50,6 +50,7 @@ describe('npm start', () => {
     expect(settings).not.toHaveProperty('npm_config_noise');
     expect(record).toMatchObject({ pid: run.pid, url });
     expect(run.stdout()).toContain(`curl -N ${url}/api/chat`);
+    expect(run.stdout()).toContain(`export AzureWebJobsStorage='${record?.storage}'`);
     expect(children.length).toBeGreaterThanOrEqual(2);
     expect(ended).toEqual({ code: 0, signal: null });
     expect(run.stderr()).toBe('');
@@ -68,7 +69,7 @@ describe('npm start', () => {
 
     const response = await fetch(`${address(run).url}/settings`);
     expect(await response.json()).toMatchObject({
-      NO_PROXY: 'a.example,localhost,127.0.0.1,::1,169.254.169.254',
+      NO_PROXY: 'a.example,.a.example,localhost,.localhost,127.0.0.1,::1,[::1],169.254.169.254',
     });
     run.child.kill('SIGTERM');
     expect(await run.ended).toEqual({ code: 0, signal: null });

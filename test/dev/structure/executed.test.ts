@@ -12,8 +12,9 @@ it('finds what a chat and a batch job run, without what only their start runs', 
   expect([...chat.keys()].filter((path) => path.startsWith('shared/batch/'))).toEqual([
     'shared/batch/trigger-metadata.ts',
   ]);
-  // The queue trigger only reports that its invocation has started.
+  // Items reserve their tokens as chats do, and the trigger reports that its invocation has started.
   expect([...job.keys()].filter((path) => path.startsWith('shared/http/'))).toEqual([
+    'shared/http/run-scope.ts',
     'shared/http/worker-http-server.ts',
   ]);
   expect(chat.has('shared/config/read-config.ts')).toBe(false);

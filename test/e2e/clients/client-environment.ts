@@ -4,6 +4,8 @@ export interface ClientEnvironment {
   readonly baseURL: string;
   /** The key of the caller, sent as a bearer token. */
   readonly apiKey: string;
+  /** The key of a caller whose limit of requests a test may use up. */
+  readonly limitedKey: string;
   /** The function key. */
   readonly headers: Record<string, string>;
 }

@@ -15,7 +15,12 @@ const inputImage = z.strictObject({
   image_url: z.string(),
   detail: z.enum(['low', 'high', 'auto']),
 });
-const part = z.discriminatedUnion('type', [outputText, refusal, inputText, inputImage]);
+const inputFile = z.strictObject({
+  type: z.literal('input_file'),
+  filename: z.string(),
+  file_data: z.string(),
+});
+const part = z.discriminatedUnion('type', [outputText, refusal, inputText, inputImage, inputFile]);
 
 const id = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}_[0-9a-f]{48}(?:[0-9a-f]{4})?$`));

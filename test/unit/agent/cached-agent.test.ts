@@ -58,6 +58,28 @@ const INPUT: AgentInput = inputOf('Why?');
 const TWO = { answers: [async () => answerOf('one'), async () => answerOf('two')] };
 
 describe('createCachedAgent', () => {
+  it('does not serve an answer that passed other guardrails', async () => {
+    const clock = createHandClock();
+    const size = { maxEntries: 10, maxBytes: 100_000, maxEntryBytes: 10_000 };
+    const store = createMemoryStore({ ...size, ttlMs: 1_000, clock });
+    const responseCache = createResponseCache({ store, ttlMs: 1_000, clock });
+    const model = createScriptedModel(TWO);
+    const agentWith = (guardrails: string) =>
+      createCachedAgent({
+        agent: createAgent({ model, instructions: 'Be brief' }),
+        responseCache,
+        instructions: 'Be brief',
+        guardrails,
+        model: () => 'm',
+      });
+
+    await agentWith('observe').run(INPUT, runOf('a').context);
+    const same = await agentWith('observe').run(INPUT, runOf('a').context);
+    const other = await agentWith('block').run(INPUT, runOf('a').context);
+
+    expect([same.cached, other.cached]).toEqual([true, false]);
+  });
+
   it.each<readonly [string, AgentInput, AgentInput]>([
     ['another message', INPUT, inputOf('How?')],
     ['another bound', INPUT, { ...INPUT, maxOutputTokens: 5 }],

@@ -139,3 +139,31 @@ describe('a run that goes on after its finished steps', () => {
     expect(calls).toEqual([]);
   });
 });
+
+describe('a call with an effect', () => {
+  it('may end after the run was stopped, and its outcome is recorded', async () => {
+    const journal = createMemoryJournal();
+    const process = new AbortController();
+    const pay = toolNamed('pay', {
+      effect: 'once',
+      async run() {
+        process.abort(new Error('The process stops'));
+        await new Promise((resolve) => setImmediate(resolve));
+        return 'paid';
+      },
+    });
+    const look = toolNamed('look', { run: () => never() });
+    const { agent } = createToolAgent({
+      responses: [callsOf(['look'], ['pay'])],
+      tools: [pay, look],
+    });
+
+    const running = agent.run(inputOf('Hi'), {
+      ...backgroundContext(journal.attempt(), process.signal),
+      effectSignal: new AbortController().signal,
+    });
+
+    await expect(running).rejects.toThrow('The process stops');
+    expect(effectsOf(journal.steps)).toEqual([{ tool: 'pay', status: 'ok' }]);
+  });
+});

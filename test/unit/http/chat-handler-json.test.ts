@@ -23,6 +23,7 @@ describe('POST /api/chat', () => {
       cached: false,
       usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5 },
       toolCalls: [],
+      sessionId: null,
       requestId: answered.headers['x-request-id'],
     });
     expect(model.calls[0]?.request).toMatchObject({

@@ -41,12 +41,13 @@ describe('POST /api/chat as a stream', () => {
     const requestId = answered.headers['x-request-id'];
     expect(answered.headers['content-type']).toBe('text/event-stream; charset=utf-8');
     expect(eventsIn(answered.text)).toEqual([
-      { event: 'session', data: { requestId } },
+      { event: 'session', data: { sessionId: null, requestId } },
       { event: 'delta', data: { text: 'Hel' } },
       { event: 'delta', data: { text: 'lo 👋' } },
       {
         event: 'done',
         data: {
+          sessionId: null,
           requestId,
           model: 'scripted',
           finishReason: 'stop',

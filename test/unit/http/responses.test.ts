@@ -58,6 +58,7 @@ describe('problemResponse', () => {
 
     expect(response.headers).toEqual({
       'content-type': 'application/problem+json',
+      'content-length': expect.stringMatching(/^\d+$/),
       'cache-control': 'no-store',
       'www-authenticate': 'Bearer',
       'x-should-retry': 'false',

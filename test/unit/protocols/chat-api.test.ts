@@ -45,7 +45,7 @@ describe('the request of /api/chat', () => {
     [{ message: 'x', metadata: { a: 1 } }, 'metadata.a', '"metadata.a" must be of type string'],
     [{ message: 'x', metadata: { a: 'v'.repeat(513) } }, 'metadata.a', 'at most 512 characters'],
     [{ message: 'x', metadata: metadataOf(17) }, 'metadata', 'must have at most 16 keys'],
-    [{ message: 'x', sessionId: 'toString' }, 'sessionId', 'is not a field that is known here'],
+    [{ message: 'x', sessionId: 7 }, 'sessionId', 'must be of type string'],
     [{ message: 'x', role: 'system' }, 'role', 'is not a field that is known here'],
     [{ message: 'x', '': 1 }, '', '"" is not a field that is known here'],
   ])('refuses body %#, naming the field', (body, param, text) => {

@@ -106,7 +106,11 @@ describe('the input of the Responses API', () => {
     [{ input: [{ type: 'web_search_call', id: 'ws_1' }] }, 'input.0.type'],
     [{ input: [{ role: 'tool', content: 'x' }] }, 'input.0.role'],
     [
-      { input: [{ role: 'user', content: [{ type: 'input_file', file_id: 'f' }] }] },
+      { input: [{ role: 'user', content: [{ type: 'input_file', file_url: 'https://x.y' }] }] },
+      'input.0.content.0.file_data',
+    ],
+    [
+      { input: [{ role: 'user', content: [{ type: 'input_audio', data: 'x' }] }] },
       'input.0.content.0.type',
     ],
     [{ input: 'x', metadata: { a: 'x'.repeat(513) } }, 'metadata.a'],

@@ -8,7 +8,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { createRedactingSpanProcessor } from '../../../shared/telemetry/azure-monitor/start.ts';
 import { createLogSink } from '../../../shared/telemetry/azure-monitor/bridges.ts';
-import { createRedactor } from '../../../shared/telemetry/redact.ts';
+import { createRedactor } from '../../../shared/guardrails/log-redactor.ts';
 
 const redact = createRedactor({ secrets: () => ['secret-canary'] });
 

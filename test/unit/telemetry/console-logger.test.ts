@@ -4,7 +4,7 @@ import {
   createConsoleSink,
   createTelemetry,
 } from '../../../shared/telemetry/create-telemetry.ts';
-import { createRedactor } from '../../../shared/telemetry/redact.ts';
+import { createRedactor } from '../../../shared/guardrails/log-redactor.ts';
 import type { LogLevel, Telemetry } from '../../../shared/telemetry/telemetry.ts';
 
 const AT_NOON = { now: () => Date.UTC(2030, 0, 1, 12) };

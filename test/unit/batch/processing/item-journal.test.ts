@@ -67,6 +67,29 @@ describe('a batch item with tools', () => {
     expect(paid).toEqual([]);
   });
 
+  it('lets a call that has begun end when the instance stops, and records it', async () => {
+    const paying = Promise.withResolvers<void>();
+    const pay = toolNamed('pay', {
+      effect: 'once',
+      async run() {
+        paying.resolve();
+        await new Promise((resolve) => setImmediate(resolve));
+        return 'paid';
+      },
+    });
+    const { agent } = createToolAgent({ responses: [PAY], tools: [pay] });
+    const { processor, store } = makeProcessor({ runner: agent });
+
+    const processing = processor.process(jobOf('job', ['hi']));
+    await paying.promise;
+    await Promise.all([processor.stop(), processing]);
+
+    expect(store.entries('job')).toContainEqual(
+      expect.objectContaining({ type: 'tool', status: 'ok', output: 'paid' }),
+    );
+    expect((await store.read('job'))?.results.size).toBe(0);
+  });
+
   it('cannot fill the journal of its shard', async () => {
     const store = createMemoryStore();
     const lease = await store.acquireShard({

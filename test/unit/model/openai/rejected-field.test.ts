@@ -72,6 +72,7 @@ describe('a parameter that the endpoint rejects', () => {
     [{ param: 'tools.1.function.strict', code: 'unknown_parameter' }, 'tools.0.function'],
     [{ message: "Invalid schema for function 'get_weather': In context=()" }, 'tools.0.function'],
     [{ param: 'messages.[3].content.[0].type' }, 'messages'],
+    [{ detail: [{ loc: ['body', 'stop'], msg: 'Extra inputs are not permitted' }] }, 'stop'],
   ])('is named to its caller: %j', (error, param) => {
     const failure = reject(BODY, error);
 

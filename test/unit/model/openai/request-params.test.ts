@@ -3,7 +3,7 @@ import {
   firstTokenLimitName,
   isTokenLimitNameRejected,
   toRequestParams,
-} from '../../../../shared/model/openai/request-params.ts';
+} from '../../../../shared/model/openai/chat-completions-client.ts';
 
 const context = { model: 'model-a', tokenLimitName: 'max_completion_tokens' as const };
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { createRedactor } from '../../../shared/telemetry/redact.ts';
+import { createRedactor } from '../../../shared/guardrails/log-redactor.ts';
 
 const redact = createRedactor({ secrets: () => ['known-secret-canary', 'short'] });
 
@@ -14,6 +14,40 @@ function cpuMsOf(text: string): number {
   });
   return Math.min(...runs);
 }
+
+describe('the setting for personal data in logs', () => {
+  const TEXT = 'user jane@shop.example with sk-proj-abcdefgh1234 paid';
+
+  it.each([
+    ['off', 'user jane@shop.example with [secret] paid', []],
+    ['observe', 'user jane@shop.example with [secret] paid', ['observed']],
+    ['redact', 'user [e-mail] with [secret] paid', ['redacted']],
+    ['block', '[personal data]', ['blocked']],
+  ] as const)('%s writes %j', (personalData, written, reported) => {
+    const outcomes: string[] = [];
+    const redactWith = createRedactor({
+      secrets: () => [],
+      personalData,
+      onPersonalData: (outcome) => void outcomes.push(outcome),
+    });
+
+    const safe = [redactWith(TEXT), redactWith('nothing of 3 kinds')];
+
+    expect(safe).toEqual([written, 'nothing of 3 kinds']);
+    expect(outcomes).toEqual(reported);
+  });
+
+  it('finds what the guardrails find', () => {
+    const texts = ['jane@shop.example', '2001:db8::1', 'GB82WEST12345698765432', '(415) 555-2671'];
+
+    expect(texts.map((text) => redact(text))).toEqual([
+      '[e-mail]',
+      '[address]',
+      '[account]',
+      '[number]',
+    ]);
+  });
+});
 
 describe('createRedactor (H20)', () => {
   it.each([

@@ -1,0 +1,11 @@
+import { app } from '@azure/functions';
+import { getService } from '../shared/composition-root.ts';
+import { handleGetSession } from '../shared/http/sessions-handler.ts';
+import { authenticatedHandler } from '../shared/http/admission.ts';
+
+app.http('sessionsGet', {
+  route: 'api/sessions/{id}',
+  methods: ['GET'],
+  authLevel: 'function',
+  handler: authenticatedHandler(getService, handleGetSession),
+});

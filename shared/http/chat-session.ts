@@ -1,0 +1,137 @@
+import type { Agent, AgentInput, RunContext } from '../agent/agent.ts';
+import { toServiceError } from '../errors.ts';
+import { type ChatSession, type ChatSessions, sessionNotFound } from '../sessions/chat-sessions.ts';
+import { withShorterHistory } from '../sessions/shorter-history.ts';
+import { searchMessages } from '../sessions/session-items.ts';
+import { describeError } from '../telemetry/describe-error.ts';
+import type { RunRecorder } from './run-scope.ts';
+import type { MeteredContext } from './request-context.ts';
+import { raceTimeout } from './sse.ts';
+
+/** What it takes to keep chats as sessions. */
+export interface SessionDependencies {
+  /** Undefined where sessions are off or cannot be stored. */
+  readonly sessions?: (() => Promise<ChatSessions>) | undefined;
+}
+
+/** The session that a request names; without an id it starts a new one. */
+export interface SessionRequest {
+  readonly sessionId: string | undefined;
+}
+
+/** A run in a session. */
+export interface SessionRun {
+  /** The input with the earlier messages before it. */
+  readonly input: AgentInput;
+  readonly recorder: RunRecorder;
+  /** The agent, which reads less of the history if the model finds it too long. */
+  agent(agent: Agent): Agent;
+  /** The id for the client; null if the session is not stored. */
+  sessionId(): string | null;
+}
+
+/** How long a chat waits for a new session: its answer does not depend on it. */
+const NEW_SESSION_WAIT_MS = 2_000;
+
+/**
+ * Opens the session of a request before its tokens are reserved. The request is counted first, so
+ * that guessing ids costs as much as chatting. Undefined if no session is possible.
+ * @throws ServiceError session_not_found, session_busy, rate_limited or storage_unavailable
+ */
+export async function openSessionRun(
+  context: MeteredContext,
+  { sessionId, input, sessions }: SessionRequest & SessionDependencies & { input: AgentInput },
+): Promise<SessionRun | undefined> {
+  if (sessions === undefined) {
+    if (sessionId === undefined) return undefined;
+    throw sessionNotFound();
+  }
+  const message = lastText(input);
+  if (sessionId !== undefined) {
+    await context.countRequest();
+    const opened = await (await sessions()).resume(context.callerId, { id: sessionId, message });
+    return createSessionRun(opened, { input, context });
+  }
+  const created = (await sessions().catch(() => undefined))?.start(context.callerId, message);
+  return created === undefined ? undefined : createSessionRun(created, { input, context });
+}
+
+function lastText({ messages }: AgentInput): string {
+  const content = messages.at(-1)?.content;
+  return typeof content === 'string' ? content : '';
+}
+
+interface SessionRunOptions {
+  readonly input: AgentInput;
+  readonly context: MeteredContext;
+}
+
+function createSessionRun(
+  session: ChatSession,
+  { input, context: { telemetry, clientDisconnected } }: SessionRunOptions,
+): SessionRun {
+  let isStored = true;
+  let text = '';
+  let isEnded = false;
+
+  /** A new session is left out when storage fails or is slow; an existing one fails the run. */
+  async function store(work: Promise<void>): Promise<void> {
+    if (!session.isNew) return work;
+    try {
+      if ((await raceTimeout(work, NEW_SESSION_WAIT_MS)) !== 'timeout') return;
+      isStored = false;
+      telemetry.warn('session not stored', { cause: 'storage did not respond in time' });
+    } catch (error) {
+      isStored = false;
+      telemetry.warn('session not stored', { cause: describeError(error) });
+    }
+  }
+  async function fail(code: string): Promise<void> {
+    if (isEnded) return;
+    isEnded = true;
+    try {
+      await session.breakOff({ text, code });
+    } catch (error) {
+      telemetry.warn('session not stored', { cause: describeError(error) });
+    }
+  }
+  const context: Partial<RunContext> = {
+    onToolStep: (messages) => session.addToolStep(messages),
+    searchConversation: (query) => searchMessages(session.messages, query),
+  };
+  return {
+    input: { ...input, messages: [...session.history, ...input.messages] },
+    agent: (agent) =>
+      withShorterHistory(agent, () => {
+        const history = session.halfHistory();
+        return history && { ...input, messages: [...history, ...input.messages] };
+      }),
+    sessionId: () => (isStored ? session.id : null),
+    recorder: {
+      context,
+      ready: () => store(session.begin()),
+      fail: (thrown) =>
+        fail(clientDisconnected.aborted ? 'client_disconnected' : toServiceError(thrown).code),
+      event(event) {
+        if (event.type === 'text-delta') text += event.text;
+      },
+      async end(outcome) {
+        if (outcome.kind === 'done') {
+          if (isEnded) return;
+          isEnded = true;
+          await store(session.complete(outcome.result));
+        } else if (outcome.kind === 'failed') await fail(outcome.error.code);
+        else await fail('client_disconnected');
+      },
+    },
+  };
+}
+
+/** Ends the session of a run that throws, and throws the same error. */
+export async function failSession(
+  session: SessionRun | undefined,
+  thrown: unknown,
+): Promise<never> {
+  await session?.recorder.fail?.(thrown);
+  throw thrown;
+}

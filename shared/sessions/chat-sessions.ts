@@ -1,0 +1,249 @@
+import type { Message, RunResult } from '../agent/agent.ts';
+import type { Clock } from '../clock.ts';
+import { ServiceError } from '../errors.ts';
+import {
+  type ConversationStore,
+  type OpenConversation,
+  sessionBusy,
+} from './conversation-store.ts';
+import {
+  createRunItems,
+  historyOf,
+  readSessionItems,
+  type SessionItem,
+  type SessionMessage,
+} from './session-items.ts';
+import { trimHistory, type TrimOptions } from './trim-history.ts';
+
+/** The sessions of the chat routes. */
+export interface ChatSessions {
+  /**
+   * Begins a run in a session of the owner, which no other run may have.
+   * @throws ServiceError session_not_found or session_busy
+   */
+  resume(owner: string, request: { id: string; message: string }): Promise<ChatSession>;
+  /** Begins the first run of a new session. Undefined while storage does not take new ones. */
+  start(owner: string, message: string): ChatSession | undefined;
+}
+
+/** One run in a session. It ends with `complete` or `breakOff`; the first of them counts. */
+export interface ChatSession {
+  readonly id: string;
+  /** A new session may fail to be stored without failing its run. */
+  readonly isNew: boolean;
+  /** What the model reads of earlier runs. */
+  readonly history: readonly Message[];
+  /** About half of it; undefined if there is none. */
+  halfHistory(): readonly Message[] | undefined;
+  /** All messages of the session, oldest first, without those of this run. */
+  readonly messages: readonly SessionMessage[];
+  /** Stores a new session before its end, so that a second run finds it busy. */
+  begin(): Promise<void>;
+  /** Adds tool calls and their results. */
+  addToolStep(messages: readonly Message[]): void;
+  /** Stores the answer. */
+  complete(result: RunResult): Promise<void>;
+  /** Stores that the run has no answer, and the text that the caller saw of it. */
+  breakOff(end: BrokenRun): Promise<void>;
+}
+
+interface BrokenRun {
+  readonly text: string;
+  readonly code: string;
+}
+
+export interface ChatSessionsOptions extends TrimOptions {
+  readonly store: ConversationStore;
+  readonly clock: Clock;
+}
+
+/** After a failure, new sessions are not stored for so long: a chat must not wait for each. */
+const PAUSE_MS = 10_000;
+/** Errors whose text was refused; it must not come back with the history. */
+const REFUSED: ReadonlySet<string> = new Set(['content_filtered', 'guardrail_blocked']);
+
+export function createChatSessions(options: ChatSessionsOptions): ChatSessions {
+  const { store, clock } = options;
+  let failedAt = Number.NEGATIVE_INFINITY;
+  async function noteFailure<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      failedAt = clock.now();
+      throw error;
+    }
+  }
+  return {
+    async resume(owner, { id, message }) {
+      const opened = await store.open(owner, id);
+      if (opened === 'busy') throw sessionBusy();
+      if (opened === undefined) throw sessionNotFound();
+      const items = readSessionItems(opened.conversation.items);
+      const run = startRunItems(message, clock);
+      const place = { opened: Promise.resolve(opened) };
+      return createChatSession({ id, isNew: false, items, run, options, ...place });
+    },
+    start(owner, message) {
+      if (Math.abs(clock.now() - failedAt) < PAUSE_MS) return undefined;
+      const id = store.newId('sess');
+      const run = startRunItems(message, clock);
+      return createChatSession({
+        id,
+        isNew: true,
+        items: [],
+        run,
+        options,
+        create: (items) => noteFailure(store.create(owner, { id, kind: 'sess', items })),
+        createOpen: (items) => noteFailure(store.createOpen(owner, { id, kind: 'sess', items })),
+      });
+    },
+  };
+}
+
+/** The error of an id that does not exist or belongs to another caller. */
+export function sessionNotFound(): ServiceError {
+  return new ServiceError('session_not_found', 'There is no such session', { param: 'sessionId' });
+}
+
+interface RunItems extends ReturnType<typeof createRunItems> {
+  readonly first: SessionItem;
+}
+
+function startRunItems(message: string, clock: Clock): RunItems {
+  const items = createRunItems(() => clock.now());
+  return { ...items, first: items.message({ role: 'user', content: message }) };
+}
+
+interface SessionOptions extends SessionPlace {
+  readonly id: string;
+  readonly isNew: boolean;
+  readonly items: readonly SessionItem[];
+  readonly run: RunItems;
+  readonly options: ChatSessionsOptions;
+}
+
+/** Where the items of a run go: to an open session, or to one that is created for them. */
+interface SessionPlace {
+  readonly opened?: Promise<OpenConversation>;
+  readonly create?: (items: readonly SessionItem[]) => Promise<unknown>;
+  readonly createOpen?: (items: readonly SessionItem[]) => Promise<OpenConversation>;
+}
+
+function createChatSession({
+  id,
+  isNew,
+  items,
+  run,
+  options,
+  ...place
+}: SessionOptions): ChatSession {
+  const { messages: history } = trimHistory(historyOf(items), options);
+  const writer = createRunWriter(run.first, place);
+  let hasToolStep = false;
+  return {
+    id,
+    isNew,
+    history,
+    halfHistory() {
+      if (history.length === 0) return undefined;
+      const tokens = history.reduce((sum, message) => sum + options.estimate(message), 0);
+      return trimHistory(history, { ...options, maxTokens: Math.floor(tokens / 2) }).messages;
+    },
+    messages: items.filter((item) => item.type === 'message'),
+    begin: () => writer.begin(),
+    addToolStep(messages) {
+      hasToolStep = true;
+      writer.add(messages.flatMap((message) => toItem(message, run) ?? []));
+    },
+    complete: (result) => writer.end([run.message(answerOf(result)), run.end('completed')]),
+    async breakOff({ text, code }) {
+      // The caller of a new session that was never shown does not know its id.
+      if (!writer.hasBegun()) return;
+      const isRefused = REFUSED.has(code);
+      const hasOutput = (text !== '' || hasToolStep) && !isRefused;
+      const partial = text === '' || isRefused ? [] : [partialText(text, run)];
+      await writer.end([...partial, run.end(hasOutput ? 'partial' : 'failed', code)]);
+    },
+  };
+}
+
+/** Writes the items of one run in their order. */
+interface RunWriter {
+  begin(): Promise<void>;
+  hasBegun(): boolean;
+  add(items: readonly SessionItem[]): void;
+  /** Resolves when all items are durable. Only the first call counts. */
+  end(items: readonly SessionItem[]): Promise<void>;
+}
+
+/** A new session is created with its first items: those of the whole run if it never began. */
+function createRunWriter(
+  first: SessionItem,
+  { opened, create, createOpen }: SessionPlace,
+): RunWriter {
+  let pending: SessionItem[] = [first];
+  let session = opened;
+  let written: Promise<unknown> = Promise.resolve();
+  let isEnded = false;
+
+  function take(): readonly SessionItem[] {
+    const taken = pending;
+    pending = [];
+    return taken;
+  }
+  function flush(): void {
+    const target = session;
+    if (target === undefined) return;
+    const taken = take();
+    written = written.then(async () => (await target).append(taken));
+    // The end of the run reports it.
+    written.catch(() => undefined);
+  }
+  flush();
+  return {
+    hasBegun: () => session !== undefined,
+    async begin() {
+      session ??= createOpen?.(take());
+      await session;
+    },
+    add(items) {
+      pending.push(...items);
+      flush();
+    },
+    async end(items) {
+      if (isEnded) return;
+      isEnded = true;
+      pending.push(...items);
+      if (session === undefined) {
+        await create?.(take());
+        return;
+      }
+      flush();
+      try {
+        await written;
+      } finally {
+        await session.then((target) => target.release()).catch(() => undefined);
+      }
+    },
+  };
+}
+
+function partialText(text: string, run: RunItems): SessionItem {
+  return run.message({ role: 'assistant', content: text }, true);
+}
+
+/** The answer contains the text of all steps, as the caller reads it. */
+function answerOf({ text, refusal }: RunResult): SessionMessage['message'] {
+  return { role: 'assistant', content: refusal ?? text };
+}
+
+/** Without the text of the step, which is a part of the answer. */
+function toItem(message: Message, run: RunItems): SessionItem | undefined {
+  if (message.role === 'tool') {
+    const { role, toolCallId, content } = message;
+    return run.message({ role, toolCallId, content });
+  }
+  if (message.role !== 'assistant') return undefined;
+  const { role, toolCalls = [] } = message;
+  return run.message({ role, content: null, toolCalls: [...toolCalls] });
+}

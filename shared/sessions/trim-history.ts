@@ -1,0 +1,63 @@
+import type { Message } from '../agent/agent.ts';
+
+export interface TrimOptions {
+  /** The tokens that the messages may have. */
+  readonly maxTokens: number;
+  readonly estimate: (message: Message) => number;
+}
+
+export interface TrimmedHistory {
+  /** What is left, oldest first. */
+  readonly messages: readonly Message[];
+  /** What was left out, oldest first. */
+  readonly dropped: readonly Message[];
+}
+
+/** Messages that stay or go together: a message, or tool calls with their results. */
+interface Unit {
+  readonly messages: readonly Message[];
+  readonly tokens: number;
+  readonly isTools: boolean;
+}
+
+/**
+ * Leaves messages out until the rest fits: the oldest tool calls with their results first, then the
+ * oldest messages. A call and its result are never separated, and the rest begins with a user
+ * message, because some endpoints require it.
+ */
+export function trimHistory(
+  messages: readonly Message[],
+  { maxTokens, estimate }: TrimOptions,
+): TrimmedHistory {
+  const units = toUnits(messages, estimate);
+  let total = units.reduce((sum, { tokens }) => sum + tokens, 0);
+  const kept = new Set(units);
+  function drop(unit: Unit): void {
+    kept.delete(unit);
+    total -= unit.tokens;
+  }
+  for (const unit of units) if (total > maxTokens && unit.isTools) drop(unit);
+  for (const unit of units) if (total > maxTokens && kept.has(unit)) drop(unit);
+  for (const unit of units) {
+    if (!kept.has(unit)) continue;
+    if (unit.messages[0]?.role === 'user') break;
+    drop(unit);
+  }
+  const messagesOf = (isKept: boolean) =>
+    units.filter((unit) => kept.has(unit) === isKept).flatMap((unit) => unit.messages);
+  return { messages: messagesOf(true), dropped: messagesOf(false) };
+}
+
+function toUnits(messages: readonly Message[], estimate: TrimOptions['estimate']): Unit[] {
+  const groups: Message[][] = [];
+  for (const message of messages) {
+    const last = groups.at(-1);
+    if (message.role === 'tool' && last !== undefined) last.push(message);
+    else groups.push([message]);
+  }
+  return groups.map((group) => ({
+    messages: group,
+    tokens: group.reduce((sum, message) => sum + estimate(message), 0),
+    isTools: group.length > 1,
+  }));
+}
