@@ -36,7 +36,7 @@ const BANNER =
 const MAX_SWAPS = 5;
 
 /** Copied unchanged to the top of the package; all but the first one are optional. */
-const COPIED = ['host.json', 'agent.toml', 'shared/http/chat-page.html'] as const;
+const COPIED = ['host.json', 'agent.toml', 'shared/http/chat-page.html', 'openapi.json'] as const;
 
 /**
  * Writes `dist/` as a package that runs by itself: bundled code, host.json, package.json, the

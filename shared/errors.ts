@@ -40,6 +40,11 @@ const ERROR_CODES = {
   upstream_timeout: true,
 } as const satisfies Record<string, boolean>;
 
+/** All error codes, in the order of the table. */
+export function errorCodes(): readonly ErrorCode[] {
+  return Object.keys(ERROR_CODES).filter(isErrorCode);
+}
+
 export interface ServiceErrorOptions {
   /** The original error: for the log, never for the caller. */
   readonly cause?: unknown;

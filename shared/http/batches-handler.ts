@@ -16,7 +16,7 @@ export interface BatchesDependencies extends HandlerDependencies, BatchDependenc
 /** From an hour to 30 days, as with OpenAI's API. */
 export const EXPIRY_SECONDS = z.int().min(3_600).max(2_592_000);
 
-const createSchema = z.strictObject({
+export const createBatchSchema = z.strictObject({
   input_file_id: z.string().min(1).max(256),
   endpoint: z.enum(BATCH_URLS),
   completion_window: z.literal('24h'),
@@ -39,7 +39,7 @@ export async function handleCreateBatch(
   context: CallerContext,
   dependencies: BatchesDependencies,
 ): Promise<PlainResponse> {
-  const body = parseRequest(createSchema, await context.readJson());
+  const body = parseRequest(createBatchSchema, await context.readJson());
   const { batches: service } = await dependencies.batch();
   const view = await service.create({
     owner: context.callerId,

@@ -28,19 +28,22 @@ type Conversation = OpenConversation['conversation'];
 /** As many items as a client adds at once. */
 const MAX_ADDED = 20;
 const items = z.array(inputItemSchema).max(MAX_ADDED);
-const createSchema = z.strictObject({
+export const createConversationSchema = z.strictObject({
   items: items.nullish(),
   metadata: metadataSchema.nullish(),
 });
-const updateSchema = z.strictObject({ metadata: metadataSchema });
-const addSchema = z.strictObject({ items: items.min(1) });
+export const updateConversationSchema = z.strictObject({ metadata: metadataSchema });
+export const addItemsSchema = z.strictObject({ items: items.min(1) });
 
 /** POST /v1/conversations */
 export async function handleCreateConversation(
   context: CallerContext,
   dependencies: ConversationsDependencies,
 ): Promise<PlainResponse> {
-  const { items: added, metadata } = parseRequest(createSchema, await context.readJson());
+  const { items: added, metadata } = parseRequest(
+    createConversationSchema,
+    await context.readJson(),
+  );
   const store = await dependencies.conversations();
   const conversation = await store.create(context.callerId, {
     kind: 'conv',
@@ -63,7 +66,7 @@ export async function handleUpdateConversation(
   context: CallerContext,
   dependencies: ConversationsDependencies,
 ): Promise<PlainResponse> {
-  const { metadata } = parseRequest(updateSchema, await context.readJson());
+  const { metadata } = parseRequest(updateConversationSchema, await context.readJson());
   return changeConversation(context, dependencies, async (open) => {
     await open.setMetadata(metadata);
     return encodeConversation(open.conversation);
@@ -96,7 +99,7 @@ export async function handleAddConversationItems(
   context: CallerContext,
   dependencies: ConversationsDependencies,
 ): Promise<PlainResponse> {
-  const added = newItems(parseRequest(addSchema, await context.readJson()).items);
+  const added = newItems(parseRequest(addItemsSchema, await context.readJson()).items);
   return changeConversation(context, dependencies, async (open) => {
     await open.append(added);
     return {

@@ -40,13 +40,26 @@ async function loadPage(): Promise<Page> {
   return { html, policy: policyOf(html) };
 }
 
+let openApi: Promise<string> | undefined;
+
+/** GET /openapi.json: the description of every route, which the build copies from the project. */
+export async function handleOpenApi(): Promise<PlainResponse> {
+  openApi ??= readPackagedFile('openapi.json');
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-cache' },
+    body: await openApi,
+  };
+}
+
 /** A text file that the build copies to the top of the package. */
 export async function readPackagedFile(name: string): Promise<string> {
-  const besideSources = join(import.meta.dirname, name);
-  // The bundle is in a folder of the package.
-  return readFile(besideSources, 'utf8').catch(() =>
-    readFile(join(import.meta.dirname, '..', name), 'utf8'),
-  );
+  // The bundle is in a folder of the package; the sources are beside this module or at the root.
+  const folders = ['..', '.', '../..'].map((folder) => join(import.meta.dirname, folder, name));
+  const [inPackage = '', besideSources = '', atRoot = ''] = folders;
+  return readFile(inPackage, 'utf8')
+    .catch(() => readFile(besideSources, 'utf8'))
+    .catch(() => readFile(atRoot, 'utf8'));
 }
 
 /** Only the script and the style of this file run, and they call only this service. */

@@ -16,13 +16,13 @@ const chatMessage = z.object({
   files: z.null('must be absent: files are not accepted').optional(),
 });
 
-const requestSchema = z.strictObject({
+export const aiChatRequestSchema = z.strictObject({
   messages: z.array(chatMessage).min(1).max(MAX_MESSAGES),
   context: z.unknown().optional(),
   sessionState: z.unknown().optional(),
 });
 
-type AiChatRequest = z.infer<typeof requestSchema>;
+type AiChatRequest = z.infer<typeof aiChatRequestSchema>;
 
 /**
  * Microsoft's AI Chat Protocol, on POST /api/chat. The client sends the whole conversation, so the
@@ -31,7 +31,7 @@ type AiChatRequest = z.infer<typeof requestSchema>;
 export const aiChatProtocol: Protocol<AiChatRequest> = {
   id: 'ai-chat-protocol',
   recognizes: (body) => typeof body === 'object' && body !== null && 'messages' in body,
-  parse: (body) => parseRequest(requestSchema, body),
+  parse: (body) => parseRequest(aiChatRequestSchema, body),
   toInput: ({ messages }) => ({
     messages: messages.map(({ role, content }): Message => ({ role, content })),
     fieldNames: { messages: 'messages' },

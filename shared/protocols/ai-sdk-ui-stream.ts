@@ -28,14 +28,14 @@ const uiMessage = z.object({
   metadata: z.unknown().optional(),
 });
 
-const requestSchema = z.object({
+export const uiRequestSchema = z.object({
   id: z.string().min(1).max(256),
   messages: z.array(uiMessage).min(1).max(MAX_MESSAGES),
   trigger: z.enum(['submit-message', 'regenerate-message']),
   messageId: z.string().nullish(),
 });
 
-type UiRequest = z.infer<typeof requestSchema>;
+type UiRequest = z.infer<typeof uiRequestSchema>;
 type UiMessage = UiRequest['messages'][number];
 
 /** The UI message stream of the AI SDK, version 1, as its default transport sends and reads it. */
@@ -44,7 +44,7 @@ export const aiSdkUiStream: Protocol<UiRequest> = {
   streamHeaders: { 'x-vercel-ai-ui-message-stream': 'v1' },
   recognizes: (body) => typeof body === 'object' && body !== null && 'trigger' in body,
   parse(body) {
-    const request = parseRequest(requestSchema, body);
+    const request = parseRequest(uiRequestSchema, body);
     if (toMessages(request).length > 0) return request;
     const message = 'Cannot accept the request: "messages" must have text or an image';
     throw new ServiceError('invalid_request', message, { param: 'messages' });

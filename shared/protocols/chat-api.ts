@@ -19,7 +19,7 @@ const responseFormat = z.discriminatedUnion('type', [
   }),
 ]);
 
-const chatRequestSchema = z.strictObject({
+export const chatRequestSchema = z.strictObject({
   message: z.string().refine((text) => text.trim() !== '', 'must not be blank'),
   sessionId: z.string().min(1).max(256).optional(),
   stream: z.boolean().optional(),

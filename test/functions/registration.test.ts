@@ -75,6 +75,7 @@ const EXPECTED = {
   metrics: 'GET /metrics function',
   models: 'GET /v1/models function',
   modelsGet: 'GET /v1/models/{id} function',
+  openapi: 'GET /openapi.json anonymous',
   page: 'GET /{root:maxlength(0)?} anonymous',
   ready: 'GET /ready anonymous',
   responsesCancel: 'POST /v1/responses/{id}/cancel function',

@@ -95,10 +95,9 @@ export const AFTER_DEPLOYING: readonly Section[] = [
       proven(119, 'Architecture', {
         places: [at('docs/architecture.md'), at('docs/architecture.svg')],
       }),
-      open(120, 'For consumers of the API', {
-        state: 'not yet',
-        note: 'the README lists the routes; there is no OpenAPI document',
-        places: [at('README.md', /\/api\/chat/)],
+      proven(120, 'For consumers of the API', {
+        places: [at('openapi.json', /"openapi": "3\.1\.0"/), at('docs/api.md', /## Errors/)],
+        note: '`GET /openapi.json`; written from the schemas that validate',
       }),
       proven(121, 'Incident plan', { places: [at('docs/runbooks/incident.md')] }),
     ],
