@@ -116,7 +116,9 @@ describe('every route that asks for a function key', () => {
 
     const statuses = await Promise.all(
       routes.map(async ({ method, route }) => {
-        const path = `/${route.replaceAll(/\{[^}]*\}/g, 'x')}`;
+        // One trigger serves all paths of Azure clients, and knows no other path.
+        const known = route.replace('{*path}', method === 'DELETE' ? 'v1/files/x' : 'v1/files');
+        const path = `/${known.replaceAll(/\{[^}]*\}/g, 'x')}`;
         const { status } = await send({ method, path }, {});
         return `${method} ${path} ${status}`;
       }),

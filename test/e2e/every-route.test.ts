@@ -18,9 +18,6 @@ const RUNS: Readonly<Record<string, (text: string) => unknown>> = {
   'api/chat': (message) => ({ message }),
   'api/chat/stream': (content) => ({ messages: [{ role: 'user', content }] }),
   'v1/chat/completions': (content) => ({ model: 'any', messages: [{ role: 'user', content }] }),
-  'openai/deployments/{deployment}/chat/completions': (content) => ({
-    messages: [{ role: 'user', content }],
-  }),
   'v1/responses': (input) => ({ model: 'any', input }),
   mcp: (question) => ({
     jsonrpc: '2.0',
@@ -57,7 +54,8 @@ function readRoutes(): readonly Route[] {
   return captureSchema.parse(JSON.parse(output)).registered.flatMap(({ name, bindings }) =>
     Object.values(bindings).flatMap((binding) => {
       const { data: trigger } = triggerSchema.safeParse(binding);
-      if (trigger === undefined) return [];
+      // Its table holds the handlers of the routes below /v1/; test/functions compares them.
+      if (trigger === undefined || name === 'azureOpenAi') return [];
       const { route, methods } = trigger;
       return methods.map((method) => ({ method, route, runs: isMetered(name) }));
     }),

@@ -111,9 +111,12 @@ export const SECURITY: readonly Section[] = [
         ],
         note: 'off until `agent.toml` turns it on',
       }),
-      open(53, 'History encrypted', {
-        state: 'not yet',
-        note: 'no history is stored yet; the platform encrypts the storage',
+      proven(53, 'History encrypted', {
+        places: [
+          at('shared/storage/text-encryption.ts', /aes-256-gcm/),
+          at('docs/secrets.md', /history-encryption-key/),
+        ],
+        note: 'with the secret `history-encryption-key`; the platform encrypts the storage as well',
       }),
       proven(54, 'Retention', {
         places: [at('infra/modules/storage.bicep', /daysAfterModificationGreaterThan/)],
