@@ -37,8 +37,6 @@ export const hostileCallers: FaultFamily = {
       modes: ['json'],
       own: {
         AzureWebJobsStorage: DEAD_STORAGE,
-        // This limit is checked in storage before an upload is read.
-        AGENT__BATCH__MAX_STORED_BYTES: '0',
         // The quota of an upload would need the storage before the body.
         AGENT__BATCH__MAX_STORED_BYTES: '0',
         AGENT__LIMITS__BODY_STALL_MS: '500',
