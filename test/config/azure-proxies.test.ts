@@ -37,6 +37,9 @@ const BY_KEY = {
     'DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=a2V5;EndpointSuffix=storage.invalid',
 };
 
+/** The exporter asks it for switches of its own, at a random time after its start. */
+const CONTROL_PLANE = 'CONNECT settings.sdk.monitor.azure.com:443';
+
 let requests: string[] = [];
 const proxy = createServer(({ method, url }, response) => {
   requests.push(`${method} ${url}`);
@@ -67,7 +70,7 @@ describe('F9: the clients of the Azure SDK behind a proxy', () => {
   it('reach Key Vault, the identity service and Application Insights through it', async () => {
     const { targets } = await targetsWith({ ...BY_IDENTITY, HTTPS_PROXY: proxyUrl });
 
-    expect(targets).toEqual([
+    expect(targets.filter((target) => target !== CONTROL_PLANE)).toEqual([
       'CONNECT ingest.example:443',
       'CONNECT kv.vault.azure.net:443',
       'CONNECT login.microsoftonline.com:443',
