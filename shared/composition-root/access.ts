@@ -1,3 +1,4 @@
+import type { AgentInput, InputSize } from '../agent/agent.ts';
 import { MAX_INPUT_BYTES } from '../batch/input-limits.ts';
 import {
   type Caller,
@@ -9,6 +10,8 @@ import type { Clock } from '../clock.ts';
 import type { Settings } from '../config/read-config.ts';
 import { VARIABLES } from '../config/variables.ts';
 import type { CallerLimits } from '../http/admission.ts';
+import { createUsageMeter, reserveTokens } from '../http/run-scope.ts';
+import type { TokenUsage } from '../model/model.ts';
 import {
   createRateLimiter,
   type SharedBuckets,
@@ -16,7 +19,12 @@ import {
 } from '../rate-limit/create-rate-limiter.ts';
 import { createMemoryBuckets } from '../rate-limit/bucket-store.ts';
 import { createOpenCalls } from '../rate-limit/open-calls.ts';
-import { policiesOf } from '../rate-limit/rate-limiter.ts';
+import {
+  policiesOf,
+  type RateLimiter,
+  type RateLimitRequest,
+  type Reservation,
+} from '../rate-limit/rate-limiter.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
@@ -103,5 +111,36 @@ export function bodyLimitsOf(limits: Settings['limits']) {
       maxBytes: MAX_INPUT_BYTES + MAX_FORM_BYTES,
       deadlineMs: limits.uploadDeadlineMs,
     },
+  };
+}
+
+interface BackgroundBudgetDependencies {
+  readonly limiter: RateLimiter;
+  readonly measure: (input: AgentInput) => InputSize;
+}
+
+/**
+ * Charges a run that has no request of its own to the daily budget of its caller. `terms` says what
+ * else of the limits applies.
+ */
+export function createBackgroundBudget(
+  { limiter, measure }: BackgroundBudgetDependencies,
+  terms: Pick<RateLimitRequest, 'isBackground' | 'isCounted'>,
+) {
+  return async (callerId: string, input: AgentInput) => {
+    const take = async (tokens: number): Promise<Reservation> => {
+      const result = await limiter.reserve({ callerId, tokens, ...terms });
+      if (!result.allowed) throw result.error;
+      return result.reservation;
+    };
+    const meter = createUsageMeter(await reserveTokens(measure(input), take));
+    return {
+      hooks: {
+        reserveStep: async (step: InputSize) => meter.addStep(await reserveTokens(step, take)),
+        onStepEnd: (usage: TokenUsage) => meter.addUsage(usage),
+        onPartialUsage: (usage: TokenUsage) => meter.addPartialUsage(usage),
+      },
+      settle: () => meter.settle(),
+    };
   };
 }

@@ -7,10 +7,10 @@ import { INPUT_CONTAINER, RESULT_CONTAINER } from '../batch/storage-names.ts';
 import type { Clock } from '../clock.ts';
 import { type Settings, storageSettings } from '../config/read-config.ts';
 import { ServiceError } from '../errors.ts';
-import { createUsageMeter, reserveTokens } from '../http/run-scope.ts';
-import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
+import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import { createBackgroundBudget } from './access.ts';
 import { registerBatchGauges } from './health.ts';
 import { memoize } from './secrets.ts';
 
@@ -81,27 +81,7 @@ async function createBatchFromSettings(parts: BatchWiring): Promise<Batch> {
 const NO_OWNER = 'queue jobs without an owner';
 
 /** Batch items are charged to the same daily budget as the chats of their owner. */
-export function createOwnerBudgets({
-  limiter,
-  measure,
-}: Pick<BatchWiring, 'limiter' | 'measure'>): OwnerBudgets {
-  return {
-    async reserve(owner, input) {
-      const callerId = owner ?? NO_OWNER;
-      const take = async (tokens: number): Promise<Reservation> => {
-        const result = await limiter.reserve({ callerId, tokens, isBackground: true });
-        if (!result.allowed) throw result.error;
-        return result.reservation;
-      };
-      const meter = createUsageMeter(await reserveTokens(measure(input), take));
-      return {
-        hooks: {
-          reserveStep: async (step) => meter.addStep(await reserveTokens(step, take)),
-          onStepEnd: (usage) => meter.addUsage(usage),
-          onPartialUsage: (usage) => meter.addPartialUsage(usage),
-        },
-        settle: () => meter.settle(),
-      };
-    },
-  };
+export function createOwnerBudgets(parts: Pick<BatchWiring, 'limiter' | 'measure'>): OwnerBudgets {
+  const reserve = createBackgroundBudget(parts, { isBackground: true });
+  return { reserve: (owner, input) => reserve(owner ?? NO_OWNER, input) };
 }

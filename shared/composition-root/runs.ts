@@ -4,14 +4,13 @@ import type { Clock } from '../clock.ts';
 import { type Settings, storageSettings } from '../config/read-config.ts';
 import { ServiceError } from '../errors.ts';
 import { createBackgroundStart } from '../http/background-chat.ts';
-import { createUsageMeter, reserveTokens } from '../http/run-scope.ts';
-import type { RateLimiter, Reservation } from '../rate-limit/rate-limiter.ts';
+import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import { type Runs, toRunMessage } from '../runs/create-runs.ts';
-import type { BudgetedRun } from '../runs/process-run.ts';
 import { RUN_CONTAINER, RUN_QUEUE } from '../runs/storage-names.ts';
 import type { StorageTimeouts } from '../storage/azure/storage-timeouts.ts';
 import type { TextEncryption } from '../storage/text-encryption.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import { createBackgroundBudget } from './access.ts';
 import { memoize } from './secrets.ts';
 
 interface RunsWiring {
@@ -80,30 +79,11 @@ async function createRunsFromSettings(parts: RunsWiring): Promise<Runs> {
     },
     container: open(BACKGROUND_TIMEOUTS),
     requestContainer: open(requestTimeouts(limits.answerDeadlineMs)),
-    reserve: createRunBudgets(parts),
+    // The request that started the run is counted already.
+    reserve: createBackgroundBudget(parts, { isCounted: false }),
     maxRunMs: runs.maxMinutes * 60_000,
     sliceMs: runs.sliceMs,
     // A step that starts at the end of the slice has the time of a stream.
     deliveryMs: runs.sliceMs + limits.streamDeadlineMs,
   });
-}
-
-/** A run in the background is charged to the daily budget of its caller, as it uses tokens. */
-function createRunBudgets({ limiter, measure }: Pick<RunsWiring, 'limiter' | 'measure'>) {
-  return async (callerId: string, input: AgentInput): Promise<BudgetedRun> => {
-    const take = async (tokens: number): Promise<Reservation> => {
-      const result = await limiter.reserve({ callerId, tokens, isCounted: false });
-      if (!result.allowed) throw result.error;
-      return result.reservation;
-    };
-    const meter = createUsageMeter(await reserveTokens(measure(input), take));
-    return {
-      hooks: {
-        reserveStep: async (step) => meter.addStep(await reserveTokens(step, take)),
-        onStepEnd: (usage) => meter.addUsage(usage),
-        onPartialUsage: (usage) => meter.addPartialUsage(usage),
-      },
-      settle: () => void meter.settle(),
-    };
-  };
 }

@@ -120,28 +120,32 @@ const toolChoice = z.union(
   'must be none, auto, required or an object of the type function',
 );
 
+/** A JSON Schema for the answer, with its name. */
+export const ANSWER_SCHEMA = {
+  name: functionName,
+  description: optional(z.string().max(4_096)),
+  schema: z.record(z.string(), z.unknown()),
+  strict: optional(z.boolean()),
+} as const;
+
 const responseFormat = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('text') }),
   z.strictObject({ type: z.literal('json_object') }),
-  z.strictObject({
-    type: z.literal('json_schema'),
-    json_schema: z.strictObject({
-      name: functionName,
-      description: optional(z.string().max(4_096)),
-      schema: z.record(z.string(), z.unknown()),
-      strict: optional(z.boolean()),
-    }),
-  }),
+  z.strictObject({ type: z.literal('json_schema'), json_schema: z.strictObject(ANSWER_SCHEMA) }),
 ]);
 
-/** They do not change the meaning of an answer, so they have no effect here. */
-const IGNORED = {
+/** Fields of both dialects that do not change the meaning of an answer: they have no effect here. */
+export const COMMON_IGNORED = {
   user: optional(z.string().max(512)),
   safety_identifier: optional(z.string().max(512)),
   prompt_cache_key: optional(z.string().max(512)),
   prompt_cache_retention: optional(z.string().max(64)),
-  prompt_cache_options: optional(z.record(z.string(), z.unknown())),
   service_tier: optional(z.string().max(64)),
+} as const;
+
+const IGNORED = {
+  ...COMMON_IGNORED,
+  prompt_cache_options: optional(z.record(z.string(), z.unknown())),
   store: optional(z.boolean()),
   metadata: optional(z.record(z.string().max(64), z.string().max(512))),
 } as const;

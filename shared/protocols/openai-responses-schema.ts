@@ -1,6 +1,12 @@
 import * as z from 'zod';
 import { MAX_OUTPUT_TOKENS } from './validation.ts';
-import { functionName, imageUrl, optional } from './openai-chat-schema.ts';
+import {
+  ANSWER_SCHEMA,
+  COMMON_IGNORED,
+  functionName,
+  imageUrl,
+  optional,
+} from './openai-chat-schema.ts';
 
 /** Twice the messages of a chat: a call and its output are two items. */
 const MAX_ITEMS = 512;
@@ -131,22 +137,12 @@ const toolChoice = z.union(
 const textFormat = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('text') }),
   z.strictObject({ type: z.literal('json_object') }),
-  z.strictObject({
-    type: z.literal('json_schema'),
-    name: functionName,
-    description: optional(z.string().max(4_096)),
-    schema: z.record(z.string(), z.unknown()),
-    strict: optional(z.boolean()),
-  }),
+  z.strictObject({ type: z.literal('json_schema'), ...ANSWER_SCHEMA }),
 ]);
 
 /** They do not change the meaning of an answer, so they have no effect here. */
 const IGNORED = {
-  user: optional(z.string().max(512)),
-  safety_identifier: optional(z.string().max(512)),
-  prompt_cache_key: optional(z.string().max(512)),
-  prompt_cache_retention: optional(z.string().max(64)),
-  service_tier: optional(z.string().max(64)),
+  ...COMMON_IGNORED,
   include: optional(z.array(z.string().max(128)).max(32)),
   stream_options: optional(z.object({ include_obfuscation: optional(z.boolean()) })),
 } as const;

@@ -23,12 +23,11 @@ export function protocolById(id: ProtocolId): Protocol<unknown> {
   return PROTOCOLS[id];
 }
 
-/** The protocols of POST /api/chat. The last one is the fallback. */
-const OF_CHAT: readonly Protocol<unknown>[] = [aiSdkUiStream, aiChatProtocol, chatApi];
+/** The protocols of POST /api/chat, the first that recognizes a body reads it. */
+const OF_CHAT: readonly Protocol<unknown>[] = [chatApi, aiSdkUiStream, aiChatProtocol];
 
 /** The protocol of a body of POST /api/chat, by its shape: three kinds of clients call this route. */
 export function protocolOfChatBody(body: unknown): Protocol<unknown> {
-  if (chatApi.recognizes(body)) return chatApi;
   return OF_CHAT.find((protocol) => protocol.recognizes(body)) ?? chatApi;
 }
 

@@ -19,7 +19,7 @@ import type { RunQueue, RunStore } from './run-store.ts';
 export interface BudgetedRun {
   readonly hooks: Pick<RunContext, 'reserveStep' | 'onStepEnd' | 'onPartialUsage'>;
   /** Corrects the reservation to the usage. */
-  settle(): void;
+  settle(): Promise<void>;
 }
 
 export interface ProcessRunOptions {
@@ -189,7 +189,7 @@ async function runAgent(run: OpenRun, options: RunAgentOptions): Promise<Deliver
   } finally {
     recorder.close();
     scope.close();
-    budget?.settle();
+    void budget?.settle();
   }
 }
 

@@ -43,7 +43,7 @@ export function makeRuns({ agent, encryption = PLAIN, ...limits }: RunsScript): 
       },
       receive: async () => [],
     },
-    reserve: async () => ({ hooks: {}, settle: () => undefined }),
+    reserve: async () => ({ hooks: {}, settle: async () => undefined }),
     clock: systemClock,
     telemetry: createRecordedTelemetry(),
     maxRunMs: 60_000,
