@@ -136,7 +136,7 @@ describe('npm run doctor', () => {
 
     const { code } = await script.ended;
 
-    expect(script.stderr()).toContain('AZURE_RESOURCE_GROUP and SERVICE_API_NAME are not set');
+    expect(script.stderr()).toContain('AZURE_RESOURCE_GROUP and SERVICE_API_NAME must be set');
     expect(code).toBe(1);
   });
 
