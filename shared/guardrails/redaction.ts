@@ -102,8 +102,8 @@ export function createRedaction({
   }
 
   return {
-    takeNew: placeholders.takeNew,
-    resume: placeholders.resume,
+    takeNew: () => placeholders.takeNew(),
+    resume: (previous) => placeholders.resume(previous),
     find,
     placeholderOf,
     found,
