@@ -1,5 +1,5 @@
 import { app } from '@azure/functions';
-import { dropMessageFromTriggerMetadata } from '../shared/batch/trigger-metadata.ts';
+import { dropMessageFromTriggerMetadata } from '../shared/batch/queue-trigger.ts';
 import { protectWorkerHttpServer } from '../shared/http/worker-http-server.ts';
 
 protectWorkerHttpServer();

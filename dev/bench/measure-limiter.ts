@@ -1,20 +1,23 @@
-import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { median } from './measure-requests.ts';
+import type { SpeedRow } from './report.ts';
+import { CliError } from '../cli-error.ts';
 import { systemClock } from '../../shared/clock.ts';
 import {
   createRateLimiter,
   type SharedBuckets,
 } from '../../shared/rate-limit/create-rate-limiter.ts';
-import { policiesOf, type RateLimiter } from '../../shared/rate-limit/rate-limiter.ts';
-import { createMemoryBuckets } from '../../shared/rate-limit/bucket-store.ts';
+import {
+  createMemoryBuckets,
+  policiesOf,
+  type RateLimiter,
+} from '../../shared/rate-limit/rate-limiter.ts';
 import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { noopTelemetry } from '../../shared/telemetry/create-telemetry.ts';
-import { CliError } from '../cli-error.ts';
-import { median } from './measure-requests.ts';
-import type { SpeedRow } from './report.ts';
 
 const CAPACITY = 1_000_000_000;
 const ROUNDS = { memory: 5_000, redis: 500 } as const;

@@ -1,28 +1,28 @@
 import type { AgentInput, InputSize } from '../agent/agent.ts';
 import { MAX_INPUT_BYTES } from '../batch/input-limits.ts';
 import {
-  type Caller,
-  type CallerEvidence,
   createCallerKeyStore,
   identifyCaller,
+  type Caller,
+  type CallerEvidence,
 } from '../callers/caller.ts';
 import type { Clock } from '../clock.ts';
 import type { Settings } from '../config/read-config.ts';
 import { VARIABLES } from '../config/variables.ts';
 import type { CallerLimits } from '../http/admission.ts';
-import { createUsageMeter, reserveTokens } from '../http/run-scope.ts';
+import { createUsageMeter, reserveTokens } from '../rate-limit/reservation.ts';
 import type { TokenUsage } from '../model/model.ts';
 import {
   createRateLimiter,
   type SharedBuckets,
   withMetrics,
 } from '../rate-limit/create-rate-limiter.ts';
-import { createMemoryBuckets } from '../rate-limit/bucket-store.ts';
 import { createOpenCalls } from '../rate-limit/open-calls.ts';
 import {
+  createMemoryBuckets,
   policiesOf,
-  type RateLimiter,
   type RateLimitRequest,
+  type RateLimiter,
   type Reservation,
 } from '../rate-limit/rate-limiter.ts';
 import type { Secrets } from '../secrets/secrets.ts';

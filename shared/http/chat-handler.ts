@@ -14,7 +14,8 @@ import { reportFailure } from './handler.ts';
 import { type CallerContext, type MeteredContext, routeId } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { startRun, type Run, type RunOutcome, type RunRecorder } from './run-scope.ts';
-import { discard, raceTimeout, sseResponse } from './sse.ts';
+import { raceTimeout } from '../resilience/abort.ts';
+import { discard, sseResponse } from './sse.ts';
 
 /** What every route that runs the agent needs of the service. */
 export interface ChatDependencies extends AdmissionDependencies, SessionDependencies {

@@ -1,12 +1,12 @@
 import type { Agent, AgentInput, RunContext } from '../agent/agent.ts';
 import { toServiceError } from '../errors.ts';
-import { type ChatSession, type ChatSessions, sessionNotFound } from '../sessions/chat-sessions.ts';
-import { withShorterHistory } from '../sessions/shorter-history.ts';
-import { searchMessages } from '../sessions/session-items.ts';
-import { describeError } from '../telemetry/describe-error.ts';
-import type { RunRecorder } from './run-scope.ts';
 import type { MeteredContext } from './request-context.ts';
-import { raceTimeout } from './sse.ts';
+import type { RunRecorder } from './run-scope.ts';
+import { raceTimeout } from '../resilience/abort.ts';
+import { sessionNotFound, type ChatSession, type ChatSessions } from '../sessions/chat-sessions.ts';
+import { searchMessages } from '../sessions/conversation-log.ts';
+import { withShorterHistory } from '../sessions/trim-history.ts';
+import { describeError } from '../telemetry/describe-error.ts';
 
 /** What it takes to keep chats as sessions. */
 export interface SessionDependencies {

@@ -5,7 +5,7 @@ import type { KeyLease, IdempotencyStore, StoredAnswer } from '../idempotency/id
 import { startRecording } from './answer-recording.ts';
 import type { CallerContext } from './request-context.ts';
 import { type PlainResponse, withHeaders } from './responses.ts';
-import { raceTimeout } from './sse.ts';
+import { raceTimeout } from '../resilience/abort.ts';
 
 /** What it takes to answer a request with an `Idempotency-Key` once. */
 export interface IdempotencyDependencies {

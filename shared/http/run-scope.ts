@@ -2,11 +2,8 @@ import type { AgentEvent, AgentInput, InputSize, RunContext, RunResult } from '.
 import { ServiceError } from '../errors.ts';
 import { ClientDisconnectedError } from './client-connection.ts';
 import type { MeteredContext } from './request-context.ts';
-import { estimateTokens } from '../rate-limit/reservation.ts';
-import type { Reservation } from '../rate-limit/rate-limiter.ts';
+import { createUsageMeter, reserveTokens, type UsageMeter } from '../rate-limit/reservation.ts';
 import { createAbortRace, linkController } from '../resilience/abort.ts';
-
-type TokenUsage = RunResult['usage'];
 
 /** The scope of one run. It ends when the client disconnects or the deadline passes. */
 export interface Run {
@@ -94,78 +91,6 @@ function deadlineExceeded(): ServiceError {
     'upstream_timeout',
     'The model did not answer within the time for a whole answer',
   );
-}
-
-/** The tokens that were reserved for one step of a run. */
-export interface StepReservation {
-  readonly reservation: Reservation;
-  readonly tokens: number;
-  /** The input alone. */
-  readonly inputTokens: number;
-}
-
-/** Reserves the tokens that a step of this size may use. */
-export async function reserveTokens(
-  size: InputSize,
-  reserve: (tokens: number) => Promise<Reservation>,
-): Promise<StepReservation> {
-  const tokens = estimateTokens(size);
-  const reservation = await reserve(tokens);
-  return { reservation, tokens, inputTokens: tokens - size.maxOutputTokens };
-}
-
-/** The token usage of one run against its reservations. */
-interface UsageMeter {
-  addStep(step: StepReservation): void;
-  /** Adds the usage of a complete step. */
-  addUsage(usage: TokenUsage): void;
-  /** Adds the estimated usage of a model call that was sent and is not complete. */
-  addPartialUsage(usage: TokenUsage): void;
-  /** Records the usage of all steps of a complete run. */
-  finish(usage: TokenUsage): void;
-  /** The response came from the cache: nothing is charged. */
-  markCached(): void;
-  /** Corrects the reservations to the usage. Never rejects. */
-  settle(): Promise<void>;
-}
-
-/**
- * What was sent to a model is charged, whatever becomes of the run: a client that disconnects pays
- * for the input and the output so far. A run that sent nothing is not charged.
- */
-export function createUsageMeter(first: StepReservation): UsageMeter {
-  const steps = [first];
-  let completeTokens = 0;
-  let partialTokens = 0;
-  let isCached = false;
-  return {
-    addStep: (step) => void steps.push(step),
-    addUsage({ totalTokens }) {
-      completeTokens += totalTokens;
-    },
-    addPartialUsage({ inputTokens, outputTokens }) {
-      // Our estimate also fits scripts with few characters to a token.
-      partialTokens += Math.max(inputTokens, steps.at(-1)?.inputTokens ?? 0) + outputTokens;
-    },
-    finish({ totalTokens }) {
-      completeTokens = totalTokens;
-    },
-    markCached() {
-      isCached = true;
-    },
-    settle: () => settleAll(steps, isCached ? 0 : completeTokens + partialTokens),
-  };
-}
-
-/** Each reservation takes its share of the usage, and the last one what is above all of them. */
-async function settleAll(steps: readonly StepReservation[], usedTokens: number): Promise<void> {
-  let remaining = usedTokens;
-  const settlements = steps.map(({ reservation, tokens }, index) => {
-    const share = index === steps.length - 1 ? remaining : Math.min(tokens, remaining);
-    remaining -= share;
-    return reservation.settle(share);
-  });
-  await Promise.all(settlements);
 }
 
 /** Observes the run of one request. */

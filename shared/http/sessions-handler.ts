@@ -1,16 +1,20 @@
 import * as z from 'zod';
-import { parseRequest } from '../protocols/validation.ts';
-import { sessionNotFound } from '../sessions/chat-sessions.ts';
-import type { Conversation } from '../sessions/conversation-log.ts';
-import type { ConversationStore } from '../sessions/conversation-store.ts';
-import { endsOf, readSessionItems, type SessionMessage } from '../sessions/session-items.ts';
 import {
   assertNoBody,
+  routeId,
   type CallerContext,
   type HandlerDependencies,
-  routeId,
 } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
+import { parseRequest } from '../protocols/validation.ts';
+import { sessionNotFound } from '../sessions/chat-sessions.ts';
+import {
+  endsOf,
+  readSessionItems,
+  type Conversation,
+  type SessionMessage,
+} from '../sessions/conversation-log.ts';
+import type { ConversationStore } from '../sessions/conversation-store.ts';
 
 interface SessionsDependencies extends HandlerDependencies {
   conversations(): Promise<ConversationStore>;

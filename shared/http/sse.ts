@@ -136,14 +136,3 @@ function toFrame({ event, data }: SseEvent): string {
 export function discard(iterator: AsyncIterator<unknown>): void {
   iterator.return?.().catch(() => undefined);
 }
-
-/** The promise's value, or `timeout` if it takes longer. */
-export async function raceTimeout<T>(promise: Promise<T>, ms: number): Promise<T | 'timeout'> {
-  const timeout = Promise.withResolvers<'timeout'>();
-  const timer = setTimeout(() => timeout.resolve('timeout'), ms);
-  try {
-    return await Promise.race([promise, timeout.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}

@@ -8,7 +8,7 @@ import type { ChatDependencies } from './chat-handler.ts';
 import { reportFailure } from './handler.ts';
 import type { CallerContext, MeteredContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
-import { reserveTokens } from './run-scope.ts';
+import { reserveTokens } from '../rate-limit/reservation.ts';
 import { sseResponse } from './sse.ts';
 
 interface OpenedRun {

@@ -1,22 +1,22 @@
 import { hashIdentifier } from '../callers/caller.ts';
 import type { Clock } from '../clock.ts';
-import type { BucketStore } from './bucket-store.ts';
 import type {
+  BucketStore,
   LimitMode,
   LimitPolicy,
   LimitSource,
   PolicyState,
-  RateLimiter,
   RateLimitRequest,
   RateLimitResult,
+  RateLimiter,
 } from './rate-limiter.ts';
 import {
   adjustAll,
-  type BucketRequest,
   createReservation,
   takeAll,
-  type TakeAllResult,
   toRateLimitError,
+  type BucketRequest,
+  type TakeAllResult,
   withAmount,
 } from './reservation.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { Ratelimit, type RatelimitConfig } from '@upstash/ratelimit';
 import * as z from 'zod';
 import type { Clock } from '../clock.ts';
-import type { BucketShape, BucketStore, TakeResult } from './bucket-store.ts';
+import type { BucketShape, BucketStore, TakeResult } from './rate-limiter.ts';
 
 /** The commands that the library and the script need; the library's type lacks `eval`. */
 type ScriptingRedis = RatelimitConfig['redis'] & {

@@ -1,6 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import type { BucketStore } from './bucket-store.ts';
-import type { LimitPolicy, PolicyState, Reservation } from './rate-limiter.ts';
+import type { BucketStore, LimitPolicy, PolicyState, Reservation } from './rate-limiter.ts';
 
 /** What one request takes from one policy. */
 export interface BucketRequest {
@@ -153,4 +152,83 @@ export function estimateTokens(request: TokenEstimateInput): number {
   const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
   const input = Math.ceil(bytes / BYTES_PER_TOKEN) + texts.length * TOKENS_PER_TEXT;
   return input + images * TOKENS_PER_IMAGE + maxOutputTokens;
+}
+
+/** The tokens that were reserved for one step of a run. */
+export interface StepReservation {
+  readonly reservation: Reservation;
+  readonly tokens: number;
+  /** The input alone. */
+  readonly inputTokens: number;
+}
+
+/** Reserves the tokens that a step of this size may use. */
+export async function reserveTokens(
+  size: TokenEstimateInput,
+  reserve: (tokens: number) => Promise<Reservation>,
+): Promise<StepReservation> {
+  const tokens = estimateTokens(size);
+  const reservation = await reserve(tokens);
+  return { reservation, tokens, inputTokens: tokens - size.maxOutputTokens };
+}
+
+/** Tokens that a model counted or, for a call that broke off, that we estimate. */
+interface StepUsage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly totalTokens: number;
+}
+
+/** The token usage of one run against its reservations. */
+export interface UsageMeter {
+  addStep(step: StepReservation): void;
+  /** Adds the usage of a complete step. */
+  addUsage(usage: StepUsage): void;
+  /** Adds the estimated usage of a model call that was sent and is not complete. */
+  addPartialUsage(usage: StepUsage): void;
+  /** Records the usage of all steps of a complete run. */
+  finish(usage: StepUsage): void;
+  /** The response came from the cache: nothing is charged. */
+  markCached(): void;
+  /** Corrects the reservations to the usage. Never rejects. */
+  settle(): Promise<void>;
+}
+
+/**
+ * What was sent to a model is charged, whatever becomes of the run: a client that disconnects pays
+ * for the input and the output so far. A run that sent nothing is not charged.
+ */
+export function createUsageMeter(first: StepReservation): UsageMeter {
+  const steps = [first];
+  let completeTokens = 0;
+  let partialTokens = 0;
+  let isCached = false;
+  return {
+    addStep: (step) => void steps.push(step),
+    addUsage({ totalTokens }) {
+      completeTokens += totalTokens;
+    },
+    addPartialUsage({ inputTokens, outputTokens }) {
+      // Our estimate also fits scripts with few characters to a token.
+      partialTokens += Math.max(inputTokens, steps.at(-1)?.inputTokens ?? 0) + outputTokens;
+    },
+    finish({ totalTokens }) {
+      completeTokens = totalTokens;
+    },
+    markCached() {
+      isCached = true;
+    },
+    settle: () => settleAll(steps, isCached ? 0 : completeTokens + partialTokens),
+  };
+}
+
+/** Each reservation takes its share of the usage, and the last one what is above all of them. */
+async function settleAll(steps: readonly StepReservation[], usedTokens: number): Promise<void> {
+  let remaining = usedTokens;
+  const settlements = steps.map(({ reservation, tokens }, index) => {
+    const share = index === steps.length - 1 ? remaining : Math.min(tokens, remaining);
+    remaining -= share;
+    return reservation.settle(share);
+  });
+  await Promise.all(settlements);
 }

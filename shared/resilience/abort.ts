@@ -59,6 +59,17 @@ export async function withTimeout<T>(
   }
 }
 
+/** The promise's value, or `timeout` if it takes longer. */
+export async function raceTimeout<T>(promise: Promise<T>, ms: number): Promise<T | 'timeout'> {
+  const timeout = Promise.withResolvers<'timeout'>();
+  const timer = setTimeout(() => timeout.resolve('timeout'), ms);
+  try {
+    return await Promise.race([promise, timeout.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The reason of an aborted signal as an Error. */
 export function abortReason(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;

@@ -2,17 +2,17 @@ import type { Message, RunResult } from '../agent/agent.ts';
 import type { Clock } from '../clock.ts';
 import { ServiceError } from '../errors.ts';
 import {
-  type ConversationStore,
-  type OpenConversation,
-  sessionBusy,
-} from './conversation-store.ts';
-import {
   createRunItems,
   historyOf,
   readSessionItems,
   type SessionItem,
   type SessionMessage,
-} from './session-items.ts';
+} from './conversation-log.ts';
+import {
+  sessionBusy,
+  type ConversationStore,
+  type OpenConversation,
+} from './conversation-store.ts';
 import { trimHistory, type TrimOptions } from './trim-history.ts';
 
 /** The sessions of the chat routes. */

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../shared/clock.ts';
 import {
+  createMemoryBuckets,
   type BucketShape,
   type BucketStore,
-  createMemoryBuckets,
-} from '../../shared/rate-limit/bucket-store.ts';
+} from '../../shared/rate-limit/rate-limiter.ts';
 import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';

@@ -4,20 +4,20 @@ import {
   type SharedBuckets,
 } from '../../shared/rate-limit/create-rate-limiter.ts';
 import {
+  createMemoryBuckets,
+  policiesOf,
   type LimitMode,
   type LimitSettings,
-  policiesOf,
-  type RateLimiter,
   type RateLimitResult,
+  type RateLimiter,
 } from '../../shared/rate-limit/rate-limiter.ts';
-import { createMemoryBuckets } from '../../shared/rate-limit/bucket-store.ts';
 import { createRedisBuckets } from '../../shared/rate-limit/redis-bucket-store.ts';
-import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import {
-  createRedisCircuit,
   REDIS_CIRCUIT_DEFAULTS,
+  createRedisCircuit,
   type RedisCircuit,
 } from '../../shared/redis/redis-circuit.ts';
+import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 
 export interface LimiterUnderTest extends RateLimiter {

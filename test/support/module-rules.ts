@@ -219,7 +219,7 @@ export const PACKAGES: readonly PackageRule[] = [
   { packages: ['zod'], in: ['shared/'] },
   { packages: ['node:http', 'node:https', 'node:net'], in: ['shared/http/', 'shared/model/'] },
   { packages: ['node:net'], in: ['shared/callers/', 'shared/guardrails/detectors/'] },
-  { packages: ['node:module'], in: ['shared/batch/trigger-metadata.ts'] },
+  { packages: ['node:module'], in: ['shared/batch/queue-trigger.ts'] },
   {
     packages: ['node:fs', 'node:fs/*'],
     in: ['shared/config/agent-toml.ts', 'shared/http/page-handler.ts'],
@@ -248,7 +248,7 @@ export const PACKAGES: readonly PackageRule[] = [
 ];
 
 /** Files that load a module by require. The worker supplies `@azure/functions-core` to require only. */
-export const REQUIRES: readonly string[] = ['shared/batch/trigger-metadata.ts'];
+export const REQUIRES: readonly string[] = ['shared/batch/queue-trigger.ts'];
 
 export interface ClientRule {
   readonly name: RegExp;

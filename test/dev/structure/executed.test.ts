@@ -10,11 +10,10 @@ it('finds what a chat and a batch job run, without what only their start runs', 
   expect([...job.keys()]).toEqual(expect.arrayContaining(both));
   // Every invocation passes the wrapper that guards queue messages.
   expect([...chat.keys()].filter((path) => path.startsWith('shared/batch/'))).toEqual([
-    'shared/batch/trigger-metadata.ts',
+    'shared/batch/queue-trigger.ts',
   ]);
-  // Items reserve their tokens as chats do, and the trigger reports that its invocation has started.
+  // The trigger reports that its invocation has started.
   expect([...job.keys()].filter((path) => path.startsWith('shared/http/'))).toEqual([
-    'shared/http/run-scope.ts',
     'shared/http/worker-http-server.ts',
   ]);
   expect(chat.has('shared/config/read-config.ts')).toBe(false);

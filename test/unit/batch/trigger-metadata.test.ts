@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dropMessageFromTriggerMetadata } from '../../../shared/batch/trigger-metadata.ts';
+import { dropMessageFromTriggerMetadata } from '../../../shared/batch/queue-trigger.ts';
 
 function invoke(triggerMetadata: Record<string, unknown> | undefined) {
   const seen: unknown[] = [];

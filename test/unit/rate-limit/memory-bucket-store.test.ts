@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createMemoryBuckets } from '../../../shared/rate-limit/bucket-store.ts';
+import { createMemoryBuckets } from '../../../shared/rate-limit/rate-limiter.ts';
 import { heapBytes } from '../../support/heap-bytes.ts';
 import { createHandClock } from '../../support/limits.ts';
 

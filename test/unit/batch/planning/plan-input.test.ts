@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { planInput } from '../../../../shared/batch/planning/plan-input.ts';
+import { planInput } from '../../../../shared/batch/planning/plan-batch.ts';
 import { itemOf } from '../../../support/batch/jobs.ts';
 
 /** The text in chunks of that many bytes. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createUsageMeter, type StepReservation } from '../../../shared/http/run-scope.ts';
+import { createUsageMeter, type StepReservation } from '../../../shared/rate-limit/reservation.ts';
 
 function usageOf(inputTokens: number, outputTokens: number) {
   return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens };
