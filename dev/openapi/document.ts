@@ -78,10 +78,11 @@ const CALLER_SCHEMES = {
   callerKeyOfAzure: { type: 'apiKey', in: 'header', name: 'api-key' },
   callerKeyAsBearer: { type: 'http', scheme: 'bearer' },
 } as const;
-const SECURITY = Object.keys(FUNCTION_SCHEMES).flatMap((key) => {
-  const withCaller = Object.keys(CALLER_SCHEMES).map((caller) => ({ [key]: [], [caller]: [] }));
-  return [{ [key]: [] }, ...withCaller];
-});
+const SECURITY = Object.keys(FUNCTION_SCHEMES).flatMap((key) =>
+  [undefined, ...Object.keys(CALLER_SCHEMES)].map((caller) =>
+    caller === undefined ? { [key]: [] } : { [key]: [], [caller]: [] },
+  ),
+);
 
 /** The description of every route, as OpenAPI 3.1. */
 export function describeApi(version: string) {

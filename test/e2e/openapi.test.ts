@@ -41,7 +41,7 @@ const ajv = new Ajv2020({ strict: false });
 const TRANSPORT_HEADERS =
   /^(?:connection|content-.*|cache-control|date|etag|keep-alive|server|transfer-encoding|vary|x-ms-invocation-id|x-content-type-options|x-frame-options|referrer-policy|permissions-policy|cross-origin-.*)$/;
 
-const JSON_TYPES = ['application/json', 'application/problem+json'];
+const JSON_TYPES = new Set(['application/json', 'application/problem+json']);
 
 type Method = 'get' | 'post' | 'delete';
 const METHODS: readonly Method[] = ['get', 'post', 'delete'];
@@ -88,7 +88,7 @@ async function problemsOf({ method, path, response }: Answered): Promise<readonl
   return [
     ...unknown.map((name) => `${call} has the header ${name}`),
     ...(isTyped ? [] : [`${call} has the type ${type}`]),
-    ...(content !== undefined && type !== undefined && JSON_TYPES.includes(type)
+    ...(content !== undefined && type !== undefined && JSON_TYPES.has(type)
       ? bodyProblems(content.schema, await response.clone().json()).map((one) => `${call} ${one}`)
       : []),
   ];
