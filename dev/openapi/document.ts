@@ -7,7 +7,7 @@ import { STORAGE_OPERATIONS } from './storage-operations.ts';
 export const OPERATIONS: readonly Operation[] = [...RUN_OPERATIONS, ...STORAGE_OPERATIONS];
 
 /** The statuses that every route with a key may answer with. */
-const KEYED_ERRORS = [400, 401, 429, 500, 503] as const;
+const KEYED_ERRORS = [400, 401, 403, 429, 500, 503] as const;
 /** Those of a route that reads a body and honours an Idempotency-Key, beside them. */
 const BODY_ERRORS = [408, 409, 413, 415, 422] as const;
 
@@ -68,7 +68,7 @@ const HEADERS = {
   'x-vercel-ai-ui-message-stream': { description: '`v1` with a stream of the AI SDK.' },
 } as const;
 
-/** How a program identifies itself: the key of the function, and where callers have keys one too. */
+/** How a program identifies itself: by a function key, a caller key or both, as the deployment wants. */
 const FUNCTION_SCHEMES = {
   functionKey: { type: 'apiKey', in: 'header', name: 'x-functions-key' },
   functionKeyInQuery: { type: 'apiKey', in: 'query', name: 'code' },
@@ -76,12 +76,17 @@ const FUNCTION_SCHEMES = {
 const CALLER_SCHEMES = {
   callerKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
   callerKeyOfAzure: { type: 'apiKey', in: 'header', name: 'api-key' },
-  callerKeyAsBearer: { type: 'http', scheme: 'bearer' },
+  bearer: {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'A token of Entra ID or a caller key, where the deployment uses them.',
+  },
 } as const;
-const SECURITY = Object.keys(FUNCTION_SCHEMES).flatMap((key) =>
-  [undefined, ...Object.keys(CALLER_SCHEMES)].map((caller) =>
-    caller === undefined ? { [key]: [] } : { [key]: [], [caller]: [] },
-  ),
+const SECURITY = [undefined, ...Object.keys(FUNCTION_SCHEMES)].flatMap((key) =>
+  [undefined, ...Object.keys(CALLER_SCHEMES)].flatMap((caller) => {
+    const names = [key, caller].filter((name) => name !== undefined);
+    return names.length === 0 ? [] : [Object.fromEntries(names.map((name) => [name, []]))];
+  }),
 );
 
 /** The description of every route, as OpenAPI 3.1. */
