@@ -56,6 +56,46 @@ export function sseResponse(source: AsyncIterable<SseEvent>, options: SseOptions
   };
 }
 
+/**
+ * How long all streams of this process together may work in one turn of the event loop. An endpoint
+ * that sends faster than a model writes would otherwise delay every other request by the time that
+ * the buffers of its connections take to fill.
+ */
+const TURN_MS = 2;
+
+/** Streams that have more to send than fits into a turn, in their order. */
+const waitingForTurn: (() => void)[] = [];
+let turnEndsAt = 0;
+let isTurnOpen = false;
+
+/** Undefined if the next event can be sent in this turn; otherwise resolves in a later one. */
+function takeTurn(): Promise<void> | undefined {
+  if (!isTurnOpen) openTurn();
+  if (waitingForTurn.length === 0 && performance.now() < turnEndsAt) return undefined;
+  return new Promise((resolve) => {
+    waitingForTurn.push(resolve);
+  });
+}
+
+/** Lets the next stream send its event, if there is time left. */
+function passTurn(): void {
+  if (waitingForTurn.length > 0 && performance.now() < turnEndsAt) waitingForTurn.shift()?.();
+}
+
+function openTurn(): void {
+  isTurnOpen = true;
+  turnEndsAt = performance.now() + TURN_MS;
+  setImmediate(closeTurn);
+}
+
+function closeTurn(): void {
+  isTurnOpen = false;
+  const next = waitingForTurn.shift();
+  if (next === undefined) return;
+  openTurn();
+  next();
+}
+
 function toStream(
   texts: AsyncGenerator<string, void, void>,
   { connection, signal, slowReaderTimeoutMs: timeoutMs, onEnd }: SseOptions,
@@ -70,10 +110,14 @@ function toStream(
           onEnd('slow_reader');
           return discard(texts);
         }
+        const turn = takeTurn();
+        if (turn !== undefined) await turn;
         const { done, value } = await texts.next().catch(() => ({ done: true, value: '' }));
-        if (done !== true) return controller.enqueue(encoder.encode(value ?? ''));
-        controller.close();
-        onEnd('complete');
+        if (done === true) {
+          controller.close();
+          onEnd('complete');
+        } else controller.enqueue(encoder.encode(value ?? ''));
+        passTurn();
       },
       cancel() {
         onEnd('cancelled');
