@@ -49,7 +49,7 @@ async function main(): Promise<void> {
     values.url === undefined
       ? undefined
       : createDeployment(readUrl(values.url), values.key ?? process.env['DOCTOR_KEY']);
-  const azure = values.azure ? createAzure(process.env) : undefined;
+  const azure = values.azure ? await createAzure(process.env) : undefined;
   const isShown = process.stderr.isTTY && (deployment !== undefined || azure !== undefined);
   const results = await runDoctor(SECTIONS, {
     deployment,

@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
-import { getService } from '../shared/composition-root.ts';
+import { getService, routeAuthLevel } from '../shared/composition-root.ts';
 import { handleRetryBatch } from '../shared/http/batches-handler.ts';
 import { authenticatedHandler } from '../shared/http/admission.ts';
 
 app.http('batchesRetryFailed', {
   route: 'v1/batches/{id}/retry-failed',
   methods: ['POST'],
-  authLevel: 'function',
+  authLevel: routeAuthLevel(),
   handler: authenticatedHandler(getService, handleRetryBatch),
 });

@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
-import { getService } from '../shared/composition-root.ts';
+import { getService, routeAuthLevel } from '../shared/composition-root.ts';
 import { handleResumeChat } from '../shared/http/chat-handler.ts';
 import { authenticatedHandler } from '../shared/http/admission.ts';
 
 app.http('chatResume', {
   route: 'api/chat/{id}/stream',
   methods: ['GET'],
-  authLevel: 'function',
+  authLevel: routeAuthLevel(),
   handler: authenticatedHandler(getService, handleResumeChat),
 });

@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
-import { getService } from '../shared/composition-root.ts';
+import { getService, routeAuthLevel } from '../shared/composition-root.ts';
 import { chatHandler } from '../shared/http/chat-handler.ts';
 import { meteredHandler } from '../shared/http/admission.ts';
 
 app.http('completions', {
   route: 'v1/chat/completions',
   methods: ['POST'],
-  authLevel: 'function',
+  authLevel: routeAuthLevel(),
   handler: meteredHandler(getService, chatHandler('openai.chat-completions')),
 });

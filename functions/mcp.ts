@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
-import { getService } from '../shared/composition-root.ts';
+import { getService, routeAuthLevel } from '../shared/composition-root.ts';
 import { meteredHandler } from '../shared/http/admission.ts';
 import { handleMcp } from '../shared/http/mcp-handler.ts';
 
 app.http('mcp', {
   route: 'mcp',
   methods: ['POST', 'GET', 'DELETE'],
-  authLevel: 'function',
+  authLevel: routeAuthLevel(),
   handler: meteredHandler(getService, handleMcp),
 });

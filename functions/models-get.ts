@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
-import { getService } from '../shared/composition-root.ts';
+import { getService, routeAuthLevel } from '../shared/composition-root.ts';
 import { handleGetModel } from '../shared/http/operations-handler.ts';
 import { authenticatedHandler } from '../shared/http/admission.ts';
 
 app.http('modelsGet', {
   route: 'v1/models/{id}',
   methods: ['GET'],
-  authLevel: 'function',
+  authLevel: routeAuthLevel(),
   handler: authenticatedHandler(getService, handleGetModel),
 });

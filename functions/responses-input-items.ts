@@ -1,11 +1,11 @@
 import { app } from '@azure/functions';
-import { getService } from '../shared/composition-root.ts';
+import { getService, routeAuthLevel } from '../shared/composition-root.ts';
 import { handleListInputItems } from '../shared/http/responses-handler.ts';
 import { authenticatedHandler } from '../shared/http/admission.ts';
 
 app.http('responsesInputItems', {
   route: 'v1/responses/{id}/input_items',
   methods: ['GET'],
-  authLevel: 'function',
+  authLevel: routeAuthLevel(),
   handler: authenticatedHandler(getService, handleListInputItems),
 });

@@ -62,6 +62,11 @@ param corsOrigins string = ''
 param authClientId string = ''
 @description('Client ids of the applications that may call, separated by commas. Empty = every application of the tenant.')
 param authAllowedApplications string = ''
+@description('App role that a caller with an Entra token must have; any other gets 403. Empty = no role.')
+param authAppRole string = ''
+@description('Whether callers need a function key. auto = function, but anonymous if authClientId requires Entra ID. anonymous = an Entra token or a caller key of the vault is enough.')
+@allowed(['auto', 'function', 'anonymous'])
+param routeAuthLevel string = 'auto'
 @description('Puts Front Door with a firewall in front of the app; the app then accepts calls of that profile only.')
 param frontDoor bool = false
 @allowed(['Standard_AzureFrontDoor', 'Premium_AzureFrontDoor'])
@@ -293,6 +298,8 @@ module app 'modules/app.bicep' = {
     frontDoorId: door.?outputs.frontDoorId ?? frontDoorId
     chatPage: chatPage
     authClientId: authClientId
+    authAppRole: authAppRole
+    routeAuthLevel: routeAuthLevel != 'auto' ? routeAuthLevel : empty(authClientId) ? 'function' : 'anonymous'
     allowedApplications: filter(map(split(authAllowedApplications, ','), id => trim(id)), id => !empty(id))
     modelCapacity: aiEnabled ? modelCapacity : 0
     settings: {

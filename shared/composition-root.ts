@@ -19,7 +19,11 @@ import {
 import { bodyLimitsOf, createCallerAccess, createCallerLimits } from './composition-root/access.ts';
 import { createConfiguredModel } from './composition-root/model.ts';
 import { ConfigError } from './config/config-error.ts';
-import type { Environment } from './config/read-variables.ts';
+import {
+  type Environment,
+  readRouteAuthLevel,
+  type RouteAuthLevel,
+} from './config/read-variables.ts';
 import { readConfig, type Settings } from './config/read-config.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { ServiceError } from './errors.ts';
@@ -89,6 +93,11 @@ export const EXPORTER_ENVIRONMENT: Environment = {
 
 let service: Promise<Service> | undefined;
 let lastLoggedConfigError: string | undefined;
+
+/** Whether the Functions host requires a key of the routes for callers; read when they register. */
+export function routeAuthLevel(): RouteAuthLevel {
+  return readRouteAuthLevel(process.env);
+}
 
 /** The service of this worker process. A failed start is not cached, so the next call retries. */
 export function getService(): Promise<Service> {

@@ -10,6 +10,7 @@ const ERROR_CODES = {
   invalid_encoding: false,
   invalid_request: false,
   unauthorized: false,
+  forbidden: false,
   not_found: false,
   previous_response_not_found: false,
   session_not_found: false,

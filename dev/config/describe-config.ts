@@ -15,22 +15,30 @@ export function describeConfig(config: Config): string[] {
 }
 
 /**
- * How the app identifies callers, which separates limits, cache, files and batches.
- * `keysUnreadable` is the reason why the vault does not provide the caller keys, if it may have
- * some.
+ * What a request to the routes for callers must carry, and how the app identifies who sent it, which
+ * separates limits, cache, files and batches. `keysUnreadable` is the reason why the vault does not
+ * provide the caller keys, if it may have some.
  */
 export function describeIdentity(
   { settings }: Config,
   { keysUnreadable }: { readonly keysUnreadable?: string | undefined } = {},
-): string {
-  const hasKeys = settings.callerKeys !== undefined;
+): string[] {
+  const isAnonymous = settings.routeAuthLevel === 'anonymous';
   const unreadable = `caller key, which Key Vault does not give (${keysUnreadable}): such requests get 503`;
-  const other = hasKeys ? 'caller key' : keysUnreadable === undefined ? undefined : unreadable;
-  const platform = 'platform principal (x-ms-client-principal, written by Easy Auth)';
-  const inForce = settings.callers.trustEntraPrincipal
-    ? `${platform}; without one by ${other ?? 'client address'}`
-    : (other ?? 'client address: neither Easy Auth nor caller keys are set');
-  return `Callers are identified by ${inForce}`;
+  const byKey = keysUnreadable === undefined ? undefined : unreadable;
+  const other = settings.callerKeys === undefined ? byKey : 'caller key';
+  const { trustEntraPrincipal, entraAppRole } = settings.callers;
+  const role = entraAppRole === undefined ? '' : `, with the app role ${entraAppRole} or 403`;
+  const platform = `platform principal (x-ms-client-principal, written by Easy Auth)${role}`;
+  const last = isAnonymous ? 'nothing else: other requests get 401' : 'client address';
+  const inForce = trustEntraPrincipal
+    ? `${platform}; without one by ${other ?? last}`
+    : (other ?? `${last}: neither Easy Auth nor caller keys are set`);
+  const key = isAnonymous ? 'needs no key' : 'needs a key';
+  return [
+    `A request ${key} of the Functions host (${VARIABLES.routeAuthLevel.name})`,
+    `Callers are identified by ${inForce}`,
+  ];
 }
 
 function variableRows({ settings, sources }: Config): Row[] {

@@ -35,7 +35,7 @@ export async function showConfig(environment: Environment, agentToml: string): P
     const identity = describeIdentity(config, {
       keysUnreadable: missing === 'absent' ? undefined : missing,
     });
-    const lines = [...describeConfig(config), '', identity];
+    const lines = [...describeConfig(config), '', ...identity];
     if (isModelOurs) lines.push('', 'No model is set: npm start uses the development model');
     const problems = config.problems
       .filter(({ setting }) => !(isModelOurs && setting === 'OPENAI_API_KEY'))

@@ -14,15 +14,23 @@ export interface Azure {
   readonly read: (command: readonly string[]) => Promise<unknown>;
 }
 
-/** @throws CliError without the outputs of a deployment */
-export function createAzure(environment: Readonly<Record<string, string | undefined>>): Azure {
-  const group = environment['AZURE_RESOURCE_GROUP'];
-  const app = environment['SERVICE_API_NAME'];
-  if (group === undefined || app === undefined) {
+const outputsSchema = z.object({ AZURE_RESOURCE_GROUP: z.string(), SERVICE_API_NAME: z.string() });
+
+/**
+ * Finds the deployment by its outputs: in the environment, or else in the selected azd environment.
+ * @throws CliError without the outputs of a deployment
+ */
+export async function createAzure(
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<Azure> {
+  const set = outputsSchema.safeParse(environment);
+  const found = set.success ? set : outputsSchema.safeParse(await readAzdValues());
+  if (!found.success) {
     throw new CliError(
-      'Cannot check Azure as AZURE_RESOURCE_GROUP and SERVICE_API_NAME are not set: run `eval "$(azd env get-values)"` first',
+      'Cannot check Azure as AZURE_RESOURCE_GROUP and SERVICE_API_NAME must be set, or be outputs of the selected azd environment: they are not',
     );
   }
+  const { AZURE_RESOURCE_GROUP: group, SERVICE_API_NAME: app } = found.data;
   return {
     group,
     app,
@@ -32,6 +40,18 @@ export function createAzure(environment: Readonly<Record<string, string | undefi
       return JSON.parse(stdout);
     },
   };
+}
+
+/** As JSON, because a shell would run what stands between backticks. */
+async function readAzdValues(): Promise<unknown> {
+  const args = ['env', 'get-values', '--output', 'json'];
+  try {
+    const { stdout } = await promisify(execFile)('azd', args, { timeout: CLI_TIMEOUT_MS });
+    return JSON.parse(stdout);
+  } catch {
+    // Without azd, or without an environment, there are no outputs.
+    return undefined;
+  }
 }
 
 /** Turns a failing command into a finding, because one missing right must not end the report. */

@@ -7,7 +7,7 @@ import { STORAGE_OPERATIONS } from './storage-operations.ts';
 export const OPERATIONS: readonly Operation[] = [...RUN_OPERATIONS, ...STORAGE_OPERATIONS];
 
 /** The statuses that every route with a key may answer with. */
-const KEYED_ERRORS = [400, 401, 429, 500] as const;
+const KEYED_ERRORS = [400, 401, 403, 429, 500] as const;
 
 const TAGS = {
   chat: 'The API of the service, and front ends of the AI Chat Protocol and the AI SDK.',
@@ -73,7 +73,7 @@ export function describeApi(version: string) {
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
-    security: [{ functionKey: [] }, { functionKeyInQuery: [] }],
+    security: [{ functionKey: [] }, { functionKeyInQuery: [] }, { bearer: [] }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
     components: {
@@ -90,6 +90,11 @@ export function describeApi(version: string) {
       securitySchemes: {
         functionKey: { type: 'apiKey', in: 'header', name: 'x-functions-key' },
         functionKeyInQuery: { type: 'apiKey', in: 'query', name: 'code' },
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'A token of Entra ID or a caller key, where the deployment uses them.',
+        },
       },
     },
   };

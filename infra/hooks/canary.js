@@ -1,7 +1,7 @@
 // Canary: node infra/hooks/canary.js this|other
 // Gives an app a small share of the traffic for a while, and takes it back at the end or as soon as
 // chats fail more often than MAX_FAILED_PERCENT.
-import { azdToken } from './support/azure.js';
+import { azdToken, completeSettings } from './support/azure.js';
 import { createFrontDoor, otherOrigin } from './support/front-door.js';
 import { describeTraffic, isRed, observeTraffic } from './support/observe-traffic.js';
 import { log, runHook, seconds } from './support/terminal.js';
@@ -13,6 +13,7 @@ const LOOKS = 12;
 await runHook('canary', async () => {
   const to = process.argv[2];
   const from = otherOrigin(to);
+  await completeSettings('FRONT_DOOR_PROFILE');
   const frontDoor = createFrontDoor(await azdToken());
   const percent = seconds('CANARY_PERCENT', 5);
   const totalMs = seconds('CANARY_SECONDS', 3600) * 1000;

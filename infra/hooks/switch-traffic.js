@@ -1,7 +1,7 @@
 // Blue/green: node infra/hooks/switch-traffic.js this|other
 // Gives an app all traffic of the Front Door in steps, and returns it when chats fail. The new origin
 // is enabled before the old one is disabled, because Azure refuses a route without an enabled origin.
-import { azdToken } from './support/azure.js';
+import { azdToken, completeSettings } from './support/azure.js';
 import { createFrontDoor, otherOrigin } from './support/front-door.js';
 import { describeTraffic, isRed, observeTraffic } from './support/observe-traffic.js';
 import { log, runHook, seconds } from './support/terminal.js';
@@ -13,6 +13,7 @@ const FULL = 1000;
 await runHook('switch-traffic', async () => {
   const to = process.argv[2];
   const from = otherOrigin(to);
+  await completeSettings('FRONT_DOOR_PROFILE');
   const frontDoor = createFrontDoor(await azdToken());
   const stepMs = seconds('STEP_SECONDS', 300) * 1000;
   for (const share of STEPS) {

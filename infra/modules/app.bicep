@@ -22,6 +22,10 @@ param frontDoorId string
 @description('Whether the app serves its page for people.')
 param chatPage bool
 param authClientId string
+@description('App role that an Entra principal must have. Empty = none.')
+param authAppRole string
+@description('function or anonymous: whether the routes for callers need a key of the Functions host.')
+param routeAuthLevel string
 @description('Client ids of the applications that may call. Empty = every application of the tenant with a token for this app.')
 param allowedApplications array
 @description('Capacity of the model deployment in thousands of tokens per minute; 0 if it is unknown.')
@@ -99,6 +103,9 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
   properties: union(extraSettings, settings, empty(authClientId) ? {} : {
     // Easy Auth then writes the header x-ms-client-principal and removes one that a client sent.
     AGENT__CALLERS__TRUST_ENTRA_PRINCIPAL: 'true'
+    AGENT__CALLERS__ENTRA_APP_ROLE: authAppRole // empty = none
+  }, {
+    ROUTE_AUTH_LEVEL: routeAuthLevel
   }, modelCapacity == 0 ? {} : {
     AGENT__MODEL__CAPACITY_TOKENS_PER_MINUTE: string(modelCapacity * 1000)
   }, {

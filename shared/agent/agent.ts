@@ -109,8 +109,6 @@ export interface RunContext {
   readonly onDecision?: ((decision: GuardrailDecision) => void) | undefined;
   /** Checks what own tools receive and return. */
   readonly toolGuard?: ToolGuard | undefined;
-  /** Makes the run resumable. */
-  readonly checkpoints?: RunCheckpoints | undefined;
 }
 
 /** The guardrails between the model and the agent's own tools. */
@@ -125,14 +123,6 @@ export interface ToolGuard {
    * @throws ServiceError guardrail_blocked
    */
   checkToolResult(output: string): Promise<string>;
-}
-
-/** A checkpoint is a JSON value that only the agent reads. */
-export interface RunCheckpoints {
-  /** The run goes on here, and pays no step again that ended before; undefined for a new run. */
-  readonly last?: unknown;
-  /** Called where the run can be resumed. The run waits for it, and fails if it rejects. */
-  save(checkpoint: unknown, kind: 'response' | 'step'): Promise<void>;
 }
 
 export interface RunCacheOptions {

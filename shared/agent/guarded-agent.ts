@@ -6,6 +6,7 @@ import type { ContentPart, ResponseFormat } from '../model/model.ts';
 import { parseJson } from '../json.ts';
 import type { Agent, AgentEvent, AgentInput, Message, RunContext, RunResult } from './agent.ts';
 import { responseFormatOf, type PromptOptions } from './model-request.ts';
+import type { StepJournal } from './step-journal.ts';
 import { createOutputCheck } from './structured-output.ts';
 
 interface GuardedAgentOptions {
@@ -24,7 +25,8 @@ export function createGuardedAgent({ agent, guardrails, prompt }: GuardedAgentOp
     const checks = guardrails.startRun(context);
     const format = responseFormatOf(input, prompt);
     const guarded = await guardInput(input, checks);
-    return { checks, format, input: guarded, context: { ...context, toolGuard: checks } };
+    const journal = context.journal && withPlaceholders(context.journal, checks);
+    return { checks, format, input: guarded, context: { ...context, journal, toolGuard: checks } };
   }
   return {
     async run(input, context) {
@@ -48,6 +50,29 @@ interface GuardedRun {
   readonly format: ResponseFormat | undefined;
   readonly input: AgentInput;
   readonly context: RunContext;
+}
+
+/**
+ * The journal with the placeholders of the run. Those of the input are numbered alike by each process,
+ * those of tool results are kept, because a later process does not see the results.
+ */
+function withPlaceholders(journal: StepJournal, checks: RunGuard): StepJournal {
+  const outcomes = journal.steps.flatMap((step) => [...step.outcomes.values()]);
+  checks.takePlaceholders();
+  checks.resumePlaceholders({
+    values: Object.fromEntries(
+      outcomes.flatMap(({ placeholders = {} }) => Object.entries(placeholders)),
+    ),
+    texts: outcomes.map(({ output }) => output),
+  });
+  return {
+    ...journal,
+    addOutcome(place, outcome) {
+      const added = checks.takePlaceholders();
+      const placeholders = Object.keys(added).length === 0 ? undefined : added;
+      return journal.addOutcome(place, { ...outcome, placeholders });
+    },
+  };
 }
 
 async function guardInput(input: AgentInput, checks: RunGuard): Promise<AgentInput> {

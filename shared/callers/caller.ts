@@ -23,6 +23,10 @@ export interface CallerEvidence {
 export interface CallerRules {
   /** Whether a front end sets `x-ms-client-principal` and removes forged ones. */
   readonly trustPrincipal: boolean;
+  /** The app role that a principal must have; undefined: any principal may call. */
+  readonly requiredRole: string | undefined;
+  /** Whether an address alone is not enough, because nothing in front of the app checks a key. */
+  readonly needsCredential: boolean;
   /** If defined, every request needs one of these keys. */
   readonly keys: CallerKeys | undefined;
   readonly proxiesInFront: number;
@@ -35,17 +39,26 @@ const BEARER = /^bearer +(\S+) *$/i;
 /**
  * Identifies the caller by the strongest evidence: Entra principal, caller key, address. The body
  * is never used.
- * @throws ServiceError unauthorized, with the same message for every reason
+ * @throws ServiceError unauthorized, with the same message for every reason; forbidden for a
+ *   principal without the required role
  */
 export function identifyCaller(evidence: CallerEvidence, rules: CallerRules): Caller {
   const principal = rules.trustPrincipal ? evidence.header('x-ms-client-principal') : undefined;
   if (principal !== undefined) {
-    const id = entraPrincipal(principal);
-    if (id === undefined) throw unauthorized();
-    return { id: `entra:${id}`, kind: 'entra' };
+    return callerByPrincipal(principal, rules.requiredRole);
   }
   if (rules.keys !== undefined) return callerByKey(evidence, rules.keys);
+  if (rules.needsCredential) throw unauthorized();
   return { id: `address:${clientAddress(evidence.forwardedFor, rules)}`, kind: 'address' };
+}
+
+function callerByPrincipal(header: string, requiredRole: string | undefined): Caller {
+  const principal = readPrincipal(header);
+  if (principal === undefined) throw unauthorized();
+  if (requiredRole !== undefined && !principal.roles.includes(requiredRole)) {
+    throw new ServiceError('forbidden', 'The Entra token lacks the app role for this service');
+  }
+  return { id: `entra:${principal.id}`, kind: 'entra' };
 }
 
 /** Always checks all headers, so that the response time reveals nothing. */
@@ -73,21 +86,28 @@ const principalSchema = z.object({
 
 const OBJECT_ID = ['oid', 'http://schemas.microsoft.com/identity/claims/objectidentifier'];
 const TENANT_ID = ['tid', 'http://schemas.microsoft.com/identity/claims/tenantid'];
+/** One claim for each role; the second name is that of tokens of version 1. */
+const ROLE = new Set(['roles', 'http://schemas.microsoft.com/ws/2008/06/identity/claims/role']);
 const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
- * Tenant and object id from the header that Easy Auth sets. Users cannot choose them, and they
- * survive a change of name. Undefined if the header is not a valid Entra principal.
+ * Tenant and object id, and the app roles, from the header that Easy Auth sets. Users cannot choose
+ * them, and the ids survive a change of name. Undefined if the header is not a valid Entra principal.
  */
-function entraPrincipal(header: string): string | undefined {
+function readPrincipal(
+  header: string,
+): { readonly id: string; readonly roles: readonly string[] } | undefined {
   if (header.length > MAX_HEADER_CHARS) return undefined;
   const parsed = principalSchema.safeParse(
     parseJson(Buffer.from(header, 'base64').toString('utf8')),
   );
   if (!parsed.success) return undefined;
-  const tenant = claimOf(parsed.data.claims, TENANT_ID);
-  const object = claimOf(parsed.data.claims, OBJECT_ID);
-  return tenant === undefined || object === undefined ? undefined : `${tenant}/${object}`;
+  const { claims } = parsed.data;
+  const tenant = claimOf(claims, TENANT_ID);
+  const object = claimOf(claims, OBJECT_ID);
+  if (tenant === undefined || object === undefined) return undefined;
+  const roles = claims.filter(({ typ }) => ROLE.has(typ)).map(({ val }) => val);
+  return { id: `${tenant}/${object}`, roles };
 }
 
 function claimOf(

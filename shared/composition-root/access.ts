@@ -37,7 +37,14 @@ interface CallerAccess {
 /** Identifies callers by the settings and the current caller keys. */
 export function createCallerAccess(settings: Settings, secrets: Secrets): CallerAccess {
   const { vaultName } = VARIABLES.callerKeys;
-  const { trustEntraPrincipal: trustPrincipal, proxiesInFront, ipv6PrefixBits } = settings.callers;
+  const { trustEntraPrincipal, entraAppRole, proxiesInFront, ipv6PrefixBits } = settings.callers;
+  const rules = {
+    trustPrincipal: trustEntraPrincipal,
+    requiredRole: entraAppRole,
+    needsCredential: settings.routeAuthLevel === 'anonymous',
+    proxiesInFront,
+    ipv6PrefixBits,
+  };
   const keys = createCallerKeyStore({
     read: () => secrets.get(vaultName),
     isAbsent: () =>
@@ -45,8 +52,7 @@ export function createCallerAccess(settings: Settings, secrets: Secrets): Caller
     missingReason: () => secrets.missingReason(vaultName),
   });
   return {
-    identify: (evidence) =>
-      identifyCaller(evidence, { trustPrincipal, proxiesInFront, ipv6PrefixBits, keys: keys() }),
+    identify: (evidence) => identifyCaller(evidence, { ...rules, keys: keys() }),
     requireConfigured: () => void keys(),
   };
 }

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { choice, flag, integer, optionalInteger } from './schema-fields.ts';
+import { choice, flag, integer, optionalInteger, optionalText } from './schema-fields.ts';
 
 /** Limits of requests and callers. */
 export const limits = z.strictObject({
@@ -142,6 +142,11 @@ export const callers = z.strictObject({
     default: false,
     purpose:
       'Trust the header x-ms-client-principal. Only behind Easy Auth, which removes the header from client requests.',
+  }),
+  entra_app_role: optionalText({
+    maxChars: 120,
+    purpose:
+      'App role that a trusted Entra principal must have; any other gets 403. Every principal may call if unset.',
   }),
   proxies_in_front: integer({
     default: 0,

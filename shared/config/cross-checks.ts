@@ -1,6 +1,12 @@
 import type { AgentSettings } from './agent-settings.ts';
 import type { ConfigProblem } from './config-error.ts';
-import { resolveVariable, secretVariable, textOf, type VariableSources } from './read-variables.ts';
+import {
+  readRouteAuthLevel,
+  resolveVariable,
+  secretVariable,
+  textOf,
+  type VariableSources,
+} from './read-variables.ts';
 import { fallbackSecrets } from './model-fallbacks.ts';
 import { VARIABLES, type Variable } from './variables.ts';
 
@@ -10,7 +16,7 @@ export function checkVariables(sources: VariableSources): ConfigProblem[] {
 }
 
 /** Checks pairs of settings where one limits the other. */
-export function checkOrder({ model, output, tools }: AgentSettings): ConfigProblem[] {
+export function checkOrder({ callers, model, output, tools }: AgentSettings): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   if (model.breakerWindowSize < model.breakerFailures) {
     const expected = 'at least model.breaker_failures, or the circuit never opens';
@@ -27,6 +33,10 @@ export function checkOrder({ model, output, tools }: AgentSettings): ConfigProbl
     problems.push({ setting: 'tools.http_allowed_hosts', expected });
   }
   problems.push(...checkMcpServers(tools.mcp));
+  if (callers.entraAppRole !== undefined && !callers.trustEntraPrincipal) {
+    const expected = 'true while callers.entra_app_role is set';
+    problems.push({ setting: 'callers.trust_entra_principal', expected });
+  }
   if (output.format === 'json_schema' && output.schema === undefined) {
     problems.push({ setting: 'output.schema', expected: 'set while output.format is json_schema' });
   }
@@ -52,6 +62,19 @@ function checkMcpServers(servers: AgentSettings['tools']['mcp']): ConfigProblem[
     }
     return problems;
   });
+}
+
+/** Without a key of the host, no caller could be admitted. A vault may hold caller keys. */
+export function checkCallers(
+  { callers }: Pick<AgentSettings, 'callers'>,
+  sources: VariableSources,
+): ConfigProblem[] {
+  const { routeAuthLevel, callerKeys, azureKeyVaultUrl } = VARIABLES;
+  if (readRouteAuthLevel(sources.environment) === 'function') return [];
+  if (callers.trustEntraPrincipal) return [];
+  if (isSet(callerKeys, sources) || isSet(azureKeyVaultUrl, sources)) return [];
+  const expected = `function, unless callers.trust_entra_principal or ${callerKeys.name} is set`;
+  return [{ setting: routeAuthLevel.name, expected }];
 }
 
 /** A vault may hold a secret that it has not given yet; without a vault the variable must be set. */

@@ -1,6 +1,6 @@
 import { type AgentSettings, readAgentSettings } from './agent-settings.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
-import { checkOrder, checkToolSecrets, checkVariables } from './cross-checks.ts';
+import { checkCallers, checkOrder, checkToolSecrets, checkVariables } from './cross-checks.ts';
 import { type Environment, readVariableSettings, type VariableSettings } from './read-variables.ts';
 import type { SettingSource } from './variables.ts';
 import type { Secrets } from '../secrets/secrets.ts';
@@ -46,7 +46,11 @@ export function inspectConfig(
     ...agent.problems,
     // Relations between invalid values mean nothing.
     ...(agent.problems.length === 0
-      ? [...checkOrder(agent.settings), ...checkToolSecrets(agent.settings, variableSources)]
+      ? [
+          ...checkOrder(agent.settings),
+          ...checkToolSecrets(agent.settings, variableSources),
+          ...checkCallers(agent.settings, variableSources),
+        ]
       : []),
   ];
   return { settings, sources: new Map([...variables.sources, ...agent.sources]), problems };

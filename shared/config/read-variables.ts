@@ -89,12 +89,32 @@ function parseValue({ kind }: Variable, text: string | undefined): ParseResult {
   if (kind === 'encryption-keys') {
     return orExpected(ENCRYPTION_KEYS.test(text) ? text : undefined, KEYS_EXPECTED);
   }
+  if (kind === 'auth-level') {
+    return orExpected(
+      AUTH_LEVELS.find((level) => level === text),
+      AUTH_LEVELS.join(' or '),
+    );
+  }
   if (kind === 'storage-connection') return orExpected(readStorageConnection(text), CONNECTION);
   if (kind === 'storage-account') {
     return orExpected(STORAGE_ACCOUNT.test(text) ? text : undefined, ACCOUNT_NAME);
   }
   if (PRINTABLE.test(text)) return { value: text };
   return { expected: 'at most 4096 printable ASCII characters' };
+}
+
+/** Levels of the platform that the routes for callers can have. */
+const AUTH_LEVELS = ['function', 'anonymous'] as const;
+export type RouteAuthLevel = (typeof AUTH_LEVELS)[number];
+
+/**
+ * The level with which the triggers of the routes for callers register. Anything but `anonymous`
+ * counts as `function`, so that an invalid value opens no route; `readVariableSettings` reports it.
+ */
+export function readRouteAuthLevel(environment: Environment): RouteAuthLevel {
+  return textOf(environment, VARIABLES.routeAuthLevel.name) === 'anonymous'
+    ? 'anonymous'
+    : 'function';
 }
 
 /** 32 bytes in base64 (44 characters, the last one is padding) or hexadecimal. */

@@ -12,7 +12,8 @@ export interface Variable {
     | 'storage-account'
     | 'fallbacks'
     | 'json-object'
-    | 'encryption-keys';
+    | 'encryption-keys'
+    | 'auth-level';
   /** One line for docs/configuration.md. */
   readonly purpose: string;
   readonly default?: string;
@@ -91,6 +92,13 @@ export const VARIABLES = {
     vaultName: 'caller-keys',
     purpose:
       'Names of callers with the SHA-256 of their keys. If set, every request needs one of the keys.',
+  },
+  routeAuthLevel: {
+    name: 'ROUTE_AUTH_LEVEL',
+    kind: 'auth-level',
+    default: 'function',
+    purpose:
+      'With function the routes for callers need a key of the Functions host. With anonymous they need none, and the app refuses requests without an Entra principal or a caller key.',
   },
   historyEncryptionKey: {
     name: 'HISTORY_ENCRYPTION_KEY',

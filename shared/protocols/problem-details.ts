@@ -8,6 +8,7 @@ const PROBLEMS: Record<ErrorCode, readonly [status: number, title: string]> = {
   previous_response_not_found: [400, 'The earlier response does not exist'],
   context_length_exceeded: [400, 'The conversation is too long for the model'],
   unauthorized: [401, 'Credentials are missing or wrong'],
+  forbidden: [403, 'The caller may not use this service'],
   not_found: [404, 'Nothing is here'],
   session_not_found: [404, 'There is no such session'],
   request_timeout: [408, 'The request came too slowly'],
@@ -80,6 +81,7 @@ export function toProblem(error: ServiceError, requestId: string): Problem {
 /** The error types that OpenAI clients know. */
 function errorType(status: number): string {
   if (status === 401) return 'authentication_error';
+  if (status === 403) return 'permission_error';
   if (status === 429) return 'rate_limit_error';
   return status < 500 ? 'invalid_request_error' : 'server_error';
 }

@@ -1,5 +1,12 @@
 import * as z from 'zod';
 import type { AgentEvent, RunResult } from '../agent/agent.ts';
+import {
+  outcomeFields,
+  type RecordedStep,
+  stepFields,
+  withOutcome,
+  withStep,
+} from '../agent/step-journal.ts';
 import { storedProtocol } from '../protocols/registry.ts';
 import type { AuditTrail } from '../telemetry/audit.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -94,12 +101,10 @@ const lineSchema = z.discriminatedUnion('type', [
   /** A delivery starts to work on the run. */
   z.object({ type: z.literal('opened'), at: z.int() }),
   z.object({ type: z.literal('events'), events: z.array(eventSchema) }),
-  /** The run can go on here. The events happened before. */
-  z.object({
-    type: z.literal('checkpoint'),
-    events: z.array(eventSchema),
-    checkpoint: z.unknown(),
-  }),
+  /** A model call ended, after these events. The calls in `once` are about to begin. */
+  z.object({ type: z.literal('step'), events: z.array(eventSchema), ...stepFields }),
+  /** A tool call of a step ended, after these events. */
+  z.object({ type: z.literal('tool'), events: z.array(eventSchema), ...outcomeFields }),
   /** A delivery failed in a way that a later one may not. */
   z.object({ type: z.literal('attempt'), code: z.string() }),
   /** A delivery ended normally, with work left. */
@@ -118,23 +123,21 @@ export const parseLine = (text: string): JournalLine => lineSchema.parse(JSON.pa
 /** What the lines of a journal add up to. */
 export interface JournalView {
   readonly events: readonly RunEvent[];
-  readonly checkpoint: unknown;
-  /** The number of events before the checkpoint. */
-  readonly eventsBefore: number;
+  /** The finished steps. */
+  readonly steps: readonly RecordedStep[];
   /** When the first delivery started, in epoch milliseconds. */
   readonly startedAt: number | undefined;
-  /** Deliveries in a row that ended without a word and without a checkpoint. */
+  /** Deliveries in a row that ended without a word and without progress. */
   readonly crashes: number;
-  /** Failed attempts since the checkpoint. */
+  /** Failed attempts since the last progress. */
   readonly attempts: number;
-  /** How often the message was poison since the checkpoint. */
+  /** How often the message was poison since the last progress. */
   readonly poisonCount: number;
 }
 
 export const EMPTY_JOURNAL: JournalView = {
   events: [],
-  checkpoint: undefined,
-  eventsBefore: 0,
+  steps: [],
   startedAt: undefined,
   crashes: 0,
   attempts: 0,
@@ -148,12 +151,10 @@ export function applyLine(view: JournalView, line: JournalLine): JournalView {
       return { ...view, startedAt: view.startedAt ?? line.at, crashes: view.crashes + 1 };
     case 'events':
       return { ...view, events: [...view.events, ...line.events] };
-    case 'checkpoint': {
-      const events = [...view.events, ...line.events];
-      const { checkpoint } = line;
-      const counts = { crashes: 0, attempts: 0, poisonCount: 0 };
-      return { ...view, ...counts, events, checkpoint, eventsBefore: events.length };
-    }
+    case 'step':
+      return { ...withProgress(view, line.events), steps: withStep(view.steps, line) };
+    case 'tool':
+      return { ...withProgress(view, line.events), steps: withOutcome(view.steps, line) };
     case 'attempt':
       return { ...view, attempts: view.attempts + 1, crashes: 0 };
     case 'closed':
@@ -161,6 +162,11 @@ export function applyLine(view: JournalView, line: JournalLine): JournalView {
     case 'poisoned':
       return { ...view, poisonCount: view.poisonCount + 1 };
   }
+}
+
+function withProgress(view: JournalView, events: readonly RunEvent[]): JournalView {
+  const counts = { crashes: 0, attempts: 0, poisonCount: 0 };
+  return { ...view, ...counts, events: [...view.events, ...events] };
 }
 
 interface AuditedEnd {

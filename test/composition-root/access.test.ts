@@ -117,6 +117,24 @@ describe('keys of callers', () => {
     },
   );
 
+  it('refuse addresses while the routes need no key of the host', async () => {
+    const anonymous = { ROUTE_AUTH_LEVEL: 'anonymous' };
+    const vault = createVault({ 'openai-api-key': 'k' });
+    const service = await serve({ ...VAULT, ...anonymous }, vault);
+
+    expect(() => whoIs(service)).toThrow('Valid credentials are required');
+    await expect(serve({ ...MODEL, ...anonymous })).rejects.toThrow('ROUTE_AUTH_LEVEL');
+    await expect(serve({ ...MODEL, ROUTE_AUTH_LEVEL: 'admin' })).rejects.toThrow(
+      'function or anonymous',
+    );
+  });
+
+  it('stop the start when a role is required of principals that are not trusted', async () => {
+    const role = { AGENT__CALLERS__ENTRA_APP_ROLE: 'Agent.Call' };
+
+    await expect(serve({ ...MODEL, ...role })).rejects.toThrow('callers.trust_entra_principal');
+  });
+
   it('stop the start when the variable holds something else', async () => {
     await expect(serve({ ...MODEL, CALLER_KEYS: 'alice' })).rejects.toThrow('CALLER_KEYS');
   });

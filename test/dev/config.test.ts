@@ -98,9 +98,21 @@ describe('npm run config', () => {
     [{ [TRUST]: 'true' }, `${PRINCIPAL}; without one by client address`],
     [{ [TRUST]: 'true', CALLER_KEYS: KEYS }, `${PRINCIPAL}; without one by caller key`],
     [{ [TRUST]: 'false', CALLER_KEYS: KEYS }, 'caller key'],
+    [
+      {
+        [TRUST]: 'true',
+        ROUTE_AUTH_LEVEL: 'anonymous',
+        AGENT__CALLERS__ENTRA_APP_ROLE: 'Agent.Call',
+      },
+      `${PRINCIPAL}, with the app role Agent.Call or 403; without one by nothing else: other requests get 401`,
+    ],
   ])('says which identity of callers is in force, with %o', async (env, identity) => {
     const { out } = await run({ OPENAI_API_KEY: 'zebra-key', ...env });
 
+    const level = 'ROUTE_AUTH_LEVEL' in env ? 'needs no key' : 'needs a key';
+    expect(out.split('\n')).toContain(
+      `A request ${level} of the Functions host (ROUTE_AUTH_LEVEL)`,
+    );
     expect(out.split('\n')).toContain(`Callers are identified by ${identity}`);
   });
 

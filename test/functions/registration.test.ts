@@ -28,9 +28,9 @@ const LAZY = [
   '@modelcontextprotocol/',
 ];
 
-function capture(glob: string): z.infer<typeof captureSchema> {
+function capture(glob: string, env: Record<string, string> = {}): z.infer<typeof captureSchema> {
   const script = fileURLToPath(new URL('./capture-registrations.ts', import.meta.url));
-  const output = execFileSync(process.execPath, [script, glob], { env: {}, encoding: 'utf8' });
+  const output = execFileSync(process.execPath, [script, glob], { env, encoding: 'utf8' });
   return captureSchema.parse(JSON.parse(output));
 }
 
@@ -135,6 +135,28 @@ describe.each([
 
     expect(heavy).toEqual([]);
     expect(sources.some((path) => path.includes('@azure/functions/'))).toBe(true);
+  });
+});
+
+describe('the level of the routes for callers', () => {
+  const levelsOf = (level: string) => {
+    const { registered } = capture('functions/*.ts', { ROUTE_AUTH_LEVEL: level });
+    return Object.fromEntries(
+      registered.map(({ name, bindings }) => [name, describeTrigger(bindings)]),
+    );
+  };
+
+  it('is anonymous only by the setting, and for all of them', () => {
+    const anonymous = Object.entries(EXPECTED).map(([name, trigger]) => [
+      name,
+      trigger.replace(/ function$/, ' anonymous'),
+    ]);
+
+    expect(levelsOf(' anonymous ')).toEqual(Object.fromEntries(anonymous));
+  });
+
+  it('stays function with a value that is not accepted', () => {
+    expect(levelsOf('Anonymous')).toEqual(EXPECTED);
   });
 });
 

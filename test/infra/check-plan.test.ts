@@ -128,6 +128,7 @@ describe('the check before provisioning', () => {
       MONTHLY_BUDGET: '100',
       BUDGET_START: '2026-12-15',
       AUTH_ALLOWED_APPLICATIONS: 'an-id',
+      AUTH_APP_ROLE: 'Agent.Call',
       EXTRA_APP_SETTINGS: 'A="quoted";WEBSITE_RUN_FROM_PACKAGE=1',
     });
 
@@ -140,6 +141,7 @@ describe('the check before provisioning', () => {
       'ALERT_WEBHOOK_URL must',
       'MONTHLY_BUDGET needs BUDGET_START',
       'AUTH_ALLOWED_APPLICATIONS needs AUTH_CLIENT_ID',
+      'AUTH_APP_ROLE needs AUTH_CLIENT_ID',
     ]) {
       expect(output).toContain(name);
     }

@@ -1,5 +1,6 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -12,6 +13,7 @@ const QUERY = 'runs?branch=main&status=success&per_page=20';
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'deploy-package-'));
+  await writeFile(join(folder, 'values.json'), '{"SERVICE_API_URL":"http://127.0.0.1:9"}');
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -20,7 +22,7 @@ async function installAzd(failures: number): Promise<void> {
   const script = [
     '#!/bin/sh',
     `echo "$SMOKE_SKIP $*" >>'${folder}/calls'`,
-    `if [ "$1 $2" = 'env get-values' ]; then echo 'SERVICE_API_URL="http://127.0.0.1:9"'; exit 0; fi`,
+    `if [ "$1 $2" = 'env get-values' ]; then cat '${folder}/values.json'; exit 0; fi`,
     `[ "$(wc -l <'${folder}/calls')" -gt ${failures} ]`,
   ];
   await writeFile(join(folder, 'azd'), `${script.join('\n')}\n`);
@@ -32,13 +34,15 @@ interface Outcome {
   readonly output: string;
 }
 
-function runShell(name: string): Promise<Outcome> {
+/** Runs a hook, by a shell or by Node, with the folder of a package. */
+function runHook(name: string): Promise<Outcome> {
+  const program = name.endsWith('.sh') ? 'sh' : process.execPath;
   const env = {
     PATH: [folder, dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter),
     UPLOAD_RETRY_SECONDS: '0',
   };
   return new Promise((settle) => {
-    execFile('sh', [resolve('infra/hooks', name), folder], { env }, (error, stdout, stderr) => {
+    execFile(program, [resolve('infra/hooks', name), folder], { env }, (error, stdout, stderr) => {
       settle({ code: error === null ? 0 : Number(error.code), output: stdout + stderr });
     });
   });
@@ -54,7 +58,7 @@ describe('the upload of a package', () => {
   it('is tried again, without the smoke test', async () => {
     await installAzd(2);
 
-    const { code } = await runShell('deploy-package.sh');
+    const { code } = await runHook('deploy-package.sh');
 
     const calls = (await readFile(join(folder, 'calls'), 'utf8')).trimEnd().split('\n');
     expect(calls).toEqual(
@@ -66,7 +70,7 @@ describe('the upload of a package', () => {
   it('fails after three attempts', async () => {
     await installAzd(9);
 
-    const { code } = await runShell('deploy-package.sh');
+    const { code } = await runHook('deploy-package.sh');
 
     expect(code).toBe(1);
   });
@@ -83,9 +87,22 @@ describe('the smoke test of a package', () => {
       'console.log(`tests ${process.env.SMOKE_VERSION} at ${process.env.SERVICE_API_URL}`)',
     );
 
-    const { code, output } = await runShell('smoke-package.sh');
+    const { code, output } = await runHook('smoke-package.js');
 
     expect(output).toContain('tests 1.2.3+abc at http://127.0.0.1:9');
+    expect(code).toBe(0);
+  });
+
+  it('gets every value of azd as it is, and no shell reads it', async () => {
+    const value = `$HOME \`touch '${folder}/ran'\` $(touch '${folder}/ran') "quoted" !! \\ 'x'\nEND`;
+    await installAzd(0);
+    await writeFile(join(folder, 'values.json'), JSON.stringify({ EXTRA_APP_SETTINGS: value }));
+    await addSmokeTest('process.stdout.write(JSON.stringify(process.env.EXTRA_APP_SETTINGS))');
+
+    const { code, output } = await runHook('smoke-package.js');
+
+    expect(JSON.parse(output)).toBe(value);
+    expect(existsSync(join(folder, 'ran'))).toBe(false);
     expect(code).toBe(0);
   });
 
@@ -93,11 +110,22 @@ describe('the smoke test of a package', () => {
     await installAzd(0);
     await addSmokeTest("console.log('one run'); process.exitCode = 1;");
 
-    const { code, output } = await runShell('smoke-package.sh');
+    const { code, output } = await runHook('smoke-package.js');
 
     expect(output.match(/one run/g)).toHaveLength(1);
     expect(code).toBe(1);
   });
+});
+
+it('no hook, workflow or document lets a shell evaluate the values of azd', () => {
+  const paths = globSync(['infra/hooks/**/*.*', '.github/workflows/*', 'docs/**/*.md', '*.md']);
+
+  const evaluating = paths.filter((path) =>
+    /\beval ["$(]|^\s*(?:\.|source) +["'$<(]|bash -c|sh -c/m.test(readFileSync(path, 'utf8')),
+  );
+
+  expect(evaluating).toEqual([]);
+  expect(paths.length).toBeGreaterThan(60);
 });
 
 describe('the last good package', () => {

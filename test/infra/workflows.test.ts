@@ -116,7 +116,7 @@ describe('the workflows', () => {
     const smoke = steps.findIndex(({ id }) => id === 'smoke');
     const after = steps.slice(smoke + 1);
     expect(steps[smoke - 1]?.run).toBe('sh infra/hooks/deploy-package.sh package');
-    expect(steps[smoke]?.run).toBe('sh infra/hooks/smoke-package.sh package');
+    expect(steps[smoke]?.run).toBe('node infra/hooks/smoke-package.js package');
     expect(after.map((step) => step.if?.includes('failure()'))).toEqual([true, true, true]);
     expect(after.at(-1)?.run).toContain('sh infra/hooks/deploy-package.sh last-good');
     expect(steps.filter(({ run }) => run?.includes('${{'))).toEqual([]);

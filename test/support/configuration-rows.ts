@@ -11,6 +11,7 @@ const WANTED_OF_KIND = {
   'storage-account': 'storage account name',
   'azure-openai-url': 'http(s) URL',
   'json-object': 'JSON object',
+  'auth-level': 'function or anonymous',
   'encryption-keys': 'keys of 32 bytes in base64, separated by commas',
 } as const satisfies Record<Variable['kind'], string>;
 

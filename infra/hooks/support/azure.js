@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { setting } from './terminal.js';
 
 const ARM = process.env.AZURE_ARM_URL ?? 'https://management.azure.com';
 const ARM_SCOPE = 'https://management.azure.com/.default';
@@ -20,6 +21,26 @@ export async function azdToken() {
     { timeout: 60_000 },
   );
   return JSON.parse(stdout).token;
+}
+
+/**
+ * The values of the azd environment that AZURE_ENV_NAME names, or else the default one. As JSON,
+ * because a shell that reads them as text would run what stands between backticks.
+ */
+export async function azdValues() {
+  const name = setting('AZURE_ENV_NAME');
+  const environment = name === undefined ? [] : ['--environment', name];
+  const { stdout } = await promisify(execFile)(
+    'azd',
+    ['env', 'get-values', '--output', 'json', ...environment],
+    { timeout: 60_000 },
+  );
+  return JSON.parse(stdout);
+}
+
+/** Reads the values of azd where nothing else has set this one. */
+export async function completeSettings(name) {
+  if (setting(name) === undefined) Object.assign(process.env, await azdValues());
 }
 
 /** Calls the management API as the person or pipeline that runs azd. */

@@ -15,9 +15,10 @@ export function planProblems(setting) {
     ...(isOn(setting('ZONE_REDUNDANT')) && Number(setting('ALWAYS_READY') ?? 0) < 2
       ? ['ZONE_REDUNDANT needs ALWAYS_READY of at least 2']
       : []),
-    ...(setting('AUTH_ALLOWED_APPLICATIONS') !== undefined &&
-    setting('AUTH_CLIENT_ID') === undefined
-      ? ['AUTH_ALLOWED_APPLICATIONS needs AUTH_CLIENT_ID']
+    ...(setting('AUTH_CLIENT_ID') === undefined
+      ? ['AUTH_ALLOWED_APPLICATIONS', 'AUTH_APP_ROLE']
+          .filter((name) => setting(name) !== undefined)
+          .map((name) => `${name} needs AUTH_CLIENT_ID`)
       : []),
     ...(setting('RUNBOOK_BASE_URL')?.endsWith('/') === false
       ? ['RUNBOOK_BASE_URL must end with a slash']

@@ -136,11 +136,11 @@ describe('npm run doctor', () => {
 
     const { code } = await script.ended;
 
-    expect(script.stderr()).toContain('AZURE_RESOURCE_GROUP and SERVICE_API_NAME are not set');
+    expect(script.stderr()).toContain('AZURE_RESOURCE_GROUP and SERVICE_API_NAME must be set');
     expect(code).toBe(1);
   });
 
-  it('reads the resources of a deployment by the Azure CLI', async () => {
+  it('reads the resources of the selected azd environment by the Azure CLI', async () => {
     const answers: Readonly<Record<string, unknown>> = {
       'functionapp show': { httpsOnly: true, identity: { type: 'UserAssigned' } },
       'monitor action-group': [{ name: 'ag-oncall', emailReceivers: [] }],
@@ -152,15 +152,13 @@ describe('npm run doctor', () => {
       ([command, body]) => `  "${command}"*) echo '${JSON.stringify(body)}';;`,
     );
     await writeFile(join(root, 'az'), `#!/bin/sh\ncase "$*" in\n${cases.join('\n')}\nesac\n`);
-    await chmod(join(root, 'az'), 0o755);
+    const outputs = { AZURE_RESOURCE_GROUP: 'rg', SERVICE_API_NAME: 'app' };
+    await writeFile(join(root, 'azd'), `#!/bin/sh\necho '${JSON.stringify(outputs)}'\n`);
+    await Promise.all(['az', 'azd'].map((name) => chmod(join(root, name), 0o755)));
 
     const script = runScript(DOCTOR, {
       args: ['--azure', '--json'],
-      env: {
-        PATH: [root, process.env['PATH'] ?? ''].join(delimiter),
-        AZURE_RESOURCE_GROUP: 'rg',
-        SERVICE_API_NAME: 'app',
-      },
+      env: { PATH: [root, process.env['PATH'] ?? ''].join(delimiter) },
     });
     const { code } = await script.ended;
 

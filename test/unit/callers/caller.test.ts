@@ -13,6 +13,8 @@ const OBJECT = 'AAAAAAAA-bbbb-cccc-dddd-eeeeeeeeeeee';
 
 const open: CallerRules = {
   trustPrincipal: false,
+  requiredRole: undefined,
+  needsCredential: false,
   keys: undefined,
   proxiesInFront: 0,
   ipv6PrefixBits: 56,
@@ -134,6 +136,40 @@ describe('the caller', () => {
       code: 'unauthorized',
       message: 'Valid credentials are required',
     });
+  });
+
+  it('is refused by its address where nothing in front checks a key', () => {
+    const headers = { 'x-forwarded-for': '203.0.113.7' };
+    const rules = { ...open, needsCredential: true };
+
+    expect(refusalOf(headers, rules)).toMatchObject({ code: 'unauthorized' });
+    expect(refusalOf(headers, { ...rules, trustPrincipal: true })).toMatchObject({
+      code: 'unauthorized',
+    });
+    expect(identify({ 'x-api-key': 'key-a' }, { ...keyed, needsCredential: true }).id).toBe(
+      'key:alice',
+    );
+  });
+
+  it.each([
+    ['roles', 'Agent.Call', undefined],
+    ['http://schemas.microsoft.com/ws/2008/06/identity/claims/role', 'Agent.Call', undefined],
+    ['roles', 'agent.call', 'forbidden'],
+    ['roles', 'Agent.Call,Other', 'forbidden'],
+    ['scp', 'Agent.Call', 'forbidden'],
+    ['name', 'Agent.Call', 'forbidden'],
+  ])('needs the app role as a claim of its own: %s is %s', (typ, val, code) => {
+    const headers = withClaims([
+      ['oid', OBJECT],
+      ['tid', TENANT],
+      ['roles', 'Other'],
+      [typ, val],
+    ]);
+
+    const refusal = refusalOf(headers, { ...behindEasyAuth, requiredRole: 'Agent.Call' });
+
+    if (code === undefined) expect(refusal).toMatchObject({ kind: 'entra' });
+    else expect(refusal).toMatchObject({ code });
   });
 
   function withClaims(claims: readonly (readonly [string, string])[]): Record<string, string> {

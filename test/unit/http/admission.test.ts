@@ -26,6 +26,8 @@ function createNeeds(): AdmissionDependencies {
     identify: (evidence) =>
       identifyCaller(evidence, {
         trustPrincipal: false,
+        requiredRole: undefined,
+        needsCredential: false,
         keys: undefined,
         proxiesInFront: 0,
         ipv6PrefixBits: 56,

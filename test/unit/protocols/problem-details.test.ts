@@ -7,6 +7,7 @@ const STATUSES: Record<ErrorCode, number> = {
   invalid_encoding: 400,
   invalid_request: 400,
   unauthorized: 401,
+  forbidden: 403,
   not_found: 404,
   previous_response_not_found: 400,
   session_not_found: 404,
@@ -57,6 +58,7 @@ describe('toProblem', () => {
   it.each([
     ['invalid_request', 'invalid_request_error'],
     ['unauthorized', 'authentication_error'],
+    ['forbidden', 'permission_error'],
     ['rate_limited', 'rate_limit_error'],
     ['internal', 'server_error'],
   ] as const)('names the family of %s as clients know it', (code, type) => {
