@@ -66,11 +66,11 @@ const TURN_MS = 2;
 /** Streams that have more to send than fits into a turn, in their order. */
 const waitingForTurn: (() => void)[] = [];
 let turnEndsAt = 0;
-let isTurnOpen = false;
+let isTurnRunning = false;
 
 /** Undefined if the next event can be sent in this turn; otherwise resolves in a later one. */
 function takeTurn(): Promise<void> | undefined {
-  if (!isTurnOpen) openTurn();
+  if (!isTurnRunning) startTurn();
   if (waitingForTurn.length === 0 && performance.now() < turnEndsAt) return undefined;
   return new Promise((resolve) => {
     waitingForTurn.push(resolve);
@@ -82,17 +82,17 @@ function passTurn(): void {
   if (waitingForTurn.length > 0 && performance.now() < turnEndsAt) waitingForTurn.shift()?.();
 }
 
-function openTurn(): void {
-  isTurnOpen = true;
+function startTurn(): void {
+  isTurnRunning = true;
   turnEndsAt = performance.now() + TURN_MS;
-  setImmediate(closeTurn);
+  setImmediate(endTurn);
 }
 
-function closeTurn(): void {
-  isTurnOpen = false;
+function endTurn(): void {
+  isTurnRunning = false;
   const next = waitingForTurn.shift();
   if (next === undefined) return;
-  openTurn();
+  startTurn();
   next();
 }
 
