@@ -115,7 +115,7 @@ export async function startFaultEnvironment(
   };
 }
 
-interface StartedParts {
+interface SettingsOptions {
   readonly upstream: DevelopmentModel;
   readonly second: SecondEndpoint | undefined;
   readonly storage: Azurite | undefined;
@@ -123,7 +123,7 @@ interface StartedParts {
 
 function settingsOf(
   { settings }: FaultEnvironmentOptions,
-  { upstream, second, storage }: StartedParts,
+  { upstream, second, storage }: SettingsOptions,
 ): Readonly<Record<string, string>> {
   return {
     ...(storage === undefined

@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { submitBlankLines } from './hostile-callers.ts';
 import { startAzurite } from '../azurite.ts';
 import { startChildServer, type ChildServer } from '../bench/child-server.ts';
-import { readMemoryMb } from '../bench/read-memory.ts';
 import { sendRequest } from '../faults/send-request.ts';
 import { percentile } from '../faults/steady-load.ts';
 import { reportSchema } from '../faults/worker-report.ts';
 import { prepareStorage } from '../prepare-storage.ts';
 import { isRunning } from '../processes.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
+import { memoryFigures, type MemoryFigures, type MemorySample, sampleMemory } from './memory.ts';
 
 export interface SoakOptions {
   /** Time without hostile callers, for comparison: one half before and one half after them. */
@@ -42,18 +42,6 @@ export interface SoakFigures {
   readonly isWorkerReplaced: boolean;
 }
 
-/** Memory of the worker in MB. */
-export interface MemoryFigures {
-  /** Resident after the first third of the soak, which is its warm-up, and at its end. */
-  readonly warm: number;
-  readonly last: number;
-  /** Slope of the resident memory between the two, per minute. */
-  readonly perMinute: number;
-  /** What objects and buffers hold after a garbage collection, before and after the soak. */
-  readonly liveBefore: number;
-  readonly liveAfter: number;
-}
-
 const hostileSchema = z.array(
   z.object({ name: z.string(), statuses: z.array(z.tuple([z.number(), z.number()])) }),
 );
@@ -63,7 +51,6 @@ const HONEST_CALLERS = 4;
 /** Below the default limit of 60 requests a minute. */
 const HONEST_EVERY_MS = 1_100;
 const HEALTH_EVERY_MS = 50;
-const MEMORY_EVERY_MS = 2_000;
 
 /** Runs the built app with default limits on the local host beside hostile callers. */
 export async function runSoak(options: SoakOptions): Promise<SoakFigures> {
@@ -245,49 +232,4 @@ async function timeOf(url: string): Promise<number> {
     () => false,
   );
   return isOk ? performance.now() - startedAt : Number.POSITIVE_INFINITY;
-}
-
-interface MemorySample {
-  readonly minutes: number;
-  readonly mb: number;
-}
-
-async function sampleMemory(pid: number, signal: AbortSignal): Promise<readonly MemorySample[]> {
-  const samples: MemorySample[] = [];
-  const startedAt = performance.now();
-  while (!signal.aborted) {
-    const mb = await readMemoryMb(pid);
-    samples.push({ minutes: (performance.now() - startedAt) / 60_000, mb });
-    await sleep(MEMORY_EVERY_MS, undefined, { signal }).catch(() => undefined);
-  }
-  return samples;
-}
-
-const BYTES_PER_MB = 1_048_576;
-
-function memoryFigures(
-  samples: readonly MemorySample[],
-  live: { readonly before: number; readonly after: number },
-): MemoryFigures {
-  const warm = samples.slice(Math.floor(samples.length / 3));
-  return {
-    warm: warm[0]?.mb ?? Number.NaN,
-    last: warm.at(-1)?.mb ?? Number.NaN,
-    perMinute: slopeOf(warm),
-    liveBefore: live.before / BYTES_PER_MB,
-    liveAfter: live.after / BYTES_PER_MB,
-  };
-}
-
-/** Least squares. */
-function slopeOf(samples: readonly MemorySample[]): number {
-  const meanX = mean(samples.map(({ minutes }) => minutes));
-  const meanY = mean(samples.map(({ mb }) => mb));
-  const covariance = samples.map(({ minutes, mb }) => (minutes - meanX) * (mb - meanY));
-  const variance = samples.map(({ minutes }) => (minutes - meanX) ** 2);
-  return mean(covariance) / mean(variance);
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
