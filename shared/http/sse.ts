@@ -56,6 +56,35 @@ export function sseResponse(source: AsyncIterable<SseEvent>, options: SseOptions
   };
 }
 
+/** The texts of the bodies below, for a writer that needs no web stream. */
+const texts = new WeakMap<object, AsyncIterable<string>>();
+
+/** The body as texts; undefined if it is not the body of a response above. Read either, not both. */
+export function textsOf(body: unknown): AsyncIterable<string> | undefined {
+  return typeof body === 'object' && body !== null ? texts.get(body) : undefined;
+}
+
+function toStream(
+  source: AsyncGenerator<string, void, void>,
+  options: SseOptions,
+): ReadableStream<Uint8Array> {
+  const paced = createPacedTexts(source, options);
+  const encoder = new TextEncoder();
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await paced.next();
+        if (done === true) controller.close();
+        else controller.enqueue(encoder.encode(value));
+      },
+      cancel: () => void paced.return(),
+    },
+    { highWaterMark: 0 },
+  );
+  texts.set(stream, { [Symbol.asyncIterator]: () => paced });
+  return stream;
+}
+
 /**
  * How long all streams of this process together may work in one turn of the event loop. An endpoint
  * that sends faster than a model writes would otherwise delay every other request by the time that
@@ -96,36 +125,34 @@ function endTurn(): void {
   next();
 }
 
-function toStream(
-  texts: AsyncGenerator<string, void, void>,
+/** The texts of a stream at the pace of its reader. Never fails. */
+function createPacedTexts(
+  source: AsyncGenerator<string, void, void>,
   { connection, signal, slowReaderTimeoutMs: timeoutMs, onEnd }: SseOptions,
-): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        if ((await connection?.drained({ signal, timeoutMs })) === 'timeout') {
-          connection?.cut();
-          controller.close();
-          onEnd('slow_reader');
-          return discard(texts);
-        }
-        const turn = takeTurn();
-        if (turn !== undefined) await turn;
-        const { done, value } = await texts.next().catch(() => ({ done: true, value: '' }));
-        if (done === true) {
-          controller.close();
-          onEnd('complete');
-        } else controller.enqueue(encoder.encode(value ?? ''));
-        passTurn();
-      },
-      cancel() {
-        onEnd('cancelled');
-        discard(texts);
-      },
+) {
+  const done = { done: true, value: undefined } as const;
+  return {
+    async next(): Promise<IteratorResult<string, undefined>> {
+      if ((await connection?.drained({ signal, timeoutMs })) === 'timeout') {
+        connection?.cut();
+        onEnd('slow_reader');
+        discard(source);
+        return done;
+      }
+      const turn = takeTurn();
+      if (turn !== undefined) await turn;
+      const next = await source.next().catch(() => done);
+      passTurn();
+      if (next.done !== true) return next;
+      onEnd('complete');
+      return done;
     },
-    { highWaterMark: 0 },
-  );
+    async return(): Promise<IteratorResult<string, undefined>> {
+      onEnd('cancelled');
+      discard(source);
+      return done;
+    },
+  };
 }
 
 async function* frames(

@@ -114,6 +114,7 @@ describe('sseResponse', () => {
       headers: {},
       clientDisconnected: QUIET.signal,
       drained: () => drained.promise,
+      takeCompleteBody: () => undefined,
       cut: () => undefined,
     };
     const reader = readerOf(counted(), { connection });
@@ -166,6 +167,7 @@ describe('sseResponse', () => {
       headers: {},
       clientDisconnected: QUIET.signal,
       drained: async () => (done.length === 0 ? ('timeout' as const) : ('ready' as const)),
+      takeCompleteBody: () => undefined,
       cut: () => void done.push('cut'),
     };
     const onEnd = (how: string): void => void done.push(how);
