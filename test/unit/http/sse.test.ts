@@ -29,12 +29,6 @@ function readerOf(
   return body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
 }
 
-/** Work without a pause, in ms. */
-function spin(ms: number): void {
-  const endAt = performance.now() + ms;
-  while (performance.now() < endAt);
-}
-
 async function* eventsOf(...data: unknown[]): AsyncGenerator<SseEvent> {
   for (const one of data) yield { event: 'delta', data: one };
 }
@@ -140,7 +134,7 @@ describe('sseResponse', () => {
     async function* busy(name: keyof typeof turnOf, events: number): AsyncGenerator<SseEvent> {
       for (let event = 0; event < events; event += 1) {
         turnOf[name].push(turns);
-        spin(1);
+        for (const endAt = performance.now() + 1; performance.now() < endAt;);
         yield { event: 'delta', data: event };
       }
     }
