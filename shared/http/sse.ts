@@ -39,9 +39,10 @@ const FORMATS = {
 } as const;
 
 /**
- * Writes a source as server-sent events; what it yields together is one write. It reads from the source only when the socket can take
- * more, so that a slow reader slows the model down instead of filling memory. The body never fails:
- * the platform would leave the connection of a failed body open.
+ * Writes a source as server-sent events; those that it yields together are one write. It reads from
+ * the source only when the socket can take more, so that a slow reader slows the model down instead
+ * of filling memory. The body never fails: the platform would leave the connection of a failed body
+ * open.
  */
 export function sseResponse(
   source: AsyncIterable<readonly SseEvent[]>,

@@ -131,11 +131,14 @@ describe('sseResponse', () => {
       if (isReading) setImmediate(countTurns);
     };
     const turnOf = { bulk: [] as number[], short: [] as number[] };
-    async function* busy(name: keyof typeof turnOf, events: number): AsyncGenerator<SseEvent> {
+    async function* busy(
+      name: keyof typeof turnOf,
+      events: number,
+    ): AsyncGenerator<readonly SseEvent[]> {
       for (let event = 0; event < events; event += 1) {
         turnOf[name].push(turns);
         for (const endAt = performance.now() + 1; performance.now() < endAt;);
-        yield { event: 'delta', data: event };
+        yield [{ event: 'delta', data: event }];
       }
     }
 
