@@ -31,7 +31,7 @@ export interface SessionRun {
 }
 
 /** How long a chat waits for a new session: its answer does not depend on it. */
-const NEW_SESSION_WAIT_MS = 2_000;
+export const NEW_SESSION_WAIT_MS = 2_000;
 
 /**
  * Opens the session of a request before its tokens are reserved. The request is counted first, so
@@ -56,7 +56,8 @@ export async function openSessionRun(
   return created === undefined ? undefined : createSessionRun(created, { input, context });
 }
 
-function lastText({ messages }: AgentInput): string {
+/** The message of a chat. */
+export function lastText({ messages }: AgentInput): string {
   const content = messages.at(-1)?.content;
   return typeof content === 'string' ? content : '';
 }

@@ -13,7 +13,7 @@ import { storedItemSchema } from '../protocols/openai-responses-schema.ts';
 import { parseRequest } from '../protocols/validation.ts';
 import type { RunEnd, RunEvent, RunRecord } from '../runs/run-record.ts';
 import type { FoundRun, RunHistory, RunService } from '../runs/run-service.ts';
-import type { OpenConversation } from '../sessions/conversation-store.ts';
+import type { OpenConversation } from '../sessions/open-conversation.ts';
 import type { RunOutcome, RunRecorder } from './run-scope.ts';
 import type { CallerContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
@@ -127,7 +127,8 @@ function stillRunning(): ServiceError {
   );
 }
 
-function outputOf(record: RunRecord, history: RunHistory) {
+/** The output items of a run, and its status. */
+export function outputOf(record: RunRecord, history: RunHistory) {
   const request = responsesRequestFromJson(record.request);
   const { requestId, createdAt: startedAt, publicModel } = record;
   const stream = createResponseStream({ request, requestId, startedAt, publicModel });
