@@ -96,9 +96,11 @@ it('a chat in the background has its session until it ends, and its answer is th
   const session = await (await fetch(`${environment.url}/api/sessions/${sessionId}`)).json();
   const messages = z.looseObject({ messages: z.array(messageSchema) }).parse(session).messages;
   expect(messages.map(({ role, runStatus }) => `${role} ${runStatus}`)).toEqual([
-    ...['user completed', 'assistant completed'],
+    'user completed',
+    'assistant completed',
     'user failed',
-    ...['user completed', 'assistant completed'],
+    'user completed',
+    'assistant completed',
   ]);
   const call = environment.model.calls().at(-1)?.body;
   expect(JSON.stringify(call)).toContain('I am Ada');

@@ -19,14 +19,14 @@ const OWNER = 'owner';
 /** A session and the runs of its owner, in memory. */
 async function setUp(agent: Agent) {
   const time = { passedMs: 0 };
-  let service: RunService | undefined;
+  const runs: { service?: RunService } = {};
   const store = createConversationStore({
     container: createMemoryContainer(),
     encryption: PLAIN,
     retentionDays: 30,
     clock: { now: () => systemClock.now() + time.passedMs },
     endActiveRun: async ({ owner }, id) =>
-      (await service?.endConversation({ owner, id })) ?? 'active',
+      (await runs.service?.endConversation({ owner, id })) ?? 'active',
   });
   const options = { store, clock: systemClock, maxTokens: 1_000, estimate: () => 10 };
   const sessions = createBackgroundSessions(options);
@@ -46,7 +46,7 @@ async function setUp(agent: Agent) {
       },
     },
   });
-  ({ service } = test.runs);
+  runs.service = test.runs.service;
   const { id } = await store.create(OWNER, { kind: 'sess' });
   return {
     ...test,
@@ -118,7 +118,10 @@ describe('the session of a run in the background', () => {
     await test.start('And?');
     await test.deliverAll();
     expect(inputs.at(-1)?.messages.map(({ content }) => content)).toEqual([
-      ...['Hi', null, 'echo: a', 'Done'],
+      'Hi',
+      null,
+      'echo: a',
+      'Done',
       'And?',
     ]);
     expect((await test.history()).slice(-2)).toEqual(['And?', 'Again']);
