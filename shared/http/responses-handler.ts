@@ -96,21 +96,19 @@ async function runResponse(
     }
   }
   const { requestId, createdAt: startedAt, publicModel } = record;
-  return runChat(context, {
-    protocol: openAiResponses,
-    dependencies,
-    input,
-    frame: { request, requestId, startedAt, publicModel },
-    recorder: createRecorder(record, {
-      save: isStored ? (finished) => service.save(finished) : undefined,
-      conversation,
-      onFailure(error) {
-        // The answer is paid, so the client gets it, and reads that it is not stored.
-        request.isStored = false;
-        reportFailure(context.telemetry, { message: 'response not stored', error });
-      },
-    }),
+  const recorder = createRecorder(record, {
+    save: isStored ? (finished) => service.save(finished) : undefined,
+    conversation,
+    onFailure(error) {
+      // The answer is paid, so the client gets it, and reads that it is not stored.
+      request.isStored = false;
+      reportFailure(context.telemetry, { message: 'response not stored', error });
+    },
   });
+  // The client reads the same times now as when it retrieves the response.
+  const endedAt = () => recorder.endedAt() ?? Date.now();
+  const frame = { request, requestId, startedAt, publicModel, endedAt };
+  return runChat(context, { protocol: openAiResponses, dependencies, input, frame, recorder });
 }
 
 /**

@@ -26,19 +26,25 @@ interface RecorderOptions {
   readonly onFailure: (error: ServiceError) => void;
 }
 
+interface ResponseRecorder extends RunRecorder {
+  /** When the run ended, in epoch milliseconds. */
+  endedAt(): number | undefined;
+}
+
 /** Stores the run of a response once, with its end, and adds its items to its conversation. */
 export function createRecorder(
   record: RunRecord,
   { save, conversation, onFailure }: RecorderOptions,
-): RunRecorder {
+): ResponseRecorder {
   const events: RunEvent[] = [];
-  let isEnded = false;
+  let endedAt: number | undefined;
   return {
+    endedAt: () => endedAt,
     event: (event) => void events.push(event),
     async end(outcome) {
-      if (isEnded) return;
-      isEnded = true;
-      const end = toRunEnd(outcome, Date.now());
+      if (endedAt !== undefined) return;
+      endedAt = Date.now();
+      const end = toRunEnd(outcome, endedAt);
       const known = record.isStreamed || end.kind !== 'done' ? events : textEventsOf(end.result);
       const finished = { events: known, end };
       try {
