@@ -62,11 +62,14 @@ const MAX_POLL_MS = 1_500;
 const STALLED_AFTER_MS = 40_000;
 /** A run without a delivery for so long may have no message: its process ended before it sent one. */
 const UNDELIVERED_AFTER_MS = 300_000;
+/** Later, the conversation of a run that has ended is free, or the next request for it frees it. */
+const FREED_WITHIN_MS = 60_000;
 
 export function createRunService(options: RunServiceOptions): RunService {
   const { store, queue, clock, pollMs = POLL_MS } = options;
   const requeueIfStalled = createRequeue(options);
   const end = createEnding(options);
+  const freeConversation = createFreeing(options);
 
   async function find(ref: RunRef): Promise<FoundRun | undefined> {
     const [state, record] = await Promise.all([store.state(ref), store.record(ref)]);
@@ -93,9 +96,11 @@ export function createRunService(options: RunServiceOptions): RunService {
       if (record.finished !== undefined) return record.finished;
       const state = await store.state(record);
       const found = state?.hasEnd === true ? await store.end(record) : undefined;
+      if (found !== undefined) await freeConversation(record, found);
       return { events: (await store.view(record)).events, end: found };
     },
-    watch: (record, signal) => watch(record, { store, signal, pollMs, requeueIfStalled }),
+    watch: (record, signal) =>
+      watch(record, { store, signal, pollMs, requeueIfStalled, freeConversation }),
     async cancel(record) {
       if (record.finished === undefined) await end(record, 'cancelled');
     },
@@ -143,6 +148,26 @@ function createEnding({ store, clock, telemetry, conversations }: RunServiceOpti
   };
 }
 
+type Freeing = (record: RunRecord, end: RunEnd) => Promise<void>;
+
+/**
+ * The process that stores the end of a run frees its conversation a moment later. A client that reads
+ * the end may use the conversation at once, so it reads the end when the conversation is free.
+ */
+function createFreeing({ store, clock, telemetry, conversations }: RunServiceOptions): Freeing {
+  const freed = new LRUCache<string, true>({ max: 1_000 });
+  return async (record, end) => {
+    if (record.conversationId === undefined || freed.has(record.id)) return;
+    if (clock.now() - end.at > FREED_WITHIN_MS) return;
+    try {
+      await endConversation(record, { end, options: { store, conversations, telemetry } });
+      freed.set(record.id, true);
+    } catch (error) {
+      telemetry.warn('conversation not freed', { cause: describeError(error) });
+    }
+  };
+}
+
 interface StallCheck {
   readonly journal: JournalState | undefined;
   readonly now: number;
@@ -158,11 +183,12 @@ interface WatchOptions {
   readonly signal: AbortSignal;
   readonly pollMs: number;
   readonly requeueIfStalled: Requeue;
+  readonly freeConversation: Freeing;
 }
 
 async function* watch(
   record: RunRecord,
-  { store, signal, pollMs, requeueIfStalled }: WatchOptions,
+  { store, signal, pollMs, requeueIfStalled, freeConversation }: WatchOptions,
 ): AsyncGenerator<RunEvent | RunEnd> {
   if (record.finished !== undefined) {
     yield* record.finished.events;
@@ -184,7 +210,9 @@ async function* watch(
     if (state === undefined) return yield { kind: 'deleted', at: 0 };
     if (state.hasEnd) {
       const end = await store.end(record);
-      if (end !== undefined) yield end;
+      if (end === undefined) return;
+      await freeConversation(record, end);
+      yield end;
       return;
     }
     await requeueIfStalled(record, state);

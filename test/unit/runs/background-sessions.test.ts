@@ -139,6 +139,18 @@ describe('the session of a run in the background', () => {
     expect((await test.history()).at(-1)).toBe('Done');
   });
 
+  it('is free when a client reads the end of the run', async () => {
+    const test = await setUp(answering().agent);
+    const record = await test.start('Hi');
+    test.failures.left = 1;
+    await expect(test.deliverAll()).rejects.toThrow('killed');
+
+    await Array.fromAsync(test.runs.service.watch(record, new AbortController().signal));
+
+    expect((await test.store.find(OWNER, test.id))?.activeRun).toBeUndefined();
+    expect((await test.history()).at(-1)).toBe('Done');
+  });
+
   it('is free after a cancellation, and has no answer', async () => {
     const test = await setUp(WAITING);
     const record = await test.start('Hi');
