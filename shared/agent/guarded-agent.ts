@@ -279,17 +279,21 @@ interface StreamedText {
   sent(): string;
 }
 
+/** The default of `model.max_body_bytes`, above which a streamed text is not kept. */
+const MAX_SENT_CHARS = 8_388_608;
+
 function startText(checks: RunGuard, isRefusal?: true): StreamedText {
   const stream = checks.startOutput();
-  let all = '';
+  let all: string | undefined = '';
   function* send(text: string): Generator<AgentEvent> {
     if (text === '') return;
-    all += text;
+    // A text beyond the cap has no words in the result, as one that the model client drops.
+    if (all !== undefined) all = all.length > MAX_SENT_CHARS ? undefined : all + text;
     yield { type: 'text-delta', text, ...(isRefusal === undefined ? {} : { isRefusal }) };
   }
   return {
     push: (delta) => send(stream.push(delta)),
     flush: () => send(stream.end()),
-    sent: () => all,
+    sent: () => all ?? '',
   };
 }

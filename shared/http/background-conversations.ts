@@ -5,6 +5,7 @@ import { type RunEnd, type RunRecord, textOf, toolMessagesOf } from '../runs/run
 import type { BackgroundSessions, SessionRunEnd } from '../sessions/background-sessions.ts';
 import { type RunChange, searchMessages } from '../sessions/conversation-log.ts';
 import type { ConversationStore } from '../sessions/conversation-store.ts';
+import { MAX_PARTIAL_CHARS } from './chat-session.ts';
 import { outputOf } from './stored-responses.ts';
 
 interface BackgroundConversations {
@@ -46,7 +47,7 @@ function responseChange(record: RunRecord, { end, events }: EndedRun): RunChange
 function toSessionEnd({ end, events, steps }: EndedRun): SessionRunEnd {
   const tools = toolMessagesOf(steps);
   if (end.kind === 'done') return { tools, end: { result: end.result } };
-  return { tools, end: { text: textOf(events), code: codeOf(end) } };
+  return { tools, end: { text: textOf(events).slice(0, MAX_PARTIAL_CHARS), code: codeOf(end) } };
 }
 
 function codeOf(end: Exclude<RunEnd, { kind: 'done' }>): string {

@@ -85,6 +85,46 @@ function toStream(
   return stream;
 }
 
+/**
+ * How long all streams of this process together may work in one turn of the event loop. An endpoint
+ * that sends faster than a model writes would otherwise delay every other request by the time that
+ * the buffers of its connections take to fill.
+ */
+const TURN_MS = 2;
+
+/** Streams that have more to send than fits into a turn, in their order. */
+const waitingForTurn: (() => void)[] = [];
+let turnEndsAt = 0;
+let isTurnRunning = false;
+
+/** Undefined if the next event can be sent in this turn; otherwise resolves in a later one. */
+function takeTurn(): Promise<void> | undefined {
+  if (!isTurnRunning) startTurn();
+  if (waitingForTurn.length === 0 && performance.now() < turnEndsAt) return undefined;
+  return new Promise((resolve) => {
+    waitingForTurn.push(resolve);
+  });
+}
+
+/** Lets the next stream send its event, if there is time left. */
+function passTurn(): void {
+  if (waitingForTurn.length > 0 && performance.now() < turnEndsAt) waitingForTurn.shift()?.();
+}
+
+function startTurn(): void {
+  isTurnRunning = true;
+  turnEndsAt = performance.now() + TURN_MS;
+  setImmediate(endTurn);
+}
+
+function endTurn(): void {
+  isTurnRunning = false;
+  const next = waitingForTurn.shift();
+  if (next === undefined) return;
+  startTurn();
+  next();
+}
+
 /** The texts of a stream at the pace of its reader. Never fails. */
 function createPacedTexts(
   source: AsyncGenerator<string, void, void>,
@@ -99,7 +139,10 @@ function createPacedTexts(
         discard(source);
         return done;
       }
+      const turn = takeTurn();
+      if (turn !== undefined) await turn;
       const next = await source.next().catch(() => done);
+      passTurn();
       if (next.done !== true) return next;
       onEnd('complete');
       return done;

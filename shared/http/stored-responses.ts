@@ -31,16 +31,25 @@ interface ResponseRecorder extends RunRecorder {
   endedAt(): number | undefined;
 }
 
+/** Text of one response: about 128,000 tokens, as many as the largest models write. */
+const MAX_TEXT_CHARS = 524_288;
+
 /** Stores the run of a response once, with its end, and adds its items to its conversation. */
 export function createRecorder(
   record: RunRecord,
   { save, conversation, onFailure }: RecorderOptions,
 ): ResponseRecorder {
   const events: RunEvent[] = [];
+  let chars = 0;
   let endedAt: number | undefined;
   return {
     endedAt: () => endedAt,
-    event: (event) => void events.push(event),
+    event(event) {
+      if (event.type === 'text-delta') chars += event.text.length;
+      // The stream itself repeats its whole text at its end.
+      if (chars > MAX_TEXT_CHARS) throw tooLong();
+      events.push(event);
+    },
     async end(outcome) {
       if (endedAt !== undefined) return;
       endedAt = Date.now();
@@ -61,6 +70,13 @@ export function createRecorder(
       }
     },
   };
+}
+
+function tooLong(): ServiceError {
+  return new ServiceError(
+    'upstream_invalid',
+    `The model wrote more than ${MAX_TEXT_CHARS} characters, the most that one response can have`,
+  );
 }
 
 function toRunEnd(outcome: RunOutcome, at: number): RunEnd {

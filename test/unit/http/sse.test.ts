@@ -123,6 +123,31 @@ describe('sseResponse', () => {
     expect(pulled).toBe(1);
   });
 
+  it('T7: shares a turn of the event loop between streams that have much to send', async () => {
+    let turns = 0;
+    let isReading = true;
+    const countTurns = (): void => {
+      turns += 1;
+      if (isReading) setImmediate(countTurns);
+    };
+    const turnOf = { bulk: [] as number[], short: [] as number[] };
+    async function* busy(name: keyof typeof turnOf, events: number): AsyncGenerator<SseEvent> {
+      for (let event = 0; event < events; event += 1) {
+        turnOf[name].push(turns);
+        for (const endAt = performance.now() + 1; performance.now() < endAt;);
+        yield { event: 'delta', data: event };
+      }
+    }
+
+    setImmediate(countTurns);
+    await Promise.all([textOf(busy('bulk', 40)), textOf(busy('short', 5))]);
+    isReading = false;
+
+    const inOneTurn = Map.groupBy(turnOf.bulk, (turn) => turn).values();
+    expect(Math.max(...inOneTurn.map(({ length }) => length))).toBeLessThanOrEqual(4);
+    expect(turnOf.short.at(-1)).toBeLessThan(turnOf.bulk.at(20) ?? 0);
+  });
+
   it('T7: closes the connection of a client that takes no data, and ends its source', async () => {
     const done: string[] = [];
     async function* endless(): AsyncGenerator<SseEvent> {
