@@ -161,7 +161,7 @@ interface EncodeOptions {
 async function* encodeRun(
   record: RunRecord,
   { after, events }: EncodeOptions,
-): AsyncGenerator<SseEvent, void, void> {
+): AsyncGenerator<readonly SseEvent[], void, void> {
   const { encoder, encode } = openRun(record);
   let number = 0;
   function isNew({ data }: SseEvent): boolean {
@@ -169,6 +169,6 @@ async function* encodeRun(
     number += 1;
     return number - 1 > after;
   }
-  yield* encoder.start().filter(isNew);
-  for await (const event of events) yield* encode(event).filter(isNew);
+  yield encoder.start().filter(isNew);
+  for await (const event of events) yield encode(event).filter(isNew);
 }
