@@ -15,7 +15,7 @@ import * as z from 'zod';
 import type { BuildInfo } from '../shared/telemetry/build-info.ts';
 import { listBundledPackages, type BundleContents } from './build/bundled-packages.ts';
 import { describeBuild } from './build/describe-build.ts';
-import { readBuiltinsLazily } from './build/lazy-builtins.ts';
+import { readBuiltinsLazily, skipClientLogLines } from './build/lighter-bundle.ts';
 import { shareAzureModules, stubUnusedPackages } from './build/telemetry-stubs.ts';
 import { writeThirdPartyFiles, type Project } from './build/third-party-files.ts';
 import { CliError, describeCliError } from './cli-error.ts';
@@ -112,7 +112,12 @@ async function bundleTriggers(
       legalComments: 'none',
       logLevel: 'silent',
       metafile: true,
-      plugins: [stubUnusedPackages(), shareAzureModules(), readBuiltinsLazily()],
+      plugins: [
+        stubUnusedPackages(),
+        shareAzureModules(),
+        readBuiltinsLazily(),
+        skipClientLogLines(),
+      ],
     });
     return metafile;
   } catch (error) {

@@ -93,6 +93,8 @@ export const EXPORTER_ENVIRONMENT: Environment = {
 
 let service: Promise<Service> | undefined;
 let lastLoggedConfigError: string | undefined;
+// The process may end before the next turn.
+process.once('exit', printLines);
 
 /** Whether the Functions host requires a key of the routes for callers; read when they register. */
 export function routeAuthLevel(): RouteAuthLevel {
@@ -225,7 +227,23 @@ function toServiceStartError(error: unknown): unknown {
   return new ServiceError('config_unavailable', error.message, { cause: error });
 }
 
-/** The platform collects printed lines, one record for each. */
+let printedLines = '';
+
+/**
+ * The platform collects printed lines, one record for each. The lines of one turn of the event loop
+ * are one write, because a write costs more than a line. Errors are written at once.
+ */
 function writeToConsole(line: string, level: LogLevel): void {
-  (level === 'error' ? process.stderr : process.stdout).write(`${line}\n`);
+  if (level === 'error') {
+    process.stderr.write(`${line}\n`);
+    return;
+  }
+  if (printedLines === '') setImmediate(printLines);
+  printedLines += `${line}\n`;
+}
+
+function printLines(): void {
+  const lines = printedLines;
+  printedLines = '';
+  if (lines !== '') process.stdout.write(lines);
 }

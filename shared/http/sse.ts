@@ -56,32 +56,60 @@ export function sseResponse(source: AsyncIterable<SseEvent>, options: SseOptions
   };
 }
 
+/** The texts of the bodies below, for a writer that needs no web stream. */
+const texts = new WeakMap<object, AsyncIterable<string>>();
+
+/** The body as texts; undefined if it is not the body of a response above. Read either, not both. */
+export function textsOf(body: unknown): AsyncIterable<string> | undefined {
+  return typeof body === 'object' && body !== null ? texts.get(body) : undefined;
+}
+
 function toStream(
-  texts: AsyncGenerator<string, void, void>,
-  { connection, signal, slowReaderTimeoutMs: timeoutMs, onEnd }: SseOptions,
+  source: AsyncGenerator<string, void, void>,
+  options: SseOptions,
 ): ReadableStream<Uint8Array> {
+  const paced = createPacedTexts(source, options);
   const encoder = new TextEncoder();
-  return new ReadableStream<Uint8Array>(
+  const stream = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        if ((await connection?.drained({ signal, timeoutMs })) === 'timeout') {
-          connection?.cut();
-          controller.close();
-          onEnd('slow_reader');
-          return discard(texts);
-        }
-        const { done, value } = await texts.next().catch(() => ({ done: true, value: '' }));
-        if (done !== true) return controller.enqueue(encoder.encode(value ?? ''));
-        controller.close();
-        onEnd('complete');
+        const { done, value } = await paced.next();
+        if (done === true) controller.close();
+        else controller.enqueue(encoder.encode(value));
       },
-      cancel() {
-        onEnd('cancelled');
-        discard(texts);
-      },
+      cancel: () => void paced.return(),
     },
     { highWaterMark: 0 },
   );
+  texts.set(stream, { [Symbol.asyncIterator]: () => paced });
+  return stream;
+}
+
+/** The texts of a stream at the pace of its reader. Never fails. */
+function createPacedTexts(
+  source: AsyncGenerator<string, void, void>,
+  { connection, signal, slowReaderTimeoutMs: timeoutMs, onEnd }: SseOptions,
+) {
+  const done = { done: true, value: undefined } as const;
+  return {
+    async next(): Promise<IteratorResult<string, undefined>> {
+      if ((await connection?.drained({ signal, timeoutMs })) === 'timeout') {
+        connection?.cut();
+        onEnd('slow_reader');
+        discard(source);
+        return done;
+      }
+      const next = await source.next().catch(() => done);
+      if (next.done !== true) return next;
+      onEnd('complete');
+      return done;
+    },
+    async return(): Promise<IteratorResult<string, undefined>> {
+      onEnd('cancelled');
+      discard(source);
+      return done;
+    },
+  };
 }
 
 async function* frames(

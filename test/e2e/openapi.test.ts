@@ -150,7 +150,7 @@ describe('a client with the types that openapi-typescript generates', () => {
 
   it('compiles with a call of each operation, and not with wrong values', async () => {
     mkdirSync(GENERATED, { recursive: true });
-    const cli = resolve('.ci/openapi-client/node_modules/openapi-typescript/bin/cli.js');
+    const cli = resolve('.openapi-client/node_modules/openapi-typescript/bin/cli.js');
     const output = join(GENERATED, 'api.d.ts');
     await run(process.execPath, [cli, 'openapi.json', '--output', output]);
 

@@ -108,6 +108,7 @@ describe('sseResponse', () => {
       headers: {},
       clientDisconnected: QUIET.signal,
       drained: () => drained.promise,
+      takeCompleteBody: () => undefined,
       cut: () => undefined,
     };
     const reader = readerOf(counted(), { connection });
@@ -135,6 +136,7 @@ describe('sseResponse', () => {
       headers: {},
       clientDisconnected: QUIET.signal,
       drained: async () => (done.length === 0 ? ('timeout' as const) : ('ready' as const)),
+      takeCompleteBody: () => undefined,
       cut: () => void done.push('cut'),
     };
     const onEnd = (how: string): void => void done.push(how);
