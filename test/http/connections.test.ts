@@ -1,7 +1,9 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { Agent, request as send, type ClientRequest, type IncomingMessage } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { HttpHandler } from '@azure/functions';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { claimConnection, trackConnections } from '../../shared/http/client-connection.ts';
 import type { ModelEvent } from '../../shared/model/model.ts';
 import { createChat, type ChatScript, type ChatUnderTest } from '../support/chat-handler.ts';
@@ -267,6 +269,42 @@ describe('the body of a request', () => {
     agent.destroy();
 
     expect(taken).toEqual(['"first"', undefined, '"second"', undefined]);
+  });
+
+  it('ends after the response without closing the connection of the next request', async () => {
+    const arrived = Promise.withResolvers<void>();
+    // The parser reports the bytes of a body and then its end; the handler goes on in between.
+    const onRequest = (message: unknown): void => {
+      const { request } = message as { request: IncomingMessage };
+      const push = request.push.bind(request);
+      request.push = (chunk: unknown) => {
+        if (chunk !== null) arrived.resolve();
+        return push(chunk);
+      };
+    };
+    subscribe('http.server.request.start', onRequest);
+    onTestFinished(() => void unsubscribe('http.server.request.start', onRequest));
+    trackConnections();
+    current = async (_request, { invocationId }) => {
+      const connection = claimConnection(invocationId);
+      await arrived.promise;
+      expect(connection?.takeCompleteBody()).toBeDefined();
+      return { status: 200, body: 'taken' };
+    };
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    onTestFinished(() => agent.destroy());
+
+    const { request, answered, invoked } = post({
+      body: '"body"',
+      headers: { 'content-length': '6' },
+      agent,
+    });
+    expect(await textOf(await answered)).toBe('taken');
+    await invoked;
+    const closed = once(request.socket ?? request, 'close').then(() => 'closed');
+    const kept = delay(1_500).then(() => 'kept');
+
+    expect(await Promise.race([closed, kept])).toBe('kept');
   });
 
   it('is left to the library while a part of it is missing', async () => {
