@@ -39,6 +39,7 @@ export function createFamilyRunner(family: FaultFamily): FamilyRunner {
   ): Promise<FaultEnvironment> {
     const environment = startFaultEnvironment({
       endpoints,
+      hasStorage: family.hasStorage,
       settings: { ...family.settings, ...own },
     });
     started.push(environment);
