@@ -80,14 +80,13 @@ export async function handleChat(
   { protocol, dependencies, body }: ChatOptions & { readonly body: unknown },
 ): Promise<PlainResponse> {
   const request = protocol.parse(body);
-  const { publicModel, sessions, startInBackground } = dependencies;
-  const named = protocol.sessionOf?.(request);
+  const { publicModel, sessions, startInBackground, measure } = dependencies;
   if (protocol.isBackground?.(request) === true && startInBackground !== undefined) {
-    if (named?.sessionId !== undefined) throw noSessionInBackground();
     return startInBackground(context, { protocol, request, dependencies });
   }
   const input = protocol.toInput(request);
-  const session = named && (await openSessionRun(context, { ...named, input, sessions }));
+  const named = protocol.sessionOf?.(request);
+  const session = named && (await openSessionRun(context, { ...named, input, sessions, measure }));
   const frame: Frame<unknown> = {
     request,
     requestId: context.requestId,
@@ -104,14 +103,6 @@ export async function handleChat(
     recorder: session?.recorder,
   };
   return runChat(context, chat).catch((error: unknown) => failSession(session, error));
-}
-
-function noSessionInBackground(): ServiceError {
-  return new ServiceError(
-    'invalid_request',
-    'Cannot accept the request: "sessionId" must be left out of a run in the background',
-    { param: 'sessionId' },
-  );
 }
 
 /** One request that runs the agent. */
