@@ -6,6 +6,7 @@ const INPUTS = [
   'functions',
   'shared',
   'host.json',
+  'openapi.json',
   'package.json',
   'package-lock.json',
   'agent.toml',

@@ -8,6 +8,7 @@ import { formatTable } from './table.ts';
 const MIN_SUCCESS = 0.999;
 const MAX_P99_RATIO = 2;
 const MAX_HEALTH_MS = 100;
+const MAX_TURN_MS = 100;
 const MAX_MB_PER_MINUTE = 1;
 const BAR_WIDTH = 30;
 
@@ -50,7 +51,7 @@ interface CheckedPromise {
 }
 
 function promisesOf(figures: SoakFigures): readonly CheckedPromise[] {
-  const { quiet, soak, mbPerMinute, firstMb, lastMb, isWorkerReplaced } = figures;
+  const { quiet, soak, memory, longestTurnMs, isWorkerReplaced } = figures;
   const success = 1 - soak.failures.length / soak.requests;
   const ratio = soak.p99 / quiet.p99;
   return [
@@ -68,15 +69,21 @@ function promisesOf(figures: SoakFigures): readonly CheckedPromise[] {
     },
     {
       name: '/health',
-      promised: `< ${MAX_HEALTH_MS} ms at worst`,
-      happened: `${ms(soak.healthWorst)}, p99 ${ms(soak.healthP99)} (quiet ${ms(quiet.healthWorst)}, ${ms(quiet.healthP99)}; host alone ${ms(soak.hostWorst)}, ${ms(soak.hostP99)})`,
-      isKept: soak.healthWorst < MAX_HEALTH_MS,
+      promised: `< ${MAX_HEALTH_MS} ms at worst, beyond the host`,
+      happened: `${ms(soak.addedWorst)}; with the host ${ms(soak.healthWorst)}, p99 ${ms(soak.healthP99)} (quiet ${ms(quiet.addedWorst)}; ${ms(quiet.healthWorst)}, ${ms(quiet.healthP99)})`,
+      isKept: soak.addedWorst < MAX_HEALTH_MS,
+    },
+    {
+      name: 'turn of the event loop',
+      promised: `< ${MAX_TURN_MS} ms of processor time`,
+      happened: `${ms(longestTurnMs)} at worst`,
+      isKept: longestTurnMs < MAX_TURN_MS,
     },
     {
       name: 'memory of the worker',
       promised: `<= ${MAX_MB_PER_MINUTE} MB a minute`,
-      happened: `${mbPerMinute.toFixed(2)} MB a minute, ${firstMb.toFixed(0)} to ${lastMb.toFixed(0)} MB`,
-      isKept: mbPerMinute <= MAX_MB_PER_MINUTE,
+      happened: `${memory.perMinute.toFixed(2)} MB a minute, ${memory.warm.toFixed(0)} to ${memory.last.toFixed(0)} MB; live ${memory.liveBefore.toFixed(0)} before, ${memory.liveAfter.toFixed(0)} MB after`,
+      isKept: memory.perMinute <= MAX_MB_PER_MINUTE,
     },
     {
       name: 'workers replaced',

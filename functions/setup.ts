@@ -1,5 +1,6 @@
 import { app } from '@azure/functions';
 import { dropMessageFromTriggerMetadata } from '../shared/batch/queue-trigger.ts';
+import { sendResponsesDirectly } from '../shared/http/library-response.ts';
 import { protectWorkerHttpServer } from '../shared/http/worker-http-server.ts';
 
 protectWorkerHttpServer();
@@ -9,3 +10,4 @@ app.setup({
   capabilities: { WorkerOpenTelemetryEnabled: true },
 });
 dropMessageFromTriggerMetadata();
+sendResponsesDirectly();

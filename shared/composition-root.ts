@@ -93,6 +93,8 @@ export const EXPORTER_ENVIRONMENT: Environment = {
 
 let service: Promise<Service> | undefined;
 let lastLoggedConfigError: string | undefined;
+// The process may end before the next turn.
+process.once('exit', printLines);
 
 /** Whether the Functions host requires a key of the routes for callers; read when they register. */
 export function routeAuthLevel(): RouteAuthLevel {
@@ -142,7 +144,15 @@ export async function createService(
   const measure = (input: AgentInput) => estimateInput(input, prompt);
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = createLazyBatch({ ...base, agent, limiter: limits.limiter, measure });
-  const runs = createLazyRuns({ ...base, agent, encryption, limiter: limits.limiter, measure });
+  const history: History = createHistory({ ...base, encryption, runs: () => runs() });
+  const runs = createLazyRuns({
+    ...base,
+    agent,
+    encryption,
+    limiter: limits.limiter,
+    measure,
+    conversations: () => history.runConversations(),
+  });
   return {
     agent,
     ...routeSettingsOf(settings),
@@ -151,7 +161,7 @@ export async function createService(
     identify: callers.identify,
     limits,
     measure,
-    ...runRoutesOf(settings, runs),
+    ...runRoutesOf(settings, { runs, sessions: history.backgroundSessions }),
     readiness: createReadinessFromSettings({
       ...base,
       model,
@@ -163,7 +173,7 @@ export async function createService(
     }),
     batch,
     encryption,
-    ...createHistory({ ...base, encryption }),
+    ...history,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
       const engines = [(await batch.peek())?.processor.stop(), (await runs.peek())?.stop()];
@@ -225,7 +235,23 @@ function toServiceStartError(error: unknown): unknown {
   return new ServiceError('config_unavailable', error.message, { cause: error });
 }
 
-/** The platform collects printed lines, one record for each. */
+let printedLines = '';
+
+/**
+ * The platform collects printed lines, one record for each. The lines of one turn of the event loop
+ * are one write, because a write costs more than a line. Errors are written at once.
+ */
 function writeToConsole(line: string, level: LogLevel): void {
-  (level === 'error' ? process.stderr : process.stdout).write(`${line}\n`);
+  if (level === 'error') {
+    process.stderr.write(`${line}\n`);
+    return;
+  }
+  if (printedLines === '') setImmediate(printLines);
+  printedLines += `${line}\n`;
+}
+
+function printLines(): void {
+  const lines = printedLines;
+  printedLines = '';
+  if (lines !== '') process.stdout.write(lines);
 }

@@ -1,4 +1,5 @@
 import { answers } from './cases/answers.ts';
+import { batchCallers } from './cases/batch-callers.ts';
 import { clients } from './cases/clients.ts';
 import { hostileCallers } from './cases/hostile-callers.ts';
 import { credentials } from './cases/credentials.ts';
@@ -33,4 +34,5 @@ const FAMILIES: readonly FaultFamily[] = [
   field,
   clients,
   hostileCallers,
+  batchCallers,
 ];

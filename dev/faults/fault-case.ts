@@ -66,7 +66,12 @@ export type FaultCase = ScriptedCase | CustomCase;
 export interface FaultFamily {
   readonly name: string;
   readonly settings: Readonly<Record<string, string>>;
-  /** Cases that run at once; 1 if a case slows down the endpoint for all others. */
+  /** Whether the app has a storage account, and its queues. */
+  readonly hasStorage?: true;
+  /**
+   * Cases that run at once: 1 if a case slows down the endpoint for all others, and at most 5, as an
+   * endpoint saves up ten retries and each case may need two.
+   */
   readonly lanes: number;
   readonly cases: readonly FaultCase[];
 }

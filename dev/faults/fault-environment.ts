@@ -1,11 +1,18 @@
 import { join } from 'node:path';
+import { type Azurite, startAzurite } from '../azurite.ts';
 import { isBuildFresh } from '../build-freshness.ts';
 import { build } from '../build.ts';
 import { startHost } from '../host/start-host.ts';
-import { startDevelopmentModel, type RecordedCall } from '../model/start-development-model.ts';
+import {
+  type DevelopmentModel,
+  startDevelopmentModel,
+  type RecordedCall,
+} from '../model/start-development-model.ts';
+import { prepareStorage } from '../prepare-storage.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
-import { startSecondEndpoint } from './second-endpoint.ts';
-import { UNLIMITED, WITHOUT_QUEUES } from './settings.ts';
+import { startSecondEndpoint, type SecondEndpoint } from './second-endpoint.ts';
+import { FAST_POLLING, UNLIMITED, WITHOUT_QUEUES } from './settings.ts';
+import { requestReport, type WorkerReport } from './worker-report.ts';
 
 /** Values that no caller and no log may contain. */
 const KEY = 'canary-key-5d2c81';
@@ -23,6 +30,8 @@ const TOKEN_DELAY_MS = 2;
 export interface FaultEnvironmentOptions {
   readonly settings: Readonly<Record<string, string>>;
   readonly endpoints: 1 | 2;
+  /** Starts the storage emulator; without it the functions that need storage are disabled. */
+  readonly hasStorage?: true | undefined;
 }
 
 /** The built app on the local host with a scripted upstream, and what to observe during a fault. */
@@ -31,6 +40,10 @@ export interface FaultEnvironment {
   /** The first endpoint, without a path. */
   readonly upstreamUrl: string;
   workerPid(): number | undefined;
+  /** Of the storage emulator; empty without one. */
+  readonly connectionString: string;
+  /** Needs the setting `WORKER_REPORTS`. */
+  reportWorker(): Promise<WorkerReport | undefined>;
   /** Calls to the first endpoint whose message contains the marker. */
   callsWith(marker: string): readonly RecordedCall[];
   secondCallsWith(marker: string): number;
@@ -52,27 +65,19 @@ export async function buildIfStale(): Promise<void> {
 export async function startFaultEnvironment(
   options: FaultEnvironmentOptions,
 ): Promise<FaultEnvironment> {
-  const [upstream, second] = await Promise.all([
+  const [upstream, second, storage] = await Promise.all([
     startDevelopmentModel({ scale: SCALE, tokenDelayMs: TOKEN_DELAY_MS }),
     options.endpoints === 2 ? startSecondEndpoint() : undefined,
+    options.hasStorage === true ? startStorage() : undefined,
   ]);
   const log: string[] = [];
   async function stopUpstreams(): Promise<void> {
-    await Promise.all([upstream.stop(), second?.stop()]);
+    await Promise.all([upstream.stop(), second?.stop(), storage?.stop()]);
   }
   const host = await startHost({
     appRoot: PROJECT_ROOT,
     port: 0,
-    environment: {
-      // The faults of a model need no storage, so the functions that need one are disabled.
-      ...WITHOUT_QUEUES,
-      AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${upstream.port}`,
-      AZURE_OPENAI_DEPLOYMENT: DEPLOYMENT,
-      OPENAI_API_KEY: KEY,
-      ...(second === undefined ? {} : { MODEL_FALLBACKS: fallbacks(second.baseUrl) }),
-      ...UNLIMITED,
-      ...options.settings,
-    },
+    environment: settingsOf(options, { upstream, second, storage }),
     log: ({ level, message }) => log.push(`${level} ${message}`),
     // A client that disconnected may keep a connection open that it did not use again.
     timings: { httpDrainMs: 500 },
@@ -86,6 +91,8 @@ export async function startFaultEnvironment(
     url: host.url,
     upstreamUrl: root,
     workerPid: () => host.workerPid(),
+    connectionString: storage?.connectionString ?? '',
+    reportWorker: () => requestReport(host.workerPid(), log),
     callsWith: (marker) => upstream.calls().filter((call) => mentions(call, marker)),
     secondCallsWith: (marker) => second?.callsWith(marker) ?? 0,
     async redirectHits() {
@@ -106,6 +113,35 @@ export async function startFaultEnvironment(
       await stopUpstreams();
     },
   };
+}
+
+interface SettingsOptions {
+  readonly upstream: DevelopmentModel;
+  readonly second: SecondEndpoint | undefined;
+  readonly storage: Azurite | undefined;
+}
+
+function settingsOf(
+  { settings }: FaultEnvironmentOptions,
+  { upstream, second, storage }: SettingsOptions,
+): Readonly<Record<string, string>> {
+  return {
+    ...(storage === undefined
+      ? WITHOUT_QUEUES
+      : { AzureWebJobsStorage: storage.connectionString, ...FAST_POLLING }),
+    AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${upstream.port}`,
+    AZURE_OPENAI_DEPLOYMENT: DEPLOYMENT,
+    OPENAI_API_KEY: KEY,
+    ...(second === undefined ? {} : { MODEL_FALLBACKS: fallbacks(second.baseUrl) }),
+    ...UNLIMITED,
+    ...settings,
+  };
+}
+
+async function startStorage(): Promise<Azurite> {
+  const storage = await startAzurite();
+  await prepareStorage(storage.connectionString);
+  return storage;
 }
 
 function fallbacks(baseUrl: string): string {

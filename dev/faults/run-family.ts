@@ -1,3 +1,4 @@
+import { bulkhead } from 'cockatiel';
 import type { FaultCase, FaultFamily, Mode } from './fault-case.ts';
 import { startFaultEnvironment, type FaultEnvironment } from './fault-environment.ts';
 import { runCase, type Row } from './run-case.ts';
@@ -27,6 +28,8 @@ function titleOf({ id, injected, endpoints }: FaultCase, mode: Mode): string {
 }
 
 export function createFamilyRunner(family: FaultFamily): FamilyRunner {
+  // However many runs start at once: those in flight share one retry budget.
+  const lanes = bulkhead(family.lanes, Number.MAX_SAFE_INTEGER);
   const shared = new Map<1 | 2, Promise<FaultEnvironment>>();
   const started: Promise<FaultEnvironment>[] = [];
 
@@ -36,6 +39,7 @@ export function createFamilyRunner(family: FaultFamily): FamilyRunner {
   ): Promise<FaultEnvironment> {
     const environment = startFaultEnvironment({
       endpoints,
+      hasStorage: family.hasStorage,
       settings: { ...family.settings, ...own },
     });
     started.push(environment);
@@ -48,17 +52,19 @@ export function createFamilyRunner(family: FaultFamily): FamilyRunner {
     return environment;
   }
 
+  async function runIsolated({ one, mode }: Run): Promise<Row> {
+    if (one.own === undefined)
+      return runCase(await sharedEnvironment(one.endpoints), { one, mode });
+    const environment = await start(one.endpoints, one.own);
+    try {
+      return await runCase(environment, { one, mode });
+    } finally {
+      await environment.stop();
+    }
+  }
+
   return {
-    async run({ one, mode }) {
-      if (one.own === undefined)
-        return runCase(await sharedEnvironment(one.endpoints), { one, mode });
-      const environment = await start(one.endpoints, one.own);
-      try {
-        return await runCase(environment, { one, mode });
-      } finally {
-        await environment.stop();
-      }
-    },
+    run: (run) => lanes.execute(() => runIsolated(run)),
     async stop() {
       await Promise.allSettled(started.map(async (environment) => (await environment).stop()));
     },
@@ -71,17 +77,15 @@ export async function runFamily(
   report: (row: Row) => void,
 ): Promise<readonly Row[]> {
   const runner = createFamilyRunner(family);
-  const waiting = listRuns(family);
   const rows: Row[] = [];
-  async function runLane(): Promise<void> {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const row = await runner.run(next);
-      rows.push(row);
-      report(row);
-    }
-  }
   try {
-    await Promise.all(Array.from({ length: family.lanes }, runLane));
+    await Promise.all(
+      listRuns(family).map(async (run) => {
+        const row = await runner.run(run);
+        rows.push(row);
+        report(row);
+      }),
+    );
   } finally {
     await runner.stop();
   }

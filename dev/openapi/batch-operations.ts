@@ -1,5 +1,11 @@
 import { createBatchSchema } from '../../shared/http/batches-handler.ts';
-import { answerSchema, type Operation, requestSchema } from './operation.ts';
+import {
+  answerSchema,
+  type JsonSchema,
+  type Operation,
+  requestSchema,
+  type Shape,
+} from './operation.ts';
 
 const FILE = {
   id: 'text',
@@ -17,13 +23,23 @@ const BATCH = {
   created_at: 'whole',
   request_counts: { total: 'whole', completed: 'whole', failed: 'whole' },
 } as const;
-export const LIST = answerSchema({ object: '=list', data: ['any'], has_more: 'flag' });
+/** A page of a list. */
+export function listSchema(item: Shape): JsonSchema {
+  return answerSchema({
+    object: '=list',
+    data: [item],
+    first_id: 'text?',
+    last_id: 'text?',
+    has_more: 'flag',
+  });
+}
+export const ITEMS = listSchema({ id: 'text', type: 'text' });
 export const PAGE = {
   after: { type: 'string', maxLength: 256 },
   limit: { type: 'integer', minimum: 1, maximum: 100, default: 20 },
 } as const;
 export const ORDER = { order: { enum: ['asc', 'desc'], default: 'desc' } } as const;
-export const STORED = [404, 503] as const;
+export const STORED = [404] as const;
 
 export function json(description: string, schema: Readonly<Record<string, unknown>>) {
   return { 200: { description, schema } } as const;
@@ -52,7 +68,6 @@ export const BATCH_OPERATIONS: readonly Operation[] = [
       examples: {},
     },
     answers: json('The file', answerSchema(FILE)),
-    errors: [408, 413, 415, 503],
   },
   {
     id: 'filesList',
@@ -66,8 +81,7 @@ export const BATCH_OPERATIONS: readonly Operation[] = [
       ...ORDER,
       purpose: { type: 'string', maxLength: 64 },
     },
-    answers: json('A page of files', LIST),
-    errors: [503],
+    answers: json('A page of files', listSchema(FILE)),
   },
   {
     id: 'filesGet',
@@ -84,7 +98,7 @@ export const BATCH_OPERATIONS: readonly Operation[] = [
     path: '/v1/files/{id}/content',
     tag: 'batch',
     summary: 'The content of a file.',
-    answers: { 200: { description: 'The lines of the file', stream: 'application/jsonl' } },
+    answers: { 200: { description: 'The lines of the file', stream: 'application/x-ndjson' } },
     errors: STORED,
   },
   {
@@ -113,7 +127,7 @@ export const BATCH_OPERATIONS: readonly Operation[] = [
       },
     },
     answers: json('The batch', answerSchema(BATCH)),
-    errors: [404, 413, 415, 503],
+    errors: [404],
   },
   {
     id: 'batchesList',
@@ -122,8 +136,7 @@ export const BATCH_OPERATIONS: readonly Operation[] = [
     tag: 'batch',
     summary: 'The batches of the caller, newest first.',
     query: PAGE,
-    answers: json('A page of batches', LIST),
-    errors: [503],
+    answers: json('A page of batches', listSchema(BATCH)),
   },
   {
     id: 'batchesGet',

@@ -7,7 +7,9 @@ import { STORAGE_OPERATIONS } from './storage-operations.ts';
 export const OPERATIONS: readonly Operation[] = [...RUN_OPERATIONS, ...STORAGE_OPERATIONS];
 
 /** The statuses that every route with a key may answer with. */
-const KEYED_ERRORS = [400, 401, 403, 429, 500] as const;
+const KEYED_ERRORS = [400, 401, 403, 429, 500, 503] as const;
+/** Those of a route that reads a body and honours an Idempotency-Key, beside them. */
+const BODY_ERRORS = [408, 409, 413, 415, 422] as const;
 
 const TAGS = {
   chat: 'The API of the service, and front ends of the AI Chat Protocol and the AI SDK.',
@@ -50,8 +52,42 @@ const HEADERS = {
   'x-should-retry': { description: '`false` with an error that no retry mends.' },
   'ratelimit-policy': { description: 'The limits of the caller.' },
   ratelimit: { description: 'What is left of them.' },
+  'x-ratelimit-limit-requests': { description: 'The limit of requests, for OpenAI clients.' },
+  'x-ratelimit-remaining-requests': { description: 'The requests that are left.' },
+  'x-ratelimit-reset-requests': { description: 'When the limit is whole again, such as `12s`.' },
+  'x-ratelimit-limit-tokens': { description: 'The limit of tokens, for OpenAI clients.' },
+  'x-ratelimit-remaining-tokens': { description: 'The tokens that are left.' },
+  'x-ratelimit-reset-tokens': { description: 'When the limit is whole again, such as `12s`.' },
+  'x-ratelimit-policy': {
+    description: '`local` while instances do not share the limits because Redis is away.',
+  },
   'cache-status': { description: 'What the response cache did (RFC 9211).' },
+  'idempotent-replayed': { description: '`true` with the stored answer of an Idempotency-Key.' },
+  'www-authenticate': { description: '`Bearer` with 401.' },
+  'x-accel-buffering': { description: '`no` with a stream: proxies must not collect it.' },
+  'x-vercel-ai-ui-message-stream': { description: '`v1` with a stream of the AI SDK.' },
 } as const;
+
+/** How a program identifies itself: by a function key, a caller key or both, as the deployment wants. */
+const FUNCTION_SCHEMES = {
+  functionKey: { type: 'apiKey', in: 'header', name: 'x-functions-key' },
+  functionKeyInQuery: { type: 'apiKey', in: 'query', name: 'code' },
+} as const;
+const CALLER_SCHEMES = {
+  callerKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+  callerKeyOfAzure: { type: 'apiKey', in: 'header', name: 'api-key' },
+  bearer: {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'A token of Entra ID or a caller key, where the deployment uses them.',
+  },
+} as const;
+const SECURITY = [undefined, ...Object.keys(FUNCTION_SCHEMES)].flatMap((key) =>
+  [undefined, ...Object.keys(CALLER_SCHEMES)].flatMap((caller) => {
+    const names = [key, caller].filter((name) => name !== undefined);
+    return names.length === 0 ? [] : [Object.fromEntries(names.map((name) => [name, []]))];
+  }),
+);
 
 /** The description of every route, as OpenAPI 3.1. */
 export function describeApi(version: string) {
@@ -73,7 +109,7 @@ export function describeApi(version: string) {
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
-    security: [{ functionKey: [] }, { functionKeyInQuery: [] }, { bearer: [] }],
+    security: SECURITY,
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
     components: {
@@ -87,28 +123,19 @@ export function describeApi(version: string) {
           { ...header, schema: { type: 'string' } },
         ]),
       ),
-      securitySchemes: {
-        functionKey: { type: 'apiKey', in: 'header', name: 'x-functions-key' },
-        functionKeyInQuery: { type: 'apiKey', in: 'query', name: 'code' },
-        bearer: {
-          type: 'http',
-          scheme: 'bearer',
-          description: 'A token of Entra ID or a caller key, where the deployment uses them.',
-        },
-      },
+      securitySchemes: { ...FUNCTION_SCHEMES, ...CALLER_SCHEMES },
     },
   };
 }
 
 function describeOperation(operation: Operation) {
-  const { id, tag, summary, isOpen = false, query = {}, body, answers, errors = [] } = operation;
+  const { id, tag, summary, isOpen = false, query = {}, body, answers } = operation;
   const inPath = [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
   const parameters = [
     ...inPath.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
     ...Object.entries(query).map(([name, schema]) => ({ name, in: 'query', schema })),
     ...(operation.method === 'post' && !isOpen ? [IDEMPOTENCY_KEY] : []),
   ];
-  const statuses = [...(isOpen ? [] : KEYED_ERRORS), ...errors];
   return {
     operationId: id,
     tags: [tag],
@@ -121,12 +148,18 @@ function describeOperation(operation: Operation) {
         Object.entries(answers).map(([status, answer]) => [status, describeAnswer(answer)]),
       ),
       ...Object.fromEntries(
-        statuses
-          .toSorted((a, b) => a - b)
+        errorsOf(operation)
+          .filter((status) => answers[status] === undefined)
           .map((status) => [status, { $ref: `#/components/responses/Error${status}` }]),
       ),
     },
   };
+}
+
+/** The statuses of its errors, in their order. */
+function errorsOf({ method, isOpen = false, errors = [] }: Operation): readonly number[] {
+  const known = isOpen ? [] : [...KEYED_ERRORS, ...(method === 'post' ? BODY_ERRORS : [])];
+  return [...new Set([...known, ...errors])].toSorted((a, b) => a - b);
 }
 
 const IDEMPOTENCY_KEY = {
@@ -162,8 +195,7 @@ function describeAnswer({ description, schema, stream, contentType = 'applicatio
 }
 
 function errorStatuses(): readonly number[] {
-  const all = OPERATIONS.flatMap(({ errors = [] }) => errors).concat(KEYED_ERRORS);
-  return [...new Set(all)].toSorted((a, b) => a - b);
+  return [...new Set(OPERATIONS.flatMap(errorsOf))].toSorted((a, b) => a - b);
 }
 
 function describeError(status: number) {
@@ -189,12 +221,9 @@ export function toMarkdown(operations: readonly Operation[] = OPERATIONS): strin
     const rows = operations
       .filter((operation) => operation.tag === tag)
       .map((operation) => {
-        const { method, path, isOpen = false, summary, answers, errors = [] } = operation;
-        const statuses = [
-          ...Object.keys(answers).map(Number),
-          ...(isOpen ? [] : KEYED_ERRORS),
-          ...errors,
-        ].toSorted((a, b) => a - b);
+        const { method, path, isOpen = false, summary, answers } = operation;
+        const known = new Set([...Object.keys(answers).map(Number), ...errorsOf(operation)]);
+        const statuses = [...known].toSorted((a, b) => a - b);
         const auth = isOpen ? 'open' : 'key';
         return `| \`${method.toUpperCase()} ${path}\` | ${auth} | ${summary} | ${statuses.join(', ')} |`;
       });

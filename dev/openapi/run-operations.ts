@@ -1,6 +1,7 @@
 import { chatRequestSchema } from '../../shared/protocols/chat-api.ts';
 import { aiChatRequestSchema } from '../../shared/protocols/ai-chat-protocol.ts';
 import { uiRequestSchema } from '../../shared/protocols/ai-sdk-ui-stream.ts';
+import { mcpMessageSchema } from '../../shared/protocols/mcp.ts';
 import { completionsSchema } from '../../shared/protocols/openai-chat-schema.ts';
 import { responsesSchema } from '../../shared/protocols/openai-responses-schema.ts';
 import { answerSchema, type Operation, requestSchema } from './operation.ts';
@@ -38,9 +39,17 @@ export const RESPONSE = answerSchema({
   model: 'text',
   output: ['any'],
 });
+/** A run in the background; when it is completed, with the fields of an answer. */
+const CHAT_RUN = answerSchema({
+  id: 'text',
+  status: 'text',
+  requestId: 'text',
+  'response?': 'text',
+  'error?': { message: 'text', code: 'text' },
+});
 const SESSION = { sessionId: 'text', createdAt: 'text', changedAt: 'text' };
 
-const RUN_ERRORS = [404, 409, 413, 415, 422, 502, 503, 504] as const;
+const RUN_ERRORS = [404, 502, 504] as const;
 const ID_PAGE = {
   after: { type: 'string', maxLength: 256 },
   limit: { type: 'integer', minimum: 1, maximum: 100, default: 20 },
@@ -66,13 +75,9 @@ export const RUN_OPERATIONS: readonly Operation[] = [
     },
     answers: {
       200: {
-        description: 'The answer, whole or as a stream',
-        schema: { anyOf: [CHAT_ANSWER, AI_CHAT_ANSWER] },
+        description: 'The answer, whole or as a stream, or the state of a run in the background',
+        schema: { anyOf: [CHAT_ANSWER, AI_CHAT_ANSWER, CHAT_RUN] },
         stream: 'text/event-stream',
-      },
-      202: {
-        description: 'A chat in the background is queued',
-        schema: answerSchema({ id: 'text' }),
       },
     },
     errors: RUN_ERRORS,
@@ -110,9 +115,9 @@ export const RUN_OPERATIONS: readonly Operation[] = [
       starting_after: { type: 'integer', minimum: 0 },
     },
     answers: {
-      200: { description: 'The run', schema: { type: 'object' }, stream: 'text/event-stream' },
+      200: { description: 'The run', schema: CHAT_RUN, stream: 'text/event-stream' },
     },
-    errors: [404, 503],
+    errors: [404],
   },
   {
     id: 'chatRunsCancel',
@@ -120,8 +125,8 @@ export const RUN_OPERATIONS: readonly Operation[] = [
     path: '/api/chat/{id}/cancel',
     tag: 'chat',
     summary: 'Cancel a chat in the background.',
-    answers: { 200: { description: 'The run', schema: { type: 'object' } } },
-    errors: [404, 503],
+    answers: { 200: { description: 'The run', schema: CHAT_RUN } },
+    errors: [404],
   },
   {
     id: 'sessionsList',
@@ -136,7 +141,6 @@ export const RUN_OPERATIONS: readonly Operation[] = [
         schema: answerSchema({ sessions: [SESSION], hasMore: 'flag' }),
       },
     },
-    errors: [503],
   },
   {
     id: 'sessionsGet',
@@ -155,7 +159,7 @@ export const RUN_OPERATIONS: readonly Operation[] = [
         }),
       },
     },
-    errors: [404, 503],
+    errors: [404],
   },
   {
     id: 'sessionsDelete',
@@ -166,7 +170,7 @@ export const RUN_OPERATIONS: readonly Operation[] = [
     answers: {
       200: { description: 'Deleted', schema: answerSchema({ sessionId: 'text', deleted: 'flag' }) },
     },
-    errors: [404, 409, 503],
+    errors: [404, 409],
   },
   {
     id: 'completions',
@@ -205,17 +209,17 @@ export const RUN_OPERATIONS: readonly Operation[] = [
     tag: 'mcp',
     summary: 'The agent as an MCP server with the tool ask, over Streamable HTTP.',
     body: {
-      schema: { type: 'object', required: ['jsonrpc'], properties: { jsonrpc: { const: '2.0' } } },
+      schema: requestSchema(mcpMessageSchema),
       examples: { ping: { jsonrpc: '2.0', id: 1, method: 'ping' } },
     },
     answers: {
       200: {
         description: 'The result of the call',
-        schema: { type: 'object' },
+        schema: answerSchema({ jsonrpc: '=2.0', id: 'any', 'result?': 'any', 'error?': 'any' }),
         stream: 'text/event-stream',
       },
       202: { description: 'A notification was accepted' },
     },
-    errors: [405, 413, 415],
+    errors: [405],
   },
 ];

@@ -3,7 +3,7 @@ import {
   createConversationSchema,
   updateConversationSchema,
 } from '../../shared/http/conversations-handler.ts';
-import { BATCH_OPERATIONS, json, LIST, ORDER, PAGE, STORED } from './batch-operations.ts';
+import { BATCH_OPERATIONS, ITEMS, json, ORDER, PAGE, STORED } from './batch-operations.ts';
 import { answerSchema, type Operation, requestSchema } from './operation.ts';
 import { RESPONSE } from './run-operations.ts';
 
@@ -47,7 +47,7 @@ const RESPONSES: readonly Operation[] = [
     tag: 'openai',
     summary: 'The input of a stored response.',
     query: { ...PAGE, ...ORDER },
-    answers: json('A page of items', LIST),
+    answers: json('A page of items', ITEMS),
     errors: STORED,
   },
 ];
@@ -61,7 +61,6 @@ const CONVERSATIONS: readonly Operation[] = [
     summary: 'Begin a conversation.',
     body: { schema: requestSchema(createConversationSchema), examples: { empty: {} } },
     answers: json('The conversation', CONVERSATION),
-    errors: [413, 415, 503],
   },
   {
     id: 'conversationsGet',
@@ -83,7 +82,7 @@ const CONVERSATIONS: readonly Operation[] = [
       examples: { metadata: { metadata: { topic: 'weather' } } },
     },
     answers: json('The conversation', CONVERSATION),
-    errors: [404, 409, 413, 415, 503],
+    errors: [404, 409],
   },
   {
     id: 'conversationsDelete',
@@ -92,7 +91,7 @@ const CONVERSATIONS: readonly Operation[] = [
     tag: 'openai',
     summary: 'Delete a conversation.',
     answers: json('Deleted', answerSchema({ id: 'text', deleted: 'flag' })),
-    errors: [404, 409, 503],
+    errors: [404, 409],
   },
   {
     id: 'conversationsItemsList',
@@ -101,7 +100,7 @@ const CONVERSATIONS: readonly Operation[] = [
     tag: 'openai',
     summary: 'The items of a conversation.',
     query: { ...PAGE, ...ORDER },
-    answers: json('A page of items', LIST),
+    answers: json('A page of items', ITEMS),
     errors: STORED,
   },
   {
@@ -114,8 +113,8 @@ const CONVERSATIONS: readonly Operation[] = [
       schema: requestSchema(addItemsSchema),
       examples: { message: { items: [{ type: 'message', role: 'user', content: 'Hello' }] } },
     },
-    answers: json('The items', LIST),
-    errors: [404, 409, 413, 415, 503],
+    answers: json('The items', ITEMS),
+    errors: [404, 409],
   },
   {
     id: 'conversationsItemsGet',
@@ -123,7 +122,7 @@ const CONVERSATIONS: readonly Operation[] = [
     path: '/v1/conversations/{id}/items/{itemId}',
     tag: 'openai',
     summary: 'One item of a conversation.',
-    answers: json('The item', { type: 'object' }),
+    answers: json('The item', answerSchema({ id: 'text', type: 'text' })),
     errors: STORED,
   },
   {
@@ -133,9 +132,15 @@ const CONVERSATIONS: readonly Operation[] = [
     tag: 'openai',
     summary: 'Delete an item of a conversation.',
     answers: json('The conversation', CONVERSATION),
-    errors: [404, 409, 503],
+    errors: [404, 409],
   },
 ];
+
+const READINESS = answerSchema({
+  status: 'text',
+  chat: { status: 'text' },
+  batch: { status: 'text' },
+});
 
 const OPEN: readonly Operation[] = [
   {
@@ -155,16 +160,12 @@ const OPEN: readonly Operation[] = [
     summary: 'Readiness of chat and batch, and of what they need.',
     isOpen: true,
     answers: {
-      200: {
-        description: 'Ready or degraded',
-        schema: answerSchema({
-          status: 'text',
-          chat: { status: 'text' },
-          batch: { status: 'text' },
-        }),
+      200: { description: 'Ready or degraded', schema: READINESS },
+      503: {
+        description: 'No chat can succeed; `application/problem+json` if a setting is missing',
+        schema: READINESS,
       },
     },
-    errors: [503],
   })),
   {
     id: 'page',
@@ -222,7 +223,6 @@ export const STORAGE_OPERATIONS: readonly Operation[] = [
         schema: { type: 'string' },
       },
     },
-    errors: [503],
   },
   ...OPEN,
 ];

@@ -2,15 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { submitBlankLines } from './hostile-callers.ts';
 import { startAzurite } from '../azurite.ts';
-import { startChildServer } from '../bench/child-server.ts';
-import { readMemoryMb } from '../bench/read-memory.ts';
+import { startChildServer, type ChildServer } from '../bench/child-server.ts';
 import { sendRequest } from '../faults/send-request.ts';
 import { percentile } from '../faults/steady-load.ts';
+import { reportSchema } from '../faults/worker-report.ts';
 import { prepareStorage } from '../prepare-storage.ts';
+import { isRunning } from '../processes.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
+import { memoryFigures, type MemoryFigures, type MemorySample, sampleMemory } from './memory.ts';
 
 export interface SoakOptions {
-  /** Time without hostile callers, for comparison. */
+  /** Time without hostile callers, for comparison: one half before and one half after them. */
   readonly quietMs: number;
   readonly soakMs: number;
   /** Called every second with the finished part, from 0 to 1. */
@@ -25,9 +27,8 @@ export interface PhaseFigures {
   readonly p99: number;
   readonly healthP99: number;
   readonly healthWorst: number;
-  /** The same of a request that the host answers without the app: what machine and host cost. */
-  readonly hostP99: number;
-  readonly hostWorst: number;
+  /** The longest that `/health` took beyond a request that the host answered at the same moment. */
+  readonly addedWorst: number;
 }
 
 export interface SoakFigures {
@@ -35,10 +36,9 @@ export interface SoakFigures {
   readonly soak: PhaseFigures;
   /** What the hostile callers got, by status; 0 for no response. */
   readonly hostile: readonly HostileFigures[];
-  readonly firstMb: number;
-  readonly lastMb: number;
-  /** Slope of the worker's resident memory over the last two thirds of the soak, in MB a minute. */
-  readonly mbPerMinute: number;
+  readonly memory: MemoryFigures;
+  /** The longest turn of the worker's event loop in the soak, in ms of processor time. */
+  readonly longestTurnMs: number;
   readonly isWorkerReplaced: boolean;
 }
 
@@ -51,7 +51,6 @@ const HONEST_CALLERS = 4;
 /** Below the default limit of 60 requests a minute. */
 const HONEST_EVERY_MS = 1_100;
 const HEALTH_EVERY_MS = 50;
-const MEMORY_EVERY_MS = 2_000;
 
 /** Runs the built app with default limits on the local host beside hostile callers. */
 export async function runSoak(options: SoakOptions): Promise<SoakFigures> {
@@ -59,7 +58,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakFigures> {
   await prepareStorage(storage.connectionString);
   const model = await startChildServer({ script: 'run-model.ts', input: {} });
   const host = await startChildServer({
-    script: 'run-host.ts',
+    script: '../soak/run-soak-host.ts',
     input: {
       appRoot: PROJECT_ROOT,
       environment: {
@@ -70,33 +69,48 @@ export async function runSoak(options: SoakOptions): Promise<SoakFigures> {
       },
     },
   });
-  const samples: MemorySample[] = [];
+  let phases: Omit<SoakFigures, 'longestTurnMs' | 'memory'> & { samples: readonly MemorySample[] };
+  let reports: unknown;
   try {
     await warmUp(host.url);
-    const quiet = await observe(host.url, { ...options, ms: options.quietMs, phase: 'quiet' });
-    const hostile = await startChildServer({
-      script: '../soak/run-hostile.ts',
-      input: { url: host.url },
-    });
-    const over = new AbortController();
-    const memory = sampleMemory(host.pid, { samples, signal: over.signal });
-    const soak = await observe(host.url, { ...options, ms: options.soakMs, phase: 'soak' });
-    over.abort();
-    await memory;
-    return {
-      quiet,
-      soak,
-      hostile: hostileSchema.parse(await hostile.stop()),
-      firstMb: samples[0]?.mb ?? Number.NaN,
-      lastMb: samples.at(-1)?.mb ?? Number.NaN,
-      mbPerMinute: slopeOf(samples.slice(Math.floor(samples.length / 3))),
-      isWorkerReplaced: !isAlive(host.pid),
-    };
+    phases = await runPhases(host, options);
   } finally {
-    await host.stop();
+    reports = await host.stop();
     await model.stop();
     await storage.stop();
   }
+  const { samples, ...figures } = phases;
+  const [before, after] = z.tuple([reportSchema, reportSchema]).parse(reports);
+  return {
+    ...figures,
+    longestTurnMs: after.longestTurnMs,
+    memory: memoryFigures(samples, { before: before.liveBytes, after: after.liveBytes }),
+  };
+}
+
+async function runPhases(host: ChildServer, options: SoakOptions) {
+  const quiet = { ...options, ms: options.quietMs / 2, phase: 'quiet' };
+  const before = await observe(host.url, quiet);
+  process.kill(host.pid, 'SIGUSR2');
+  const attack = await startChildServer({
+    script: '../soak/run-hostile.ts',
+    input: { url: host.url },
+  });
+  const over = new AbortController();
+  const sampling = sampleMemory(host.pid, over.signal);
+  const soak = await observe(host.url, { ...options, ms: options.soakMs, phase: 'soak' });
+  over.abort();
+  const samples = await sampling;
+  process.kill(host.pid, 'SIGUSR2');
+  const hostile = hostileSchema.parse(await attack.stop());
+  const after = await observe(host.url, quiet);
+  return {
+    quiet: figuresOf([before, after]),
+    soak: figuresOf([soak]),
+    hostile,
+    samples,
+    isWorkerReplaced: !isRunning(host.pid),
+  };
 }
 
 /** Code that is loaded and compiled with the first use of a route would delay others once. */
@@ -118,30 +132,36 @@ interface ObserveOptions extends SoakOptions {
   readonly phase: string;
 }
 
-async function observe(
-  url: string,
-  { ms, phase, onProgress }: ObserveOptions,
-): Promise<PhaseFigures> {
+/** What was seen in one phase, in ms. */
+interface Observed {
+  readonly latencies: number[];
+  readonly failures: string[];
+  readonly health: number[];
+  readonly added: number[];
+}
+
+async function observe(url: string, { ms, phase, onProgress }: ObserveOptions): Promise<Observed> {
   const over = new AbortController();
-  const latencies: number[] = [];
-  const failures: string[] = [];
-  const health: number[] = [];
-  const ping: number[] = [];
-  const honest = Array.from({ length: HONEST_CALLERS }, (_, number) =>
-    askSteadily(url, { number, latencies, failures, signal: over.signal }),
-  );
   const { signal } = over;
-  const probes = [
-    probe(`${url}/health`, { taken: health, signal }),
-    probe(`${url}/admin/host/ping`, { taken: ping, signal }),
-  ];
+  const seen: Observed = { latencies: [], failures: [], health: [], added: [] };
+  const honest = Array.from({ length: HONEST_CALLERS }, (_, number) =>
+    askSteadily(url, { ...seen, number, signal }),
+  );
+  const probing = probe(url, { ...seen, signal });
   const startedAt = performance.now();
   for (let done = 0; done < 1; done = (performance.now() - startedAt) / ms) {
     onProgress(done, phase);
     await sleep(Math.min(1_000, ms));
   }
   over.abort();
-  await Promise.all([...honest, ...probes]);
+  await Promise.all([...honest, probing]);
+  return seen;
+}
+
+function figuresOf(phases: readonly Observed[]): PhaseFigures {
+  const latencies = phases.flatMap((phase) => phase.latencies);
+  const failures = phases.flatMap((phase) => phase.failures);
+  const health = phases.flatMap((phase) => phase.health);
   return {
     requests: latencies.length + failures.length,
     failures,
@@ -149,8 +169,7 @@ async function observe(
     p99: percentile(latencies, 0.99),
     healthP99: percentile(health, 0.99),
     healthWorst: Math.max(...health),
-    hostP99: percentile(ping, 0.99),
-    hostWorst: Math.max(...ping),
+    addedWorst: Math.max(...phases.flatMap(({ added }) => added)),
   };
 }
 
@@ -182,60 +201,35 @@ async function askSteadily(
   }
 }
 
-async function probe(
-  url: string,
-  { taken, signal }: { readonly taken: number[]; readonly signal: AbortSignal },
-): Promise<void> {
+interface ProbeOptions extends Pick<Observed, 'health' | 'added'> {
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Requests `/health` and, at the same moment, a path that the host answers without the app. Where
+ * the machine stalls, both are late; where the app does, `/health` alone.
+ */
+async function probe(url: string, { health, added, signal }: ProbeOptions): Promise<void> {
   while (!signal.aborted) {
-    const startedAt = performance.now();
-    const isOk = await fetch(url).then(
-      async (response) => {
-        await response.arrayBuffer();
-        return response.ok;
-      },
-      () => false,
-    );
-    taken.push(isOk ? performance.now() - startedAt : Number.POSITIVE_INFINITY);
+    const [app, host] = await Promise.all([
+      timeOf(`${url}/health`),
+      timeOf(`${url}/admin/host/ping`),
+    ]);
+    health.push(app);
+    added.push(Math.max(0, app - host));
     await sleep(HEALTH_EVERY_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
-interface MemorySample {
-  readonly minutes: number;
-  readonly mb: number;
-}
-
-async function sampleMemory(
-  pid: number,
-  { samples, signal }: { readonly samples: MemorySample[]; readonly signal: AbortSignal },
-): Promise<void> {
+/** In ms; infinite for a request that failed. */
+async function timeOf(url: string): Promise<number> {
   const startedAt = performance.now();
-  while (!signal.aborted) {
-    const mb = await readMemoryMb(pid);
-    samples.push({ minutes: (performance.now() - startedAt) / 60_000, mb });
-    await sleep(MEMORY_EVERY_MS, undefined, { signal }).catch(() => undefined);
-  }
-}
-
-/** Least squares. */
-function slopeOf(samples: readonly MemorySample[]): number {
-  const meanX = mean(samples.map(({ minutes }) => minutes));
-  const meanY = mean(samples.map(({ mb }) => mb));
-  const covariance = samples.map(({ minutes, mb }) => (minutes - meanX) * (mb - meanY));
-  const variance = samples.map(({ minutes }) => (minutes - meanX) ** 2);
-  return mean(covariance) / mean(variance);
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** A worker that was replaced has another process id. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  const isOk = await fetch(url).then(
+    async (response) => {
+      await response.arrayBuffer();
+      return response.ok;
+    },
+    () => false,
+  );
+  return isOk ? performance.now() - startedAt : Number.POSITIVE_INFINITY;
 }

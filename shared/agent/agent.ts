@@ -6,6 +6,7 @@ import type {
   ModelTool,
   ModelToolCall,
   ResponseFormat,
+  TextDelta,
   TokenUsage,
 } from '../model/model.ts';
 import type { GuardrailDecision } from '../guardrails/decisions.ts';
@@ -109,8 +110,6 @@ export interface RunContext {
   readonly onDecision?: ((decision: GuardrailDecision) => void) | undefined;
   /** Checks what own tools receive and return. */
   readonly toolGuard?: ToolGuard | undefined;
-  /** Makes the run resumable. */
-  readonly checkpoints?: RunCheckpoints | undefined;
 }
 
 /** The guardrails between the model and the agent's own tools. */
@@ -125,14 +124,6 @@ export interface ToolGuard {
    * @throws ServiceError guardrail_blocked
    */
   checkToolResult(output: string): Promise<string>;
-}
-
-/** A checkpoint is a JSON value that only the agent reads. */
-export interface RunCheckpoints {
-  /** The run goes on here, and pays no step again that ended before; undefined for a new run. */
-  readonly last?: unknown;
-  /** Called where the run can be resumed. The run waits for it, and fails if it rejects. */
-  save(checkpoint: unknown, kind: 'response' | 'step'): Promise<void>;
 }
 
 export interface RunCacheOptions {
@@ -190,7 +181,7 @@ export interface ToolCallSummary {
  * exactly one `done` or it throws.
  */
 export type AgentEvent =
-  | { readonly type: 'text-delta'; readonly text: string; readonly isRefusal?: true }
+  | TextDelta
   /** An own tool starts. */
   | { readonly type: 'tool-call'; readonly id: string; readonly name: string }
   | ({ readonly type: 'tool-result'; readonly id: string } & ToolCallSummary)

@@ -2,10 +2,11 @@ import { ServiceError } from '../errors.ts';
 import type { Guardrails, RunGuard } from '../guardrails/guardrails.ts';
 import type { InputText } from '../guardrails/prompt-injection.ts';
 import { guardText, mapJsonTexts } from '../guardrails/output-checks.ts';
-import type { ContentPart, ResponseFormat } from '../model/model.ts';
+import type { ContentPart, ResponseFormat, TextDelta } from '../model/model.ts';
 import { parseJson } from '../json.ts';
 import type { Agent, AgentEvent, AgentInput, Message, RunContext, RunResult } from './agent.ts';
 import { responseFormatOf, type PromptOptions } from './model-request.ts';
+import type { StepJournal } from './step-journal.ts';
 import { createOutputCheck } from './structured-output.ts';
 
 interface GuardedAgentOptions {
@@ -24,7 +25,8 @@ export function createGuardedAgent({ agent, guardrails, prompt }: GuardedAgentOp
     const checks = guardrails.startRun(context);
     const format = responseFormatOf(input, prompt);
     const guarded = await guardInput(input, checks);
-    return { checks, format, input: guarded, context: { ...context, toolGuard: checks } };
+    const journal = context.journal && withPlaceholders(context.journal, checks);
+    return { checks, format, input: guarded, context: { ...context, journal, toolGuard: checks } };
   }
   return {
     async run(input, context) {
@@ -48,6 +50,29 @@ interface GuardedRun {
   readonly format: ResponseFormat | undefined;
   readonly input: AgentInput;
   readonly context: RunContext;
+}
+
+/**
+ * The journal with the placeholders of the run. Those of the input are numbered alike by each process,
+ * those of tool results are kept, because a later process does not see the results.
+ */
+function withPlaceholders(journal: StepJournal, checks: RunGuard): StepJournal {
+  const outcomes = journal.steps.flatMap((step) => [...step.outcomes.values()]);
+  checks.takePlaceholders();
+  checks.resumePlaceholders({
+    values: Object.fromEntries(
+      outcomes.flatMap(({ placeholders = {} }) => Object.entries(placeholders)),
+    ),
+    texts: outcomes.map(({ output }) => output),
+  });
+  return {
+    ...journal,
+    addOutcome(place, outcome) {
+      const added = checks.takePlaceholders();
+      const placeholders = Object.keys(added).length === 0 ? undefined : added;
+      return journal.addOutcome(place, { ...outcome, placeholders });
+    },
+  };
 }
 
 async function guardInput(input: AgentInput, checks: RunGuard): Promise<AgentInput> {
@@ -217,7 +242,7 @@ async function* guardStream(
   for await (const event of events) {
     switch (event.type) {
       case 'text-delta':
-        yield* (event.isRefusal === true ? refusal : answer).push(event.text);
+        yield* (event.isRefusal === true ? refusal : answer).push(event);
         break;
       case 'step-end':
         yield* answer.flush();
@@ -248,23 +273,28 @@ async function* guardStream(
 }
 
 interface StreamedText {
-  push(delta: string): Generator<AgentEvent>;
+  push(delta: TextDelta): Generator<AgentEvent>;
   /** Sends what is held back. The text may go on. */
   flush(): Generator<AgentEvent>;
   sent(): string;
 }
 
+/** The default of `model.max_body_bytes`, above which a streamed text is not kept. */
+const MAX_SENT_CHARS = 8_388_608;
+
 function startText(checks: RunGuard, isRefusal?: true): StreamedText {
   const stream = checks.startOutput();
-  let all = '';
-  function* send(text: string): Generator<AgentEvent> {
+  let all: string | undefined = '';
+  function* send(text: string, unchanged?: TextDelta): Generator<AgentEvent> {
     if (text === '') return;
-    all += text;
-    yield { type: 'text-delta', text, ...(isRefusal === undefined ? {} : { isRefusal }) };
+    // A text beyond the cap has no words in the result, as one that the model client drops.
+    if (all !== undefined) all = all.length > MAX_SENT_CHARS ? undefined : all + text;
+    if (text === unchanged?.text) yield unchanged;
+    else yield { type: 'text-delta', text, ...(isRefusal === undefined ? {} : { isRefusal }) };
   }
   return {
-    push: (delta) => send(stream.push(delta)),
+    push: (delta) => send(stream.push(delta.text), delta),
     flush: () => send(stream.end()),
-    sent: () => all,
+    sent: () => all ?? '',
   };
 }

@@ -1,24 +1,20 @@
 import { ServiceError } from '../errors.ts';
-import type { Model, ModelRequest, ModelResponse, ModelToolCall } from '../model/model.ts';
+import type {
+  Model,
+  ModelRequest,
+  ModelResponse,
+  ModelToolCall,
+  TextDelta,
+} from '../model/model.ts';
 import type { Agent, AgentEvent, AgentInput, RunContext } from './agent.ts';
 import {
   buildModelRequest,
   type PromptOptions,
   responseFormatOf,
   sizeOf,
+  type ToolOffer,
 } from './model-request.ts';
-import {
-  FIRST_CHECKPOINT,
-  type PaidStep,
-  readCheckpoint,
-  type RunCheckpoint,
-} from './run-checkpoint.ts';
-import {
-  createFreeOutput,
-  createStructuredOutput,
-  type RunOutput,
-  type TextDelta,
-} from './run-output.ts';
+import { createFreeOutput, createStructuredOutput, type RunOutput } from './run-output.ts';
 import { openStep, type RecordedStep, type StepRecord } from './step-journal.ts';
 import {
   afterResponse,
@@ -27,6 +23,7 @@ import {
   DEFAULT_RUN_LIMITS,
   hasStepLeft,
   hasEffectOnce,
+  INITIAL_STATE,
   offerOf,
   planStep,
   type RunLimits,
@@ -53,10 +50,11 @@ export function createAgent({
   limits = DEFAULT_RUN_LIMITS,
   ...prompt
 }: AgentOptions): Agent {
+  const options = { prompt, limits };
   return {
     async run(input, context) {
       const callModel: CallModel = (request) => completeStep(model, { request, context });
-      for await (const event of runSteps(input, { context, prompt, limits, callModel })) {
+      for await (const event of runSteps(input, { ...options, context, callModel })) {
         if (event.type === 'done') return event.result;
       }
       throw interrupted();
@@ -64,7 +62,7 @@ export function createAgent({
     stream(input, context) {
       const callModel: CallModel = (request, output) =>
         streamStep(model, { request, context, output });
-      return runSteps(input, { context, prompt, limits, callModel });
+      return runSteps(input, { ...options, context, callModel, isStreamed: true });
     },
   };
 }
@@ -109,6 +107,8 @@ interface RunOptions {
   readonly prompt: PromptOptions;
   readonly limits: RunLimits;
   readonly callModel: CallModel;
+  /** Steps of an earlier attempt are streamed again: a reader that knows them leaves them out. */
+  readonly isStreamed?: true;
 }
 
 async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator<AgentEvent, void> {
@@ -116,38 +116,30 @@ async function* runSteps(input: AgentInput, options: RunOptions): AsyncGenerator
   const { journal } = context;
   const limits = limitsOf(input, options.limits);
   const prompt = promptFor(context, options.prompt);
-  const saved = context.checkpoints?.last;
-  const last = saved === undefined ? FIRST_CHECKPOINT : readCheckpoint(saved);
-  let { state, paid } = last;
-  const output = await createRunOutput(input, { ...last, prompt });
+  const output = await createRunOutput(input, prompt);
+  let state = INITIAL_STATE;
   for (;;) {
     const tools = prompt.tools?.() ?? [];
     const number = state.steps;
     const recorded = journal?.steps[number];
-    const step =
-      paid ?? (yield* takeStep(input, { ...options, prompt, limits, output, state, recorded }));
-    paid = undefined;
+    const step = yield* takeStep(input, { ...options, prompt, limits, output, state, recorded });
     state = step.state;
     const { response, offer } = step;
     const plan = planStep(response, { input, state, limits, offer, tools });
+    const correction =
+      plan.kind === 'end' ? output.check(response, hasStepLeft(state, limits)) : undefined;
+    const goesOn = plan.kind === 'continue' || correction !== undefined;
+    const once = onceCallsOf(plan, { tools, response, recorded });
+    const isLast = !goesOn && plan.run.length === 0;
+    const record = journal && (await openStep(journal, { step: number, response, once, isLast }));
     if (plan.run.length + plan.refused.length > 0) {
-      const once = onceCallsOf(plan, { tools, response, recorded });
-      const record = journal && (await openStep(journal, { step: number, response, once }));
       const outcomes = yield* runTools(plan, { tools, context, limits: limits.tool, record });
       const before = state.added.length;
       state = afterTools(state, { response, outcomes, hasEffect: once.length > 0 });
       context.onToolStep?.(state.added.slice(before));
     }
-    const correction =
-      plan.kind === 'end' ? output.check(response, hasStepLeft(state, limits)) : undefined;
-    if (correction !== undefined) {
-      if (journal !== undefined) await openStep(journal, { step: number, response, once: [] });
-      state = withCorrection(state, correction);
-    }
-    if (plan.kind === 'continue' || correction !== undefined) {
-      await context.checkpoints?.save({ state, isTextSent: output.isTextSent() }, 'step');
-      continue;
-    }
+    if (correction !== undefined) state = withCorrection(state, correction);
+    if (goesOn) continue;
     context.telemetry.record('runSteps', state.steps);
     const text = output.join(state.texts, response);
     yield { type: 'done', result: toRunResult(state, { response, plan, text }) };
@@ -177,15 +169,25 @@ interface StepContext extends RunOptions {
   readonly recorded: RecordedStep | undefined;
 }
 
-/** One step: reserves its tokens, calls the model, and saves the response before it is used. */
+interface TakenStep {
+  readonly response: ModelResponse;
+  readonly offer: ToolOffer;
+  /** The state after the response. */
+  readonly state: RunState;
+}
+
+/** One step: the response of an earlier attempt, or reserves its tokens and calls the model. */
 async function* takeStep(
   input: AgentInput,
-  { context, prompt, limits, callModel, output, state: before, recorded }: StepContext,
-): AsyncGenerator<AgentEvent, PaidStep> {
+  { context, prompt, limits, callModel, isStreamed, output, state: before, ...step }: StepContext,
+): AsyncGenerator<AgentEvent, TakenStep> {
+  const { recorded } = step;
   output.startStep();
   const offer = offerOf(input, { state: before, limits });
   if (recorded !== undefined) {
     const { response } = recorded;
+    if (isStreamed === true) yield* replayText(response, output);
+    yield { type: 'step-end', usage: response.usage };
     return { response, offer, state: afterResponse(before, response) };
   }
   const request = buildModelRequest(input, prompt, { added: before.added, offer });
@@ -197,9 +199,16 @@ async function* takeStep(
   const state = afterResponse(before, response);
   context.onStepEnd?.(response.usage);
   yield { type: 'step-end', usage: response.usage };
-  const paid = { response, offer, state };
-  await context.checkpoints?.save({ state, paid, isTextSent: output.isTextSent() }, 'response');
-  return paid;
+  return { response, offer, state };
+}
+
+function* replayText({ text, refusal }: ModelResponse, output: RunOutput): Generator<TextDelta> {
+  const whole: TextDelta =
+    refusal === undefined
+      ? { type: 'text-delta', text }
+      : { type: 'text-delta', text: refusal, isRefusal: true };
+  const delta = whole.text === '' ? undefined : output.pass(whole);
+  if (delta !== undefined) yield delta;
 }
 
 function limitsOf({ maxOwnToolCalls }: AgentInput, limits: RunLimits): RunLimits {
@@ -222,16 +231,11 @@ function promptFor(context: RunContext, prompt: PromptOptions): PromptOptions {
 }
 
 /** @throws ServiceError invalid_request if the schema of the client cannot be used */
-async function createRunOutput(
-  input: AgentInput,
-  { prompt, ...last }: RunCheckpoint & { readonly prompt: PromptOptions },
-): Promise<RunOutput> {
+async function createRunOutput(input: AgentInput, prompt: PromptOptions): Promise<RunOutput> {
   const format = responseFormatOf(input, prompt);
-  if (format === undefined) return createFreeOutput(last);
+  if (format === undefined) return createFreeOutput();
   const check = await createOutputCheck(format, input.responseFormat?.param);
-  if (check === undefined) return createFreeOutput(last);
-  const { isTextSent, state } = last;
-  return createStructuredOutput(check, { format, isTextSent, isCorrected: state.isCorrection });
+  return check === undefined ? createFreeOutput() : createStructuredOutput(check, format);
 }
 
 interface ToolStepOptions {

@@ -1,11 +1,8 @@
 import { ServiceError } from '../errors.ts';
-import type { ModelMessage, ModelResponse, ResponseFormat } from '../model/model.ts';
-import type { AgentEvent } from './agent.ts';
+import type { ModelMessage, ModelResponse, ResponseFormat, TextDelta } from '../model/model.ts';
 import type { JsonPrefix } from './json-prefix.ts';
 import type { SchemaProblem } from './json-schema.ts';
 import type { OutputCheck } from './structured-output.ts';
-
-export type TextDelta = Extract<AgentEvent, { type: 'text-delta' }>;
 
 /** What a run does with the text of its steps. */
 export interface RunOutput {
@@ -13,8 +10,6 @@ export interface RunOutput {
   startStep(): void;
   /** What of a delta may be sent; undefined if nothing. */
   pass(delta: TextDelta): TextDelta | undefined;
-  /** Whether text was sent. */
-  isTextSent(): boolean;
   /**
    * Checks the last text of a run. Returns the messages that let the model correct it, or undefined
    * if it is valid.
@@ -28,48 +23,36 @@ export interface RunOutput {
 /** Stands between the texts of two steps, in whole answers and in streams. */
 const SEPARATOR = '\n\n';
 
-/** What a resumed run has sent already. */
-interface OutputStart {
-  readonly isTextSent?: boolean;
-}
-
 /** Any text is an answer, and the text of all steps belongs to it. */
-export function createFreeOutput({ isTextSent = false }: OutputStart = {}): RunOutput {
-  let hasText = isTextSent;
+export function createFreeOutput(): RunOutput {
+  let hasText = false;
   let separator = '';
   return {
     startStep() {
       separator = hasText ? SEPARATOR : '';
     },
     pass(delta) {
-      const text = separator + delta.text;
-      separator = '';
       hasText = true;
-      return { ...delta, text };
+      if (separator === '') return delta;
+      const { pieces: _pieces, text, ...kind } = delta;
+      const separated = { ...kind, text: separator + text };
+      separator = '';
+      return separated;
     },
-    isTextSent: () => hasText,
     check: () => undefined,
     join: (texts) => texts.join(SEPARATOR),
   };
-}
-
-interface StructuredOutputOptions extends OutputStart {
-  readonly format: ResponseFormat;
-  /** The one correction was made. */
-  readonly isCorrected?: boolean;
 }
 
 /**
  * The last text is the answer. A stream sends only what can still become a valid answer, and nothing
  * of a text that cannot: then the model may correct it.
  */
-export function createStructuredOutput(
-  check: OutputCheck,
-  { format, ...start }: StructuredOutputOptions,
-): RunOutput {
+export function createStructuredOutput(check: OutputCheck, format: ResponseFormat): RunOutput {
   let prefix: JsonPrefix = check.startPrefix();
-  let isSent = start.isTextSent ?? false;
-  let isCorrected = start.isCorrected ?? false;
+  let isSent = false;
+  /** The one correction was made. */
+  let isCorrected = false;
   return {
     startStep() {
       if (isSent) throw invalidOutput({ path: '', expected: 'must be JSON' });
@@ -81,7 +64,6 @@ export function createStructuredOutput(
       isSent ||= delta.text.trim() !== '';
       return delta;
     },
-    isTextSent: () => isSent,
     check(response, mayCorrect) {
       const { text, refusal, finishReason, isTextDropped } = response;
       // A refusal has words of its own, and an answer that is too long says so by its reason.

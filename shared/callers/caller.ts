@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { LRUCache } from 'lru-cache';
 import { hash, timingSafeEqual } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
 import * as z from 'zod';
@@ -121,9 +122,16 @@ function claimOf(
   return GUID.test(first) ? first.toLowerCase() : undefined;
 }
 
+/** Each request hashes its caller more than once. */
+const hashes = new LRUCache<string, string>({ max: 1_000 });
+
 /** A caller id for stores and logs: addresses, names and patterns never reach Redis. */
 export function hashIdentifier(callerId: string): string {
-  return hash('sha256', callerId, 'base64url');
+  const known = hashes.get(callerId);
+  if (known !== undefined) return known;
+  const digest = hash('sha256', callerId, 'base64url');
+  hashes.set(callerId, digest);
+  return digest;
 }
 
 interface ClientAddressOptions {

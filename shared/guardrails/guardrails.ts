@@ -20,7 +20,7 @@ import {
 import type { PiiSpan, PiiType } from './personal-data.ts';
 import type { InjectionOptions, InputText } from './prompt-injection.ts';
 import type { PromptShields } from './prompt-shields.ts';
-import { createRedaction } from './redaction.ts';
+import { createRedaction, type PreviousPlaceholders } from './redaction.ts';
 import { secretsFilter } from './secrets.ts';
 import { redactionFilter, type StreamRedactor } from './stream-redactor.ts';
 import {
@@ -87,6 +87,10 @@ export interface RunGuard {
   checkToolCall(call: { readonly name: string; readonly arguments: string }): string;
   /** The output of an own tool as the model may read it. */
   checkToolResult(text: string): Promise<string>;
+  /** The values whose placeholders are new since the last call, by placeholder. */
+  takePlaceholders(): Readonly<Record<string, string>>;
+  /** Continues a run of another process. */
+  resumePlaceholders(previous: PreviousPlaceholders): void;
   /** For a text that the client reads. */
   startOutput(): StreamRedactor;
   /** JSON text that the client reads: rules apply to each of its texts and numbers. */
@@ -169,6 +173,8 @@ function startRun(
         decisions.report({ guardrail, stage: 'output', outcome: 'passed' });
       }
     },
+    takePlaceholders: () => redaction.takeNew(),
+    resumePlaceholders: (previous) => redaction.resume(previous),
     startOutput: () => createOutputGuard(output, { stage: 'output', decisions }),
     checkOutputJson: (json) => guardJson(json, output, { stage: 'output', decisions }),
   };

@@ -31,7 +31,7 @@ export function createRedactor({
     for (const secret of secrets()) {
       if (secret.length >= MIN_SECRET_CHARS) safe = safe.replaceAll(secret, SECRET);
     }
-    if (!CANDIDATE.test(safe)) return safe;
+    if (!CANDIDATE.test(safe) || WHOLE_UUID.test(safe)) return safe;
     const withoutKeys = redactKeys(safe);
     if (personalData === 'off') return withoutKeys;
     const redacted = exceptOwnIds(withoutKeys, redactPersonal);
@@ -49,6 +49,8 @@ const CANDIDATE = /[@:=\p{Nd}]|[-_]\w{8}|eyJ|AKIA|Bearer|Basic|-----BEGIN/iu;
 
 const HEX_32 = '[0-9a-f]{32}';
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+/** Most request ids, which are on every line. */
+const WHOLE_UUID = new RegExp(`^${UUID}$`);
 /** Without a letter these may be card numbers. */
 const LETTER_IN_16 = '(?=\\d{0,15}[a-f])[0-9a-f]{16}';
 const LETTER_IN_32 = `(?=\\d{0,31}[a-f])${HEX_32}`;

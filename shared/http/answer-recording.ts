@@ -1,4 +1,8 @@
-import type { KeyLease, StoredAnswer } from '../idempotency/idempotency-store.ts';
+import {
+  type KeyLease,
+  MAX_ANSWER_CHARS,
+  type StoredAnswer,
+} from '../idempotency/idempotency-store.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { CallerContext } from './request-context.ts';
@@ -45,8 +49,8 @@ export function startRecording(claim: KeyLease, telemetry: Telemetry): Recording
       else if (typeof body === 'string') await end({ status, headers, body });
       else if (body instanceof ReadableStream) {
         clientDisconnected.addEventListener('abort', () => void end(undefined), { once: true });
-        const onEnd = (text: string) =>
-          end(hasFailed ? undefined : { status, headers, body: text });
+        const onEnd = (text: string | undefined) =>
+          end(hasFailed || text === undefined ? undefined : { status, headers, body: text });
         return { ...response, body: recordStream(body, { onEnd, onCancel: () => end(undefined) }) };
       } else await end(undefined);
       return response;
@@ -56,7 +60,8 @@ export function startRecording(claim: KeyLease, telemetry: Telemetry): Recording
 }
 
 interface StreamRecording {
-  readonly onEnd: (text: string) => Promise<void>;
+  /** Undefined if the stream was too long to be kept. */
+  readonly onEnd: (text: string | undefined) => Promise<void>;
   readonly onCancel: () => Promise<void>;
 }
 
@@ -66,17 +71,17 @@ function recordStream(
   { onEnd, onCancel }: StreamRecording,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader();
-  const chunks: Uint8Array[] = [];
+  const kept = createByteRecord(MAX_ANSWER_CHARS);
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         const { done, value } = await reader.read();
         if (!done) {
-          chunks.push(value);
+          kept.add(value);
           controller.enqueue(value);
           return;
         }
-        await onEnd(Buffer.concat(chunks).toString('utf8'));
+        await onEnd(kept.text());
         controller.close();
       },
       async cancel(reason) {
@@ -85,4 +90,33 @@ function recordStream(
     },
     { highWaterMark: 0 },
   );
+}
+
+/** Small chunks are joined, because each is an object several times the size of its bytes. */
+const JOINED_BYTES = 65_536;
+
+/** Keeps bytes until there are too many of them. */
+function createByteRecord(maxBytes: number) {
+  let joined: Buffer[] = [];
+  let chunks: Uint8Array[] = [];
+  let chunkBytes = 0;
+  let bytes = 0;
+  return {
+    add(chunk: Uint8Array): void {
+      bytes += chunk.byteLength;
+      if (bytes > maxBytes) {
+        joined = [];
+        chunks = [];
+        return;
+      }
+      chunks.push(chunk);
+      chunkBytes += chunk.byteLength;
+      if (chunkBytes < JOINED_BYTES) return;
+      joined.push(Buffer.concat(chunks));
+      chunks = [];
+      chunkBytes = 0;
+    },
+    text: () =>
+      bytes > maxBytes ? undefined : Buffer.concat([...joined, ...chunks]).toString('utf8'),
+  };
 }

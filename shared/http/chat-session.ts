@@ -31,7 +31,9 @@ export interface SessionRun {
 }
 
 /** How long a chat waits for a new session: its answer does not depend on it. */
-const NEW_SESSION_WAIT_MS = 2_000;
+export const NEW_SESSION_WAIT_MS = 2_000;
+/** The part of a broken answer that is stored. It is for people to read; the model does not. */
+export const MAX_PARTIAL_CHARS = 65_536;
 
 /**
  * Opens the session of a request before its tokens are reserved. The request is counted first, so
@@ -56,7 +58,8 @@ export async function openSessionRun(
   return created === undefined ? undefined : createSessionRun(created, { input, context });
 }
 
-function lastText({ messages }: AgentInput): string {
+/** The message of a chat. */
+export function lastText({ messages }: AgentInput): string {
   const content = messages.at(-1)?.content;
   return typeof content === 'string' ? content : '';
 }
@@ -90,7 +93,8 @@ function createSessionRun(
     if (isEnded) return;
     isEnded = true;
     try {
-      await session.breakOff({ text, code });
+      // The cap may have cut a character in two.
+      await session.breakOff({ text: text.toWellFormed(), code });
     } catch (error) {
       telemetry.warn('session not stored', { cause: describeError(error) });
     }
@@ -113,7 +117,8 @@ function createSessionRun(
       fail: (thrown) =>
         fail(clientDisconnected.aborted ? 'client_disconnected' : toServiceError(thrown).code),
       event(event) {
-        if (event.type === 'text-delta') text += event.text;
+        if (event.type !== 'text-delta' || text.length >= MAX_PARTIAL_CHARS) return;
+        text += event.text.slice(0, MAX_PARTIAL_CHARS - text.length);
       },
       async end(outcome) {
         if (outcome.kind === 'done') {

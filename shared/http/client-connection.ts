@@ -16,6 +16,11 @@ export interface ClientConnection {
    * `timeout` if the client takes no data for so long.
    */
   drained(options: DrainOptions): Promise<'ready' | 'timeout'>;
+  /**
+   * The whole body of the request if it has arrived and none of it was read, as most bodies
+   * have when their handler starts; otherwise undefined. It can be taken once.
+   */
+  takeCompleteBody(): Uint8Array | undefined;
   /** Closes the connection, so that the client cannot take a partial body for a complete one. */
   cut(): void;
 }
@@ -68,6 +73,7 @@ function track(request: IncomingMessage, response: ServerResponse): void {
     clientDisconnected: disconnected.signal,
     drained: ({ signal, timeoutMs }) =>
       waitForDrain(response, { signals: [disconnected.signal, signal], timeoutMs }),
+    takeCompleteBody: () => takeCompleteBody(request),
     cut: () => void response.destroy(),
   };
   unclaimed.set(id, connection);
@@ -77,6 +83,17 @@ function track(request: IncomingMessage, response: ServerResponse): void {
     if (!response.writableFinished) disconnected.abort(new ClientDisconnectedError());
     forgetLater(id, connection);
   });
+}
+
+function takeCompleteBody(request: IncomingMessage): Uint8Array | undefined {
+  // The handler may run before the parser reports the end, but all bytes are here.
+  const { readableLength: bytes } = request;
+  const hasAll = bytes > 0 && bytes === Number(request.headers['content-length']);
+  if (!hasAll || request.readableDidRead) return undefined;
+  const body: unknown = request.read();
+  // Reads the end when it comes, so that nothing counts as unread.
+  request.resume();
+  return body instanceof Uint8Array ? body : undefined;
 }
 
 /**

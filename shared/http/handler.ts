@@ -138,7 +138,7 @@ function createRequestContext(start: RequestStart, parts: RequestContextOptions)
     startStream: record.startStream,
     onEnd: record.onEnd,
     addHeaders: (headers) => void Object.assign(extraHeaders, headers),
-    readJson: () => readJson({ request, header: start.header }, service.requestBody),
+    readJson: () => readJson({ ...start, request }, service.requestBody),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { HttpRequest } from '@azure/functions';
+import type { ClientConnection } from './client-connection.ts';
 import { ServiceError } from '../errors.ts';
 import { parseStrictJson } from '../json.ts';
 import { withTimeout } from '../resilience/abort.ts';
@@ -16,6 +17,7 @@ export interface BodyLimits {
 /** The parts of a request that its body is read from. */
 export interface BodySource {
   readonly request: Pick<HttpRequest, 'body'>;
+  readonly connection?: Pick<ClientConnection, 'takeCompleteBody'> | undefined;
   /** A header as it arrived on the wire. */
   readonly header: (name: string) => string | undefined;
 }
@@ -28,11 +30,13 @@ export interface BodySource {
  * @throws ServiceError payload_too_large, request_timeout or invalid_request
  */
 export async function* readChunks(
-  { request, header }: BodySource,
+  source: BodySource,
   limits: BodyLimits,
 ): AsyncGenerator<Uint8Array, void, void> {
-  if (Number(header('content-length') ?? 0) > limits.maxBytes) throw tooLarge(limits);
-  if (request.body === null) return;
+  const { request } = source;
+  const complete = takeComplete(source, limits);
+  if (complete !== undefined) yield complete;
+  if (complete !== undefined || request.body === null) return;
   const reader = request.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
   const deadlineAt = performance.now() + limits.deadlineMs;
   let creditMs = limits.stallMs;
@@ -43,7 +47,7 @@ export async function* readChunks(
       const leftMs = deadlineAt - startedAt;
       if (leftMs <= 0) throw tooLate(limits);
       const { done, value } = await withTimeout(reader.read().catch(incomplete), {
-        timeoutMs: Math.min(creditMs, leftMs),
+        timeoutMs: Math.max(0, Math.min(creditMs, leftMs)),
         onTimeout: () => (leftMs <= creditMs ? tooLate(limits) : tooSlow(limits)),
       });
       if (done) return;
@@ -59,19 +63,35 @@ export async function* readChunks(
 }
 
 /**
+ * A body that has arrived needs no time limits, and no web stream, which costs more than its parsing.
+ * @throws ServiceError payload_too_large
+ */
+function takeComplete(
+  { request, connection, header }: BodySource,
+  limits: BodyLimits,
+): Uint8Array | undefined {
+  if (Number(header('content-length') ?? 0) > limits.maxBytes) throw tooLarge(limits);
+  return request.body === null ? undefined : connection?.takeCompleteBody();
+}
+
+/**
  * The whole body as text.
  * @throws ServiceError as `readChunks`, and invalid_encoding
  */
 export async function readText(source: BodySource, limits: BodyLimits): Promise<string> {
+  const complete = takeComplete(source, limits);
+  if (complete !== undefined) return decode(complete);
   const chunks = await Array.fromAsync(readChunks(source, limits));
   return decode(Buffer.concat(chunks));
 }
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** A byte order mark or a NUL byte shows another encoding: JSON has neither. */
 function decode(bytes: Uint8Array): string {
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = UTF8.decode(bytes);
   } catch (cause) {
     throw invalidEncoding(cause);
   }

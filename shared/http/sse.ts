@@ -39,11 +39,15 @@ const FORMATS = {
 } as const;
 
 /**
- * Writes a source as server-sent events. It reads from the source only when the socket can take
- * more, so that a slow reader slows the model down instead of filling memory. The body never fails:
- * the platform would leave the connection of a failed body open.
+ * Writes a source as server-sent events; those that it yields together are one write. It reads from
+ * the source only when the socket can take more, so that a slow reader slows the model down instead
+ * of filling memory. The body never fails: the platform would leave the connection of a failed body
+ * open.
  */
-export function sseResponse(source: AsyncIterable<SseEvent>, options: SseOptions): PlainResponse {
+export function sseResponse(
+  source: AsyncIterable<readonly SseEvent[]>,
+  options: SseOptions,
+): PlainResponse {
   return {
     status: 200,
     headers: {
@@ -56,36 +60,107 @@ export function sseResponse(source: AsyncIterable<SseEvent>, options: SseOptions
   };
 }
 
+/** The texts of the bodies below, for a writer that needs no web stream. */
+const texts = new WeakMap<object, AsyncIterable<string>>();
+
+/** The body as texts; undefined if it is not the body of a response above. Read either, not both. */
+export function textsOf(body: unknown): AsyncIterable<string> | undefined {
+  return typeof body === 'object' && body !== null ? texts.get(body) : undefined;
+}
+
 function toStream(
-  texts: AsyncGenerator<string, void, void>,
-  { connection, signal, slowReaderTimeoutMs: timeoutMs, onEnd }: SseOptions,
+  source: AsyncGenerator<string, void, void>,
+  options: SseOptions,
 ): ReadableStream<Uint8Array> {
+  const paced = createPacedTexts(source, options);
   const encoder = new TextEncoder();
-  return new ReadableStream<Uint8Array>(
+  const stream = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        if ((await connection?.drained({ signal, timeoutMs })) === 'timeout') {
-          connection?.cut();
-          controller.close();
-          onEnd('slow_reader');
-          return discard(texts);
-        }
-        const { done, value } = await texts.next().catch(() => ({ done: true, value: '' }));
-        if (done !== true) return controller.enqueue(encoder.encode(value ?? ''));
-        controller.close();
-        onEnd('complete');
+        const { done, value } = await paced.next();
+        if (done === true) controller.close();
+        else controller.enqueue(encoder.encode(value));
       },
-      cancel() {
-        onEnd('cancelled');
-        discard(texts);
-      },
+      cancel: () => void paced.return(),
     },
     { highWaterMark: 0 },
   );
+  texts.set(stream, { [Symbol.asyncIterator]: () => paced });
+  return stream;
+}
+
+/**
+ * How long all streams of this process together may work in one turn of the event loop. An endpoint
+ * that sends faster than a model writes would otherwise delay every other request by the time that
+ * the buffers of its connections take to fill.
+ */
+const TURN_MS = 2;
+
+/** Streams that have more to send than fits into a turn, in their order. */
+const waitingForTurn: (() => void)[] = [];
+let turnEndsAt = 0;
+let isTurnRunning = false;
+
+/** Undefined if the next event can be sent in this turn; otherwise resolves in a later one. */
+function takeTurn(): Promise<void> | undefined {
+  if (!isTurnRunning) startTurn();
+  if (waitingForTurn.length === 0 && performance.now() < turnEndsAt) return undefined;
+  return new Promise((resolve) => {
+    waitingForTurn.push(resolve);
+  });
+}
+
+/** Lets the next stream send its event, if there is time left. */
+function passTurn(): void {
+  if (waitingForTurn.length > 0 && performance.now() < turnEndsAt) waitingForTurn.shift()?.();
+}
+
+function startTurn(): void {
+  isTurnRunning = true;
+  turnEndsAt = performance.now() + TURN_MS;
+  setImmediate(endTurn);
+}
+
+function endTurn(): void {
+  isTurnRunning = false;
+  const next = waitingForTurn.shift();
+  if (next === undefined) return;
+  startTurn();
+  next();
+}
+
+/** The texts of a stream at the pace of its reader. Never fails. */
+function createPacedTexts(
+  source: AsyncGenerator<string, void, void>,
+  { connection, signal, slowReaderTimeoutMs: timeoutMs, onEnd }: SseOptions,
+) {
+  const done = { done: true, value: undefined } as const;
+  return {
+    async next(): Promise<IteratorResult<string, undefined>> {
+      if ((await connection?.drained({ signal, timeoutMs })) === 'timeout') {
+        connection?.cut();
+        onEnd('slow_reader');
+        discard(source);
+        return done;
+      }
+      const turn = takeTurn();
+      if (turn !== undefined) await turn;
+      const next = await source.next().catch(() => done);
+      passTurn();
+      if (next.done !== true) return next;
+      onEnd('complete');
+      return done;
+    },
+    async return(): Promise<IteratorResult<string, undefined>> {
+      onEnd('cancelled');
+      discard(source);
+      return done;
+    },
+  };
 }
 
 async function* frames(
-  source: AsyncIterable<SseEvent>,
+  source: AsyncIterable<readonly SseEvent[]>,
   { heartbeatMs, toLastEvents, format = 'sse' }: SseOptions,
 ): AsyncGenerator<string, void, void> {
   const { heartbeat, encode } = FORMATS[format];
@@ -100,11 +175,13 @@ async function* frames(
         continue;
       }
       if (next.done === true) return;
-      yield encode(next.value);
+      const text = next.value.map(encode).join('');
+      if (text !== '') yield text;
       pending = iterator.next();
     }
   } catch (thrown) {
-    for (const last of await toLastEvents(thrown)) yield encode(last);
+    const last = await toLastEvents(thrown);
+    if (last.length > 0) yield last.map(encode).join('');
   } finally {
     silence.dispose();
     discard(iterator);

@@ -59,7 +59,7 @@ export interface IdempotencyStoreOptions {
 /** How long an answer counts. */
 const KEPT_MS = 24 * 3_600_000;
 /** Twice the longest answer of a model; a longer one is not worth its storage. */
-const MAX_ANSWER_CHARS = 16_777_216;
+export const MAX_ANSWER_CHARS = 16_777_216;
 /** Below the limit of one append, also when each character has three bytes and is encrypted. */
 const PART_CHARS = 500_000;
 

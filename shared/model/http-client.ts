@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { type Duplex, PassThrough, pipeline, type Readable } from 'node:stream';
 import { urlToHttpOptions } from 'node:url';
 import * as zlib from 'node:zlib';
+import { LRUCache } from 'lru-cache';
 import type { ProxySelector } from './proxy.ts';
 import { abortReason } from '../resilience/abort.ts';
 import type { HeaderSource } from '../resilience/retry-after.ts';
@@ -51,45 +52,59 @@ class StaleConnectionError extends Error {
 /** A client over `node:http` that reuses connections and honours proxies. */
 export function createHttpClient(proxyFor: ProxySelector = () => undefined): HttpClient {
   const connectionsTo = createConnectionPool(proxyFor);
+  const targets = new LRUCache<string, Target>({ max: MAX_TARGETS });
+  function targetOf(address: string): Target {
+    const known = targets.get(address);
+    if (known !== undefined) return known;
+    const url = URL.parse(address);
+    if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+      throw new TypeError('Cannot send as the address must begin with http: or https:');
+    }
+    const target = {
+      connections: connectionsTo(url),
+      options: {
+        ...urlToHttpOptions(url),
+        auth: undefined,
+        method: 'POST',
+        // A proxy may add a second Retry-After: both values are read.
+        joinDuplicateHeaders: true,
+      },
+    };
+    targets.set(address, target);
+    return target;
+  }
   return {
     async post({ address, ...call }) {
-      const url = URL.parse(address);
-      if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
-        throw new TypeError('Cannot send as the address must begin with http: or https:');
-      }
+      const target = targetOf(address);
       if (call.signal.aborted) throw abortReason(call.signal);
-      const connections = connectionsTo(url);
       try {
-        return await send(url, { ...call, agent: connections.agent });
+        return await send(target, call);
       } catch (thrown) {
         if (!(thrown instanceof StaleConnectionError)) throw thrown;
         // The request was not processed. The second one uses a new connection.
-        connections.learnStale(thrown.socket);
-        return send(url, { ...call, agent: connections.agent });
+        target.connections.learnStale(thrown.socket);
+        return send(target, call);
       }
     },
   };
 }
 
-interface SendOptions extends Omit<HttpPostRequest, 'address'> {
-  readonly agent: http.Agent;
+/** Addresses whose parts are kept: parsing costs more than a look-up, and endpoints have few. */
+const MAX_TARGETS = 64;
+
+/** An address in parts, and the connections to its origin. */
+interface Target {
+  readonly options: http.RequestOptions;
+  readonly connections: Connections;
 }
 
 function send(
-  url: URL,
-  { agent, headers, body, signal, onSent }: SendOptions,
+  { options, connections }: Target,
+  { headers, body, signal, onSent }: Omit<HttpPostRequest, 'address'>,
 ): Promise<HttpPostResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpPostResponse>();
-  const { request: startRequest } = url.protocol === 'https:' ? https : http;
-  const request = startRequest({
-    ...urlToHttpOptions(url),
-    auth: undefined,
-    method: 'POST',
-    agent,
-    // A proxy may add a second Retry-After: both values are read.
-    joinDuplicateHeaders: true,
-    headers,
-  });
+  const { request: startRequest } = options.protocol === 'https:' ? https : http;
+  const request = startRequest({ ...options, agent: connections.agent, headers });
   function abort(): void {
     // Without an error, because the socket may have no error listener any more.
     request.destroy();
@@ -154,7 +169,9 @@ const DECODERS: Readonly<Record<string, () => Duplex>> = {
  * A body in an unknown encoding, and one that cannot be decoded, end with an error.
  */
 export function decodeBody(response: http.IncomingMessage): Readable {
-  const encodings = (response.headers['content-encoding'] ?? '')
+  const header = response.headers['content-encoding'];
+  if (header === undefined) return response;
+  const encodings = header
     .toLowerCase()
     .split(',')
     .map((name) => name.trim())

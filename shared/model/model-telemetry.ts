@@ -214,13 +214,15 @@ export function tracedHttpClient(
   client: HttpClient,
   { endpoint, telemetry }: Pick<TracingOptions, 'endpoint' | 'telemetry'>,
 ): HttpClient {
+  // An endpoint has one address.
+  let last: ReturnType<typeof describeAddress>;
   return {
     async post(request) {
-      const url = URL.parse(request.address);
-      if (url === null) return client.post(request);
+      const { address } = request;
+      if (last?.address !== address) last = describeAddress(address, endpoint);
+      if (last === undefined) return client.post(request);
       const parent = request.headers['traceparent'];
-      const attributes = requestAttributes(url, endpoint);
-      const name = SPANS.http('POST', url.pathname);
+      const { name, attributes } = last;
       const span = telemetry.startSpan(name, { kind: 'client', parent, attributes });
       try {
         const response = await client.post(withTraceparent(request, span.traceparent));
@@ -234,8 +236,11 @@ export function tracedHttpClient(
   };
 }
 
-function requestAttributes(url: URL, endpoint: ModelEndpoint) {
-  return {
+/** Undefined for an address that is none. */
+function describeAddress(address: string, endpoint: ModelEndpoint) {
+  const url = URL.parse(address);
+  if (url === null) return undefined;
+  const attributes = {
     [ATTRIBUTES.serverAddress]: url.hostname,
     [ATTRIBUTES.urlFull]: url.origin + url.pathname,
     [ATTRIBUTES.urlPath]: url.pathname,
@@ -244,6 +249,7 @@ function requestAttributes(url: URL, endpoint: ModelEndpoint) {
     [ATTRIBUTES.requestModel]: endpoint.model,
     [ATTRIBUTES.endpoint]: endpoint.name,
   };
+  return { address, attributes, name: SPANS.http('POST', url.pathname) };
 }
 
 function withTraceparent(

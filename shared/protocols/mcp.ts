@@ -13,18 +13,18 @@ export const ASK_TOOL = 'ask';
 const idSchema = z.union([z.string().max(128), z.int()]);
 
 /** A request has an id, a notification has none; a response has neither method nor params. */
-const messageSchema = z.looseObject({
+export const mcpMessageSchema = z.looseObject({
   jsonrpc: z.literal('2.0'),
   id: idSchema.optional(),
   method: z.string().max(128).optional(),
   params: z.looseObject({}).optional(),
 });
 
-export type McpMessage = z.infer<typeof messageSchema>;
+export type McpMessage = z.infer<typeof mcpMessageSchema>;
 
 /** Undefined if the body is not one message. */
 export function parseMcpMessage(body: unknown): McpMessage | undefined {
-  return messageSchema.safeParse(body).data;
+  return mcpMessageSchema.safeParse(body).data;
 }
 
 const askInput = z.strictObject({

@@ -1,3 +1,4 @@
+import { type StepJournal, toOutcomeFields, toStepFields } from '../agent/step-journal.ts';
 import { ServiceError } from '../errors.ts';
 import { createGroupCommit } from '../storage/group-commit.ts';
 import {
@@ -53,16 +54,17 @@ function journalFull(): ServiceError {
 
 export interface RecorderOptions {
   readonly journal: RunJournal;
-  /** Text is written as it arrives; otherwise with the checkpoint after its step. */
+  /** Text is written as it arrives; otherwise with its step. */
   readonly isStreamed: boolean;
   readonly flushMs: number;
 }
 
-/** Writes the events of a run to its journal. */
+/** Writes the steps and the events of a run to its journal. */
 export interface RunRecorder {
+  /** The steps of earlier deliveries, and where those of this one go. */
+  readonly steps: StepJournal;
+  /** An event that the journal has already is left out. */
   add(event: RecordedAgentEvent): void;
-  /** Resolves when the checkpoint and all events before it are durable. */
-  checkpoint(checkpoint: unknown): Promise<void>;
   /** Whether text of the step is in the journal, so that clients may have read it. */
   isTextShown(): boolean;
   /** Rejects when a write failed. */
@@ -75,51 +77,56 @@ export interface RunRecorder {
 
 /** Text of a step that was interrupted is sent again only where it differs. */
 export function createRunRecorder({ journal, ...options }: RecorderOptions): RunRecorder {
-  const { events, eventsBefore } = journal.view;
-  const interrupted = events.slice(eventsBefore);
-  const knownTools = new Set(interrupted.flatMap((event) => toolKey(event) ?? []));
-  const repeat = createTextRepeat(textOf(interrupted));
+  const { steps } = journal.view;
+  const known = readKnown(journal.view);
+  const repeat = createTextRepeat(known.text);
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => undefined);
-  let isTextShown = interrupted.some(({ type }) => type === 'text-delta');
-  let pending: RunEvent[] = [];
+  let ended = 0;
+  let isTextShown = known.text !== '';
+  const pending = createPendingEvents();
   let timer: NodeJS.Timeout | undefined;
 
-  async function flush(): Promise<void> {
+  function take(): readonly RunEvent[] {
     clearTimeout(timer);
     timer = undefined;
-    if (pending.length === 0) return;
-    const events = pending;
-    pending = [];
+    return pending.take();
+  }
+  async function flush(): Promise<void> {
+    const events = take();
+    if (events.length === 0) return;
     isTextShown ||= events.some(({ type }) => type === 'text-delta');
-    await journal.append({ type: 'events', events });
+    await journal.append({ type: 'events', events: [...events] });
   }
   function push(event: RunEvent): void {
-    const last = pending.at(-1);
-    const isMerged =
-      event.type === 'text-delta' &&
-      last?.type === 'text-delta' &&
-      event.isRefusal === last.isRefusal;
-    if (isMerged) pending[pending.length - 1] = { ...last, text: last.text + event.text };
-    else pending.push(event);
-    if (options.isStreamed)
+    pending.add(event);
+    // The end of a step is written with the step.
+    if (event.type === 'step-end') clearTimeout(timer);
+    else if (options.isStreamed)
       timer ??= setTimeout(() => void flush().catch(failure.reject), options.flushMs);
   }
   return {
-    add(event) {
-      const key = toolKey(event);
-      if (key !== undefined && knownTools.has(key)) return;
-      const passed = event.type === 'text-delta' ? repeat.pass(event) : [event];
-      for (const one of passed) push(one);
+    steps: {
+      steps,
+      addStep(step, recorded) {
+        const events = [...repeat.end(), ...take()];
+        isTextShown = false;
+        return journal.append({ type: 'step', events, ...toStepFields(step, recorded) });
+      },
+      addOutcome(place, outcome) {
+        const fields = toOutcomeFields(place, outcome);
+        return journal.append({ type: 'tool', events: [...take()], ...fields });
+      },
     },
-    checkpoint(checkpoint) {
-      clearTimeout(timer);
-      timer = undefined;
-      const written = [...repeat.end(), ...pending];
-      pending = [];
-      isTextShown = false;
-      knownTools.clear();
-      return journal.append({ type: 'checkpoint', events: written, checkpoint });
+    add(event) {
+      const isRecorded = ended < steps.length;
+      if (event.type === 'step-end') ended += 1;
+      if ('id' in event) {
+        if (!known.hasTool(event, ended)) push(event);
+      } else if (!isRecorded) {
+        const passed = event.type === 'text-delta' ? repeat.pass(event) : [event];
+        for (const one of passed) push(one);
+      }
     },
     isTextShown: () => isTextShown,
     failed: failure.promise,
@@ -128,16 +135,60 @@ export function createRunRecorder({ journal, ...options }: RecorderOptions): Run
   };
 }
 
-function toolKey(event: RunEvent | RecordedAgentEvent): string | undefined {
-  return 'id' in event ? `${event.type} ${event.id}` : undefined;
+/** Events that are not written yet. Texts that follow each other are one. */
+function createPendingEvents() {
+  let pending: RunEvent[] = [];
+  return {
+    add(event: RunEvent): void {
+      const last = pending.at(-1);
+      const isMerged =
+        event.type === 'text-delta' &&
+        last?.type === 'text-delta' &&
+        event.isRefusal === last.isRefusal;
+      if (isMerged) pending[pending.length - 1] = { ...last, text: last.text + event.text };
+      else pending.push(event);
+    },
+    take(): readonly RunEvent[] {
+      const taken = pending;
+      pending = [];
+      return taken;
+    },
+  };
 }
 
-function textOf(events: readonly RunEvent[]): string {
-  const from = events.findLastIndex(({ type }) => type === 'restart') + 1;
-  return events
-    .slice(from)
-    .map((event) => (event.type === 'text-delta' ? event.text : ''))
-    .join('');
+type ToolEvent = Extract<RecordedAgentEvent, { id: string }>;
+
+interface KnownEvents {
+  /** Text of the step that was interrupted. */
+  readonly text: string;
+  /** Whether the journal has an event of a tool; each of them counts once. */
+  hasTool(event: ToolEvent, stepsEnded: number): boolean;
+}
+
+/** What earlier deliveries wrote. A model may use the id of a call again in another step. */
+function readKnown({ events, steps }: JournalView): KnownEvents {
+  const tools: string[] = [];
+  let ended = 0;
+  let text = '';
+  for (const event of events) {
+    if (event.type === 'step-end') ended += 1;
+    else if ('id' in event) tools.push(toolKey(event, ended));
+    else if (ended < steps.length) continue;
+    else if (event.type === 'restart') text = '';
+    else text += event.text;
+  }
+  return {
+    text,
+    hasTool(event, stepsEnded) {
+      const index = tools.indexOf(toolKey(event, stepsEnded));
+      if (index >= 0) tools.splice(index, 1);
+      return index >= 0;
+    },
+  };
+}
+
+function toolKey({ type, id }: ToolEvent, stepsEnded: number): string {
+  return `${stepsEnded} ${type} ${id}`;
 }
 
 type TextDelta = Extract<RunEvent, { type: 'text-delta' }>;

@@ -1,5 +1,12 @@
 import * as z from 'zod';
-import type { AgentEvent, RunResult } from '../agent/agent.ts';
+import type { AgentEvent, AgentInput, Message, RunResult } from '../agent/agent.ts';
+import {
+  outcomeFields,
+  type RecordedStep,
+  stepFields,
+  withOutcome,
+  withStep,
+} from '../agent/step-journal.ts';
 import { storedProtocol } from '../protocols/registry.ts';
 import type { AuditTrail } from '../telemetry/audit.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -17,6 +24,7 @@ const usage = z.object({
   outputTokens: z.int(),
   totalTokens: z.int(),
 });
+const calls = z.array(z.object({ id: z.string(), name: z.string(), arguments: z.string() }));
 const toolCall = {
   name: z.string(),
   status: z.enum(['ok', 'failed', 'interrupted']),
@@ -31,9 +39,7 @@ const resultSchema: z.ZodType<RunResult> = z.object({
   cached: z.boolean(),
   usage,
   toolCalls: z.array(z.object(toolCall)),
-  clientToolCalls: z
-    .array(z.object({ id: z.string(), name: z.string(), arguments: z.string() }))
-    .optional(),
+  clientToolCalls: calls.optional(),
 });
 
 const eventSchema = z.discriminatedUnion('type', [
@@ -66,6 +72,17 @@ const endSchema = z.discriminatedUnion('kind', [
 /** How a run ended. The first end that is stored counts, so a late result cannot replace another. */
 export type RunEnd = z.infer<typeof endSchema>;
 
+/** A message of an earlier run of the same session. */
+const historySchema: z.ZodType<Message> = z.discriminatedUnion('role', [
+  z.object({ role: z.literal('user'), content: z.string() }),
+  z.object({
+    role: z.literal('assistant'),
+    content: z.string().nullable(),
+    toolCalls: calls.optional(),
+  }),
+  z.object({ role: z.literal('tool'), toolCallId: z.string(), content: z.string() }),
+]);
+
 const recordSchema = z.object({
   v: z.literal(1),
   id: z.string(),
@@ -83,6 +100,10 @@ const recordSchema = z.object({
   isBackground: z.boolean(),
   /** Text is kept as it arrives, because clients follow the run. */
   isStreamed: z.boolean(),
+  /** The conversation or session that the run has until its end. */
+  conversationId: z.string().optional(),
+  /** The messages before those of the request. */
+  history: z.array(historySchema).readonly().optional(),
   /** The rest of a run that was stored when it had ended. */
   finished: z.object({ events: z.array(eventSchema), end: endSchema }).optional(),
 });
@@ -94,12 +115,10 @@ const lineSchema = z.discriminatedUnion('type', [
   /** A delivery starts to work on the run. */
   z.object({ type: z.literal('opened'), at: z.int() }),
   z.object({ type: z.literal('events'), events: z.array(eventSchema) }),
-  /** The run can go on here. The events happened before. */
-  z.object({
-    type: z.literal('checkpoint'),
-    events: z.array(eventSchema),
-    checkpoint: z.unknown(),
-  }),
+  /** A model call ended, after these events. The calls in `once` are about to begin. */
+  z.object({ type: z.literal('step'), events: z.array(eventSchema), ...stepFields }),
+  /** A tool call of a step ended, after these events. */
+  z.object({ type: z.literal('tool'), events: z.array(eventSchema), ...outcomeFields }),
   /** A delivery failed in a way that a later one may not. */
   z.object({ type: z.literal('attempt'), code: z.string() }),
   /** A delivery ended normally, with work left. */
@@ -118,27 +137,28 @@ export const parseLine = (text: string): JournalLine => lineSchema.parse(JSON.pa
 /** What the lines of a journal add up to. */
 export interface JournalView {
   readonly events: readonly RunEvent[];
-  readonly checkpoint: unknown;
-  /** The number of events before the checkpoint. */
-  readonly eventsBefore: number;
+  /** The finished steps. */
+  readonly steps: readonly RecordedStep[];
   /** When the first delivery started, in epoch milliseconds. */
   readonly startedAt: number | undefined;
-  /** Deliveries in a row that ended without a word and without a checkpoint. */
+  /** Deliveries in a row that ended without a word and without progress. */
   readonly crashes: number;
-  /** Failed attempts since the checkpoint. */
+  /** Failed attempts since the last progress. */
   readonly attempts: number;
-  /** How often the message was poison since the checkpoint. */
+  /** How often the message was poison since the last progress. */
   readonly poisonCount: number;
+  /** The model found the history too long. */
+  readonly isTooLong: boolean;
 }
 
 export const EMPTY_JOURNAL: JournalView = {
   events: [],
-  checkpoint: undefined,
-  eventsBefore: 0,
+  steps: [],
   startedAt: undefined,
   crashes: 0,
   attempts: 0,
   poisonCount: 0,
+  isTooLong: false,
 };
 
 /** The view after one more line. */
@@ -148,19 +168,23 @@ export function applyLine(view: JournalView, line: JournalLine): JournalView {
       return { ...view, startedAt: view.startedAt ?? line.at, crashes: view.crashes + 1 };
     case 'events':
       return { ...view, events: [...view.events, ...line.events] };
-    case 'checkpoint': {
-      const events = [...view.events, ...line.events];
-      const { checkpoint } = line;
-      const counts = { crashes: 0, attempts: 0, poisonCount: 0 };
-      return { ...view, ...counts, events, checkpoint, eventsBefore: events.length };
-    }
+    case 'step':
+      return { ...withProgress(view, line.events), steps: withStep(view.steps, line) };
+    case 'tool':
+      return { ...withProgress(view, line.events), steps: withOutcome(view.steps, line) };
     case 'attempt':
+      if (line.code === 'context_too_long') return { ...view, crashes: 0, isTooLong: true };
       return { ...view, attempts: view.attempts + 1, crashes: 0 };
     case 'closed':
       return { ...view, crashes: 0 };
     case 'poisoned':
       return { ...view, poisonCount: view.poisonCount + 1 };
   }
+}
+
+function withProgress(view: JournalView, events: readonly RunEvent[]): JournalView {
+  const counts = { crashes: 0, attempts: 0, poisonCount: 0 };
+  return { ...view, ...counts, events: [...view.events, ...events] };
 }
 
 interface AuditedEnd {
@@ -192,7 +216,43 @@ function outcomeOf(end: RunEnd): string {
 }
 
 /** What a run asks of the agent. */
-export function inputOf({ protocol: id, request }: RunRecord) {
+export function inputOf(
+  { protocol: id, request, history = [] }: RunRecord,
+  shorten?: (history: readonly Message[]) => readonly Message[],
+): AgentInput {
   const protocol = storedProtocol(id);
-  return protocol.toInput(protocol.storage.fromJson(request));
+  const input = protocol.toInput(protocol.storage.fromJson(request));
+  const messages = shorten === undefined ? history : shorten(history);
+  return { ...input, messages: [...messages, ...input.messages] };
+}
+
+/** The calls of own tools in a run, and their results, as messages. */
+export function toolMessagesOf(steps: readonly RecordedStep[]): readonly Message[] {
+  return steps.flatMap(({ response, outcomes }) => {
+    const ended = response.toolCalls.flatMap((call, index) => {
+      const outcome = outcomes.get(index);
+      return outcome === undefined ? [] : [{ call, output: outcome.output }];
+    });
+    if (ended.length === 0) return [];
+    return [
+      { role: 'assistant' as const, content: null, toolCalls: ended.map(({ call }) => call) },
+      ...ended.map(({ call, output }) => ({
+        role: 'tool' as const,
+        toolCallId: call.id,
+        content: output,
+      })),
+    ];
+  });
+}
+
+/** The text that clients have read of a run. */
+export function textOf(events: readonly RunEvent[]): string {
+  let text = '';
+  let stepStart = 0;
+  for (const event of events) {
+    if (event.type === 'text-delta') text += event.text;
+    else if (event.type === 'step-end') stepStart = text.length;
+    else if (event.type === 'restart') text = text.slice(0, stepStart);
+  }
+  return text;
 }

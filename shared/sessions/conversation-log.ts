@@ -17,16 +17,22 @@ export interface Conversation {
   readonly metadata: Readonly<Record<string, string>>;
   /** Oldest first. */
   readonly items: readonly StoredItem[];
+  /** The run in the background that the conversation has now. */
+  readonly activeRun?: string | undefined;
 }
 
 const metadataSchema = z.record(z.string(), z.string());
 const at = z.number();
+const storedItems = z.array(z.looseObject({ id: z.string() }));
 
 const entrySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('conversation'), metadata: metadataSchema, at }),
-  z.object({ type: z.literal('items'), items: z.array(z.looseObject({ id: z.string() })), at }),
+  z.object({ type: z.literal('items'), items: storedItems, at }),
   z.object({ type: z.literal('removed'), itemId: z.string(), at }),
   z.object({ type: z.literal('metadata'), metadata: metadataSchema, at }),
+  /** A run in the background begins. Until it ends, no other run may. */
+  z.object({ type: z.literal('run-started'), run: z.string(), items: storedItems, at }),
+  z.object({ type: z.literal('run-ended'), run: z.string(), items: storedItems, at }),
 ]);
 
 /** One line of the blob of a conversation. */
@@ -38,7 +44,14 @@ export type ConversationEntry =
     }
   | { readonly type: 'metadata'; readonly metadata: Conversation['metadata']; readonly at: number }
   | { readonly type: 'items'; readonly items: readonly StoredItem[]; readonly at: number }
-  | { readonly type: 'removed'; readonly itemId: string; readonly at: number };
+  | { readonly type: 'removed'; readonly itemId: string; readonly at: number }
+  | ({ readonly type: 'run-started' | 'run-ended'; readonly at: number } & RunChange);
+
+/** The beginning or the end of a run in the background, and the items that it adds. */
+export interface RunChange {
+  readonly run: string;
+  readonly items: readonly StoredItem[];
+}
 
 export interface ConversationReader {
   /** @throws TypeError for a line that is none of a conversation */
@@ -53,7 +66,8 @@ export interface ConversationReader {
 export function createConversationReader(id: string): ConversationReader {
   let lines = 0;
   let items: StoredItem[] = [];
-  let header: Omit<Conversation, 'items'> | undefined;
+  let header: Omit<Conversation, 'items' | 'activeRun'> | undefined;
+  let activeRun: string | undefined;
   function apply(entry: ConversationEntry): void {
     if (entry.type === 'conversation') {
       const { metadata, at: createdAt } = entry;
@@ -62,9 +76,23 @@ export function createConversationReader(id: string): ConversationReader {
     }
     if (header === undefined) return;
     header = { ...header, changedAt: entry.at };
-    if (entry.type === 'items') items.push(...entry.items);
-    else if (entry.type === 'removed') items = items.filter((item) => item.id !== entry.itemId);
-    else header = { ...header, metadata: entry.metadata };
+    switch (entry.type) {
+      case 'items':
+        return void items.push(...entry.items);
+      case 'removed':
+        items = items.filter((item) => item.id !== entry.itemId);
+        return;
+      case 'metadata':
+        header = { ...header, metadata: entry.metadata };
+        return;
+      case 'run-started':
+        activeRun = entry.run;
+        return void items.push(...entry.items);
+      case 'run-ended':
+        if (activeRun !== entry.run) return;
+        activeRun = undefined;
+        items.push(...entry.items);
+    }
   }
   return {
     add(line) {
@@ -74,7 +102,7 @@ export function createConversationReader(id: string): ConversationReader {
       apply(entry);
     },
     lines: () => lines,
-    view: () => (header === undefined ? undefined : { ...header, items: [...items] }),
+    view: () => (header === undefined ? undefined : { ...header, items: [...items], activeRun }),
   };
 }
 
@@ -180,8 +208,7 @@ export function endsOf(items: readonly SessionItem[]): ReadonlyMap<string, RunSt
 }
 
 /** Makes the items of one run. */
-export function createRunItems(now: () => number) {
-  const run = newItemId('run');
+export function createRunItems(now: () => number, run = newItemId('run')) {
   return {
     message: (message: SessionMessage['message'], isPartial = false): SessionItem => ({
       type: 'message',

@@ -49,6 +49,12 @@ export function trimHistory(
   return { messages: messagesOf(true), dropped: messagesOf(false) };
 }
 
+/** About half of the messages, by their tokens. */
+export function halfOf(messages: readonly Message[], options: TrimOptions): readonly Message[] {
+  const tokens = messages.reduce((sum, message) => sum + options.estimate(message), 0);
+  return trimHistory(messages, { ...options, maxTokens: Math.floor(tokens / 2) }).messages;
+}
+
 function toUnits(messages: readonly Message[], estimate: TrimOptions['estimate']): Unit[] {
   const groups: Message[][] = [];
   for (const message of messages) {

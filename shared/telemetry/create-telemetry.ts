@@ -152,10 +152,16 @@ export function createConsoleSink(options: ConsoleLoggerOptions): LogSink {
   const lowest = LEVELS.indexOf(minLevel);
   return ({ level, message, fields, isAudit }) => {
     if (isAudit !== true && LEVELS.indexOf(level) < lowest) return;
-    const time = new Date(clock.now()).toISOString();
-    const heading = { time, level, message };
-    // Spread twice: first for the order, last so that no field replaces the heading.
-    write(toLine({ ...heading, ...redactFields(fields, redact), ...heading }), level);
+    const line: Record<string, LogFields[string]> = {
+      time: new Date(clock.now()).toISOString(),
+      level,
+      message: message.slice(0, MAX_FIELD_CHARS),
+    };
+    for (const [name, value] of Object.entries(fields)) {
+      // No field replaces the heading.
+      if (!Object.hasOwn(line, name)) line[name] = toSafeValue(name, { value, redact });
+    }
+    write(escapeForTerminals(JSON.stringify(line)), level);
   };
 }
 
@@ -163,23 +169,17 @@ function identity(text: string): string {
   return text;
 }
 
-/** Truncates before redaction, which bounds its cost; `toLine` truncates again because redaction may lengthen. */
-function redactFields(fields: LogFields, redact: Redact): LogFields {
-  const safe: Record<string, LogFields[string]> = {};
-  for (const [name, value] of Object.entries(fields)) {
-    const isText = typeof value === 'string' && !ID_FIELDS.has(name);
-    safe[name] = isText ? redact(value.slice(0, MAX_FIELD_CHARS)) : value;
-  }
-  return safe;
+/** Truncates before redaction, which bounds its cost, and again because redaction may lengthen. */
+function toSafeValue(
+  name: string,
+  { value, redact }: { readonly value: LogFields[string]; readonly redact: Redact },
+): LogFields[string] {
+  if (typeof value !== 'string') return value;
+  const text = value.slice(0, MAX_FIELD_CHARS);
+  return ID_FIELDS.has(name) ? text : redact(text).slice(0, MAX_FIELD_CHARS);
 }
 
-function toLine(record: LogFields): string {
-  const capped: Record<string, LogFields[string]> = {};
-  for (const [name, value] of Object.entries(record)) {
-    capped[name] = typeof value === 'string' ? value.slice(0, MAX_FIELD_CHARS) : value;
-  }
-  return escapeForTerminals(JSON.stringify(capped));
-}
+const OTHER_THAN_ASCII = /[^\x20-\x7e]/;
 
 /**
  * JSON escapes control characters below U+0020 only. C1 controls, line separators and format
@@ -187,6 +187,7 @@ function toLine(record: LogFields): string {
  * viewer, so they are escaped too.
  */
 function escapeForTerminals(json: string): string {
+  if (!OTHER_THAN_ASCII.test(json)) return json;
   return json.replaceAll(/[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu, (character) =>
     character.split('').map(escapeUnit).join(''),
   );

@@ -174,6 +174,16 @@ describe('a stored response', () => {
     expect(environment.model.calls().findLast(callsLeaving)?.status).toBe('aborted');
   });
 
+  it('of a model that writes without an end fails, and is stored as failed', async () => {
+    const stream = client.responses.stream({ model: 'any', input: 'dev/bytes-5000000 Endless' });
+    const failed = await stream.finalResponse();
+
+    const stored = await client.responses.retrieve(failed.id);
+    expect(failed.status).toBe('failed');
+    expect(stored.error?.message).toContain('524288 characters');
+    expect(JSON.stringify(stored).length).toBeLessThan(3 * 524_288);
+  });
+
   it('that failed says so', async () => {
     const stream = client.responses.stream({ model: 'any', input: 'dev/cut-3 Hi' });
     const failed = await stream.finalResponse();

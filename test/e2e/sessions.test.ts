@@ -147,6 +147,26 @@ describe('a session', () => {
     expect(lastMessages().slice(-2)).toEqual(['user: dev/cut-4 Breaks', 'user: After']);
   });
 
+  it('keeps the first 65,536 characters of a long answer that broke off', async () => {
+    const { sessionId } = await chat('Before');
+    const response = await postChat(environment.url, {
+      message: 'dev/bytes-50000000 Long',
+      sessionId,
+      stream: true,
+    });
+    const reader = response.body?.getReader();
+
+    for (let bytes = 0; bytes < 200_000;) bytes += (await reader?.read())?.value?.length ?? 0;
+    await reader?.cancel();
+
+    await eventually('the run was stored', async () => {
+      const { messages } = await readSession(sessionId);
+      return messages.at(-1)?.runStatus === 'partial';
+    });
+    const { messages } = await readSession(sessionId);
+    expect(messages.at(-1)?.content).toHaveLength(65_536);
+  });
+
   it('keeps tool calls with their results, and lets the model search older messages', async () => {
     const { sessionId } = await chat('The code word is walnut');
 

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Agent, request as send, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { HttpHandler } from '@azure/functions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { claimConnection, trackConnections } from '../../shared/http/client-connection.ts';
 import type { ModelEvent } from '../../shared/model/model.ts';
 import { createChat, type ChatScript, type ChatUnderTest } from '../support/chat-handler.ts';
 import { answerOf, never, textsThenAnswer } from '../support/scripted-model.ts';
@@ -242,5 +243,48 @@ describe('a refused body', () => {
     agent.destroy();
 
     expect(response.statusCode).toBe(413);
+  });
+});
+
+describe('the body of a request', () => {
+  it('is taken whole once it has arrived, and the connection serves the next request', async () => {
+    const taken: unknown[] = [];
+    trackConnections();
+    current = async (_request, { invocationId }) => {
+      const connection = claimConnection(invocationId);
+      await new Promise(setImmediate);
+      taken.push(String(connection?.takeCompleteBody()), connection?.takeCompleteBody());
+      return { status: 200, body: 'taken' };
+    };
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+
+    for (const body of ['"first"', '"second"']) {
+      const headers = { 'content-length': String(body.length) };
+      const { answered, invoked } = post({ body, headers, agent });
+      expect(await textOf(await answered)).toBe('taken');
+      await invoked;
+    }
+    agent.destroy();
+
+    expect(taken).toEqual(['"first"', undefined, '"second"', undefined]);
+  });
+
+  it('is left to the library while a part of it is missing', async () => {
+    const started = Promise.withResolvers<unknown>();
+    trackConnections();
+    current = async (request, { invocationId }) => {
+      started.resolve(claimConnection(invocationId)?.takeCompleteBody());
+      return { status: 200, body: await request.text() };
+    };
+
+    const { request, answered, invoked } = post({ headers: { 'content-length': '7' } });
+    request.write('"fir');
+    const taken = await started.promise;
+    request.end('st"');
+    const text = await textOf(await answered);
+    await invoked;
+
+    expect(taken).toBeUndefined();
+    expect(text).toBe('"first"');
   });
 });

@@ -208,7 +208,10 @@ export const PACKAGES: readonly PackageRule[] = [
     typesIn: ['shared/cache/'],
   },
   { packages: ['@upstash/ratelimit'], in: ['shared/rate-limit/'] },
-  { packages: ['lru-cache'], in: ['shared/cache/', 'shared/rate-limit/', 'shared/runs/'] },
+  {
+    packages: ['lru-cache'],
+    in: ['shared/cache/', 'shared/callers/', 'shared/model/', 'shared/rate-limit/', 'shared/runs/'],
+  },
   { packages: ['smol-toml'], in: ['shared/config/'] },
   { packages: ['@fastify/busboy'], in: ['shared/http/upload.ts'] },
   { packages: ['ipaddr.js'], in: ['shared/callers/', 'shared/agent/tools/safe-fetch.ts'] },

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
 import { post, sendRequest } from '../send-request.ts';
 import { custom, type FaultFamily, type Finding, type Mode } from '../fault-case.ts';
 import type { FaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
 import { FAST_RETRIES } from '../settings.ts';
+import { requestReport, WORKER_REPORTS } from '../worker-report.ts';
 
 /** The promise is one second; a busy machine may need longer. */
 const ABORTED_WITHIN_MS = 3_000;
@@ -12,17 +12,11 @@ const READS_ONE_PIECE_MS = 100;
 const SLOW_FOR_MS = 2_000;
 const ANSWER_BYTES = 100_000_000;
 const MAX_GROWTH_BYTES = 16 * 1_048_576;
-const REPORTED_WITHIN_MS = 10_000;
 /** Longer than the client reads, so that only its speed can slow the stream down. */
 const LONG_DEADLINES = {
   AGENT__MODEL__ATTEMPT_TIMEOUT_MS: '30000',
   AGENT__LIMITS__ANSWER_DEADLINE_MS: '30000',
   AGENT__LIMITS__STREAM_DEADLINE_MS: '30000',
-};
-
-/** Lets the worker report how much memory its objects hold. */
-const MEMORY_REPORTS = {
-  languageWorkers__node__arguments: `--expose-gc --import ${pathToFileURL(`${import.meta.dirname}/../report-memory.ts`).href}`,
 };
 
 /** H1 and H2: faults of the client. */
@@ -42,7 +36,7 @@ export const clients: FaultFamily = {
       injected: 'the client of 100 MB reads slowly',
       promised: 'the app reads no faster; memory grows < 16 MB',
       modes: ['stream'],
-      own: MEMORY_REPORTS,
+      own: WORKER_REPORTS,
       run: readSlowly,
     }),
   ],
@@ -120,20 +114,7 @@ async function readSlowly(environment: FaultEnvironment, mode: Mode): Promise<Fi
 
 /** Bytes that objects and buffers of the worker hold after a garbage collection; 0 on Windows. */
 async function readLiveBytes(environment: FaultEnvironment): Promise<number> {
-  const { log } = environment;
-  const pid = environment.workerPid();
-  if (pid === undefined || process.platform === 'win32') return 0;
-  const before = log.length;
-  const reported = (): number | undefined => {
-    const lines = log.slice(before).join('\n');
-    const [, bytes] = /live bytes (\d+)/.exec(lines) ?? [];
-    return bytes === undefined ? undefined : Number(bytes);
-  };
-  process.kill(pid, 'SIGUSR2');
-  await until(() => reported() !== undefined, REPORTED_WITHIN_MS);
-  const bytes = reported();
-  if (bytes === undefined) throw new Error('The worker has not reported its memory');
-  return bytes;
+  return (await requestReport(environment.workerPid(), environment.log))?.liveBytes ?? 0;
 }
 
 async function until(isTrue: () => boolean, withinMs: number): Promise<void> {

@@ -10,7 +10,7 @@ const MOVED = { outcome: 'answer', calls: 1, fallbackCalls: 1, contains: SECOND_
 export const slow: FaultFamily = {
   name: 'slow',
   settings: SHORT_TIMEOUTS,
-  lanes: 6,
+  lanes: 5,
   cases: [
     scripted({ id: 'U12', script: 'dev/silent', expected: LATE }),
     scripted({ id: 'U12', script: 'dev/silent', endpoints: 2, expected: MOVED }),

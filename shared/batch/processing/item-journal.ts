@@ -1,4 +1,9 @@
-import { effectsOf, type StepJournal } from '../../agent/step-journal.ts';
+import {
+  effectsOf,
+  type StepJournal,
+  toOutcomeFields,
+  toStepFields,
+} from '../../agent/step-journal.ts';
 import { ServiceError } from '../../errors.ts';
 import { withEffects } from '../model/item.ts';
 import type { JournalEntry } from '../storage/journal.ts';
@@ -17,35 +22,25 @@ interface ItemJournalOptions {
   readonly maxStepChars?: number | undefined;
 }
 
-export interface ItemJournal extends StepJournal {
-  /** Whether a call that must not be repeated is under way. */
-  hasOpenCall(): boolean;
-}
-
 /** Keeps the finished steps of an item in the journal of its shard. */
 export function createItemJournal({
   lease,
   index,
   maxStepChars = MAX_STEP_CHARS,
-}: ItemJournalOptions): ItemJournal {
-  const steps = [...(lease.view.steps.get(index) ?? [])];
-  const open = new Set<string>();
+}: ItemJournalOptions): StepJournal {
   return {
-    steps,
-    hasOpenCall: () => open.size > 0,
-    async addStep(step, { response, once }) {
+    steps: [...(lease.view.steps.get(index) ?? [])],
+    async addStep(step, recorded) {
+      // Of a run that ends, the journal gets the result.
+      if (recorded.isLast) return;
       // A run that has recorded a step goes on: its tools may have had effects.
       if (step === 0 && lease.view.stepChars > maxStepChars) throw journalFull(maxStepChars);
-      const { text, refusal, toolCalls, finishReason, usage, model } = response;
-      const kept = { text, refusal, toolCalls, finishReason, usage, model };
-      await lease.append({ type: 'step', index, step, response: kept, once: [...once] });
-      for (const call of once) open.add(`${step} ${call}`);
+      await lease.append({ type: 'step', index, ...toStepFields(step, recorded) });
     },
-    async addOutcome({ step, call }, { name, status, durationMs, output }) {
-      const outcome = { name, status, durationMs, output };
-      const entry: JournalEntry = { type: 'tool', index, step, call, ...outcome };
-      await lease.append(entry);
-      open.delete(`${step} ${call}`);
+    async addOutcome(place, outcome) {
+      // Batches are stored as their owner uploads them, so values behind placeholders stay out.
+      const fields = toOutcomeFields(place, { ...outcome, placeholders: undefined });
+      await lease.append({ type: 'tool', index, ...fields });
     },
   };
 }

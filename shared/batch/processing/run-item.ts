@@ -17,7 +17,7 @@ import {
   type ItemReservation,
 } from './owner-budget.ts';
 import { type ErrorCode, isRetryable, ServiceError } from '../../errors.ts';
-import type { ItemJournal } from './item-journal.ts';
+import { createEffectScope, type StepJournal } from '../../agent/step-journal.ts';
 import { type Frame, type Protocol, toProtocolError } from '../../protocols/protocol.ts';
 import { protocolOfBody } from '../../protocols/registry.ts';
 import type { ValidationIssue } from '../../protocols/validation.ts';
@@ -62,7 +62,7 @@ export interface ItemOptions {
   readonly agentClock: Clock;
   readonly telemetry: Telemetry;
   /** Where the run keeps its finished steps. */
-  readonly journal?: ItemJournal | undefined;
+  readonly journal?: StepJournal | undefined;
   /** What the audit log says about the item. */
   readonly audit: AuditTrail;
 }
@@ -106,26 +106,12 @@ interface AgentRunOptions extends ItemOptions {
   readonly hooks: BudgetedRun['hooks'];
 }
 
-/**
- * How long a call of a tool with effect `once` may go on after its run was ended, in milliseconds: an
- * instance that shuts down has 5 s. A call that ends in time is not reported as interrupted.
- */
-const EFFECT_GRACE_MS = 3_000;
-
 /** Rejects at the deadline of the item, and when the pass stops. */
 async function runAgent(input: AgentInput, options: AgentRunOptions): Promise<RunResult> {
   const { agent, stop, itemDeadlineMs, hooks, audit } = options;
-  const ending = new AbortController();
-  const effects = new AbortController();
-  let grace: NodeJS.Timeout | undefined;
-  const end = (reason: unknown): void => {
-    const graceMs = options.journal?.hasOpenCall() === true ? EFFECT_GRACE_MS : 0;
-    ending.abort(reason);
-    if (graceMs === 0) effects.abort(reason);
-    else grace ??= setTimeout(() => effects.abort(reason), graceMs);
-  };
-  const timer = setTimeout(() => end(itemDeadlineExceeded()), itemDeadlineMs);
-  const onStop = (): void => end(stop.reason);
+  const scope = createEffectScope(options.journal);
+  const timer = setTimeout(() => scope.stop(itemDeadlineExceeded()), itemDeadlineMs);
+  const onStop = (): void => scope.stop(stop.reason);
   stop.addEventListener('abort', onStop, { once: true });
   if (stop.aborted) onStop();
   const context: RunContext = {
@@ -139,19 +125,19 @@ async function runAgent(input: AgentInput, options: AgentRunOptions): Promise<Ru
       audit.addUsage(usage);
     },
     onDecision: (decision) => audit.addDecision(decision),
-    signal: ending.signal,
-    effectSignal: effects.signal,
+    signal: scope.signal,
+    effectSignal: scope.effectSignal,
     deadlineAt: options.agentClock.now() + itemDeadlineMs,
     traceparent: options.traceparent,
     isBackground: true,
-    journal: options.journal,
+    journal: scope.journal,
     telemetry: options.telemetry,
   };
   try {
-    return await raceAbort(agent.run(input, context), effects.signal);
+    return await raceAbort(agent.run(input, context), scope.effectSignal);
   } finally {
     clearTimeout(timer);
-    clearTimeout(grace);
+    scope.close();
     stop.removeEventListener('abort', onStop);
   }
 }

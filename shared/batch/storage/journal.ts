@@ -1,26 +1,13 @@
 import * as z from 'zod';
-import type { RecordedOutcome, RecordedStep } from '../../agent/step-journal.ts';
+import {
+  outcomeFields,
+  type RecordedStep,
+  stepFields,
+  withOutcome,
+  withStep,
+} from '../../agent/step-journal.ts';
 import { resultLineSchema } from '../model/item.ts';
 import { parseJson } from '../../json.ts';
-
-const tokens = z.int().min(0);
-
-/** A `ModelResponse`, without what only telemetry reads. */
-const responseSchema = z.object({
-  text: z.string(),
-  refusal: z.string().optional(),
-  toolCalls: z
-    .array(z.object({ id: z.string(), name: z.string(), arguments: z.string() }).readonly())
-    .readonly(),
-  finishReason: z.enum(['stop', 'length', 'tool_calls']),
-  usage: z.object({
-    inputTokens: tokens,
-    cachedInputTokens: tokens.optional(),
-    outputTokens: tokens,
-    totalTokens: tokens,
-  }),
-  model: z.string(),
-});
 
 const entrySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('job'), digest: z.string(), total: z.int(), createdAt: z.string() }),
@@ -39,24 +26,9 @@ const entrySchema = z.discriminatedUnion('type', [
     reason: z.enum(['capacity', 'unavailable']),
   }),
   /** The model answered a step that calls tools; the calls in `once` are about to begin. */
-  z.object({
-    type: z.literal('step'),
-    index: z.int(),
-    step: z.int(),
-    response: responseSchema,
-    once: z.array(z.int()),
-  }),
+  z.object({ type: z.literal('step'), index: z.int(), ...stepFields }),
   /** A tool call of a step ended. */
-  z.object({
-    type: z.literal('tool'),
-    index: z.int(),
-    step: z.int(),
-    call: z.int(),
-    name: z.string(),
-    status: z.enum(['ok', 'failed', 'interrupted']),
-    durationMs: z.number(),
-    output: z.string(),
-  }),
+  z.object({ type: z.literal('tool'), index: z.int(), ...outcomeFields }),
   /** The platform moved the message to the poison queue, and it was requeued. */
   z.object({ type: z.literal('poisoned'), results: z.int() }),
   /** The failed items are open again. */
@@ -177,25 +149,17 @@ export function createJournalReader(): JournalReader {
 
 type EntryOf<Type extends JournalEntry['type']> = Extract<JournalEntry, { type: Type }>;
 
-interface KeptStep extends RecordedStep {
-  readonly outcomes: Map<number, RecordedOutcome>;
-}
-
-/** The finished steps of the runs, by item. Of a step or an outcome that comes twice the first counts. */
+/** The finished steps of the runs, by item. */
 function createRunSteps() {
-  const steps = new Map<number, KeptStep[]>();
+  const steps = new Map<number, readonly RecordedStep[]>();
   let stepChars = 0;
-  function addStep({ index, step, response, once }: EntryOf<'step'>): void {
-    stepChars += JSON.stringify(response).length;
-    const kept = steps.get(index) ?? [];
-    if (kept.length !== step) return;
-    steps.set(index, [...kept, { response, once, outcomes: new Map() }]);
+  function addStep(entry: EntryOf<'step'>): void {
+    stepChars += JSON.stringify(entry.response).length;
+    steps.set(entry.index, withStep(steps.get(entry.index) ?? [], entry));
   }
   function addOutcome(entry: EntryOf<'tool'>): void {
-    const { index, step, call, name, status, durationMs, output } = entry;
-    stepChars += output.length;
-    const outcomes = steps.get(index)?.[step]?.outcomes;
-    if (outcomes?.has(call) === false) outcomes.set(call, { name, status, durationMs, output });
+    stepChars += entry.output.length;
+    steps.set(entry.index, withOutcome(steps.get(entry.index) ?? [], entry));
   }
   /** A failed item that is opened again must not repeat the effects of its tools. */
   function end({ index, line }: EntryOf<'result'>): void {

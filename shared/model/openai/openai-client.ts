@@ -51,6 +51,8 @@ export class EndpointOpenAI extends OpenAI {
   readonly #httpClient: HttpClient;
   /** By the signal of the call, because the options of the client have no place for it. */
   readonly #onSent = new WeakMap<AbortSignal, () => void>();
+  /** By path: the client uses a few fixed ones. */
+  readonly #addresses = new Map<string, string>();
 
   constructor(endpoint: ModelEndpoint, httpClient: HttpClient) {
     super({
@@ -87,14 +89,14 @@ export class EndpointOpenAI extends OpenAI {
 
   override async buildRequest(options: RequestOptions): Promise<BuiltRequest> {
     const { method, path, body, signal } = options;
-    const credential = this.authHeaders(options);
+    const credential = this.bearerAuth(options);
     const resolved = await (signal ? raceAbort(credential, signal) : credential);
     const headers = resolved?.values ?? new Headers();
     const traceparent = readTraceparent(options.headers);
     if (traceparent !== undefined) headers.set('traceparent', traceparent);
     return {
       req: { method, headers, body: JSON.stringify(body), signal: signal ?? null },
-      url: this.buildURL(path, undefined),
+      url: this.#addressOf(path),
       timeout: NO_TIMEOUT_MS,
     };
   }
@@ -123,6 +125,13 @@ export class EndpointOpenAI extends OpenAI {
     const [status, body, ...rest] = args;
     const isBare = typeof body === 'object' && body !== null && !('error' in body);
     return super.makeStatusError(status, isBare ? { error: body } : { ...body }, ...rest);
+  }
+
+  /** The client parses its base URL for each request, and it never changes. */
+  #addressOf(path: string): string {
+    const known = this.#addresses.get(path) ?? this.buildURL(path, undefined);
+    this.#addresses.set(path, known);
+    return known;
   }
 
   #allowedHeaders(headers: ReadonlyMap<string, string>): Record<string, string> {

@@ -124,6 +124,8 @@ function publicModelName(endpoint: ModelEndpoint, reported: string | undefined):
   return endpoint.kind === 'azure' ? endpoint.name : endpoint.model;
 }
 
+const UTF8 = new TextDecoder();
+
 /**
  * Reads a whole body as text. It stops at the cap and closes the connection.
  *
@@ -138,7 +140,7 @@ export function readText(body: Readable, maxBytes: number): Promise<string> {
     if (bytes > maxBytes) body.destroy(invalidResponse('The body is longer than the cap'));
     else chunks.push(chunk);
   });
-  body.on('end', () => resolve(new TextDecoder().decode(Buffer.concat(chunks))));
+  body.on('end', () => resolve(UTF8.decode(Buffer.concat(chunks))));
   body.on('error', reject);
   // The body may be destroyed without an error, also before this function runs.
   function close(): void {

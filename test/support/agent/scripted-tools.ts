@@ -3,7 +3,7 @@ import type { AgentEvent, ClientTool, RunContext } from '../../../shared/agent/a
 import { createAgent } from '../../../shared/agent/run-loop.ts';
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../../../shared/agent/run-state.ts';
 import { defineTool, type Tool, type ToolContext } from '../../../shared/agent/tool.ts';
-import type { ModelMessage, ModelResponse } from '../../../shared/model/model.ts';
+import type { ModelMessage, ModelRequest, ModelResponse } from '../../../shared/model/model.ts';
 import { createRecordedTelemetry } from '../recorded-telemetry.ts';
 import { createScriptedModel } from '../scripted-model.ts';
 
@@ -35,7 +35,10 @@ export function clientTool(name: string): ClientTool {
 }
 
 interface AgentScript {
-  readonly responses: readonly (ModelResponse | (() => Promise<ModelResponse>))[];
+  readonly responses: readonly (
+    | ModelResponse
+    | ((request: ModelRequest) => Promise<ModelResponse>)
+  )[];
   readonly tools?: readonly Tool[];
   readonly limits?: Partial<RunLimits>;
 }
@@ -49,8 +52,8 @@ export function createToolAgent({ responses, tools = [], limits = {} }: AgentScr
     answers: steps,
     streams: steps.map(
       (step) =>
-        async function* () {
-          const response = await step();
+        async function* (request) {
+          const response = await step(request);
           if (response.text !== '') yield { type: 'text-delta', text: response.text };
           yield { type: 'done', response };
         },

@@ -94,7 +94,7 @@ describe('a run that goes on after its finished steps', () => {
     const journal = createMemoryJournal();
     const { calls, tools } = createCounters();
     const pay = callsOf(['pay', '{"word": "five"}']);
-    await journal.attempt().addStep(0, { response: pay, once: [0] });
+    await journal.attempt().addStep(0, { response: pay, once: [0], isLast: false });
     const { agent, model } = createToolAgent({
       responses: [callsOf(['pay', '{ "word":"five" }'], ['pay', '{"word":"six"}']), DONE],
       tools,

@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { Agent } from '../../../shared/agent/agent.ts';
 import { ServiceError } from '../../../shared/errors.ts';
+import type { ModelRequest } from '../../../shared/model/model.ts';
 import { createTextEncryption } from '../../../shared/storage/text-encryption.ts';
-import { createToolAgent, toolNamed } from '../../support/agent/scripted-tools.ts';
-import { makeRuns, readAll, readRun, recordOf } from '../../support/runs/make-runs.ts';
+import { createToolAgent, toolNamed, toolResults } from '../../support/agent/scripted-tools.ts';
+import {
+  makeRuns,
+  readAll,
+  readRun,
+  recordOf,
+  type RunsUnderTest,
+} from '../../support/runs/make-runs.ts';
 import { answerOf, callsOf } from '../../support/scripted-model.ts';
 
 const STEPS = [
@@ -16,12 +23,43 @@ function toolAgent() {
   return createToolAgent({ responses: STEPS, tools: [toolNamed('echo')] });
 }
 
+/** The events of `STEPS`, however often the run is interrupted. */
+const STEP = ['step-end', 'tool-call', 'tool-result'];
+const EVENTS = [...STEP, ...STEP, 'text-delta', 'step-end'];
+
+interface FailedWrite {
+  /** The number of the write, counted from 1. */
+  readonly at: number;
+  readonly error: Error;
+}
+
+/** One write of a journal fails. Returns the function that ends this. */
+function failWrites({ container }: RunsUnderTest, { at, error }: FailedWrite): () => void {
+  const acquire = container.acquireLease.bind(container);
+  let writes = 0;
+  container.acquireLease = async (name) => {
+    const lease = await acquire(name);
+    if (lease === 'busy') return lease;
+    return {
+      ...lease,
+      async append(lines, position) {
+        writes += 1;
+        if (writes === at) throw error;
+        return lease.append(lines, position);
+      },
+    };
+  };
+  return () => {
+    container.acquireLease = acquire;
+  };
+}
+
 /** An agent that streams the texts of one attempt after the other. */
 function textAgent(...attempts: readonly (readonly (string | Error)[])[]): Agent {
   const left = [...attempts];
   return {
     run: () => Promise.reject(new Error('not streamed')),
-    async *stream(_input, { signal, checkpoints }) {
+    async *stream(_input, { signal, journal }) {
       let text = '';
       for (const part of left.shift() ?? []) {
         if (part instanceof Error) throw part;
@@ -30,8 +68,9 @@ function textAgent(...attempts: readonly (readonly (string | Error)[])[]): Agent
         await new Promise((resolve) => setTimeout(resolve, 15));
         signal.throwIfAborted();
       }
-      await checkpoints?.save({}, 'response');
       const usage = { inputTokens: 1, outputTokens: 1, totalTokens: 2 };
+      yield { type: 'step-end', usage };
+      await journal?.addStep(0, { response: answerOf(text), once: [], isLast: true });
       const result = { text, model: 'm', finishReason: 'stop', cached: false, usage } as const;
       yield { type: 'done', result: { ...result, toolCalls: [] } };
     },
@@ -72,35 +111,56 @@ describe('a background run', () => {
   });
 
   it.each([1, 2, 3, 4, 5, 6])('pays no step twice if storage fails at write %i', async (kill) => {
-    const { agent, model } = toolAgent();
+    const step = ({ messages }: ModelRequest) =>
+      Promise.resolve(STEPS[toolResults(messages).length] ?? answerOf('Done'));
+    const { agent, model } = createToolAgent({
+      responses: [step, step, step, step],
+      tools: [toolNamed('echo')],
+    });
     const test = makeRuns({ agent });
     const record = recordOf('Hi');
     await test.runs.service.start(record);
     const message = test.sent[0]?.message;
-    const acquire = test.container.acquireLease.bind(test.container);
-    let writes = 0;
-    test.container.acquireLease = async (name) => {
-      const lease = await acquire(name);
-      if (lease === 'busy') return lease;
-      return {
-        ...lease,
-        async append(lines, position) {
-          writes += 1;
-          if (writes === kill) {
-            throw new ServiceError('storage_unavailable', 'Storage is not available');
-          }
-          return lease.append(lines, position);
-        },
-      };
-    };
+    failWrites(test, {
+      at: kill,
+      error: new ServiceError('storage_unavailable', 'Storage is not available'),
+    });
 
     await test.deliver().catch(() => undefined);
     await test.runs.process(message);
 
-    // At most the response that could not be written is paid again; the script has no more.
+    // At most the response that could not be written is paid again.
     expect(model.calls.length).toBeLessThanOrEqual(4);
     const found = await readRun(test, record);
     expect(found?.end).toBeDefined();
+    expect(found?.events.map(({ type }) => type)).toEqual(EVENTS);
+  });
+
+  it('repeats no tool with an effect that was interrupted, and says so', async () => {
+    const crash = new ServiceError('storage_unavailable', 'crash');
+    const paid: string[] = [];
+    const pay = toolNamed('pay', { effect: 'once', run: (word) => `${paid.push(word)}` });
+    const { agent } = createToolAgent({
+      responses: [callsOf(['pay', { word: 'five' }]), answerOf('Done')],
+      tools: [pay],
+    });
+    const test = makeRuns({ agent });
+    const record = recordOf('Hi');
+    await test.runs.service.start(record);
+    const message = test.sent[0]?.message;
+    const restore = failWrites(test, { at: 3, error: crash });
+    await expect(test.deliver()).rejects.toThrow('crash');
+    restore();
+
+    await test.runs.process(message);
+
+    const found = await readRun(test, record);
+    expect(paid).toEqual(['five']);
+    expect(found?.end).toMatchObject({
+      kind: 'done',
+      result: { toolCalls: [{ name: 'pay', status: 'interrupted' }] },
+    });
+    expect(found?.events).toContainEqual(expect.objectContaining({ status: 'interrupted' }));
   });
 
   it('waits for a model that is throttled, and gives up a step that fails three times', async () => {

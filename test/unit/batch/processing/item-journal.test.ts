@@ -104,10 +104,10 @@ describe('a batch item with tools', () => {
     const [first, second] = [0, 1].map((index) =>
       createItemJournal({ lease, index, maxStepChars }),
     );
-    await first?.addStep(0, { response: PAY, once: [] });
+    await first?.addStep(0, { response: PAY, once: [], isLast: false });
 
-    const started = second?.addStep(0, { response: PAY, once: [] });
-    const continued = first?.addStep(1, { response: PAY, once: [] });
+    const started = second?.addStep(0, { response: PAY, once: [], isLast: false });
+    const continued = first?.addStep(1, { response: PAY, once: [], isLast: false });
 
     await expect(started).rejects.toMatchObject({ code: 'context_too_long' });
     await expect(continued).resolves.toBeUndefined();
