@@ -37,7 +37,7 @@ export async function writeLoadTable(measurement: Measurement, page = PAGE): Pro
   const { where, version, steps } = measurement;
   const others = rowsOf(text.slice(begin, end)).filter(([host]) => host !== where);
   const date = new Date().toISOString().slice(0, 10);
-  const rows = steps.map((step) => [where, `${version}, ${date}`, ...stepCells(step)]);
+  const rows = steps.map((step) => [where, `${version}, ${date}`].concat(stepCells(step)));
   const table = formatMarkdown(['where', 'version, date', ...STEP_HEADINGS], [...others, ...rows]);
   await writeFile(page, `${text.slice(0, begin)}${BEGIN}\n\n${table}\n\n${text.slice(end)}`);
 }

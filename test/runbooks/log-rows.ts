@@ -63,6 +63,6 @@ function toMilliseconds(duration: unknown): number {
   const parts = /^(?:(\d+)\.)?(\d+):(\d+):([\d.]+)$/.exec(String(duration));
   const [days = 0, hours = 0, minutes = 0, seconds = 0] = (parts ?? [])
     .slice(1)
-    .map((part = '0') => Number(part));
+    .map((part: string | undefined) => Number(part ?? 0));
   return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000;
 }

@@ -5,7 +5,8 @@ import { describeCliError } from '../../dev/cli-error.ts';
 import { buildIfStale } from '../../dev/faults/fault-environment.ts';
 import { formatMarkdown, formatTable } from '../../dev/table.ts';
 import type { Tables } from '../infra/support/run-kql.ts';
-import { fires, REHEARSALS, type Rehearsal } from './rehearsals.ts';
+import { fires, type Rehearsal } from './rehearsal.ts';
+import { REHEARSALS } from './rehearsals.ts';
 import { startStack, type Stack } from './stack.ts';
 
 const PAGE = 'docs/runbooks/rehearsals.md';
@@ -56,19 +57,15 @@ async function main(): Promise<number> {
       await stack.close();
     }
     if (process.stderr.isTTY) process.stderr.write('\r\u001B[K');
-    console.log(
-      formatTable(
-        HEADINGS.map((heading) => ({ heading })),
-        outcomes.map(toRow),
-      ),
-    );
+    const columns = HEADINGS.map((heading) => ({ heading }));
+    process.stdout.write(`${formatTable(columns, outcomes.map(toRow))}\n`);
     if (values.markdown) await writeFile(PAGE, toMarkdown(outcomes));
     for (const { rehearsal, problem } of outcomes) {
-      if (problem !== undefined) console.error(`${rehearsal.runbook}: ${problem}`);
+      if (problem !== undefined) process.stderr.write(`${rehearsal.runbook}: ${problem}\n`);
     }
     return outcomes.length > 0 && outcomes.every(({ problem }) => problem === undefined) ? 0 : 1;
   } catch (error) {
-    console.error(describeCliError(error));
+    process.stderr.write(`${describeCliError(error)}\n`);
     return 1;
   }
 }
