@@ -81,6 +81,7 @@ export function createHistory(dependencies: HistoryDependencies): History {
     return createIdempotencyStore({ container, encryption, clock });
   });
   const { enabled, retentionDays, maxHistoryTokens: maxTokens } = settings.sessions;
+  const { summarize: isSummarized } = settings.sessions;
   const conversations = memoize(async () => {
     const container = (await open())(CONVERSATION_CONTAINER);
     return createConversationStore({
@@ -93,7 +94,13 @@ export function createHistory(dependencies: HistoryDependencies): History {
       },
     });
   });
-  const options = async () => ({ store: await conversations(), clock, maxTokens, estimate });
+  const options = async () => ({
+    store: await conversations(),
+    clock,
+    maxTokens,
+    estimate,
+    isSummarized,
+  });
   const sessions = memoize(async () => createChatSessions(await options()));
   const backgroundSessions = memoize(async () => createBackgroundSessions(await options()));
   const runConversations = memoize(() =>

@@ -80,13 +80,13 @@ export async function handleChat(
   { protocol, dependencies, body }: ChatOptions & { readonly body: unknown },
 ): Promise<PlainResponse> {
   const request = protocol.parse(body);
-  const { publicModel, sessions, startInBackground } = dependencies;
+  const { publicModel, sessions, startInBackground, measure } = dependencies;
   if (protocol.isBackground?.(request) === true && startInBackground !== undefined) {
     return startInBackground(context, { protocol, request, dependencies });
   }
   const input = protocol.toInput(request);
   const named = protocol.sessionOf?.(request);
-  const session = named && (await openSessionRun(context, { ...named, input, sessions }));
+  const session = named && (await openSessionRun(context, { ...named, input, sessions, measure }));
   const frame: Frame<unknown> = {
     request,
     requestId: context.requestId,

@@ -7,13 +7,9 @@ import {
   openSession,
   toolItem,
 } from './chat-sessions.ts';
-import {
-  createRunItems,
-  historyOf,
-  readSessionItems,
-  type SessionMessage,
-} from './conversation-log.ts';
-import { halfOf, trimHistory } from './trim-history.ts';
+import { createRunItems, readSessionItems, type SessionMessage } from './conversation-log.ts';
+import { readHistory } from './session-history.ts';
+import { halfOf } from './trim-history.ts';
 
 /** A run in the background of a session. */
 interface SessionRun {
@@ -69,7 +65,7 @@ export function createBackgroundSessions(options: ChatSessionsOptions): Backgrou
       const opened = await openSession(store, { owner, id });
       const items = readSessionItems(opened.conversation.items);
       return {
-        history: trimHistory(historyOf(items), options).messages,
+        history: readHistory(items, options).messages,
         begin: () => opened.beginRun(first(request)),
         release: () => opened.release(),
       };

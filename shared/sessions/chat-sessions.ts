@@ -3,7 +3,6 @@ import type { Clock } from '../clock.ts';
 import { ServiceError } from '../errors.ts';
 import {
   createRunItems,
-  historyOf,
   type Place,
   readSessionItems,
   type SessionItem,
@@ -11,7 +10,13 @@ import {
 } from './conversation-log.ts';
 import type { ConversationStore } from './conversation-store.ts';
 import { type OpenConversation, sessionBusy } from './open-conversation.ts';
-import { halfOf, trimHistory, type TrimOptions } from './trim-history.ts';
+import {
+  type HistoryOptions,
+  readHistory,
+  type SummaryPlan,
+  toSummaryMessage,
+} from './session-history.ts';
+import { halfOf } from './trim-history.ts';
 
 /** The sessions of the chat routes. */
 export interface ChatSessions {
@@ -31,6 +36,8 @@ export interface ChatSession {
   readonly isNew: boolean;
   /** What the model reads of earlier runs. */
   readonly history: readonly Message[];
+  /** The summary that is due; undefined if there is none. */
+  readonly summary: SessionSummary | undefined;
   /** About half of it; undefined if there is none. */
   halfHistory(): readonly Message[] | undefined;
   /** All messages of the session, oldest first, without those of this run. */
@@ -45,12 +52,17 @@ export interface ChatSession {
   breakOff(end: BrokenRun): Promise<void>;
 }
 
+interface SessionSummary extends Pick<SummaryPlan, 'replaced' | 'maxOutputTokens'> {
+  /** Stores the summary, and returns the history with it. */
+  accept(text: string): readonly Message[];
+}
+
 export interface BrokenRun {
   readonly text: string;
   readonly code: string;
 }
 
-export interface ChatSessionsOptions extends TrimOptions {
+export interface ChatSessionsOptions extends HistoryOptions {
   readonly store: ConversationStore;
   readonly clock: Clock;
 }
@@ -147,13 +159,20 @@ function createChatSession({
   options,
   ...place
 }: SessionOptions): ChatSession {
-  const { messages: history } = trimHistory(historyOf(items), options);
+  const { messages: history, summary } = readHistory(items, options);
   const writer = createRunWriter(run.first, place);
   let hasToolStep = false;
   return {
     id,
     isNew,
     history,
+    summary: summary && {
+      ...summary,
+      accept(text) {
+        writer.add([run.summary(text, summary.through)]);
+        return [toSummaryMessage(text), ...summary.kept];
+      },
+    },
     halfHistory: () => (history.length === 0 ? undefined : halfOf(history, options)),
     messages: items.filter((item) => item.type === 'message'),
     begin: () => writer.begin(),

@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
 import * as z from 'zod';
-import type { Message } from '../agent/agent.ts';
 import { parseJson } from '../json.ts';
 
 /** One item of a conversation. The store knows nothing of it but its id. */
@@ -177,9 +176,18 @@ const itemSchema = z.discriminatedUnion('type', [
     status: z.enum(['completed', 'partial', 'failed']),
     code: z.string().optional(),
   }),
+  z.object({
+    type: z.literal('summary'),
+    id: z.string(),
+    run: z.string(),
+    at: z.number(),
+    text: z.string(),
+    /** The last item that it replaces for the model. */
+    through: z.string(),
+  }),
 ]);
 
-/** An item of a session: a message of a run, or how the run ended. */
+/** An item of a session: a message of a run, how the run ended, or a summary that the run made. */
 export type SessionItem = z.infer<typeof itemSchema>;
 export type SessionMessage = Extract<SessionItem, { type: 'message' }>;
 type RunStatus = Extract<SessionItem, { type: 'end' }>['status'];
@@ -190,15 +198,15 @@ export function readSessionItems(items: readonly StoredItem[]): readonly Session
 }
 
 /**
- * The messages that the model reads of a session. A run that broke off counts without its partial
+ * The messages of a session that count for the model. A run that broke off counts without its partial
  * text, which is no answer; a run that failed before any output does not count, because its message
  * may be what failed.
  */
-export function historyOf(items: readonly SessionItem[]): readonly Message[] {
+export function visibleMessages(items: readonly SessionItem[]): readonly SessionMessage[] {
   const ends = endsOf(items);
   return items.flatMap((item) => {
     if (item.type !== 'message' || item.isPartial === true) return [];
-    return ends.get(item.run) === 'failed' ? [] : [item.message];
+    return ends.get(item.run) === 'failed' ? [] : [item];
   });
 }
 
@@ -217,6 +225,14 @@ export function createRunItems(now: () => number, run = newItemId('run')) {
       at: now(),
       message,
       ...(isPartial ? { isPartial } : {}),
+    }),
+    summary: (text: string, through: string): SessionItem => ({
+      type: 'summary',
+      id: newItemId('sum'),
+      run,
+      at: now(),
+      text,
+      through,
     }),
     end: (status: RunStatus, code?: string): SessionItem => ({
       type: 'end',

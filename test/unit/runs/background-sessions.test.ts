@@ -6,7 +6,7 @@ import { createRunConversations } from '../../../shared/http/background-conversa
 import { chatApi } from '../../../shared/protocols/chat-api.ts';
 import type { RunService } from '../../../shared/runs/run-service.ts';
 import { createBackgroundSessions } from '../../../shared/sessions/background-sessions.ts';
-import { historyOf, readSessionItems } from '../../../shared/sessions/conversation-log.ts';
+import { readSessionItems, visibleMessages } from '../../../shared/sessions/conversation-log.ts';
 import { createConversationStore } from '../../../shared/sessions/conversation-store.ts';
 import { createMemoryContainer } from '../../support/batch/memory-container.ts';
 import { createToolAgent, toolNamed } from '../../support/agent/scripted-tools.ts';
@@ -28,7 +28,13 @@ async function setUp(agent: Agent) {
     endActiveRun: async ({ owner }, id) =>
       (await runs.service?.endConversation({ owner, id })) ?? 'active',
   });
-  const options = { store, clock: systemClock, maxTokens: 1_000, estimate: () => 10 };
+  const options = {
+    store,
+    clock: systemClock,
+    maxTokens: 1_000,
+    estimate: () => 10,
+    isSummarized: false,
+  };
   const sessions = createBackgroundSessions(options);
   const conversations = await createRunConversations({
     conversations: async () => store,
@@ -66,7 +72,9 @@ async function setUp(agent: Agent) {
     },
     async history() {
       const found = await store.find(OWNER, id);
-      return historyOf(readSessionItems(found?.items ?? [])).map(({ content }) => content);
+      return visibleMessages(readSessionItems(found?.items ?? [])).map(
+        ({ message }) => message.content,
+      );
     },
   };
 }
