@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SECTIONS } from '../../dev/doctor.ts';
@@ -99,11 +99,11 @@ describe('npm run doctor -- --url', () => {
   });
 
   it('finds the boxes of the vault false while it does not answer, and what then cannot start', async () => {
-    const { vault, settings, stop } = await startVaultEnvironment();
-    vault.be({ kind: 'down' });
+    const vaults = await startVaultEnvironment();
+    vaults.vault.be({ kind: 'down' });
     const orphan = await startEnvironment({
       ...LOCKED,
-      settings: { ...LOCKED.settings, ...settings, AGENT__SECRETS__LOAD_TIMEOUT_MS: '500' },
+      settings: { ...LOCKED.settings, ...vaults.settings, AGENT__SECRETS__LOAD_TIMEOUT_MS: '500' },
     });
     try {
       const { failing } = await statesOf(orphan.url);
@@ -112,14 +112,14 @@ describe('npm run doctor -- --url', () => {
       expect(failing).not.toContain(17);
     } finally {
       await orphan.stop();
-      await stop();
+      await vaults.stop();
     }
   });
 });
 
 /** A gateway that allows every origin, drops request ids, and closes the metrics and the document. */
 async function startFront(target: string) {
-  const server = createServer(async (request, response) => {
+  async function forward(request: IncomingMessage, response: ServerResponse) {
     if (/^\/(?:metrics|openapi\.json)$/.test(request.url ?? ''))
       return response.writeHead(404).end();
     const { 'x-functions-key': key, 'content-type': type } = request.headers;
@@ -139,7 +139,8 @@ async function startFront(target: string) {
     }
     response.setHeader('access-control-allow-origin', '*');
     return response.writeHead(answer.status).end(await answer.text());
-  });
+  }
+  const server = createServer((request, response) => void forward(request, response));
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const { port } = z.object({ port: z.number() }).parse(server.address());
   return {
