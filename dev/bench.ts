@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startCompetitors, type Competitor, type Competitors } from './bench/competitors.ts';
+import { startCompetitors, type Competitor } from './bench/competitors.ts';
 import { startCostKinds, type CostOptions } from './bench/cost-kinds.ts';
 import { measureCosts, toCostRows, type CostFigures } from './bench/cost-rows.ts';
 import { compareToLast } from './bench/figures.ts';
@@ -22,10 +22,13 @@ import { toTextTable, type SpeedRow } from './bench/report.ts';
 import { toSpeedRows, type ByName } from './bench/speed-rows.ts';
 import { writePage } from './bench/write-page.ts';
 import { percentile } from './faults/steady-load.ts';
-import { describeCliError } from './cli-error.ts';
+import { CliError, describeCliError } from './cli-error.ts';
+import { writeLoadTable, type Measurement } from './load/load-table.ts';
+import { readVersion, runLoad } from './load/run-load.ts';
 import { PROJECT_ROOT } from './project-root.ts';
 
 const ROUNDS: Rounds = { loadRounds: 3, loadSeconds: 3, singles: 400, streams: 150 };
+const CALLERS = [1, 8, 32];
 const EMPTY: LoadFigures = { ms: Number.NaN, memoryMb: Number.NaN };
 
 process.exitCode = await main();
@@ -48,8 +51,9 @@ async function main(): Promise<number> {
         only: { type: 'string' },
       },
     });
-    const { figures, costs } = await compare(values);
+    const costs = await measureCostsOf(values);
     if (values.cost) return print(toCostRows(costs));
+    const { figures, load } = await compare(values.portkey);
     announce('cache and limits');
     const ofCaller = [await measureCache(ROUNDS), ...(await measureLimiter())];
     announce('CPU of model calls');
@@ -66,7 +70,10 @@ async function main(): Promise<number> {
     const firstAnswer = await measureFirstAnswer();
     const all = [...toCostRows(costs), firstAnswer, ...ofService, ...ofCaller, ...ofClients];
     const rows = await compareToLast(all);
-    if (values.write) await writePage(rows, { figures, costs: costs.busy });
+    if (values.write) {
+      await writePage(rows, { figures, costs: costs.busy });
+      await writeLoadTable({ where: 'bench', ...load });
+    }
     return print(rows);
   } catch (error) {
     console.error(describeCliError(error));
@@ -80,24 +87,46 @@ function print(rows: readonly SpeedRow[]): number {
   return rows.some(({ isMet }) => isMet === false) ? 1 : 0;
 }
 
-interface Comparison {
-  readonly figures: ByName;
-  readonly costs: CostFigures;
-}
-
-interface ComparisonOptions extends CostOptions {
-  readonly portkey: boolean;
-  /** Measures the CPU time only. */
-  readonly cost: boolean;
-}
-
-/** Measures the requests of all competitors in one run. */
-async function compare(options: ComparisonOptions): Promise<Comparison> {
+/** The CPU time of requests, before other measurements have warmed up some of the servers. */
+async function measureCostsOf(
+  options: CostOptions & { readonly portkey: boolean },
+): Promise<CostFigures> {
   const competitors = await startCompetitors(options);
   try {
     announce('CPU time of requests');
-    const costs = await measureCostsOf(competitors, options);
-    if (options.cost) return { figures: {}, costs };
+    const costKinds = await startCostKinds(competitors, options);
+    try {
+      return await measureCosts(costKinds.kinds);
+    } finally {
+      await costKinds.stop();
+    }
+  } finally {
+    await competitors.stop();
+  }
+}
+
+interface Compared {
+  readonly figures: ByName;
+  readonly load: Pick<Measurement, 'version' | 'steps'>;
+}
+
+/** The table of the load test, for the app alone. */
+async function measureSteps(all: readonly Competitor[]): Promise<Compared['load']> {
+  const chat = all.find(({ name }) => name === 'chat');
+  if (chat === undefined) throw new CliError('Cannot measure without the competitor chat');
+  const { url, headers } = chat;
+  announce(`callers: ${CALLERS.join(', ')}`);
+  const { steps } = await runLoad(
+    { url, headers, body: () => chat.body(false) },
+    { steps: CALLERS, secondsPerStep: ROUNDS.loadSeconds, maxRequests: 1e6, endsAtLimit: false },
+  );
+  return { version: await readVersion(new URL(url)), steps };
+}
+
+/** Measures the requests of all competitors in one run. */
+async function compare(portkey: boolean): Promise<Compared> {
+  const competitors = await startCompetitors({ portkey });
+  try {
     const { all } = competitors;
     announce(`one request at a time: ${all.map(({ name }) => name).join(', ')}`);
     const singles = await measureSingles(all, { count: ROUNDS.singles, stream: false });
@@ -118,21 +147,9 @@ async function compare(options: ComparisonOptions): Promise<Comparison> {
         memoryMb: await readMemoryMb(competitor.pid),
       };
     }
-    return { figures, costs };
+    return { figures, load: await measureSteps(all) };
   } finally {
     await competitors.stop();
-  }
-}
-
-async function measureCostsOf(
-  competitors: Competitors,
-  options: CostOptions,
-): Promise<CostFigures> {
-  const costKinds = await startCostKinds(competitors, options);
-  try {
-    return await measureCosts(costKinds.kinds);
-  } finally {
-    await costKinds.stop();
   }
 }
 
