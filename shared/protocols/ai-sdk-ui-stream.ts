@@ -3,7 +3,15 @@ import type { AgentEvent, Message, RunResult } from '../agent/agent.ts';
 import { ServiceError } from '../errors.ts';
 import type { ContentPart } from '../model/model.ts';
 import { imageUrl } from './openai-chat-schema.ts';
-import { DONE, type Frame, type Protocol, type SseEvent, type StreamEncoder } from './protocol.ts';
+import {
+  DONE,
+  type Frame,
+  isSessionId,
+  newMessages,
+  type Protocol,
+  type SseEvent,
+  type StreamEncoder,
+} from './protocol.ts';
 import { parseRequest } from './validation.ts';
 
 /** Far above every bound that a setting gives; they limit the work of reading a body. */
@@ -33,6 +41,10 @@ export const uiRequestSchema = z.object({
   messages: z.array(uiMessage).min(1).max(MAX_MESSAGES),
   trigger: z.enum(['submit-message', 'regenerate-message']),
   messageId: z.string().nullish(),
+  /** The session of the chat, or null for a new one. Absent: the messages are the conversation. */
+  sessionId: z.string().min(1).max(256).nullish(),
+  /** The run goes on without its client, which can read its stream again from the start. */
+  background: z.boolean().optional(),
 });
 
 type UiRequest = z.infer<typeof uiRequestSchema>;
@@ -45,22 +57,45 @@ export const aiSdkUiStream: Protocol<UiRequest> = {
   recognizes: (body) => typeof body === 'object' && body !== null && 'trigger' in body,
   parse(body) {
     const request = parseRequest(uiRequestSchema, body);
+    if (request.sessionId === null && request.messages.some(isAnswer)) {
+      const message =
+        'Cannot accept the request: "messages" must have no answers, as "sessionId" is null; send the id of the session, or none';
+      throw new ServiceError('invalid_request', message, { param: 'messages' });
+    }
     const last = request.messages.at(-1);
     if (last !== undefined && toMessage(last).length > 0) return request;
     const message = 'Cannot accept the request: the last of "messages" must have text or an image';
     throw new ServiceError('invalid_request', message, { param: 'messages' });
   },
-  toInput: (request) => ({ messages: toMessages(request), fieldNames: { messages: 'messages' } }),
+  toInput(request) {
+    const { messages } = request;
+    const read = sessionOf(request)?.sessionId === undefined ? messages : newMessages(messages);
+    return { messages: read.flatMap(toMessage), fieldNames: { messages: 'messages' } };
+  },
   wantsStream: () => true,
+  sessionOf,
+  chatOf: ({ id }) => id,
+  isBackground: ({ background }) => background ?? false,
+  storage: { toJson: (request) => request, fromJson: (value) => uiRequestSchema.parse(value) },
   encodeResult: (result, frame) => toMetadata(result, frame),
   openStream: openUiStream,
 };
 
-/** The messages with a content; a front end keeps empty ones of answers that were stopped. */
-function toMessages({ messages }: UiRequest): readonly Message[] {
-  return messages.flatMap(toMessage);
+/** A chat can also be opened by the id of its session. */
+function sessionOf({
+  id,
+  sessionId,
+}: UiRequest): { readonly sessionId: string | undefined } | undefined {
+  if (sessionId === null) return { sessionId: undefined };
+  const named = sessionId ?? (isSessionId(id) ? id : undefined);
+  return named === undefined ? undefined : { sessionId: named };
 }
 
+function isAnswer({ role }: { readonly role: string }): boolean {
+  return role === 'assistant';
+}
+
+/** Empty if the message has no content; a front end keeps those of answers that were stopped. */
 function toMessage({ role, parts }: UiMessage): Message[] {
   const content = parts.flatMap((part): ContentPart[] => {
     if ('text' in part) return [{ type: 'text', text: part.text }];
@@ -122,13 +157,21 @@ function openUiStream(frame: Frame<UiRequest>): StreamEncoder {
     }
   }
   return {
-    start: () => [chunk({ type: 'start', messageId: `msg_${frame.requestId}` })],
+    start: () => [
+      chunk({
+        type: 'start',
+        messageId: `msg_${frame.requestId}`,
+        messageMetadata: { requestId: frame.requestId, ...sessionIdOf(frame) },
+      }),
+    ],
     event: write,
     fail: ({ message }) => [
       ...closeText(),
       chunk({ type: 'error', errorText: message }),
       { data: DONE },
     ],
+    // No chunk takes text back: a front end may hide the parts before this one.
+    restart: () => [...closeText(), chunk({ type: 'data-restart', data: { texts } })],
     cancel: () => [...closeText(), chunk({ type: 'abort' }), { data: DONE }],
   };
 }
@@ -166,9 +209,15 @@ const FINISH_REASONS = {
   tool_calls: 'tool-calls',
 } as const satisfies Record<RunResult['finishReason'], string>;
 
-function toMetadata({ model, cached, usage }: RunResult, { requestId }: Frame<UiRequest>) {
+/** Nothing where the client keeps the chat. */
+function sessionIdOf({ request, sessionId }: Frame<UiRequest>) {
+  return sessionOf(request) === undefined ? {} : { sessionId: sessionId?.() ?? null };
+}
+
+function toMetadata({ model, cached, usage }: RunResult, frame: Frame<UiRequest>) {
   return {
-    requestId,
+    requestId: frame.requestId,
+    ...sessionIdOf(frame),
     model,
     cached,
     usage: {
