@@ -106,47 +106,66 @@ function toMessage({ role, parts }: UiMessage): Message[] {
   return text.trim() === '' ? [] : [{ role, content: text }];
 }
 
+/** Steps and texts of one stream, of which at most one each is open. */
+interface OpenParts {
+  openStep(): readonly SseEvent[];
+  closeStep(): readonly SseEvent[];
+  writeText(text: string): readonly SseEvent[];
+  closeText(): readonly SseEvent[];
+  /** Texts that have begun. */
+  texts(): number;
+}
+
 /** Text and tool calls are in steps, and each text between two others is a part of its own. */
-function openUiStream(frame: Frame<UiRequest>): StreamEncoder {
+function trackParts(): OpenParts {
   let isStepOpen = false;
   let textId: string | undefined;
   let texts = 0;
-  function openStep(): SseEvent[] {
+  function openStep(): readonly SseEvent[] {
     if (isStepOpen) return [];
     isStepOpen = true;
     return [chunk({ type: 'start-step' })];
   }
-  function closeText(): SseEvent[] {
+  function closeText(): readonly SseEvent[] {
     const closed = textId === undefined ? [] : [chunk({ type: 'text-end', id: textId })];
     textId = undefined;
     return closed;
   }
-  function closeStep(): SseEvent[] {
-    const closed = [...closeText(), ...(isStepOpen ? [chunk({ type: 'finish-step' })] : [])];
-    isStepOpen = false;
-    return closed;
-  }
-  function writeText(text: string): SseEvent[] {
-    const events = openStep();
-    if (textId === undefined) {
-      textId = `text-${(texts += 1)}`;
-      events.push(chunk({ type: 'text-start', id: textId }));
-    }
-    return [...events, chunk({ type: 'text-delta', id: textId, delta: text })];
-  }
+  return {
+    openStep,
+    closeText,
+    closeStep() {
+      const closed = [...closeText(), ...(isStepOpen ? [chunk({ type: 'finish-step' })] : [])];
+      isStepOpen = false;
+      return closed;
+    },
+    writeText(text) {
+      const events = [...openStep()];
+      if (textId === undefined) {
+        textId = `text-${(texts += 1)}`;
+        events.push(chunk({ type: 'text-start', id: textId }));
+      }
+      return [...events, chunk({ type: 'text-delta', id: textId, delta: text })];
+    },
+    texts: () => texts,
+  };
+}
+
+function openUiStream(frame: Frame<UiRequest>): StreamEncoder {
+  const parts = trackParts();
   function write(event: AgentEvent): readonly SseEvent[] {
     switch (event.type) {
       case 'text-delta':
-        return writeText(event.text);
+        return parts.writeText(event.text);
       case 'tool-call':
-        return [...openStep(), ...closeText(), toolInput(event)];
+        return [...parts.openStep(), ...parts.closeText(), toolInput(event)];
       case 'tool-result':
         return [toolOutput(event)];
       case 'step-end':
-        return closeStep();
+        return parts.closeStep();
       case 'done':
         return [
-          ...closeStep(),
+          ...parts.closeStep(),
           chunk({
             type: 'finish',
             finishReason: FINISH_REASONS[event.result.finishReason],
@@ -166,13 +185,16 @@ function openUiStream(frame: Frame<UiRequest>): StreamEncoder {
     ],
     event: write,
     fail: ({ message }) => [
-      ...closeText(),
+      ...parts.closeText(),
       chunk({ type: 'error', errorText: message }),
       { data: DONE },
     ],
-    // No chunk takes text back: a front end may hide the parts before this one.
-    restart: () => [...closeText(), chunk({ type: 'data-restart', data: { texts } })],
-    cancel: () => [...closeText(), chunk({ type: 'abort' }), { data: DONE }],
+    // No chunk takes text back: a front end may hide the texts before this one.
+    restart: () => [
+      ...parts.closeText(),
+      chunk({ type: 'data-restart', data: { texts: parts.texts() } }),
+    ],
+    cancel: () => [...parts.closeText(), chunk({ type: 'abort' }), { data: DONE }],
   };
 }
 
