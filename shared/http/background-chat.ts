@@ -136,7 +136,9 @@ function newRunId(chat: string | undefined, now: number): string {
 }
 
 function runIdPrefix(chat: string): string {
-  return `run_${createHash('sha256').update(chat).digest('hex').slice(0, ID_PARTS.chat)}`;
+  // The platform decodes all of a path but its slashes.
+  const id = chat.replaceAll(/%2f/gi, '/');
+  return `run_${createHash('sha256').update(id).digest('hex').slice(0, ID_PARTS.chat)}`;
 }
 
 interface OwnRun {

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Message, RunResult } from '../agent/agent.ts';
 import { statusOf } from './problem-details.ts';
-import { type Frame, isSessionId, newMessages, type Protocol } from './protocol.ts';
+import { assertQuestion, type Frame, isSessionId, newMessages, type Protocol } from './protocol.ts';
 import { parseRequest } from './validation.ts';
 
 /** Far above every bound that a setting gives; it limits the work of reading a body. */
@@ -41,7 +41,11 @@ type AiChatRequest = z.infer<typeof aiChatRequestSchema>;
 export const aiChatProtocol: Protocol<AiChatRequest> = {
   id: 'ai-chat-protocol',
   recognizes: (body) => typeof body === 'object' && body !== null && 'messages' in body,
-  parse: (body) => parseRequest(aiChatRequestSchema, body),
+  parse(body) {
+    const request = parseRequest(aiChatRequestSchema, body);
+    if (sessionOf(request) !== undefined) assertQuestion(request.messages);
+    return request;
+  },
   toInput(request) {
     const { messages } = request;
     const read = sessionOf(request)?.sessionId === undefined ? messages : newMessages(messages);

@@ -4,6 +4,7 @@ import { ServiceError } from '../errors.ts';
 import type { ContentPart } from '../model/model.ts';
 import { imageUrl } from './openai-chat-schema.ts';
 import {
+  assertQuestion,
   DONE,
   type Frame,
   isSessionId,
@@ -62,6 +63,7 @@ export const aiSdkUiStream: Protocol<UiRequest> = {
         'Cannot accept the request: "messages" must have no answers, as "sessionId" is null; send the id of the session, or none';
       throw new ServiceError('invalid_request', message, { param: 'messages' });
     }
+    if (sessionOf(request) !== undefined) assertQuestion(request.messages);
     const last = request.messages.at(-1);
     if (last !== undefined && toMessage(last).length > 0) return request;
     const message = 'Cannot accept the request: the last of "messages" must have text or an image';
@@ -107,7 +109,7 @@ function toMessage({ role, parts }: UiMessage): Message[] {
 }
 
 /** Steps and texts of one stream, of which at most one each is open. */
-interface OpenParts {
+interface StreamWriter {
   openStep(): readonly SseEvent[];
   closeStep(): readonly SseEvent[];
   writeText(text: string): readonly SseEvent[];
@@ -117,7 +119,7 @@ interface OpenParts {
 }
 
 /** Text and tool calls are in steps, and each text between two others is a part of its own. */
-function trackParts(): OpenParts {
+function createStreamWriter(): StreamWriter {
   let isStepOpen = false;
   let textId: string | undefined;
   let texts = 0;
@@ -152,20 +154,20 @@ function trackParts(): OpenParts {
 }
 
 function openUiStream(frame: Frame<UiRequest>): StreamEncoder {
-  const parts = trackParts();
+  const writer = createStreamWriter();
   function write(event: AgentEvent): readonly SseEvent[] {
     switch (event.type) {
       case 'text-delta':
-        return parts.writeText(event.text);
+        return writer.writeText(event.text);
       case 'tool-call':
-        return [...parts.openStep(), ...parts.closeText(), toolInput(event)];
+        return [...writer.openStep(), ...writer.closeText(), toolInput(event)];
       case 'tool-result':
         return [toolOutput(event)];
       case 'step-end':
-        return parts.closeStep();
+        return writer.closeStep();
       case 'done':
         return [
-          ...parts.closeStep(),
+          ...writer.closeStep(),
           chunk({
             type: 'finish',
             finishReason: FINISH_REASONS[event.result.finishReason],
@@ -185,16 +187,16 @@ function openUiStream(frame: Frame<UiRequest>): StreamEncoder {
     ],
     event: write,
     fail: ({ message }) => [
-      ...parts.closeText(),
+      ...writer.closeText(),
       chunk({ type: 'error', errorText: message }),
       { data: DONE },
     ],
     // No chunk takes text back: a front end may hide the texts before this one.
     restart: () => [
-      ...parts.closeText(),
-      chunk({ type: 'data-restart', data: { texts: parts.texts() } }),
+      ...writer.closeText(),
+      chunk({ type: 'data-restart', data: { texts: writer.texts() } }),
     ],
-    cancel: () => [...parts.closeText(), chunk({ type: 'abort' }), { data: DONE }],
+    cancel: () => [...writer.closeText(), chunk({ type: 'abort' }), { data: DONE }],
   };
 }
 

@@ -82,6 +82,16 @@ export function isSessionId(text: string): boolean {
   return /^sess_[0-9a-f]+$/.test(text);
 }
 
+/** @throws ServiceError invalid_request if nothing is asked in a session that has the rest */
+export function assertQuestion(messages: readonly { readonly role: string }[]): void {
+  if (messages.at(-1)?.role === 'user') return;
+  throw new ServiceError(
+    'invalid_request',
+    'Cannot accept the request: the last of "messages" must be of the user, as a session has the others',
+    { param: 'messages' },
+  );
+}
+
 /**
  * What a client of a session adds to it: the messages after the last answer, and instructions. The
  * session has the rest, so that the client may send the whole conversation or the new part of it.

@@ -102,7 +102,7 @@ export function testAiSdkUi(service: () => ClientEnvironment): void {
     });
 
     it('resume: reads the stream of an active run again, and nothing after its end', async () => {
-      const chatId = crypto.randomUUID();
+      const chatId = `ünusual/%id? ${crypto.randomUUID()}`;
       const transport = createTransport(service().apiKey, { background: true });
       await read(await send([question('An earlier run')], transport, chatId));
       const messages = [question('dev/slow-first-token-15000 Hello there')];

@@ -64,6 +64,16 @@ describe('the session of a chat of the AI SDK', () => {
   });
 });
 
+describe('a session', () => {
+  it('is asked something: its last message is one of the user', () => {
+    const answered = CONVERSATION.slice(0, 3);
+
+    expect(() => ui(answered, { sessionId: SESSION })).toThrow(/must be of the user/);
+    expect(() => protocolChat(answered, SESSION)).toThrow(/must be of the user/);
+    expect(() => ui(answered)).not.toThrow();
+  });
+});
+
 describe('the session of the AI Chat Protocol', () => {
   it.each([
     ['a new one for a first message', protocolChat([['user', 'Hi']]), { sessionId: undefined }],
