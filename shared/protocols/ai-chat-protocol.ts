@@ -1,7 +1,13 @@
 import * as z from 'zod';
 import type { Message, RunResult } from '../agent/agent.ts';
 import { statusOf } from './problem-details.ts';
-import { assertQuestion, type Frame, isSessionId, newMessages, type Protocol } from './protocol.ts';
+import {
+  assertUserMessage,
+  type Frame,
+  isSessionId,
+  newMessages,
+  type Protocol,
+} from './protocol.ts';
 import { parseRequest } from './validation.ts';
 
 /** Far above every bound that a setting gives; it limits the work of reading a body. */
@@ -43,7 +49,7 @@ export const aiChatProtocol: Protocol<AiChatRequest> = {
   recognizes: (body) => typeof body === 'object' && body !== null && 'messages' in body,
   parse(body) {
     const request = parseRequest(aiChatRequestSchema, body);
-    if (sessionOf(request) !== undefined) assertQuestion(request.messages);
+    if (sessionOf(request) !== undefined) assertUserMessage(request.messages);
     return request;
   },
   toInput(request) {

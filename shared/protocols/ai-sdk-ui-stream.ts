@@ -4,7 +4,7 @@ import { ServiceError } from '../errors.ts';
 import type { ContentPart } from '../model/model.ts';
 import { imageUrl } from './openai-chat-schema.ts';
 import {
-  assertQuestion,
+  assertUserMessage,
   DONE,
   type Frame,
   isSessionId,
@@ -63,7 +63,7 @@ export const aiSdkUiStream: Protocol<UiRequest> = {
         'Cannot accept the request: "messages" must have no answers, as "sessionId" is null; send the id of the session, or none';
       throw new ServiceError('invalid_request', message, { param: 'messages' });
     }
-    if (sessionOf(request) !== undefined) assertQuestion(request.messages);
+    if (sessionOf(request) !== undefined) assertUserMessage(request.messages);
     const last = request.messages.at(-1);
     if (last !== undefined && toMessage(last).length > 0) return request;
     const message = 'Cannot accept the request: the last of "messages" must have text or an image';

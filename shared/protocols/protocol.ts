@@ -82,8 +82,8 @@ export function isSessionId(text: string): boolean {
   return /^sess_[0-9a-f]+$/.test(text);
 }
 
-/** @throws ServiceError invalid_request if nothing is asked in a session that has the rest */
-export function assertQuestion(messages: readonly { readonly role: string }[]): void {
+/** @throws ServiceError invalid_request if the last message is not of the user */
+export function assertUserMessage(messages: readonly { readonly role: string }[]): void {
   if (messages.at(-1)?.role === 'user') return;
   throw new ServiceError(
     'invalid_request',

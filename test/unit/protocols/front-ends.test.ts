@@ -65,7 +65,7 @@ describe('the session of a chat of the AI SDK', () => {
 });
 
 describe('a session', () => {
-  it('is asked something: its last message is one of the user', () => {
+  it('needs a message of the user as the last one', () => {
     const answered = CONVERSATION.slice(0, 3);
 
     expect(() => ui(answered, { sessionId: SESSION })).toThrow(/must be of the user/);
