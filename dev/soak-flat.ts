@@ -42,14 +42,18 @@ interface Kind {
   readonly path: string;
   readonly body?: (number: number) => object;
   /** The client disconnects at the first byte of the answer. */
-  readonly leaves?: true;
+  readonly disconnects?: true;
 }
 
 const KINDS: readonly Kind[] = [
   { path: '/api/chat', body: (number) => ({ message: `Question ${number}` }) },
   { path: '/api/chat', body: (number) => ({ message: `Question ${number}`, stream: true }) },
   { path: '/api/chat', body: () => ({ message: 'The same question' }) },
-  { path: '/api/chat', body: () => ({ message: 'dev/slow-200 Hi', stream: true }), leaves: true },
+  {
+    path: '/api/chat',
+    body: () => ({ message: 'dev/slow-200 Hi', stream: true }),
+    disconnects: true,
+  },
   { path: '/api/chat', body: () => ({ text: 'Not a request' }) },
   { path: '/v1/chat/completions', body: (number) => completionOf(number, false) },
   { path: '/v1/chat/completions', body: (number) => completionOf(number, true) },
@@ -158,7 +162,7 @@ async function send(
   url: string,
   { number, agent }: { readonly number: number; readonly agent: Agent },
 ): Promise<string> {
-  const { path, body, leaves } = KINDS[number % KINDS.length] ?? { path: '/health' };
+  const { path, body, disconnects } = KINDS[number % KINDS.length] ?? { path: '/health' };
   const text = body === undefined ? undefined : JSON.stringify(body(number));
   const call = request(url + path, {
     method: text === undefined ? 'GET' : 'POST',
@@ -171,10 +175,10 @@ async function send(
   call.end(text);
   try {
     const [response] = (await once(call, 'response')) as [IncomingMessage];
-    if (leaves === true) {
+    if (disconnects === true) {
       await once(response, 'data');
       call.destroy();
-      return 'left';
+      return 'disconnected';
     }
     response.resume();
     await once(response, 'end');

@@ -45,7 +45,7 @@ export async function startCostKinds(
     const stored = await startHost(PROJECT_ROOT, { AzureWebJobsStorage: storage.connectionString });
     const chat = { headers: JSON_TYPE, body: JSON.stringify({ message: MESSAGE }) };
     const kinds = [
-      ...floorOf(all),
+      ...minimumOf(all),
       ...all.flatMap((one) => requestsOf(one, one.name)),
       ...responsesOf(all),
       { ...chat, name: 'chat with a session', url: `${stored.url}/api/chat`, pid: stored.pid },
@@ -92,12 +92,12 @@ function requestsOf(competitor: Competitor, name: string): MeasuredRequest[] {
   return [whole, { ...whole, name: `${name} stream`, body: competitor.body(true) }];
 }
 
-/** A function that reads its body and answers by itself: what host and library cost. */
-function floorOf(all: readonly Competitor[]): MeasuredRequest[] {
+/** The minimum: a function that reads its body and answers by itself: what host and library cost. */
+function minimumOf(all: readonly Competitor[]): MeasuredRequest[] {
   return all
     .filter(({ name }) => name === 'pass-through')
-    .flatMap((one) => requestsOf(one, 'floor').slice(0, 1))
-    .map((one) => at(one, new URL('/floor', one.url).href));
+    .flatMap((one) => requestsOf(one, 'minimum').slice(0, 1))
+    .map((one) => at(one, new URL('/minimum', one.url).href));
 }
 
 function responsesOf(all: readonly Competitor[]): MeasuredRequest[] {

@@ -16,7 +16,7 @@ export interface CostFigures {
 export async function measureCosts(kinds: readonly MeasuredRequest[]): Promise<CostFigures> {
   await measureCost(kinds, WARM_UP);
   const busy = await measureCost(kinds, BACK_TO_BACK);
-  const calling = kinds.filter(({ name }) => !/health|hit|floor/.test(name));
+  const calling = kinds.filter(({ name }) => !/health|hit|minimum/.test(name));
   return { busy, spaced: await measureCost(calling, WITH_GAPS) };
 }
 

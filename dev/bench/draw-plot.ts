@@ -16,7 +16,7 @@ const TICKS = 4;
 const OWN_COLOUR = '#0b6bcb';
 const OTHER_COLOUR = '#9aa7b4';
 /** What does not run this app. */
-const OTHERS = /^(?:floor|pass-through|upstream|portkey|baseline)/;
+const OTHERS = /^(?:minimum|pass-through|upstream|portkey|baseline)/;
 
 /** Draws the panels below one another as an SVG that is readable on light and dark pages. */
 export function drawPlot(title: string, panels: readonly Panel[]): string {

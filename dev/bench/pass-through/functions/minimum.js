@@ -1,8 +1,8 @@
 import { app } from '@azure/functions';
 
 /** The least that any function does: it reads its body and answers. */
-app.http('floor', {
-  route: 'floor',
+app.http('minimum', {
+  route: 'minimum',
   methods: ['POST'],
   authLevel: 'anonymous',
   async handler(request) {
