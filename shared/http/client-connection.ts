@@ -111,6 +111,9 @@ function discardUnreadBody(request: IncomingMessage, socket: IncomingMessage['so
   // A reader that stopped early pauses the stream with this listener.
   request.removeAllListeners('readable');
   request.on('error', () => undefined);
+  // Without the pause a stream that flows already would stop with its last such listener, and its end
+  // would never come: the parser may report the end of a body after its response.
+  request.pause();
   request.resume();
 }
 

@@ -1,15 +1,14 @@
 import { once } from 'node:events';
-import { Agent, request as send, type ClientRequest, type IncomingMessage } from 'node:http';
+import { Agent } from 'node:http';
 import type { HttpHandler } from '@azure/functions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { claimConnection, trackConnections } from '../../shared/http/client-connection.ts';
 import type { ModelEvent } from '../../shared/model/model.ts';
 import { createChat, type ChatScript, type ChatUnderTest } from '../support/chat-handler.ts';
 import { answerOf, never, textsThenAnswer } from '../support/scripted-model.ts';
 import { startLibraryWorker, type LibraryWorker } from './library-worker.ts';
+import { postTo, type SendOptions, type Sent, textOf } from './post-to-worker.ts';
 
 const STREAM = JSON.stringify({ message: 'Hi', stream: true });
-const JSON_TYPE = { 'content-type': 'application/json' };
 
 let worker: LibraryWorker;
 let current: HttpHandler;
@@ -26,37 +25,8 @@ function serve(script: ChatScript): ChatUnderTest {
   return chat;
 }
 
-interface Sent {
-  readonly request: ClientRequest;
-  readonly answered: Promise<IncomingMessage>;
-  readonly invoked: Promise<void>;
-}
-
-interface SendOptions {
-  readonly body?: string | Buffer;
-  readonly headers?: Record<string, string>;
-  readonly agent?: Agent;
-}
-
-/** Sends what the host would forward. Without a body the request stays open. */
-function post({ body, headers = {}, agent }: SendOptions): Sent {
-  const announced = worker.announce();
-  const request = send(worker.url, {
-    method: 'POST',
-    agent: agent ?? false,
-    headers: { ...JSON_TYPE, ...announced.headers, ...headers },
-  });
-  const { promise: answered, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  request.once('response', resolve).on('error', reject);
-  answered.catch(() => undefined);
-  if (body !== undefined) request.end(body);
-  return { request, answered, invoked: announced.invoked };
-}
-
-async function textOf(response: IncomingMessage): Promise<string> {
-  let text = '';
-  for await (const chunk of response.setEncoding('utf8')) text += String(chunk);
-  return text;
+function post(options: SendOptions): Sent {
+  return postTo(worker, options);
 }
 
 /** A model that streams until its reader stops, and counts what it sent. */
@@ -243,48 +213,5 @@ describe('a refused body', () => {
     agent.destroy();
 
     expect(response.statusCode).toBe(413);
-  });
-});
-
-describe('the body of a request', () => {
-  it('is taken whole once it has arrived, and the connection serves the next request', async () => {
-    const taken: unknown[] = [];
-    trackConnections();
-    current = async (_request, { invocationId }) => {
-      const connection = claimConnection(invocationId);
-      await new Promise(setImmediate);
-      taken.push(String(connection?.takeCompleteBody()), connection?.takeCompleteBody());
-      return { status: 200, body: 'taken' };
-    };
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-
-    for (const body of ['"first"', '"second"']) {
-      const headers = { 'content-length': String(body.length) };
-      const { answered, invoked } = post({ body, headers, agent });
-      expect(await textOf(await answered)).toBe('taken');
-      await invoked;
-    }
-    agent.destroy();
-
-    expect(taken).toEqual(['"first"', undefined, '"second"', undefined]);
-  });
-
-  it('is left to the library while a part of it is missing', async () => {
-    const started = Promise.withResolvers<unknown>();
-    trackConnections();
-    current = async (request, { invocationId }) => {
-      started.resolve(claimConnection(invocationId)?.takeCompleteBody());
-      return { status: 200, body: await request.text() };
-    };
-
-    const { request, answered, invoked } = post({ headers: { 'content-length': '7' } });
-    request.write('"fir');
-    const taken = await started.promise;
-    request.end('st"');
-    const text = await textOf(await answered);
-    await invoked;
-
-    expect(taken).toBeUndefined();
-    expect(text).toBe('"first"');
   });
 });
