@@ -18,10 +18,13 @@ import { toTextTable } from './bench/report.ts';
 import { toSpeedRows, type ByName } from './bench/speed-rows.ts';
 import { writePage } from './bench/write-page.ts';
 import { percentile } from './faults/steady-load.ts';
-import { describeCliError } from './cli-error.ts';
+import { CliError, describeCliError } from './cli-error.ts';
+import { writeLoadTable, type Measurement } from './load/load-table.ts';
+import { readVersion, runLoad } from './load/run-load.ts';
 import { PROJECT_ROOT } from './project-root.ts';
 
 const ROUNDS: Rounds = { loadRounds: 3, loadSeconds: 3, singles: 400, streams: 150 };
+const CALLERS = [1, 8, 32];
 const EMPTY: LoadFigures = { ms: Number.NaN, memoryMb: Number.NaN };
 
 process.exitCode = await main();
@@ -40,7 +43,7 @@ async function main(): Promise<number> {
         batch: { type: 'boolean', default: true },
       },
     });
-    const figures = await compare(values.portkey);
+    const { figures, load } = await compare(values.portkey);
     print('cache and limits');
     const ofCaller = [await measureCache(ROUNDS), ...(await measureLimiter())];
     print('CPU of model calls');
@@ -56,7 +59,10 @@ async function main(): Promise<number> {
     const ofService = toSpeedRows({ figures, ours, cloud, bareApp, zipBytes, batch });
     const rows = [...ofService, ...ofCaller, ...ofClients];
     console.log(`\n${toTextTable(rows)}`);
-    if (values.write) await writePage(rows, figures);
+    if (values.write) {
+      await writePage(rows, figures);
+      await writeLoadTable({ where: 'bench', ...load });
+    }
     return rows.some(({ isMet }) => isMet === false) ? 1 : 0;
   } catch (error) {
     console.error(describeCliError(error));
@@ -64,8 +70,26 @@ async function main(): Promise<number> {
   }
 }
 
+interface Compared {
+  readonly figures: ByName;
+  readonly load: Pick<Measurement, 'version' | 'steps'>;
+}
+
+/** The table of the load test, for the app alone. */
+async function measureSteps(all: readonly Competitor[]): Promise<Compared['load']> {
+  const chat = all.find(({ name }) => name === 'chat');
+  if (chat === undefined) throw new CliError('Cannot measure without the competitor chat');
+  const { url, headers } = chat;
+  print(`callers: ${CALLERS.join(', ')}`);
+  const { steps } = await runLoad(
+    { url, headers, body: () => chat.body(false) },
+    { steps: CALLERS, secondsPerStep: ROUNDS.loadSeconds, maxRequests: 1e6, endsAtLimit: false },
+  );
+  return { version: await readVersion(new URL(url)), steps };
+}
+
 /** Measures the requests of all competitors in one run. */
-async function compare(portkey: boolean): Promise<ByName> {
+async function compare(portkey: boolean): Promise<Compared> {
   const competitors = await startCompetitors({ portkey });
   try {
     const { all } = competitors;
@@ -88,7 +112,7 @@ async function compare(portkey: boolean): Promise<ByName> {
         memoryMb: await readMemoryMb(competitor.pid),
       };
     }
-    return figures;
+    return { figures, load: await measureSteps(all) };
   } finally {
     await competitors.stop();
   }

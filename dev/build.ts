@@ -16,6 +16,7 @@ import type { BuildInfo } from '../shared/telemetry/build-info.ts';
 import { listBundledPackages, type BundleContents } from './build/bundled-packages.ts';
 import { describeBuild } from './build/describe-build.ts';
 import { readBuiltinsLazily, skipClientLogLines } from './build/lighter-bundle.ts';
+import { mergeEagerChunks } from './build/merge-eager-chunks.ts';
 import { shareAzureModules, stubUnusedPackages } from './build/telemetry-stubs.ts';
 import { writeThirdPartyFiles, type Project } from './build/third-party-files.ts';
 import { CliError, describeCliError } from './cli-error.ts';
@@ -30,7 +31,14 @@ export interface BuildOptions {
 
 /** Bundled code may use `require` and `__dirname`, which an ES module does not have. */
 const BANNER =
-  "import{createRequire as createBundleRequire}from'node:module';const require=createBundleRequire(import.meta.url),bundleDirname=import.meta.dirname;";
+  "import{createRequire as createBundleRequire}from'node:module';const require=/* @__PURE__ */createBundleRequire(import.meta.url),bundleDirname=import.meta.dirname;";
+
+const EXTERNAL = [
+  // The worker supplies this module at run time; there is no package of that name.
+  '@azure/functions-core',
+  // `debug` colours its output with it if it is installed; here only a development tool installs it.
+  'supports-color',
+];
 
 /** How often a build that meets a concurrent one tries to put its result in place. */
 const MAX_SWAPS = 5;
@@ -94,13 +102,7 @@ async function bundleTriggers(
       platform: 'node',
       format: 'esm',
       target: 'node22',
-      external: [
-        // The worker supplies this module at run time; there is no package of that name.
-        '@azure/functions-core',
-        // `debug` colours its output with it if it is installed; here only a development tool
-        // installs it.
-        'supports-color',
-      ],
+      external: [...EXTERNAL],
       // A constant named `__dirname` in the banner would collide with packages that declare one.
       define: { __dirname: 'bundleDirname', AGENT_BUILD: JSON.stringify(info) },
       banner: { js: BANNER },
@@ -119,6 +121,7 @@ async function bundleTriggers(
         skipClientLogLines(),
       ],
     });
+    await mergeEagerChunks(metafile, { root, outDir, external: EXTERNAL });
     return metafile;
   } catch (error) {
     throw new CliError(`Cannot build: ${firstProblem(error)}`, { cause: error });

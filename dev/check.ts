@@ -2,7 +2,7 @@ import { runCheck } from './check/run-check.ts';
 import type { Step } from './check/run-step.ts';
 import { isMain } from './project-root.ts';
 
-const FOLDERS = ['functions', 'shared', 'dev', 'test', 'infra/hooks'] as const;
+const FOLDERS = ['functions', 'shared', 'dev', 'test', 'infra/hooks', 'examples'] as const;
 
 /** The steps of `npm test` before the tests, cheap ones first. */
 export const STEPS: readonly Step[] = [

@@ -10,6 +10,9 @@ const PICTURES = [
   { name: 'page-phone', scheme: 'light', width: 390, height: 844 },
 ] as const;
 const QUESTION = 'What is the time? current_time {"time_zone":"Europe/Berlin"}';
+/** The development model repeats it. */
+const MARKDOWN =
+  'Markdown is shown as **text**, `code`, lists and tables:\n\n| tool | does |\n|---|---|\n| current_time | tells the time |\n| calculator | calculates |';
 
 /** Writes the pictures from a running `npm start`: node dev/write-page-screenshots.ts URL */
 async function main(url = 'http://127.0.0.1:7071'): Promise<void> {
@@ -29,9 +32,12 @@ type Picture = { readonly url: string } & (typeof PICTURES)[number];
 async function draw(browser: Browser, { url, name, scheme, width, height }: Picture) {
   const page = await browser.newPage({ colorScheme: scheme, viewport: { width, height } });
   await page.goto(url);
-  await page.getByLabel('Message', { exact: true }).fill(QUESTION);
-  await page.getByRole('button', { name: 'Send' }).click();
-  await page.locator('.note').filter({ hasText: 'tokens' }).waitFor();
+  for (const [index, question] of [QUESTION, MARKDOWN].entries()) {
+    await page.getByLabel('Message', { exact: true }).fill(question);
+    await page.getByRole('button', { name: 'Send' }).click();
+    await page.locator('.note').filter({ hasText: 'tokens' }).nth(index).waitFor();
+  }
+  await page.locator('#sessions .open').first().waitFor({ state: 'attached' });
   await page.screenshot({ path: join(PROJECT_ROOT, 'docs', `${name}.png`) });
   await page.close();
 }

@@ -144,7 +144,15 @@ export async function createService(
   const measure = (input: AgentInput) => estimateInput(input, prompt);
   registerServiceGauges(metrics, { model: model.model, cache });
   const batch = createLazyBatch({ ...base, agent, limiter: limits.limiter, measure });
-  const runs = createLazyRuns({ ...base, agent, encryption, limiter: limits.limiter, measure });
+  const history: History = createHistory({ ...base, encryption, runs: () => runs() });
+  const runs = createLazyRuns({
+    ...base,
+    agent,
+    encryption,
+    limiter: limits.limiter,
+    measure,
+    conversations: () => history.runConversations(),
+  });
   return {
     agent,
     ...routeSettingsOf(settings),
@@ -153,7 +161,7 @@ export async function createService(
     identify: callers.identify,
     limits,
     measure,
-    ...runRoutesOf(settings, runs),
+    ...runRoutesOf(settings, { runs, sessions: history.backgroundSessions }),
     readiness: createReadinessFromSettings({
       ...base,
       model,
@@ -165,7 +173,7 @@ export async function createService(
     }),
     batch,
     encryption,
-    ...createHistory({ ...base, encryption }),
+    ...history,
     async close() {
       if (overrides.secrets === undefined) secrets.close();
       const engines = [(await batch.peek())?.processor.stop(), (await runs.peek())?.stop()];

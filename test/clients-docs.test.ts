@@ -21,12 +21,20 @@ const TESTS: Readonly<Record<string, string>> = {
   'Microsoft.Extensions.AI': 'test/e2e/clients/dotnet.ts',
   'Microsoft.SemanticKernel.Core': 'test/e2e/clients/dotnet.ts',
   'Microsoft.Agents.AI': 'test/e2e/clients/dotnet.ts',
+  'Azure.AI.OpenAI': 'test/e2e/clients/dotnet.ts',
 };
+
+/** Files of test/e2e/clients that are no client. */
+const OTHERS = ['client-environment.ts', 'examples.ts', 'typed-errors.ts'];
+/** What a call of this function in the group of a client tests. */
+const SHARED_TESTS = { testTypedErrors: ['errors', 'broken stream'] } as const;
 
 interface Row {
   readonly client: string;
   readonly version: string;
   readonly features: readonly string[];
+  /** The letters of the reasons in the other cells. */
+  readonly reasons: readonly string[];
 }
 
 /** The first table of docs/clients.md. */
@@ -46,6 +54,7 @@ function readTable(): { readonly columns: readonly string[]; readonly rows: read
     client: client.replaceAll('`', ''),
     version,
     features: columns.filter((_, index) => cells[index] === 'yes'),
+    reasons: cells.filter((cell) => cell !== 'yes'),
   }));
   return { columns, rows };
 }
@@ -55,7 +64,11 @@ function testedFeatures(tests: string, columns: readonly string[]): string[] {
   const [, ...groups] = readFileSync(path, 'utf8').split(/^  describe(?:\.each\(.*\))?\('/m);
   const tested = groups.filter((text) => text.startsWith(group)).join('');
   const titles = [...tested.matchAll(/^\s+(?:.*\()?'([a-z ,]+): /gm)];
-  const named = new Set(titles.flatMap(([, names = '']) => names.split(', ')));
+  const shared = Object.entries(SHARED_TESTS).filter(([name]) => tested.includes(`${name}({`));
+  const named = new Set([
+    ...titles.flatMap(([, names = '']) => names.split(', ')),
+    ...shared.flatMap(([, features]) => features),
+  ]);
   return columns.filter((column) => named.has(column));
 }
 
@@ -86,7 +99,7 @@ describe('docs/clients.md', () => {
       rows.map(({ client }) => versions.get(client.split(' ')[0] ?? '')),
     );
     expect(globSync('test/e2e/clients/*.ts').toSorted()).toEqual(
-      [...new Set([...files, 'test/e2e/clients/client-environment.ts'])].toSorted(),
+      [...new Set([...files, ...OTHERS.map((name) => `test/e2e/clients/${name}`)])].toSorted(),
     );
   });
 
@@ -94,7 +107,20 @@ describe('docs/clients.md', () => {
     const { columns, rows } = readTable();
 
     const tested = rows.map(({ client }) => testedFeatures(TESTS[client] ?? '', columns));
+    for (const [index, { client }] of rows.entries()) {
+      process.stdout.write(`${client}: ${tested[index]?.join(', ')}\n`);
+    }
 
     expect(rows.map(({ features }) => features)).toEqual(tested);
+  });
+
+  it('gives a reason for each feature that it does not claim', () => {
+    const { rows } = readTable();
+    const text = readFileSync('docs/clients.md', 'utf8');
+
+    const reasons = [...new Set(rows.flatMap((row) => row.reasons))].toSorted();
+
+    expect(reasons.filter((letter) => !text.includes(`\n- \`${letter}\`: `))).toEqual([]);
+    expect(reasons).toEqual(['a', 'b', 'c', 'd']);
   });
 });

@@ -16,10 +16,7 @@ static class AgentFramework
         Console.WriteLine($"answer: {answer.Text}");
 
         var pieces = new List<string>();
-        await foreach (AgentResponseUpdate update in agent.RunStreamingAsync("Hello there"))
-        {
-            if (update.Text != "") pieces.Add(update.Text);
-        }
+        await foreach (string piece in Stream(openAi, "Hello there")) pieces.Add(piece);
         Console.WriteLine($"stream: {string.Concat(pieces)} ({pieces.Count} pieces)");
 
         AgentSession session = await agent.CreateSessionAsync();
@@ -29,6 +26,21 @@ static class AgentFramework
 
         AgentResponse<Meeting> meeting = await agent.RunAsync<Meeting>("Invent a meeting");
         Console.WriteLine($"structured output: {meeting.Result.Name}, {meeting.Result.Attendees.Length} attendees");
+    }
+
+    public static async Task<string> Ask(OpenAIClient openAi, string text) =>
+        (await new ChatClientAgent(openAi.GetChatClient("agent").AsIChatClient()).RunAsync([new ChatMessage(ChatRole.User, text)])).Text;
+
+    public static async IAsyncEnumerable<string> Stream(OpenAIClient openAi, string text)
+    {
+        var agent = new ChatClientAgent(openAi.GetChatClient("agent").AsIChatClient());
+        bool isComplete = false;
+        await foreach (AgentResponseUpdate update in agent.RunStreamingAsync(text))
+        {
+            if (update.Text != "") yield return update.Text;
+            isComplete |= update.FinishReason != null;
+        }
+        if (!isComplete) throw Errors.BrokenOff();
     }
 
     [Description("The weather of a city")]

@@ -16,10 +16,7 @@ static class ExtensionsAi
         Console.WriteLine($"answer: {answer.Text} ({answer.Usage?.TotalTokenCount} tokens)");
 
         var pieces = new List<string>();
-        await foreach (ChatResponseUpdate update in client.GetStreamingResponseAsync("Hello there"))
-        {
-            if (update.Text != "") pieces.Add(update.Text);
-        }
+        await foreach (string piece in Stream(openAi, "Hello there")) pieces.Add(piece);
         Console.WriteLine($"stream: {string.Concat(pieces)} ({pieces.Count} pieces)");
 
         AIFunction weather = AIFunctionFactory.Create(GetWeather, "get_weather");
@@ -34,6 +31,20 @@ static class ExtensionsAi
 
         ChatResponse<Meeting> meeting = await client.GetResponseAsync<Meeting>("Invent a meeting");
         Console.WriteLine($"structured output: {meeting.Result.Name}, {meeting.Result.Attendees.Length} attendees");
+    }
+
+    public static async Task<string> Ask(OpenAIClient openAi, string text) =>
+        (await openAi.GetChatClient("agent").AsIChatClient().GetResponseAsync(text)).Text;
+
+    public static async IAsyncEnumerable<string> Stream(OpenAIClient openAi, string text)
+    {
+        bool isComplete = false;
+        await foreach (ChatResponseUpdate update in openAi.GetChatClient("agent").AsIChatClient().GetStreamingResponseAsync(text))
+        {
+            if (update.Text != "") yield return update.Text;
+            isComplete |= update.FinishReason != null;
+        }
+        if (!isComplete) throw Errors.BrokenOff();
     }
 
     [Description("The weather of a city")]

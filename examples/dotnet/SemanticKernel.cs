@@ -20,10 +20,7 @@ static class SemanticKernel
         Console.WriteLine($"answer: {answer.Content}");
 
         var pieces = new List<string>();
-        await foreach (StreamingKernelContent piece in kernel.InvokePromptStreamingAsync("Hello there"))
-        {
-            if (piece.ToString() != "") pieces.Add(piece.ToString());
-        }
+        await foreach (string piece in Stream(openAi, "Hello there")) pieces.Add(piece);
         Console.WriteLine($"stream: {string.Concat(pieces)} ({pieces.Count} pieces)");
 
         var settings = new OpenAIPromptExecutionSettings { FunctionChoiceBehavior = FunctionChoiceBehavior.Auto() };
@@ -40,6 +37,21 @@ static class SemanticKernel
         ChatMessageContent meeting = await chat.GetChatMessageContentAsync("Invent a meeting", shaped);
         Meeting? result = JsonSerializer.Deserialize<Meeting>(meeting.Content ?? "null");
         Console.WriteLine($"structured output: {result?.Name}, {result?.Attendees.Length} attendees");
+    }
+
+    public static async Task<string> Ask(OpenAIClient openAi, string text) =>
+        (await new OpenAIChatCompletionService("agent", openAi).GetChatMessageContentAsync(text)).Content ?? "";
+
+    public static async IAsyncEnumerable<string> Stream(OpenAIClient openAi, string text)
+    {
+        var chat = new OpenAIChatCompletionService("agent", openAi);
+        bool isComplete = false;
+        await foreach (StreamingChatMessageContent piece in chat.GetStreamingChatMessageContentsAsync(text))
+        {
+            if (piece.Content is { Length: > 0 } content) yield return content;
+            isComplete |= piece.Metadata?["FinishReason"] != null;
+        }
+        if (!isComplete) throw Errors.BrokenOff();
     }
 
     sealed class WeatherPlugin

@@ -6,6 +6,7 @@ import type {
   ModelTool,
   ModelToolCall,
   ResponseFormat,
+  TextDelta,
   TokenUsage,
 } from '../model/model.ts';
 import type { GuardrailDecision } from '../guardrails/decisions.ts';
@@ -180,7 +181,7 @@ export interface ToolCallSummary {
  * exactly one `done` or it throws.
  */
 export type AgentEvent =
-  | { readonly type: 'text-delta'; readonly text: string; readonly isRefusal?: true }
+  | TextDelta
   /** An own tool starts. */
   | { readonly type: 'tool-call'; readonly id: string; readonly name: string }
   | ({ readonly type: 'tool-result'; readonly id: string } & ToolCallSummary)

@@ -2,7 +2,7 @@ import { ServiceError } from '../errors.ts';
 import type { Guardrails, RunGuard } from '../guardrails/guardrails.ts';
 import type { InputText } from '../guardrails/prompt-injection.ts';
 import { guardText, mapJsonTexts } from '../guardrails/output-checks.ts';
-import type { ContentPart, ResponseFormat } from '../model/model.ts';
+import type { ContentPart, ResponseFormat, TextDelta } from '../model/model.ts';
 import { parseJson } from '../json.ts';
 import type { Agent, AgentEvent, AgentInput, Message, RunContext, RunResult } from './agent.ts';
 import { responseFormatOf, type PromptOptions } from './model-request.ts';
@@ -242,7 +242,7 @@ async function* guardStream(
   for await (const event of events) {
     switch (event.type) {
       case 'text-delta':
-        yield* (event.isRefusal === true ? refusal : answer).push(event.text);
+        yield* (event.isRefusal === true ? refusal : answer).push(event);
         break;
       case 'step-end':
         yield* answer.flush();
@@ -273,7 +273,7 @@ async function* guardStream(
 }
 
 interface StreamedText {
-  push(delta: string): Generator<AgentEvent>;
+  push(delta: TextDelta): Generator<AgentEvent>;
   /** Sends what is held back. The text may go on. */
   flush(): Generator<AgentEvent>;
   sent(): string;
@@ -285,14 +285,15 @@ const MAX_SENT_CHARS = 8_388_608;
 function startText(checks: RunGuard, isRefusal?: true): StreamedText {
   const stream = checks.startOutput();
   let all: string | undefined = '';
-  function* send(text: string): Generator<AgentEvent> {
+  function* send(text: string, unchanged?: TextDelta): Generator<AgentEvent> {
     if (text === '') return;
     // A text beyond the cap has no words in the result, as one that the model client drops.
     if (all !== undefined) all = all.length > MAX_SENT_CHARS ? undefined : all + text;
-    yield { type: 'text-delta', text, ...(isRefusal === undefined ? {} : { isRefusal }) };
+    if (text === unchanged?.text) yield unchanged;
+    else yield { type: 'text-delta', text, ...(isRefusal === undefined ? {} : { isRefusal }) };
   }
   return {
-    push: (delta) => send(stream.push(delta)),
+    push: (delta) => send(stream.push(delta.text), delta),
     flush: () => send(stream.end()),
     sent: () => all ?? '',
   };

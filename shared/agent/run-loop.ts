@@ -1,5 +1,11 @@
 import { ServiceError } from '../errors.ts';
-import type { Model, ModelRequest, ModelResponse, ModelToolCall } from '../model/model.ts';
+import type {
+  Model,
+  ModelRequest,
+  ModelResponse,
+  ModelToolCall,
+  TextDelta,
+} from '../model/model.ts';
 import type { Agent, AgentEvent, AgentInput, RunContext } from './agent.ts';
 import {
   buildModelRequest,
@@ -8,12 +14,7 @@ import {
   sizeOf,
   type ToolOffer,
 } from './model-request.ts';
-import {
-  createFreeOutput,
-  createStructuredOutput,
-  type RunOutput,
-  type TextDelta,
-} from './run-output.ts';
+import { createFreeOutput, createStructuredOutput, type RunOutput } from './run-output.ts';
 import { openStep, type RecordedStep, type StepRecord } from './step-journal.ts';
 import {
   afterResponse,

@@ -1,11 +1,8 @@
 import { ServiceError } from '../errors.ts';
-import type { ModelMessage, ModelResponse, ResponseFormat } from '../model/model.ts';
-import type { AgentEvent } from './agent.ts';
+import type { ModelMessage, ModelResponse, ResponseFormat, TextDelta } from '../model/model.ts';
 import type { JsonPrefix } from './json-prefix.ts';
 import type { SchemaProblem } from './json-schema.ts';
 import type { OutputCheck } from './structured-output.ts';
-
-export type TextDelta = Extract<AgentEvent, { type: 'text-delta' }>;
 
 /** What a run does with the text of its steps. */
 export interface RunOutput {
@@ -35,10 +32,12 @@ export function createFreeOutput(): RunOutput {
       separator = hasText ? SEPARATOR : '';
     },
     pass(delta) {
-      const text = separator + delta.text;
-      separator = '';
       hasText = true;
-      return { ...delta, text };
+      if (separator === '') return delta;
+      const { pieces: _pieces, text, ...kind } = delta;
+      const separated = { ...kind, text: separator + text };
+      separator = '';
+      return separated;
     },
     check: () => undefined,
     join: (texts) => texts.join(SEPARATOR),

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { type Settings, storageSettings } from '../config/read-config.ts';
 import { ServiceError } from '../errors.ts';
 import { createBackgroundStart } from '../http/background-chat.ts';
+import type { RunConversations } from '../runs/run-agent.ts';
 import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import { type Runs, toRunMessage } from '../runs/create-runs.ts';
 import { RUN_CONTAINER, RUN_QUEUE } from '../runs/storage-names.ts';
@@ -22,6 +23,7 @@ interface RunsWiring {
   readonly limiter: RateLimiter;
   readonly measure: (input: AgentInput) => InputSize;
   readonly encryption: TextEncryption;
+  readonly conversations: () => Promise<RunConversations>;
 }
 
 /** Stored runs. They are created, and the storage client is loaded, for the first of them. */
@@ -38,10 +40,14 @@ function responseRetentionOf({ runs, sessions }: Settings) {
 }
 
 /** What the routes need of stored runs. */
-export function runRoutesOf(settings: Settings, runs: () => Promise<Runs>) {
+export function runRoutesOf(
+  settings: Settings,
+  { runs, sessions }: Pick<Parameters<typeof createBackgroundStart>[0], 'runs' | 'sessions'>,
+) {
   const responseRetention = responseRetentionOf(settings);
   const keptMs = responseRetention.backgroundMs;
-  return { runs, responseRetention, startInBackground: createBackgroundStart({ runs, keptMs }) };
+  const startInBackground = createBackgroundStart({ runs, keptMs, sessions });
+  return { runs, responseRetention, startInBackground };
 }
 
 async function createRunsFromSettings(parts: RunsWiring): Promise<Runs> {
@@ -73,6 +79,7 @@ async function createRunsFromSettings(parts: RunsWiring): Promise<Runs> {
     clock,
     telemetry,
     encryption,
+    conversations: await parts.conversations(),
     queue: {
       send: (ref, options) => queue.send(toRunMessage(ref), options),
       receive: (max, hiddenSeconds) => queue.receive(max, { hiddenSeconds }),

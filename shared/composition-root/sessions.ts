@@ -8,6 +8,13 @@ import { VARIABLES } from '../config/variables.ts';
 import { ServiceError } from '../errors.ts';
 import { estimateTokens } from '../rate-limit/reservation.ts';
 import type { Secrets } from '../secrets/secrets.ts';
+import { createRunConversations } from '../http/background-conversations.ts';
+import type { Runs } from '../runs/create-runs.ts';
+import type { RunConversations } from '../runs/run-agent.ts';
+import {
+  type BackgroundSessions,
+  createBackgroundSessions,
+} from '../sessions/background-sessions.ts';
 import { createChatSessions, type ChatSessions } from '../sessions/chat-sessions.ts';
 import {
   CONVERSATION_CONTAINER,
@@ -49,6 +56,7 @@ interface HistoryDependencies {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly credential: () => Promise<TokenCredential>;
+  readonly runs: () => Promise<Runs>;
 }
 
 /** What storage keeps of runs, loaded when it is first used. */
@@ -57,6 +65,10 @@ export interface History {
   conversations(): Promise<ConversationStore>;
   /** Undefined if no storage is configured, or if sessions are off. */
   readonly sessions?: (() => Promise<ChatSessions>) | undefined;
+  /** The sessions of runs in the background; undefined in the same cases. */
+  readonly backgroundSessions?: (() => Promise<BackgroundSessions>) | undefined;
+  /** What runs in the background do with conversations and sessions. */
+  runConversations(): Promise<RunConversations>;
   /** Undefined if no storage is configured. */
   readonly idempotency?: (() => Promise<IdempotencyStore>) | undefined;
 }
@@ -69,15 +81,38 @@ export function createHistory(dependencies: HistoryDependencies): History {
     return createIdempotencyStore({ container, encryption, clock });
   });
   const { enabled, retentionDays, maxHistoryTokens: maxTokens } = settings.sessions;
+  const { summarize: isSummarized } = settings.sessions;
   const conversations = memoize(async () => {
     const container = (await open())(CONVERSATION_CONTAINER);
-    return createConversationStore({ container, encryption, retentionDays, clock });
+    return createConversationStore({
+      container,
+      encryption,
+      retentionDays,
+      clock,
+      async endActiveRun({ owner }, id) {
+        return (await dependencies.runs()).service.endConversation({ owner, id });
+      },
+    });
   });
-  const sessions = memoize(async () =>
-    createChatSessions({ store: await conversations(), clock, maxTokens, estimate }),
+  const options = async () => ({
+    store: await conversations(),
+    clock,
+    maxTokens,
+    estimate,
+    isSummarized,
+  });
+  const sessions = memoize(async () => createChatSessions(await options()));
+  const backgroundSessions = memoize(async () => createBackgroundSessions(await options()));
+  const runConversations = memoize(() =>
+    createRunConversations({ conversations, sessions: backgroundSessions }),
   );
-  if (storageSettings(settings) === undefined) return { conversations };
-  return { conversations, idempotency, ...(enabled ? { sessions } : {}) };
+  if (storageSettings(settings) === undefined) return { conversations, runConversations };
+  return {
+    conversations,
+    runConversations,
+    idempotency,
+    ...(enabled ? { sessions, backgroundSessions } : {}),
+  };
 }
 
 function estimate(message: Message): number {

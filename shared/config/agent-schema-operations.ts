@@ -82,6 +82,11 @@ export const sessions = z.strictObject({
     purpose:
       'Earlier messages of a session that the model reads, estimated; the oldest tool results are left out first, then the oldest messages.',
   }),
+  summarize: flag({
+    default: false,
+    purpose:
+      'Replace what does not fit into max_history_tokens by a summary that the model writes. It is stored with the session; its tokens count like those of the chat.',
+  }),
 });
 
 /** [runs] of agent.toml: runs in the background. */

@@ -5,13 +5,18 @@ import { chatApi } from '../protocols/chat-api.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import { parseRequest } from '../protocols/validation.ts';
 import type { Runs } from '../runs/create-runs.ts';
-import type { RunRecord } from '../runs/run-record.ts';
+import { inputOf, type RunRecord } from '../runs/run-record.ts';
 import type { FoundRun, RunService } from '../runs/run-service.ts';
+import { raceTimeout } from '../resilience/abort.ts';
+import type { BackgroundSessions, ResumedSession } from '../sessions/background-sessions.ts';
+import { sessionNotFound } from '../sessions/chat-sessions.ts';
+import { describeError } from '../telemetry/describe-error.ts';
 import type { ChatDependencies, StartInBackground } from './chat-handler.ts';
+import { lastText, NEW_SESSION_WAIT_MS } from './chat-session.ts';
 import { assertNoBody, type CallerContext, type MeteredContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import type { ResponsesDependencies } from './responses-handler.ts';
-import { followRun, snapshotOf, startRunInBackground } from './stored-runs.ts';
+import { assertTokensLeft, followRun, snapshotOf, startRunInBackground } from './stored-runs.ts';
 
 interface BackgroundChat {
   readonly protocol: Protocol<unknown>;
@@ -24,6 +29,8 @@ interface BackgroundOptions {
   readonly runs: () => Promise<Runs>;
   /** How long the run and its answer are kept. */
   readonly keptMs: number;
+  /** Undefined where sessions are off or cannot be stored. */
+  readonly sessions: (() => Promise<BackgroundSessions>) | undefined;
 }
 
 /** Starts the runs of chats in the background. */
@@ -33,7 +40,7 @@ export function createBackgroundStart(options: BackgroundOptions): StartInBackgr
 
 async function startBackgroundChat(
   context: MeteredContext,
-  { protocol, request, dependencies, runs, keptMs }: BackgroundChat & BackgroundOptions,
+  { protocol, request, dependencies, runs, keptMs, sessions }: BackgroundChat & BackgroundOptions,
 ): Promise<PlainResponse> {
   const { publicModel } = dependencies;
   const { storage } = protocol;
@@ -41,21 +48,70 @@ async function startBackgroundChat(
   const { service } = await runs();
   const accept = (context.header('accept') ?? '').toLowerCase();
   const createdAt = Date.now();
-  const record: RunRecord = {
-    v: 1,
-    id: `run_${randomBytes(24).toString('hex')}`,
-    owner: context.callerId,
-    protocol: protocol.id,
-    request: storage.toJson(request),
-    requestId: context.requestId,
-    publicModel,
-    createdAt,
-    expiresAt: createdAt + keptMs,
-    isBackground: true,
-    isStreamed: protocol.wantsStream(request, accept),
-  };
-  const input = protocol.toInput(request);
-  return startRunInBackground(context, { record, input, service, dependencies });
+  const id = `run_${randomBytes(24).toString('hex')}`;
+  const owner = context.callerId;
+  const run = { run: id, message: lastText(protocol.toInput(request)) };
+  const named = protocol.sessionOf?.(request).sessionId;
+  const resumed =
+    named === undefined ? undefined : await resumeSession(context, { id: named, sessions, run });
+  try {
+    const queued: RunRecord = {
+      v: 1,
+      id,
+      owner,
+      protocol: protocol.id,
+      request: storage.toJson(request),
+      requestId: context.requestId,
+      publicModel,
+      createdAt,
+      expiresAt: createdAt + keptMs,
+      isBackground: true,
+      isStreamed: protocol.wantsStream(request, accept),
+      history: resumed?.history,
+    };
+    await assertTokensLeft(context, { input: inputOf(queued), measure: dependencies.measure });
+    const conversationId = named ?? (await createSession(context, { sessions, run }));
+    const record = { ...queued, conversationId };
+    const claim = resumed && (() => resumed.begin());
+    return await startRunInBackground(context, { record, claim, service, dependencies });
+  } finally {
+    await resumed?.release();
+  }
+}
+
+interface SessionOptions extends Pick<BackgroundOptions, 'sessions'> {
+  readonly run: { readonly run: string; readonly message: string };
+}
+
+/**
+ * The request is counted before its session is looked up, so that guessing ids costs as much as
+ * chatting.
+ * @throws ServiceError session_not_found, session_busy, rate_limited or storage_unavailable
+ */
+async function resumeSession(
+  context: MeteredContext,
+  { id, sessions, run }: SessionOptions & { readonly id: string },
+): Promise<ResumedSession> {
+  if (sessions === undefined) throw sessionNotFound();
+  await context.countRequest();
+  return (await sessions()).resume(context.callerId, { id, ...run });
+}
+
+/** The id of a new session that the run has; undefined if it is not stored, as the run does not need it. */
+async function createSession(
+  context: MeteredContext,
+  { sessions, run }: SessionOptions,
+): Promise<string | undefined> {
+  if (sessions === undefined) return undefined;
+  try {
+    const created = sessions().then((open) => open.create(context.callerId, run));
+    const id = await raceTimeout(created, NEW_SESSION_WAIT_MS);
+    if (id !== 'timeout') return id;
+    context.telemetry.warn('session not stored', { cause: 'storage did not respond in time' });
+  } catch (error) {
+    context.telemetry.warn('session not stored', { cause: describeError(error) });
+  }
+  return undefined;
 }
 
 const RUN_ID = /^run_[0-9a-f]{48}$/;

@@ -80,14 +80,13 @@ export async function handleChat(
   { protocol, dependencies, body }: ChatOptions & { readonly body: unknown },
 ): Promise<PlainResponse> {
   const request = protocol.parse(body);
-  const { publicModel, sessions, startInBackground } = dependencies;
-  const named = protocol.sessionOf?.(request);
+  const { publicModel, sessions, startInBackground, measure } = dependencies;
   if (protocol.isBackground?.(request) === true && startInBackground !== undefined) {
-    if (named?.sessionId !== undefined) throw noSessionInBackground();
     return startInBackground(context, { protocol, request, dependencies });
   }
   const input = protocol.toInput(request);
-  const session = named && (await openSessionRun(context, { ...named, input, sessions }));
+  const named = protocol.sessionOf?.(request);
+  const session = named && (await openSessionRun(context, { ...named, input, sessions, measure }));
   const frame: Frame<unknown> = {
     request,
     requestId: context.requestId,
@@ -104,14 +103,6 @@ export async function handleChat(
     recorder: session?.recorder,
   };
   return runChat(context, chat).catch((error: unknown) => failSession(session, error));
-}
-
-function noSessionInBackground(): ServiceError {
-  return new ServiceError(
-    'invalid_request',
-    'Cannot accept the request: "sessionId" must be left out of a run in the background',
-    { param: 'sessionId' },
-  );
 }
 
 /** One request that runs the agent. */
@@ -225,33 +216,36 @@ function respond(context: MeteredContext, stream: StartedStream): PlainResponse 
 }
 
 /** Ends with exactly one `done`, or throws once the recorder knows. */
-async function* encodeEvents(stream: StartedStream): AsyncGenerator<SseEvent, void, void> {
-  try {
-    yield* encodeRun(stream);
-  } catch (thrown) {
-    await stream.chat.recorder?.fail?.(thrown);
-    throw thrown;
-  }
-}
-
-async function* encodeRun({
+async function* encodeEvents({
   chat: { recorder },
   encoder,
   run,
   events,
   first,
-}: StartedStream): AsyncGenerator<SseEvent, void, void> {
-  yield* encoder.start();
-  for (let next = await first; next.done !== true; next = await run.raceAbort(events.next())) {
-    const event = next.value;
-    if (event.type === 'done') {
-      run.finish(event.result);
-      await recorder?.end({ kind: 'done', result: event.result });
-    } else recorder?.event(event);
-    yield* encoder.event(event);
-    if (event.type === 'done') return;
+}: StartedStream): AsyncGenerator<readonly SseEvent[], void, void> {
+  try {
+    yield encoder.start();
+    for (let next = await first; next.done !== true; next = await run.raceAbort(events.next())) {
+      const event = next.value;
+      if (event.type === 'done') {
+        run.finish(event.result);
+        await recorder?.end({ kind: 'done', result: event.result });
+      } else recorder?.event(event);
+      yield encodePieces(event, encoder);
+      if (event.type === 'done') return;
+    }
+    throw interrupted();
+  } catch (thrown) {
+    await recorder?.fail?.(thrown);
+    throw thrown;
   }
-  throw interrupted();
+}
+
+/** Each delta of the endpoint is an event of its own, also where several arrived together. */
+function encodePieces(event: AgentEvent, encoder: StreamEncoder): readonly SseEvent[] {
+  if (event.type !== 'text-delta' || event.pieces === undefined) return encoder.event(event);
+  const { pieces, ...delta } = event;
+  return pieces.flatMap((text) => encoder.event({ ...delta, text }));
 }
 
 function interrupted(): ServiceError {

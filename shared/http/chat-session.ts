@@ -1,4 +1,5 @@
-import type { Agent, AgentInput, RunContext } from '../agent/agent.ts';
+import type { Agent, AgentInput, InputSize, Message, RunContext } from '../agent/agent.ts';
+import { createSummarizingAgent } from '../agent/summarizing-agent.ts';
 import { toServiceError } from '../errors.ts';
 import type { MeteredContext } from './request-context.ts';
 import type { RunRecorder } from './run-scope.ts';
@@ -31,9 +32,9 @@ export interface SessionRun {
 }
 
 /** How long a chat waits for a new session: its answer does not depend on it. */
-const NEW_SESSION_WAIT_MS = 2_000;
+export const NEW_SESSION_WAIT_MS = 2_000;
 /** The part of a broken answer that is stored. It is for people to read; the model does not. */
-const MAX_PARTIAL_CHARS = 65_536;
+export const MAX_PARTIAL_CHARS = 65_536;
 
 /**
  * Opens the session of a request before its tokens are reserved. The request is counted first, so
@@ -42,7 +43,7 @@ const MAX_PARTIAL_CHARS = 65_536;
  */
 export async function openSessionRun(
   context: MeteredContext,
-  { sessionId, input, sessions }: SessionRequest & SessionDependencies & { input: AgentInput },
+  { sessionId, input, sessions, measure }: SessionRequest & SessionDependencies & RunInput,
 ): Promise<SessionRun | undefined> {
   if (sessions === undefined) {
     if (sessionId === undefined) return undefined;
@@ -52,25 +53,52 @@ export async function openSessionRun(
   if (sessionId !== undefined) {
     await context.countRequest();
     const opened = await (await sessions()).resume(context.callerId, { id: sessionId, message });
-    return createSessionRun(opened, { input, context });
+    return createSessionRun(opened, { input, context, measure });
   }
   const created = (await sessions().catch(() => undefined))?.start(context.callerId, message);
-  return created === undefined ? undefined : createSessionRun(created, { input, context });
+  return created === undefined ? undefined : createSessionRun(created, { input, context, measure });
 }
 
-function lastText({ messages }: AgentInput): string {
+/** The message of a chat. */
+export function lastText({ messages }: AgentInput): string {
   const content = messages.at(-1)?.content;
   return typeof content === 'string' ? content : '';
 }
 
-interface SessionRunOptions {
+interface RunInput {
   readonly input: AgentInput;
+  /** The size of the model request that an input leads to. */
+  readonly measure: (input: AgentInput) => InputSize;
+}
+
+interface SessionRunOptions extends RunInput {
   readonly context: MeteredContext;
+}
+
+/** The agent that fits the history of a session to the model: by a summary, or by less of it. */
+function withSession(
+  agent: Agent,
+  { session, input, measure }: RunInput & { readonly session: ChatSession },
+): Agent {
+  const withHistory = (history: readonly Message[]): AgentInput => ({
+    ...input,
+    messages: [...history, ...input.messages],
+  });
+  const shorter = withShorterHistory(agent, () => {
+    const history = session.halfHistory();
+    return history && withHistory(history);
+  });
+  const { summary } = session;
+  if (summary === undefined) return shorter;
+  const { replaced: messages, maxOutputTokens } = summary;
+  const accept = (text: string): AgentInput => withHistory(summary.accept(text));
+  const task = { messages, maxOutputTokens, accept };
+  return createSummarizingAgent(shorter, { task, writer: agent, measure });
 }
 
 function createSessionRun(
   session: ChatSession,
-  { input, context: { telemetry, clientDisconnected } }: SessionRunOptions,
+  { input, measure, context: { telemetry, clientDisconnected } }: SessionRunOptions,
 ): SessionRun {
   let isStored = true;
   let text = '';
@@ -104,11 +132,7 @@ function createSessionRun(
   };
   return {
     input: { ...input, messages: [...session.history, ...input.messages] },
-    agent: (agent) =>
-      withShorterHistory(agent, () => {
-        const history = session.halfHistory();
-        return history && { ...input, messages: [...history, ...input.messages] };
-      }),
+    agent: (agent) => withSession(agent, { session, input, measure }),
     sessionId: () => (isStored ? session.id : null),
     recorder: {
       context,

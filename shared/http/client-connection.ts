@@ -108,12 +108,10 @@ function discardUnreadBody(request: IncomingMessage, socket: IncomingMessage['so
   }
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   request.once('close', () => clearTimeout(timer));
-  // A reader that stopped early pauses the stream with this listener.
-  request.removeAllListeners('readable');
+  // A reader that stopped early pauses the stream with this listener. Without one, the call would stop
+  // a stream that flows, and the connection would be closed under the host's next request.
+  if (request.listenerCount('readable') > 0) request.removeAllListeners('readable');
   request.on('error', () => undefined);
-  // Without the pause a stream that flows already would stop with its last such listener, and its end
-  // would never come: the parser may report the end of a body after its response.
-  request.pause();
   request.resume();
 }
 

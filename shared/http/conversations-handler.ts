@@ -9,11 +9,8 @@ import {
   storedItemSchema,
 } from '../protocols/openai-responses-schema.ts';
 import { parseRequest } from '../protocols/validation.ts';
-import {
-  type ConversationStore,
-  type OpenConversation,
-  sessionBusy,
-} from '../sessions/conversation-store.ts';
+import type { ConversationStore } from '../sessions/conversation-store.ts';
+import { type OpenConversation, sessionBusy } from '../sessions/open-conversation.ts';
 import { assertNoBody, type CallerContext, type HandlerDependencies } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { itemPage } from './stored-responses.ts';

@@ -14,12 +14,12 @@ import type { RunRecord } from '../runs/run-record.ts';
 import type { FoundRun, RunService } from '../runs/run-service.ts';
 import { runChat, type ChatDependencies } from './chat-handler.ts';
 import { reportFailure } from './handler.ts';
-import type { OpenConversation } from '../sessions/conversation-store.ts';
+import type { OpenConversation } from '../sessions/open-conversation.ts';
 import { type ConversationsDependencies, openConversation } from './conversations-handler.ts';
 import { assertNoBody, type CallerContext, type MeteredContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { createRecorder, findResponse, itemPage, loadItems } from './stored-responses.ts';
-import { followRun, snapshotOf, startRunInBackground } from './stored-runs.ts';
+import { assertTokensLeft, followRun, snapshotOf, startRunInBackground } from './stored-runs.ts';
 
 export interface ResponsesDependencies
   extends ChatDependencies, RunsDependencies, ConversationsDependencies {
@@ -86,24 +86,29 @@ async function runResponse(
   const record = newRecord(request, { context, dependencies });
   const input = openAiResponses.toInput(request);
   if (service !== undefined && record.isBackground) {
-    return startRunInBackground(context, { record, input, service, dependencies });
+    const claim = conversation && (() => conversation.beginRun({ run: record.id, items: [] }));
+    const { measure } = dependencies;
+    try {
+      await assertTokensLeft(context, { input, measure });
+      return await startRunInBackground(context, { record, claim, service, dependencies });
+    } finally {
+      await conversation?.release();
+    }
   }
   const { requestId, createdAt: startedAt, publicModel } = record;
-  return runChat(context, {
-    protocol: openAiResponses,
-    dependencies,
-    input,
-    frame: { request, requestId, startedAt, publicModel },
-    recorder: createRecorder(record, {
-      save: isStored ? (finished) => service.save(finished) : undefined,
-      conversation,
-      onFailure(error) {
-        // The answer is paid, so the client gets it, and reads that it is not stored.
-        request.isStored = false;
-        reportFailure(context.telemetry, { message: 'response not stored', error });
-      },
-    }),
+  const recorder = createRecorder(record, {
+    save: isStored ? (finished) => service.save(finished) : undefined,
+    conversation,
+    onFailure(error) {
+      // The answer is paid, so the client gets it, and reads that it is not stored.
+      request.isStored = false;
+      reportFailure(context.telemetry, { message: 'response not stored', error });
+    },
   });
+  // The client reads the same times now as when it retrieves the response.
+  const endedAt = () => recorder.endedAt() ?? Date.now();
+  const frame = { request, requestId, startedAt, publicModel, endedAt };
+  return runChat(context, { protocol: openAiResponses, dependencies, input, frame, recorder });
 }
 
 /**
@@ -146,6 +151,7 @@ function newRecord(request: ResponsesRequest, { context, dependencies }: RecordO
     expiresAt: createdAt + keptMs,
     isBackground: background,
     isStreamed: stream,
+    ...(background ? { conversationId: request.params.conversation } : {}),
   };
 }
 

@@ -83,17 +83,21 @@ interface Page {
   readonly limit: number;
 }
 
-function toSession({ id, createdAt, changedAt, items }: Conversation, { after, limit }: Page) {
+function toSession(
+  { id, createdAt, changedAt, items, activeRun }: Conversation,
+  { after, limit }: Page,
+) {
   const known = readSessionItems(items);
   const ends = endsOf(known);
   const messages = known.filter((item) => item.type === 'message');
   const start = after === undefined ? 0 : messages.findIndex((item) => item.id === after) + 1;
   const page = messages.slice(start, start + limit);
+  const openStatus = ({ run }: SessionMessage) => (run === activeRun ? 'in_progress' : 'partial');
   return {
     sessionId: id,
     createdAt: toIso(createdAt),
     changedAt: toIso(changedAt),
-    messages: page.map((item) => toMessage(item, ends.get(item.run) ?? 'partial')),
+    messages: page.map((item) => toMessage(item, ends.get(item.run) ?? openStatus(item))),
     hasMore: start + limit < messages.length,
   };
 }

@@ -39,11 +39,15 @@ const FORMATS = {
 } as const;
 
 /**
- * Writes a source as server-sent events. It reads from the source only when the socket can take
- * more, so that a slow reader slows the model down instead of filling memory. The body never fails:
- * the platform would leave the connection of a failed body open.
+ * Writes a source as server-sent events; those that it yields together are one write. It reads from
+ * the source only when the socket can take more, so that a slow reader slows the model down instead
+ * of filling memory. The body never fails: the platform would leave the connection of a failed body
+ * open.
  */
-export function sseResponse(source: AsyncIterable<SseEvent>, options: SseOptions): PlainResponse {
+export function sseResponse(
+  source: AsyncIterable<readonly SseEvent[]>,
+  options: SseOptions,
+): PlainResponse {
   return {
     status: 200,
     headers: {
@@ -156,7 +160,7 @@ function createPacedTexts(
 }
 
 async function* frames(
-  source: AsyncIterable<SseEvent>,
+  source: AsyncIterable<readonly SseEvent[]>,
   { heartbeatMs, toLastEvents, format = 'sse' }: SseOptions,
 ): AsyncGenerator<string, void, void> {
   const { heartbeat, encode } = FORMATS[format];
@@ -171,11 +175,13 @@ async function* frames(
         continue;
       }
       if (next.done === true) return;
-      yield encode(next.value);
+      const text = next.value.map(encode).join('');
+      if (text !== '') yield text;
       pending = iterator.next();
     }
   } catch (thrown) {
-    for (const last of await toLastEvents(thrown)) yield encode(last);
+    const last = await toLastEvents(thrown);
+    if (last.length > 0) yield last.map(encode).join('');
   } finally {
     silence.dispose();
     discard(iterator);

@@ -13,7 +13,7 @@ import { storedItemSchema } from '../protocols/openai-responses-schema.ts';
 import { parseRequest } from '../protocols/validation.ts';
 import type { RunEnd, RunEvent, RunRecord } from '../runs/run-record.ts';
 import type { FoundRun, RunHistory, RunService } from '../runs/run-service.ts';
-import type { OpenConversation } from '../sessions/conversation-store.ts';
+import type { OpenConversation } from '../sessions/open-conversation.ts';
 import type { RunOutcome, RunRecorder } from './run-scope.ts';
 import type { CallerContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
@@ -26,6 +26,11 @@ interface RecorderOptions {
   readonly onFailure: (error: ServiceError) => void;
 }
 
+interface ResponseRecorder extends RunRecorder {
+  /** When the run ended, in epoch milliseconds. */
+  endedAt(): number | undefined;
+}
+
 /** Text of one response: about 128,000 tokens, as many as the largest models write. */
 const MAX_TEXT_CHARS = 524_288;
 
@@ -33,11 +38,12 @@ const MAX_TEXT_CHARS = 524_288;
 export function createRecorder(
   record: RunRecord,
   { save, conversation, onFailure }: RecorderOptions,
-): RunRecorder {
+): ResponseRecorder {
   const events: RunEvent[] = [];
   let chars = 0;
-  let isEnded = false;
+  let endedAt: number | undefined;
   return {
+    endedAt: () => endedAt,
     event(event) {
       if (event.type === 'text-delta') chars += event.text.length;
       // The stream itself repeats its whole text at its end.
@@ -45,9 +51,9 @@ export function createRecorder(
       events.push(event);
     },
     async end(outcome) {
-      if (isEnded) return;
-      isEnded = true;
-      const end = toRunEnd(outcome, Date.now());
+      if (endedAt !== undefined) return;
+      endedAt = Date.now();
+      const end = toRunEnd(outcome, endedAt);
       const known = record.isStreamed || end.kind !== 'done' ? events : textEventsOf(end.result);
       const finished = { events: known, end };
       try {
@@ -143,7 +149,8 @@ function stillRunning(): ServiceError {
   );
 }
 
-function outputOf(record: RunRecord, history: RunHistory) {
+/** The output items of a run, and its status. */
+export function outputOf(record: RunRecord, history: RunHistory) {
   const request = responsesRequestFromJson(record.request);
   const { requestId, createdAt: startedAt, publicModel } = record;
   const stream = createResponseStream({ request, requestId, startedAt, publicModel });

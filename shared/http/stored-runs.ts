@@ -26,6 +26,7 @@ function openRun(record: RunRecord): OpenedRun {
     startedAt: record.createdAt,
     publicModel: record.publicModel,
     runId: record.id,
+    sessionId: () => record.conversationId ?? null,
     endedAt: () => endedAt,
   });
   return {
@@ -63,9 +64,22 @@ function encodeEnd(encoder: StreamEncoder, end: RunEnd): readonly SseEvent[] {
   }
 }
 
+/**
+ * The tokens of a run in the background are reserved when it starts; when it is queued, they must fit.
+ * @throws ServiceError rate_limited or budget_exhausted
+ */
+export async function assertTokensLeft(
+  context: MeteredContext,
+  { input, measure }: Pick<ChatDependencies, 'measure'> & { readonly input: AgentInput },
+): Promise<void> {
+  const { reservation } = await reserveTokens(measure(input), (tokens) => context.reserve(tokens));
+  void reservation.settle(0);
+}
+
 export interface BackgroundRun {
   readonly record: RunRecord;
-  readonly input: AgentInput;
+  /** Takes the conversation of the run. */
+  readonly claim?: (() => Promise<void>) | undefined;
   readonly service: RunService;
   readonly dependencies: ChatDependencies;
 }
@@ -73,13 +87,9 @@ export interface BackgroundRun {
 /** Puts a run on the queue, and answers with its state or, if it is streamed, with its events. */
 export async function startRunInBackground(
   context: MeteredContext,
-  { record, input, service, dependencies }: BackgroundRun,
+  { record, claim, service, dependencies }: BackgroundRun,
 ): Promise<PlainResponse> {
-  // The tokens are reserved when the run starts; here they must fit.
-  const size = dependencies.measure(input);
-  const { reservation } = await reserveTokens(size, (tokens) => context.reserve(tokens));
-  void reservation.settle(0);
-  await service.start(record);
+  await service.start(record, claim);
   if (record.isStreamed) return followRun(context, record, { service, after: -1, dependencies });
   return jsonResponse(await snapshotOf(record, { service, status: 'queued' }));
 }
@@ -151,7 +161,7 @@ interface EncodeOptions {
 async function* encodeRun(
   record: RunRecord,
   { after, events }: EncodeOptions,
-): AsyncGenerator<SseEvent, void, void> {
+): AsyncGenerator<readonly SseEvent[], void, void> {
   const { encoder, encode } = openRun(record);
   let number = 0;
   function isNew({ data }: SseEvent): boolean {
@@ -159,6 +169,6 @@ async function* encodeRun(
     number += 1;
     return number - 1 > after;
   }
-  yield* encoder.start().filter(isNew);
-  for await (const event of events) yield* encode(event).filter(isNew);
+  yield encoder.start().filter(isNew);
+  for await (const event of events) yield encode(event).filter(isNew);
 }

@@ -127,10 +127,20 @@ export interface ModelResponse {
   readonly model: string;
 }
 
+/** A part of the text, as it arrives. */
+export interface TextDelta {
+  readonly type: 'text-delta';
+  readonly text: string;
+  readonly isRefusal?: true;
+  /**
+   * The deltas of the endpoint that make up `text`, where several arrived in one read. They pass
+   * through the layers together and are sent one by one. What changes `text` leaves them out.
+   */
+  readonly pieces?: readonly string[];
+}
+
 /** Text as it arrives, then exactly one `done`. A stream that fails throws instead. */
-export type ModelEvent =
-  | { readonly type: 'text-delta'; readonly text: string; readonly isRefusal?: true }
-  | { readonly type: 'done'; readonly response: ModelResponse };
+export type ModelEvent = TextDelta | { readonly type: 'done'; readonly response: ModelResponse };
 
 /** What accompanies one call and is not part of the request. */
 export interface ModelCall {
@@ -208,7 +218,7 @@ function charsOf({ content }: ModelMessage): number {
 }
 
 /** A part of a streamed response. `progress` is a token that is not shown. */
-type OutputEvent = Extract<ModelEvent, { type: 'text-delta' }> | { readonly type: 'progress' };
+type OutputEvent = TextDelta | { readonly type: 'progress'; readonly tokens: number };
 
 /** The usage of a call that ends without a complete response, such as one that its client left. */
 export function createPartialUsage(request: ModelRequest) {
@@ -220,8 +230,7 @@ export function createPartialUsage(request: ModelRequest) {
       isSent = true;
     },
     addOutput(event: OutputEvent) {
-      // A chunk of hidden reasoning is about one token.
-      if (event.type === 'progress') hiddenTokens += 1;
+      if (event.type === 'progress') hiddenTokens += event.tokens;
       else textChars += event.text.length;
     },
     hasOutput: () => textChars + hiddenTokens > 0,

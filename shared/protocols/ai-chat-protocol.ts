@@ -16,8 +16,18 @@ const chatMessage = z.object({
   files: z.null('must be absent: files are not accepted').optional(),
 });
 
+const isBlank = (text: string): boolean => text.trim() === '';
+
 export const aiChatRequestSchema = z.strictObject({
-  messages: z.array(chatMessage).min(1).max(MAX_MESSAGES),
+  messages: z
+    .array(
+      chatMessage.refine(({ role, content }) => role !== 'user' || !isBlank(content), {
+        path: ['content'],
+        error: 'must not be blank',
+      }),
+    )
+    .min(1)
+    .max(MAX_MESSAGES),
   context: z.unknown().optional(),
   sessionState: z.unknown().optional(),
 });

@@ -45,8 +45,9 @@ export const aiSdkUiStream: Protocol<UiRequest> = {
   recognizes: (body) => typeof body === 'object' && body !== null && 'trigger' in body,
   parse(body) {
     const request = parseRequest(uiRequestSchema, body);
-    if (toMessages(request).length > 0) return request;
-    const message = 'Cannot accept the request: "messages" must have text or an image';
+    const last = request.messages.at(-1);
+    if (last !== undefined && toMessage(last).length > 0) return request;
+    const message = 'Cannot accept the request: the last of "messages" must have text or an image';
     throw new ServiceError('invalid_request', message, { param: 'messages' });
   },
   toInput: (request) => ({ messages: toMessages(request), fieldNames: { messages: 'messages' } }),
@@ -67,7 +68,7 @@ function toMessage({ role, parts }: UiMessage): Message[] {
   });
   const text = content.map((part) => (part.type === 'text' ? part.text : '')).join('');
   if (role === 'user' && content.some(({ type }) => type === 'image')) return [{ role, content }];
-  return text === '' ? [] : [{ role, content: text }];
+  return text.trim() === '' ? [] : [{ role, content: text }];
 }
 
 /** Text and tool calls are in steps, and each text between two others is a part of its own. */

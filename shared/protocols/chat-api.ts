@@ -81,15 +81,15 @@ function createChatStream(frame: ChatFrame): StreamEncoder {
     },
     fail(error) {
       const problem = toProblem(error, requestId);
-      end = { status: 'failed', error: problem.error, requestId };
+      end = { status: 'failed', error: problem.error, ...sessionOf(frame), requestId };
       return [{ event: 'error', data: problem }];
     },
     restart: () => [{ event: 'restart', data: {} }],
     cancel() {
-      end = { status: 'cancelled', requestId };
+      end = { status: 'cancelled', ...sessionOf(frame), requestId };
       return [{ event: 'cancelled', data: {} }];
     },
-    snapshot: (status) => ({ id, ...(end ?? { status, requestId }) }),
+    snapshot: (status) => ({ id, ...(end ?? { status, ...sessionOf(frame), requestId }) }),
   };
 }
 

@@ -117,9 +117,6 @@ function checkState({ previous_response_id, conversation, background, store }: R
   if (previous_response_id !== undefined && conversation !== undefined) {
     throw invalidField('previous_response_id', 'must not be set together with conversation');
   }
-  if (background === true && conversation !== undefined) {
-    throw invalidField('conversation', 'must not be set for a run in the background');
-  }
   if (background === true && store === false) {
     throw invalidField('background', 'must not be true without store');
   }

@@ -7,7 +7,7 @@ import type { BlobContainer } from '../storage/blob-container.ts';
 import type { TextEncryption } from '../storage/text-encryption.ts';
 import { describeError, stackFrames } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { BUSY_DELAY_SECONDS, processRun, storeEnd } from './process-run.ts';
+import { BUSY_DELAY_SECONDS, endConversation, processRun, storeEnd } from './process-run.ts';
 import type { ProcessRunOptions } from './run-agent.ts';
 import { openRunJournal } from './run-journal.ts';
 import type { RunRecord, RunRef } from './run-record.ts';
@@ -41,6 +41,7 @@ const POISON_DELAY_SECONDS = 10;
 
 export function createRuns(options: RunsOptions): Runs {
   const { container, requestContainer = container, encryption, queue, telemetry } = options;
+  const { conversations } = options;
   const clock = { now: () => requestContainer.now() ?? container.now() ?? options.clock.now() };
   const store = createRunStore({ container, encryption });
   const requestStore = createRunStore({ container: requestContainer, encryption });
@@ -61,7 +62,14 @@ export function createRuns(options: RunsOptions): Runs {
     return processRun(ref, { ...options, clock, store, telemetry: known, startedAt, stop });
   }
   return {
-    service: createRunService({ store: requestStore, queue, clock, pollMs: options.pollMs }),
+    service: createRunService({
+      store: requestStore,
+      queue,
+      clock,
+      telemetry,
+      conversations,
+      pollMs: options.pollMs,
+    }),
     async process(message) {
       const startedAt = performance.now();
       const work = (text: unknown): Promise<void> => track(text, startedAt);
@@ -98,8 +106,10 @@ async function handlePoisonedRun(
     queue,
     clock,
     telemetry,
-    onEnd,
-  }: Pick<RunsOptions, 'queue' | 'clock' | 'telemetry' | 'onEnd'> & { readonly store: RunStore },
+    conversations,
+  }: Pick<RunsOptions, 'queue' | 'clock' | 'telemetry' | 'conversations'> & {
+    readonly store: RunStore;
+  },
 ): Promise<void> {
   const { id: runId } = record;
   const journal = await openRunJournal(record, store);
@@ -117,7 +127,9 @@ async function handlePoisonedRun(
   telemetry.error('run message poisoned', { runId });
   const reason = 'Each attempt to work on the run failed';
   const end = { kind: 'failed', at: clock.now(), code: 'internal', message: reason } as const;
-  await storeEnd(record, { end, options: { store, onEnd, telemetry } });
+  const parts = { store, conversations, telemetry };
+  await storeEnd(record, { end, options: parts });
+  await endConversation(record, { end: (await store.end(record)) ?? end, options: parts });
 }
 
 /** Runs that one delivery of the platform works on: they wait for the model most of the time. */

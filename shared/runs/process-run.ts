@@ -24,7 +24,10 @@ export async function processRun(ref: RunRef, options: ProcessRunOptions): Promi
   const { store, queue, telemetry } = options;
   const record = await store.record(ref);
   // A run that is deleted has no record.
-  if (record === undefined || (await store.end(ref)) !== undefined) return;
+  if (record === undefined) return;
+  const known = await store.end(ref);
+  // The process that stored the end may have been killed before it freed the conversation.
+  if (known !== undefined) return endConversation(record, { end: known, options });
   const journal = await openRunJournal(ref, store);
   if (journal === 'busy') {
     // Not dropped: the holder may have crashed, and this may be the last message of the run.
@@ -46,20 +49,33 @@ export async function processRun(ref: RunRef, options: ProcessRunOptions): Promi
     await queue.send(ref, { delaySeconds: outcome.delaySeconds });
     telemetry.info('run requeued', { delaySeconds: outcome.delaySeconds });
   }
-  if ((await store.end(ref))?.kind === 'deleted') await store.remove(ref, { keepsEnd: false });
+  const end = outcome.kind === 'requeue' ? undefined : await store.end(ref);
+  if (end !== undefined) await endConversation(record, { end, options });
+  if (end?.kind === 'deleted') await store.remove(ref, { keepsEnd: false });
 }
 
 interface EndOptions {
   readonly end: RunEnd;
-  readonly options: Pick<ProcessRunOptions, 'store' | 'onEnd' | 'telemetry'>;
+  readonly options: Pick<ProcessRunOptions, 'store' | 'conversations' | 'telemetry'>;
 }
 
 /** Stores the end of a run, unless it has one: a run that was cancelled stays cancelled. */
 export async function storeEnd(record: RunRecord, { end, options }: EndOptions): Promise<void> {
-  const { store, onEnd, telemetry } = options;
-  if ((await store.end(record)) !== undefined) return;
-  await onEnd?.(record, end);
+  const { store, telemetry } = options;
   if (await store.finish(record, end)) telemetry.info('run ended', { outcome: end.kind });
+}
+
+/**
+ * Adds what came of a run to its conversation, and frees it.
+ * @throws ServiceError session_busy, if another process is about to read the conversation
+ */
+export async function endConversation(
+  record: RunRecord,
+  { end, options: { store, conversations } }: EndOptions,
+): Promise<void> {
+  if (record.conversationId === undefined || conversations === undefined) return;
+  const { events, steps } = await store.view(record);
+  await conversations.end(record, { end, events, steps });
 }
 
 async function processDelivery(run: OpenRun, options: ProcessRunOptions): Promise<DeliveryOutcome> {

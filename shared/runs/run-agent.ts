@@ -1,4 +1,4 @@
-import type { Agent, RunContext } from '../agent/agent.ts';
+import type { Agent, AgentInput, Message, RunContext } from '../agent/agent.ts';
 import { createEffectScope, type EffectScope } from '../agent/step-journal.ts';
 import type { Clock } from '../clock.ts';
 import { type ErrorCode, isRetryable, ServiceError, toServiceError } from '../errors.ts';
@@ -8,7 +8,7 @@ import { describeError } from '../telemetry/describe-error.ts';
 import { newTraceparent } from '../telemetry/spans.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { createRunRecorder, type RunJournal, type RunRecorder } from './run-journal.ts';
-import { inputOf, type RunEnd, type RunRecord } from './run-record.ts';
+import { inputOf, type JournalView, type RunEnd, type RunRecord } from './run-record.ts';
 import type { RunQueue, RunStore } from './run-store.ts';
 
 /** The tokens that were reserved for one delivery of a run. */
@@ -18,14 +18,32 @@ export interface BudgetedRun {
   settle(): Promise<void>;
 }
 
+/** The conversations and sessions that runs have while they go on. */
+export interface RunConversations {
+  /** What a run gets of its conversation. */
+  contextOf(record: RunRecord): Promise<Partial<RunContext>>;
+  /** Half of a history that is too long for the model. */
+  shorten(history: readonly Message[]): readonly Message[];
+  /**
+   * Adds what came of a run to its conversation, and frees it. Called after the end of the run is
+   * stored, once or more often: only the first call has an effect.
+   */
+  end(record: RunRecord, history: EndedRun): Promise<void>;
+}
+
+/** A run with its end. */
+export interface EndedRun extends Pick<JournalView, 'events' | 'steps'> {
+  readonly end: RunEnd;
+}
+
 export interface ProcessRunOptions {
   readonly store: RunStore;
   readonly queue: RunQueue;
   readonly agent: Agent;
   /** @throws ServiceError budget_exhausted */
-  readonly reserve: (owner: string, input: ReturnType<typeof inputOf>) => Promise<BudgetedRun>;
-  /** Called once with the end of a run, before it is stored. */
-  readonly onEnd?: ((record: RunRecord, end: RunEnd) => Promise<void>) | undefined;
+  readonly reserve: (owner: string, input: AgentInput) => Promise<BudgetedRun>;
+  /** The conversations and sessions of runs; undefined where runs have none. */
+  readonly conversations?: RunConversations | undefined;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   /** The longest time from the first step to the end. */
@@ -91,11 +109,19 @@ export async function runAgent(run: OpenRun, options: RunAgentOptions): Promise<
   const scope = openScope(run, { ...options, recorder });
   let budget: BudgetedRun | undefined;
   try {
-    const input = inputOf(record);
+    const { conversations } = options;
+    const isShortened = journal.view.isTooLong && conversations !== undefined;
+    const input = inputOf(
+      record,
+      isShortened ? (history) => conversations.shorten(history) : undefined,
+    );
+    const own =
+      record.conversationId === undefined ? undefined : await conversations?.contextOf(record);
     budget = await options.reserve(record.owner, input);
     const { reserveStep, onStepEnd } = budget.hooks;
     let steps = 0;
     const context: RunContext = {
+      ...own,
       ...budget.hooks,
       signal: scope.signal,
       effectSignal: scope.effectSignal,
@@ -207,6 +233,10 @@ async function afterFailure(thrown: unknown, context: FailureContext): Promise<D
   if (code === 'storage_unavailable') throw error;
   options.telemetry.warn('run failed', { code, cause: describeError(cause) });
   const { attempts } = journal.view;
+  if (isHistoryTooLong(code, run)) {
+    await journal.append({ type: 'attempt', code });
+    return { kind: 'requeue', delaySeconds: 0 };
+  }
   const mayRetry = isThrottle(code) || (isRetryable(code) && attempts + 1 < MAX_ATTEMPTS);
   // What clients have read of the step stands, so a failure then ends the run as it ends a stream.
   if (!mayRetry || recorder.isTextShown()) {
@@ -216,6 +246,12 @@ async function afterFailure(thrown: unknown, context: FailureContext): Promise<D
   await journal.append(isThrottle(code) ? { type: 'closed' } : { type: 'attempt', code });
   const delaySeconds = Math.min(retryAfterSeconds ?? 2 ** (attempts + 1), 60);
   return { kind: 'requeue', delaySeconds };
+}
+
+/** A run that is too long for the model is repeated once with less history. */
+function isHistoryTooLong(code: ErrorCode, { record, journal: { view } }: OpenRun): boolean {
+  const hasHistory = (record.history?.length ?? 0) > 0;
+  return code === 'context_too_long' && hasHistory && !view.isTooLong && view.steps.length === 0;
 }
 
 /** The model serves nothing at the moment; the run waits for it as long as it may take. */

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { AgentEvent, RunResult } from '../agent/agent.ts';
+import type { AgentEvent, AgentInput, Message, RunResult } from '../agent/agent.ts';
 import {
   outcomeFields,
   type RecordedStep,
@@ -24,6 +24,7 @@ const usage = z.object({
   outputTokens: z.int(),
   totalTokens: z.int(),
 });
+const calls = z.array(z.object({ id: z.string(), name: z.string(), arguments: z.string() }));
 const toolCall = {
   name: z.string(),
   status: z.enum(['ok', 'failed', 'interrupted']),
@@ -38,9 +39,7 @@ const resultSchema: z.ZodType<RunResult> = z.object({
   cached: z.boolean(),
   usage,
   toolCalls: z.array(z.object(toolCall)),
-  clientToolCalls: z
-    .array(z.object({ id: z.string(), name: z.string(), arguments: z.string() }))
-    .optional(),
+  clientToolCalls: calls.optional(),
 });
 
 const eventSchema = z.discriminatedUnion('type', [
@@ -73,6 +72,17 @@ const endSchema = z.discriminatedUnion('kind', [
 /** How a run ended. The first end that is stored counts, so a late result cannot replace another. */
 export type RunEnd = z.infer<typeof endSchema>;
 
+/** A message of an earlier run of the same session. */
+const historySchema: z.ZodType<Message> = z.discriminatedUnion('role', [
+  z.object({ role: z.literal('user'), content: z.string() }),
+  z.object({
+    role: z.literal('assistant'),
+    content: z.string().nullable(),
+    toolCalls: calls.optional(),
+  }),
+  z.object({ role: z.literal('tool'), toolCallId: z.string(), content: z.string() }),
+]);
+
 const recordSchema = z.object({
   v: z.literal(1),
   id: z.string(),
@@ -90,6 +100,10 @@ const recordSchema = z.object({
   isBackground: z.boolean(),
   /** Text is kept as it arrives, because clients follow the run. */
   isStreamed: z.boolean(),
+  /** The conversation or session that the run has until its end. */
+  conversationId: z.string().optional(),
+  /** The messages before those of the request. */
+  history: z.array(historySchema).readonly().optional(),
   /** The rest of a run that was stored when it had ended. */
   finished: z.object({ events: z.array(eventSchema), end: endSchema }).optional(),
 });
@@ -133,6 +147,8 @@ export interface JournalView {
   readonly attempts: number;
   /** How often the message was poison since the last progress. */
   readonly poisonCount: number;
+  /** The model found the history too long. */
+  readonly isTooLong: boolean;
 }
 
 export const EMPTY_JOURNAL: JournalView = {
@@ -142,6 +158,7 @@ export const EMPTY_JOURNAL: JournalView = {
   crashes: 0,
   attempts: 0,
   poisonCount: 0,
+  isTooLong: false,
 };
 
 /** The view after one more line. */
@@ -156,6 +173,7 @@ export function applyLine(view: JournalView, line: JournalLine): JournalView {
     case 'tool':
       return { ...withProgress(view, line.events), steps: withOutcome(view.steps, line) };
     case 'attempt':
+      if (line.code === 'context_too_long') return { ...view, crashes: 0, isTooLong: true };
       return { ...view, attempts: view.attempts + 1, crashes: 0 };
     case 'closed':
       return { ...view, crashes: 0 };
@@ -198,7 +216,43 @@ function outcomeOf(end: RunEnd): string {
 }
 
 /** What a run asks of the agent. */
-export function inputOf({ protocol: id, request }: RunRecord) {
+export function inputOf(
+  { protocol: id, request, history = [] }: RunRecord,
+  shorten?: (history: readonly Message[]) => readonly Message[],
+): AgentInput {
   const protocol = storedProtocol(id);
-  return protocol.toInput(protocol.storage.fromJson(request));
+  const input = protocol.toInput(protocol.storage.fromJson(request));
+  const messages = shorten === undefined ? history : shorten(history);
+  return { ...input, messages: [...messages, ...input.messages] };
+}
+
+/** The calls of own tools in a run, and their results, as messages. */
+export function toolMessagesOf(steps: readonly RecordedStep[]): readonly Message[] {
+  return steps.flatMap(({ response, outcomes }) => {
+    const ended = response.toolCalls.flatMap((call, index) => {
+      const outcome = outcomes.get(index);
+      return outcome === undefined ? [] : [{ call, output: outcome.output }];
+    });
+    if (ended.length === 0) return [];
+    return [
+      { role: 'assistant' as const, content: null, toolCalls: ended.map(({ call }) => call) },
+      ...ended.map(({ call, output }) => ({
+        role: 'tool' as const,
+        toolCallId: call.id,
+        content: output,
+      })),
+    ];
+  });
+}
+
+/** The text that clients have read of a run. */
+export function textOf(events: readonly RunEvent[]): string {
+  let text = '';
+  let stepStart = 0;
+  for (const event of events) {
+    if (event.type === 'text-delta') text += event.text;
+    else if (event.type === 'step-end') stepStart = text.length;
+    else if (event.type === 'restart') text = text.slice(0, stepStart);
+  }
+  return text;
 }

@@ -1,14 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
-import {
-  EMPTY_JOURNAL,
-  applyLine,
-  type RunEnd,
-  type RunEvent,
-  type RunRecord,
-  type RunRef,
-} from './run-record.ts';
+import { describeError } from '../telemetry/describe-error.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import { endConversation } from './process-run.ts';
+import type { RunConversations } from './run-agent.ts';
+import type { RunEnd, RunEvent, RunRecord, RunRef } from './run-record.ts';
 import type { JournalState, RunQueue, RunState, RunStore } from './run-store.ts';
 
 /** A run as its owner finds it. */
@@ -26,8 +23,11 @@ export interface RunHistory {
 
 /** What the HTTP routes do with runs. A run of another owner is not found. */
 export interface RunService {
-  /** Stores a run and puts it on the queue. */
-  start(record: RunRecord): Promise<void>;
+  /**
+   * Stores a run and puts it on the queue. In between, `claim` takes the conversation of the run: a
+   * run without its record counts as gone.
+   */
+  start(record: RunRecord, claim?: () => Promise<void>): Promise<void>;
   /** Stores a run that has ended. */
   save(record: RunRecord): Promise<void>;
   find(ref: RunRef): Promise<FoundRun | undefined>;
@@ -38,12 +38,16 @@ export interface RunService {
   cancel(record: RunRecord): Promise<void>;
   /** Deletes a run, and ends it if it has no end. */
   remove(record: RunRecord): Promise<void>;
+  /** Whether a run goes on. One that has ended frees its conversation, if that did not happen. */
+  endConversation(ref: RunRef): Promise<'active' | 'ended' | 'gone'>;
 }
 
 export interface RunServiceOptions {
   readonly store: RunStore;
   readonly queue: RunQueue;
   readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly conversations?: RunConversations | undefined;
   /** How often the journal of a run that is followed is read. */
   readonly pollMs?: number | undefined;
 }
@@ -56,39 +60,34 @@ const MAX_POLL_MS = 1_500;
  * delivers the message of a failed process after 20 s, but that of a lost host after ten minutes.
  */
 const STALLED_AFTER_MS = 40_000;
+/** A run without a delivery for so long may have no message: its process ended before it sent one. */
+const UNDELIVERED_AFTER_MS = 300_000;
+/** Later, the conversation of a run that has ended is free, or the next request for it frees it. */
+const FREED_WITHIN_MS = 60_000;
 
-export function createRunService({
-  store,
-  queue,
-  clock,
-  pollMs = POLL_MS,
-}: RunServiceOptions): RunService {
-  /** When this process queued a run again. A further message would be in vain, and harmless. */
-  const requeued = new LRUCache<string, true>({ max: 1_000, ttl: STALLED_AFTER_MS });
-
-  async function requeueIfStalled(ref: RunRef, { hasEnd, journal }: RunState): Promise<void> {
-    if (hasEnd || journal === undefined || !isStalled(journal, clock.now())) return;
-    if (requeued.has(ref.id)) return;
-    requeued.set(ref.id, true);
-    await queue.send(ref, { delaySeconds: 0 });
-  }
+export function createRunService(options: RunServiceOptions): RunService {
+  const { store, queue, clock, pollMs = POLL_MS } = options;
+  const requeueIfStalled = createRequeue(options);
+  const end = createEnding(options);
+  const freeConversation = createFreeing(options);
 
   async function find(ref: RunRef): Promise<FoundRun | undefined> {
     const [state, record] = await Promise.all([store.state(ref), store.record(ref)]);
     if (state === undefined || record === undefined) return undefined;
     if (record.expiresAt <= clock.now()) return undefined;
     if (record.finished !== undefined || state.hasEnd) return { record, status: 'ended' };
-    await requeueIfStalled(ref, state);
+    await requeueIfStalled(record, state);
     return { record, status: state.journal === undefined ? 'queued' : 'in_progress' };
   }
-
-  async function end(record: RunRecord, kind: 'cancelled' | 'deleted'): Promise<boolean> {
-    return store.finish(record, { kind, at: clock.now() });
-  }
-
   return {
-    async start(record) {
+    async start(record, claim) {
       await store.create(record);
+      try {
+        await claim?.();
+      } catch (error) {
+        await store.remove(record, { keepsEnd: false });
+        throw error;
+      }
       await queue.send(record, { delaySeconds: 0 });
     },
     save: (record) => store.create(record),
@@ -97,11 +96,11 @@ export function createRunService({
       if (record.finished !== undefined) return record.finished;
       const state = await store.state(record);
       const found = state?.hasEnd === true ? await store.end(record) : undefined;
-      const bytes = state?.journal?.bytes ?? 0;
-      const { lines } = await store.lines(record, { start: 0, end: bytes });
-      return { events: lines.reduce(applyLine, EMPTY_JOURNAL).events, end: found };
+      if (found !== undefined) await freeConversation(record, found);
+      return { events: (await store.view(record)).events, end: found };
     },
-    watch: (record, signal) => watch(record, { store, signal, pollMs, requeueIfStalled }),
+    watch: (record, signal) =>
+      watch(record, { store, signal, pollMs, requeueIfStalled, freeConversation }),
     async cancel(record) {
       if (record.finished === undefined) await end(record, 'cancelled');
     },
@@ -111,23 +110,85 @@ export function createRunService({
       // The process that works on the run sees its end, and removes what is left.
       await store.remove(record, { keepsEnd: isRunning && state?.journal !== undefined });
     },
+    async endConversation(ref) {
+      const found = await find(ref);
+      if (found === undefined) return 'gone';
+      const known = found.status === 'ended' ? await store.end(ref) : undefined;
+      if (known === undefined) return 'active';
+      await endConversation(found.record, { end: known, options });
+      return 'ended';
+    },
   };
 }
 
-function isStalled({ isLeased, changedAt }: JournalState, now: number): boolean {
-  return !isLeased && now - changedAt > STALLED_AFTER_MS;
+type Requeue = (record: RunRecord, state: RunState) => Promise<void>;
+
+function createRequeue({ queue, clock }: RunServiceOptions): Requeue {
+  /** When this process queued a run again. A further message would be in vain, and harmless. */
+  const requeued = new LRUCache<string, true>({ max: 1_000, ttl: STALLED_AFTER_MS });
+  return async (record, { hasEnd, journal }) => {
+    if (hasEnd || !isStalled(record, { journal, now: clock.now() })) return;
+    if (requeued.has(record.id)) return;
+    requeued.set(record.id, true);
+    await queue.send(record, { delaySeconds: 0 });
+  };
+}
+
+/** Ends a run, unless it has an end. Resolves to whether it had none. */
+function createEnding({ store, clock, telemetry, conversations }: RunServiceOptions) {
+  return async (record: RunRecord, kind: 'cancelled' | 'deleted'): Promise<boolean> => {
+    const end: RunEnd = { kind, at: clock.now() };
+    if (!(await store.finish(record, end))) return false;
+    const options = { store, conversations, telemetry };
+    // If this fails, the next request for the conversation repeats it.
+    await endConversation(record, { end, options }).catch((error: unknown) => {
+      telemetry.warn('conversation not freed', { cause: describeError(error) });
+    });
+    return true;
+  };
+}
+
+type Freeing = (record: RunRecord, end: RunEnd) => Promise<void>;
+
+/**
+ * The process that stores the end of a run frees its conversation a moment later. A client that reads
+ * the end may use the conversation at once, so it reads the end when the conversation is free.
+ */
+function createFreeing({ store, clock, telemetry, conversations }: RunServiceOptions): Freeing {
+  const freed = new LRUCache<string, true>({ max: 1_000 });
+  return async (record, end) => {
+    if (record.conversationId === undefined || freed.has(record.id)) return;
+    if (clock.now() - end.at > FREED_WITHIN_MS) return;
+    try {
+      await endConversation(record, { end, options: { store, conversations, telemetry } });
+      freed.set(record.id, true);
+    } catch (error) {
+      telemetry.warn('conversation not freed', { cause: describeError(error) });
+    }
+  };
+}
+
+interface StallCheck {
+  readonly journal: JournalState | undefined;
+  readonly now: number;
+}
+
+function isStalled({ createdAt }: RunRecord, { journal, now }: StallCheck): boolean {
+  if (journal === undefined) return now - createdAt > UNDELIVERED_AFTER_MS;
+  return !journal.isLeased && now - journal.changedAt > STALLED_AFTER_MS;
 }
 
 interface WatchOptions {
   readonly store: RunStore;
   readonly signal: AbortSignal;
   readonly pollMs: number;
-  readonly requeueIfStalled: (ref: RunRef, state: RunState) => Promise<void>;
+  readonly requeueIfStalled: Requeue;
+  readonly freeConversation: Freeing;
 }
 
 async function* watch(
   record: RunRecord,
-  { store, signal, pollMs, requeueIfStalled }: WatchOptions,
+  { store, signal, pollMs, requeueIfStalled, freeConversation }: WatchOptions,
 ): AsyncGenerator<RunEvent | RunEnd> {
   if (record.finished !== undefined) {
     yield* record.finished.events;
@@ -149,7 +210,9 @@ async function* watch(
     if (state === undefined) return yield { kind: 'deleted', at: 0 };
     if (state.hasEnd) {
       const end = await store.end(record);
-      if (end !== undefined) yield end;
+      if (end === undefined) return;
+      await freeConversation(record, end);
+      yield end;
       return;
     }
     await requeueIfStalled(record, state);

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { BlobContainer, BlobLease } from '../storage/blob-container.ts';
+import type { BlobContainer, BlobLease, ByteRange } from '../storage/blob-container.ts';
 import type { TextEncryption } from '../storage/text-encryption.ts';
 import {
+  applyLine,
+  EMPTY_JOURNAL,
   type JournalLine,
+  type JournalView,
   parseEnd,
   parseLine,
   parseRecord,
@@ -39,6 +42,8 @@ export interface RunStore {
     ref: RunRef,
     range: { readonly start: number; readonly end: number },
   ): Promise<{ readonly lines: readonly JournalLine[]; readonly end: number }>;
+  /** What the journal contains now. */
+  view(ref: RunRef): Promise<JournalView>;
   acquireJournal(ref: RunRef): Promise<BlobLease | 'busy'>;
   /** The text of a line, with its line feed. */
   encodeLine(ref: RunRef, line: JournalLine): string;
@@ -86,6 +91,15 @@ export function createRunStore({ container, encryption }: RunStoreOptions): RunS
     const found = await container.read(name);
     return found === undefined ? undefined : encryption.open(found.text, name);
   }
+  async function lines(ref: RunRef, range: ByteRange): ReturnType<RunStore['lines']> {
+    const name = nameOf(ref, 'journal');
+    const chunks = await container.stream(name, range);
+    const bytes = Buffer.concat(await Array.fromAsync(chunks ?? []));
+    const length = bytes.lastIndexOf('\n') + 1;
+    const texts = bytes.toString('utf8', 0, length).split('\n');
+    const known = texts.flatMap((text) => openLine(encryption, { text, name }) ?? []);
+    return { lines: known, end: range.start + length };
+  }
   return {
     create: async (record) => void (await create(record, 'record', record)),
     async record(ref) {
@@ -98,14 +112,10 @@ export function createRunStore({ container, encryption }: RunStoreOptions): RunS
       const text = await read(ref, 'end');
       return text === undefined ? undefined : parseEnd(text);
     },
-    async lines(ref, range) {
-      const name = nameOf(ref, 'journal');
-      const chunks = await container.stream(name, range);
-      const bytes = Buffer.concat(await Array.fromAsync(chunks ?? []));
-      const length = bytes.lastIndexOf('\n') + 1;
-      const texts = bytes.toString('utf8', 0, length).split('\n');
-      const lines = texts.flatMap((text) => openLine(encryption, { text, name }) ?? []);
-      return { lines, end: range.start + length };
+    lines,
+    async view(ref) {
+      const bytes = (await readState(container, ref))?.journal?.bytes ?? 0;
+      return (await lines(ref, { start: 0, end: bytes })).lines.reduce(applyLine, EMPTY_JOURNAL);
     },
     acquireJournal: (ref) => container.acquireLease(nameOf(ref, 'journal')),
     encodeLine: (ref, line) => `${encryption.seal(JSON.stringify(line), nameOf(ref, 'journal'))}\n`,

@@ -3,17 +3,20 @@ import type { Clock } from '../clock.ts';
 import { ServiceError } from '../errors.ts';
 import {
   createRunItems,
-  historyOf,
+  type Place,
   readSessionItems,
   type SessionItem,
   type SessionMessage,
 } from './conversation-log.ts';
+import type { ConversationStore } from './conversation-store.ts';
+import { type OpenConversation, sessionBusy } from './open-conversation.ts';
 import {
-  sessionBusy,
-  type ConversationStore,
-  type OpenConversation,
-} from './conversation-store.ts';
-import { trimHistory, type TrimOptions } from './trim-history.ts';
+  type HistoryOptions,
+  readHistory,
+  type SummaryPlan,
+  toSummaryMessage,
+} from './session-history.ts';
+import { halfOf } from './trim-history.ts';
 
 /** The sessions of the chat routes. */
 export interface ChatSessions {
@@ -33,6 +36,8 @@ export interface ChatSession {
   readonly isNew: boolean;
   /** What the model reads of earlier runs. */
   readonly history: readonly Message[];
+  /** The summary that is due; undefined if there is none. */
+  readonly summary: SessionSummary | undefined;
   /** About half of it; undefined if there is none. */
   halfHistory(): readonly Message[] | undefined;
   /** All messages of the session, oldest first, without those of this run. */
@@ -47,12 +52,17 @@ export interface ChatSession {
   breakOff(end: BrokenRun): Promise<void>;
 }
 
-interface BrokenRun {
+interface SessionSummary extends Pick<SummaryPlan, 'replaced' | 'maxOutputTokens'> {
+  /** Stores the summary, and returns the history with it. */
+  accept(text: string): readonly Message[];
+}
+
+export interface BrokenRun {
   readonly text: string;
   readonly code: string;
 }
 
-export interface ChatSessionsOptions extends TrimOptions {
+export interface ChatSessionsOptions extends HistoryOptions {
   readonly store: ConversationStore;
   readonly clock: Clock;
 }
@@ -75,9 +85,7 @@ export function createChatSessions(options: ChatSessionsOptions): ChatSessions {
   }
   return {
     async resume(owner, { id, message }) {
-      const opened = await store.open(owner, id);
-      if (opened === 'busy') throw sessionBusy();
-      if (opened === undefined) throw sessionNotFound();
+      const opened = await openSession(store, { owner, id });
       const items = readSessionItems(opened.conversation.items);
       const run = startRunItems(message, clock);
       const place = { opened: Promise.resolve(opened) };
@@ -98,6 +106,20 @@ export function createChatSessions(options: ChatSessionsOptions): ChatSessions {
       });
     },
   };
+}
+
+/**
+ * Conversations of the Responses API are no sessions.
+ * @throws ServiceError session_not_found or session_busy
+ */
+export async function openSession(
+  store: ConversationStore,
+  { owner, id }: Place,
+): Promise<OpenConversation> {
+  const opened = id.startsWith('sess_') ? await store.open(owner, id) : undefined;
+  if (opened === 'busy') throw sessionBusy();
+  if (opened === undefined) throw sessionNotFound();
+  return opened;
 }
 
 /** The error of an id that does not exist or belongs to another caller. */
@@ -137,34 +159,50 @@ function createChatSession({
   options,
   ...place
 }: SessionOptions): ChatSession {
-  const { messages: history } = trimHistory(historyOf(items), options);
+  const { messages: history, summary } = readHistory(items, options);
   const writer = createRunWriter(run.first, place);
   let hasToolStep = false;
   return {
     id,
     isNew,
     history,
-    halfHistory() {
-      if (history.length === 0) return undefined;
-      const tokens = history.reduce((sum, message) => sum + options.estimate(message), 0);
-      return trimHistory(history, { ...options, maxTokens: Math.floor(tokens / 2) }).messages;
+    summary: summary && {
+      ...summary,
+      accept(text) {
+        writer.add([run.summary(text, summary.through)]);
+        return [toSummaryMessage(text), ...summary.kept];
+      },
     },
+    halfHistory: () => (history.length === 0 ? undefined : halfOf(history, options)),
     messages: items.filter((item) => item.type === 'message'),
     begin: () => writer.begin(),
     addToolStep(messages) {
       hasToolStep = true;
-      writer.add(messages.flatMap((message) => toItem(message, run) ?? []));
+      writer.add(messages.flatMap((message) => toolItem(message, run) ?? []));
     },
     complete: (result) => writer.end([run.message(answerOf(result)), run.end('completed')]),
-    async breakOff({ text, code }) {
+    async breakOff(end) {
       // The caller of a new session that was never shown does not know its id.
-      if (!writer.hasBegun()) return;
-      const isRefused = REFUSED.has(code);
-      const hasOutput = (text !== '' || hasToolStep) && !isRefused;
-      const partial = text === '' || isRefused ? [] : [partialText(text, run)];
-      await writer.end([...partial, run.end(hasOutput ? 'partial' : 'failed', code)]);
+      if (writer.hasBegun()) await writer.end(brokenItems(end, { run, hasToolStep }));
     },
   };
+}
+
+interface BrokenContext {
+  readonly run: ReturnType<typeof createRunItems>;
+  readonly hasToolStep: boolean;
+}
+
+/** The last items of a run without an answer. */
+export function brokenItems(
+  { text, code }: BrokenRun,
+  { run, hasToolStep }: BrokenContext,
+): readonly SessionItem[] {
+  const isRefused = REFUSED.has(code);
+  const hasOutput = (text !== '' || hasToolStep) && !isRefused;
+  const partial =
+    text === '' || isRefused ? [] : [run.message({ role: 'assistant', content: text }, true)];
+  return [...partial, run.end(hasOutput ? 'partial' : 'failed', code)];
 }
 
 /** Writes the items of one run in their order. */
@@ -228,17 +266,16 @@ function createRunWriter(
   };
 }
 
-function partialText(text: string, run: RunItems): SessionItem {
-  return run.message({ role: 'assistant', content: text }, true);
-}
-
 /** The answer contains the text of all steps, as the caller reads it. */
-function answerOf({ text, refusal }: RunResult): SessionMessage['message'] {
+export function answerOf({ text, refusal }: RunResult): SessionMessage['message'] {
   return { role: 'assistant', content: refusal ?? text };
 }
 
 /** Without the text of the step, which is a part of the answer. */
-function toItem(message: Message, run: RunItems): SessionItem | undefined {
+export function toolItem(
+  message: Message,
+  run: Pick<RunItems, 'message'>,
+): SessionItem | undefined {
   if (message.role === 'tool') {
     const { role, toolCallId, content } = message;
     return run.message({ role, toolCallId, content });

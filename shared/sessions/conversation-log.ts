@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
 import * as z from 'zod';
-import type { Message } from '../agent/agent.ts';
 import { parseJson } from '../json.ts';
 
 /** One item of a conversation. The store knows nothing of it but its id. */
@@ -17,16 +16,22 @@ export interface Conversation {
   readonly metadata: Readonly<Record<string, string>>;
   /** Oldest first. */
   readonly items: readonly StoredItem[];
+  /** The run in the background that the conversation has now. */
+  readonly activeRun?: string | undefined;
 }
 
 const metadataSchema = z.record(z.string(), z.string());
 const at = z.number();
+const storedItems = z.array(z.looseObject({ id: z.string() }));
 
 const entrySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('conversation'), metadata: metadataSchema, at }),
-  z.object({ type: z.literal('items'), items: z.array(z.looseObject({ id: z.string() })), at }),
+  z.object({ type: z.literal('items'), items: storedItems, at }),
   z.object({ type: z.literal('removed'), itemId: z.string(), at }),
   z.object({ type: z.literal('metadata'), metadata: metadataSchema, at }),
+  /** A run in the background begins. Until it ends, no other run may. */
+  z.object({ type: z.literal('run-started'), run: z.string(), items: storedItems, at }),
+  z.object({ type: z.literal('run-ended'), run: z.string(), items: storedItems, at }),
 ]);
 
 /** One line of the blob of a conversation. */
@@ -38,7 +43,14 @@ export type ConversationEntry =
     }
   | { readonly type: 'metadata'; readonly metadata: Conversation['metadata']; readonly at: number }
   | { readonly type: 'items'; readonly items: readonly StoredItem[]; readonly at: number }
-  | { readonly type: 'removed'; readonly itemId: string; readonly at: number };
+  | { readonly type: 'removed'; readonly itemId: string; readonly at: number }
+  | ({ readonly type: 'run-started' | 'run-ended'; readonly at: number } & RunChange);
+
+/** The beginning or the end of a run in the background, and the items that it adds. */
+export interface RunChange {
+  readonly run: string;
+  readonly items: readonly StoredItem[];
+}
 
 export interface ConversationReader {
   /** @throws TypeError for a line that is none of a conversation */
@@ -53,7 +65,8 @@ export interface ConversationReader {
 export function createConversationReader(id: string): ConversationReader {
   let lines = 0;
   let items: StoredItem[] = [];
-  let header: Omit<Conversation, 'items'> | undefined;
+  let header: Omit<Conversation, 'items' | 'activeRun'> | undefined;
+  let activeRun: string | undefined;
   function apply(entry: ConversationEntry): void {
     if (entry.type === 'conversation') {
       const { metadata, at: createdAt } = entry;
@@ -62,9 +75,23 @@ export function createConversationReader(id: string): ConversationReader {
     }
     if (header === undefined) return;
     header = { ...header, changedAt: entry.at };
-    if (entry.type === 'items') items.push(...entry.items);
-    else if (entry.type === 'removed') items = items.filter((item) => item.id !== entry.itemId);
-    else header = { ...header, metadata: entry.metadata };
+    switch (entry.type) {
+      case 'items':
+        return void items.push(...entry.items);
+      case 'removed':
+        items = items.filter((item) => item.id !== entry.itemId);
+        return;
+      case 'metadata':
+        header = { ...header, metadata: entry.metadata };
+        return;
+      case 'run-started':
+        activeRun = entry.run;
+        return void items.push(...entry.items);
+      case 'run-ended':
+        if (activeRun !== entry.run) return;
+        activeRun = undefined;
+        items.push(...entry.items);
+    }
   }
   return {
     add(line) {
@@ -74,7 +101,7 @@ export function createConversationReader(id: string): ConversationReader {
       apply(entry);
     },
     lines: () => lines,
-    view: () => (header === undefined ? undefined : { ...header, items: [...items] }),
+    view: () => (header === undefined ? undefined : { ...header, items: [...items], activeRun }),
   };
 }
 
@@ -149,9 +176,18 @@ const itemSchema = z.discriminatedUnion('type', [
     status: z.enum(['completed', 'partial', 'failed']),
     code: z.string().optional(),
   }),
+  z.object({
+    type: z.literal('summary'),
+    id: z.string(),
+    run: z.string(),
+    at: z.number(),
+    text: z.string(),
+    /** The last item that it replaces for the model. */
+    through: z.string(),
+  }),
 ]);
 
-/** An item of a session: a message of a run, or how the run ended. */
+/** An item of a session: a message of a run, how the run ended, or a summary that the run made. */
 export type SessionItem = z.infer<typeof itemSchema>;
 export type SessionMessage = Extract<SessionItem, { type: 'message' }>;
 type RunStatus = Extract<SessionItem, { type: 'end' }>['status'];
@@ -162,15 +198,15 @@ export function readSessionItems(items: readonly StoredItem[]): readonly Session
 }
 
 /**
- * The messages that the model reads of a session. A run that broke off counts without its partial
+ * The messages of a session that count for the model. A run that broke off counts without its partial
  * text, which is no answer; a run that failed before any output does not count, because its message
  * may be what failed.
  */
-export function historyOf(items: readonly SessionItem[]): readonly Message[] {
+export function visibleMessages(items: readonly SessionItem[]): readonly SessionMessage[] {
   const ends = endsOf(items);
   return items.flatMap((item) => {
     if (item.type !== 'message' || item.isPartial === true) return [];
-    return ends.get(item.run) === 'failed' ? [] : [item.message];
+    return ends.get(item.run) === 'failed' ? [] : [item];
   });
 }
 
@@ -180,8 +216,7 @@ export function endsOf(items: readonly SessionItem[]): ReadonlyMap<string, RunSt
 }
 
 /** Makes the items of one run. */
-export function createRunItems(now: () => number) {
-  const run = newItemId('run');
+export function createRunItems(now: () => number, run = newItemId('run')) {
   return {
     message: (message: SessionMessage['message'], isPartial = false): SessionItem => ({
       type: 'message',
@@ -190,6 +225,14 @@ export function createRunItems(now: () => number) {
       at: now(),
       message,
       ...(isPartial ? { isPartial } : {}),
+    }),
+    summary: (text: string, through: string): SessionItem => ({
+      type: 'summary',
+      id: newItemId('sum'),
+      run,
+      at: now(),
+      text,
+      through,
     }),
     end: (status: RunStatus, code?: string): SessionItem => ({
       type: 'end',

@@ -1,23 +1,29 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   ageOf,
   blobName,
+  type Conversation,
+  type ConversationEntry,
+  type ConversationReader,
   createConversationReader,
   createdAtOf,
   isConversationId,
   lineContext,
   ownerFolder,
   type Place,
-  type Conversation,
-  type ConversationEntry,
-  type ConversationReader,
+  type RunChange,
   type StoredItem,
 } from './conversation-log.ts';
+import {
+  type OpenConversation,
+  openConversation,
+  sealedLine,
+  sessionBusy,
+  viewOf,
+} from './open-conversation.ts';
 import type { Clock } from '../clock.ts';
-import { ServiceError } from '../errors.ts';
-import { toJsonLine } from '../json.ts';
 import type { BlobContainer, BlobLease } from '../storage/blob-container.ts';
-import { createGroupCommit } from '../storage/group-commit.ts';
 import type { TextEncryption } from '../storage/text-encryption.ts';
 
 /** `sess`: sessions of the chat routes; `conv`: conversations of the Responses API. */
@@ -30,6 +36,8 @@ export interface NewConversation {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   /** The first items. */
   readonly items?: readonly StoredItem[] | undefined;
+  /** A run in the background that begins with it. */
+  readonly run?: RunChange | undefined;
 }
 
 /**
@@ -48,7 +56,7 @@ export interface ConversationStore {
   list(owner: string, page: ConversationPage): Promise<ConversationList>;
   /**
    * Acquires the exclusive right to change a conversation. It is renewed until it is released; after
-   * a crash it ends within 15 s. `busy`: another run has it.
+   * a crash it ends within 15 s. `busy`: another run has it, here or in the background.
    */
   open(owner: string, id: string): Promise<OpenConversation | 'busy' | undefined>;
   /**
@@ -56,6 +64,11 @@ export interface ConversationStore {
    * @throws ServiceError session_busy while a run has it
    */
   remove(owner: string, id: string): Promise<boolean>;
+  /**
+   * Adds the items of a run in the background, and frees its conversation. Repeats have no effect.
+   * @throws ServiceError session_busy if the conversation cannot be changed now
+   */
+  endRun(owner: string, id: string, change: RunChange): Promise<void>;
 }
 
 export interface ConversationPage {
@@ -76,20 +89,6 @@ export interface ListedConversation {
   readonly changedAt: number;
 }
 
-/** The exclusive right to change one conversation. Every change is durable when it resolves. */
-export interface OpenConversation {
-  /** The conversation with the changes so far. */
-  readonly conversation: Conversation;
-  /** Aborts when the right is lost: another run may have it now. */
-  readonly lostSignal: AbortSignal;
-  /** @throws ServiceError context_too_long if the conversation is full */
-  append(items: readonly StoredItem[]): Promise<void>;
-  /** Resolves to false if there is no such item. */
-  removeItem(itemId: string): Promise<boolean>;
-  setMetadata(metadata: Readonly<Record<string, string>>): Promise<void>;
-  release(): Promise<void>;
-}
-
 export interface ConversationStoreOptions {
   readonly container: BlobContainer;
   readonly encryption: TextEncryption;
@@ -97,26 +96,51 @@ export interface ConversationStoreOptions {
   readonly retentionDays: number;
   readonly clock: Clock;
   readonly random?: (bytes: number) => Buffer;
+  /**
+   * Ends a run in the background that has ended, with `endRun`. `gone`: there is no such run. Without
+   * it, each run that has begun counts as active.
+   */
+  readonly endActiveRun?: ((place: Place, run: string) => Promise<RunState>) | undefined;
 }
+
+/** What became of a run in the background. */
+export type RunState = 'active' | 'ended' | 'gone';
 
 /** The container, as deployment and local start name it. */
 export const CONVERSATION_CONTAINER = 'conversations';
-/** Far more than any model reads; the whole conversation is in memory during a run. */
-const MAX_BYTES = 16_777_216;
 const DAY_MS = 86_400_000;
+/** Another request has a conversation for a moment only, to read that it is busy. */
+const END_ATTEMPTS = 12;
+const END_RETRY_MS = 250;
+/** A run is stored beside its conversation, so one that was just begun may not be found yet. */
+const GONE_AFTER_MS = 60_000;
 
 /**
  * Stores each conversation as one append-only blob of lines, each of them sealed. A blob's name
  * contains its owner; a line's place is part of its encryption, so that lines cannot be exchanged.
  */
 export function createConversationStore(options: ConversationStoreOptions): ConversationStore {
-  const { container, clock, retentionDays, random = randomBytes } = options;
+  const { container, clock, encryption, retentionDays, random = randomBytes } = options;
   const isExpired = (changedAt: number) => now() - changedAt > retentionDays * DAY_MS;
   const now = () => container.now() ?? clock.now();
   const newId = (kind: ConversationKind) => `${kind}_${ageOf(now())}${random(16).toString('hex')}`;
-
-  const read = (place: Place) => readBlob(place, options);
   const idOf = ({ id, kind }: NewConversation) => id ?? newId(kind);
+  const blobs = createLeasedBlobs(options, { now, isExpired });
+
+  async function remove(place: Place): Promise<boolean> {
+    const lease = await container.acquireExistingLease(blobName(place));
+    if (lease === 'busy') throw sessionBusy();
+    if (lease === 'missing') return false;
+    // A conversation whose key is gone can be deleted.
+    const found = (await readBlob(place, options).catch(() => undefined))?.view();
+    if (found?.activeRun === undefined) {
+      await lease.remove();
+      return lease.bytes > 0;
+    }
+    await lease.release();
+    if (!(await blobs.isFreed(place, found))) throw sessionBusy();
+    return remove(place);
+  }
   return {
     newId,
     async create(owner, conversation) {
@@ -129,40 +153,87 @@ export function createConversationStore(options: ConversationStoreOptions): Conv
       const reader = await create({ ...conversation, ...place }, { options, now });
       const lease = await container.acquireExistingLease(blobName(place));
       if (lease === 'busy' || lease === 'missing') throw sessionBusy();
-      return openConversation(place, { lease, reader, options, now });
+      return openConversation(place, { lease, reader, encryption, now });
     },
     async find(owner, id) {
       if (!isConversationId(id)) return undefined;
-      const found = (await read({ owner, id }))?.view();
+      const found = (await readBlob({ owner, id }, options))?.view();
       return found === undefined || isExpired(found.changedAt) ? undefined : found;
     },
     list: (owner, page) => list({ owner, ...page }, { container, isExpired }),
     async open(owner, id) {
       if (!isConversationId(id)) return undefined;
       const place = { owner, id };
-      const lease = await container.acquireExistingLease(blobName(place));
-      if (lease === 'busy') return 'busy';
-      if (lease === 'missing') return undefined;
-      try {
-        const reader = await read(place);
-        const found = reader?.view();
-        if (reader !== undefined && found !== undefined && !isExpired(found.changedAt)) {
-          return openConversation(place, { lease, reader, options, now });
-        }
-      } catch (error) {
-        await lease.release();
-        throw error;
-      }
-      await lease.release();
-      return undefined;
+      const opened = await blobs.open(place);
+      if (opened === undefined || opened === 'busy') return opened;
+      const { conversation } = opened;
+      if (conversation.activeRun === undefined) return opened;
+      await opened.release();
+      return (await blobs.isFreed(place, conversation)) ? blobs.open(place) : 'busy';
     },
-    async remove(owner, id) {
-      if (!isConversationId(id)) return false;
-      const lease = await container.acquireExistingLease(blobName({ owner, id }));
-      if (lease === 'busy') throw sessionBusy();
-      if (lease === 'missing') return false;
-      await lease.remove();
-      return lease.bytes > 0;
+    remove: async (owner, id) => isConversationId(id) && remove({ owner, id }),
+    endRun: (owner, id, change) => blobs.endRun({ owner, id }, change),
+  };
+}
+
+interface ConversationTimes {
+  readonly now: () => number;
+  readonly isExpired: (changedAt: number) => boolean;
+}
+
+/** The conversations that can be changed, one process at a time. */
+function createLeasedBlobs(
+  options: ConversationStoreOptions,
+  { now, isExpired }: ConversationTimes,
+) {
+  const { container, encryption, endActiveRun } = options;
+
+  async function openLeased(place: Place, lease: BlobLease): Promise<OpenConversation | undefined> {
+    const reader = await readBlob(place, options);
+    const found = reader?.view();
+    if (reader === undefined || found === undefined || isExpired(found.changedAt)) return undefined;
+    return openConversation(place, { lease, reader, encryption, now });
+  }
+  /** Also while a run in the background has the conversation. */
+  async function open(place: Place): Promise<OpenConversation | 'busy' | undefined> {
+    const lease = await container.acquireExistingLease(blobName(place));
+    if (lease === 'busy') return 'busy';
+    if (lease === 'missing') return undefined;
+    const opened = await openLeased(place, lease).catch(async (error: unknown) => {
+      await lease.release();
+      throw error;
+    });
+    if (opened === undefined) await lease.release();
+    return opened;
+  }
+  async function endRun(place: Place, change: RunChange): Promise<void> {
+    for (let attempt = 1; attempt <= END_ATTEMPTS; attempt += 1) {
+      const opened = await open(place);
+      if (opened === undefined) return;
+      if (opened !== 'busy') {
+        const isActive = opened.conversation.activeRun === change.run;
+        try {
+          if (isActive) await opened.endRun(change);
+        } finally {
+          await opened.release();
+        }
+        return;
+      }
+      await delay(END_RETRY_MS);
+    }
+    throw sessionBusy();
+  }
+  return {
+    open,
+    endRun,
+    /** Whether the run in the background is over, and the conversation is free. */
+    async isFreed(place: Place, { activeRun: run, changedAt }: Conversation): Promise<boolean> {
+      if (run === undefined) return true;
+      const state = (await endActiveRun?.(place, run)) ?? 'active';
+      if (state !== 'gone') return state === 'ended';
+      if (now() - changedAt < GONE_AFTER_MS) return false;
+      await endRun(place, { run, items: [] });
+      return true;
     },
   };
 }
@@ -173,13 +244,15 @@ interface CreateOptions {
 }
 
 async function create(
-  { metadata = {}, items = [], ...place }: NewConversation & Place,
+  { metadata = {}, items = [], run, ...place }: NewConversation & Place,
   { options, now }: CreateOptions,
 ): Promise<ConversationReader> {
   const reader = createConversationReader(place.id);
   const entries: ConversationEntry[] = [{ type: 'conversation', metadata, at: now() }];
   if (items.length > 0) entries.push({ type: 'items', items, at: now() });
-  const lines = entries.map((entry) => sealedLine(entry, { reader, place, options }));
+  if (run !== undefined) entries.push({ type: 'run-started', ...run, at: now() });
+  const { encryption } = options;
+  const lines = entries.map((entry) => sealedLine(entry, { reader, place, encryption }));
   if (!(await options.container.createJournal(blobName(place), lines.join('')))) {
     throw new TypeError('Cannot create a conversation with the id of another one');
   }
@@ -218,81 +291,4 @@ async function list(
     conversations.push({ id, createdAt: createdAtOf(id), changedAt });
   }
   return { conversations, hasMore: false };
-}
-
-/** The error of a request for a conversation that another run has. */
-export function sessionBusy(): ServiceError {
-  return new ServiceError('session_busy', 'Another run of this conversation is active', {
-    retryAfterSeconds: 1,
-  });
-}
-
-interface OpenOptions {
-  readonly lease: BlobLease;
-  readonly reader: ConversationReader;
-  readonly options: ConversationStoreOptions;
-  readonly now: () => number;
-}
-
-function openConversation(
-  place: Place,
-  { lease, reader, options, now }: OpenOptions,
-): OpenConversation {
-  let bytes = lease.bytes;
-  const journal = createGroupCommit({
-    async write(lines, position) {
-      if ((await lease.append(lines, position)) === 'full') throw conversationFull();
-    },
-    position: lease.bytes,
-  });
-  async function write(entry: ConversationEntry): Promise<void> {
-    const line = sealedLine(entry, { reader, place, options });
-    bytes += Buffer.byteLength(line);
-    await journal.add(line);
-  }
-  return {
-    get conversation() {
-      return viewOf(reader);
-    },
-    lostSignal: lease.lostSignal,
-    async append(items) {
-      if (items.length === 0) return;
-      if (bytes > MAX_BYTES) throw conversationFull();
-      await write({ type: 'items', items, at: now() });
-    },
-    async removeItem(itemId) {
-      if (!viewOf(reader).items.some(({ id }) => id === itemId)) return false;
-      await write({ type: 'removed', itemId, at: now() });
-      return true;
-    },
-    setMetadata: (metadata) => write({ type: 'metadata', metadata, at: now() }),
-    release: () => lease.release(),
-  };
-}
-
-function conversationFull(): ServiceError {
-  return new ServiceError(
-    'context_too_long',
-    'Cannot add to the conversation: it must be shorter than 16 MiB; start another one',
-  );
-}
-
-interface LineOptions {
-  readonly reader: ConversationReader;
-  readonly place: Place;
-  readonly options: ConversationStoreOptions;
-}
-
-/** The next line of the blob. The reader counts lines, also those that a failed write loses. */
-function sealedLine(entry: ConversationEntry, { reader, place, options }: LineOptions): string {
-  const context = lineContext(place, reader.lines());
-  const text = toJsonLine(entry);
-  reader.add(text);
-  return `${options.encryption.seal(text, context)}\n`;
-}
-
-function viewOf(reader: ConversationReader): Conversation {
-  const conversation = reader.view();
-  if (conversation === undefined) throw new TypeError('Cannot read the first line');
-  return conversation;
 }

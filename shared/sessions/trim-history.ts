@@ -49,6 +49,28 @@ export function trimHistory(
   return { messages: messagesOf(true), dropped: messagesOf(false) };
 }
 
+/** The newest messages that fit, without a gap, from a message of the user on. */
+export function newestOf(
+  messages: readonly Message[],
+  { maxTokens, estimate }: TrimOptions,
+): readonly Message[] {
+  const units = toUnits(messages, estimate);
+  let total = 0;
+  let start = units.length;
+  for (const [index, unit] of [...units.entries()].toReversed()) {
+    total += unit.tokens;
+    if (total > maxTokens) break;
+    if (unit.messages[0]?.role === 'user') start = index;
+  }
+  return units.slice(start).flatMap((unit) => unit.messages);
+}
+
+/** About half of the messages, by their tokens. */
+export function halfOf(messages: readonly Message[], options: TrimOptions): readonly Message[] {
+  const tokens = messages.reduce((sum, message) => sum + options.estimate(message), 0);
+  return trimHistory(messages, { ...options, maxTokens: Math.floor(tokens / 2) }).messages;
+}
+
 function toUnits(messages: readonly Message[], estimate: TrimOptions['estimate']): Unit[] {
   const groups: Message[][] = [];
   for (const message of messages) {

@@ -55,22 +55,20 @@ describe('build', () => {
     expect(await readFile(join(outDir, 'agent.toml'), 'utf8')).toBe('[agent]\n');
   });
 
-  it('makes one entry for each trigger, with shared code in chunks and source maps beside', async () => {
+  it('makes one file of all triggers and what they import, with a source map beside it', async () => {
     await build({ root });
 
     const chunks = await readdir(join(outDir, 'chunks'));
-    const entry = await readFile(join(outDir, 'functions', 'health.js'), 'utf8');
-    expect(await readdir(join(outDir, 'functions'))).toEqual([
-      'health.js',
-      'health.js.map',
-      'settings.js',
-      'settings.js.map',
-      'slow.js',
-      'slow.js.map',
-    ]);
-    expect(chunks.some((name) => name.endsWith('.js'))).toBe(true);
-    expect(entry).toContain('//# sourceMappingURL=health.js.map');
-    expect(entry).not.toContain('calls+=1');
+    const entry = await readFile(join(outDir, 'functions', 'app.js'), 'utf8');
+    const eager = chunks.find((name) => name.startsWith('eager-') && name.endsWith('.js')) ?? '';
+    const code = await readFile(join(outDir, 'chunks', eager), 'utf8');
+    const map = await readFile(join(outDir, 'chunks', `${eager}.map`), 'utf8');
+    expect(await readdir(join(outDir, 'functions'))).toEqual(['app.js']);
+    expect(entry).toBe(`import"../chunks/${eager}";\n`);
+    expect(code).toContain(`//# sourceMappingURL=${eager}.map`);
+    for (const trigger of ['health', 'settings', 'slow']) {
+      expect(map).toContain(`functions/${trigger}.ts"`);
+    }
   });
 
   it('keeps the names of functions, so that stack traces stay readable', async () => {
@@ -86,7 +84,7 @@ describe('build', () => {
     await cp(outDir, elsewhere, { recursive: true });
 
     const script = `
-      await import('./functions/health.js'); await import('./functions/settings.js'); await import('./functions/slow.js');
+      await import('./functions/app.js');
       process.stdout.write(JSON.stringify(globalThis.fixture));`;
     const run = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
       cwd: elsewhere,
@@ -97,6 +95,20 @@ describe('build', () => {
     await rm(elsewhere, { recursive: true, force: true });
     expect(run.stderr).not.toContain('Error');
     expect(seen).toEqual({ loads: 1, folder: join(elsewhere, 'chunks') });
+  });
+
+  it('shares state with what a trigger loads on demand', async () => {
+    const counted = "import { countCall } from '../shared/calls.ts';\n";
+    const lazy = "globalThis.lazy = import('../shared/lazy.ts');\n";
+    await writeFile(join(root, 'functions', 'lazy.ts'), `${counted}countCall();\n${lazy}`);
+    await writeFile(join(root, 'shared', 'lazy.ts'), `${counted}export const calls = countCall();`);
+    await build({ root });
+
+    const script = `await import(${JSON.stringify(join(outDir, 'functions', 'app.js'))});
+      process.stdout.write(String((await globalThis.lazy).calls));`;
+    const run = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
+
+    expect(run.stdout).toBe('2');
   });
 
   it('drops what an earlier build left behind', async () => {

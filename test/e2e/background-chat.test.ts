@@ -10,6 +10,8 @@ beforeAll(async () => {
 afterAll(() => environment.stop());
 
 const runSchema = z.looseObject({ id: z.string(), status: z.string() });
+const sessionRun = runSchema.extend({ sessionId: z.string() });
+const messageSchema = z.looseObject({ role: z.string(), runStatus: z.string() });
 
 function post(body: object): Promise<Response> {
   return fetch(`${environment.url}/api/chat`, {
@@ -67,4 +69,40 @@ it('a chat in the background is cancelled, and unknown ones are not found', asyn
   expect(cancelled).toMatchObject({ id: queued.id, status: 'cancelled' });
   expect(later).toEqual(cancelled);
   expect(unknown.status).toBe(404);
+});
+
+it('a chat in the background has its session until it ends, and its answer is there afterwards', async () => {
+  const first = sessionRun.parse(
+    await (await post({ message: 'I am Ada', background: true })).json(),
+  );
+  const { sessionId } = first;
+  const status = async (id: string) => runSchema.parse(await (await read(id)).json()).status;
+  await expect.poll(() => status(first.id), { timeout: 10_000 }).toBe('completed');
+  const second = sessionRun.parse(
+    await (await post({ message: 'dev/stall-3 Who am I?', background: true, sessionId })).json(),
+  );
+
+  const meanwhile = await Promise.all([
+    post({ message: 'Hi', sessionId }),
+    post({ message: 'Hi', sessionId, background: true }),
+    fetch(`${environment.url}/api/sessions/${sessionId}`, { method: 'DELETE' }),
+  ]);
+  await read(`${second.id}/cancel`, 'POST');
+  const third = await post({ message: 'Hi', sessionId });
+
+  expect(meanwhile.map((response) => response.status)).toEqual([409, 409, 409]);
+  expect(second.sessionId).toBe(sessionId);
+  expect(third.status).toBe(200);
+  const session = await (await fetch(`${environment.url}/api/sessions/${sessionId}`)).json();
+  const messages = z.looseObject({ messages: z.array(messageSchema) }).parse(session).messages;
+  expect(messages.map(({ role, runStatus }) => `${role} ${runStatus}`)).toEqual([
+    'user completed',
+    'assistant completed',
+    'user failed',
+    'user completed',
+    'assistant completed',
+  ]);
+  const call = environment.model.calls().at(-1)?.body;
+  expect(JSON.stringify(call)).toContain('I am Ada');
+  expect(JSON.stringify(call)).not.toContain('Who am I?');
 });

@@ -6,6 +6,7 @@ import { testAiSdk } from './clients/ai-sdk.ts';
 import { testAzureOpenAi } from './clients/azure-openai.ts';
 import type { ClientEnvironment } from './clients/client-environment.ts';
 import { testDotnet } from './clients/dotnet.ts';
+import { testExamples } from './clients/examples.ts';
 import { testLangchain } from './clients/langchain.ts';
 import { testOpenAi } from './clients/openai.ts';
 import { testOpenAiAgents } from './clients/openai-agents.ts';
@@ -28,6 +29,7 @@ beforeAll(async () => {
       }),
       // Above what all clients send in a minute, and soon reached by a test that means to.
       AGENT__LIMITS__REQUESTS_PER_MINUTE: '1000',
+      AGENT__TOOLS__ENABLED: '["current_time"]',
     },
   });
 });
@@ -38,6 +40,7 @@ function service(): ClientEnvironment {
     baseURL: `${environment.url}/v1`,
     apiKey: CALLER_KEY,
     limitedKey: LIMITED_KEY,
+    storage: environment.connectionString,
     headers: { 'x-functions-key': FUNCTION_KEY },
   };
 }
@@ -52,3 +55,4 @@ testAiChatProtocol(service);
 testLangchain(service);
 testAzureOpenAi(service);
 testDotnet(service);
+testExamples(service);

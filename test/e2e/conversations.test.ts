@@ -97,3 +97,29 @@ it('a conversation has one active run, and an unknown one is not found', async (
   await expect(unknown()).rejects.toMatchObject({ status: 404, param: 'conversation' });
   await expect(both()).rejects.toThrow(BadRequestError);
 });
+
+it('a response in the background has its conversation until its end, and adds its items once', async () => {
+  const { id: conversation } = await client.conversations.create();
+  const params = { model: 'any', conversation, background: true } as const;
+  const first = await client.responses.create({ ...params, input: 'I am Ada' });
+  const statusOf = async (id: string) => (await client.responses.retrieve(id)).status;
+  await expect.poll(() => statusOf(first.id), { timeout: 10_000 }).toBe('completed');
+  const slow = await client.responses.create({ ...params, input: 'dev/stall-3 Hi' });
+
+  const busy = client.responses.create({ model: 'any', input: 'Hi', conversation });
+  const adding = () =>
+    client.conversations.items.create(conversation, { items: [{ role: 'user', content: 'x' }] });
+  await expect(busy).rejects.toMatchObject({ status: 409, code: 'session_busy' });
+  await expect(adding()).rejects.toMatchObject({ status: 409, code: 'session_busy' });
+  await client.responses.cancel(slow.id);
+  const second = await client.responses.create({ model: 'any', input: 'Who?', conversation });
+
+  const items = await client.conversations.items.list(conversation, { order: 'asc' });
+  expect(items.data).toMatchObject([
+    { role: 'user', content: [{ text: 'I am Ada' }] },
+    { role: 'assistant' },
+    { role: 'user', content: [{ text: 'Who?' }] },
+    { role: 'assistant', content: [{ text: second.output_text }] },
+  ]);
+  expect(first).toMatchObject({ status: 'queued', conversation: { id: conversation } });
+});

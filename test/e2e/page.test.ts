@@ -1,25 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import * as z from 'zod';
 import { findTool, requireTool } from '../support/required-tools.ts';
+import { MARKDOWN, seriousProblems } from './support/page-checks.ts';
 import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const KEY = 'a-key-of-the-page';
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const MAX_BYTES = 60_000;
-
-const axeResult = z.object({
-  violations: z.array(
-    z.object({
-      id: z.string(),
-      impact: z.string().nullable(),
-      nodes: z.array(z.object({ html: z.string() })),
-    }),
-  ),
-});
-
 describe('the page', requireTool('chromium'), () => {
   let environment: TestEnvironment;
   let browser: Browser;
@@ -66,13 +53,6 @@ describe('the page', requireTool('chromium'), () => {
     await page.getByRole('button', { name: 'Send' }).click();
   }
   const answer = () => page.locator('.message.agent').last();
-  async function seriousProblems(): Promise<string[]> {
-    await page.addScriptTag({ path: AXE });
-    const { violations } = axeResult.parse(await page.evaluate('axe.run()'));
-    return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
-  }
 
   it('is one small file that loads nothing else, under a policy without inline code', async () => {
     const response = await fetch(environment.url);
@@ -132,6 +112,60 @@ describe('the page', requireTool('chromium'), () => {
     expect(await answer().locator('.note').textContent()).toMatch(/\(request .+\)/);
   });
 
+  it('offers a question again after a failure: with a key, and not before its time', async () => {
+    await page.getByLabel('Function key').fill('wrong');
+    await page.getByLabel('Function key').blur();
+    await ask('Hello');
+    const again = () => answer().getByRole('button', { name: 'Try again' });
+    await again().waitFor();
+    await page.getByLabel('Function key').fill(KEY);
+    await page.getByLabel('Function key').blur();
+    const problem = { detail: 'Too many requests', error: { code: 'rate_limited' } };
+    await page.route('**/api/chat', (route) =>
+      route.fulfill({ status: 429, headers: { 'retry-after': '2' }, json: problem }),
+    );
+
+    await again().click();
+
+    await answer().locator('.note').filter({ hasText: 'Too many requests' }).waitFor();
+    await answer().getByRole('button', { name: 'Try again in 1 s' }).waitFor();
+    expect(await again().isDisabled()).toBe(true);
+    await page.unroute('**/api/chat');
+    await answer().locator('button:enabled', { hasText: 'Try again' }).click();
+    await answer().locator('.note').filter({ hasText: 'tokens' }).waitFor();
+    expect(await page.locator('.message').count()).toBe(2);
+  });
+
+  it('says that an answer broke off when its stream ends without its end', async () => {
+    await page.route('**/api/chat', (route) =>
+      route.fulfill({
+        contentType: 'text/event-stream',
+        body: 'event: delta\ndata: {"text":"The first half"}\n\n',
+      }),
+    );
+
+    await ask('Hello');
+
+    await answer().locator('.note').filter({ hasText: 'broke off before its end' }).waitFor();
+    expect(await answer().locator('.text').textContent()).toBe('The first half');
+  });
+
+  it('shows Markdown as elements, and never as HTML of the model', async () => {
+    await ask(MARKDOWN);
+    await answer().locator('.note').filter({ hasText: 'tokens' }).waitFor();
+
+    const text = answer().locator('.text');
+
+    expect(await text.locator('strong').textContent()).toBe('bold');
+    expect(await text.locator('li').count()).toBe(2);
+    expect(await text.locator('pre code').textContent()).toContain('const wide');
+    expect(await text.locator('td').allTextContents()).toEqual(['a', '1']);
+    expect(await text.locator('a').getAttribute('rel')).toBe('noopener noreferrer');
+    expect(await text.locator('img').count()).toBe(0);
+    expect(await text.textContent()).toContain('<img src=x onerror=alert(1)>');
+    expect(complaints).toEqual([]);
+  });
+
   it('runs a batch of 25 with its progress, and shows the results as a table', async () => {
     const lines = Array.from({ length: 25 }, (_, index) =>
       JSON.stringify({ custom_id: `item-${index}`, body: { message: `Question ${index}` } }),
@@ -149,6 +183,9 @@ describe('the page', requireTool('chromium'), () => {
     expect(await page.locator('#results tbody tr').count()).toBe(25);
     expect(await page.locator('progress').getAttribute('value')).toBe('25');
     expect(await page.locator('#results').textContent()).toContain('Question 3');
+    await page.reload();
+    await page.getByRole('tab', { name: 'Batch' }).click();
+    await page.getByRole('status').filter({ hasText: 'completed: 25 of 25' }).waitFor();
     expect(complaints).toEqual([]);
   }, 60_000);
 
@@ -175,10 +212,30 @@ describe('the page', requireTool('chromium'), () => {
     await answer().locator('.note').filter({ hasText: 'tokens' }).waitFor();
     await page.locator('#sessions li:first-child button[aria-current="true"]').waitFor();
 
-    await page.locator('#sessions button').nth(1).click();
+    await page.locator('#sessions .open').nth(1).click();
 
     await expect.poll(() => page.locator('.message.user').count()).toBe(2);
     expect(await page.locator('.message.user').first().textContent()).toContain('My name is Ada');
+    expect(complaints).toEqual([]);
+  });
+
+  it('lists many sessions page by page, and deletes one', async () => {
+    const sessions = Array.from({ length: 25 }, (_, index) => `Question ${index}`);
+    for (const message of sessions) {
+      await fetch(`${environment.url}/api/chat`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-functions-key': KEY },
+        body: JSON.stringify({ message }),
+      });
+    }
+    await ask('The newest one');
+    await page.getByRole('button', { name: 'More sessions' }).click();
+
+    await expect.poll(() => page.locator('#sessions .open').count()).toBeGreaterThan(25);
+
+    await page.getByRole('button', { name: 'Delete session The newest one' }).click();
+    await page.getByRole('heading', { name: 'Ask the agent' }).waitFor();
+    expect(await page.getByText('The newest one').count()).toBe(0);
     expect(complaints).toEqual([]);
   });
 
@@ -207,12 +264,15 @@ describe('the page', requireTool('chromium'), () => {
     page = await bare.newPage();
     await page.setViewportSize({ width, height: 844 });
     await page.goto(environment.url);
+    const menu = page.getByRole('button', { name: 'Menu' });
+    if (await menu.isVisible()) await menu.click();
     await page.getByLabel('Function key').fill(KEY);
     await page.getByLabel('Function key').blur();
-    await ask('Hello');
+    await page.getByRole('tab', { name: 'Chat' }).click();
+    await ask(MARKDOWN);
     await answer().locator('.note').filter({ hasText: 'tokens' }).waitFor();
 
-    const problems = await seriousProblems();
+    const problems = await seriousProblems(page);
     const overflow = await page.evaluate('document.documentElement.scrollWidth > innerWidth');
     await bare.close();
 

@@ -6,7 +6,7 @@ import type { ModelEvent } from '../../shared/model/model.ts';
 import { createChat, type ChatScript, type ChatUnderTest } from '../support/chat-handler.ts';
 import { answerOf, never, textsThenAnswer } from '../support/scripted-model.ts';
 import { startLibraryWorker, type LibraryWorker } from './library-worker.ts';
-import { postTo, type SendOptions, type Sent, textOf } from './post-to-worker.ts';
+import { postTo, type SendOptions, textOf } from './post-to-worker.ts';
 
 const STREAM = JSON.stringify({ message: 'Hi', stream: true });
 
@@ -19,14 +19,12 @@ beforeAll(async () => {
 
 afterAll(() => worker.close());
 
+const post = (options: SendOptions) => postTo(worker, options);
+
 function serve(script: ChatScript): ChatUnderTest {
   const chat = createChat(script);
   current = chat.handler;
   return chat;
-}
-
-function post(options: SendOptions): Sent {
-  return postTo(worker, options);
 }
 
 /** A model that streams until its reader stops, and counts what it sent. */

@@ -2,6 +2,7 @@ import type { HttpHandler } from '@azure/functions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toLibraryResponse } from '../../shared/http/library-response.ts';
 import { sseResponse } from '../../shared/http/sse.ts';
+import type { SseEvent } from '../../shared/protocols/protocol.ts';
 import { jsonResponse } from '../../shared/http/responses.ts';
 import { startLibraryWorker, type LibraryWorker } from './library-worker.ts';
 
@@ -36,9 +37,11 @@ async function answer(): Promise<{ response: Response; text: string }> {
   return { response, text };
 }
 
-async function* events() {
-  yield { event: 'delta', data: { text: 'Zoë' } };
-  yield { event: 'done', data: {} };
+async function* events(): AsyncGenerator<readonly SseEvent[]> {
+  const deltas = ['Zoë', ' says'].map((text) => ({ event: 'delta', data: { text } }));
+  yield deltas;
+  yield [];
+  yield [{ event: 'done', data: {} }];
 }
 
 describe('a response in the form of the Functions library', () => {
@@ -69,7 +72,11 @@ describe('a response in the form of the Functions library', () => {
     const { response, text } = await answer();
 
     expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
-    expect(text).toBe('event: delta\ndata: {"text":"Zoë"}\n\nevent: done\ndata: {}\n\n');
+    expect(text).toBe(
+      'event: delta\ndata: {"text":"Zoë"}\n\n' +
+        'event: delta\ndata: {"text":" says"}\n\n' +
+        'event: done\ndata: {}\n\n',
+    );
     expect(ends).toEqual(['complete']);
   });
 

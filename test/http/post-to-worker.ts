@@ -1,4 +1,4 @@
-import { type Agent, type ClientRequest, type IncomingMessage, request as send } from 'node:http';
+import { type Agent, request as send, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { LibraryWorker } from './library-worker.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };

@@ -26,6 +26,10 @@ async function outcomeOf(script: Script, settings = {}, request = QUESTION) {
   return { ...outcome, calls: upstream.requests.length, upstream, underTest };
 }
 
+function piecesOf(events: readonly ModelEvent[]): readonly string[] {
+  return events.flatMap((one) => (one.type === 'text-delta' ? (one.pieces ?? [one.text]) : []));
+}
+
 describe('a stream', () => {
   it('delivers text as it arrives and ends with exactly one response', async () => {
     const usage = {
@@ -41,7 +45,8 @@ describe('a stream', () => {
     const events: ModelEvent[] = [];
     for await (const one of model.stream({ messages: [] }, call())) events.push(one);
 
-    expect(events.map(({ type }) => type)).toEqual(['text-delta', 'text-delta', 'done']);
+    expect(piecesOf(events)).toEqual(['Hello', ' you']);
+    expect(events.filter(({ type }) => type === 'done')).toHaveLength(1);
     expect(events.at(-1)).toMatchObject({
       response: {
         text: 'Hello you',
@@ -262,7 +267,8 @@ describe('U14 a slow stream', () => {
       await new Promise((resolve) => setTimeout(resolve, 150));
     }
 
-    expect(types).toEqual(['text-delta', 'text-delta', 'done']);
+    expect(types[0]).toBe('text-delta');
+    expect(types.at(-1)).toBe('done');
   });
 });
 

@@ -5,6 +5,7 @@ import { createAgent } from '../../shared/agent/run-loop.ts';
 import { chatHandler } from '../../shared/http/chat-handler.ts';
 import type { ProtocolId } from '../../shared/protocols/registry.ts';
 import { meteredHandler } from '../../shared/http/admission.ts';
+import type { ChatSessions } from '../../shared/sessions/chat-sessions.ts';
 import { bodyLimits, openAdmission } from './public-handler.ts';
 import { createRecordedTelemetry, type RecordedTelemetry } from './recorded-telemetry.ts';
 import { createScriptedModel, type AnswerStep, type ScriptedModel } from './scripted-model.ts';
@@ -18,6 +19,7 @@ export interface ChatScript {
   readonly heartbeatMs?: number;
   /** Replaces the agent on the scripted model. */
   readonly agent?: Agent;
+  readonly sessions?: ChatSessions;
 }
 
 export interface ChatUnderTest {
@@ -30,6 +32,7 @@ export interface ChatUnderTest {
 export function createChat(script: ChatScript, protocol: ProtocolId = 'chat'): ChatUnderTest {
   const telemetry = createRecordedTelemetry();
   const model = createScriptedModel(script);
+  const { sessions } = script;
   const { answerDeadlineMs = 10_000, streamDeadlineMs = 10_000, heartbeatMs = 10_000 } = script;
   const service = {
     ...openAdmission,
@@ -39,6 +42,7 @@ export function createChat(script: ChatScript, protocol: ProtocolId = 'chat'): C
     requestBody: bodyLimits(262_144),
     agent: script.agent ?? createAgent({ model, instructions: 'Be brief' }),
     slowReaderTimeoutMs: 30_000,
+    sessions: sessions && (async () => sessions),
     chatLimits: { answerDeadlineMs, streamDeadlineMs, heartbeatMs },
   };
   return { telemetry, model, handler: meteredHandler(async () => service, chatHandler(protocol)) };

@@ -7,18 +7,19 @@ import {
   type AccumulatorOptions,
   type ChunkEffect,
   createStreamAccumulator,
+  type StreamAccumulator,
 } from './stream-accumulator.ts';
 import {
   filteredContent,
   interruptedResponse,
   invalidResponse,
   UpstreamCause,
-  type UpstreamFailure,
+  UpstreamFailure,
 } from '../upstream-error.ts';
 import { parseJson } from '../../json.ts';
 
-/** `progress` stands for a token that is not shown, such as reasoning: the endpoint is alive. */
-export type EndpointEvent = ModelEvent | { readonly type: 'progress' };
+/** `progress` stands for tokens that are not shown, such as reasoning: the endpoint is alive. */
+export type EndpointEvent = ModelEvent | { readonly type: 'progress'; readonly tokens: number };
 
 export interface ReadStreamOptions extends AccumulatorOptions {
   /** Cap on one line and on the data of one event, in characters. */
@@ -29,7 +30,6 @@ export interface ReadStreamOptions extends AccumulatorOptions {
 const DRAIN_MS = 1_000;
 /** How long usage may come after the finish reason, in milliseconds: some endpoints never close. */
 const USAGE_WAIT_MS = 250;
-const PROGRESS: EndpointEvent = { type: 'progress' };
 
 /**
  * The events of a streamed completion. It reads the next bytes only on demand. The response is
@@ -47,25 +47,21 @@ export async function* readStream(
   const source = createByteSource(body);
   let isComplete = false;
   try {
-    reading: while (!(accumulator.hasFinished() && accumulator.hasUsage())) {
+    while (!(accumulator.hasFinished() && accumulator.hasUsage())) {
       const bytes = await source.read(accumulator.hasFinished());
       if (bytes === undefined) break;
-      for (const event of parser.feed(bytes)) {
-        if (event.data.trim() === '[DONE]') break reading;
-        const chunk = accumulator.hasFinished() ? readLateEvent(event) : readEvent(event);
-        const effect = chunk && accumulator.add(chunk);
-        if (effect === undefined) continue;
-        if (effect.text !== '') yield toDelta(effect);
-        else if (effect.progress) yield PROGRESS;
-      }
-      if (parser.hasOverflowed()) break;
+      const { deltas, isLast, failure } = addEvents(parser.feed(bytes), accumulator);
+      // What arrived before a fault is delivered before it is reported.
+      yield* deltas;
+      if (failure !== undefined) throw failure;
+      if (isLast || parser.hasOverflowed()) break;
     }
     if (!accumulator.hasFinished()) {
       if (parser.hasOverflowed()) throw invalidResponse('A line or event is longer than the cap');
       throw interruptedResponse('The stream ended without a finish reason');
     }
     const rest = accumulator.flush();
-    if (rest.text !== '') yield toDelta(rest);
+    if (rest.text !== '') yield toDelta([rest.text], rest);
     const response = accumulator.response();
     isComplete = true;
     void source.drain();
@@ -74,8 +70,61 @@ export async function* readStream(
     if (!isComplete) source.close();
   }
 }
-function toDelta({ text, isRefusal }: ChunkEffect): EndpointEvent {
-  return isRefusal ? { type: 'text-delta', text, isRefusal } : { type: 'text-delta', text };
+
+/** What one read adds to a response. */
+interface ReadEffect {
+  readonly deltas: readonly EndpointEvent[];
+  /** The stream has said that it is over. */
+  readonly isLast: boolean;
+  readonly failure: UpstreamFailure | undefined;
+}
+
+/** Deltas of one kind that arrive together become one, because each costs every layer some work. */
+function addEvents(
+  events: readonly EventSourceMessage[],
+  accumulator: StreamAccumulator,
+): ReadEffect {
+  const deltas: EndpointEvent[] = [];
+  let pieces: string[] = [];
+  let kind: ChunkEffect | undefined;
+  let hiddenTokens = 0;
+  let isLast = false;
+  let failure: UpstreamFailure | undefined;
+  function flush(): void {
+    if (kind !== undefined) deltas.push(toDelta(pieces, kind));
+    pieces = [];
+  }
+  try {
+    for (const event of events) {
+      isLast = event.data.trim() === '[DONE]';
+      if (isLast) break;
+      const chunk = accumulator.hasFinished() ? readLateEvent(event) : readEvent(event);
+      const effect = chunk && accumulator.add(chunk);
+      if (effect === undefined || effect.text === '') {
+        // A chunk of hidden reasoning is about one token.
+        hiddenTokens += Number(effect?.progress ?? false);
+        continue;
+      }
+      if (kind?.isRefusal !== effect.isRefusal) flush();
+      kind = effect;
+      pieces.push(effect.text);
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof UpstreamFailure)) throw thrown;
+    failure = thrown;
+  }
+  flush();
+  if (hiddenTokens > 0) deltas.unshift({ type: 'progress', tokens: hiddenTokens });
+  return { deltas, isLast, failure };
+}
+
+function toDelta(pieces: readonly string[], { isRefusal }: ChunkEffect): EndpointEvent {
+  return {
+    type: 'text-delta',
+    text: pieces.join(''),
+    ...(isRefusal === undefined ? {} : { isRefusal }),
+    ...(pieces.length > 1 && { pieces }),
+  };
 }
 
 /** Reads a body on demand. */

@@ -1,6 +1,7 @@
 import { AIChatProtocolClient } from '@microsoft/ai-chat-protocol';
 import { describe, expect, it } from 'vitest';
 import type { ClientEnvironment } from './client-environment.ts';
+import { testTypedErrors } from './typed-errors.ts';
 
 /** The client of Microsoft's AI Chat Protocol, for its two routes. */
 export function testAiChatProtocol(service: () => ClientEnvironment): void {
@@ -67,20 +68,33 @@ export function testAiChatProtocol(service: () => ClientEnvironment): void {
       expect(second.message.content).toContain('Two');
     });
 
-    it('errors: are thrown with code and message, before and in a stream', async () => {
-      const messages = [{ role: 'user' as const, content: 'Hello' }];
-      const cut = await createClient().getStreamedCompletion([
-        { role: 'user', content: 'dev/cut-5 Hello there, this is a longer text' },
-      ]);
+    it('tools: those of the agent are named in the context of the answer', async () => {
+      const content = 'current_time {"time_zone":"Europe/Berlin"}';
 
-      await expect(createClient('wrong').getCompletion(messages)).rejects.toMatchObject({
-        code: 'unauthorized',
-      });
+      const result = await createClient().getCompletion([{ role: 'user', content }]);
+
+      expect(result.context).toMatchObject({ toolCalls: [{ name: 'current_time', status: 'ok' }] });
+    });
+
+    testTypedErrors({
+      service,
+      open: (apiKey) => {
+        const messages = (content: string) => [{ role: 'user' as const, content }];
+        const client = createClient(apiKey);
+        return {
+          ask: (text) => client.getCompletion(messages(text)),
+          stream: async (text) =>
+            Array.fromAsync(await client.getStreamedCompletion(messages(text))),
+        };
+      },
+      hasStatus: false,
+    });
+
+    it('errors: name the field that is refused', async () => {
       await expect(createClient().getCompletion([])).rejects.toMatchObject({
         code: 'invalid_request',
         message: expect.stringContaining('"messages"'),
       });
-      await expect(Array.fromAsync(cut)).rejects.toMatchObject({ code: 'upstream_interrupted' });
     });
   });
 }

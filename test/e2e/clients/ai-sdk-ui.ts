@@ -1,6 +1,7 @@
 import { DefaultChatTransport, readUIMessageStream, type UIMessage, type UIMessageChunk } from 'ai';
 import { describe, expect, it } from 'vitest';
 import type { ClientEnvironment } from './client-environment.ts';
+import { testTypedErrors } from './typed-errors.ts';
 
 function question(text: string): UIMessage {
   return { id: crypto.randomUUID(), role: 'user', parts: [{ type: 'text', text }] };
@@ -55,14 +56,32 @@ export function testAiSdkUi(service: () => ClientEnvironment): void {
       expect(textOf(second)).toContain('Two');
     });
 
-    it('errors: are thrown before a stream, and are a chunk in a stream', async () => {
-      const cut = await send([question('dev/cut-5 Hello there, this is a longer text')]);
+    it('tools: those of the agent are parts of the message', async () => {
+      const stream = await send([question('current_time {"time_zone":"Europe/Berlin"}')]);
 
-      await expect(send([question('Hello')], createTransport('wrong'))).rejects.toThrow(
-        /unauthorized/,
+      const message = await read(stream);
+
+      expect(message?.parts).toContainEqual(
+        expect.objectContaining({
+          type: 'dynamic-tool',
+          toolName: 'current_time',
+          state: 'output-available',
+        }),
       );
-      const chunks = await Array.fromAsync(cut);
-      expect(chunks.at(-1)).toMatchObject({ type: 'error', errorText: expect.any(String) });
+    });
+
+    testTypedErrors({
+      service,
+      open: (apiKey) => {
+        const ask = async (text: string) => {
+          const stream = await send([question(text)], createTransport(apiKey));
+          const chunks = await Array.fromAsync(stream);
+          // A hook has this text in its error.
+          for (const chunk of chunks) if (chunk.type === 'error') throw new Error(chunk.errorText);
+        };
+        return { ask, stream: ask };
+      },
+      brokenStream: { message: 'The model stopped in the middle of an answer' },
     });
 
     it('resume: there is nothing to resume after the end', async () => {

@@ -13,6 +13,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import type { ClientEnvironment } from './client-environment.ts';
+import { testTypedErrors } from './typed-errors.ts';
 
 /** The AI SDK with both of its providers that speak chat completions. */
 export function testAiSdk(service: () => ClientEnvironment): void {
@@ -28,10 +29,10 @@ export function testAiSdk(service: () => ClientEnvironment): void {
   };
 
   describe.each(Object.keys(providers))('ai with %s', (name) => {
-    const model = (): LanguageModel => {
+    const model = (apiKey = service().apiKey): LanguageModel => {
       const create = providers[name];
       if (create === undefined) throw new Error(`There is no provider ${name}`);
-      return create(service());
+      return create({ ...service(), apiKey });
     };
 
     it('answer: has a text, its usage and a finish reason', async () => {
@@ -109,6 +110,14 @@ export function testAiSdk(service: () => ClientEnvironment): void {
       expect(partial.length).toBeGreaterThan(0);
     });
 
+    testTypedErrors({
+      service,
+      open: (apiKey) => ({
+        ask: (prompt) => generateText({ model: model(apiKey), prompt, maxRetries: 0 }),
+        stream: (prompt) => readStream(model(apiKey), prompt),
+      }),
+    });
+
     it('errors: name the field that the model does not support', async () => {
       const prompt = 'dev/without-stop Hi';
 
@@ -127,6 +136,17 @@ export function testAiSdk(service: () => ClientEnvironment): void {
       });
     });
   });
+}
+
+/** The parts of a stream; throws at the one that is an error. */
+export async function readStream(model: LanguageModel, prompt: string): Promise<readonly string[]> {
+  const pieces: string[] = [];
+  const { fullStream } = streamText({ model, prompt, maxRetries: 0, onError: () => undefined });
+  for await (const part of fullStream) {
+    if (part.type === 'error') throw part.error;
+    if (part.type === 'text-delta') pieces.push(part.text);
+  }
+  return pieces;
 }
 
 function createWeather(cities: string[]) {

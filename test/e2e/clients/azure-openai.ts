@@ -2,17 +2,23 @@ import { createAzure } from '@ai-sdk/azure';
 import { HumanMessage } from '@langchain/core/messages';
 import { tool as langchainTool } from '@langchain/core/tools';
 import { AzureChatOpenAI } from '@langchain/openai';
-import { APICallError, generateText, stepCountIs, streamText, tool } from 'ai';
-import OpenAI, { APIError, AzureOpenAI } from 'openai';
-import { zodFunction } from 'openai/helpers/zod';
+import { generateObject, generateText, stepCountIs, tool } from 'ai';
+import OpenAI, { AzureOpenAI } from 'openai';
+import { zodFunction, zodResponseFormat } from 'openai/helpers/zod';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import { readStream } from './ai-sdk.ts';
 import type { ClientEnvironment } from './client-environment.ts';
+import { testTypedErrors } from './typed-errors.ts';
 
 /** What a test does with each client, in the words of that client. */
 interface AzureClient {
   readonly ask: (text: string) => Promise<string>;
   readonly stream: (text: string) => Promise<readonly string[]>;
+  /** Asks, and then asks the second question with the first one and its answer. */
+  readonly continue: (first: string, second: string) => Promise<string>;
+  /** An answer of the schema of a meeting. */
+  readonly plan: (text: string) => Promise<unknown>;
   /** Runs the tool for each call of the model, sends the results, and returns the answer. */
   readonly runTools: (text: string, cities: string[]) => Promise<string>;
 }
@@ -26,6 +32,7 @@ interface Connection {
 
 const API_VERSION = '2025-04-01-preview';
 const DEPLOYMENT = 'agent';
+const MEETING = z.object({ name: z.string(), attendees: z.array(z.string()) });
 const CITY = z.object({ city: z.string() });
 const DESCRIPTION = 'The weather of a city';
 
@@ -89,34 +96,21 @@ export function testAzureOpenAi(service: () => ClientEnvironment): void {
       expect(answer).toContain('sunny in Bonn | sunny in Ulm');
     });
 
-    it('errors: have the status and the code', async () => {
-      await exhaustLimit(connect(service().limitedKey));
+    it('second turn: the conversation goes with the question', async () => {
+      const client = open(connect());
 
-      const failing = [
-        open(connect('wrong')).ask('Hi'),
-        open(connect()).ask(''),
-        open(connect(service().limitedKey)).ask('Hi'),
-        open(connect()).ask('dev/quota Hi'),
-      ];
-      const errors = await Promise.all(
-        failing.map((asking) => asking.then(() => undefined, errorOf)),
-      );
+      const answer = await client.continue('One', 'Two');
 
-      expect(errors).toMatchObject([
-        { status: 401, code: 'unauthorized' },
-        { status: 400, code: 'invalid_request' },
-        { status: 429, code: 'rate_limited' },
-        { status: 503, code: 'upstream_quota' },
-      ]);
+      expect(answer).toContain('Two');
     });
 
-    it('errors: end a stream whose model stops in the middle', async () => {
-      const reading = open(connect()).stream('dev/cut-5 Hello there, this is a longer text');
+    it('structured output: is of the schema', async () => {
+      const meeting = await open(connect()).plan('A meeting');
 
-      const error = await reading.then(() => undefined, errorOf);
-
-      expect(error?.code).toBe('upstream_interrupted');
+      expect(MEETING.safeParse(meeting).success).toBe(true);
     });
+
+    testTypedErrors({ service, open: (apiKey) => open(connect(apiKey)) });
   });
 
   describe('AzureOpenAI', () => {
@@ -173,16 +167,6 @@ export function testAzureOpenAi(service: () => ClientEnvironment): void {
   });
 }
 
-/** Sends requests until the limit of requests of this caller is reached. */
-async function exhaustLimit({ origin, apiKey, headers }: Connection): Promise<void> {
-  for (let round = 0; round < 100; round += 1) {
-    const requests = Array.from({ length: 25 }, () =>
-      fetch(`${origin}/openai/v1/models`, { headers: { ...headers, 'api-key': apiKey } }),
-    );
-    if ((await Promise.all(requests)).some(({ status }) => status === 429)) return;
-  }
-}
-
 function openAiClient(client: OpenAI): AzureClient {
   const bodyOf = (content: string) => ({
     model: DEPLOYMENT,
@@ -196,6 +180,21 @@ function openAiClient(client: OpenAI): AzureClient {
     async stream(text) {
       const stream = await client.chat.completions.create({ ...bodyOf(text), stream: true });
       return Array.fromAsync(stream, (chunk) => chunk.choices[0]?.delta.content ?? '');
+    },
+    async plan(text) {
+      const response_format = zodResponseFormat(MEETING, 'meeting');
+      const { choices } = await client.chat.completions.parse({ ...bodyOf(text), response_format });
+      return choices[0]?.message.parsed;
+    },
+    async continue(first, second) {
+      const { messages } = bodyOf(first);
+      const { choices } = await client.chat.completions.create(bodyOf(first));
+      const answer = { role: 'assistant' as const, content: choices[0]?.message.content ?? '' };
+      const completion = await client.chat.completions.create({
+        model: DEPLOYMENT,
+        messages: [...messages, answer, ...bodyOf(second).messages],
+      });
+      return completion.choices[0]?.message.content ?? '';
     },
     async runTools(text, cities) {
       const runner = client.chat.completions.runTools({
@@ -220,14 +219,16 @@ function aiSdkClient(azure: ReturnType<typeof createAzure>): AzureClient {
     async ask(prompt) {
       return (await generateText({ model, prompt, maxRetries: 0 })).text;
     },
-    async stream(prompt) {
-      const pieces: string[] = [];
-      const { fullStream } = streamText({ model, prompt, maxRetries: 0, onError: () => undefined });
-      for await (const part of fullStream) {
-        if (part.type === 'error') throw part.error;
-        if (part.type === 'text-delta') pieces.push(part.text);
-      }
-      return pieces;
+    stream: (prompt) => readStream(model, prompt),
+    plan: async (prompt) => (await generateObject({ model, schema: MEETING, prompt })).object,
+    async continue(first, second) {
+      const { response } = await generateText({ model, prompt: first });
+      const messages = [
+        { role: 'user' as const, content: first },
+        ...response.messages,
+        { role: 'user' as const, content: second },
+      ];
+      return (await generateText({ model, messages })).text;
     },
     async runTools(prompt, cities) {
       const get_weather = tool({
@@ -257,6 +258,12 @@ function langchainClient({ origin, apiKey, headers: defaultHeaders }: Connection
     async stream(text) {
       return Array.fromAsync(await model.stream(text), (chunk) => chunk.text);
     },
+    plan: (text) => model.withStructuredOutput(MEETING, { name: 'meeting' }).invoke(text),
+    async continue(first, second) {
+      const asking = new HumanMessage(first);
+      const answer = await model.invoke([asking]);
+      return (await model.invoke([asking, answer, new HumanMessage(second)])).text;
+    },
     async runTools(text, cities) {
       const weather = langchainTool(({ city }) => weatherOf(city, cities), {
         name: 'get_weather',
@@ -275,24 +282,4 @@ function langchainClient({ origin, apiKey, headers: defaultHeaders }: Connection
 function weatherOf(city: string, cities: string[]): string {
   cities.push(city);
   return `sunny in ${city}`;
-}
-
-const bodySchema = z.object({ error: z.object({ code: z.string() }) });
-/** The class of the AI SDK for errors in a stream is not exported. */
-const streamErrorSchema = z.object({
-  name: z.literal('AI_StreamProviderError'),
-  code: z.string(),
-});
-
-/** Status and code of an error, from where each client has them. */
-function errorOf(thrown: unknown): { readonly status?: number; readonly code?: string } {
-  if (APICallError.isInstance(thrown)) {
-    const body: unknown = JSON.parse(thrown.responseBody ?? '');
-    const { error } = bodySchema.parse(body);
-    return { status: thrown.statusCode ?? 0, code: error.code };
-  }
-  const inStream = streamErrorSchema.safeParse(thrown).data;
-  if (inStream !== undefined) return inStream;
-  if (thrown instanceof APIError) return { status: thrown.status ?? 0, code: thrown.code ?? '' };
-  throw thrown;
 }

@@ -6,6 +6,8 @@ export interface ClientEnvironment {
   readonly apiKey: string;
   /** The key of a caller whose limit of requests a test may use up. */
   readonly limitedKey: string;
+  /** The connection string of the storage account. */
+  readonly storage: string;
   /** The function key. */
   readonly headers: Record<string, string>;
 }

@@ -9,6 +9,7 @@ import { ChatOpenAI } from '@langchain/openai';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import type { ClientEnvironment } from './client-environment.ts';
+import { testTypedErrors } from './typed-errors.ts';
 
 export function testLangchain(service: () => ClientEnvironment): void {
   const weather = tool(({ city }) => `sunny in ${city}`, {
@@ -84,6 +85,14 @@ export function testLangchain(service: () => ClientEnvironment): void {
         expect(schema.safeParse(meeting).success).toBe(true);
       },
     );
+
+    testTypedErrors({
+      service,
+      open: (apiKey) => ({
+        ask: (text) => createModel({ apiKey }).invoke(text),
+        stream: async (text) => Array.fromAsync(await createModel({ apiKey }).stream(text)),
+      }),
+    });
 
     it('errors: name the field that the model does not support', async () => {
       const running = createModel({ topP: 0.5 }).invoke('dev/without-top_p Hi');

@@ -3,6 +3,7 @@ import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import type { ClientEnvironment } from './client-environment.ts';
+import { testTypedErrors } from './typed-errors.ts';
 
 /** The Agents SDK in its chat completions mode. */
 export function testOpenAiAgents(service: () => ClientEnvironment): void {
@@ -17,8 +18,8 @@ export function testOpenAiAgents(service: () => ClientEnvironment): void {
     },
   });
 
-  function createRunner(): Runner {
-    const { baseURL, apiKey, headers: defaultHeaders } = service();
+  function createRunner(apiKey = service().apiKey): Runner {
+    const { baseURL, headers: defaultHeaders } = service();
     const openAIClient = new OpenAI({ baseURL, apiKey, defaultHeaders, maxRetries: 0 });
     const modelProvider = new OpenAIProvider({ openAIClient, useResponses: false });
     return new Runner({ modelProvider, tracingDisabled: true });
@@ -86,6 +87,18 @@ export function testOpenAiAgents(service: () => ClientEnvironment): void {
       const result = await createRunner().run(agent, 'dev/wrong-json An event');
 
       expect(outputType.safeParse(result.finalOutput).success).toBe(true);
+    });
+
+    testTypedErrors({
+      service,
+      open(apiKey) {
+        const agent = new Agent({ name: 'Assistant', model: 'any' });
+        const options = { agent, stream: false };
+        return {
+          ask: (input) => run(createRunner(apiKey), { ...options, input }),
+          stream: (input) => run(createRunner(apiKey), { ...options, input, stream: true }),
+        };
+      },
     });
 
     it('errors: name the field that the model does not support', async () => {

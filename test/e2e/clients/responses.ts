@@ -4,7 +4,9 @@ import { generateText, Output, stepCountIs, streamText, tool } from 'ai';
 import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import { readStream } from './ai-sdk.ts';
 import type { ClientEnvironment } from './client-environment.ts';
+import { testTypedErrors } from './typed-errors.ts';
 
 /** The clients that speak the Responses API by default, with nothing set but the address and keys. */
 export function testResponses(service: () => ClientEnvironment): void {
@@ -29,20 +31,50 @@ function testAgents(service: () => ClientEnvironment): void {
   });
   const agent = new Agent({ name: 'Assistant', model: 'any', tools: [weather] });
 
-  function createRunner(): Runner {
-    const modelProvider = new OpenAIProvider({ openAIClient: clientOf(service()) });
+  function createRunner(apiKey = service().apiKey): Runner {
+    const openAIClient = clientOf({ ...service(), apiKey });
+    const modelProvider = new OpenAIProvider({ openAIClient });
     return new Runner({ modelProvider, tracingDisabled: true });
   }
 
   async function run(input: Parameters<Runner['run']>[1], options: RunOptions = {}) {
-    const { stream = false, from = agent, ...rest } = options;
-    if (!stream) return createRunner().run(from, input, rest);
-    const result = await createRunner().run(from, input, { ...rest, stream: true });
+    const { stream = false, from = agent, apiKey, ...rest } = options;
+    const runner = createRunner(apiKey);
+    if (!stream) return runner.run(from, input, rest);
+    const result = await runner.run(from, input, { ...rest, stream: true });
     await result.completed;
     return result;
   }
 
   describe('@openai/agents by the Responses API', () => {
+    it('answer, stream: have the text, whole and in pieces', async () => {
+      const answer = await run('Hello there');
+      const streamed = await createRunner().run(agent, 'Hello there', { stream: true });
+      const pieces = await Array.fromAsync(streamed.toTextStream());
+
+      expect(answer.finalOutput).toContain('Hello there');
+      expect(pieces.length).toBeGreaterThan(3);
+      expect(pieces.join('')).toBe(answer.finalOutput);
+    });
+
+    it('structured output: is parsed', async () => {
+      const outputType = z.object({ name: z.string(), attendees: z.array(z.string()) });
+      const from = new Agent({ name: 'Planner', model: 'any', outputType });
+
+      const result = await createRunner().run(from, 'An event');
+
+      expect(outputType.safeParse(result.finalOutput).success).toBe(true);
+    });
+
+    testTypedErrors({
+      service,
+      open: (apiKey) => ({
+        ask: (text) => run(text, { apiKey }),
+        stream: (text) => run(text, { apiKey, stream: true }),
+      }),
+      brokenStream: { message: expect.stringContaining('"response.failed"') },
+    });
+
     it.each([false, true])('tools, second turn: run and continue, streamed: %s', async (stream) => {
       cities.length = 0;
 
@@ -100,13 +132,14 @@ function testAgents(service: () => ClientEnvironment): void {
 
 interface RunOptions {
   readonly stream?: boolean;
+  readonly apiKey?: string;
   readonly from?: Agent;
   readonly previousResponseId?: string;
   readonly conversationId?: string;
 }
 
 function testAiSdk(service: () => ClientEnvironment): void {
-  const model = () => createOpenAI(service())('any');
+  const model = (apiKey = service().apiKey) => createOpenAI({ ...service(), apiKey })('any');
   const weather = tool({
     description: 'The weather of a city',
     inputSchema: z.object({ city: z.string() }),
@@ -115,6 +148,23 @@ function testAiSdk(service: () => ClientEnvironment): void {
   const tools = { get_weather: weather };
 
   describe('ai with openai() by the Responses API', () => {
+    it('answer, stream: have the text, whole and in pieces', async () => {
+      const { text } = await generateText({ model: model(), prompt: 'Hello there' });
+      const pieces = await readStream(model(), 'Hello there');
+
+      expect(text).toContain('Hello there');
+      expect(pieces.length).toBeGreaterThan(3);
+      expect(pieces.join('')).toBe(text);
+    });
+
+    testTypedErrors({
+      service,
+      open: (apiKey) => ({
+        ask: (prompt) => generateText({ model: model(apiKey), prompt, maxRetries: 0 }),
+        stream: (prompt) => readStream(model(apiKey), prompt),
+      }),
+    });
+
     it.each(['generateText', 'streamText'])('tools: run, and %s continues', async (call) => {
       const prompt = 'get_weather {"city":"Bonn"}';
       const options = { model: model(), prompt, tools, stopWhen: stepCountIs(3) };

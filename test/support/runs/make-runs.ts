@@ -2,6 +2,7 @@ import type { Agent } from '../../../shared/agent/agent.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import { openAiResponses } from '../../../shared/protocols/openai-responses.ts';
 import { responsesRequestToJson } from '../../../shared/protocols/openai-responses-request.ts';
+import type { RunConversations } from '../../../shared/runs/run-agent.ts';
 import { createRuns, type Runs } from '../../../shared/runs/create-runs.ts';
 import type { RunEnd, RunEvent, RunRecord } from '../../../shared/runs/run-record.ts';
 import type { TextEncryption } from '../../../shared/storage/text-encryption.ts';
@@ -16,6 +17,7 @@ interface RunsScript {
   readonly deliveryMs?: number;
   readonly maxRunMs?: number;
   readonly encryption?: TextEncryption;
+  readonly conversations?: RunConversations;
 }
 
 export interface RunsUnderTest {

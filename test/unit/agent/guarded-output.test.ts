@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { AgentEvent } from '../../../shared/agent/agent.ts';
+import type { Agent, AgentEvent } from '../../../shared/agent/agent.ts';
 import type { ModelResponse } from '../../../shared/model/model.ts';
 import { collectEvents, createToolAgent, runContext } from '../../support/agent/scripted-tools.ts';
 import {
@@ -10,7 +10,7 @@ import {
   textOf,
   type GuardrailScript,
 } from '../../support/guarded.ts';
-import { callsOf, inputOf } from '../../support/scripted-model.ts';
+import { answerOf, callsOf, inputOf, never } from '../../support/scripted-model.ts';
 
 const CARD = '4111 1111 1111 1111';
 
@@ -49,6 +49,25 @@ describe('the output of a guarded agent', () => {
     await expect(streaming).rejects.toMatchObject({ code: 'guardrail_blocked' });
     expect('It is '.startsWith(textOf(events))).toBe(true);
     expect(decisions).toContain(`${name} output blocked`);
+  });
+
+  it('keeps the pieces of a delta only while it does not change the delta', async () => {
+    const agent: Agent = {
+      run: never,
+      async *stream() {
+        yield { type: 'text-delta', text: 'Paid by ', pieces: ['Paid', ' by '] };
+        yield { type: 'text-delta', text: `${CARD}. `, pieces: [CARD, '. '] };
+        yield { type: 'done', result: { ...answerOf('Paid'), cached: false, toolCalls: [] } };
+      },
+    };
+    const { agent: checked } = guarded(agent, { piiDetection: { output: 'redact' } });
+
+    const events = await collectEvents(checked.stream(inputOf('Hi'), runContext()));
+
+    const deltas = events.filter((event) => event.type === 'text-delta');
+    expect(deltas[0]).toHaveProperty('pieces', ['Paid', ' by ']);
+    expect(deltas.slice(1).every((delta) => delta.pieces === undefined)).toBe(true);
+    expect(textOf(events)).toBe('Paid by [CREDIT_CARD]. ');
   });
 
   it('passes at once and unchanged what it observes', async () => {

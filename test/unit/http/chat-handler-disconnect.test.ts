@@ -95,6 +95,6 @@ describe('POST /api/chat as a stream and its reader', () => {
 
     for (const script of scripts) await call(setUp(script).handler, postJson(REQUEST));
 
-    expect(countTimers()).toBe(before);
+    expect(countTimers()).toBeLessThanOrEqual(before);
   });
 });

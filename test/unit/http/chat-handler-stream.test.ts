@@ -33,6 +33,18 @@ function namesIn(text: string): string[] {
 }
 
 describe('POST /api/chat as a stream', () => {
+  it('sends each delta of the model as an event of its own, also where several arrive together', async () => {
+    const { handler } = setUp(async function* together() {
+      yield { type: 'text-delta', text: 'Hello', pieces: ['Hel', 'lo'] };
+      yield { type: 'done', response: answerOf('Hello') };
+    });
+
+    const { text } = await call(handler, postJson(REQUEST));
+
+    const deltas = eventsIn(text).filter(({ event }) => event === 'delta');
+    expect(deltas.map(({ data }) => data)).toEqual([{ text: 'Hel' }, { text: 'lo' }]);
+  });
+
   it('sends the session, each text and exactly one done without the text', async () => {
     const { handler, telemetry } = setUp(() => textsThenAnswer(['Hel', 'lo 👋']));
 

@@ -14,14 +14,14 @@ const QUIET: SseOptions = {
 };
 
 function textOf(
-  source: AsyncIterable<SseEvent>,
+  source: AsyncIterable<readonly SseEvent[]>,
   options: Partial<SseOptions> = {},
 ): Promise<string> {
   return new HttpResponse(sseResponse(source, { ...QUIET, ...options })).text();
 }
 
 function readerOf(
-  source: AsyncIterable<SseEvent>,
+  source: AsyncIterable<readonly SseEvent[]>,
   options: Partial<SseOptions> = {},
 ): ReadableStreamDefaultReader<Uint8Array> {
   const { body } = new HttpResponse(sseResponse(source, { ...QUIET, ...options }));
@@ -29,8 +29,8 @@ function readerOf(
   return body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
 }
 
-async function* eventsOf(...data: unknown[]): AsyncGenerator<SseEvent> {
-  for (const one of data) yield { event: 'delta', data: one };
+async function* eventsOf(...data: unknown[]): AsyncGenerator<readonly SseEvent[]> {
+  for (const one of data) yield [{ event: 'delta', data: one }];
 }
 
 describe('sseResponse', () => {
@@ -56,9 +56,9 @@ describe('sseResponse', () => {
 
   it('sends comments while the source is idle and none after the end', async () => {
     const gate = Promise.withResolvers<void>();
-    async function* slow(): AsyncGenerator<SseEvent> {
+    async function* slow(): AsyncGenerator<readonly SseEvent[]> {
       await gate.promise;
-      yield { event: 'done', data: 1 };
+      yield [{ event: 'done', data: 1 }];
     }
     const reader = readerOf(slow(), { heartbeatMs: 5 });
     const decoder = new TextDecoder();
@@ -78,10 +78,10 @@ describe('sseResponse', () => {
 
   it('pulls nothing before the reader reads', async () => {
     let pulled = 0;
-    async function* counted(): AsyncGenerator<SseEvent> {
+    async function* counted(): AsyncGenerator<readonly SseEvent[]> {
       for (;;) {
         pulled += 1;
-        yield { event: 'delta', data: pulled };
+        yield [{ event: 'delta', data: pulled }];
       }
     }
     const reader = readerOf(counted());
@@ -100,9 +100,9 @@ describe('sseResponse', () => {
   it('waits for the connection to drain before it reads the source', async () => {
     const drained = Promise.withResolvers<'ready'>();
     let pulled = 0;
-    async function* counted(): AsyncGenerator<SseEvent> {
+    async function* counted(): AsyncGenerator<readonly SseEvent[]> {
       pulled += 1;
-      yield { event: 'delta', data: 1 };
+      yield [{ event: 'delta', data: 1 }];
     }
     const connection = {
       headers: {},
@@ -131,11 +131,14 @@ describe('sseResponse', () => {
       if (isReading) setImmediate(countTurns);
     };
     const turnOf = { bulk: [] as number[], short: [] as number[] };
-    async function* busy(name: keyof typeof turnOf, events: number): AsyncGenerator<SseEvent> {
+    async function* busy(
+      name: keyof typeof turnOf,
+      events: number,
+    ): AsyncGenerator<readonly SseEvent[]> {
       for (let event = 0; event < events; event += 1) {
         turnOf[name].push(turns);
         for (const endAt = performance.now() + 1; performance.now() < endAt;);
-        yield { event: 'delta', data: event };
+        yield [{ event: 'delta', data: event }];
       }
     }
 
@@ -150,9 +153,9 @@ describe('sseResponse', () => {
 
   it('T7: closes the connection of a client that takes no data, and ends its source', async () => {
     const done: string[] = [];
-    async function* endless(): AsyncGenerator<SseEvent> {
+    async function* endless(): AsyncGenerator<readonly SseEvent[]> {
       try {
-        for (;;) yield { event: 'delta', data: 1 };
+        for (;;) yield [{ event: 'delta', data: 1 }];
       } finally {
         done.push('source');
       }
@@ -174,8 +177,8 @@ describe('sseResponse', () => {
   });
 
   it('ends with the last event when the source fails', async () => {
-    async function* failing(): AsyncGenerator<SseEvent> {
-      yield { event: 'delta', data: 1 };
+    async function* failing(): AsyncGenerator<readonly SseEvent[]> {
+      yield [{ event: 'delta', data: 1 }];
       throw new Error('secret');
     }
 
@@ -185,8 +188,8 @@ describe('sseResponse', () => {
   });
 
   it('ends without a last event when the client has disconnected', async () => {
-    async function* failing(): AsyncGenerator<SseEvent> {
-      yield { event: 'delta', data: 1 };
+    async function* failing(): AsyncGenerator<readonly SseEvent[]> {
+      yield [{ event: 'delta', data: 1 }];
       throw new Error('secret');
     }
 
@@ -215,9 +218,9 @@ describe('sseResponse', () => {
   it('runs the end once and finishes the source once', async () => {
     const ended: string[] = [];
     let finished = 0;
-    async function* source(): AsyncGenerator<SseEvent> {
+    async function* source(): AsyncGenerator<readonly SseEvent[]> {
       try {
-        yield { event: 'delta', data: 1 };
+        yield [{ event: 'delta', data: 1 }];
       } finally {
         finished += 1;
       }
@@ -233,7 +236,7 @@ describe('sseResponse', () => {
     const ended: string[] = [];
     let finished = 0;
     const source = eventsOf(1, 2, 3);
-    const iterable: AsyncIterable<SseEvent> = {
+    const iterable: AsyncIterable<readonly SseEvent[]> = {
       [Symbol.asyncIterator]: () => ({
         next: () => source.next(),
         async return() {
@@ -254,9 +257,9 @@ describe('sseResponse', () => {
 
   it('does not wait for a source that hangs when the reader cancels', async () => {
     const ended: string[] = [];
-    async function* hanging(): AsyncGenerator<SseEvent> {
+    async function* hanging(): AsyncGenerator<readonly SseEvent[]> {
       await never();
-      yield { event: 'delta', data: 1 };
+      yield [{ event: 'delta', data: 1 }];
     }
     const reader = readerOf(hanging(), { onEnd: (how) => void ended.push(how) });
 
@@ -269,9 +272,9 @@ describe('sseResponse', () => {
 
   it('survives a source that fails between two comments', async () => {
     const failure = Promise.withResolvers<never>();
-    async function* failing(): AsyncGenerator<SseEvent> {
+    async function* failing(): AsyncGenerator<readonly SseEvent[]> {
       await failure.promise;
-      yield { event: 'delta', data: 1 };
+      yield [{ event: 'delta', data: 1 }];
     }
     const reader = readerOf(failing(), { heartbeatMs: 5 });
 
@@ -284,7 +287,7 @@ describe('sseResponse', () => {
   });
 
   it('survives a source whose clean-up fails', async () => {
-    const source: AsyncIterable<SseEvent> = {
+    const source: AsyncIterable<readonly SseEvent[]> = {
       [Symbol.asyncIterator]: () => ({
         next: async () => ({ done: true as const, value: undefined }),
         return: () => Promise.reject(new Error('clean-up')),
