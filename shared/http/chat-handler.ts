@@ -11,7 +11,7 @@ import { protocolById, protocolOfChatBody, type ProtocolId } from '../protocols/
 import type { AdmissionDependencies } from './admission.ts';
 import { failSession, openSessionRun, type SessionDependencies } from './chat-session.ts';
 import { reportFailure } from './handler.ts';
-import { type CallerContext, type MeteredContext, routeId } from './request-context.ts';
+import type { MeteredContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { startRun, type Run, type RunOutcome, type RunRecorder } from './run-scope.ts';
 import { raceTimeout } from '../resilience/abort.ts';
@@ -58,15 +58,6 @@ export function chatHandler(id: ProtocolId | 'by-body') {
       throw toProtocolError(protocol, error);
     }
   };
-}
-
-/**
- * GET /api/chat/{id}/stream: a front end of the AI SDK asks for the rest of a stream. A run ends when
- * its client disconnects, so nothing is left to resume; 204 says so.
- */
-export async function handleResumeChat(context: CallerContext): Promise<PlainResponse> {
-  await routeId(context);
-  return { status: 204, headers: { 'cache-control': 'no-store' } };
 }
 
 interface ChatOptions {
