@@ -148,7 +148,8 @@ async function streamResult(context: MeteredContext, chat: Chat): Promise<PlainR
     if (started !== 'timeout' && started.done === true) throw interrupted();
     await ready;
     const encoder = chat.protocol.openStream(chat.frame);
-    return respond(context, { chat, encoder, run, events, first });
+    const hasBegun = started !== 'timeout';
+    return respond(context, { chat, encoder, run, events, first, hasBegun });
   } catch (error) {
     run.close();
     throw error;
@@ -161,6 +162,8 @@ interface StartedStream {
   readonly run: Run;
   readonly events: AsyncIterator<AgentEvent>;
   readonly first: Promise<IteratorResult<AgentEvent>>;
+  /** The first event is there. */
+  readonly hasBegun: boolean;
 }
 
 function respond(context: MeteredContext, stream: StartedStream): PlainResponse {
@@ -213,20 +216,29 @@ async function* encodeEvents({
   run,
   events,
   first,
+  hasBegun,
 }: StartedStream): AsyncGenerator<readonly SseEvent[], void, void> {
+  // What has happened by now is one write.
+  let batch = encoder.start();
   try {
-    yield encoder.start();
+    if (!hasBegun) {
+      yield batch;
+      batch = [];
+    }
     for (let next = await first; next.done !== true; next = await run.raceAbort(events.next())) {
       const event = next.value;
       if (event.type === 'done') {
         run.finish(event.result);
         await recorder?.end({ kind: 'done', result: event.result });
       } else recorder?.event(event);
-      yield encodePieces(event, encoder);
+      batch = [...batch, ...encodePieces(event, encoder)];
+      if (batch.length > 0) yield batch;
       if (event.type === 'done') return;
+      batch = [];
     }
     throw interrupted();
   } catch (thrown) {
+    if (batch.length > 0) yield batch;
     await recorder?.fail?.(thrown);
     throw thrown;
   }
