@@ -150,7 +150,7 @@ interface Answer {
   readonly ms: number;
 }
 
-/** Sends one request. The answer has neither the id of the request nor the one that was asked for. */
+/** Sends one request. The answer is without the id of the request and without that of the route. */
 export async function ask(url: string, { route, id, headers }: Question): Promise<Answer> {
   const startedAt = performance.now();
   const response = await fetch(url + route.path.replace('{id}', id), {

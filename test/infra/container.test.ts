@@ -58,7 +58,7 @@ describe('the container image', () => {
 
     await build({ root });
 
-    expect(existsSync(join(root, 'dist', 'functions', 'chat.js'))).toBe(true);
+    expect(existsSync(join(root, 'dist', 'functions', 'app.js'))).toBe(true);
     expect(existsSync(join(root, 'dist', 'host.json'))).toBe(true);
     expect(allowed.filter((path) => /settings|env|\.git/.test(path))).toEqual([]);
   });
