@@ -23,8 +23,9 @@ export const SECTIONS: readonly Section[] = [
 /** The page that `--markdown` writes. */
 export const CHECKLIST = 'docs/checklist.md';
 
-const USAGE = `npm run doctor -- [--url URL [--key KEY]] [--azure] [--json | --markdown]
-  --url       checks a running app too; the key is a function key, or DOCTOR_KEY
+const USAGE = `npm run doctor -- [--url URL [--key KEY] [--token TOKEN]] [--azure] [--json | --markdown]
+  --url       checks a running app too; the key is a function key, or DOCTOR_KEY; the token is one
+              of Entra ID or a caller key, or DOCTOR_TOKEN
   --azure     checks the resources of a deployment by the Azure CLI
   --json      prints the results as JSON
   --markdown  writes ${CHECKLIST}
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
     options: {
       url: { type: 'string' },
       key: { type: 'string' },
+      token: { type: 'string' },
       azure: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       markdown: { type: 'boolean', default: false },
@@ -48,7 +50,10 @@ async function main(): Promise<void> {
   const deployment =
     values.url === undefined
       ? undefined
-      : createDeployment(readUrl(values.url), values.key ?? process.env['DOCTOR_KEY']);
+      : createDeployment(readUrl(values.url), {
+          key: values.key ?? process.env['DOCTOR_KEY'],
+          token: values.token ?? process.env['DOCTOR_TOKEN'],
+        });
   const azure = values.azure ? await createAzure(process.env) : undefined;
   const isShown = process.stderr.isTTY && (deployment !== undefined || azure !== undefined);
   const results = await runDoctor(SECTIONS, {

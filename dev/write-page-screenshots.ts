@@ -12,7 +12,7 @@ const PICTURES = [
 const QUESTION = 'What is the time? current_time {"time_zone":"Europe/Berlin"}';
 /** The development model repeats it. */
 const MARKDOWN =
-  'Markdown is shown as **text**, `code`, lists and tables:\n\n| tool | does |\n|---|---|\n| current_time | tells the time |\n| calculator | calculates |';
+  'Show me **Markdown**: `code`, and a table\n\n| day | menu |\n|---|---|\n| Monday | soup |\n| Tuesday | pasta |';
 
 /** Writes the pictures from a running `npm start`: node dev/write-page-screenshots.ts URL */
 async function main(url = 'http://127.0.0.1:7071'): Promise<void> {
@@ -32,7 +32,7 @@ type Picture = { readonly url: string } & (typeof PICTURES)[number];
 async function draw(browser: Browser, { url, name, scheme, width, height }: Picture) {
   const page = await browser.newPage({ colorScheme: scheme, viewport: { width, height } });
   await page.goto(url);
-  for (const [index, question] of [QUESTION, MARKDOWN].entries()) {
+  for (const [index, question] of [MARKDOWN, QUESTION].entries()) {
     await page.getByLabel('Message', { exact: true }).fill(question);
     await page.getByRole('button', { name: 'Send' }).click();
     await page.locator('.note').filter({ hasText: 'tokens' }).nth(index).waitFor();

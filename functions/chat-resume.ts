@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { getService, routeAuthLevel } from '../shared/composition-root.ts';
-import { handleResumeChat } from '../shared/http/chat-handler.ts';
 import { authenticatedHandler } from '../shared/http/admission.ts';
+import { handleResumeChat } from '../shared/http/background-chat.ts';
 
 app.http('chatResume', {
   route: 'api/chat/{id}/stream',

@@ -13,8 +13,10 @@ const GAP = 12;
 const HEAD = 44;
 const FOOT = 44;
 const TICKS = 4;
-const COLOURS: Readonly<Record<string, string>> = { chat: '#0b6bcb', completions: '#0b6bcb' };
+const OWN_COLOUR = '#0b6bcb';
 const OTHER_COLOUR = '#9aa7b4';
+/** What does not run this app. */
+const OTHERS = /^(?:minimum|pass-through|upstream|portkey|baseline)/;
 
 /** Draws the panels below one another as an SVG that is readable on light and dark pages. */
 export function drawPlot(title: string, panels: readonly Panel[]): string {
@@ -57,7 +59,7 @@ function drawPanel({ title, unit, bars }: Panel, top: number): string {
       const middle = y + BAR / 2 + 4;
       return [
         text({ x: LEFT - 10, y: middle, content: label, attributes: 'text-anchor="end"' }),
-        `<rect x="${LEFT}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" rx="3" fill="${COLOURS[label] ?? OTHER_COLOUR}"/>`,
+        `<rect x="${LEFT}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" rx="3" fill="${OTHERS.test(label) ? OTHER_COLOUR : OWN_COLOUR}"/>`,
         text({ x: LEFT + width + 8, y: middle, content: format(value) }),
       ].join('\n');
     }),

@@ -10,6 +10,7 @@ import type { RecordedCall } from '../model/call-log.ts';
 import { startDevelopmentModel } from '../model/start-development-model.ts';
 import { prepareStorage } from '../prepare-storage.ts';
 import { PROJECT_ROOT } from '../project-root.ts';
+import { readCpuUs } from './read-cpu.ts';
 
 const ITEM_MS = 200;
 const CONCURRENCY = 50;
@@ -23,6 +24,8 @@ export interface BatchFigures {
   readonly alone: number;
   /** The speed of all other items while the first one takes ten seconds. */
   readonly besideStraggler: number;
+  /** CPU time of the worker for one item of a job of 1,000 with an instant model, in microseconds. */
+  readonly itemCpuUs: number;
 }
 
 export async function measureBatch(): Promise<BatchFigures> {
@@ -68,7 +71,14 @@ export async function measureBatch(): Promise<BatchFigures> {
     const [first = '', ...others] = listItems(1 + (CONCURRENCY - 1) * ROUNDS);
     const slow = first.replace('"message":"', `"message":"dev/slow-${STRAGGLER_MS} `);
     const beside = await run('straggler.jsonl', [slow, ...others]);
+    const instant = listItems(CONCURRENCY * ROUNDS).map((line) =>
+      line.replace('"message":"', '"message":"dev/instant '),
+    );
+    const cpuBefore = await readCpuUs(host.workerPid() ?? 0);
+    await run('instant.jsonl', instant);
+    const itemCpuUs = ((await readCpuUs(host.workerPid() ?? 0)) - cpuBefore) / instant.length;
     return {
+      itemCpuUs,
       alone: shareOfIdeal(alone, CONCURRENCY),
       besideStraggler: shareOfIdeal(beside.filter(isQuick), CONCURRENCY - 1),
     };

@@ -36,6 +36,7 @@ export async function measureCache(rounds: Rounds): Promise<SpeedRow> {
       target: `>= ${TARGET}x`,
       isMet: ratio >= TARGET,
       how: '32 connections, interleaved',
+      value: ratio,
     };
   } finally {
     await host.stop();

@@ -10,9 +10,20 @@ export interface SpeedRow {
   readonly isMet?: boolean;
   /** How it was measured, in a few words. */
   readonly how: string;
+  /** What is kept for comparison with later releases; a ratio where the machine would matter. */
+  readonly value?: number;
+  /** Its ratio to the last release that has figures. */
+  readonly toLast?: string;
 }
 
-const HEADINGS = ['what', 'measured', 'target', 'met', 'how it was measured'] as const;
+const HEADINGS = [
+  'what',
+  'measured',
+  'target',
+  'met',
+  'to the last',
+  'how it was measured',
+] as const;
 
 /** The rows as text for a terminal. */
 export function toTextTable(rows: readonly SpeedRow[]): string {
@@ -27,7 +38,8 @@ export function toMarkdownTable(rows: readonly SpeedRow[]): string {
   return formatMarkdown(HEADINGS, rows.map(toCells));
 }
 
-function toCells({ what, measured, target, isMet, how }: SpeedRow): readonly string[] {
+function toCells(row: SpeedRow): readonly string[] {
+  const { what, measured, target, isMet, toLast = '', how } = row;
   const mark = isMet === undefined ? '' : isMet ? 'yes' : 'NO';
-  return [what, measured, target, mark, how];
+  return [what, measured, target, mark, toLast, how];
 }

@@ -55,8 +55,10 @@ function addedRows(name: (typeof OURS)[number], figures: ByName): SpeedRow[] {
     {
       what: `${what}: requests/s against pass-through`,
       measured: `${(own.perSecond / bare.perSecond).toFixed(2)}x`,
-      target: '',
+      target: '>= 0.9x',
+      isMet: own.perSecond >= 0.9 * bare.perSecond,
       how: LOAD,
+      value: own.perSecond / bare.perSecond,
     },
     {
       what: `${what}: p50 at 1, added to pass-through`,
@@ -119,23 +121,32 @@ function packageRows({ ours, cloud, bareApp, zipBytes }: Measured): SpeedRow[] {
   return [
     {
       what: 'load of the built package',
-      measured: `${ours.ms.toFixed(0)} ms, ${(ours.ms / bareApp.ms).toFixed(1)}x of an app with only @azure/functions (${bareApp.ms.toFixed(0)} ms)`,
-      target: '<= 110 ms',
-      isMet: ours.ms <= 110,
+      measured: `${ours.ms.toFixed(0)} ms (only @azure/functions: ${bareApp.ms.toFixed(0)} ms)`,
+      target: '<= 90 ms',
+      isMet: ours.ms <= 90,
       how: loadHow,
+    },
+    {
+      what: 'load of the built package against an app with only @azure/functions',
+      measured: `${(ours.ms / bareApp.ms).toFixed(1)}x`,
+      target: '<= 4.5x',
+      isMet: ours.ms <= 4.5 * bareApp.ms,
+      how: loadHow,
+      value: ours.ms / bareApp.ms,
     },
     {
       what: 'memory of the loaded package',
       measured: `${ours.memoryMb.toFixed(0)} MB (only @azure/functions: ${bareApp.memoryMb.toFixed(0)} MB)`,
-      target: '<= 90 MB',
-      isMet: ours.memoryMb <= 90,
+      target: '<= 80 MB',
+      isMet: ours.memoryMb <= 80,
       how: loadHow,
+      value: ours.memoryMb,
     },
     {
       what: 'load with telemetry, identity and Key Vault',
       measured: `${cloud.ms.toFixed(0)} ms, ${cloud.memoryMb.toFixed(0)} MB`,
-      target: '<= 400 ms',
-      isMet: cloud.ms <= 400,
+      target: '<= 300 ms',
+      isMet: cloud.ms <= 300,
       how: 'fresh process, median of 7',
     },
     {
@@ -144,6 +155,7 @@ function packageRows({ ours, cloud, bareApp, zipBytes }: Measured): SpeedRow[] {
       target: '<= 3 MB',
       isMet: zipBytes <= 3 * MB,
       how: 'zip format: each file of dist deflated, plus headers',
+      value: zipBytes / MB,
     },
   ];
 }
@@ -159,6 +171,13 @@ function batchRows({ batch }: Measured): SpeedRow[] {
       what: 'the same with one item that takes 10 s',
       how: '980 other items on the remaining 49 slots; ideal 4 s',
     }),
+    {
+      what: 'CPU of a batch item',
+      measured: `${batch.itemCpuUs.toFixed(0)} us`,
+      target: '',
+      how: 'all threads of the worker for a queue job of 1,000 items and an instant model, by item',
+      value: batch.itemCpuUs,
+    },
   ];
 }
 
@@ -168,5 +187,6 @@ function batchRow(share: number, texts: Pick<SpeedRow, 'what' | 'how'>): SpeedRo
     measured: `${(share * 100).toFixed(1)} % of the ideal`,
     target: '>= 95 %',
     isMet: share >= 0.95,
+    value: share,
   };
 }

@@ -36,7 +36,11 @@ export async function createAzure(
     app,
     async read(command) {
       const args = [...command, '--output', 'json', '--only-show-errors'];
-      const { stdout } = await promisify(execFile)('az', args, { timeout: CLI_TIMEOUT_MS });
+      const { stdout } = await promisify(execFile)('az', args, {
+        timeout: CLI_TIMEOUT_MS,
+        // Two of the commands are extensions, which the CLI otherwise offers to install.
+        env: { ...environment, AZURE_EXTENSION_USE_DYNAMIC_INSTALL: 'yes_without_prompt' },
+      });
       return JSON.parse(stdout);
     },
   };

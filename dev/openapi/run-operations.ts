@@ -71,6 +71,11 @@ export const RUN_OPERATIONS: readonly Operation[] = [
       examples: {
         message: { message: 'Hello, test message' },
         protocol: { messages: [{ role: 'user', content: 'Hello' }] },
+        aiSdk: {
+          id: 'chat-1',
+          trigger: 'submit-message',
+          messages: [{ role: 'user', parts: [{ type: 'text', text: 'Hello' }] }],
+        },
       },
     },
     answers: {
@@ -100,9 +105,24 @@ export const RUN_OPERATIONS: readonly Operation[] = [
     method: 'get',
     path: '/api/chat/{id}/stream',
     tag: 'chat',
-    summary:
-      'The rest of a stream of the AI SDK: there is none, because a run ends with its client.',
-    answers: { 204: { description: 'Nothing to resume' } },
+    summary: 'The stream of the active run of a chat of the AI SDK, from its first event on.',
+    answers: {
+      200: { description: 'The stream', stream: 'text/event-stream' },
+      204: { description: 'The chat has no active run in the background' },
+    },
+  },
+  {
+    id: 'chatStop',
+    method: 'post',
+    path: '/api/chat/{id}/stop',
+    tag: 'chat',
+    summary: 'End the active run of a chat of the AI SDK.',
+    answers: {
+      200: {
+        description: 'Whether there was one',
+        schema: answerSchema({ id: 'text', stopped: 'flag' }),
+      },
+    },
   },
   {
     id: 'chatRunsGet',

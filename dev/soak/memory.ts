@@ -62,8 +62,8 @@ function lowestInWindows(samples: readonly MemorySample[]): readonly MemorySampl
   ).flatMap((window) => window.toSorted((left, right) => left.mb - right.mb).slice(0, 1));
 }
 
-/** Least squares. */
-function slopeOf(samples: readonly MemorySample[]): number {
+/** MB per minute, by least squares. */
+export function slopeOf(samples: readonly MemorySample[]): number {
   const meanX = mean(samples.map(({ minutes }) => minutes));
   const meanY = mean(samples.map(({ mb }) => mb));
   const covariance = samples.map(({ minutes, mb }) => (minutes - meanX) * (mb - meanY));

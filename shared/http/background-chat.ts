@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import * as z from 'zod';
-import { ServiceError } from '../errors.ts';
+import { ServiceError, toServiceError } from '../errors.ts';
 import { chatApi } from '../protocols/chat-api.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import { parseRequest } from '../protocols/validation.ts';
@@ -13,7 +13,12 @@ import { sessionNotFound } from '../sessions/chat-sessions.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { ChatDependencies, StartInBackground } from './chat-handler.ts';
 import { lastText, NEW_SESSION_WAIT_MS } from './chat-session.ts';
-import { assertNoBody, type CallerContext, type MeteredContext } from './request-context.ts';
+import {
+  assertNoBody,
+  type CallerContext,
+  type MeteredContext,
+  routeId,
+} from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import type { ResponsesDependencies } from './responses-handler.ts';
 import { assertTokensLeft, followRun, snapshotOf, startRunInBackground } from './stored-runs.ts';
@@ -48,10 +53,11 @@ async function startBackgroundChat(
   const { service } = await runs();
   const accept = (context.header('accept') ?? '').toLowerCase();
   const createdAt = Date.now();
-  const id = `run_${randomBytes(24).toString('hex')}`;
+  const id = newRunId(protocol.chatOf?.(request), createdAt);
   const owner = context.callerId;
   const run = { run: id, message: lastText(protocol.toInput(request)) };
-  const named = protocol.sessionOf?.(request).sessionId;
+  const session = protocol.sessionOf?.(request);
+  const named = session?.sessionId;
   const resumed =
     named === undefined ? undefined : await resumeSession(context, { id: named, sessions, run });
   try {
@@ -70,7 +76,7 @@ async function startBackgroundChat(
       history: resumed?.history,
     };
     await assertTokensLeft(context, { input: inputOf(queued), measure: dependencies.measure });
-    const conversationId = named ?? (await createSession(context, { sessions, run }));
+    const conversationId = named ?? (session && (await createSession(context, { sessions, run })));
     const record = { ...queued, conversationId };
     const claim = resumed && (() => resumed.begin());
     return await startRunInBackground(context, { record, claim, service, dependencies });
@@ -115,6 +121,25 @@ async function createSession(
 }
 
 const RUN_ID = /^run_[0-9a-f]{48}$/;
+/** Characters of a hash of the chat, of the time and of a random number. */
+const ID_PARTS = { chat: 16, time: 12, random: 20 } as const;
+const MAX_TIME = 16 ** ID_PARTS.time - 1;
+
+/**
+ * The id of a run of a chat begins with the chat, newest run first, so that one listing of storage
+ * finds the newest run of a chat and no other blob has to be kept in step. Ids belong to their owner.
+ */
+function newRunId(chat: string | undefined, now: number): string {
+  if (chat === undefined) return `run_${randomBytes(24).toString('hex')}`;
+  const time = (MAX_TIME - now).toString(16).padStart(ID_PARTS.time, '0');
+  return `${runIdPrefix(chat)}${time}${randomBytes(ID_PARTS.random / 2).toString('hex')}`;
+}
+
+function runIdPrefix(chat: string): string {
+  // The platform decodes all of a path but its slashes.
+  const id = chat.replaceAll(/%2f/gi, '/');
+  return `run_${createHash('sha256').update(id).digest('hex').slice(0, ID_PARTS.chat)}`;
+}
 
 interface OwnRun {
   readonly run: FoundRun;
@@ -167,4 +192,44 @@ export async function handleCancelChatRun(
   const { run, service } = await findOwnRun(context, dependencies);
   await service.cancel(run.record);
   return jsonResponse(await snapshotOf(run.record, { service, status: 'ended' }));
+}
+
+/** The active run of a chat of a front end; undefined if its newest run has ended. */
+async function findActiveRun(
+  context: CallerContext,
+  dependencies: ResponsesDependencies,
+): Promise<OwnRun | undefined> {
+  const chat = await routeId(context);
+  const runs = await dependencies.runs().catch((error: unknown) => {
+    // Without a storage account there are no runs in the background.
+    if (toServiceError(error).code === 'config_unavailable') return undefined;
+    throw error;
+  });
+  const run = await runs?.service.findNewest(context.callerId, runIdPrefix(chat));
+  if (runs === undefined || run === undefined || run.status === 'ended') return undefined;
+  return { run, service: runs.service };
+}
+
+/**
+ * GET /api/chat/{id}/stream: a front end of the AI SDK asks for the active run of its chat, from the
+ * first event on. 204 if there is none.
+ */
+export async function handleResumeChat(
+  context: CallerContext,
+  dependencies: ResponsesDependencies,
+): Promise<PlainResponse> {
+  const active = await findActiveRun(context, dependencies);
+  if (active === undefined) return { status: 204, headers: { 'cache-control': 'no-store' } };
+  const { run, service } = active;
+  return followRun(context, run.record, { service, after: -1, dependencies });
+}
+
+/** POST /api/chat/{id}/stop: ends the active run of a chat; a client that leaves does not. */
+export async function handleStopChat(
+  context: CallerContext,
+  dependencies: ResponsesDependencies,
+): Promise<PlainResponse> {
+  const active = await findActiveRun(context, dependencies);
+  if (active !== undefined) await active.service.cancel(active.run.record);
+  return jsonResponse({ id: await routeId(context), stopped: active !== undefined });
 }

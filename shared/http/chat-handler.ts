@@ -11,7 +11,7 @@ import { protocolById, protocolOfChatBody, type ProtocolId } from '../protocols/
 import type { AdmissionDependencies } from './admission.ts';
 import { failSession, openSessionRun, type SessionDependencies } from './chat-session.ts';
 import { reportFailure } from './handler.ts';
-import { type CallerContext, type MeteredContext, routeId } from './request-context.ts';
+import type { MeteredContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { startRun, type Run, type RunOutcome, type RunRecorder } from './run-scope.ts';
 import { raceTimeout } from '../resilience/abort.ts';
@@ -58,15 +58,6 @@ export function chatHandler(id: ProtocolId | 'by-body') {
       throw toProtocolError(protocol, error);
     }
   };
-}
-
-/**
- * GET /api/chat/{id}/stream: a front end of the AI SDK asks for the rest of a stream. A run ends when
- * its client disconnects, so nothing is left to resume; 204 says so.
- */
-export async function handleResumeChat(context: CallerContext): Promise<PlainResponse> {
-  await routeId(context);
-  return { status: 204, headers: { 'cache-control': 'no-store' } };
 }
 
 interface ChatOptions {
@@ -157,7 +148,8 @@ async function streamResult(context: MeteredContext, chat: Chat): Promise<PlainR
     if (started !== 'timeout' && started.done === true) throw interrupted();
     await ready;
     const encoder = chat.protocol.openStream(chat.frame);
-    return respond(context, { chat, encoder, run, events, first });
+    const hasBegun = started !== 'timeout';
+    return respond(context, { chat, encoder, run, events, first, hasBegun });
   } catch (error) {
     run.close();
     throw error;
@@ -170,6 +162,8 @@ interface StartedStream {
   readonly run: Run;
   readonly events: AsyncIterator<AgentEvent>;
   readonly first: Promise<IteratorResult<AgentEvent>>;
+  /** The first event is there. */
+  readonly hasBegun: boolean;
 }
 
 function respond(context: MeteredContext, stream: StartedStream): PlainResponse {
@@ -222,20 +216,29 @@ async function* encodeEvents({
   run,
   events,
   first,
+  hasBegun,
 }: StartedStream): AsyncGenerator<readonly SseEvent[], void, void> {
+  // What has happened by now is one write.
+  let batch = encoder.start();
   try {
-    yield encoder.start();
+    if (!hasBegun) {
+      yield batch;
+      batch = [];
+    }
     for (let next = await first; next.done !== true; next = await run.raceAbort(events.next())) {
       const event = next.value;
       if (event.type === 'done') {
         run.finish(event.result);
         await recorder?.end({ kind: 'done', result: event.result });
       } else recorder?.event(event);
-      yield encodePieces(event, encoder);
+      batch = [...batch, ...encodePieces(event, encoder)];
+      if (batch.length > 0) yield batch;
       if (event.type === 'done') return;
+      batch = [];
     }
     throw interrupted();
   } catch (thrown) {
+    if (batch.length > 0) yield batch;
     await recorder?.fail?.(thrown);
     throw thrown;
   }

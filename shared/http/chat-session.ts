@@ -59,10 +59,11 @@ export async function openSessionRun(
   return created === undefined ? undefined : createSessionRun(created, { input, context, measure });
 }
 
-/** The message of a chat. */
+/** The text of the message of a chat; images are not stored. */
 export function lastText({ messages }: AgentInput): string {
-  const content = messages.at(-1)?.content;
-  return typeof content === 'string' ? content : '';
+  const content = messages.at(-1)?.content ?? '';
+  if (typeof content === 'string') return content;
+  return content.map((part) => (part.type === 'text' ? part.text : '')).join('');
 }
 
 interface RunInput {

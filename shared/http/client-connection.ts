@@ -68,17 +68,25 @@ function track(request: IncomingMessage, response: ServerResponse): void {
   const id = request.headers[INVOCATION_HEADER];
   if (typeof id !== 'string') return;
   const disconnected = new AbortController();
+  let isBodyTaken = false;
   const connection: ClientConnection = {
     headers: request.headers,
     clientDisconnected: disconnected.signal,
     drained: ({ signal, timeoutMs }) =>
       waitForDrain(response, { signals: [disconnected.signal, signal], timeoutMs }),
-    takeCompleteBody: () => takeCompleteBody(request),
+    takeCompleteBody() {
+      const body = takeCompleteBody(request);
+      isBodyTaken ||= body !== undefined;
+      return body;
+    },
     cut: () => void response.destroy(),
   };
   unclaimed.set(id, connection);
   const { socket } = request;
-  response.once('finish', () => discardUnreadBody(request, socket));
+  response.once('finish', () => {
+    // The response may be complete before the parser reports the end of a body that was taken.
+    if (!isBodyTaken) discardUnreadBody(request, socket);
+  });
   response.once('close', () => {
     if (!response.writableFinished) disconnected.abort(new ClientDisconnectedError());
     forgetLater(id, connection);

@@ -134,6 +134,7 @@ export function followRun(
   const events = encodeRun(record, { after, events: service.watch(record, signal) });
   let code: string | undefined;
   return sseResponse(events, {
+    headers: storedProtocol(record.protocol).streamHeaders ?? {},
     heartbeatMs: chatLimits.heartbeatMs,
     slowReaderTimeoutMs,
     connection: context.connection,

@@ -1,7 +1,13 @@
 import * as z from 'zod';
 import type { Message, RunResult } from '../agent/agent.ts';
 import { statusOf } from './problem-details.ts';
-import type { Protocol } from './protocol.ts';
+import {
+  assertUserMessage,
+  type Frame,
+  isSessionId,
+  newMessages,
+  type Protocol,
+} from './protocol.ts';
 import { parseRequest } from './validation.ts';
 
 /** Far above every bound that a setting gives; it limits the work of reading a body. */
@@ -35,25 +41,34 @@ export const aiChatRequestSchema = z.strictObject({
 type AiChatRequest = z.infer<typeof aiChatRequestSchema>;
 
 /**
- * Microsoft's AI Chat Protocol, on POST /api/chat. The client sends the whole conversation, so the
- * session state goes back as it came.
+ * Microsoft's AI Chat Protocol, on POST /api/chat. A first message starts a session, whose id is the
+ * session state. Any other state belongs to the client, and goes back as it came.
  */
 export const aiChatProtocol: Protocol<AiChatRequest> = {
   id: 'ai-chat-protocol',
   recognizes: (body) => typeof body === 'object' && body !== null && 'messages' in body,
-  parse: (body) => parseRequest(aiChatRequestSchema, body),
-  toInput: ({ messages }) => ({
-    messages: messages.map(({ role, content }): Message => ({ role, content })),
-    fieldNames: { messages: 'messages' },
-  }),
+  parse(body) {
+    const request = parseRequest(aiChatRequestSchema, body);
+    if (sessionOf(request) !== undefined) assertUserMessage(request.messages);
+    return request;
+  },
+  toInput(request) {
+    const { messages } = request;
+    const read = sessionOf(request)?.sessionId === undefined ? messages : newMessages(messages);
+    return {
+      messages: read.map(({ role, content }): Message => ({ role, content })),
+      fieldNames: { messages: 'messages' },
+    };
+  },
   wantsStream: () => false,
-  encodeResult: (result, { request }) => ({
+  sessionOf,
+  encodeResult: (result, frame) => ({
     message: { role: 'assistant', content: result.text },
-    ...stateOf(request),
+    ...stateOf(frame),
     context: toContext(result),
   }),
-  openStream: ({ request }) => ({
-    start: () => [{ data: { delta: { role: 'assistant' }, ...stateOf(request) } }],
+  openStream: (frame) => ({
+    start: () => [{ data: { delta: { role: 'assistant' }, ...stateOf(frame) } }],
     event(event) {
       switch (event.type) {
         case 'text-delta':
@@ -79,7 +94,15 @@ export const aiChatProtocolStream: Protocol<AiChatRequest> = {
   wantsStream: () => true,
 };
 
-function stateOf({ sessionState }: AiChatRequest) {
+function sessionOf({ messages, sessionState: state }: AiChatRequest) {
+  if (typeof state === 'string' && isSessionId(state)) return { sessionId: state };
+  const isFirst = messages.length === 1 && (state === undefined || state === null);
+  return isFirst ? { sessionId: undefined } : undefined;
+}
+
+function stateOf({ request, sessionId }: Frame<AiChatRequest>) {
+  const { sessionState: own } = request;
+  const sessionState = sessionOf(request) === undefined ? own : (sessionId?.() ?? undefined);
   return sessionState === undefined ? {} : { sessionState };
 }
 

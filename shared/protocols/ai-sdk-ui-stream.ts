@@ -3,7 +3,16 @@ import type { AgentEvent, Message, RunResult } from '../agent/agent.ts';
 import { ServiceError } from '../errors.ts';
 import type { ContentPart } from '../model/model.ts';
 import { imageUrl } from './openai-chat-schema.ts';
-import { DONE, type Frame, type Protocol, type SseEvent, type StreamEncoder } from './protocol.ts';
+import {
+  assertUserMessage,
+  DONE,
+  type Frame,
+  isSessionId,
+  newMessages,
+  type Protocol,
+  type SseEvent,
+  type StreamEncoder,
+} from './protocol.ts';
 import { parseRequest } from './validation.ts';
 
 /** Far above every bound that a setting gives; they limit the work of reading a body. */
@@ -33,6 +42,10 @@ export const uiRequestSchema = z.object({
   messages: z.array(uiMessage).min(1).max(MAX_MESSAGES),
   trigger: z.enum(['submit-message', 'regenerate-message']),
   messageId: z.string().nullish(),
+  /** The session of the chat, or null for a new one. Absent: the messages are the conversation. */
+  sessionId: z.string().min(1).max(256).nullish(),
+  /** The run goes on without its client, which can read its stream again from the start. */
+  background: z.boolean().optional(),
 });
 
 type UiRequest = z.infer<typeof uiRequestSchema>;
@@ -45,22 +58,46 @@ export const aiSdkUiStream: Protocol<UiRequest> = {
   recognizes: (body) => typeof body === 'object' && body !== null && 'trigger' in body,
   parse(body) {
     const request = parseRequest(uiRequestSchema, body);
+    if (request.sessionId === null && request.messages.some(isAnswer)) {
+      const message =
+        'Cannot accept the request: "messages" must have no answers, as "sessionId" is null; send the id of the session, or none';
+      throw new ServiceError('invalid_request', message, { param: 'messages' });
+    }
+    if (sessionOf(request) !== undefined) assertUserMessage(request.messages);
     const last = request.messages.at(-1);
     if (last !== undefined && toMessage(last).length > 0) return request;
     const message = 'Cannot accept the request: the last of "messages" must have text or an image';
     throw new ServiceError('invalid_request', message, { param: 'messages' });
   },
-  toInput: (request) => ({ messages: toMessages(request), fieldNames: { messages: 'messages' } }),
+  toInput(request) {
+    const { messages } = request;
+    const read = sessionOf(request)?.sessionId === undefined ? messages : newMessages(messages);
+    return { messages: read.flatMap(toMessage), fieldNames: { messages: 'messages' } };
+  },
   wantsStream: () => true,
+  sessionOf,
+  chatOf: ({ id }) => id,
+  isBackground: ({ background }) => background ?? false,
+  storage: { toJson: (request) => request, fromJson: (value) => uiRequestSchema.parse(value) },
   encodeResult: (result, frame) => toMetadata(result, frame),
   openStream: openUiStream,
 };
 
-/** The messages with a content; a front end keeps empty ones of answers that were stopped. */
-function toMessages({ messages }: UiRequest): readonly Message[] {
-  return messages.flatMap(toMessage);
+/** A chat can also be opened by the id of its session. */
+function sessionOf({
+  id,
+  sessionId,
+}: UiRequest): { readonly sessionId: string | undefined } | undefined {
+  if (sessionId === null) return { sessionId: undefined };
+  const named = sessionId ?? (isSessionId(id) ? id : undefined);
+  return named === undefined ? undefined : { sessionId: named };
 }
 
+function isAnswer({ role }: { readonly role: string }): boolean {
+  return role === 'assistant';
+}
+
+/** Empty if the message has no content; a front end keeps those of answers that were stopped. */
 function toMessage({ role, parts }: UiMessage): Message[] {
   const content = parts.flatMap((part): ContentPart[] => {
     if ('text' in part) return [{ type: 'text', text: part.text }];
@@ -71,47 +108,66 @@ function toMessage({ role, parts }: UiMessage): Message[] {
   return text.trim() === '' ? [] : [{ role, content: text }];
 }
 
+/** Steps and texts of one stream, of which at most one each is open. */
+interface StreamWriter {
+  openStep(): readonly SseEvent[];
+  closeStep(): readonly SseEvent[];
+  writeText(text: string): readonly SseEvent[];
+  closeText(): readonly SseEvent[];
+  /** Texts that have begun. */
+  texts(): number;
+}
+
 /** Text and tool calls are in steps, and each text between two others is a part of its own. */
-function openUiStream(frame: Frame<UiRequest>): StreamEncoder {
+function createStreamWriter(): StreamWriter {
   let isStepOpen = false;
   let textId: string | undefined;
   let texts = 0;
-  function openStep(): SseEvent[] {
+  function openStep(): readonly SseEvent[] {
     if (isStepOpen) return [];
     isStepOpen = true;
     return [chunk({ type: 'start-step' })];
   }
-  function closeText(): SseEvent[] {
+  function closeText(): readonly SseEvent[] {
     const closed = textId === undefined ? [] : [chunk({ type: 'text-end', id: textId })];
     textId = undefined;
     return closed;
   }
-  function closeStep(): SseEvent[] {
-    const closed = [...closeText(), ...(isStepOpen ? [chunk({ type: 'finish-step' })] : [])];
-    isStepOpen = false;
-    return closed;
-  }
-  function writeText(text: string): SseEvent[] {
-    const events = openStep();
-    if (textId === undefined) {
-      textId = `text-${(texts += 1)}`;
-      events.push(chunk({ type: 'text-start', id: textId }));
-    }
-    return [...events, chunk({ type: 'text-delta', id: textId, delta: text })];
-  }
+  return {
+    openStep,
+    closeText,
+    closeStep() {
+      const closed = [...closeText(), ...(isStepOpen ? [chunk({ type: 'finish-step' })] : [])];
+      isStepOpen = false;
+      return closed;
+    },
+    writeText(text) {
+      const events = [...openStep()];
+      if (textId === undefined) {
+        textId = `text-${(texts += 1)}`;
+        events.push(chunk({ type: 'text-start', id: textId }));
+      }
+      return [...events, chunk({ type: 'text-delta', id: textId, delta: text })];
+    },
+    texts: () => texts,
+  };
+}
+
+function openUiStream(frame: Frame<UiRequest>): StreamEncoder {
+  const writer = createStreamWriter();
   function write(event: AgentEvent): readonly SseEvent[] {
     switch (event.type) {
       case 'text-delta':
-        return writeText(event.text);
+        return writer.writeText(event.text);
       case 'tool-call':
-        return [...openStep(), ...closeText(), toolInput(event)];
+        return [...writer.openStep(), ...writer.closeText(), toolInput(event)];
       case 'tool-result':
         return [toolOutput(event)];
       case 'step-end':
-        return closeStep();
+        return writer.closeStep();
       case 'done':
         return [
-          ...closeStep(),
+          ...writer.closeStep(),
           chunk({
             type: 'finish',
             finishReason: FINISH_REASONS[event.result.finishReason],
@@ -122,14 +178,25 @@ function openUiStream(frame: Frame<UiRequest>): StreamEncoder {
     }
   }
   return {
-    start: () => [chunk({ type: 'start', messageId: `msg_${frame.requestId}` })],
+    start: () => [
+      chunk({
+        type: 'start',
+        messageId: `msg_${frame.requestId}`,
+        messageMetadata: { requestId: frame.requestId, ...sessionIdOf(frame) },
+      }),
+    ],
     event: write,
     fail: ({ message }) => [
-      ...closeText(),
+      ...writer.closeText(),
       chunk({ type: 'error', errorText: message }),
       { data: DONE },
     ],
-    cancel: () => [...closeText(), chunk({ type: 'abort' }), { data: DONE }],
+    // No chunk takes text back: a front end may hide the texts before this one.
+    restart: () => [
+      ...writer.closeText(),
+      chunk({ type: 'data-restart', data: { texts: writer.texts() } }),
+    ],
+    cancel: () => [...writer.closeText(), chunk({ type: 'abort' }), { data: DONE }],
   };
 }
 
@@ -166,9 +233,15 @@ const FINISH_REASONS = {
   tool_calls: 'tool-calls',
 } as const satisfies Record<RunResult['finishReason'], string>;
 
-function toMetadata({ model, cached, usage }: RunResult, { requestId }: Frame<UiRequest>) {
+/** Nothing where the client keeps the chat. */
+function sessionIdOf({ request, sessionId }: Frame<UiRequest>) {
+  return sessionOf(request) === undefined ? {} : { sessionId: sessionId?.() ?? null };
+}
+
+function toMetadata({ model, cached, usage }: RunResult, frame: Frame<UiRequest>) {
   return {
-    requestId,
+    requestId: frame.requestId,
+    ...sessionIdOf(frame),
     model,
     cached,
     usage: {

@@ -26,8 +26,10 @@ export interface Protocol<Request> {
   encodeResult(result: RunResult, frame: Frame<Request>): unknown;
   /** Starts the encoding of one stream. */
   openStream(frame: Frame<Request>): StreamEncoder;
-  /** Present if requests of this protocol belong to a session, the named one or a new one. */
-  sessionOf?(request: Request): { readonly sessionId: string | undefined };
+  /** The session of a request, the named one or a new one; undefined if the client keeps the chat. */
+  sessionOf?(request: Request): { readonly sessionId: string | undefined } | undefined;
+  /** The id of the chat by which a front end asks for its active run. */
+  chatOf?(request: Request): string;
   /** Present if runs of this protocol can be stored. */
   readonly storage?: RequestStorage<Request>;
   /** Whether the client wants a run in the background. */
@@ -73,6 +75,32 @@ export interface Frame<Request> {
   readonly runId?: string | undefined;
   /** The end of a stored run in milliseconds since the epoch. */
   readonly endedAt?: (() => number) | undefined;
+}
+
+/** Whether a text has the form of the id of a session. */
+export function isSessionId(text: string): boolean {
+  return /^sess_[0-9a-f]+$/.test(text);
+}
+
+/** @throws ServiceError invalid_request if the last message is not of the user */
+export function assertUserMessage(messages: readonly { readonly role: string }[]): void {
+  if (messages.at(-1)?.role === 'user') return;
+  throw new ServiceError(
+    'invalid_request',
+    'Cannot accept the request: the last of "messages" must be of the user, as a session has the others',
+    { param: 'messages' },
+  );
+}
+
+/**
+ * What a client of a session adds to it: the messages after the last answer, and instructions. The
+ * session has the rest, so that the client may send the whole conversation or the new part of it.
+ */
+export function newMessages<M extends { readonly role: string }>(
+  messages: readonly M[],
+): readonly M[] {
+  const answered = messages.findLastIndex(({ role }) => role === 'assistant');
+  return messages.filter(({ role }, index) => index > answered || role === 'system');
 }
 
 /** OpenAI clients shorten a conversation and try again when they read this code. */

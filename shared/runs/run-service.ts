@@ -31,6 +31,8 @@ export interface RunService {
   /** Stores a run that has ended. */
   save(record: RunRecord): Promise<void>;
   find(ref: RunRef): Promise<FoundRun | undefined>;
+  /** The run of this owner whose id begins so and is the first by its characters. */
+  findNewest(owner: string, idPrefix: string): Promise<FoundRun | undefined>;
   history(record: RunRecord): Promise<RunHistory>;
   /** The events from the first on, as they happen, and then the end. Ends early with the signal. */
   watch(record: RunRecord, signal: AbortSignal): AsyncIterable<RunEvent | RunEnd>;
@@ -92,6 +94,10 @@ export function createRunService(options: RunServiceOptions): RunService {
     },
     save: (record) => store.create(record),
     find,
+    async findNewest(owner, idPrefix) {
+      const id = await store.firstId(owner, idPrefix);
+      return id === undefined ? undefined : find({ owner, id });
+    },
     async history(record) {
       if (record.finished !== undefined) return record.finished;
       const state = await store.state(record);

@@ -32,6 +32,8 @@ export interface JournalState {
 export interface RunStore {
   create(record: RunRecord): Promise<void>;
   record(ref: RunRef): Promise<RunRecord | undefined>;
+  /** The first id by its characters that begins so. */
+  firstId(owner: string, idPrefix: string): Promise<string | undefined>;
   /** Undefined if there is no such run. */
   state(ref: RunRef): Promise<RunState | undefined>;
   /** Stores the end. Resolves to false if there is one: it stays as it is. */
@@ -66,8 +68,12 @@ export interface RunMessage {
 type Part = 'record' | 'journal' | 'end';
 
 /** Owner ids are hashed once more, so that their characters do not matter in a path. */
+function ownerFolder(owner: string): string {
+  return createHash('sha256').update(owner).digest('hex').slice(0, 32);
+}
+
 function folderOf({ owner, id }: RunRef): string {
-  return `${createHash('sha256').update(owner).digest('hex').slice(0, 32)}/${id}/`;
+  return `${ownerFolder(owner)}/${id}/`;
 }
 
 function nameOf(ref: RunRef, part: Part): string {
@@ -105,6 +111,12 @@ export function createRunStore({ container, encryption }: RunStoreOptions): RunS
     async record(ref) {
       const text = await read(ref, 'record');
       return text === undefined ? undefined : parseRecord(text);
+    },
+    async firstId(owner, idPrefix) {
+      for await (const { name } of container.list(`${ownerFolder(owner)}/${idPrefix}`)) {
+        return name.split('/')[1];
+      }
+      return undefined;
     },
     state: (ref) => readState(container, ref),
     finish: (ref, end) => create(ref, 'end', end),

@@ -193,6 +193,8 @@ describe('a client with the types that openapi-typescript generates', () => {
 
     const answers = await Promise.all(WRONG.map((call) => call(api)));
 
+    const contentTypes = answers.map(({ response }) => response.headers.get('content-type'));
+    expect(new Set(contentTypes)).toEqual(new Set(['application/problem+json']));
     expect(answers.map(({ response }) => response.status)).toEqual(WRONG.map(() => 400));
     expect(WRONG.length).toBeGreaterThan(6);
   });

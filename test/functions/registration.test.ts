@@ -53,6 +53,7 @@ const EXPECTED = {
   chat: 'POST /api/chat function',
   chatResume: 'GET /api/chat/{id}/stream function',
   chatRunsCancel: 'POST /api/chat/{id}/cancel function',
+  chatStop: 'POST /api/chat/{id}/stop function',
   chatRunsGet: 'GET /api/chat/{id} function',
   chatStream: 'POST /api/chat/stream function',
   completions: 'POST /v1/chat/completions function',

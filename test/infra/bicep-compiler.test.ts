@@ -23,7 +23,7 @@ interface Mistake extends Edit {
   readonly found: string;
 }
 
-/** All but the last two are only warnings of the compiler: it ends with exit code 0. */
+/** Most are only warnings of the compiler, which then ends with exit code 0. */
 const MISTAKES: readonly Mistake[] = [
   {
     what: 'an unknown property',
@@ -73,6 +73,35 @@ const MISTAKES: readonly Mistake[] = [
     from: 'empty(openAiLocation)',
     to: 'empty(openAiRegion)',
     found: 'BCP057: The name "openAiRegion"',
+  },
+  {
+    what: 'a region in the text',
+    path: MAIN,
+    from: "name: 'rg-${environmentName}'\n  location: location",
+    to: "name: 'rg-${environmentName}'\n  location: 'westeurope'",
+    found: 'no-hardcoded-location: ',
+  },
+  {
+    what: 'a parameter that nothing reads',
+    path: MAIN,
+    from: 'param chatPage bool = false',
+    to: "param chatPage bool = false\nparam chatTitle string = ''",
+    found: 'no-unused-params: Parameter "chatTitle"',
+  },
+  {
+    what: 'a variable that nothing reads',
+    path: MAIN,
+    from: 'var aiEnabled',
+    to: "var idle = 'x'\nvar aiEnabled",
+    found: 'no-unused-vars: Variable "idle"',
+  },
+  {
+    what: 'a module without one of its parameters',
+    path: MAIN,
+    from: "    planName: 'plan-${token}'\n",
+    to: '',
+    found:
+      'BCP035: The specified "object" declaration is missing the following required properties: "planName"',
   },
 ];
 
@@ -189,6 +218,10 @@ describe('the Bicep compiler', requireTool('the Bicep compiler'), () => {
     });
     expect(Object.keys(appSettings(plain))).toContain('AZURE_CLIENT_ID');
     expect(Object.keys(appSettings(plain))).not.toContain(TRUST);
+    expect([full, plain].map((one) => appSettings(one)['ROUTE_AUTH_LEVEL'])).toEqual([
+      'anonymous',
+      'function',
+    ]);
   });
 
   it('predicts that emptied settings take Easy Auth and foreign origins back', () => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { VARIABLES } from '../../shared/config/variables.ts';
 import { checkParameters, readParameterFile, readParameters } from './support/parameters.ts';
+import type { BicepFile } from './support/bicep-tree.ts';
 import { readInfra, type Infra } from './support/read-infra.ts';
 import { readAzureYaml } from './support/azure-yaml.ts';
 
@@ -44,15 +45,37 @@ describe('main.parameters.json', () => {
     expect(plantedFile(from, to).join('\n')).toContain(found);
   });
 
-  it('passes secrets only in parameters that are marked secure', () => {
-    const secret = readParameters(infra.main).filter(({ name }) => /token|key|secret/i.test(name));
+  it('passes secrets only in parameters that are marked secure, also to modules', () => {
+    expect(infra.all.flatMap(openSecrets)).toEqual([]);
+    expect(infra.all.flatMap(secretsOf).filter(({ isSecure }) => isSecure)).toHaveLength(6);
+  });
 
-    const open = secret.filter(({ name, isSecure }) => !isSecure && name !== 'dailyTokenBudget');
+  it.each([
+    ['infra/main.bicep', 'upstashRedisToken'],
+    ['infra/modules/vault.bicep', 'historyEncryptionKey'],
+    ['infra/modules/alerts.bicep', 'webhookUrl'],
+  ])('turns the check red in %s if %s is not marked', (path, name) => {
+    const text = infra.planted(path, { from: '', to: '' }).root.text;
+    const marked =
+      new RegExp(`@secure\\(\\)\\n(?:@description.*\\n)?param ${name} `).exec(text)?.[0] ?? '';
 
-    expect(open).toEqual([]);
-    expect(secret.filter(({ isSecure }) => isSecure)).toHaveLength(2);
+    const file = infra.planted(path, { from: marked, to: marked.replace('@secure()\n', '') });
+
+    expect(openSecrets(file)).toEqual([name]);
   });
 });
+
+function secretsOf(file: BicepFile) {
+  return readParameters(file).filter(
+    ({ name }) => /token|key|secret|webhook/i.test(name) && name !== 'dailyTokenBudget',
+  );
+}
+
+function openSecrets(file: BicepFile): string[] {
+  return secretsOf(file)
+    .filter(({ isSecure }) => !isSecure)
+    .map(({ name }) => name);
+}
 
 describe('a pipeline', () => {
   it('lists every variable, so that it provisions the same values', () => {

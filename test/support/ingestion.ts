@@ -4,7 +4,16 @@ import { gunzipSync } from 'node:zlib';
 import type { AddressInfo } from 'node:net';
 import * as z from 'zod';
 
+const metricSchema = z.looseObject({
+  name: z.string(),
+  value: z.number(),
+  count: z.number().optional(),
+  min: z.number().optional(),
+  max: z.number().optional(),
+});
+
 const envelopeSchema = z.object({
+  time: z.string(),
   tags: z.record(z.string(), z.string()),
   data: z.object({
     baseType: z.string(),
@@ -15,7 +24,7 @@ const envelopeSchema = z.object({
       resultCode: z.string().optional(),
       responseCode: z.string().optional(),
       properties: z.record(z.string(), z.string()).optional(),
-      metrics: z.array(z.looseObject({ name: z.string(), value: z.number() })).optional(),
+      metrics: z.array(metricSchema).optional(),
     }),
   }),
 });

@@ -15,7 +15,7 @@ export function createSelfSignedCertificate(hostName: string): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const algorithm = sequence(objectId(ECDSA_WITH_SHA256));
   const name = sequence(
-    der(0x31, sequence(objectId(COMMON_NAME), der(0x0c, Buffer.from('loopback test')))),
+    der(0x31, sequence(objectId(COMMON_NAME), der(0x0c, Buffer.from(hostName)))),
   );
   const altNames = sequence(der(0x82, Buffer.from(hostName)));
   const isAuthority = sequence(der(0x01, Buffer.from([0xff])));

@@ -6,7 +6,9 @@ import {
   isHealthy,
   measuresLatency,
   servesMetrics,
-} from '../deployment.ts';
+  servesOpenApi,
+  usesCache,
+} from '../live-checks.ts';
 
 const LOAD_TEST = '`docs/runbooks/load-test.md`';
 const DEPLOY = '`docs/runbooks/deploy.md`';
@@ -35,7 +37,7 @@ export const AFTER_DEPLOYING: readonly Section[] = [
       proven(105, 'Connections are reused', {
         places: [at('shared/model/*.ts', /keepAlive/)],
       }),
-      proven(106, 'Cache', { places: [at('shared/cache/response-cache.ts')] }),
+      proven(106, 'Cache', { places: [at('shared/cache/response-cache.ts')], live: usesCache }),
       proven(107, 'Time limits', {
         places: [
           at('shared/config/agent-schema*.ts', /deadline_ms|timeout_ms/),
@@ -98,6 +100,7 @@ export const AFTER_DEPLOYING: readonly Section[] = [
       proven(120, 'For consumers of the API', {
         places: [at('openapi.json', /"openapi": "3\.1\.0"/), at('docs/api.md', /## Errors/)],
         note: '`GET /openapi.json`; written from the schemas that validate',
+        live: servesOpenApi,
       }),
       proven(121, 'Incident plan', { places: [at('docs/runbooks/incident.md')] }),
     ],

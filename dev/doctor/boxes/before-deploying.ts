@@ -1,6 +1,6 @@
 import { hasIdentity } from '../azure.ts';
 import { at, everyFile, open, proven, type Section } from '../box.ts';
-import { answersChats, isHealthy, isReady, showsLimits } from '../deployment.ts';
+import { answersChats, isHealthy, isReady, showsLimits } from '../live-checks.ts';
 import { findSecrets } from '../source-checks.ts';
 
 export const BEFORE_DEPLOYING: readonly Section[] = [
@@ -53,8 +53,8 @@ export const BEFORE_DEPLOYING: readonly Section[] = [
         ],
       }),
       proven(10, 'Load test', {
-        places: [at('dev/bench.ts'), at('docs/runbooks/load-test.md', /autocannon/)],
-        note: '`npm run bench` locally; run the load test in your environment',
+        places: [at('dev/load.ts'), at('docs/runbooks/load-test.md', /npm run load/)],
+        note: '`npm run load -- --url URL`; run it in your environment',
       }),
     ],
   },

@@ -5,8 +5,9 @@ import {
   isHealthy,
   isReady,
   measuresLatency,
+  sendsCorrelationIds,
   servesMetrics,
-} from '../deployment.ts';
+} from '../live-checks.ts';
 
 export const OPERATIONS: readonly Section[] = [
   {
@@ -68,6 +69,7 @@ export const OPERATIONS: readonly Section[] = [
         places: [
           at('shared/http/request-context.ts', /x-request-id[\s\S]*traceparent|traceparent/),
         ],
+        live: sendsCorrelationIds,
       }),
       proven(75, 'Nothing personal', {
         places: [
@@ -172,7 +174,11 @@ export const OPERATIONS: readonly Section[] = [
         places: [at('infra/hooks/support/plan-problems.js', /ALERT_EMAIL is empty/)],
         azure: hasReceivers,
       }),
-      proven(100, 'Runbooks', { check: everyFile('docs/runbooks/alerts/*.md', /^# /m) }),
+      proven(100, 'Runbooks', {
+        places: [at('docs/runbooks/rehearsals.md', /over after/)],
+        check: everyFile('docs/runbooks/alerts/*.md', /^# /m),
+        note: '`npm run runbooks` tries them with their faults',
+      }),
     ],
   },
 ];

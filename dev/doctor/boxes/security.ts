@@ -1,13 +1,15 @@
 import { hasIdentity, requiresHttps } from '../azure.ts';
 import { at, open, proven, type Section } from '../box.ts';
 import {
+  isBehindFrontDoor,
   isHealthy,
+  redirectsToHttps,
   refusesOrigins,
   refusesStrangers,
-  sendsSecurityHeaders,
   showsLimits,
   usesModernTls,
-} from '../deployment.ts';
+  validatesInput,
+} from '../live-checks.ts';
 
 export const SECURITY: readonly Section[] = [
   {
@@ -27,7 +29,7 @@ export const SECURITY: readonly Section[] = [
       }),
       proven(42, 'Callers authenticate', {
         places: [
-          at('functions/chat.ts', /authLevel: /),
+          at('functions/chat.ts', /authLevel: routeAuthLevel\(\)/),
           at('infra/modules/app.bicep', /requireAuthentication/),
         ],
         note: 'function keys by default, Entra ID with `AUTH_CLIENT_ID`, caller keys with the secret `caller-keys`',
@@ -54,6 +56,7 @@ export const SECURITY: readonly Section[] = [
           at('infra/modules/app.bicep', /httpsOnly: true/),
           at('host.json', /"hsts": \{ "isEnabled": true/),
         ],
+        live: redirectsToHttps,
         azure: requiresHttps,
       }),
       proven(46, 'TLS 1.2 or newer', {
@@ -81,7 +84,7 @@ export const SECURITY: readonly Section[] = [
           at('infra/modules/app.bicep', /AzureFrontDoor\.Backend/),
         ],
         note: 'an option: `FRONT_DOOR=true`',
-        live: sendsSecurityHeaders,
+        live: isBehindFrontDoor,
       }),
     ],
   },
@@ -102,6 +105,7 @@ export const SECURITY: readonly Section[] = [
           at('shared/protocols/chat-api.ts', /strictObject|object\(/),
           at('shared/guardrails/input-validation.ts', /createInputCheck/),
         ],
+        live: validatesInput,
       }),
       proven(52, 'Detection of prompt injection', {
         places: [

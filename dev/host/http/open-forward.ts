@@ -67,7 +67,8 @@ export function openForward(call: HttpCall, options: ForwardOptions): Forward {
     if (how === 'cut' && response.headersSent) response.destroy();
   };
   const open = (isRetry: boolean): void => {
-    const sent = createUpstream(call, { headers, options });
+    // Other unused connections may be closed too, so a second try uses a new one.
+    const sent = createUpstream(call, { headers, options, agent: isRetry ? false : agent });
     upstream = sent;
     sent.once('response', (answer) => {
       finish = passBack(answer, { call, options, end });
@@ -93,11 +94,12 @@ export function openForward(call: HttpCall, options: ForwardOptions): Forward {
 interface Upstream {
   readonly headers: readonly string[];
   readonly options: ForwardOptions;
+  readonly agent: Agent | false;
 }
 
 function createUpstream(
   { request, target }: HttpCall,
-  { headers, options: { port, context } }: Upstream,
+  { headers, agent: connections, options: { port, context } }: Upstream,
 ): ClientRequest {
   const accepted: string[] = [];
   for (let index = 0; index < headers.length; index += 2) {
@@ -105,7 +107,7 @@ function createUpstream(
     if (isAcceptedByNode(name, value)) accepted.push(name, value);
   }
   const upstream = httpRequest({
-    agent,
+    agent: connections,
     host: '127.0.0.1',
     port,
     method: request.method,

@@ -173,7 +173,7 @@ function readBody(
   }: Omit<Frame<unknown>, 'request'> & { readonly protocol: Protocol<unknown> },
 ): ItemRequest {
   const request = protocol.parse(body);
-  if (protocol.sessionOf?.(request).sessionId !== undefined) throw noSession();
+  if (protocol.sessionOf?.(request)?.sessionId !== undefined) throw noSession();
   const encode = (result: RunResult) => protocol.encodeResult(result, { ...frame, request });
   return { input: protocol.toInput(request), encode };
 }

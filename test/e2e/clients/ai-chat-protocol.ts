@@ -1,7 +1,12 @@
 import { AIChatProtocolClient } from '@microsoft/ai-chat-protocol';
 import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import type { ClientEnvironment } from './client-environment.ts';
 import { testTypedErrors } from './typed-errors.ts';
+
+const storedSchema = z.object({
+  messages: z.array(z.object({ role: z.string(), content: z.string().nullable() })),
+});
 
 /** The client of Microsoft's AI Chat Protocol, for its two routes. */
 export function testAiChatProtocol(service: () => ClientEnvironment): void {
@@ -25,6 +30,15 @@ export function testAiChatProtocol(service: () => ClientEnvironment): void {
       ],
     });
     return client;
+  }
+
+  async function storedQuestions(id: string): Promise<readonly (string | null)[]> {
+    const { baseURL, apiKey, headers } = service();
+    const response = await fetch(`${baseURL.replace(/\/v1$/, '')}/api/sessions/${id}`, {
+      headers: { ...headers, 'x-api-key': apiKey },
+    });
+    const { messages } = storedSchema.parse(await response.json());
+    return messages.filter(({ role }) => role === 'user').map(({ content }) => content);
   }
 
   describe('@microsoft/ai-chat-protocol', () => {
@@ -54,6 +68,24 @@ export function testAiChatProtocol(service: () => ClientEnvironment): void {
 
       expect(pieces.filter((piece) => piece !== '').length).toBeGreaterThan(3);
       expect(pieces.join('')).toBe(whole.message.content);
+    });
+
+    it('sessions: the state of the first answer continues it, with all messages or the last', async () => {
+      const client = createClient();
+      const one = { role: 'user' as const, content: 'One' };
+      const two = { role: 'user' as const, content: 'Two' };
+      const { message, sessionState } = await client.getCompletion([one]);
+
+      const whole = await client.getCompletion([one, message, two], { sessionState });
+      const stream = await client.getStreamedCompletion([{ role: 'user', content: 'Three' }], {
+        sessionState,
+      });
+      const deltas = await Array.fromAsync(stream);
+
+      expect(sessionState).toMatch(/^sess_/);
+      expect(whole.sessionState).toBe(sessionState);
+      expect(deltas[0]?.sessionState).toBe(sessionState);
+      expect(await storedQuestions(String(sessionState))).toEqual(['One', 'Two', 'Three']);
     });
 
     it('second turn: the question goes with the whole conversation', async () => {

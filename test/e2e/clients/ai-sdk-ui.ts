@@ -1,7 +1,13 @@
 import { DefaultChatTransport, readUIMessageStream, type UIMessage, type UIMessageChunk } from 'ai';
 import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import type { ClientEnvironment } from './client-environment.ts';
 import { testTypedErrors } from './typed-errors.ts';
+
+const sessionSchema = z.looseObject({ sessionId: z.string() });
+const storedSchema = z.object({
+  messages: z.array(z.object({ role: z.string(), content: z.string().nullable() })),
+});
 
 function question(text: string): UIMessage {
   return { id: crypto.randomUUID(), role: 'user', parts: [{ type: 'text', text }] };
@@ -9,16 +15,20 @@ function question(text: string): UIMessage {
 
 /** The transport of the hooks of the AI SDK, such as useChat. */
 export function testAiSdkUi(service: () => ClientEnvironment): void {
-  function createTransport(key = service().apiKey): DefaultChatTransport<UIMessage> {
+  function createTransport(
+    key = service().apiKey,
+    body: object = {},
+  ): DefaultChatTransport<UIMessage> {
     const { baseURL, headers } = service();
     return new DefaultChatTransport({
+      body,
       api: baseURL.replace(/\/v1$/, '/api/chat'),
       headers: { ...headers, 'x-api-key': key },
     });
   }
-  function send(messages: UIMessage[], transport = createTransport()) {
+  function send(messages: UIMessage[], transport = createTransport(), chatId = 'chat-1') {
     return transport.sendMessages({
-      chatId: 'chat-1',
+      chatId,
       messages,
       trigger: 'submit-message',
       messageId: undefined,
@@ -28,6 +38,13 @@ export function testAiSdkUi(service: () => ClientEnvironment): void {
   async function read(stream: ReadableStream<UIMessageChunk>): Promise<UIMessage | undefined> {
     const states = await Array.fromAsync(readUIMessageStream({ stream }));
     return states.at(-1);
+  }
+  async function readSession(id: string) {
+    const { baseURL, apiKey, headers } = service();
+    const response = await fetch(`${baseURL.replace(/\/v1$/, '')}/api/sessions/${id}`, {
+      headers: { ...headers, 'x-api-key': apiKey },
+    });
+    return storedSchema.parse(await response.json()).messages;
   }
   const textOf = (message: UIMessage | undefined): string =>
     (message?.parts ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
@@ -84,10 +101,77 @@ export function testAiSdkUi(service: () => ClientEnvironment): void {
       brokenStream: { message: 'The model stopped in the middle of an answer' },
     });
 
-    it('resume: there is nothing to resume after the end', async () => {
-      const resumed = await createTransport().reconnectToStream({ chatId: 'chat-1' });
+    it('resume: reads the stream of an active run again, and nothing after its end', async () => {
+      const chatId = `ünusual/%id? ${crypto.randomUUID()}`;
+      const transport = createTransport(service().apiKey, { background: true });
+      await read(await send([question('An earlier run')], transport, chatId));
+      const messages = [question('dev/slow-first-token-15000 Hello there')];
+      const first = await send(messages, transport, chatId);
+      const start = await first.getReader().read();
 
-      expect(resumed).toBeNull();
+      const resumed = await transport.reconnectToStream({ chatId });
+      const chunks = await Array.fromAsync(resumed ?? []);
+      const later = await transport.reconnectToStream({ chatId });
+
+      expect(chunks.at(0)).toEqual(start.value);
+      expect(chunks.filter(({ type }) => type === 'text-delta').length).toBeGreaterThan(0);
+      expect(chunks.at(-1)).toMatchObject({ type: 'finish', finishReason: 'stop' });
+      expect(later).toBeNull();
+      expect(await createTransport().reconnectToStream({ chatId: 'another' })).toBeNull();
+    });
+
+    it('stop: ends the active run of a chat, which has then nothing to resume', async () => {
+      const chatId = crypto.randomUUID();
+      const { baseURL, apiKey, headers } = service();
+      const transport = createTransport(apiKey, { background: true });
+      const stop = async () =>
+        (
+          await fetch(`${baseURL.replace(/\/v1$/, '')}/api/chat/${chatId}/stop`, {
+            method: 'POST',
+            headers: { ...headers, 'x-api-key': apiKey },
+          })
+        ).json();
+      const stream = await send([question('dev/stall-3 Hello')], transport, chatId);
+
+      const stopped = await stop();
+      const chunks = await Array.fromAsync(stream);
+
+      expect(stopped).toEqual({ id: chatId, stopped: true });
+      expect(chunks.at(-1)).toEqual({ type: 'abort' });
+      expect(await transport.reconnectToStream({ chatId })).toBeNull();
+      expect(await stop()).toEqual({ id: chatId, stopped: false });
+    });
+
+    it('sessions: a chat that asks for one continues it with its last message alone', async () => {
+      const first = await read(
+        await send([question('My name is Ada')], createTransport(undefined, { sessionId: null })),
+      );
+      const { sessionId } = sessionSchema.parse(first?.metadata);
+
+      const transport = createTransport(undefined, { sessionId });
+      const second = await read(await send([question('What is it?')], transport));
+      const byId = await read(await send([question('And now?')], createTransport(), sessionId));
+      const stored = await readSession(sessionId);
+
+      expect(sessionSchema.parse(second?.metadata).sessionId).toBe(sessionId);
+      expect(sessionSchema.parse(byId?.metadata).sessionId).toBe(sessionId);
+      expect(stored.filter(({ role }) => role === 'user').map(({ content }) => content)).toEqual([
+        'My name is Ada',
+        'What is it?',
+        'And now?',
+      ]);
+    });
+
+    it('sessions: a run in the background has one too, and is in it when it ends', async () => {
+      const options = { sessionId: null, background: true };
+      const stream = await send([question('One')], createTransport(undefined, options));
+
+      const message = await read(stream);
+
+      const { sessionId } = sessionSchema.parse(message?.metadata);
+      await expect
+        .poll(async () => (await readSession(sessionId)).map(({ role }) => role))
+        .toEqual(['user', 'assistant']);
     });
   });
 }

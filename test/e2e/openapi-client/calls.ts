@@ -50,7 +50,10 @@ async function callChats(api: Api): Promise<void> {
   need(session?.messages[0]?.role satisfies string | undefined);
   await api.DELETE('/api/sessions/{id}', { params: { path } });
 
-  await api.GET('/api/chat/{id}/stream', { params: { path: { id: 'chat-1' } } });
+  const chatPath = { id: 'chat-1' };
+  await api.GET('/api/chat/{id}/stream', { params: { path: chatPath }, parseAs: 'text' });
+  const { data: stop } = await api.POST('/api/chat/{id}/stop', { params: { path: chatPath } });
+  need(stop?.stopped satisfies boolean | undefined);
   const { data: queued } = await api.POST('/api/chat', { body: { ...body, background: true } });
   const state = whole(queued);
   if (!('id' in state)) throw new Error('Cannot read the state of a run');

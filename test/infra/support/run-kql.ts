@@ -157,6 +157,9 @@ const EXPRESSIONS: Readonly<Record<string, Evaluate>> = {
   NotEqualExpression: binary((left, right) => !isEqual(left, right)),
   EqualTildeExpression: binary(sameText),
   BangTildeExpression: binary((left, right) => !sameText(left, right)),
+  StartsWithExpression: binary((left, right) =>
+    text(left).toLowerCase().startsWith(text(right).toLowerCase()),
+  ),
   HasExpression: binary(has),
   NotHasExpression: binary((left, right) => !has(left, right)),
   HasAnyExpression: anyOf(has),
