@@ -12,19 +12,27 @@ param location string
 @description('Region of the model account. Empty = same as location.')
 param openAiLocation string = ''
 
+// Who deploys
+
 @description('Object id of the person or pipeline that runs azd.')
 param principalId string = ''
+@description('Kind of that identity; azd sets it.')
 @allowed(['User', 'ServicePrincipal', 'Group', ''])
 param principalType string = ''
 @description('Lets the deployer read data and store secrets. auto = a person, but not a pipeline.')
 @allowed(['auto', 'on', 'off'])
 param deployerAccess string = 'auto'
 
+// The model
+
+@description('Model, and the name of its deployment.')
 param modelName string = 'gpt-5.4-mini'
+@description('Version of the model.')
 param modelVersion string = '2026-03-17'
 @description('Capacity in thousands of tokens per minute.')
 @minValue(1)
 param modelCapacity int = 30
+@description('DataZoneStandard and Standard keep the data in a zone or region.')
 @allowed(['GlobalStandard', 'DataZoneStandard', 'Standard'])
 param modelSku string = 'GlobalStandard'
 @description('OnceCurrentVersionExpired moves to the next version when this one retires. With NoAutoUpgrade calls fail then.')
@@ -38,23 +46,34 @@ param existingOpenAiDeployment string = ''
 @description('Endpoints that are called when the previous ones fail. Store their keys in the vault and name them by apiKeySecret.')
 param modelFallbacks array = []
 
+// The app and its plan
+
+@description('Memory of an instance; more memory brings more CPU.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
+@description('Most instances of each group of functions.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 100
+@description('Instances for HTTP that always run. 0 = the first call after a pause waits for a start.')
 @minValue(0)
 param alwaysReadyHttp int = 0
+@description('Concurrent calls of one instance, above which the platform starts another one.')
 @minValue(1)
 @maxValue(1000)
 param httpConcurrency int = 16
+@description('Version of Node on the instances.')
 @allowed(['22', '24'])
 param nodeVersion string = '22'
 @description('Uses several zones for storage and instances. Needs alwaysReadyHttp of at least 2.')
 param zoneRedundant bool = false
+@description('RollingUpdate replaces instances one after another. Recreate stops the old version first.')
 @allowed(['RollingUpdate', 'Recreate'])
 param siteUpdateStrategy string = 'RollingUpdate'
 
+// Network and callers
+
+@description('Storage, vault and model accept calls from a private network only.')
 param vnetEnabled bool = false
 @description('Origins that browsers may call from, separated by commas. Empty = none.')
 param corsOrigins string = ''
@@ -69,6 +88,7 @@ param authAppRole string = ''
 param routeAuthLevel string = 'auto'
 @description('Puts Front Door with a firewall in front of the app; the app then accepts calls of that profile only.')
 param frontDoor bool = false
+@description('Premium adds the managed rules of the firewall.')
 @allowed(['Standard_AzureFrontDoor', 'Premium_AzureFrontDoor'])
 param frontDoorSku string = 'Standard_AzureFrontDoor'
 @description('Id of the Front Door of another environment that sends traffic to this app.')
@@ -86,16 +106,23 @@ param frontDoorOtherWeight int = 0
 @description('Requests of one client address in a minute, above which the firewall answers 429.')
 @minValue(10)
 param frontDoorRequestsPerMinute int = 600
+
+// Optional parts
+
 @description('Lets the guardrails ask Prompt Shields of the model account. Needs a model account of this deployment.')
 param promptShields bool = false
 @description('Serves the page for people at the address of the app.')
 param chatPage bool = false
+@description('Redis that instances share for limits and cache. Empty = each instance works alone.')
 param upstashRedisUrl string = ''
+@description('Token of that Redis; the template stores it in the vault.')
 @secure()
 param upstashRedisToken string = ''
 @secure()
 @description('Keys of 32 bytes in base64, newest first, separated by commas, that encrypt stored conversations. Empty = the template leaves the secret alone.')
 param historyEncryptionKey string = ''
+
+// Alerts
 
 @description('Addresses of the people on call, separated by commas. Empty = none.')
 param alertEmail string = ''
@@ -116,6 +143,10 @@ param runbookBaseUrl string = ''
 @description('Tokens in 24 hours above which the alert token-budget fires.')
 @minValue(1)
 param dailyTokenBudget int = 50000000
+
+// Retention and limits of cost
+
+@description('Days after their last change until input and results of batches are deleted.')
 @minValue(1)
 @maxValue(365)
 param resultRetentionDays int = 30
@@ -123,6 +154,7 @@ param resultRetentionDays int = 30
 @maxValue(365)
 @description('Days after their last change until sessions and conversations are deleted.')
 param sessionRetentionDays int = 30
+@description('Days for which logs are kept.')
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 30
@@ -247,7 +279,7 @@ module endpoints 'modules/private-endpoints.bicep' = if (vnetEnabled) {
   }
 }
 
-module door 'modules/front-door.bicep' = if (frontDoor) {
+module frontDoorProfile 'modules/front-door.bicep' = if (frontDoor) {
   name: 'front-door'
   scope: rg
   params: { name: 'afd-${token}', tags: tags, sku: frontDoorSku }
@@ -295,7 +327,7 @@ module app 'modules/app.bicep' = {
     zoneRedundant: zoneRedundant
     siteUpdateStrategy: siteUpdateStrategy
     corsOrigins: corsOrigins
-    frontDoorId: door.?outputs.frontDoorId ?? frontDoorId
+    frontDoorId: frontDoorProfile.?outputs.frontDoorId ?? frontDoorId
     chatPage: chatPage
     authClientId: authClientId
     authAppRole: authAppRole
@@ -316,11 +348,11 @@ module app 'modules/app.bicep' = {
   dependsOn: [access, endpoints]
 }
 
-module doorRoutes 'modules/front-door-routes.bicep' = if (frontDoor) {
+module frontDoorRoutes 'modules/front-door-routes.bicep' = if (frontDoor) {
   name: 'front-door-routes'
   scope: rg
   params: {
-    profileName: door.?outputs.name ?? ''
+    profileName: frontDoorProfile.?outputs.name ?? ''
     endpointName: 'agent-${token}'
     wafName: 'waf${token}'
     tags: tags
@@ -371,14 +403,25 @@ module workbook 'modules/workbook.bicep' = {
   params: { location: location, tags: tags, workspaceId: monitor.outputs.workspaceId }
 }
 
+@description('Group of all resources.')
 output AZURE_RESOURCE_GROUP string = rg.name
+@description('Tenant of the subscription.')
 output AZURE_TENANT_ID string = tenant().tenantId
+@description('Identity of the app, for further role assignments.')
 output AZURE_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
+@description('Name of the app.')
 output SERVICE_API_NAME string = app.outputs.name
+@description('Address of the app.')
 output SERVICE_API_URL string = app.outputs.url
-output FRONT_DOOR_URL string = doorRoutes.?outputs.url ?? ''
-output FRONT_DOOR_PROFILE string = door.?outputs.name ?? ''
+@description('Address for callers with Front Door. Empty = none.')
+output FRONT_DOOR_URL string = frontDoorRoutes.?outputs.url ?? ''
+@description('Front Door of this environment. Empty = none.')
+output FRONT_DOOR_PROFILE string = frontDoorProfile.?outputs.name ?? ''
+@description('Account of batch jobs and results.')
 output AZURE_STORAGE_ACCOUNT string = storage.outputs.name
+@description('Vault of the secrets.')
 output AZURE_KEY_VAULT_URL string = vault.outputs.uri
+@description('Model deployment that the app calls.')
 output AZURE_OPENAI_DEPLOYMENT string = empty(existingOpenAiDeployment) ? modelName : existingOpenAiDeployment
+@description('Model endpoint that the app calls.')
 output AZURE_OPENAI_ENDPOINT string = ai.?outputs.endpoint ?? existingOpenAiEndpoint

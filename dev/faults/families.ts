@@ -9,7 +9,9 @@ import { FULL_OUTAGE, outage, SHORT_OUTAGE } from './cases/outage.ts';
 import { FEW_RANDOM_FAULTS, MANY_RANDOM_FAULTS, randomFaults } from './cases/random-faults.ts';
 import { field } from './cases/field.ts';
 import { longRateLimits, rateLimits } from './cases/rate-limits.ts';
+import { refusedRequests } from './cases/refused-requests.ts';
 import { serverErrors } from './cases/server-errors.ts';
+import { sharedClocks } from './cases/shared-clocks.ts';
 import { slow } from './cases/slow.ts';
 import { streams } from './cases/streams.ts';
 import { unreachable } from './cases/unreachable.ts';
@@ -39,4 +41,6 @@ const FAMILIES: readonly FaultFamily[] = [
   guardrails,
   hostileCallers,
   batchCallers,
+  refusedRequests,
+  sharedClocks,
 ];

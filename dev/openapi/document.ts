@@ -89,6 +89,10 @@ const SECURITY = [undefined, ...Object.keys(FUNCTION_SCHEMES)].flatMap((key) =>
   }),
 );
 
+const PROBLEM_CONTENT = {
+  'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+} as const;
+
 /** The description of every route, as OpenAPI 3.1. */
 export function describeApi(version: string) {
   const paths: Record<string, Record<string, unknown>> = {};
@@ -182,9 +186,11 @@ function describeBody(body: NonNullable<Operation['body']>) {
   };
 }
 
-function describeAnswer({ description, schema, stream, contentType = 'application/json' }: Answer) {
+function describeAnswer(answer: Answer) {
+  const { description, schema, stream, contentType = 'application/json' } = answer;
   const content = {
     ...(schema && { [contentType]: { schema } }),
+    ...(answer.mayBeProblem === true && PROBLEM_CONTENT),
     ...(stream !== undefined && { [stream]: { schema: { type: 'string' } } }),
   };
   return {
@@ -205,7 +211,7 @@ function describeError(status: number) {
   return {
     description: codes.join(', ') || 'The method is not served here',
     headers: headerReferences(),
-    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+    content: PROBLEM_CONTENT,
   };
 }
 

@@ -34,6 +34,8 @@ export interface Answer {
   readonly schema?: JsonSchema;
   readonly stream?: string;
   readonly contentType?: string;
+  /** The status may have the body of an error instead. */
+  readonly mayBeProblem?: boolean;
 }
 
 /** The schema of what a client sends, from the schema that validates it. */

@@ -47,6 +47,12 @@ const CHAT_RUN = answerSchema({
   'response?': 'text',
   'error?': { message: 'text', code: 'text' },
 });
+const JSON_RPC = answerSchema({
+  jsonrpc: '=2.0',
+  id: 'any',
+  'result?': 'any',
+  'error?': 'any',
+});
 const SESSION = { sessionId: 'text', createdAt: 'text', changedAt: 'text' };
 
 const RUN_ERRORS = [404, 502, 504] as const;
@@ -235,10 +241,11 @@ export const RUN_OPERATIONS: readonly Operation[] = [
     answers: {
       200: {
         description: 'The result of the call',
-        schema: answerSchema({ jsonrpc: '=2.0', id: 'any', 'result?': 'any', 'error?': 'any' }),
+        schema: JSON_RPC,
         stream: 'text/event-stream',
       },
       202: { description: 'A notification was accepted' },
+      400: { description: 'The body is no call', schema: JSON_RPC, mayBeProblem: true },
     },
     errors: [405],
   },

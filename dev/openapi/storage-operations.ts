@@ -179,8 +179,9 @@ const OPEN: readonly Operation[] = [
     answers: {
       200: { description: 'Ready or degraded', schema: READINESS },
       503: {
-        description: 'No chat can succeed; `application/problem+json` if a setting is missing',
+        description: 'No chat can succeed; an error if a setting is missing',
         schema: READINESS,
+        mayBeProblem: true,
       },
     },
   })),

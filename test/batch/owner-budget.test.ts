@@ -8,7 +8,7 @@ import {
   type StorageEnvironment,
 } from '../support/batch/storage-environment.ts';
 import { createLimiter, createRedisParts } from '../support/limits.ts';
-import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../../dev/redis/redis-environment.ts';
 import { requireTool } from '../support/required-tools.ts';
 
 const DAY_MS = 86_400_000;

@@ -10,9 +10,9 @@ import { createRedisStore } from '../../shared/cache/redis-store.ts';
 import { createRedisClient } from '../../shared/redis/redis-client.ts';
 import { answer, ask, candidate, entryOf } from '../support/cached-answers.ts';
 import { createHandClock, createRedisParts, type HandClock } from '../support/limits.ts';
-import { openRespConnection, type RespConnection } from '../support/redis/resp-connection.ts';
-import type { BridgeFault } from '../support/redis/upstash-bridge.ts';
-import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { openRespConnection, type RespConnection } from '../../dev/redis/resp-connection.ts';
+import type { BridgeFault } from '../../dev/redis/upstash-bridge.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../../dev/redis/redis-environment.ts';
 import { requireTool } from '../support/required-tools.ts';
 
 const TTL_MS = 300_000;

@@ -10,7 +10,7 @@ import {
   createLimiter,
   createRedisParts,
 } from '../support/limits.ts';
-import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../../dev/redis/redis-environment.ts';
 import { requireTool } from '../support/required-tools.ts';
 
 const TTL_MS = 300_000;

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { shareStorage } from '../support/batch/storage-environment.ts';
-import { startRedisEnvironment } from '../support/redis/with-redis.ts';
+import { startRedisEnvironment } from '../../dev/redis/redis-environment.ts';
 import { requireTool } from '../support/required-tools.ts';
 import {
   hang,

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { shareStorage } from '../support/batch/storage-environment.ts';
-import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../../dev/redis/redis-environment.ts';
 import { requireTool } from '../support/required-tools.ts';
 import { say, startScriptedUpstream } from '../support/scripted-upstream.ts';
 import {

@@ -130,6 +130,43 @@ describe('an example of the document', () => {
   });
 });
 
+const JSON_TYPE = { 'content-type': 'application/json' };
+/** Requests that most operations refuse; some answer them. */
+const ODD_REQUESTS: Readonly<Record<string, RequestInit>> = {
+  'unknown ids and an empty object': { headers: JSON_TYPE, body: '{}' },
+  'a body that is not JSON': { headers: JSON_TYPE, body: '{"a":' },
+  'a body of another type': { headers: { 'content-type': 'text/plain' }, body: 'Hello' },
+  'a body without a type': { body: new Uint8Array([0xff, 0xfe]) },
+  'an Idempotency-Key that is too long': {
+    headers: { ...JSON_TYPE, 'idempotency-key': 'k'.repeat(300) },
+    body: '{}',
+  },
+  'a header in the body': { headers: JSON_TYPE, body: '{"headers":{"x-api-key":"a"}}' },
+};
+
+describe.each(Object.entries(ODD_REQUESTS))('an operation with %s', (_name, init) => {
+  it('answers as it is described', async () => {
+    const operations = Object.entries(PATHS).flatMap(([path, described]) =>
+      METHODS.filter((method) => described[method]).map((method) => ({ method, path })),
+    );
+
+    const problems = await Promise.all(
+      operations.map(async ({ method, path }) => {
+        const { body, ...rest } = init;
+        const response = await fetch(`${environment.url}${path.replaceAll(/\{\w+\}/g, 'x')}`, {
+          ...rest,
+          method,
+          ...(method === 'post' && body !== undefined ? { body } : {}),
+        });
+        return problemsOf({ method, path, response });
+      }),
+    );
+
+    expect(problems.flat()).toEqual([]);
+    expect(operations.length).toBeGreaterThan(40);
+  });
+});
+
 const run = promisify(execFile);
 const FOLDER = resolve('test/e2e/openapi-client');
 const GENERATED = resolve('node_modules/.cache/openapi-client');

@@ -120,6 +120,7 @@ function run(script: string, env: Readonly<Record<string, string>>) {
     FRONT_DOOR_PROFILE: 'afd',
     FRONT_DOOR_URL: frontDoor.url,
     SMOKE_FUNCTION_KEY: KEY,
+    OBSERVE_EVERY_SECONDS: '0.05',
     ...env,
   });
 }
@@ -144,14 +145,28 @@ describe('switch-traffic.js', () => {
   it('returns all traffic from a bad version, after which no request fails', async () => {
     hosts['other'] = bad.url;
 
-    const { code, output } = await run('switch-traffic.js other', { STEP_SECONDS: '3' });
+    // A step of five minutes must not last as long for a version that fails.
+    const { code, output } = await run('switch-traffic.js other', {
+      STEP_SECONDS: '300',
+      OBSERVE_EVERY_SECONDS: '0.01',
+      MAX_FAILED_PERCENT: '0.01',
+    });
     frontDoor.seen.length = 0;
-    await fetch(`${frontDoor.url}/health`);
+    await Promise.all(
+      Array.from({ length: 20 }, () =>
+        fetch(`${frontDoor.url}/api/chat`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'x-functions-key': KEY },
+          body: '{"message":"Hi"}',
+        }),
+      ),
+    );
 
     expect(Object.fromEntries(frontDoor.weights)).toEqual({ this: 1000, other: 0 });
     expect(output).toMatch(/chats failed .+; all traffic is back at this/);
     expect(code).toBe(1);
-    expect(frontDoor.seen).toEqual([{ origin: 'this', status: 200 }]);
+    expect(frontDoor.seen).toHaveLength(20);
+    expect(frontDoor.seen).toEqual(frontDoor.seen.map(() => ({ origin: 'this', status: 200 })));
   });
 
   it('refuses an origin that does not exist', async () => {

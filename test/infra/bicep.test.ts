@@ -36,6 +36,17 @@ describe('the templates', () => {
     expect(infra.all.flatMap(checkNames)).toEqual([]);
   });
 
+  it('describe every parameter and output of a deployment', () => {
+    const lines = infra.main.root.text.split('\n');
+    const silent = lines.filter((line, index) => {
+      if (!/^(?:param|output) /.test(line)) return false;
+      const decorators = lines.slice(0, index).findLastIndex((one) => !one.startsWith('@'));
+      return !lines.slice(decorators, index).some((one) => one.startsWith('@description('));
+    });
+
+    expect(silent).toEqual([]);
+  });
+
   it('pass each module exactly its parameters', () => {
     expect(checkModules(infra.main, infra.modules)).toEqual([]);
   });

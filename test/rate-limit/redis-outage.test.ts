@@ -11,9 +11,9 @@ import {
   type LimiterUnderTest,
   type RedisParts,
 } from '../support/limits.ts';
-import { openRespConnection } from '../support/redis/resp-connection.ts';
-import type { BridgeFault } from '../support/redis/upstash-bridge.ts';
-import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { openRespConnection } from '../../dev/redis/resp-connection.ts';
+import type { BridgeFault } from '../../dev/redis/upstash-bridge.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../../dev/redis/redis-environment.ts';
 import { requireTool } from '../support/required-tools.ts';
 
 /** As in production; what must not take as long is compared with it. */

@@ -7,8 +7,8 @@ import type {
   RateLimitResult,
 } from '../../shared/rate-limit/rate-limiter.ts';
 import { countAllowed, createLimiter, createRedisParts, reserveAtOnce } from '../support/limits.ts';
-import { openRespConnection } from '../support/redis/resp-connection.ts';
-import { startRedisEnvironment, type RedisEnvironment } from '../support/redis/with-redis.ts';
+import { openRespConnection } from '../../dev/redis/resp-connection.ts';
+import { startRedisEnvironment, type RedisEnvironment } from '../../dev/redis/redis-environment.ts';
 import { requireTool } from '../support/required-tools.ts';
 
 describe('two instances that share Redis', requireTool('redis-server'), () => {

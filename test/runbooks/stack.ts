@@ -13,7 +13,7 @@ import { startVaultEnvironment } from '../e2e/support/vault-environment.ts';
 import type { Tables } from '../infra/support/run-kql.ts';
 import { startIngestion } from '../support/ingestion.ts';
 import type { LoopbackVault } from '../support/loopback-vault.ts';
-import { startRedisEnvironment } from '../support/redis/with-redis.ts';
+import { startRedisEnvironment } from '../../dev/redis/redis-environment.ts';
 import { createSelfSignedCertificate } from '../support/self-signed-certificate.ts';
 import { toTables } from './log-rows.ts';
 

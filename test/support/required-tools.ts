@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import type { TestOptions } from 'vitest';
+import { findProgram } from '../../dev/find-program.ts';
 
 interface Tool {
   /** File names of the program, the preferred one first. */
@@ -58,10 +57,7 @@ export function findTool(
   name: ToolName,
   environment: NodeJS.ProcessEnv = process.env,
 ): string | undefined {
-  const folders = (environment['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
-  return TOOLS[name].programs
-    .flatMap((program) => folders.map((folder) => join(folder, program)))
-    .find((path) => existsSync(path));
+  return findProgram(TOOLS[name].programs, environment);
 }
 
 function isSet(value: string | undefined): boolean {

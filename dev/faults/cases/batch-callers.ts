@@ -7,6 +7,7 @@ import type { FaultEnvironment } from '../fault-environment.ts';
 import { newMarker } from '../run-case.ts';
 import { WORKER_REPORTS } from '../worker-report.ts';
 import { batchInputs } from './batch-inputs.ts';
+import { logContents } from './log-contents.ts';
 
 /** The output bound of each item; its answer has about two thirds of it. */
 const TOKENS_PER_ITEM = 6_000;
@@ -36,6 +37,7 @@ export const batchCallers: FaultFamily = {
   lanes: 1,
   cases: [
     ...batchInputs,
+    ...logContents,
     custom({
       id: 'T3',
       injected: `${EXPENSIVE_ITEMS} items of ${TOKENS_PER_ITEM} tokens, with ${TOKENS_PER_DAY} a day`,

@@ -1,10 +1,18 @@
 import { createCaller } from './call.js';
 import { delay, required, seconds, setting } from './terminal.js';
 
-/** Chats through the address that users call, for some time; counts the failures. */
-export async function observeTraffic({ forMs, everyMs = 500 }) {
+/** Fewer chats show nothing of a share of one in a hundred. */
+const MIN_CHATS = 20;
+
+/**
+ * Chats through the address that users call, for some time; counts the failures. Ends early once the
+ * share of failures cannot become small enough in the rest of the time.
+ */
+export async function observeTraffic({ forMs }) {
   const caller = createCaller(required('FRONT_DOOR_URL'), setting('SMOKE_FUNCTION_KEY') ?? '');
-  const deadline = Date.now() + forMs;
+  const everyMs = seconds('OBSERVE_EVERY_SECONDS', 0.5) * 1000;
+  const startedAt = Date.now();
+  const deadline = startedAt + forMs;
   const seen = { total: 0, failed: 0, failures: new Map(), durationsMs: [] };
   do {
     const startedAt = performance.now();
@@ -16,8 +24,13 @@ export async function observeTraffic({ forMs, everyMs = 500 }) {
       seen.failures.set(failure, (seen.failures.get(failure) ?? 0) + 1);
     }
     await delay(everyMs);
-  } while (Date.now() < deadline);
+  } while (Date.now() < deadline && !isLost(seen, forMs / (Date.now() - startedAt)));
   return seen;
+}
+
+/** Whether the share is exceeded even if no further chat fails; `scale` is whole time to past time. */
+function isLost({ total, failed }, scale) {
+  return total >= MIN_CHATS && isRed({ total: total * Math.max(1, scale), failed });
 }
 
 /** What failed; undefined after an answer. */

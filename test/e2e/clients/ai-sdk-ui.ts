@@ -1,4 +1,11 @@
-import { DefaultChatTransport, readUIMessageStream, type UIMessage, type UIMessageChunk } from 'ai';
+import {
+  AbstractChat,
+  type ChatState,
+  DefaultChatTransport,
+  readUIMessageStream,
+  type UIMessage,
+  type UIMessageChunk,
+} from 'ai';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import type { ClientEnvironment } from './client-environment.ts';
@@ -11,6 +18,24 @@ const storedSchema = z.object({
 
 function question(text: string): UIMessage {
   return { id: crypto.randomUUID(), role: 'user', parts: [{ type: 'text', text }] };
+}
+
+/** What a hook keeps, without a framework. */
+function openChat(
+  transport: DefaultChatTransport<UIMessage>,
+  id: string = crypto.randomUUID(),
+  loaded: UIMessage[] = [],
+): AbstractChat<UIMessage> {
+  const state: ChatState<UIMessage> = {
+    status: 'ready',
+    error: undefined,
+    messages: loaded,
+    pushMessage: (message) => void (state.messages = [...state.messages, message]),
+    popMessage: () => void (state.messages = state.messages.slice(0, -1)),
+    replaceMessage: (index, message) => void (state.messages = state.messages.with(index, message)),
+    snapshot: (value) => structuredClone(value),
+  };
+  return new (class extends AbstractChat<UIMessage> {})({ id, transport, state });
 }
 
 /** The transport of the hooks of the AI SDK, such as useChat. */
@@ -99,6 +124,38 @@ export function testAiSdkUi(service: () => ClientEnvironment): void {
         return { ask, stream: ask };
       },
       brokenStream: { message: 'The model stopped in the middle of an answer' },
+    });
+
+    it('second turn: the hooks ask, regenerate and go on after an error', async () => {
+      const chat = openChat(createTransport());
+
+      await chat.sendMessage({ text: 'One' });
+      await chat.regenerate();
+      await chat.sendMessage({ text: 'dev/cut-4 break' });
+      const { status } = chat;
+      await chat.sendMessage({ text: 'Two' });
+
+      expect(status).toBe('error');
+      expect(chat.status).toBe('ready');
+      expect(chat.messages.map(({ role }) => role)).toEqual(
+        ['One', 'break', 'Two'].flatMap(() => ['user', 'assistant']),
+      );
+      expect(textOf(chat.messages.at(-1))).toContain('Two');
+    });
+
+    it('resume: a chat that was loaded again has the whole answer of its active run', async () => {
+      const id = crypto.randomUUID();
+      const transport = createTransport(undefined, { background: true });
+      const chat = openChat(transport, id);
+      const sent = chat.sendMessage({ text: 'dev/slow-first-token-60000 Hello there' });
+      await expect.poll(() => transport.reconnectToStream({ chatId: id })).not.toBeNull();
+
+      const loaded = openChat(transport, id, chat.messages.slice(0, 1));
+      await loaded.resumeStream();
+      await sent;
+
+      expect(textOf(loaded.messages.at(-1))).toContain('Hello there');
+      expect(loaded.messages.at(-1)).toEqual(chat.messages.at(-1));
     });
 
     it('resume: reads the stream of an active run again, and nothing after its end', async () => {

@@ -1,4 +1,4 @@
-import { findTool } from '../required-tools.ts';
+import { findProgram } from '../find-program.ts';
 import { startRedisServer } from './redis-server.ts';
 import { startUpstashBridge, type UpstashBridge } from './upstash-bridge.ts';
 
@@ -14,9 +14,13 @@ export interface RedisEnvironment {
   close(): Promise<void>;
 }
 
+/** The program that must be installed. */
+export const REDIS_PROGRAM = 'redis-server';
+
+/** @throws Error if Redis is not installed */
 export async function startRedisEnvironment(): Promise<RedisEnvironment> {
-  const program = findTool('redis-server');
-  if (program === undefined) throw new Error('Cannot start redis-server: it must be installed');
+  const program = findProgram([REDIS_PROGRAM]);
+  if (program === undefined) throw new Error(`Cannot start ${REDIS_PROGRAM}: it must be installed`);
   const redis = await startRedisServer(program);
   const bridges = [await startUpstashBridge(redis)];
   const [bridge] = bridges;
