@@ -14,8 +14,8 @@ static class QueueProducer
         {
             v = 1,
             jobId,
-            // Who may read the batch over HTTP.
-            owner = Connection.Read("AGENT_OWNER") ?? "address:127.0.0.1",
+            // Who may read the batch over HTTP: key:NAME of the caller keys. The local host sees no address.
+            owner = Connection.Read("AGENT_OWNER") ?? "address:unknown",
             items = Enumerable.Range(1, 3).Select(number => new { custom_id = $"item-{number}", body = new { message = $"Question {number}" } }),
         };
         await queue.SendMessageAsync(JsonSerializer.Serialize(message));
@@ -26,8 +26,10 @@ static class QueueProducer
         http.DefaultRequestHeaders.Add("x-functions-key", Connection.Read("AGENT_FUNCTION_KEY") ?? "unused");
         string status = "queued";
         JsonElement batch = default;
+        DateTime deadline = DateTime.UtcNow.AddMinutes(5);
         while (status is not ("completed" or "failed"))
         {
+            if (DateTime.UtcNow > deadline) throw new TimeoutException($"The batch {jobId} is not complete");
             await Task.Delay(500);
             HttpResponseMessage response = await http.GetAsync($"batches/{jobId}");
             // 404 until the message is received.

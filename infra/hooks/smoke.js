@@ -16,7 +16,9 @@ await runHook('smoke', async () => {
   const url = required('SERVICE_API_URL');
   const withinMs = seconds('SMOKE_SECONDS', 300) * 1000;
   const deadline = Date.now() + withinMs;
-  const caller = createCaller(url, await findKey(deadline));
+  const key = await findKey(deadline);
+  await findBearerToken(url, key);
+  const caller = createCaller(url, key);
   const batchMs = seconds('SMOKE_BATCH_SECONDS', 120) * 1000;
   const checks = [
     ...CHECKS,
@@ -51,6 +53,23 @@ async function attempt({ name, run, once = false }, { caller, deadline }) {
       }
       await delay(waitMs);
     }
+  }
+}
+
+/**
+ * With Entra ID the login of azd may have a token for the app too. It is used where the app accepts
+ * it; otherwise the checks that need one report that they did not run.
+ */
+async function findBearerToken(url, key) {
+  const clientId = setting('AUTH_CLIENT_ID');
+  if (clientId === undefined || setting('SMOKE_BEARER_TOKEN') !== undefined) return;
+  try {
+    process.env.SMOKE_BEARER_TOKEN = await azdToken(`api://${clientId}/.default`);
+    const { status } = await createCaller(url, key).get('/v1/models');
+    if (status === 401 || status === 403) throw new Error(`the app answered ${status}`);
+  } catch (error) {
+    delete process.env.SMOKE_BEARER_TOKEN;
+    log(`no token of azd for the app: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runHook } from '../infra/support/fake-azure.ts';
+import { startBreakingProxy } from './support/breaking-proxy.ts';
 import { startEnvironment, type TestEnvironment } from './support/start-environment.ts';
 
 const FUNCTION_KEY = 'function-key-of-the-host';
-const CALLER_KEY = 'caller-key-of-alice';
+/** Also what the program named azd prints in the place of a token. */
+const CALLER_KEY = 'a-token-of-azd';
 const ROLE = 'Agent.Call';
 
 /** The header that Easy Auth writes for a token with these roles. */
@@ -81,3 +84,36 @@ describe.each(['/api/chat', '/v1/models', '/metrics', '/openai/v1/models'])(
     });
   },
 );
+
+describe('the smoke test of an app that requires Entra ID', () => {
+  const SETTINGS = {
+    AUTH_CLIENT_ID: 'an-id',
+    SMOKE_FUNCTION_KEY: 'unknown',
+    SMOKE_SECONDS: '0',
+    SMOKE_BATCH_POLL_SECONDS: '0.2',
+  };
+
+  it('uses the token of the login of azd', async () => {
+    const { code, output } = await runHook('smoke.js', {
+      ...SETTINGS,
+      SERVICE_API_URL: environment.url,
+    });
+
+    expect(output).toContain('ok    chat (3 of 3 answered by the model)');
+    expect(output).not.toContain('not checked: Entra ID');
+    expect(output).not.toContain(CALLER_KEY);
+    expect(code).toBe(0);
+  });
+
+  it('says what it does not check where the app refuses that token', async () => {
+    await using proxy = await startBreakingProxy(environment.url, (request, answer) => {
+      if (request.url === '/v1/models') answer.status = 403;
+    });
+
+    const { code, output } = await runHook('smoke.js', { ...SETTINGS, SERVICE_API_URL: proxy.url });
+
+    expect(output).toContain('no token of azd for the app: the app answered 403');
+    expect(output).toContain('ok    chat (not checked: Entra ID is required');
+    expect(code).toBe(0);
+  });
+});

@@ -14,10 +14,10 @@ export class ArmError extends Error {
 }
 
 /** An access token from the login of azd; other logins are not used. */
-export async function azdToken() {
+export async function azdToken(scope = ARM_SCOPE) {
   const { stdout } = await promisify(execFile)(
     'azd',
-    ['auth', 'token', '--scope', ARM_SCOPE, '--output', 'json'],
+    ['auth', 'token', '--scope', scope, '--output', 'json'],
     { timeout: 60_000 },
   );
   return JSON.parse(stdout).token;
