@@ -30,14 +30,18 @@ export function describeIdentity(
   const { trustEntraPrincipal, entraAppRole } = settings.callers;
   const role = entraAppRole === undefined ? '' : `, with the app role ${entraAppRole} or 403`;
   const platform = `platform principal (x-ms-client-principal, written by Easy Auth)${role}`;
-  const last = isAnonymous ? 'nothing else: other requests get 401' : 'client address';
-  const inForce = trustEntraPrincipal
-    ? `${platform}; without one by ${other ?? last}`
-    : (other ?? `${last}: neither Easy Auth nor caller keys are set`);
+  const withoutOther = isAnonymous
+    ? `${platform}; any other request gets 401`
+    : `${platform}; without one by client address`;
+  const missing = 'neither Easy Auth nor caller keys are set';
+  const alone = isAnonymous
+    ? `nothing, so every request gets 401: ${missing}`
+    : `client address: ${missing}`;
+  const ofPrincipal = other === undefined ? withoutOther : `${platform}; without one by ${other}`;
   const key = isAnonymous ? 'needs no key' : 'needs a key';
   return [
     `A request ${key} of the Functions host (${VARIABLES.routeAuthLevel.name})`,
-    `Callers are identified by ${inForce}`,
+    `Callers are identified by ${trustEntraPrincipal ? ofPrincipal : (other ?? alone)}`,
   ];
 }
 

@@ -54,7 +54,7 @@ function startAgentSpan(name: string, context: RunContext): AgentSpan {
   function abandon(): void {
     end('aborted');
   }
-  signal.addEventListener('abort', abandon, { once: true });
+  if (span.isRecording !== false) signal.addEventListener('abort', abandon, { once: true });
   return {
     context: { ...context, traceparent: span.traceparent ?? traceparent },
     succeed({ model, usage, finishReason }) {

@@ -16,8 +16,17 @@ export const AUDIT = 'audit';
 /** Removes secrets and personal data from a text. */
 export type Redact = (text: string) => string;
 
-/** Log fields that hold nothing but our own ids and hashes, which may look like numbers. */
-export const ID_FIELDS: ReadonlySet<string> = new Set(['caller', 'spanId', 'traceId']);
+/**
+ * Log fields that hold nothing but our own ids, hashes and templates of routes, which may look like
+ * numbers.
+ */
+export const ID_FIELDS: ReadonlySet<string> = new Set([
+  'action',
+  'caller',
+  'route',
+  'spanId',
+  'traceId',
+]);
 
 export type LogSink = (record: LogRecord) => void;
 
@@ -60,6 +69,7 @@ export const noopMeter: Meter = { count: () => undefined, record: () => undefine
 export const noopTracer: Tracer = {
   startSpan: (_name, { parent }): Span => ({
     traceparent: parent,
+    isRecording: false,
     set: () => undefined,
     end: () => undefined,
   }),

@@ -42,6 +42,8 @@ interface SpanOptions {
 export interface Span {
   /** The trace context for child spans; without tracing, the parent's. */
   readonly traceparent: string | undefined;
+  /** False without tracing: the span need not be ended. */
+  readonly isRecording?: false;
   set(attributes: SpanAttributes): void;
   /** Ends the span, as failed if a code is given. Later calls are ignored. */
   end(code?: string): void;

@@ -104,7 +104,11 @@ describe('npm run config', () => {
         ROUTE_AUTH_LEVEL: 'anonymous',
         AGENT__CALLERS__ENTRA_APP_ROLE: 'Agent.Call',
       },
-      `${PRINCIPAL}, with the app role Agent.Call or 403; without one by nothing else: other requests get 401`,
+      `${PRINCIPAL}, with the app role Agent.Call or 403; any other request gets 401`,
+    ],
+    [
+      { ROUTE_AUTH_LEVEL: 'anonymous' },
+      'nothing, so every request gets 401: neither Easy Auth nor caller keys are set',
     ],
   ])('says which identity of callers is in force, with %o', async (env, identity) => {
     const { out } = await run({ OPENAI_API_KEY: 'zebra-key', ...env });

@@ -1,4 +1,5 @@
 import { globSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   alertsOf,
@@ -8,6 +9,7 @@ import {
   type Alert,
 } from './support/check-alerts.ts';
 import { METRICS } from '../../shared/telemetry/metrics.ts';
+import { REHEARSALS } from '../runbooks/rehearsals.ts';
 import { readInfra, type Infra } from './support/read-infra.ts';
 import { rowsOf } from './support/read-names.ts';
 
@@ -180,5 +182,29 @@ describe('a planted mistake in an alert', () => {
     const { metrics } = signalsOf('AppMetrics | where Name == "agent.batch.poison"');
 
     expect(metrics.filter((name) => !EMITTED.has(name))).toEqual(['agent.batch.poison']);
+  });
+});
+
+describe('the rehearsals', () => {
+  /** Only Azure writes the rows of these. */
+  const OF_AZURE = ['log-cap-reached', 'service-health'];
+  const page = readFileSync('docs/runbooks/rehearsals.md', 'utf8');
+
+  it('try every alert that this machine can fire', () => {
+    const tried = REHEARSALS.flatMap(({ alerts }) => alerts);
+
+    const wanted = [...Object.keys(THRESHOLDS), ...OTHERS];
+
+    expect([...tried, ...OF_AZURE].toSorted()).toEqual([...new Set(wanted)].toSorted());
+  });
+
+  it('have their times on the page, which names the runbooks without one', () => {
+    const names = globSync('docs/runbooks/alerts/*.md').map((path) => basename(path));
+
+    expect(names.filter((name) => !page.includes(`(alerts/${name})`))).toEqual([]);
+    expect(page).not.toContain('FAILED');
+    for (const { runbook, fault } of REHEARSALS) {
+      expect(page).toMatch(new RegExp(`^\\| \\[${runbook}\\].* ${fault} \\| [\\d.]+ s \\|`, 'm'));
+    }
   });
 });

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describeCliError } from '../../dev/cli-error.ts';
+import { CliError, describeCliError } from '../../dev/cli-error.ts';
 import { buildIfStale } from '../../dev/faults/fault-environment.ts';
 import { formatMarkdown, formatTable } from '../../dev/table.ts';
 import type { Tables } from '../infra/support/run-kql.ts';
@@ -45,6 +45,13 @@ async function main(): Promise<number> {
     const chosen = REHEARSALS.filter(
       ({ runbook }) => positionals.length === 0 || positionals.includes(runbook),
     );
+    const unknown = positionals.filter(
+      (name) => !REHEARSALS.some(({ runbook }) => runbook === name),
+    );
+    if (unknown.length > 0) {
+      const names = REHEARSALS.map(({ runbook }) => runbook).join(', ');
+      throw new CliError(`Cannot try ${unknown.join(', ')}: the runbooks are ${names}`);
+    }
     await buildIfStale();
     const stack = await startStack();
     const outcomes: Outcome[] = [];

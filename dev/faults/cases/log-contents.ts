@@ -2,7 +2,6 @@ import { createRedactor } from '../../../shared/guardrails/log-redactor.ts';
 import { createBatchClient, itemLines, waitUntil } from '../batch-client.ts';
 import { custom, type FaultCase, type Finding } from '../fault-case.ts';
 import type { FaultEnvironment } from '../fault-environment.ts';
-import { newMarker } from '../run-case.ts';
 
 const FIELD = 'canary_field_5d2c81';
 const PHONE_NUMBER = '+4915123456789';
@@ -34,7 +33,7 @@ async function inspectLog({ url, log }: FaultEnvironment): Promise<Finding> {
   const caller = createBatchClient(url, '198.51.100.11');
   const { id } = await caller.submit(itemLines(1, () => 'dev/instant Hi'));
   await caller.ended(id);
-  const requestId = newMarker();
+  const requestId = crypto.randomUUID();
   const response = await fetch(`${url}/api/chat`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-request-id': requestId },

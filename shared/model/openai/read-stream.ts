@@ -162,7 +162,9 @@ function createByteSource(body: Readable) {
     async drain(): Promise<void> {
       clearTimeout(timer);
       // A body that never ends costs its connection, but does not keep the process alive.
-      const drainTimer = setTimeout(() => body.destroy(), DRAIN_MS).unref();
+      const drainTimer = hasArrived(body)
+        ? undefined
+        : setTimeout(() => body.destroy(), DRAIN_MS).unref();
       try {
         while ((await chunks.next()).done !== true);
       } catch {
@@ -176,6 +178,11 @@ function createByteSource(body: Readable) {
       body.destroy();
     },
   };
+}
+
+/** Whether the whole body is here. */
+function hasArrived(body: Readable): boolean {
+  return 'complete' in body && body.complete === true;
 }
 
 /** Turns bytes into events. */
