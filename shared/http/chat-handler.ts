@@ -219,21 +219,22 @@ async function* encodeEvents({
   hasBegun,
 }: StartedStream): AsyncGenerator<readonly SseEvent[], void, void> {
   // What has happened by now is one write.
-  let batch = encoder.start();
+  let batch = [...encoder.start()];
   try {
     if (!hasBegun) {
       yield batch;
       batch = [];
     }
     for (let next = await first; next.done !== true; next = await run.raceAbort(events.next())) {
-      const event = next.value;
-      if (event.type === 'done') {
-        run.finish(event.result);
-        await recorder?.end({ kind: 'done', result: event.result });
-      } else recorder?.event(event);
-      batch = [...batch, ...encodePieces(event, encoder)];
+      for (const event of splitPieces(next.value)) {
+        if (event.type === 'done') {
+          run.finish(event.result);
+          await recorder?.end({ kind: 'done', result: event.result });
+        } else recorder?.event(event);
+        batch.push(...encoder.event(event));
+      }
       if (batch.length > 0) yield batch;
-      if (event.type === 'done') return;
+      if (next.value.type === 'done') return;
       batch = [];
     }
     throw interrupted();
@@ -244,11 +245,15 @@ async function* encodeEvents({
   }
 }
 
-/** Each delta of the endpoint is an event of its own, also where several arrived together. */
-function encodePieces(event: AgentEvent, encoder: StreamEncoder): readonly SseEvent[] {
-  if (event.type !== 'text-delta' || event.pieces === undefined) return encoder.event(event);
-  const { pieces, ...delta } = event;
-  return pieces.flatMap((text) => encoder.event({ ...delta, text }));
+/**
+ * Each delta of the endpoint is an event of its own, also where several arrived together: for the
+ * client, and for the recorder, whose events a later request repeats.
+ */
+function splitPieces(event: AgentEvent): readonly AgentEvent[] {
+  if (event.type !== 'text-delta' || event.pieces === undefined) return [event];
+  const { type, isRefusal, pieces } = event;
+  const kind = isRefusal === undefined ? { type } : { type, isRefusal };
+  return pieces.map((text) => Object.assign({ text }, kind));
 }
 
 function interrupted(): ServiceError {
