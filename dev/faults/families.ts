@@ -2,6 +2,8 @@ import { answers } from './cases/answers.ts';
 import { batchCallers } from './cases/batch-callers.ts';
 import { clients } from './cases/clients.ts';
 import { hostileCallers } from './cases/hostile-callers.ts';
+import { conversations } from './cases/conversations.ts';
+import { guardrails } from './cases/guardrails.ts';
 import { credentials } from './cases/credentials.ts';
 import { FULL_OUTAGE, outage, SHORT_OUTAGE } from './cases/outage.ts';
 import { FEW_RANDOM_FAULTS, MANY_RANDOM_FAULTS, randomFaults } from './cases/random-faults.ts';
@@ -35,6 +37,8 @@ const FAMILIES: readonly FaultFamily[] = [
   credentials,
   field,
   clients,
+  conversations,
+  guardrails,
   hostileCallers,
   batchCallers,
   refusedRequests,

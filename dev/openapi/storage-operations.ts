@@ -3,6 +3,7 @@ import {
   createConversationSchema,
   updateConversationSchema,
 } from '../../shared/http/conversations-handler.ts';
+import { responsesSchema } from '../../shared/protocols/openai-responses-schema.ts';
 import { BATCH_OPERATIONS, ITEMS, json, ORDER, PAGE, STORED } from './batch-operations.ts';
 import { answerSchema, type Operation, requestSchema } from './operation.ts';
 import { RESPONSE } from './run-operations.ts';
@@ -38,6 +39,22 @@ const RESPONSES: readonly Operation[] = [
     tag: 'openai',
     summary: 'Cancel a response in the background.',
     answers: json('The response', RESPONSE),
+    errors: STORED,
+  },
+  {
+    id: 'responsesInputTokens',
+    method: 'post',
+    path: '/v1/responses/input_tokens',
+    tag: 'openai',
+    summary: 'Estimate the input tokens of a request.',
+    body: {
+      schema: requestSchema(responsesSchema),
+      examples: { text: { model: 'agent', input: 'Hello' } },
+    },
+    answers: json(
+      'The estimate',
+      answerSchema({ object: '=response.input_tokens', input_tokens: 'whole' }),
+    ),
     errors: STORED,
   },
   {

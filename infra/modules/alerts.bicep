@@ -35,6 +35,8 @@ var rules = [
   { name: 'model-throttled', runbook: 'model-throttled', severity: 2, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/model-throttled.kql') }
   { name: 'batch-poisoned', runbook: 'batch-poisoned', severity: 1, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/batch-poisoned.kql') }
   { name: 'batch-stalled', runbook: 'batch-stalled', severity: 1, window: 'PT30M', every: 'PT10M', query: loadTextContent('../queries/batch-stalled.kql') }
+  { name: 'runs-poisoned', runbook: 'runs-poisoned', severity: 1, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/runs-poisoned.kql') }
+  { name: 'runs-stalled', runbook: 'runs-stalled', severity: 1, window: 'PT30M', every: 'PT10M', query: loadTextContent('../queries/runs-stalled.kql') }
   { name: 'secrets-stale', runbook: 'secrets-stale', severity: 2, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/secrets-stale.kql') }
   { name: 'redis-away', runbook: 'redis-away', severity: 3, window: 'PT15M', every: 'PT5M', query: loadTextContent('../queries/redis-away.kql') }
   { name: 'log-cap-reached', runbook: 'log-cap', severity: 1, window: 'PT1H', every: 'PT15M', query: loadTextContent('../queries/log-cap-reached.kql') }

@@ -10,6 +10,7 @@ var panels = [
   { name: 'tokens', title: 'Tokens by model and direction', visualization: 'timechart', query: loadTextContent('../panels/tokens.kql') }
   { name: 'model-calls', title: 'Model calls by result', visualization: 'timechart', query: loadTextContent('../panels/model-calls.kql') }
   { name: 'batch', title: 'Batch: written and finished messages', visualization: 'timechart', query: loadTextContent('../panels/batch.kql') }
+  { name: 'runs', title: 'Background: runs and deliveries by outcome', visualization: 'timechart', query: loadTextContent('../panels/runs.kql') }
   { name: 'resources', title: 'Busiest instance (share of CPU and memory)', visualization: 'timechart', query: loadTextContent('../panels/resources.kql') }
   { name: 'audit', title: 'Audit: requests, blocks and tokens by caller', visualization: 'table', query: loadTextContent('../panels/audit.kql') }
   { name: 'rollout', title: 'Versions in service', visualization: 'table', query: loadTextContent('../panels/rollout.kql') }

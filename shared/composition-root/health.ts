@@ -1,4 +1,5 @@
 import type { Batch } from '../batch/queue-trigger.ts';
+import type { Runs } from '../runs/create-runs.ts';
 import type { ResponseCache } from '../cache/response-cache.ts';
 import type { Clock } from '../clock.ts';
 import type { GuardrailHealth } from '../guardrails/decisions.ts';
@@ -96,6 +97,11 @@ interface GaugeSources {
 export function registerBatchGauges(metrics: MetricsRegistry, batch: Pick<Batch, 'load'>): void {
   metrics.registerCallback('batchActiveItems', () => [{ value: batch.load().active }]);
   metrics.registerCallback('batchConcurrencyLimit', () => [{ value: batch.load().limit }]);
+}
+
+/** Registers the gauge of background runs, once the first of them has created their store. */
+export function registerRunGauges(metrics: MetricsRegistry, runs: Pick<Runs, 'running'>): void {
+  metrics.registerCallback('backgroundActiveRuns', () => [{ value: runs.running() }]);
 }
 
 const CIRCUIT = { closed: 0, 'half-open': 0.5, open: 1 } as const;

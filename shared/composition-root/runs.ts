@@ -10,11 +10,14 @@ import { type Runs, toRunMessage } from '../runs/create-runs.ts';
 import { RUN_CONTAINER, RUN_QUEUE } from '../runs/storage-names.ts';
 import type { StorageTimeouts } from '../storage/azure/storage-timeouts.ts';
 import type { TextEncryption } from '../storage/text-encryption.ts';
+import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { createBackgroundBudget } from './access.ts';
+import { registerRunGauges } from './health.ts';
 import { memoize } from './secrets.ts';
 
 interface RunsWiring {
+  readonly metrics: MetricsRegistry;
   readonly agent: Agent;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
@@ -28,7 +31,11 @@ interface RunsWiring {
 
 /** Stored runs. They are created, and the storage client is loaded, for the first of them. */
 export function createLazyRuns(parts: RunsWiring) {
-  return memoize(() => createRunsFromSettings(parts));
+  return memoize(async () => {
+    const runs = await createRunsFromSettings(parts);
+    registerRunGauges(parts.metrics, runs);
+    return runs;
+  });
 }
 
 /** The time for which responses are kept, with and without a background run. */

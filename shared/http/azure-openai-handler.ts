@@ -38,6 +38,7 @@ import {
 } from './operations-handler.ts';
 import {
   handleCancelResponse,
+  handleCountInputTokens,
   handleCreateResponse,
   handleDeleteResponse,
   handleGetResponse,
@@ -84,6 +85,7 @@ function authenticated(
 export const AZURE_ROUTES: readonly AzureRoute[] = [
   metered('POST', 'chat/completions', chatHandler('openai.chat-completions')),
   metered('POST', 'responses', handleCreateResponse),
+  authenticated('POST', 'responses/input_tokens', handleCountInputTokens),
   authenticated('GET', 'responses/{id}', handleGetResponse),
   authenticated('DELETE', 'responses/{id}', handleDeleteResponse),
   authenticated('POST', 'responses/{id}/cancel', handleCancelResponse),

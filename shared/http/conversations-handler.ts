@@ -150,10 +150,17 @@ async function findConversation(
   dependencies: ConversationsDependencies,
 ): Promise<Conversation> {
   await assertNoBody(context);
-  const store = await dependencies.conversations();
-  const id = idOf(context);
-  const found = id.startsWith('conv_') ? await store.find(context.callerId, id) : undefined;
-  if (found === undefined) throw noConversation();
+  const place = { owner: context.callerId, id: idOf(context) };
+  return readConversation(await dependencies.conversations(), place);
+}
+
+/** @throws ServiceError not_found */
+export async function readConversation(
+  store: ConversationStore,
+  { owner, id, param }: ConversationRef,
+): Promise<Conversation> {
+  const found = id.startsWith('conv_') ? await store.find(owner, id) : undefined;
+  if (found === undefined) throw noConversation(param);
   return found;
 }
 

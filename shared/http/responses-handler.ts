@@ -12,10 +12,15 @@ import { parseRequest } from '../protocols/validation.ts';
 import type { RunsDependencies } from '../runs/create-runs.ts';
 import type { RunRecord } from '../runs/run-record.ts';
 import type { FoundRun, RunService } from '../runs/run-service.ts';
+import { estimateTokens } from '../rate-limit/reservation.ts';
 import { runChat, type ChatDependencies } from './chat-handler.ts';
 import { reportFailure } from './handler.ts';
 import type { OpenConversation } from '../sessions/open-conversation.ts';
-import { type ConversationsDependencies, openConversation } from './conversations-handler.ts';
+import {
+  type ConversationsDependencies,
+  openConversation,
+  readConversation,
+} from './conversations-handler.ts';
 import { assertNoBody, type CallerContext, type MeteredContext } from './request-context.ts';
 import { jsonResponse, type PlainResponse } from './responses.ts';
 import { createRecorder, findResponse, itemPage, loadItems } from './stored-responses.ts';
@@ -80,7 +85,13 @@ async function runResponse(
   { parsed, service, conversation, dependencies }: OpenedResponse,
 ): Promise<PlainResponse> {
   const loaded =
-    service === undefined ? parsed : await loadItems(parsed, { context, service, conversation });
+    service === undefined
+      ? parsed
+      : await loadItems(parsed, {
+          context,
+          service,
+          conversation: conversation?.conversation,
+        });
   const isStored = service !== undefined && parsed.params.store !== false;
   const request = { ...loaded, isStored };
   const record = newRecord(request, { context, dependencies });
@@ -153,6 +164,41 @@ function newRecord(request: ResponsesRequest, { context, dependencies }: RecordO
     isStreamed: stream,
     ...(background ? { conversationId: request.params.conversation } : {}),
   };
+}
+
+/**
+ * POST /v1/responses/input_tokens: the tokens that the model reads for a request, estimated as they are
+ * for limits. The instructions and tools of the agent count.
+ */
+export async function handleCountInputTokens(
+  context: CallerContext,
+  dependencies: ResponsesDependencies,
+): Promise<PlainResponse> {
+  try {
+    const parsed = parseResponsesRequest(await context.readJson());
+    const request = await withContext(parsed, { context, dependencies });
+    const { texts, images } = dependencies.measure(openAiResponses.toInput(request));
+    const input_tokens = estimateTokens({ texts, images, maxOutputTokens: 0 });
+    return jsonResponse({ object: 'response.input_tokens', input_tokens });
+  } catch (error) {
+    throw toProtocolError(openAiResponses, error);
+  }
+}
+
+/** The request with what is stored. A conversation is read also while a run has it. */
+async function withContext(
+  parsed: ResponsesRequest,
+  { context, dependencies }: RecordOptions,
+): Promise<ResponsesRequest> {
+  if (parsed.context !== undefined) return parsed;
+  const { service } = await dependencies.runs();
+  const { conversation: id } = parsed.params;
+  const place = { owner: context.callerId, id: id ?? '', param: 'conversation' };
+  const conversation =
+    id === undefined
+      ? undefined
+      : await readConversation(await dependencies.conversations(), place);
+  return loadItems(parsed, { context, service, conversation });
 }
 
 interface OwnResponse {

@@ -13,6 +13,7 @@ import { storedItemSchema } from '../protocols/openai-responses-schema.ts';
 import { parseRequest } from '../protocols/validation.ts';
 import type { RunEnd, RunEvent, RunRecord } from '../runs/run-record.ts';
 import type { FoundRun, RunHistory, RunService } from '../runs/run-service.ts';
+import type { Conversation } from '../sessions/conversation-log.ts';
 import type { OpenConversation } from '../sessions/open-conversation.ts';
 import type { RunOutcome, RunRecorder } from './run-scope.ts';
 import type { CallerContext } from './request-context.ts';
@@ -88,7 +89,7 @@ function toRunEnd(outcome: RunOutcome, at: number): RunEnd {
 interface LoadOptions {
   readonly context: CallerContext;
   readonly service: RunService;
-  readonly conversation: OpenConversation | undefined;
+  readonly conversation: Conversation | undefined;
 }
 
 /** @throws ServiceError previous_response_not_found or invalid_request */
@@ -108,8 +109,8 @@ export async function loadItems(
   return withStoredItems(request, { context: before, referenced });
 }
 
-function conversationItems(open: OpenConversation | undefined): readonly Item[] {
-  return (open?.conversation.items ?? []).map((item) => storedItemSchema.parse(item));
+function conversationItems(conversation: Conversation | undefined): readonly Item[] {
+  return (conversation?.items ?? []).map((item) => storedItemSchema.parse(item));
 }
 
 interface OwnedService {

@@ -1,5 +1,6 @@
 import { ServiceError } from '../errors.ts';
 import { createAuditTrail } from '../telemetry/audit.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import { openRunJournal } from './run-journal.ts';
 import {
   type DeliveryOutcome,
@@ -32,7 +33,7 @@ export async function processRun(ref: RunRef, options: ProcessRunOptions): Promi
   if (journal === 'busy') {
     // Not dropped: the holder may have crashed, and this may be the last message of the run.
     await queue.send(ref, { delaySeconds: BUSY_DELAY_SECONDS });
-    return;
+    return telemetry.info('run lease busy');
   }
   const audit = createAuditTrail(record.owner);
   let outcome: DeliveryOutcome;
@@ -62,7 +63,18 @@ interface EndOptions {
 /** Stores the end of a run, unless it has one: a run that was cancelled stays cancelled. */
 export async function storeEnd(record: RunRecord, { end, options }: EndOptions): Promise<void> {
   const { store, telemetry } = options;
-  if (await store.finish(record, end)) telemetry.info('run ended', { outcome: end.kind });
+  if (await store.finish(record, end)) reportEnd(record, { end, telemetry });
+}
+
+/** Logs the end of a run, which counts it. Each run has one. */
+export function reportEnd(
+  { createdAt }: RunRecord,
+  { end, telemetry }: { readonly end: RunEnd; readonly telemetry: Telemetry },
+): void {
+  const code = end.kind === 'failed' ? end.code : undefined;
+  telemetry.info('run ended', { outcome: end.kind, ...(code === undefined ? {} : { code }) });
+  const seconds = Math.max(0, end.at - createdAt) / 1_000;
+  telemetry.record('backgroundRunDuration', seconds, { outcome: end.kind });
 }
 
 /**
@@ -80,7 +92,7 @@ export async function endConversation(
 
 async function processDelivery(run: OpenRun, options: ProcessRunOptions): Promise<DeliveryOutcome> {
   const { journal } = run;
-  const { clock, maxRunMs } = options;
+  const { clock, maxRunMs, telemetry } = options;
   const { crashes, startedAt = clock.now() } = journal.view;
   if (crashes >= MAX_CRASHES) {
     return failed(
@@ -90,6 +102,11 @@ async function processDelivery(run: OpenRun, options: ProcessRunOptions): Promis
   }
   const leftMs = startedAt + maxRunMs - clock.now();
   if (leftMs <= 0) return failed(clock, runTooLong(maxRunMs));
+  if (crashes > 0) telemetry.info('run redelivered', { crashes });
+  if (journal.view.startedAt === undefined) {
+    const waitedMs = Math.max(0, startedAt - run.record.createdAt);
+    telemetry.record('backgroundQueueAge', waitedMs / 1_000);
+  }
   await journal.append({ type: 'opened', at: clock.now() });
   return runAgent(run, { ...options, leftMs });
 }

@@ -136,6 +136,7 @@ export async function runAgent(run: OpenRun, options: RunAgentOptions): Promise<
       },
       onStepEnd(usage) {
         steps += 1;
+        options.telemetry.count('backgroundSteps', 1);
         onStepEnd?.(usage);
       },
       onDecision: (decision) => audit.addDecision(decision),

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import { describeError } from '../telemetry/describe-error.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { endConversation } from './process-run.ts';
+import { endConversation, reportEnd } from './process-run.ts';
 import type { RunConversations } from './run-agent.ts';
 import type { RunEnd, RunEvent, RunRecord, RunRef } from './run-record.ts';
 import type { JournalState, RunQueue, RunState, RunStore } from './run-store.ts';
@@ -145,6 +145,7 @@ function createEnding({ store, clock, telemetry, conversations }: RunServiceOpti
   return async (record: RunRecord, kind: 'cancelled' | 'deleted'): Promise<boolean> => {
     const end: RunEnd = { kind, at: clock.now() };
     if (!(await store.finish(record, end))) return false;
+    reportEnd(record, { end, telemetry: telemetry.with({ runId: record.id }) });
     const options = { store, conversations, telemetry };
     // If this fails, the next request for the conversation repeats it.
     await endConversation(record, { end, options }).catch((error: unknown) => {

@@ -122,6 +122,17 @@ export const COUNTED_LINES: Readonly<Record<string, CountLine>> = {
     meter.count('batchPoisoned', 1);
   },
   'batch message poisoned': (meter) => meter.count('batchPoisoned', 1),
+  'run requeued': countRunDelivery('requeued'),
+  'run redelivered': countRunDelivery('redelivered'),
+  'run delivery failed': countRunDelivery('failed'),
+  'run lease busy': countRunDelivery('lease_busy'),
+  'run message rejected': countRunDelivery('rejected'),
+  'run ended': (meter, { outcome, code }) =>
+    meter.count('backgroundRuns', 1, {
+      outcome: toAttribute(outcome),
+      'error.type': toAttribute(code),
+    }),
+  'run message poisoned': (meter) => meter.count('backgroundPoisoned', 1),
   'key vault failed': (meter) => meter.count('secretsFailures', 1),
   'secret change handler failed': (meter) => meter.count('secretsFailures', 1),
   'redis failed': (meter) => meter.count('redisFailures', 1),
@@ -129,6 +140,10 @@ export const COUNTED_LINES: Readonly<Record<string, CountLine>> = {
 
 function countShard(outcome: string): CountLine {
   return (meter) => meter.count('batchShards', 1, { outcome });
+}
+
+function countRunDelivery(outcome: string): CountLine {
+  return (meter) => meter.count('backgroundDeliveries', 1, { outcome });
 }
 
 function failureOf({ endpoint, code }: LogFields) {

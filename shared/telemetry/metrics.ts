@@ -1,5 +1,4 @@
 import {
-  AGE_SECONDS,
   CALL_SECONDS,
   CHUNK_SECONDS,
   REQUEST_SECONDS,
@@ -7,11 +6,12 @@ import {
   TOKENS,
   type MetricDefinition,
 } from './metric-definition.ts';
+import { QUEUE_METRICS } from './queue-metrics.ts';
 
 const MODEL = ['gen_ai.operation.name', 'gen_ai.provider.name', 'gen_ai.request.model'] as const;
 
 /**
- * Every metric of the product. This is the only file with metric names. They follow the semantic
+ * Every metric of the product. Only this file and `queue-metrics.ts` have metric names. They follow the semantic
  * conventions of OpenTelemetry where those define one; the conventions for models are in
  * development and may change. `log-metrics.ts` counts log lines. Rules for a new metric:
  * - the name is lower case with dots, own metrics begin with `agent.`;
@@ -153,71 +153,7 @@ export const METRICS = {
     attributes: [],
     buckets: STEPS,
   },
-  batchShards: {
-    name: 'agent.batch.shards',
-    kind: 'counter',
-    unit: '{delivery}',
-    help: 'Deliveries of batch shards by outcome, with the reason if rescheduled.',
-    attributes: ['outcome', 'reason'],
-  },
-  batchItems: {
-    name: 'agent.batch.items',
-    kind: 'counter',
-    unit: '{item}',
-    help: 'Durable results of batch items.',
-    attributes: ['outcome', 'error.type'],
-  },
-  batchItemDuration: {
-    name: 'agent.batch.item.duration',
-    kind: 'histogram',
-    unit: 's',
-    help: 'Duration of the last attempt at a batch item, until its result was durable.',
-    attributes: ['outcome'],
-    buckets: CALL_SECONDS,
-  },
-  batchItemFailures: {
-    name: 'agent.batch.item.failures',
-    kind: 'counter',
-    unit: '{attempt}',
-    help: 'Failed attempts at batch items, including those that are retried.',
-    attributes: ['error.type'],
-  },
-  batchItemThrottled: {
-    name: 'agent.batch.item.throttled',
-    kind: 'counter',
-    unit: '{attempt}',
-    help: 'Attempts at batch items that the model throttled and that do not count against the item.',
-    attributes: ['error.type'],
-  },
-  batchActiveItems: {
-    name: 'agent.batch.active_items',
-    kind: 'gauge',
-    unit: '{item}',
-    help: 'Batch items that this process is processing.',
-    attributes: [],
-  },
-  batchConcurrencyLimit: {
-    name: 'agent.batch.concurrency_limit',
-    kind: 'gauge',
-    unit: '{item}',
-    help: 'Batch items that this process may process concurrently; 0 while paused.',
-    attributes: [],
-  },
-  batchPoisoned: {
-    name: 'agent.batch.poisoned',
-    kind: 'counter',
-    unit: '{message}',
-    help: 'Messages moved to the poison queue, and exhausted jobs.',
-    attributes: [],
-  },
-  batchMessageAge: {
-    name: 'agent.batch.message.age',
-    kind: 'histogram',
-    unit: 's',
-    help: 'Time that a message waited in the queue before processing.',
-    attributes: [],
-    buckets: AGE_SECONDS,
-  },
+  ...QUEUE_METRICS,
   secretsFailures: {
     name: 'agent.secrets.failures',
     kind: 'counter',

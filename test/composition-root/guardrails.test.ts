@@ -124,12 +124,12 @@ describe('Prompt Shields', () => {
     await expect(running).rejects.toMatchObject({ code: 'guardrail_blocked' });
   });
 
-  it.each<[string, Script]>([
-    ['an error', answer(500, {})],
-    ['an answer of another shape', answer(200, { attack: 'no' })],
-    ['no answer in time', () => undefined],
-  ])('leave the decision to the local score after %s, and say so', async (_what, script) => {
-    const toml = `${TOML}prompt_shields_timeout_ms = 50\n`;
+  it.each<[string, Script, number]>([
+    ['an error', answer(500, {}), 10_000],
+    ['an answer of another shape', answer(200, { attack: 'no' }), 10_000],
+    ['no answer in time', () => undefined, 1_000],
+  ])('leave the decision to the local score after %s, and say so', async (_, script, timeoutMs) => {
+    const toml = `${TOML}prompt_shields_timeout_ms = ${timeoutMs}\n`;
     const { service, shields, lines } = await serveWith(script, toml);
 
     const harmless = await service.agent.run(inputOf('How are you?'), context());

@@ -123,3 +123,26 @@ it('a response in the background has its conversation until its end, and adds it
   ]);
   expect(first).toMatchObject({ status: 'queued', conversation: { id: conversation } });
 });
+
+it('counts the input of a request with what it continues, and compacts nothing', async () => {
+  const { id: conversation } = await client.conversations.create({
+    items: [{ type: 'message', role: 'user', content: 'A long message '.repeat(50) }],
+  });
+  const input = 'How many tokens?';
+
+  const alone = await client.responses.inputTokens.count({ model: 'any', input });
+  const within = await client.responses.inputTokens.count({ model: 'any', input, conversation });
+  const unknown = client.responses.inputTokens.count({
+    model: 'any',
+    input,
+    conversation: `${conversation.slice(0, -4)}0000`,
+  });
+
+  await expect(unknown).rejects.toMatchObject({ status: 404, param: 'conversation' });
+  await expect(client.responses.compact({ model: 'any', input })).rejects.toThrow(NotFoundError);
+  expect(alone).toEqual({ object: 'response.input_tokens', input_tokens: expect.any(Number) });
+  expect(within.input_tokens).toBeGreaterThan(alone.input_tokens + 100);
+  expect(
+    environment.model.calls().filter(({ body }) => JSON.stringify(body).includes(input)),
+  ).toEqual([]);
+});

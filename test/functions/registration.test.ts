@@ -87,6 +87,7 @@ const EXPECTED = {
   unknownRoute: 'GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS /{*path:minlength(1)} anonymous',
   responsesDelete: 'DELETE /v1/responses/{id} function',
   responsesGet: 'GET /v1/responses/{id} function',
+  responsesInputTokens: 'POST /v1/responses/input_tokens function',
   responsesInputItems: 'GET /v1/responses/{id}/input_items function',
   runs: 'queue agent-runs',
   runsPoison: 'queue agent-runs-poison',

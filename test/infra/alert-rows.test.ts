@@ -160,6 +160,8 @@ describe('the alerts on metrics and logs', () => {
     ['resource-pressure', false, [metric('process.cpu.utilization', 0.5)]],
     ['batch-poisoned', true, [metric('agent.batch.poisoned', 1)]],
     ['batch-poisoned', false, []],
+    ['runs-poisoned', true, [metric('agent.background.poisoned', 1)]],
+    ['runs-poisoned', false, []],
     ['secrets-stale', true, [metric('agent.secrets.failures', 2)]],
     ['secrets-stale', false, [metric('agent.secrets.failures', 1)]],
     ['redis-away', true, [metric('agent.redis.failures', 1)]],
@@ -168,6 +170,8 @@ describe('the alerts on metrics and logs', () => {
     ['model-throttled', false, [...modelCalls(98), ...modelCalls(2, throttled)]],
     ['batch-stalled', true, [metric('agent.batch.message.age', 1_000)]],
     ['batch-stalled', false, [metric('agent.batch.message.age', 100)]],
+    ['runs-stalled', true, [metric('agent.background.queue.age', 400)]],
+    ['runs-stalled', false, [metric('agent.background.queue.age', 100)]],
   ])('%s fires: %s', (alert, expected, rows) => {
     expect(fires(alert, { AppMetrics: rows, StorageQueueLogs: [] })).toBe(expected);
   });

@@ -27,6 +27,7 @@ const THRESHOLDS: Readonly<Record<string, string>> = {
   'resource-pressure': 'used > 0.70',
   'slo-fast-burn': '14.4 * budget',
   'batch-stalled': 'waited > 900',
+  'runs-stalled': 'waited > 300',
 };
 /** Windows and frequencies that log alerts accept. */
 const SPANS = new Set(['PT5M', 'PT10M', 'PT15M', 'PT30M', 'PT1H', 'PT6H', 'P1D']);
@@ -36,6 +37,7 @@ const OTHERS = [
   'service-health',
   'slo-slow-burn',
   'batch-poisoned',
+  'runs-poisoned',
   'circuit-open',
   'model-throttled',
   'model-needs-operator',

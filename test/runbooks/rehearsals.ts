@@ -14,6 +14,7 @@ import {
   TOKEN_BUDGET,
   type Rehearsal,
 } from './rehearsal.ts';
+import { RUN_REHEARSALS } from './run-rehearsals.ts';
 
 const RESOURCES = ['memory-critical', 'resource-exhaustion', 'resource-pressure'];
 const PRELOADS = [
@@ -201,6 +202,7 @@ export const REHEARSALS: readonly Rehearsal[] = [
       expectThat(!(await hasMessages(stack)), 'the first message waits');
     },
   },
+  ...RUN_REHEARSALS,
   {
     runbook: 'secrets-stale',
     alerts: ['secrets-stale'],

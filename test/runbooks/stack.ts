@@ -43,6 +43,7 @@ export interface Stack {
   chat(message: string): Promise<Reply>;
   chats(count: number, message: string): Promise<readonly Reply[]>;
   get(path: string): Promise<Reply>;
+  post(path: string, body: object): Promise<Reply>;
   /** Rows of the tables since a time. */
   rows(since: Date): Tables;
   queue(name: string): QueueClient;
@@ -127,6 +128,7 @@ export async function startStack(): Promise<Stack> {
     chats: (count, message) =>
       Promise.all(Array.from({ length: count }, (_, index) => chat(`${message} ${index}`))),
     get: (path) => send(path),
+    post: (path, body) => send(path, body),
     rows: (since) => toTables(ingestion.envelopes, since),
     queue: (name) => new QueueClient(azurite.connectionString, name),
     async restart(more) {

@@ -103,6 +103,7 @@ export const MODULES: Readonly<Record<string, ModuleRule>> = {
       'telemetry.ts',
       'create-telemetry.ts',
       'metrics.ts',
+      'queue-metrics.ts',
       'metric-definition.ts',
       'metrics-registry.ts',
       'spans.ts',

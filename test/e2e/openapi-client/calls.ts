@@ -77,6 +77,10 @@ async function callResponses(api: Api): Promise<void> {
   const path = { id: whole(data).id satisfies string };
   await api.GET('/v1/responses/{id}', { params: { path } });
   await api.GET('/v1/responses/{id}/input_items', { params: { path, query: { order: 'asc' } } });
+  const { data: count } = await api.POST('/v1/responses/input_tokens', {
+    body: { input: 'Hello' },
+  });
+  need(whole(count).input_tokens satisfies number);
   const { data: queued } = await api.POST('/v1/responses', {
     body: { input: 'Hello', background: true },
   });

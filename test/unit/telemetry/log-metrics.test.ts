@@ -10,6 +10,7 @@ import { parsePrometheus, valueOf } from '../../support/parse-prometheus.ts';
 const ROOMS = [
   'shared/model',
   'shared/batch',
+  'shared/runs',
   'shared/config',
   'shared/secrets',
   'shared/redis',
