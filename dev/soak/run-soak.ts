@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { submitBlankLines } from './hostile-callers.ts';
 import { startAzurite } from '../azurite.ts';
 import { startChildServer, type ChildServer } from '../bench/child-server.ts';
+import { readWaitMs } from '../bench/read-cpu.ts';
 import { sendRequest } from '../faults/send-request.ts';
 import { percentile } from '../faults/steady-load.ts';
 import { reportSchema } from '../faults/worker-report.ts';
@@ -27,7 +28,10 @@ export interface PhaseFigures {
   readonly p99: number;
   readonly healthP99: number;
   readonly healthWorst: number;
-  /** The longest that `/health` took beyond a request that the host answered at the same moment. */
+  /**
+   * The longest that `/health` took beyond a request that the host answered at the same moment, and
+   * beyond the time that threads of the worker waited for a processor.
+   */
   readonly addedWorst: number;
 }
 
@@ -90,7 +94,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakFigures> {
 
 async function runPhases(host: ChildServer, options: SoakOptions) {
   const quiet = { ...options, ms: options.quietMs / 2, phase: 'quiet' };
-  const before = await observe(host.url, quiet);
+  const before = await observe(host, quiet);
   process.kill(host.pid, 'SIGUSR2');
   const attack = await startChildServer({
     script: '../soak/run-hostile.ts',
@@ -98,12 +102,12 @@ async function runPhases(host: ChildServer, options: SoakOptions) {
   });
   const over = new AbortController();
   const sampling = sampleMemory(host.pid, over.signal);
-  const soak = await observe(host.url, { ...options, ms: options.soakMs, phase: 'soak' });
+  const soak = await observe(host, { ...options, ms: options.soakMs, phase: 'soak' });
   over.abort();
   const samples = await sampling;
   process.kill(host.pid, 'SIGUSR2');
   const hostile = hostileSchema.parse(await attack.stop());
-  const after = await observe(host.url, quiet);
+  const after = await observe(host, quiet);
   return {
     quiet: figuresOf([before, after]),
     soak: figuresOf([soak]),
@@ -140,14 +144,17 @@ interface Observed {
   readonly added: number[];
 }
 
-async function observe(url: string, { ms, phase, onProgress }: ObserveOptions): Promise<Observed> {
+async function observe(
+  { url, pid }: ChildServer,
+  { ms, phase, onProgress }: ObserveOptions,
+): Promise<Observed> {
   const over = new AbortController();
   const { signal } = over;
   const seen: Observed = { latencies: [], failures: [], health: [], added: [] };
   const honest = Array.from({ length: HONEST_CALLERS }, (_, number) =>
     askSteadily(url, { ...seen, number, signal }),
   );
-  const probing = probe(url, { ...seen, signal });
+  const probing = probe(url, { ...seen, pid, signal });
   const startedAt = performance.now();
   for (let done = 0; done < 1; done = (performance.now() - startedAt) / ms) {
     onProgress(done, phase);
@@ -202,21 +209,26 @@ async function askSteadily(
 }
 
 interface ProbeOptions extends Pick<Observed, 'health' | 'added'> {
+  /** Of the worker. */
+  readonly pid: number;
   readonly signal: AbortSignal;
 }
 
 /**
  * Requests `/health` and, at the same moment, a path that the host answers without the app. Where
- * the machine stalls, both are late; where the app does, `/health` alone.
+ * the machine stalls, both are late, or threads of the worker wait for a processor; where the app
+ * does, `/health` alone is late.
  */
-async function probe(url: string, { health, added, signal }: ProbeOptions): Promise<void> {
+async function probe(url: string, { pid, health, added, signal }: ProbeOptions): Promise<void> {
   while (!signal.aborted) {
-    const [app, host] = await Promise.all([
+    const waitedBefore = await readWaitMs(pid);
+    const [app, alone] = await Promise.all([
       timeOf(`${url}/health`),
       timeOf(`${url}/admin/host/ping`),
     ]);
+    const waited = (await readWaitMs(pid)) - waitedBefore;
     health.push(app);
-    added.push(Math.max(0, app - host));
+    added.push(Math.max(0, app - alone - waited));
     await sleep(HEALTH_EVERY_MS, undefined, { signal }).catch(() => undefined);
   }
 }
