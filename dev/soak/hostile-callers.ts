@@ -111,17 +111,20 @@ async function uploadDrips({ url, address, signal }: Attempt): Promise<number> {
   return response.status;
 }
 
-/** A stream of 50 MB whose client reads nothing, for as long as it stays open. */
+/**
+ * A stream of 50 MB whose client reads nothing, for as long as it stays open. Its endpoint writes
+ * faster than any model, but leaves the machine time for the service.
+ */
 async function openUnread({ url, address, signal }: Attempt): Promise<number> {
-  const message = `dev/bytes-${STREAM_BYTES} ${crypto.randomUUID()}`;
+  const message = `dev/steady-${STREAM_BYTES} ${crypto.randomUUID()}`;
   const response = await post(url, { message, mode: 'stream', address, signal });
   if (response.status === 200) await sleep(UNREAD_MS, undefined, { signal });
   await response.body?.cancel();
   return response.status;
 }
 
-/** Longer than the default limit of a slow reader. */
-const UNREAD_MS = 45_000;
+/** Longer than the buffers take to fill, and the default limit of a slow reader after that. */
+const UNREAD_MS = 120_000;
 
 /** A request far above every limit. */
 async function askTooMuch({ url, address, signal }: Attempt): Promise<number> {

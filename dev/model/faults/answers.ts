@@ -49,6 +49,13 @@ export const replyModels: readonly ScriptedModel[] = [
     answer: (writer, { number }) => sendBytes(writer, number),
   },
   {
+    name: 'steady',
+    parameter: { label: 'bytes', kind: 'number' },
+    description:
+      'That many bytes of text, 8 KB every 30 ms: sixty times as fast as a model writes.',
+    answer: (writer, { number }) => sendBytes(writer, number, { pauseMs: 30 }),
+  },
+  {
     name: 'length',
     description: 'A short text with finish_reason length.',
     answer: (writer) => {
@@ -101,7 +108,11 @@ export const replyModels: readonly ScriptedModel[] = [
 ];
 
 /** Sends a text of any size without ever holding all of it in memory. */
-export async function sendBytes(writer: ResponseWriter, bytes: number): Promise<void> {
+export async function sendBytes(
+  writer: ResponseWriter,
+  bytes: number,
+  { pauseMs = 0 }: { readonly pauseMs?: number } = {},
+): Promise<void> {
   const { call, request } = writer;
   const piece = fillerText(PIECE_BYTES / 4);
   const tokenCount = Math.ceil(bytes / 4);
@@ -117,6 +128,7 @@ export async function sendBytes(writer: ResponseWriter, bytes: number): Promise<
     const streamed = text === piece ? wholeEvent : deltaEvent(writer, { content: text });
     await writer.write(request.stream ? streamed : text);
     call.tokensSent += 1;
+    await writer.pace(pauseMs);
   }
   await writer.write(request.stream ? closingEvents(writer, reply) : tail);
   writer.end();
