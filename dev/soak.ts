@@ -12,20 +12,30 @@ const MAX_TURN_MS = 100;
 const MAX_MB_PER_MINUTE = 1;
 const BAR_WIDTH = 30;
 
+const OPTIONS = {
+  minutes: { type: 'string', default: '10' },
+  sessions: { type: 'boolean', default: false },
+} as const;
+
 process.exitCode = await main();
 
 /**
- * `npm run soak [-- --minutes 10]`: four hostile callers beside four honest ones. Exits with 0 if
+ * `npm run soak [-- --minutes 10 --sessions]`: four hostile callers beside four honest ones. Exits with 0 if
  * every promise held, otherwise 1.
  */
 async function main(): Promise<number> {
   try {
-    const { values } = parseArgs({ options: { minutes: { type: 'string', default: '10' } } });
+    const { values } = parseArgs({ options: OPTIONS });
     const minutes = Number(values.minutes);
     if (!(minutes > 0)) throw new CliError('Cannot soak: --minutes must be a positive number');
     await buildIfStale();
     const soakMs = minutes * 60_000;
-    const figures = await runSoak({ soakMs, quietMs: soakMs / 5, onProgress: printProgress });
+    const figures = await runSoak({
+      soakMs,
+      quietMs: soakMs / 5,
+      hasSessions: values.sessions,
+      onProgress: printProgress,
+    });
     if (process.stderr.isTTY) process.stderr.write('\n');
     const promises = promisesOf(figures);
     console.log(toTable(figures, promises));

@@ -13,6 +13,8 @@ import { PROJECT_ROOT } from '../project-root.ts';
 import { memoryFigures, type MemoryFigures, type MemorySample, sampleMemory } from './memory.ts';
 
 export interface SoakOptions {
+  /** Whether chats are stored. The storage emulator works on one upload or write at a time. */
+  readonly hasSessions: boolean;
   /** Time without hostile callers, for comparison: one half before and one half after them. */
   readonly quietMs: number;
   readonly soakMs: number;
@@ -66,6 +68,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakFigures> {
     input: {
       appRoot: PROJECT_ROOT,
       environment: {
+        AGENT__SESSIONS__ENABLED: String(options.hasSessions),
         AzureWebJobsStorage: storage.connectionString,
         OPENAI_BASE_URL: model.url,
         OPENAI_API_KEY: 'development',

@@ -94,7 +94,7 @@ function toStream(
  * that sends faster than a model writes would otherwise delay every other request by the time that
  * the buffers of its connections take to fill.
  */
-const TURN_MS = 2;
+const TURN_MS = 1;
 
 /** Streams that have more to send than fits into a turn, in their order. */
 const waitingForTurn: (() => void)[] = [];

@@ -150,7 +150,7 @@ function endOfString(bytes: Uint8Array, openingQuote: number): number {
 }
 
 /** Longest uninterrupted run of CPU-bound work, in ms. */
-const SLICE_MS = 5;
+const SLICE_MS = 2;
 
 /** Splits CPU-bound work into slices between which other work of the process runs. */
 export interface TimeSlice {
