@@ -237,7 +237,7 @@ describe('the page', requireTool('chromium'), () => {
 
     await page.getByRole('button', { name: 'Delete session The newest one' }).click();
     await page.getByRole('heading', { name: 'Ask the agent' }).waitFor();
-    expect(await page.getByText('The newest one').count()).toBe(0);
+    await page.getByText('The newest one').waitFor({ state: 'detached' });
     expect(complaints).toEqual([]);
   });
 
