@@ -10,7 +10,7 @@ export const reportSchema = z.object({ liveBytes: z.number(), longestTurnMs: z.n
  */
 export type WorkerReport = z.infer<typeof reportSchema>;
 
-const SCRIPT = pathToFileURL(`${import.meta.dirname}/report-worker.ts`).href;
+const SCRIPT = pathToFileURL(`${import.meta.dirname}/worker-report-preload.ts`).href;
 const LINE = /worker report (\{.*\})/;
 const REPORTED_WITHIN_MS = 10_000;
 

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { HttpHandler } from '@azure/functions';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { claimConnection, trackConnections } from '../../shared/http/client-connection.ts';
+import { countTimers } from '../support/chat-handler.ts';
 import { startLibraryWorker, type LibraryWorker } from './library-worker.ts';
 import { postTo, type SendOptions, textOf } from './post-to-worker.ts';
 
@@ -76,6 +77,32 @@ describe('the body of a request', () => {
     const kept = delay(1_500).then(() => 'kept');
 
     expect(await Promise.race([closed, kept])).toBe('kept');
+  });
+
+  it('leaves no timer of its connection when it was taken, however early its answer is', async () => {
+    trackConnections();
+    current = async (_request, { invocationId }) => {
+      const body = claimConnection(invocationId)?.takeCompleteBody();
+      return { status: 200, body: String(body?.byteLength) };
+    };
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    async function sendOne(): Promise<void> {
+      const { answered, invoked } = post({
+        body: '"early"',
+        headers: { 'content-length': '7' },
+        agent,
+      });
+      await textOf(await answered);
+      await invoked;
+    }
+
+    await sendOne();
+    const before = countTimers();
+    for (let sent = 0; sent < 50; sent += 1) await sendOne();
+    const after = countTimers();
+    agent.destroy();
+
+    expect(after).toBeLessThanOrEqual(before + 5);
   });
 
   it('is left to the library while a part of it is missing', async () => {
